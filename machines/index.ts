@@ -1,0 +1,2 @@
+export { actionInstanceMachine } from "./action-instance.machine.ts";
+export { convergenceGroupMachine } from "./convergence-group.machine.ts";

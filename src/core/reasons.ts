@@ -1,0 +1,40 @@
+/**
+ * Why an instance is where it is: the closed list of reason codes, with the sentence that is rendered when an entry is read.
+ * docs/reasons.md is made of this table; a test keeps them equal.
+ */
+export const REASONS = {
+  no_rule: { en: "no convergence rule governs it", zh: "没有适用的收敛规则" },
+  below_count: { en: "fewer matching instances than the rule's count", zh: "匹配的实例未达到规则数量" },
+  group_opened: { en: "it opened the group", zh: "由它开启收敛组" },
+  no_peer_in_the_way: { en: "no peer stands in the way", zh: "没有同组实例阻碍" },
+  below_limit: { en: "fewer peers executed than the limit", zh: "同组执行数未达到上限" },
+  related: { en: "the group only relates its instances", zh: "仅作关联" },
+  run_anyway: { en: "somebody said to run it anyway", zh: "人工要求执行" },
+  approved: { en: "the approval was granted", zh: "审批通过" },
+  peer_succeeded: { en: "a peer has done the work of this dimension", zh: "相同维度的实例已执行成功" },
+  peer_in_progress: { en: "a peer is in progress", zh: "相同维度的实例正在处理" },
+  peer_settled_in_window: { en: "a peer ended without failure inside the window", zh: "窗口内相同维度的实例刚刚完成" },
+  limit_reached: { en: "as many peers as allowed have executed", zh: "同组执行数已达到上限" },
+  collected: { en: "it goes into the summary", zh: "已汇总" },
+  parent_open: { en: "a parent group is open", zh: "上级收敛组未关闭" },
+  already_triggered: { en: "the group has triggered already", zh: "收敛组已触发过" },
+  peer_failed: { en: "a peer failed: a human decides", zh: "相同维度的实例执行失败，等待审批" },
+  retries_exhausted: { en: "its own retries are used up: a human decides", zh: "重试次数用尽，等待审批" },
+  defense_threshold: { en: "the group reached its threshold: a human decides", zh: "达到异常防御阈值，等待审批" },
+  silenced: { en: "a silence matches", zh: "已屏蔽" },
+  alert_resolved: { en: "the alert resolved before anything ran", zh: "告警已恢复" },
+  wait_timeout: { en: "it waited for its peers as long as allowed", zh: "等待超时" },
+  peer_denied: { en: "the approval that it waited for was denied", zh: "所等待的审批被拒绝" },
+  approval_denied: { en: "the approval was denied", zh: "审批被拒绝" },
+  approval_timeout: { en: "nobody answered the approval in time", zh: "审批超时" },
+  approval_requested: { en: "a human was asked", zh: "已发起审批" },
+  cancelled: { en: "somebody cancelled it", zh: "人工取消" },
+  closed: { en: "somebody closed it", zh: "人工关闭" },
+  succeeded: { en: "its action succeeded", zh: "执行成功" },
+  failed: { en: "its action failed", zh: "执行失败" },
+  retry_scheduled: { en: "its action failed and will be tried again", zh: "执行失败，等待重试" },
+  retried: { en: "its action is tried again", zh: "重试执行" },
+  lock_busy: { en: "others decide for this dimension right now", zh: "收敛锁繁忙，稍后重试" },
+} as const satisfies Record<string, { en: string; zh: string }>;
+
+export type ReasonCode = keyof typeof REASONS;

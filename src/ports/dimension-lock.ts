@@ -1,0 +1,13 @@
+/** The counting lock of a forming group: a damper on wasted work, never the safety (the compare-and-set of the commit is). */
+export interface DimensionLock {
+  /**
+   * Takes one of `slots` slots for `leaseMs`, or answers null when all are taken (it does not wait).
+   * Every holder has a slot of its own, so a late release or a killed holder never frees or leaks somebody else's.
+   */
+  acquire(request: { key: string; slots: number; leaseMs: number }): Promise<DimensionLockHold | null>;
+}
+
+export interface DimensionLockHold {
+  /** Gives the slot back; a hold that has run out already is no error. */
+  release(): Promise<void>;
+}

@@ -1,0 +1,147 @@
+/**
+ * The store: where every decision becomes durable in one atomic write, or not at all.
+ *
+ * Drivers see strings. What is inside a checkpoint, an audit line or an effect is the core's business (core/checkpoint.ts,
+ * core/audit.ts, core/effect.ts); a driver never parses one. No connection and no transaction is exposed. Everything that a commit
+ * touches lies in one partition, so a driver can keep a partition in one place (Redis: one hash slot).
+ *
+ * A store object serves one namespace. All methods reject with BECALM_STORE_UNAVAILABLE when the server cannot be reached,
+ * BECALM_STORE_FULL when it is out of memory, BECALM_STORE_FAILED otherwise.
+ */
+export interface Store {
+  /**
+   * Creates the namespace, or checks it against `spec`. Rejects with BECALM_NAMESPACE_MODE or BECALM_NAMESPACE_PARTITIONS.
+   * `spec` may leave both out (a reading command): then nothing is created and a missing namespace resolves to null.
+   */
+  open(spec: NamespaceSpec): Promise<NamespaceInfo | null>;
+
+  /** One read of all that a batch needs: the group's stored value and the stored instances among `instanceIds`. All ids belong to `partition`. */
+  load(request: LoadRequest): Promise<LoadResult>;
+
+  /** Ids of a group's ordered set (`waiters` or `held`), lowest order first, at most `limit`, after skipping `offset`. */
+  members(request: MembersRequest): Promise<string[]>;
+
+  /** The one write. Validates everything first, then writes everything. */
+  commit(commit: Commit): Promise<CommitOutcome>;
+
+  /** The earliest timers of a lane with `dueAtMs <= untilMs`, over all partitions, ordered by (dueAtMs, owner, name, arm), at most `limit`. */
+  timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]>;
+
+  /**
+   * Outbox: takes effects that nobody holds (never claimed, or the claim has run out by the store's clock) for `leaseMs`, at most `limit`.
+   * `leaseMs: 0` looks without claiming and returns held ones too (virtual runs, `becalm show`).
+   */
+  claimEffects(request: { owner: string; leaseMs: number; limit: number; partition?: number }): Promise<StoredEffect[]>;
+
+  /** Prolongs claims that `owner` still holds; the ids that it lost are returned. */
+  extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]>;
+
+  /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`. */
+  list(request: { limit: number; cursor?: string }): Promise<{ instances: StoredInstance[]; next: string | null }>;
+
+  /** History lines of an instance, oldest first (the birth line is the first); null when there is no such instance. */
+  history(instanceId: string): Promise<string[] | null>;
+
+  /** Records that the alert of an instance was received again (retention counts from the latest of it). */
+  touch(instanceId: string, atMs: number): Promise<void>;
+
+  /** When the alert of each instance was last received again, for those that `touch` recorded. */
+  touched(instanceIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+
+  /** Ids of instances created at or before `createdUntilMs`, oldest first, at most `limit`, strictly after `(afterMs, afterId)` when given. */
+  oldest(request: { partition: number; createdUntilMs: number; limit: number; after?: { createdAtMs: number; id: string } }): Promise<{ id: string; createdAtMs: number }[]>;
+
+  /** Removes an instance with its history, if it still has `version`. False: it changed meanwhile, or is gone. */
+  remove(instanceId: string, version: number): Promise<boolean>;
+
+  /** Takes or renews a lease on a group for `ttlMs` by the store's clock; false: somebody else has it. A commit of another owner then answers `fenced`. */
+  lease(request: { groupId: string; partition: number; owner: string; ttlMs: number }): Promise<boolean>;
+
+  /** Policy versions: what instances were made under. Written once, never changed. Key: `<policy name>@<version>`. */
+  savePolicies(entries: readonly PolicyRecord[]): Promise<void>;
+  policies(): Promise<PolicyRecord[]>;
+
+  /** Virtual namespaces: the highest time seen (never falls). Returns the highest. */
+  advanceTime(toMs: number): Promise<number>;
+
+  close(): Promise<void>;
+}
+
+export type NamespaceMode = "live" | "virtual";
+
+export type NamespaceSpec = { mode?: NamespaceMode; partitions?: number };
+
+export type NamespaceInfo = { mode: NamespaceMode; partitions: number; highestTimeMs: number | null };
+
+export type LoadRequest = { partition: number; groupId: string | null; instanceIds: readonly string[] };
+
+export type LoadResult = {
+  /** null: no such group yet. */
+  group: { version: number; value: string } | null;
+  /** Only those that exist. */
+  instances: ReadonlyMap<string, StoredInstance>;
+};
+
+/** `value` is a checkpoint as core/checkpoint.ts wrote it; `version` rises by one with every commit of the instance. */
+export type StoredInstance = { id: string; version: number; value: string };
+
+export type MembersRequest = { groupId: string; partition: number; set: MemberSet; limit: number; offset?: number };
+
+/** `waiters`: instances in Proceeding, in order of arrival. `held`: instances in Defense or Waiting. */
+export type MemberSet = "waiters" | "held";
+
+export type CommitOutcome = "applied" | "duplicate" | "conflict" | "fenced";
+
+/** All that one step (or one batch of steps) makes durable. */
+export type Commit = {
+  /** Unique per commit; the same id again within 10 minutes answers `duplicate` and writes nothing. */
+  commitId: string;
+  partition: number;
+  /** Who commits: compared with the group's lease, if there is one. */
+  owner: string;
+  /** Compare-and-set: `expectedVersion` 0 means that the group must not exist. `ttlMs`: drop it this long after this commit, by the store's clock; null: keep it. */
+  group: { id: string; expectedVersion: number; value: string; ttlMs: number | null } | null;
+  instances: readonly InstanceWrite[];
+  /** Effects put into the outbox, claimed for `leaseMs` by `owner` (0: for whoever comes first). */
+  effects: readonly StoredEffect[];
+  effectLeaseMs: number;
+  /** Effects taken out of the outbox: their results are part of this commit. */
+  settledEffectIds: readonly string[];
+  timersArmed: readonly TimerRow[];
+  timersCancelled: readonly TimerKey[];
+  /** Changes of the group's ordered sets; an id that is added again keeps its first order. */
+  membersAdded: readonly { set: MemberSet; instanceId: string; order: number }[];
+  membersRemoved: readonly { set: MemberSet; instanceId: string }[];
+};
+
+export type InstanceWrite = {
+  id: string;
+  /** 0: the instance must not exist; it is created with version 1. Otherwise the stored version must equal it. */
+  expectedVersion: number;
+  value: string;
+  /** Only for a new instance: when it was created, the order of `list`. */
+  createdAtMs: number;
+  /** Lines appended to the instance's history. No line contains a line break. */
+  historyLines: readonly string[];
+};
+
+/** `approval` timers live in a lane of their own, so that a virtual run can tell when only approvals are pending. */
+export type TimerLane = "work" | "approval";
+
+export type TimerKey = {
+  lane: TimerLane;
+  /** Id of the instance or group that owns the timer. Contains no space. */
+  owner: string;
+  /** What it is for: `retry`, `wait`, `approval`, `lock`, `summary`, `wake`. */
+  name: string;
+  /** Number of the arming: a timer that was armed again has a higher one. */
+  arm: number;
+  partition: number;
+};
+
+export type TimerRow = TimerKey & { dueAtMs: number };
+
+/** `value` is an effect as core/effect.ts wrote it. */
+export type StoredEffect = { id: string; partition: number; value: string };
+
+export type PolicyRecord = { key: string; value: string };
