@@ -22,7 +22,9 @@ if (wanted.has(COMMAND)) await chmod(join(root, COMMAND), 0o755);
 /** Paths of all files below `folder`, relative to the project; a missing folder has none. */
 async function filesUnder(folder) {
   const entries = await readdir(join(root, folder), { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath.slice(root.length), entry.name));
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath.slice(root.length), entry.name));
 }
 
 function outputsOf(source) {

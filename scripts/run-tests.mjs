@@ -1,0 +1,25 @@
+// Runs vitest and ends with one plain line, `N passed, N failed`, made from vitest's own JSON report.
+// Arguments go to vitest: npm test -- test/core
+import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { summarise } from "./test-summary.mjs";
+
+const REPORT = "node_modules/.cache/becalm/test-report.json";
+process.chdir(new URL("..", import.meta.url).pathname);
+rmSync(REPORT, { force: true });
+
+const { status } = spawnSync(
+  process.execPath,
+  [
+    "node_modules/vitest/vitest.mjs",
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${REPORT}`,
+    ...process.argv.slice(2),
+  ],
+  { stdio: ["ignore", "inherit", "inherit"] },
+);
+const { line, failedCount } = summarise(REPORT);
+console.log(line);
+process.exit(status === 0 && failedCount === 0 ? 0 : status || 1);

@@ -1,0 +1,18 @@
+// Everything that must hold before a change is done. Every check runs, also after one has failed; the tests come last,
+// so that the output ends with their summary and the line `N passed, N failed` (a failed check counts as a failure).
+import { spawnSync } from "node:child_process";
+import { summarise } from "./test-summary.mjs";
+
+const REPORT = "node_modules/.cache/becalm/test-report.json";
+const CHECKS = ["types", "lint", "build", "package"];
+process.chdir(new URL("..", import.meta.url).pathname);
+
+const failed = CHECKS.filter((check) => !passes(["run", check]));
+const testsPass = passes(["test"]);
+if (failed.length > 0) console.error(`failed checks: ${failed.join(", ")}`);
+console.log(summarise(REPORT, failed.length).line);
+process.exit(failed.length === 0 && testsPass ? 0 : 1);
+
+function passes(args) {
+  return spawnSync("npm", args, { stdio: ["ignore", "inherit", "inherit"] }).status === 0;
+}
