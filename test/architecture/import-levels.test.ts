@@ -14,11 +14,24 @@ const BELOW: Record<string, readonly string[]> = {
   ports: ["core"],
   runtime: ["core", "formats", "ports"],
   adapters: ["core", "formats", "ports"],
+  drawing: ["core", "machines"],
   replay: ["core", "formats", "ports", "runtime", "adapters", "machines"],
   engine: ["core", "formats", "ports", "runtime", "adapters", "replay", "machines"],
   index: ["core", "formats", "ports", "runtime", "adapters", "replay", "engine", "machines"],
-  server: ["core", "formats", "ports", "runtime", "adapters", "replay", "engine", "index", "machines"],
-  cli: ["core", "formats", "ports", "runtime", "adapters", "replay", "engine", "index", "server", "machines"],
+  server: ["core", "formats", "ports", "runtime", "adapters", "replay", "engine", "index", "drawing", "machines"],
+  cli: [
+    "core",
+    "formats",
+    "ports",
+    "runtime",
+    "adapters",
+    "replay",
+    "engine",
+    "index",
+    "server",
+    "drawing",
+    "machines",
+  ],
 };
 
 /** Packages of the levels that reach nothing outside; the others are free but for the drivers in DRIVERS. */

@@ -1,0 +1,69 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { codeBlocks, ROOT } from "./code-blocks.ts";
+
+const INSTALL_MS_MAX = 120_000;
+const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
+
+/** What somebody starts with: an empty project with TypeScript's own advice for Node, nothing relaxed but the libraries' own types. */
+const TSCONFIG = {
+  compilerOptions: {
+    target: "ES2023",
+    lib: ["ES2023"],
+    module: "NodeNext",
+    types: ["node"],
+    strict: true,
+    skipLibCheck: true,
+    outDir: "out",
+    rootDir: ".",
+  },
+  include: ["*.ts"],
+};
+
+let project = "";
+
+function run(command: string, args: readonly string[], cwd = project): string {
+  const result = spawnSync(command, args, { cwd, encoding: "utf8", timeout: INSTALL_MS_MAX });
+  if (result.status !== 0) throw new Error(`${command} ${args.join(" ")} failed\n${result.stdout}\n${result.stderr}`);
+  return result.stdout;
+}
+
+beforeAll(() => {
+  project = mkdtempSync(join(tmpdir(), "becalm-pack-"));
+  run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", project], ROOT);
+  const tarball = readdirSync(project).find((name) => name.endsWith(".tgz")) as string;
+  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }));
+  writeFileSync(join(project, "tsconfig.json"), JSON.stringify(TSCONFIG));
+  const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--silent"];
+  run("npm", ["install", ...quiet, `./${tarball}`, "@types/node@20"]);
+}, INSTALL_MS_MAX);
+
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+describe("the package, installed from its tarball into an empty project", () => {
+  test("runs the README's first example as it is printed", () => {
+    const example = codeBlocks("README.md")[0];
+    if (example === undefined)
+      throw new Error("README.md holds no ```ts block: its first one is the example that must run");
+    writeFileSync(join(project, "example.ts"), example.code);
+    run(process.execPath, [TSC, "-p", project]);
+    run(process.execPath, ["out/example.js"]);
+  });
+
+  test("offers the statecharts without the engine", () => {
+    const code = 'import { actionInstanceMachine } from "becalm/machines"; console.log(actionInstanceMachine.id);';
+    expect(run(process.execPath, ["--input-type=module", "-e", code]).trim()).not.toBe("");
+  });
+
+  test("brings the command", () => {
+    expect(run("npx", ["--no-install", "becalm", "--help"])).toContain("becalm");
+  });
+
+  test("holds no tests, sources or tools", () => {
+    const files = readdirSync(join(project, "node_modules/becalm"), { recursive: true, encoding: "utf8" });
+    expect(files.filter((path) => /^(test|scripts|src|machines|node_modules|\.)|\.test\./.test(path))).toEqual([]);
+  });
+});
