@@ -87,7 +87,7 @@ export type InstanceEvent =
   | (At & Actor & { readonly type: "approval.granted"; readonly group: GroupView | null; readonly silence: SilenceNote | null })
   | (At & Actor & { readonly type: "approval.denied" })
   | (At & { readonly type: "alert.resolved" })
-  | (At & Actor & { readonly type: "cancel"; readonly reason?: "peer_denied" })
+  | (At & Actor & { readonly type: "cancel"; readonly reason?: "peer_denied" | "nothing_to_summarise" })
   | (At & Actor & { readonly type: "end" });
 
 export type InstanceEventType = InstanceEvent["type"];

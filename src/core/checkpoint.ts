@@ -1,0 +1,239 @@
+/**
+ * The checkpoint envelope: what one instance is between two commits, and its text form.
+ *
+ * Stored value: `<audit head> <body>`. The head is the hash of the instance's last history line; the body is JSON without defaults.
+ * The audit's checkpoint hash is the sha256 of the body. The policy's part of the context is not stored: it comes from the policy version.
+ */
+import type { VerdictKind } from "./convergence.ts";
+import { BecalmError } from "./errors.ts";
+import { type ArmedTimer, type InstanceContext, type InstanceTimerName, initialContext } from "./instance.ts";
+import { type PolicyVersions, policyKey } from "./policy-versions.ts";
+import { REASONS, type ReasonCode } from "./reasons.ts";
+import { RESTING_STATES, type Snapshot, type StateText } from "./step.ts";
+
+export const CHECKPOINT_FORMAT = 1;
+export const MACHINE_ID = "action-instance";
+/** Rises when a stored snapshot would mean something else to the machine. */
+export const MACHINE_VERSION = 1;
+
+/** `action`: made by an alert. The other two are notices that the engine sends by itself; they retry and are audited like any other. */
+export type InstanceKind = "action" | "summary" | "approval-request";
+
+export type Instance = {
+  readonly id: string;
+  readonly kind: InstanceKind;
+  readonly policy: string;
+  readonly policyVersion: string;
+  readonly groupId: string | null;
+  /** Epoch of the group's formation that it was decided in; null: not decided in any (no rule, silenced, not decided yet). */
+  readonly epoch: number | null;
+  readonly isOpener: boolean;
+  readonly createdAtMs: number;
+  /** Time of the last step. */
+  readonly atMs: number;
+  /** Rises by one with every commit; 0: not stored yet. */
+  readonly version: number;
+  readonly snapshot: Snapshot;
+  /** The last verdict, and why the instance is where it is. */
+  readonly verdict: VerdictKind | null;
+  readonly reason: ReasonCode | null;
+  /** Waiting for the dimension lock: the timer that decides it. */
+  readonly parked: ArmedTimer | null;
+  /** When its last attempt succeeded. */
+  readonly succeededAtMs: number | null;
+  /** Hash of the last history line. */
+  readonly head: string;
+};
+
+/** JSON of the envelope, without what a default says. Key order is fixed: the text is hashed. */
+export function encodeBody(instance: Instance): string {
+  const { snapshot, kind, groupId, epoch, isOpener, parked, succeededAtMs } = instance;
+  return JSON.stringify({
+    format: CHECKPOINT_FORMAT,
+    machine: MACHINE_ID,
+    machineVersion: MACHINE_VERSION,
+    kind: kind === "action" ? undefined : kind,
+    policy: instance.policy,
+    policyVersion: instance.policyVersion,
+    group: groupId ?? undefined,
+    epoch: epoch ?? undefined,
+    opener: isOpener || undefined,
+    createdAtMs: instance.createdAtMs,
+    atMs: instance.atMs,
+    state: snapshot.state,
+    verdict: instance.verdict ?? undefined,
+    reason: instance.reason ?? undefined,
+    parked: parked ?? undefined,
+    succeededAtMs: succeededAtMs ?? undefined,
+    ...contextWithoutDefaults(snapshot.context),
+  });
+}
+
+export function encodeCheckpoint(instance: Instance, body: string): string {
+  return `${instance.head} ${body}`;
+}
+
+function contextWithoutDefaults(context: InstanceContext): Record<string, unknown> {
+  return {
+    attempt: context.attempt || undefined,
+    roundAttempt: context.roundAttempt || undefined,
+    outcome: context.outcome === "none" ? undefined : context.outcome,
+    cause: context.cause ?? undefined,
+    closed: context.closed || undefined,
+    cancelled: context.cancelled || undefined,
+    waitDueAtMs: context.waitDueAtMs ?? undefined,
+    timers: isEmpty(context.timers) ? undefined : context.timers,
+    arms: context.arms || undefined,
+  };
+}
+
+function isEmpty(timers: InstanceContext["timers"]): boolean {
+  for (const _ in timers) return false;
+  return true;
+}
+
+type Stored = { readonly id: string; readonly version: number; readonly value: string };
+type Fields = Record<string, unknown>;
+
+/**
+ * Reads a stored checkpoint.
+ * @throws BECALM_CHECKPOINT_INVALID, BECALM_CHECKPOINT_UNKNOWN_MACHINE or BECALM_CHECKPOINT_NEWER: the instance is quarantined, nothing may be written over it.
+ */
+export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Instance {
+  const separator = stored.value.indexOf(" ");
+  const body = parseBody(stored, stored.value.slice(separator + 1));
+  refuseForeign(stored, body);
+  const name = text(stored, body, "policy");
+  const policyVersion = text(stored, body, "policyVersion");
+  const compiled = policies.get(policyKey({ name, version: policyVersion }));
+  if (compiled === undefined) {
+    throw broken(stored, `it was made under policy "${name}" version ${policyVersion}, which the namespace does not know`);
+  }
+  const groupId = body["group"] === undefined ? null : text(stored, body, "group");
+  return {
+    id: stored.id,
+    version: stored.version,
+    head: stored.value.slice(0, Math.max(separator, 0)),
+    kind: oneOf(stored, body, "kind", ["action", "summary", "approval-request"]) ?? "action",
+    policy: name,
+    policyVersion,
+    groupId,
+    epoch: optionalNumber(stored, body, "epoch"),
+    isOpener: body["opener"] === true,
+    createdAtMs: number(stored, body, "createdAtMs"),
+    atMs: number(stored, body, "atMs"),
+    snapshot: {
+      state: stateOf(stored, body),
+      context: contextOf(stored, body, initialContext(groupId === null ? compiled.ungoverned : compiled.governed)),
+    },
+    verdict: oneOf(stored, body, "verdict", ["run", "skip", "wait", "approve"]),
+    reason: reasonOf(stored, body),
+    parked: body["parked"] === undefined ? null : timerOf(stored, "parked", body["parked"]),
+    succeededAtMs: optionalNumber(stored, body, "succeededAtMs"),
+  };
+}
+
+function parseBody(stored: Stored, body: string): Fields {
+  try {
+    const value: unknown = JSON.parse(body);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
+  } catch {
+    // Said below, with the id.
+  }
+  throw broken(stored, "its text is not a JSON object");
+}
+
+function refuseForeign(stored: Stored, body: Fields): void {
+  if (body["machine"] !== MACHINE_ID) {
+    throw new BecalmError(
+      "BECALM_CHECKPOINT_UNKNOWN_MACHINE",
+      `Checkpoint of ${stored.id} (version ${stored.version}) belongs to machine ${JSON.stringify(body["machine"])}, not to "${MACHINE_ID}". Run the program that made it, or remove it.`,
+      { details: { id: stored.id, machine: body["machine"] } },
+    );
+  }
+  const format = number(stored, body, "format");
+  const machineVersion = number(stored, body, "machineVersion");
+  if (format > CHECKPOINT_FORMAT || machineVersion > MACHINE_VERSION) {
+    throw new BecalmError(
+      "BECALM_CHECKPOINT_NEWER",
+      `Checkpoint of ${stored.id} has format ${format}, machine version ${machineVersion}; this program knows up to ${CHECKPOINT_FORMAT} and ${MACHINE_VERSION}. Upgrade Becalm.`,
+      { details: { id: stored.id, format, machineVersion } },
+    );
+  }
+}
+
+function contextOf(stored: Stored, body: Fields, defaults: InstanceContext): InstanceContext {
+  return {
+    policy: defaults.policy,
+    attempt: optionalNumber(stored, body, "attempt") ?? 0,
+    roundAttempt: optionalNumber(stored, body, "roundAttempt") ?? 0,
+    outcome: oneOf(stored, body, "outcome", ["succeeded", "failed"]) ?? "none",
+    cause: oneOf(stored, body, "cause", ["own", "peer"]),
+    closed: body["closed"] === true,
+    cancelled: body["cancelled"] === true,
+    waitDueAtMs: optionalNumber(stored, body, "waitDueAtMs"),
+    timers: timersOf(stored, body["timers"]),
+    arms: optionalNumber(stored, body, "arms") ?? 0,
+  };
+}
+
+function timersOf(stored: Stored, value: unknown): InstanceContext["timers"] {
+  if (value === undefined) return {};
+  if (typeof value !== "object" || value === null) throw broken(stored, "`timers` is no object");
+  const timers: Partial<Record<InstanceTimerName, ArmedTimer>> = {};
+  for (const [name, timer] of Object.entries(value)) {
+    if (name !== "retry" && name !== "wait" && name !== "approval") throw broken(stored, `unknown timer "${name}"`);
+    timers[name] = timerOf(stored, name, timer);
+  }
+  return timers;
+}
+
+function timerOf(stored: Stored, name: string, value: unknown): ArmedTimer {
+  const timer = value as Partial<ArmedTimer> | null;
+  if (typeof timer?.dueAtMs === "number" && typeof timer.arm === "number") return { dueAtMs: timer.dueAtMs, arm: timer.arm };
+  throw broken(stored, `timer "${name}" lacks dueAtMs or arm`);
+}
+
+function stateOf(stored: Stored, body: Fields): StateText {
+  const state = body["state"];
+  if ((RESTING_STATES as readonly unknown[]).includes(state)) return state as StateText;
+  throw broken(stored, `unknown state ${JSON.stringify(state)}`);
+}
+
+function reasonOf(stored: Stored, body: Fields): ReasonCode | null {
+  const reason = body["reason"];
+  if (reason === undefined) return null;
+  if (typeof reason === "string" && Object.hasOwn(REASONS, reason)) return reason as ReasonCode;
+  throw broken(stored, `unknown reason ${JSON.stringify(reason)}`);
+}
+
+function text(stored: Stored, body: Fields, key: string): string {
+  const value = body[key];
+  if (typeof value === "string") return value;
+  throw broken(stored, `\`${key}\` is not a text`);
+}
+
+function number(stored: Stored, body: Fields, key: string): number {
+  const value = body[key];
+  if (typeof value === "number") return value;
+  throw broken(stored, `\`${key}\` is not a number`);
+}
+
+function optionalNumber(stored: Stored, body: Fields, key: string): number | null {
+  return body[key] === undefined ? null : number(stored, body, key);
+}
+
+function oneOf<const T extends string>(stored: Stored, body: Fields, key: string, allowed: readonly T[]): T | null {
+  const value = body[key];
+  if (value === undefined) return null;
+  if ((allowed as readonly unknown[]).includes(value)) return value as T;
+  throw broken(stored, `\`${key}\` is ${JSON.stringify(value)}, not one of ${allowed.join(", ")}`);
+}
+
+function broken(stored: Stored, what: string): BecalmError {
+  return new BecalmError(
+    "BECALM_CHECKPOINT_INVALID",
+    `Checkpoint of ${stored.id} (version ${stored.version}) cannot be read: ${what}. It is quarantined and left as it is; repair or remove it.`,
+    { details: { id: stored.id, version: stored.version } },
+  );
+}

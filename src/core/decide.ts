@@ -1,0 +1,350 @@
+/**
+ * The heart: what a batch of commands changes. Pure: same input, same decision.
+ *
+ * Everything that a decision needs of the world (time, stored state, silences, whether the dimension lock was busy) comes in with
+ * the input; everything that it changes comes out as data, for ONE commit. Nothing of a decision is true before that commit.
+ */
+import type { Alert } from "./alert.ts";
+import type { Notice } from "./audit.ts";
+import type { Instance } from "./checkpoint.ts";
+import { verdictInGroup } from "./convergence.ts";
+import type { ConvergenceRule } from "./convergence-types.ts";
+import { birthOfAlert, type ChangedInstance, Draft, type Emission, type LoggedEntry, type MemberChange, memberOf, timersOf } from "./draft.ts";
+import type { Effect } from "./effect.ts";
+import { closeIfOver, draftOf, formingMember, type Group, newGroup, openGroup, pruneForming, scheduleSummary, viewOf } from "./group.ts";
+import { noticeIdOf, partitionOfId } from "./ids.ts";
+import type { ArmedTimer, GroupView, InstanceEvent, SilenceNote } from "./instance.ts";
+import { COMMIT_INSTANCE_COUNT_MAX } from "./limits.ts";
+import { type CompiledPolicy, type PolicyVersions, policyKey } from "./policy-versions.ts";
+
+/** Events that come from outside; the decision adds the view of the group where the machine wants one. */
+export type OutsideEvent =
+  | Exclude<InstanceEvent, { type: "start" | "peers.settled" | "approval.granted" | "approval.requested" }>
+  | { readonly type: "approval.granted"; readonly atMs: number; readonly by: string; readonly why: string; readonly silence: SilenceNote | null }
+  | { readonly type: "start"; readonly atMs: number; readonly approved: true; readonly by: string; readonly why: string; readonly silence: SilenceNote | null };
+
+export type Command =
+  /** An alert that a policy matches. `lockBusyUntilMs`: nobody may decide now; look again then. */
+  | { readonly type: "create"; readonly id: string; readonly atMs: number; readonly alert: Alert; readonly policy: CompiledPolicy; readonly silence: SilenceNote | null; readonly lockBusyUntilMs?: number }
+  | { readonly type: "event"; readonly id: string; readonly event: OutsideEvent }
+  /** The dimension lock may be free now. */
+  | { readonly type: "unpark"; readonly id: string; readonly arm: number; readonly atMs: number; readonly silence: SilenceNote | null; readonly lockBusyUntilMs?: number }
+  | { readonly type: "summarise"; readonly arm: number; readonly atMs: number }
+  | { readonly type: "wake"; readonly arm: number; readonly atMs: number };
+
+/**
+ * `created`, `applied`: the commit changes the instance. `duplicate`: it exists already. `refused`: its state has no edge for the event.
+ * `late`: dated before the instance's last step (virtual time only). `stale`: the timer is no longer listed. `missing`: no such instance.
+ */
+export type CommandOutcome = "created" | "applied" | "duplicate" | "refused" | "late" | "stale" | "missing";
+
+export type CommandResult = { readonly outcome: CommandOutcome; readonly instance: Instance | null };
+
+export type DecideInput = {
+  readonly partition: number;
+  /** null: a batch of instances that no rule governs. */
+  readonly groupId: string | null;
+  /** The stored group, null when there is none yet. */
+  readonly group: Group | null;
+  readonly instances: ReadonlyMap<string, Instance>;
+  /** The first waiters of the group, in order; needed when a command other than `create` may settle a peer. */
+  readonly waiters: readonly string[];
+  /** More waiters follow after those. */
+  readonly hasMoreWaiters: boolean;
+  readonly policies: PolicyVersions;
+  readonly commands: readonly Command[];
+  /** Virtual time: an event dated before the instance's last step changes nothing. Live clocks may differ a little: there it is dated up. */
+  readonly isVirtual: boolean;
+  readonly emission: Emission;
+};
+
+export type GroupTimer = { readonly name: "summary" | "wake"; readonly timer: ArmedTimer };
+
+export type Decision = {
+  /** One an input command. */
+  readonly results: readonly CommandResult[];
+  /** Nothing changed: there is nothing to commit. */
+  readonly isEmpty: boolean;
+  readonly group: Group | null;
+  readonly instances: readonly ChangedInstance[];
+  /** For the log: one an audit line. */
+  readonly entries: readonly LoggedEntry[];
+  /** Run only after the commit, from the outbox. */
+  readonly effects: readonly Effect[];
+  readonly memberChanges: readonly MemberChange[];
+  readonly groupTimersArmed: readonly GroupTimer[];
+  readonly groupTimersCancelled: readonly GroupTimer[];
+};
+
+export function decide(input: DecideInput): Decision {
+  const firstAtMs = input.commands.map(timeOf).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const group = input.groupId === null ? null : input.group === null ? newGroup(input.groupId, policyNameOf(input), firstAtMs) : draftOf(input.group);
+  const draft = new Draft({ group, partition: input.partition, stored: input.instances, emission: input.emission });
+  const timersBefore = groupTimers(input.group);
+  const results = input.commands.map((command) => {
+    const result = new Turn(input, draft).take(command);
+    if (group !== null) group.lastAtMs = Math.max(group.lastAtMs, timeOf(command));
+    return result;
+  });
+  const instances = draft.changed();
+  const timersAfter = groupTimers(group);
+  const isEmpty = instances.length === 0 && sameTimers(timersBefore, timersAfter);
+  return {
+    results: results.map((result) => ({ ...result, instance: result.instance === null ? null : (draft.get(result.instance.id) ?? null) })),
+    isEmpty,
+    group,
+    instances,
+    entries: draft.entries,
+    effects: draft.effects,
+    memberChanges: draft.memberChanges,
+    groupTimersArmed: timersAfter.filter((timer) => !includesTimer(timersBefore, timer)),
+    groupTimersCancelled: timersBefore.filter((timer) => !includesTimer(timersAfter, timer)),
+  };
+}
+
+function policyNameOf(input: DecideInput): string {
+  const command = input.commands.find((candidate) => candidate.type === "create");
+  if (command !== undefined) return command.policy.policy.name;
+  return [...input.instances.values()].find((instance) => instance.groupId === input.groupId)?.policy ?? "";
+}
+
+function timeOf(command: Command): number {
+  return command.type === "event" ? command.event.atMs : command.atMs;
+}
+
+/** Takes one command into the draft. Waiters are looked at after each command that is not a creation. */
+class Turn {
+  private readonly input: DecideInput;
+  private readonly draft: Draft;
+
+  constructor(input: DecideInput, draft: Draft) {
+    this.input = input;
+    this.draft = draft;
+  }
+
+  take(command: Command): CommandResult {
+    const result = this.dispatch(command);
+    this.requestApprovals();
+    if (command.type !== "create" && (result.outcome === "applied" || command.type === "wake")) {
+      this.lookAtWaiters(this.now(timeOf(command)));
+      this.requestApprovals();
+    }
+    return result;
+  }
+
+  private dispatch(command: Command): CommandResult {
+    switch (command.type) {
+      case "create":
+        return this.create(command);
+      case "unpark":
+        return this.unpark(command);
+      case "event":
+        return this.event(command.id, command.event);
+      case "summarise":
+        return this.summarise(command.arm, command.atMs);
+      case "wake":
+        return this.wake(command.arm);
+    }
+  }
+
+  /** Time in a group never runs backwards. */
+  private now(atMs: number): number {
+    return Math.max(atMs, this.draft.group?.lastAtMs ?? atMs);
+  }
+
+  private create(command: Command & { type: "create" }): CommandResult {
+    const existing = this.draft.get(command.id);
+    if (existing !== undefined) return { outcome: "duplicate", instance: existing };
+    const atMs = this.now(command.atMs);
+    const birth = birthOfAlert(command.alert, { policy: command.policy, groupId: this.input.groupId, atMs });
+    const instance = this.draft.create(birth, { id: command.id, policy: command.policy });
+    return { outcome: "created", instance: this.begin(instance, { ...command, atMs }) };
+  }
+
+  private unpark(command: Command & { type: "unpark" }): CommandResult {
+    const instance = this.draft.get(command.id);
+    if (instance === undefined) return { outcome: "missing", instance: null };
+    if (instance.parked?.arm !== command.arm) return { outcome: "stale", instance };
+    return { outcome: "applied", instance: this.begin(instance, { ...command, atMs: this.now(command.atMs) }) };
+  }
+
+  /** The first decision of an instance: silence, then the lock, then its group. */
+  private begin(instance: Instance, how: { atMs: number; silence: SilenceNote | null; lockBusyUntilMs?: number }): Instance {
+    const { atMs, silence } = how;
+    const start = { type: "start", atMs, silence, group: null } as const;
+    const { group } = this.draft;
+    const rule = this.policyOf(instance).policy.converge;
+    if (silence !== null || group === null || rule === null) return this.must(instance, start);
+    if (how.lockBusyUntilMs !== undefined) {
+      return this.draft.park(instance, { dueAtMs: how.lockBusyUntilMs, arm: (instance.parked?.arm ?? 0) + 1 }, atMs);
+    }
+    closeIfOver(group, atMs);
+    if (group.open !== null) {
+      const view = viewOf(group.open, { isNew: false, atMs, ownVersion: instance.policyVersion });
+      return this.must(instance, { ...start, group: view }, { epoch: group.epoch });
+    }
+    pruneForming(group, rule, instance.createdAtMs);
+    if (group.forming.length + 1 >= rule.count) return this.open(group, rule, { instance, atMs });
+    const decided = this.must(instance, start, { epoch: group.epoch });
+    group.forming.push(formingMember(memberOf(decided)));
+    return decided;
+  }
+
+  private open(group: Group, rule: ConvergenceRule, { instance, atMs }: { instance: Instance; atMs: number }): Instance {
+    const open = openGroup(group, rule, { ruleVersion: instance.policyVersion, atMs });
+    const view = viewOf(open, { isNew: true, atMs, ownVersion: instance.policyVersion });
+    if (verdictInGroup(rule.function, rule.count, view.observation).summary) scheduleSummary(group, open, instance.id);
+    return this.must(instance, { type: "start", atMs, silence: null, group: view }, { epoch: group.epoch, isOpener: true });
+  }
+
+  private event(id: string, event: OutsideEvent): CommandResult {
+    const instance = this.draft.get(id);
+    if (instance === undefined) return { outcome: "missing", instance: null };
+    if (this.input.isVirtual && event.atMs < instance.atMs) return { outcome: "late", instance };
+    const full = this.completed(instance, { ...event, atMs: Math.max(event.atMs, instance.atMs) } as OutsideEvent);
+    const applied = this.draft.apply(instance, full);
+    if (applied === null) return { outcome: full.type === "timer.elapsed" ? "stale" : "refused", instance };
+    if (full.type === "approval.denied") this.denyThoseThatWait(full);
+    return { outcome: "applied", instance: applied };
+  }
+
+  private completed(instance: Instance, event: OutsideEvent): InstanceEvent {
+    if (event.type !== "approval.granted" && event.type !== "start") return event;
+    return { ...event, group: this.viewFor(instance, event.atMs) };
+  }
+
+  private viewFor(instance: Instance, atMs: number): GroupView | null {
+    const open = this.draft.group?.open;
+    if (open == null || instance.epoch !== this.draft.group?.epoch) return null;
+    return viewOf(open, { isNew: false, atMs, ownVersion: instance.policyVersion });
+  }
+
+  /** A denial after a failure skips those that wait for it, once nobody else is in progress. */
+  private denyThoseThatWait({ by, why, atMs }: { by: string; why: string; atMs: number }): void {
+    const { group } = this.draft;
+    if (group?.open == null || group.waiters === 0) return;
+    const { rule, inProgress, succeeded } = group.open;
+    if (rule.function !== "approve_when_failed" || inProgress > 0 || succeeded > 0) return;
+    this.armWake(group, { denied: { by, why }, atMs });
+  }
+
+  private wake(arm: number): CommandResult {
+    const { group } = this.draft;
+    return { outcome: group?.wake?.timer.arm === arm ? "applied" : "stale", instance: null };
+  }
+
+  private armWake(group: Group, { denied, atMs }: { denied: { by: string; why: string } | null; atMs: number }): void {
+    group.arms += 1;
+    group.wake = { timer: { dueAtMs: atMs, arm: group.arms }, denied };
+  }
+
+  /** Looks at waiters in order of arrival; stops at the first whose verdict is still to wait, which one that runs brings about. */
+  private lookAtWaiters(atMs: number): void {
+    const { group } = this.draft;
+    if (group?.open == null || group.waiters === 0) {
+      if (group !== null) group.wake = null;
+      return;
+    }
+    const denied = group.wake?.denied ?? null;
+    group.wake = null;
+    for (const id of this.input.waiters) {
+      const instance = this.draft.get(id);
+      if (instance === undefined || instance.snapshot.state !== "Proceeding") continue;
+      if (this.draft.changedCount >= COMMIT_INSTANCE_COUNT_MAX) return this.armWake(group, { denied, atMs });
+      if (denied !== null) {
+        this.must(instance, { type: "cancel", atMs, ...denied, reason: "peer_denied" });
+        continue;
+      }
+      const view = viewOf(group.open, { isNew: false, atMs, ownVersion: instance.policyVersion });
+      if (verdictInGroup(group.open.rule.function, view.count, view.observation).verdict === "wait") return;
+      this.must(instance, { type: "peers.settled", atMs, group: view });
+    }
+    if (this.input.hasMoreWaiters && group.waiters > 0) this.armWake(group, { denied, atMs });
+  }
+
+  /** Defense is left in the commit that entered it; the group asks a human once, when its first instance is held. */
+  private requestApprovals(): void {
+    for (const instance of this.draft.takeRequests()) {
+      const current = this.draft.get(instance.id) as Instance;
+      if (current.snapshot.state === "Waiting" && (this.draft.group === null || this.draft.group.held === 1)) this.sendRequest(current);
+    }
+  }
+
+  private sendRequest(held: Instance): void {
+    const notice: Notice = {
+      kind: "approval-request",
+      group: held.groupId,
+      instance: held.id,
+      dueAtMs: held.snapshot.context.timers.approval?.dueAtMs ?? held.atMs,
+    };
+    const id = noticeIdOf(["approval-request", held.id, held.version, held.snapshot.context.arms], this.draft.partition);
+    this.must(this.createNotice(notice, { id, like: held, atMs: held.atMs }), startAlone(held.atMs));
+  }
+
+  private summarise(arm: number, atMs: number): CommandResult {
+    const { group } = this.draft;
+    const summary = group?.summaries.find((candidate) => candidate.timer.arm === arm);
+    if (group == null || summary === undefined) return { outcome: "stale", instance: null };
+    group.summaries = group.summaries.filter((candidate) => candidate !== summary);
+    const { openerId, skipped, sample, openedAtMs, endsAtMs, ruleVersion } = summary;
+    const notice: Notice = { kind: "summary", group: group.id, opener: openerId, skipped, sample, openedAtMs, endsAtMs };
+    const like = { policy: group.policy, policyVersion: ruleVersion };
+    const instance = this.createNotice(notice, { id: summaryIdOf(openerId), like, atMs });
+    const event: InstanceEvent =
+      skipped > 0 ? startAlone(atMs) : { type: "cancel", atMs, by: "becalm", why: "nothing was skipped", reason: "nothing_to_summarise" };
+    return { outcome: "applied", instance: this.must(instance, event) };
+  }
+
+  private createNotice(notice: Notice, options: { id: string; like: { policy: string; policyVersion: string }; atMs: number }): Instance {
+    const { id, like, atMs } = options;
+    const birth = { kind: notice.kind, policy: like.policy, policyVersion: like.policyVersion, group: null, createdAtMs: atMs, alert: null, notice };
+    return this.draft.create(birth, { id, policy: this.policyOf(like) });
+  }
+
+  private policyOf(made: { policy: string; policyVersion: string }): CompiledPolicy {
+    const compiled = this.input.policies.get(policyKey({ name: made.policy, version: made.policyVersion }));
+    if (compiled === undefined) throw new Error(`decide: policy ${made.policy} version ${made.policyVersion} was not given`);
+    return compiled;
+  }
+
+  /** An event that the engine itself chose: the machine accepts it, and Defense is left at once. */
+  private must(instance: Instance, event: InstanceEvent, marks: Partial<Pick<Instance, "epoch" | "isOpener">> = {}): Instance {
+    const applied = this.draft.apply(instance, event, marks);
+    if (applied === null) throw new Error(`decide: ${instance.snapshot.state} of ${instance.id} refused ${event.type}`);
+    return applied.snapshot.state === "Defense" ? this.must(applied, { type: "approval.requested", atMs: event.atMs }) : applied;
+  }
+}
+
+/** Summaries are found from the opener of their group: its instances name it. */
+export function summaryIdOf(openerId: string): string {
+  return noticeIdOf(["summary", openerId], partitionOfId(openerId) ?? 0);
+}
+
+function startAlone(atMs: number): InstanceEvent {
+  return { type: "start", atMs, group: null, silence: null };
+}
+
+function groupTimers(group: Group | null): GroupTimer[] {
+  if (group === null) return [];
+  const timers: GroupTimer[] = group.summaries.map(({ timer }) => ({ name: "summary", timer }));
+  if (group.wake !== null) timers.push({ name: "wake", timer: group.wake.timer });
+  return timers;
+}
+
+function includesTimer(timers: readonly GroupTimer[], { name, timer }: GroupTimer): boolean {
+  return timers.some((candidate) => candidate.name === name && candidate.timer.arm === timer.arm);
+}
+
+function sameTimers(a: readonly GroupTimer[], b: readonly GroupTimer[]): boolean {
+  return a.length === b.length && a.every((timer) => includesTimer(b, timer));
+}
+
+/** Timers of an instance that a commit arms and cancels: the difference between what it expected before and expects now. */
+export function timerChanges(changed: ChangedInstance): { armed: [string, ArmedTimer][]; cancelled: [string, ArmedTimer][] } {
+  const before = timersOf(changed.before);
+  const after = timersOf(changed.instance);
+  return {
+    armed: [...after].filter(([name, timer]) => before.get(name)?.arm !== timer.arm),
+    cancelled: [...before].filter(([name, timer]) => after.get(name)?.arm !== timer.arm),
+  };
+}

@@ -1,0 +1,250 @@
+/**
+ * The draft of one commit: what a batch of commands changes, step by step, before any of it is durable.
+ *
+ * Owns: the working copies of the group and of the instances, and everything that the commit will write.
+ * Does not own: which event goes to whom (decide.ts).
+ * D1 every change of an instance goes through `apply` or `park`: one history line each.
+ * D2 an instance is written once a commit, with its version raised by one, however many steps it took.
+ */
+import type { Alert } from "./alert.ts";
+import { type Birth, chain, encodeBirth, encodeEntry, type EntryBody, type StoredEvent } from "./audit.ts";
+import { encodeBody, encodeCheckpoint, type Instance } from "./checkpoint.ts";
+import { sha256 } from "./digest.ts";
+import type { Effect } from "./effect.ts";
+import { type Explanation, explain } from "./explain.ts";
+import { collectInSummary, countChange, type Group, type Member, type Standing } from "./group.ts";
+import { effectIdOf } from "./ids.ts";
+import type { ArmedTimer, InstanceContext, InstanceEvent } from "./instance.ts";
+import type { CompiledPolicy } from "./policy-versions.ts";
+import { initialSnapshot, type Snapshot, type Step, step } from "./step.ts";
+
+/** A history line as the logger gets it. */
+export type LoggedEntry = { readonly instance: string; readonly entry: EntryBody };
+
+export type ChangedInstance = { readonly instance: Instance; readonly before: Instance | null; readonly value: string; readonly lines: readonly string[] };
+
+export type MemberChange = { readonly set: "waiters" | "held"; readonly instanceId: string; readonly order: number | null };
+
+type Working = { instance: Instance; readonly before: Instance | null; readonly lines: string[]; body: string };
+
+export type Emission = { readonly turn: number; readonly order: number };
+
+export class Draft {
+  readonly group: Group | null;
+  readonly partition: number;
+  readonly effects: Effect[] = [];
+  readonly entries: LoggedEntry[] = [];
+  readonly memberChanges: MemberChange[] = [];
+  /** Instances whose entering of Waiting or Defense asks for a human, in order. */
+  private readonly requests: Instance[] = [];
+  private readonly stored: ReadonlyMap<string, Instance>;
+  private readonly working = new Map<string, Working>();
+  private readonly emission: Emission;
+
+  constructor(options: { group: Group | null; partition: number; stored: ReadonlyMap<string, Instance>; emission: Emission }) {
+    this.group = options.group;
+    this.partition = options.partition;
+    this.stored = options.stored;
+    this.emission = options.emission;
+  }
+
+  get(id: string): Instance | undefined {
+    return this.working.get(id)?.instance ?? this.stored.get(id);
+  }
+
+  get changedCount(): number {
+    return this.working.size;
+  }
+
+  /** Brings a new instance into the draft. Its first line is its birth. */
+  create(birth: Birth, options: { id: string; policy: CompiledPolicy }): Instance {
+    const { hash, line } = chain("", encodeBirth(birth));
+    const { id, policy } = options;
+    const instance: Instance = {
+      id,
+      kind: birth.kind,
+      policy: birth.policy,
+      policyVersion: birth.policyVersion,
+      groupId: birth.group,
+      epoch: null,
+      isOpener: false,
+      createdAtMs: birth.createdAtMs,
+      atMs: birth.createdAtMs,
+      version: 0,
+      snapshot: initialSnapshot(birth.group === null ? policy.ungoverned : policy.governed),
+      verdict: null,
+      reason: null,
+      parked: null,
+      succeededAtMs: null,
+      head: hash,
+    };
+    this.working.set(id, { instance, before: null, lines: [line], body: "" });
+    return instance;
+  }
+
+  /** Steps an instance. Refused events change nothing and leave no line. */
+  apply(instance: Instance, event: InstanceEvent, marks: Partial<Pick<Instance, "epoch" | "isOpener">> = {}): Instance | null {
+    const taken = step(instance.snapshot, event);
+    if (!taken.accepted) return null;
+    const explanation = explain(instance, event, taken);
+    const next: Instance = {
+      ...instance,
+      ...marks,
+      atMs: event.atMs,
+      snapshot: taken.snapshot,
+      verdict: explanation.verdict ?? instance.verdict,
+      reason: explanation.lasting ? explanation.reason : instance.reason,
+      parked: null,
+      succeededAtMs: succeededAtMs(instance, event, taken),
+    };
+    const written = this.write(next, event, { path: taken.path, explanation });
+    this.follow(instance, written, taken);
+    if (explanation.isConverged && this.group !== null) collectInSummary(this.group, written.id);
+    return written;
+  }
+
+  /** Leaves an instance undecided in Idle until the dimension lock is free. */
+  park(instance: Instance, timer: ArmedTimer, atMs: number): Instance {
+    const next: Instance = { ...instance, atMs, parked: timer, reason: "lock_busy" };
+    const event: StoredEvent = { type: "lock.busy", atMs, ...timer };
+    return this.write(next, event, { path: ["Idle"], explanation: { verdict: null, reason: "lock_busy", lasting: true, isConverged: false } });
+  }
+
+  private write(next: Instance, event: StoredEvent, step_: { path: EntryBody["path"]; explanation: Explanation }): Instance {
+    const stored = this.stored.get(next.id) ?? null;
+    const working = this.working.get(next.id) ?? { instance: next, before: stored, lines: [], body: "" };
+    working.body = encodeBody(next);
+    const entry: EntryBody = {
+      version: (working.before?.version ?? 0) + 1,
+      atMs: event.atMs,
+      event,
+      path: step_.path,
+      verdict: step_.explanation.verdict,
+      reason: step_.explanation.reason,
+      checkpoint: sha256(working.body, "base64url"),
+    };
+    const { hash, line } = chain(next.head, encodeEntry(entry));
+    working.instance = { ...next, head: hash };
+    working.lines.push(line);
+    this.working.set(next.id, working);
+    this.entries.push({ instance: next.id, entry });
+    return working.instance;
+  }
+
+  /** What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects, requests. */
+  private follow(before: Instance, after: Instance, taken: Step & { accepted: true }): void {
+    if (this.group !== null) {
+      if (after.epoch !== null) countChange(this.group, before.epoch === null ? null : memberOf(before), memberOf(after));
+      this.followMembers(this.group, before, after);
+    }
+    for (const effect of taken.effects) {
+      if (effect === "run") this.emitRun(after);
+      else this.requests.push(after);
+    }
+  }
+
+  private followMembers(group: Group, before: Instance, after: Instance): void {
+    const set = (change: MemberChange) => this.memberChanges.push(change);
+    const waited = before.snapshot.state === "Proceeding";
+    const waits = after.snapshot.state === "Proceeding";
+    if (waits && !waited) {
+      group.waiters += 1;
+      group.arrivals += 1;
+      set({ set: "waiters", instanceId: after.id, order: group.arrivals });
+    } else if (waited && !waits) {
+      group.waiters -= 1;
+      set({ set: "waiters", instanceId: after.id, order: null });
+    }
+    const wasHeld = isHeld(before.snapshot);
+    const held = isHeld(after.snapshot);
+    if (held && !wasHeld) {
+      group.held += 1;
+      group.arrivals += 1;
+      set({ set: "held", instanceId: after.id, order: group.arrivals });
+    } else if (wasHeld && !held) {
+      group.held -= 1;
+      set({ set: "held", instanceId: after.id, order: null });
+    }
+  }
+
+  private emitRun(instance: Instance): void {
+    const version = (this.working.get(instance.id)?.before?.version ?? 0) + 1;
+    this.effects.push({
+      id: effectIdOf(instance.id, version, this.effects.length + 1),
+      partition: this.partition,
+      instanceId: instance.id,
+      groupId: instance.groupId,
+      attempt: instance.snapshot.context.attempt,
+      atMs: instance.atMs,
+      turn: this.emission.turn,
+      order: this.emission.order + this.effects.length,
+    });
+  }
+
+  /** Instances that ask for a human since the last call. */
+  takeRequests(): Instance[] {
+    return this.requests.splice(0);
+  }
+
+  changed(): ChangedInstance[] {
+    return [...this.working.values()].map(({ instance, before, lines, body }) => ({
+      instance: { ...instance, version: (before?.version ?? 0) + 1 },
+      before,
+      value: encodeCheckpoint(instance, body),
+      lines,
+    }));
+  }
+}
+
+/** Birth of an instance that an alert asks for. Labels in order of their names, so that the same episode gives the same bytes whatever brought it. */
+export function birthOfAlert(alert: Alert, options: { policy: CompiledPolicy; groupId: string | null; atMs: number }): Birth {
+  const { policy } = options.policy;
+  return {
+    kind: "action",
+    policy: policy.name,
+    policyVersion: policy.version,
+    group: options.groupId,
+    createdAtMs: options.atMs,
+    alert,
+    notice: null,
+  };
+}
+
+export function isHeld(snapshot: Snapshot): boolean {
+  return snapshot.state === "Defense" || snapshot.state === "Waiting";
+}
+
+/** Where an instance stands among its peers: by its last attempt; under approve_when_failed one that waits for a human is in progress. */
+export function standingOf({ state, context }: Snapshot): Standing {
+  if (state === "Waiting" && context.policy.function === "approve_when_failed") return "inProgress";
+  if (context.attempt === 0) return "none";
+  if (state === "Processing.running" || (state === "Failed" && context.timers.retry !== undefined)) return "inProgress";
+  return context.outcome === "succeeded" ? "succeeded" : "failed";
+}
+
+export function memberOf(instance: Instance): Member {
+  return {
+    id: instance.id,
+    epoch: instance.epoch,
+    createdAtMs: instance.createdAtMs,
+    hadAttempt: instance.snapshot.context.attempt > 0,
+    standing: standingOf(instance.snapshot),
+    succeededAtMs: instance.succeededAtMs,
+  };
+}
+
+/** Every timer that an instance expects, by name. */
+export function timersOf(instance: Instance | null): Map<string, ArmedTimer> {
+  const timers = new Map<string, ArmedTimer>(instance === null ? [] : timerEntries(instance.snapshot.context));
+  if (instance?.parked) timers.set("lock", instance.parked);
+  return timers;
+}
+
+function timerEntries(context: InstanceContext): [string, ArmedTimer][] {
+  return Object.entries(context.timers) as [string, ArmedTimer][];
+}
+
+function succeededAtMs(instance: Instance, event: InstanceEvent, taken: Step & { accepted: true }): number | null {
+  if (event.type === "effect.done") return event.atMs;
+  return taken.effects.includes("run") ? null : instance.succeededAtMs;
+}

@@ -1,0 +1,250 @@
+/**
+ * A convergence group: what one commit must know about all instances of a dimension, in a bounded size.
+ *
+ * Owns: who counts towards the next opening (`forming`), the open group's numbers, how many wait and how many are held, summaries that are due.
+ * Does not own: the instances (their checkpoints), the order of the waiters (an ordered set of the store).
+ * G1 counters only: no list grows with the group, but `forming` (fewer than the rule's count) and bounded samples.
+ * G2 every number follows from standings: a change of an instance is a change of its standing, old to new.
+ * G3 an instance counts in the open group when it has the group's epoch and was created inside the window before the opening.
+ * The functions below change the draft that they are given; `decide` gives them its own copy.
+ */
+import type { ConvergenceFunction, ConvergenceRule, Observation } from "./convergence-types.ts";
+import type { ArmedTimer, GroupView } from "./instance.ts";
+import { PEER_SAMPLE_COUNT_MAX, SUMMARY_SAMPLE_COUNT_MAX } from "./limits.ts";
+
+/** Where an instance stands among its peers. `none`: it is no peer, for it had no attempt. */
+export type Standing = "none" | "inProgress" | "succeeded" | "failed";
+
+export type FormingMember = { id: string; createdAtMs: number; standing: Standing; hadAttempt: boolean; succeededAtMs: number | null };
+
+export type OpenGroup = {
+  readonly rule: ConvergenceRule;
+  /** Version of the policy whose rule this is. The group keeps it until it closes. */
+  readonly ruleVersion: string;
+  readonly openedAtMs: number;
+  /** The last millisecond at which it takes an alert, unless it lingers. */
+  readonly endsAtMs: number;
+  executed: number;
+  succeeded: number;
+  failed: number;
+  inProgress: number;
+  /** Times at which peers succeeded, newest last; only under skip_when_proceed, pruned to the window, at most SETTLED_COUNT_MAX. */
+  settledAtMs: number[];
+  /** The first peers, for the audit. */
+  peers: string[];
+};
+
+/** A summary that is still to be sent. It may outlive its group. */
+export type PendingSummary = {
+  readonly openerId: string;
+  readonly openedAtMs: number;
+  readonly endsAtMs: number;
+  readonly ruleVersion: string;
+  readonly timer: ArmedTimer;
+  skipped: number;
+  sample: string[];
+};
+
+export type Group = {
+  readonly id: string;
+  readonly policy: string;
+  /** Number of this formation and of the group that opens from it; grows, also when the group's record had been dropped. */
+  epoch: number;
+  /** Time of the last step: time in a group never runs backwards. */
+  lastAtMs: number;
+  forming: FormingMember[];
+  open: OpenGroup | null;
+  waiters: number;
+  held: number;
+  /** Waiters ever: the order of the next one. */
+  arrivals: number;
+  /** Group timers armed so far. */
+  arms: number;
+  summaries: PendingSummary[];
+  /** Waiters are still to be looked at again: the last commit was cut. `denied`: those that wait are skipped, for the approval was denied. */
+  wake: { timer: ArmedTimer; denied: { by: string; why: string } | null } | null;
+};
+
+const SETTLED_COUNT_MAX = 256;
+
+/** Functions under which a group with a peer in progress or a waiter stays open past its window. */
+const LINGERING: ReadonlySet<ConvergenceFunction> = new Set<ConvergenceFunction>([
+  "skip_when_success",
+  "approve_when_failed",
+  "skip_when_proceed",
+  "wait_when_proceed",
+]);
+
+export function newGroup(id: string, policy: string, atMs: number): Group {
+  return {
+    id,
+    policy,
+    epoch: atMs,
+    lastAtMs: atMs,
+    forming: [],
+    open: null,
+    waiters: 0,
+    held: 0,
+    arrivals: 0,
+    arms: 0,
+    summaries: [],
+    wake: null,
+  };
+}
+
+/** A copy that a decision may change. */
+export function draftOf(group: Group): Group {
+  return {
+    ...group,
+    forming: group.forming.map((member) => ({ ...member })),
+    open: group.open === null ? null : { ...group.open, settledAtMs: [...group.open.settledAtMs], peers: [...group.open.peers] },
+    summaries: group.summaries.map((summary) => ({ ...summary, sample: [...summary.sample] })),
+  };
+}
+
+/** While it forms, deciding takes the dimension lock: no group yet, or fewer than `count` executed in it. */
+export function isForming(group: Group | null): boolean {
+  return group?.open == null || group.open.executed < group.open.rule.count;
+}
+
+/** At exactly its end a group still takes an instance; after it only while somebody is in progress or waits (design, section 4). */
+export function isOver(open: OpenGroup, waiters: number, atMs: number): boolean {
+  if (atMs <= open.endsAtMs) return false;
+  return !(LINGERING.has(open.rule.function) && (open.inProgress > 0 || waiters > 0));
+}
+
+export function closeIfOver(group: Group, atMs: number): void {
+  if (group.open === null || !isOver(group.open, group.waiters, atMs)) return;
+  group.open = null;
+  group.forming = [];
+  group.epoch = Math.max(group.epoch + 1, atMs);
+}
+
+/** Forgets forming members that were created more than a window before `createdAtMs`. Exactly a window before still counts. */
+export function pruneForming(group: Group, rule: ConvergenceRule, createdAtMs: number): void {
+  const since = createdAtMs - rule.windowMs;
+  if (group.forming.some((member) => member.createdAtMs < since)) {
+    group.forming = group.forming.filter((member) => member.createdAtMs >= since);
+  }
+}
+
+/** Opens the group: the forming members that had an attempt become its peers. */
+export function openGroup(group: Group, rule: ConvergenceRule, options: { ruleVersion: string; atMs: number }): OpenGroup {
+  const peers = group.forming.filter((member) => member.hadAttempt || member.standing !== "none");
+  const standing = (wanted: Standing) => group.forming.filter((member) => member.standing === wanted).length;
+  const open: OpenGroup = {
+    rule,
+    ruleVersion: options.ruleVersion,
+    openedAtMs: options.atMs,
+    endsAtMs: options.atMs + (rule.maxWindowMs ?? rule.windowMs),
+    executed: group.forming.filter((member) => member.hadAttempt).length,
+    succeeded: standing("succeeded"),
+    failed: standing("failed"),
+    inProgress: standing("inProgress"),
+    settledAtMs: settledTimes(group.forming, rule),
+    peers: peers.slice(0, PEER_SAMPLE_COUNT_MAX).map((member) => member.id),
+  };
+  group.open = open;
+  group.forming = [];
+  return open;
+}
+
+function settledTimes(members: readonly FormingMember[], rule: ConvergenceRule): number[] {
+  if (rule.function !== "skip_when_proceed") return [];
+  const times = members.flatMap((member) => (member.succeededAtMs === null ? [] : [member.succeededAtMs]));
+  return times.sort((a, b) => a - b).slice(-SETTLED_COUNT_MAX);
+}
+
+/** What a decision in the open group looks at. Numbers of peers only; the instance that is decided has no attempt yet, so it is not among them. */
+export function viewOf(open: OpenGroup, options: { isNew: boolean; atMs: number; ownVersion: string }): GroupView {
+  const since = options.atMs - open.rule.windowMs;
+  const observation: Observation = {
+    isNew: options.isNew,
+    executed: open.executed,
+    succeeded: open.succeeded,
+    failed: open.failed,
+    inProgress: open.inProgress,
+    settledWithoutFailure: open.settledAtMs.filter((time) => time >= since).length,
+    parentOpen: false,
+  };
+  const view = { observation, count: open.rule.count, peers: [...open.peers] };
+  return open.ruleVersion === options.ownVersion ? view : { ...view, ruleVersion: open.ruleVersion };
+}
+
+/** What a group must know of an instance to count it. */
+export type Member = {
+  readonly id: string;
+  readonly epoch: number | null;
+  readonly createdAtMs: number;
+  readonly hadAttempt: boolean;
+  readonly standing: Standing;
+  readonly succeededAtMs: number | null;
+};
+
+/** Counts a change of an instance, from what it was to what it is (G2). Instances that do not count (G3) change nothing. */
+export function countChange(group: Group, before: Member | null, after: Member): void {
+  if (after.epoch !== group.epoch) return;
+  if (group.open === null) {
+    const member = group.forming.find((candidate) => candidate.id === after.id);
+    if (member !== undefined) Object.assign(member, formingMember(after));
+    return;
+  }
+  if (after.createdAtMs < group.open.openedAtMs - group.open.rule.windowMs) return;
+  countInOpen(group.open, before, after);
+}
+
+export function formingMember(member: Member): FormingMember {
+  const { id, createdAtMs, standing, hadAttempt, succeededAtMs } = member;
+  return { id, createdAtMs, standing, hadAttempt, succeededAtMs };
+}
+
+function countInOpen(open: OpenGroup, before: Member | null, after: Member): void {
+  const was = before?.standing ?? "none";
+  if (was !== after.standing) {
+    if (was !== "none") open[was] -= 1;
+    if (after.standing !== "none") open[after.standing] += 1;
+  }
+  if (after.hadAttempt && before?.hadAttempt !== true) {
+    open.executed += 1;
+    if (open.peers.length < PEER_SAMPLE_COUNT_MAX) open.peers.push(after.id);
+  }
+  if (open.rule.function === "skip_when_proceed") recount(open, before?.succeededAtMs ?? null, after.succeededAtMs);
+}
+
+function recount(open: OpenGroup, was: number | null, is: number | null): void {
+  if (was === is) return;
+  const index = was === null ? -1 : open.settledAtMs.indexOf(was);
+  if (index >= 0) open.settledAtMs.splice(index, 1);
+  if (is === null) return;
+  open.settledAtMs = [...open.settledAtMs.filter((time) => time >= is - open.rule.windowMs), is].slice(-SETTLED_COUNT_MAX);
+}
+
+/** Schedules the summary of the group that was just opened: due at the window's end plus the rule's delay. */
+export function scheduleSummary(group: Group, open: OpenGroup, openerId: string): void {
+  group.arms += 1;
+  group.summaries.push({
+    openerId,
+    openedAtMs: open.openedAtMs,
+    endsAtMs: open.endsAtMs,
+    ruleVersion: open.ruleVersion,
+    timer: { dueAtMs: open.endsAtMs + (open.rule.summaryDelayMs ?? 0), arm: group.arms },
+    skipped: 0,
+    sample: [],
+  });
+}
+
+/** Counts a skipped instance in the summary of the open group, if it has one. */
+export function collectInSummary(group: Group, instanceId: string): void {
+  const summary = group.summaries.find((candidate) => candidate.openedAtMs === group.open?.openedAtMs);
+  if (summary === undefined) return;
+  summary.skipped += 1;
+  if (summary.sample.length < SUMMARY_SAMPLE_COUNT_MAX) summary.sample.push(instanceId);
+}
+
+/** Nothing of it is needed any more after `idleAtMs`; null: somebody is in progress, waits or is held, so it must stay. */
+export function idleAtMs(group: Group, rule: ConvergenceRule | null): number | null {
+  if (group.waiters > 0 || group.held > 0 || group.summaries.length > 0 || group.wake !== null) return null;
+  if (group.open !== null) return group.open.inProgress > 0 ? null : group.open.endsAtMs;
+  if (group.forming.some((member) => member.standing === "inProgress")) return null;
+  return group.lastAtMs + (rule?.windowMs ?? 0);
+}

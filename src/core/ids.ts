@@ -1,0 +1,50 @@
+import { sha256 } from "./digest.ts";
+
+/** Partition of a group or of a lone instance: FNV-1a 32 of its name, modulo the namespace's number of partitions. */
+export function partitionOf(name: string, partitions: number): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < name.length; index += 1) {
+    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+  }
+  return (hash >>> 0) % partitions;
+}
+
+/** A group belongs to one policy: its id is the policy's name and the dimension key. */
+export function groupIdOf(policyName: string, dimensionKey: string): string {
+  return `${policyName}:${dimensionKey}`;
+}
+
+/** What an episode's instance under one policy is hashed from. */
+export type InstanceName = { readonly policy: string; readonly fingerprint: string; readonly startsAtMs: number };
+
+/** The name that a lone instance's partition is taken from. */
+export function loneName(name: InstanceName): string {
+  return `${name.policy}\n${name.fingerprint}\n${name.startsAtMs}`;
+}
+
+/** Two-digit partition, `-`, 24 hex digits of sha256 over (policy, fingerprint, startsAt in ms). */
+export function instanceIdOf(name: InstanceName, partition: number): string {
+  return withPartition(partition, sha256(loneName(name), "hex"));
+}
+
+/** Id of a summary or an approval request: it lives beside the instance or group that asked for it. */
+export function noticeIdOf(parts: readonly (string | number)[], partition: number): string {
+  return withPartition(partition, sha256(parts.join("\n"), "hex"));
+}
+
+function withPartition(partition: number, hex: string): string {
+  return `${String(partition).padStart(2, "0")}-${hex.slice(0, 24)}`;
+}
+
+const INSTANCE_ID = /^(\d\d)-[0-9a-f]{24}$/;
+
+/** The partition that an instance id names, or null when the text is no instance id. */
+export function partitionOfId(id: string): number | null {
+  const match = INSTANCE_ID.exec(id);
+  return match === null ? null : Number(match[1]);
+}
+
+/** Id of the effect number `index` of a commit: `_` because queues give other characters a meaning. */
+export function effectIdOf(instanceId: string, version: number, index: number): string {
+  return `${instanceId}_${version}_${index}`;
+}

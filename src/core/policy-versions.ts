@@ -1,0 +1,44 @@
+import type { Alert } from "./alert.ts";
+import type { InstancePolicy } from "./instance.ts";
+import { WAIT_MS_MIN } from "./limits.ts";
+import { compileMatchers } from "./matcher.ts";
+import type { Policy } from "./policy.ts";
+
+/** A policy version as the engine uses it. */
+export type CompiledPolicy = {
+  readonly policy: Policy;
+  readonly matches: (labels: Alert["labels"]) => boolean;
+  /** What the machine's guards read: for an instance that the rule governs, and for one that no rule governs. */
+  readonly governed: InstancePolicy;
+  readonly ungoverned: InstancePolicy;
+};
+
+/** Every policy version of the namespace, by `name@version`: instances keep the one that they were made under. */
+export type PolicyVersions = ReadonlyMap<string, CompiledPolicy>;
+
+export function policyKey(policy: { name: string; version: string }): string {
+  return `${policy.name}@${policy.version}`;
+}
+
+export function compilePolicy(policy: Policy): CompiledPolicy {
+  const rule = policy.converge;
+  const ungoverned: InstancePolicy = {
+    function: null,
+    retryLimit: policy.retry.limit,
+    retryDelayMs: policy.retry.delayMs,
+    retryBackoff: policy.retry.backoff,
+    approvalTimeoutMs: policy.approval.timeoutMs,
+    waitLimitMs: Math.max(WAIT_MS_MIN, actionTimeoutMs(policy), rule?.maxWindowMs ?? rule?.windowMs ?? 0),
+    keepOnResolved: policy.onResolved === "keep",
+  };
+  return {
+    policy,
+    matches: compileMatchers(policy.match),
+    governed: { ...ungoverned, function: rule?.function ?? null },
+    ungoverned,
+  };
+}
+
+function actionTimeoutMs(policy: Policy): number {
+  return "timeoutMs" in policy.action ? policy.action.timeoutMs : 0;
+}
