@@ -19,9 +19,10 @@ import {
 
 type GuardArgs = { context: InstanceContext; event: InstanceEvent };
 
-/** What the convergence function says to this event. Events that bring no observation have no verdict. */
+/** What the convergence function says to this event. Events that bring no observation have no verdict, nor has an instance that was closed. */
 function verdictOf({ context, event }: GuardArgs): Verdict | null {
   if (event.type !== "start" && event.type !== "peers.settled") return null;
+  if (context.closed) return null;
   const fn = context.policy.function;
   if (fn === null || event.group === null) return verdictWithoutGroup(fn);
   return verdictInGroup(fn, event.group.count, event.group.observation);
@@ -53,7 +54,7 @@ export const actionInstanceMachine = setup({
   },
   guards: {
     approved: ({ event }) => event.type === "start" && event.approved === true,
-    silenced: ({ event }) => event.type === "start" && event.silence !== null,
+    silenced: ({ context, event }) => event.type === "start" && event.silence !== null && !context.closed,
     defense: (args) => args.context.policy.function === "defense" && verdictOf(args)?.verdict === "approve",
     skip_when_exceed: (args) => skips(args, "skip_when_exceed"),
     collect: (args) => skips(args, "collect"),
@@ -69,6 +70,8 @@ export const actionInstanceMachine = setup({
     skip_when_proceed: ({ context }) => context.policy.function === "skip_when_proceed",
     approve_when_failed: ({ context }) =>
       context.policy.function === "approve_when_failed" && !context.cancelled && context.timers.retry === undefined,
+    /** A closed instance ignores its alert, also when it is sent again: only a person starts it ("run anyway"). */
+    not_closed: ({ context }) => !context.closed,
     current_attempt: isCurrentAttempt,
     wait_elapsed: (args) => elapsed(args, "wait"),
     retry_elapsed: (args) => elapsed(args, "retry"),
@@ -124,6 +127,8 @@ export const actionInstanceMachine = setup({
 }).createMachine({
   id: "action-instance",
   context: ({ input }) => initialContext(input.policy),
+  // The longest chain of one event has three moves; XState's own limit is none.
+  options: { maxIterations: 16 },
   initial: "Idle",
   states: {
     Idle: {
@@ -136,7 +141,7 @@ export const actionInstanceMachine = setup({
           { guard: "collect", target: "Skipped" },
           { guard: "collect_alarm", target: "Skipped" },
           { guard: "trigger", target: "Skipped" },
-          { target: "Processing", actions: "beginRound" },
+          { guard: "not_closed", target: "Processing", actions: "beginRound" },
         ],
         "alert.resolved": { guard: "not_kept", target: "Skipped" },
         cancel: { target: "Skipped" },

@@ -5,14 +5,20 @@
  * `transition()`, which builds a throw-away actor each time, and one pass gives snapshot, path and actions together. The scope's
  * shape is internal to XState: its minor version is pinned in package.json and test/core/step.test.ts compares every step with the public API.
  */
-import { createEmptyActor, type AnyActorScope } from "xstate";
+import { type AnyActorScope, createEmptyActor } from "xstate";
 import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";
-import { type InstanceContext, type InstanceEvent, type InstancePolicy, type InstanceState, initialContext } from "./instance.ts";
+import {
+  type InstanceContext,
+  type InstanceEvent,
+  type InstancePolicy,
+  type InstanceState,
+  initialContext,
+} from "./instance.ts";
 
 /** Where an instance is: the state value as one dotted text, and the context. */
 export type Snapshot = { readonly state: StateText; readonly context: InstanceContext };
 
-/** `Processing` never rests in `deciding`, so these nine are all that a checkpoint can hold. */
+/** `Processing` never rests in `deciding`, so these eight are all that a checkpoint can hold. */
 export const RESTING_STATES = [
   "Idle",
   "Processing.running",
@@ -29,7 +35,12 @@ export type StateText = (typeof RESTING_STATES)[number];
 export type StepEffect = "run" | "requestApproval";
 
 export type Step =
-  | { readonly accepted: true; readonly snapshot: Snapshot; readonly path: readonly InstanceState[]; readonly effects: readonly StepEffect[] }
+  | {
+      readonly accepted: true;
+      readonly snapshot: Snapshot;
+      readonly path: readonly InstanceState[];
+      readonly effects: readonly StepEffect[];
+    }
   | { readonly accepted: false };
 
 type MachineSnapshot = ReturnType<typeof actionInstanceMachine.resolveState>;
@@ -46,7 +57,9 @@ const inertScope = {
   defer: () => {},
   emit: () => {},
   stopChild: () => {},
-  system: { _sendInspectionEvent: (event: Microstep) => event.type === "@xstate.microstep" && collected.microsteps.push(event) },
+  system: {
+    _sendInspectionEvent: (event: Microstep) => event.type === "@xstate.microstep" && collected.microsteps.push(event),
+  },
   actionExecutor: (action: { type: string }) => collected.actions.push(action.type),
 } as unknown as AnyActorScope;
 
