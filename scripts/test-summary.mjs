@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
 
 /**
- * Counts of a vitest JSON report. A file that failed before its tests ran counts as one failure, and so does a missing report:
- * a run that broke never reads as "0 failed". `extraFailedCount` adds failures of checks that are no tests.
+ * The line `N passed, N failed` of a vitest JSON report. A run that broke never reads as "0 failed": a file that failed before
+ * its tests ran counts as one failure, and so does a missing report or an error outside of every test (`runPassed` is false then).
+ * `failedCheckCount` adds the failures of checks that are no tests.
  */
-export function summarise(reportPath, extraFailedCount = 0) {
+export function summarise(reportPath, { runPassed, failedCheckCount = 0 }) {
   const { passedCount, failedCount } = counts(reportPath);
-  const failedTotal = failedCount + extraFailedCount;
-  return { line: `${passedCount} passed, ${failedTotal} failed`, failedCount: failedTotal };
+  const failedTestCount = runPassed ? failedCount : Math.max(failedCount, 1);
+  return `${passedCount} passed, ${failedTestCount + failedCheckCount} failed`;
 }
 
 function counts(reportPath) {
@@ -20,6 +21,5 @@ function counts(reportPath) {
   const brokenFiles = report.testResults.filter(
     (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
   );
-  const failedCount = report.numFailedTests + brokenFiles.length;
-  return { passedCount: report.numPassedTests, failedCount: report.success ? failedCount : Math.max(failedCount, 1) };
+  return { passedCount: report.numPassedTests, failedCount: report.numFailedTests + brokenFiles.length };
 }

@@ -13,7 +13,7 @@ rmSync(REPORT, { force: true });
 const failed = CHECKS.filter((check) => !passes(["run", check]));
 const testsPass = passes(["test"]);
 if (failed.length > 0) console.error(`failed checks: ${failed.join(", ")}`);
-console.log(summarise(REPORT, failed.length).line);
+console.log(summarise(REPORT, { runPassed: testsPass, failedCheckCount: failed.length }));
 process.exit(failed.length === 0 && testsPass ? 0 : 1);
 
 function passes(args) {
