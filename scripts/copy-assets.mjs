@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const SOURCE_FOLDERS = ["src", "machines"];
 const COMPILED_SUFFIXES = [".d.ts", ".js", ".js.map"];
+const STAMP = "node_modules/.cache/becalm/built";
 const COMMAND = "dist/src/cli/main.js";
 
 const sources = (await Promise.all(SOURCE_FOLDERS.map(filesUnder))).flat();
@@ -18,6 +19,9 @@ for (const output of await filesUnder("dist")) {
   else if (output.endsWith(".d.ts")) await rewriteImports(output);
 }
 if (wanted.has(COMMAND)) await chmod(join(root, COMMAND), 0o755);
+// Only a build without errors comes here; is-built.mjs compares the sources with this file's time.
+await mkdir(dirname(join(root, STAMP)), { recursive: true });
+await writeFile(join(root, STAMP), "");
 
 /** Paths of all files below `folder`, relative to the project; a missing folder has none. */
 async function filesUnder(folder) {

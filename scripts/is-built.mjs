@@ -1,9 +1,10 @@
-// Exit 0 when dist/ is newer than every source. `npx becalm` in a checkout and `npm pack` both run "prepare": building again
+// Exit 0 when dist/ comes from a build without errors that is newer than every source. `npx becalm` in a checkout and `npm pack` both run "prepare": building again
 // would rewrite files under the feet of a command that runs already.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-process.chdir(new URL("..", import.meta.url).pathname);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 const sources = ["src", "machines"].flatMap((folder) =>
   existsSync(folder)
@@ -13,11 +14,8 @@ const sources = ["src", "machines"].flatMap((folder) =>
     : [],
 );
 const configs = ["tsconfig.json", "tsconfig.build.json"];
-const configuredAtMs = Math.max(...configs.map((path) => statSync(path).mtimeMs));
+const builtAtMs = statSync("node_modules/.cache/becalm/built", { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-process.exit(sources.every(isBuilt) ? 0 : 1);
-
-function isBuilt(source) {
-  const output = statSync(join("dist", source.replace(/\.ts$/, ".js")), { throwIfNoEntry: false });
-  return output !== undefined && output.mtimeMs >= Math.max(statSync(source).mtimeMs, configuredAtMs);
-}
+const isFresh = [...sources, ...configs].every((path) => statSync(path).mtimeMs <= builtAtMs);
+const isComplete = sources.every((path) => existsSync(join("dist", path.replace(/\.ts$/, ".js"))));
+process.exit(isFresh && isComplete ? 0 : 1);

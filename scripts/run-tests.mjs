@@ -2,10 +2,11 @@
 // Arguments go to vitest: npm test -- test/core
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { summarise } from "./test-summary.mjs";
 
 const REPORT = "node_modules/.cache/becalm/test-report.json";
-process.chdir(new URL("..", import.meta.url).pathname);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 rmSync(REPORT, { force: true });
 
 const { status } = spawnSync(

@@ -2,11 +2,12 @@
 // so that the output ends with their summary and the line `N passed, N failed` (a failed check counts as a failure).
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { summarise } from "./test-summary.mjs";
 
 const REPORT = "node_modules/.cache/becalm/test-report.json";
 const CHECKS = ["types", "lint", "build", "package"];
-process.chdir(new URL("..", import.meta.url).pathname);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 // A build that breaks ends the tests before they write a report; an old one must not speak for them.
 rmSync(REPORT, { force: true });
