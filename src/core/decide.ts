@@ -9,8 +9,8 @@ import type { Notice } from "./audit.ts";
 import type { Instance } from "./checkpoint.ts";
 import { verdictInGroup } from "./convergence.ts";
 import type { ConvergenceRule } from "./convergence-types.ts";
-import { birthOfAlert, type ChangedInstance, Draft, type Emission, type LoggedEntry, type MemberChange, memberOf, timersOf } from "./draft.ts";
-import type { Effect } from "./effect.ts";
+import { birthOfAlert, type ChangedInstance, Draft, type LoggedEntry, type MemberChange, memberOf, timersOf } from "./draft.ts";
+import type { Effect, EmissionOrder } from "./effect.ts";
 import { closeIfOver, draftOf, formingMember, type Group, newGroup, openGroup, pruneForming, scheduleSummary, viewOf } from "./group.ts";
 import { noticeIdOf, partitionOfId } from "./ids.ts";
 import type { ArmedTimer, GroupView, InstanceEvent, SilenceNote } from "./instance.ts";
@@ -23,7 +23,10 @@ export type OutsideEvent =
   | { readonly type: "approval.granted"; readonly atMs: number; readonly by: string; readonly why: string; readonly silence: SilenceNote | null }
   | { readonly type: "start"; readonly atMs: number; readonly approved: true; readonly by: string; readonly why: string; readonly silence: SilenceNote | null };
 
-export type Command =
+/** `order`: its position, from which its effects get their order of emission (core/effect.ts). */
+export type Command = { readonly order?: EmissionOrder } & CommandBody;
+
+type CommandBody =
   /** An alert that a policy matches. `lockBusyUntilMs`: nobody may decide now; look again then. */
   | { readonly type: "create"; readonly id: string; readonly atMs: number; readonly alert: Alert; readonly policy: CompiledPolicy; readonly silence: SilenceNote | null; readonly lockBusyUntilMs?: number }
   | { readonly type: "event"; readonly id: string; readonly event: OutsideEvent }
@@ -55,7 +58,8 @@ export type DecideInput = {
   readonly commands: readonly Command[];
   /** Virtual time: an event dated before the instance's last step changes nothing. Live clocks may differ a little: there it is dated up. */
   readonly isVirtual: boolean;
-  readonly emission: Emission;
+  /** Virtual runs: see core/effect.ts. Live: 0. */
+  readonly turn: number;
 };
 
 export type GroupTimer = { readonly name: "summary" | "wake"; readonly timer: ArmedTimer };
@@ -79,7 +83,7 @@ export type Decision = {
 export function decide(input: DecideInput): Decision {
   const firstAtMs = input.commands.map(timeOf).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const group = input.groupId === null ? null : input.group === null ? newGroup(input.groupId, policyNameOf(input), firstAtMs) : draftOf(input.group);
-  const draft = new Draft({ group, partition: input.partition, stored: input.instances, emission: input.emission });
+  const draft = new Draft({ group, partition: input.partition, stored: input.instances, turn: input.turn });
   const timersBefore = groupTimers(input.group);
   const results = input.commands.map((command) => {
     const result = new Turn(input, draft).take(command);
@@ -123,6 +127,7 @@ class Turn {
   }
 
   take(command: Command): CommandResult {
+    this.draft.beginCommand(command.order ?? []);
     const result = this.dispatch(command);
     this.requestApprovals();
     if (command.type !== "create" && (result.outcome === "applied" || command.type === "wake")) {

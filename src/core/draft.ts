@@ -10,7 +10,7 @@ import type { Alert } from "./alert.ts";
 import { type Birth, chain, encodeBirth, encodeEntry, type EntryBody, type StoredEvent } from "./audit.ts";
 import { encodeBody, encodeCheckpoint, type Instance } from "./checkpoint.ts";
 import { sha256 } from "./digest.ts";
-import type { Effect } from "./effect.ts";
+import type { Effect, EmissionOrder } from "./effect.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { collectInSummary, countChange, type Group, type Member, type Standing } from "./group.ts";
 import { effectIdOf } from "./ids.ts";
@@ -27,8 +27,6 @@ export type MemberChange = { readonly set: "waiters" | "held"; readonly instance
 
 type Working = { instance: Instance; readonly before: Instance | null; readonly lines: string[]; body: string };
 
-export type Emission = { readonly turn: number; readonly order: number };
-
 export class Draft {
   readonly group: Group | null;
   readonly partition: number;
@@ -39,17 +37,23 @@ export class Draft {
   private readonly requests: Instance[] = [];
   private readonly stored: ReadonlyMap<string, Instance>;
   private readonly working = new Map<string, Working>();
-  private readonly emission: Emission;
+  private readonly turn: number;
+  private emission: { readonly order: EmissionOrder; count: number } = { order: [], count: 0 };
 
-  constructor(options: { group: Group | null; partition: number; stored: ReadonlyMap<string, Instance>; emission: Emission }) {
+  constructor(options: { group: Group | null; partition: number; stored: ReadonlyMap<string, Instance>; turn: number }) {
     this.group = options.group;
     this.partition = options.partition;
     this.stored = options.stored;
-    this.emission = options.emission;
+    this.turn = options.turn;
   }
 
   get(id: string): Instance | undefined {
     return this.working.get(id)?.instance ?? this.stored.get(id);
+  }
+
+  /** Effects that follow are emitted by the command at this position. */
+  beginCommand(order: EmissionOrder): void {
+    this.emission = { order, count: 0 };
   }
 
   get changedCount(): number {
@@ -169,6 +173,7 @@ export class Draft {
 
   private emitRun(instance: Instance): void {
     const version = (this.working.get(instance.id)?.before?.version ?? 0) + 1;
+    this.emission.count += 1;
     this.effects.push({
       id: effectIdOf(instance.id, version, this.effects.length + 1),
       partition: this.partition,
@@ -176,8 +181,8 @@ export class Draft {
       groupId: instance.groupId,
       attempt: instance.snapshot.context.attempt,
       atMs: instance.atMs,
-      turn: this.emission.turn,
-      order: this.emission.order + this.effects.length,
+      turn: this.turn,
+      order: [...this.emission.order, this.emission.count],
     });
   }
 

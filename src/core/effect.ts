@@ -7,10 +7,17 @@ export type Effect = {
   readonly attempt: number;
   /** Time of the step that emitted it; in a virtual run also the time of its result. */
   readonly atMs: number;
-  /** Virtual runs: the ordinal of its line among those of the same time, and its order of emission. Live: 0. */
+  /** Virtual runs: the ordinal of its line among those of the same time. Live: 0. */
   readonly turn: number;
-  readonly order: number;
+  /** Order of emission inside the turn, see `compareEffects`. */
+  readonly order: EmissionOrder;
 };
+
+/**
+ * Where an effect stands in the order of emission: the position of the command that emitted it (an alert's place in its line, or the
+ * order of the effect whose result it was) and its number within that. It depends on nothing that a crash could change.
+ */
+export type EmissionOrder = readonly number[];
 
 export function encodeEffect(effect: Effect): string {
   const { id: _id, partition: _partition, ...rest } = effect;
@@ -19,4 +26,16 @@ export function encodeEffect(effect: Effect): string {
 
 export function decodeEffect(stored: { id: string; partition: number; value: string }): Effect {
   return { ...(JSON.parse(stored.value) as Omit<Effect, "id" | "partition">), id: stored.id, partition: stored.partition };
+}
+
+/** Order in which results are applied: by time, line, round (effects emitted by results come after all that were emitted before), position. */
+export function compareEffects(a: Effect, b: Effect): number {
+  if (a.atMs !== b.atMs) return a.atMs - b.atMs;
+  if (a.turn !== b.turn) return a.turn - b.turn;
+  if (a.order.length !== b.order.length) return a.order.length - b.order.length;
+  for (const [index, value] of a.order.entries()) {
+    const other = b.order[index] ?? 0;
+    if (value !== other) return value - other;
+  }
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }

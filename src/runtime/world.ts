@@ -1,0 +1,33 @@
+import type { Decision } from "../core/decide.ts";
+import type { CompiledPolicy } from "../core/policy-versions.ts";
+import type { Silence } from "../core/policy.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { NamespaceMode, Store } from "../ports/store.ts";
+
+/** A silence with its matcher compiled. */
+export type CompiledSilence = { readonly silence: Silence; readonly matches: CompiledPolicy["matches"] };
+
+/** What every part of the runtime works with. Built once, by the engine. */
+export type World = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly mode: NamespaceMode;
+  readonly partitions: number;
+  /** Unique to this process: claims and leases carry it. */
+  readonly owner: string;
+  /** The policies that new alerts are matched against, in order. */
+  readonly current: readonly CompiledPolicy[];
+  readonly silences: readonly CompiledSilence[];
+  /** Every version that the namespace knows, by `name@version`. */
+  readonly versions: Map<string, CompiledPolicy>;
+  /** A fresh id for each commit. */
+  readonly commitId: () => string;
+  /** Waits in real time: back-off after a conflict. */
+  readonly pause: (ms: number) => Promise<void>;
+  /** 0 <= x < 1: jitter. */
+  readonly random: () => number;
+  /** How long this process claims the effects that it commits; 0: it does not run them. */
+  readonly effectLeaseMs: () => number;
+  /** Told after each commit, never before. */
+  readonly committed: (decision: Decision) => void;
+};
