@@ -17,7 +17,7 @@ export function readText(path: string): string {
 
 /** What a file imports: paths from the project's root for its own files, names for packages. Types count, they bind as well. */
 export function importsOf(file: SourceFile): string[] {
-  const pattern = /(?:\bfrom|\bimport)\s*\(?\s*"([^"\n]+)"/g;
+  const pattern = /(?<!["'.])\b(?:from|import)\s*\(?\s*"([^"\n]+)"/g;
   return [...file.code.matchAll(pattern)].map((match) => {
     const specifier = match[1] as string;
     return specifier.startsWith(".") ? posix.join(posix.dirname(file.path), specifier) : specifier;
