@@ -1,3 +1,5 @@
+import type { DimensionLock } from "./dimension-lock.ts";
+
 /**
  * The store: where every decision becomes durable in one atomic write, or not at all.
  *
@@ -5,13 +7,20 @@
  * core/audit.ts, core/effect.ts); a driver never parses one. No connection and no transaction is exposed. Everything that a commit
  * touches lies in one partition, so a driver can keep a partition in one place (Redis: one hash slot).
  *
- * A store object serves one namespace. All methods reject with BECALM_STORE_UNAVAILABLE when the server cannot be reached,
- * BECALM_STORE_FULL when it is out of memory, BECALM_STORE_FAILED otherwise.
+ * A store object serves one namespace; `open` comes before everything else. All methods reject with BECALM_STORE_UNAVAILABLE when
+ * the server cannot be reached, BECALM_STORE_FULL when it is out of memory, BECALM_STORE_FAILED otherwise, and with
+ * BECALM_ARGUMENT_INVALID, before anything is written, when what they are given breaks a rule that stands here.
+ *
+ * An instance id starts with its partition in two digits and `-`: that is how `history`, `touch` and `remove` find it. Texts are
+ * ordered by code point, which is also the order of their UTF-8 bytes.
  */
 export interface Store {
+  /** The counting lock of this namespace, kept in the same place. */
+  readonly lock: DimensionLock;
+
   /**
    * Creates the namespace, or checks it against `spec`. Rejects with BECALM_NAMESPACE_MODE or BECALM_NAMESPACE_PARTITIONS.
-   * `spec` may leave both out (a reading command): then nothing is created and a missing namespace resolves to null.
+   * `spec` may leave either out (a reading command does): then nothing is created and a missing namespace resolves to null.
    */
   open(spec: NamespaceSpec): Promise<NamespaceInfo | null>;
 
@@ -24,25 +33,25 @@ export interface Store {
   /** The one write. Validates everything first, then writes everything. */
   commit(commit: Commit): Promise<CommitOutcome>;
 
-  /** The earliest timers of a lane with `dueAtMs <= untilMs`, over all partitions, ordered by (dueAtMs, owner, name, arm), at most `limit`. */
+  /** The earliest timers of a lane with `dueAtMs <= untilMs`, over all partitions, ordered by (dueAtMs, owner, name, arm), at most `limit`. Taking one out is a commit's business. */
   timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]>;
 
   /**
-   * Outbox: takes effects that nobody holds (never claimed, or the claim has run out by the store's clock) for `leaseMs`, at most `limit`.
-   * `leaseMs: 0` looks without claiming and returns held ones too (virtual runs, `becalm show`).
+   * Outbox: takes effects that nobody holds (never claimed, or the claim has run out by the store's clock) for `leaseMs`, at most `limit`,
+   * ordered by id. `leaseMs: 0` looks without claiming and returns held ones too (virtual runs, `becalm show`).
    */
   claimEffects(request: { owner: string; leaseMs: number; limit: number; partition?: number }): Promise<StoredEffect[]>;
 
-  /** Prolongs claims that `owner` still holds; the ids that it lost are returned. */
+  /** Prolongs claims of `owner`, also one that has run out if nobody else took it since; the ids that it lost are returned. */
   extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]>;
 
-  /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`. */
+  /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`; `next` is null on the last page. */
   list(request: { limit: number; cursor?: string }): Promise<{ instances: StoredInstance[]; next: string | null }>;
 
   /** History lines of an instance, oldest first (the birth line is the first); null when there is no such instance. */
   history(instanceId: string): Promise<string[] | null>;
 
-  /** Records that the alert of an instance was received again (retention counts from the latest of it). */
+  /** Records that the alert of an instance was received again (the latest time stands). Nothing happens when there is no such instance. */
   touch(instanceId: string, atMs: number): Promise<void>;
 
   /** When the alert of each instance was last received again, for those that `touch` recorded. */
@@ -51,7 +60,7 @@ export interface Store {
   /** Ids of instances created at or before `createdUntilMs`, oldest first, at most `limit`, strictly after `(afterMs, afterId)` when given. */
   oldest(request: { partition: number; createdUntilMs: number; limit: number; after?: { createdAtMs: number; id: string } }): Promise<{ id: string; createdAtMs: number }[]>;
 
-  /** Removes an instance with its history, if it still has `version`. False: it changed meanwhile, or is gone. */
+  /** Removes an instance with its history and what `touch` recorded, if it still has `version`. False: it changed meanwhile, or is gone. */
   remove(instanceId: string, version: number): Promise<boolean>;
 
   /** Takes or renews a lease on a group for `ttlMs` by the store's clock; false: somebody else has it. A commit of another owner then answers `fenced`. */
@@ -69,6 +78,7 @@ export interface Store {
 
 export type NamespaceMode = "live" | "virtual";
 
+/** `partitions`: 1 to 100. */
 export type NamespaceSpec = { mode?: NamespaceMode; partitions?: number };
 
 export type NamespaceInfo = { mode: NamespaceMode; partitions: number; highestTimeMs: number | null };
@@ -92,15 +102,22 @@ export type MemberSet = "waiters" | "held";
 
 export type CommitOutcome = "applied" | "duplicate" | "conflict" | "fenced";
 
-/** All that one step (or one batch of steps) makes durable. */
+/**
+ * All that one step (or one batch of steps) makes durable. What is put in comes before what is taken out: an effect, timer or member
+ * that stands in both lists is gone afterwards.
+ */
 export type Commit = {
   /** Unique per commit; the same id again within 10 minutes answers `duplicate` and writes nothing. */
   commitId: string;
   partition: number;
   /** Who commits: compared with the group's lease, if there is one. */
   owner: string;
-  /** Compare-and-set: `expectedVersion` 0 means that the group must not exist. `ttlMs`: drop it this long after this commit, by the store's clock; null: keep it. */
+  /**
+   * Compare-and-set: `expectedVersion` 0 means that the group must not exist. `ttlMs`: drop it, with its ordered sets, this long after
+   * this commit, by the store's clock; null: keep it.
+   */
   group: { id: string; expectedVersion: number; value: string; ttlMs: number | null } | null;
+  /** No instance stands here twice. */
   instances: readonly InstanceWrite[];
   /** Effects put into the outbox, claimed for `leaseMs` by `owner` (0: for whoever comes first). */
   effects: readonly StoredEffect[];
@@ -109,7 +126,7 @@ export type Commit = {
   settledEffectIds: readonly string[];
   timersArmed: readonly TimerRow[];
   timersCancelled: readonly TimerKey[];
-  /** Changes of the group's ordered sets; an id that is added again keeps its first order. */
+  /** Changes of the ordered sets of `group`; an id that is added again keeps its first order. */
   membersAdded: readonly { set: MemberSet; instanceId: string; order: number }[];
   membersRemoved: readonly { set: MemberSet; instanceId: string }[];
 };
@@ -130,7 +147,7 @@ export type TimerLane = "work" | "approval";
 
 export type TimerKey = {
   lane: TimerLane;
-  /** Id of the instance or group that owns the timer. Contains no space. */
+  /** Id of the instance or group that owns the timer. Contains no space and no control character. */
   owner: string;
   /** What it is for: `retry`, `wait`, `approval`, `lock`, `summary`, `wake`. */
   name: string;

@@ -1,0 +1,120 @@
+/** The connection to Redis: how it is made, how long it is waited for, and what its errors mean. */
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { BecalmError, type ErrorCode, messageOf } from "../../core/errors.ts";
+import { invalid } from "../store-rules.ts";
+
+export type RedisClient = Redis | Cluster;
+
+/** The most that one read asks for: no store holds more, and Redis takes no Infinity for a count. */
+export const ROW_COUNT_MAX = 2 ** 32;
+
+/**
+ * Nothing waits for ever: connecting ends after `connectTimeout`, a server that is connected but silent counts as gone after
+ * `socketTimeout`, and a command fails after six failed connections (1.5 s when they are refused). Connecting goes on behind that,
+ * so the store works again as soon as the server does.
+ */
+const CLIENT_OPTIONS = {
+  lazyConnect: true,
+  connectTimeout: 5_000,
+  socketTimeout: 10_000,
+  maxRetriesPerRequest: 5,
+  retryStrategy: (times: number) => Math.min(times * 100, 2_000),
+  enableAutoPipelining: true,
+  // After a failover the old master answers READONLY: connect anew and send the command again.
+  reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? 2 : false),
+} satisfies RedisOptions;
+
+/** First words of Redis errors that mean something to the caller. Any other reply is BECALM_STORE_FAILED. */
+const REPLY_CODES: readonly (readonly [prefix: string, code: ErrorCode, remedy: string])[] = [
+  ["OOM", "BECALM_STORE_FULL", "Raise maxmemory or shorten the retention, then send again; nothing was written"],
+  ["LOADING", "BECALM_STORE_UNAVAILABLE", "It is loading its data: try again in a moment"],
+  ["READONLY", "BECALM_STORE_UNAVAILABLE", "It is a replica: use the URL of the master"],
+  ["MASTERDOWN", "BECALM_STORE_UNAVAILABLE", "Its master is down: try again when there is one"],
+  ["CLUSTERDOWN", "BECALM_STORE_UNAVAILABLE", "Not all slots of the cluster are served: try again when they are"],
+  ["TRYAGAIN", "BECALM_STORE_UNAVAILABLE", "Slots are moving: try again in a moment"],
+  ["WRONGPASS", "BECALM_STORE_UNAVAILABLE", "Check the user and the password in the URL"],
+  ["NOAUTH", "BECALM_STORE_UNAVAILABLE", "It asks for a password: put it into the URL"],
+];
+
+export class RedisConnection {
+  readonly client: RedisClient;
+  /** Where the server is, without the password. */
+  readonly address: string;
+  readonly #isOwn: boolean;
+  /** Why the last connection failed; what a command then reports says only that it gave up. */
+  #lastError: Error | null = null;
+
+  /** `target`: a URL (redis://, rediss://), which makes a client of our own, or a client of the caller's, which is never closed here. */
+  constructor(target: string | RedisClient) {
+    this.#isOwn = typeof target === "string";
+    this.client = typeof target === "string" ? new Redis(requireUrl(target), CLIENT_OPTIONS) : target;
+    this.address = addressOf(this.client);
+    // Without a listener ioredis prints the errors of a client of our own; the commands report them.
+    if (this.#isOwn) this.client.on("error", (error: Error) => (this.#lastError = error));
+  }
+
+  /** Runs commands that may be sent twice; rejects with a BecalmError. */
+  async run<Reply>(send: () => Promise<Reply>): Promise<Reply> {
+    try {
+      return await send().catch((error: unknown) => (isCutOff(error) ? send() : Promise.reject(error)));
+    } catch (error) {
+      throw this.toBecalmError(error);
+    }
+  }
+
+  toBecalmError(error: unknown): BecalmError {
+    if (error instanceof BecalmError) return error;
+    if (error instanceof TypeError || error instanceof RangeError) return this.#failure("BECALM_STORE_FAILED", error, "Report this");
+    if (isReply(error)) {
+      const [, code, remedy] = REPLY_CODES.find(([prefix]) => messageOf(error).startsWith(prefix)) ?? [];
+      return this.#failure(code ?? "BECALM_STORE_FAILED", error, remedy ?? "Look into the log of the server");
+    }
+    return this.#failure("BECALM_STORE_UNAVAILABLE", error, "Check that it runs and that the URL is right, then try again");
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isOwn) return;
+    // Without a connection there is nobody to say goodbye to.
+    if (this.client.status === "ready") await this.client.quit().catch(() => undefined);
+    this.client.disconnect();
+  }
+
+  #failure(code: ErrorCode, error: unknown, remedy: string): BecalmError {
+    const what = code === "BECALM_STORE_UNAVAILABLE" ? "cannot be used" : code === "BECALM_STORE_FULL" ? "is out of memory" : "failed";
+    const reason = isGivenUp(error) && this.#lastError !== null ? this.#lastError : error;
+    return new BecalmError(code, `Redis at ${this.address} ${what}: ${messageOf(reason) || String(reason)}. ${remedy}.`, {
+      cause: error,
+      details: { address: this.address },
+    });
+  }
+}
+
+function requireUrl(target: string): string {
+  const url = URL.canParse(target) ? new URL(target) : null;
+  const isRedis = url !== null && ["redis:", "rediss:"].includes(url.protocol) && url.hostname !== "" && /^(\/\d*)?$/.test(url.pathname);
+  if (isRedis) return target;
+  // The text may hold a password, so it is not repeated.
+  throw invalid("The store is no Redis URL. Write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS.");
+}
+
+function addressOf(client: RedisClient): string {
+  if (client instanceof Cluster || client.isCluster) {
+    const nodes = (client as Cluster).nodes().map(({ options }) => `${options.host}:${options.port}`);
+    return `the cluster ${nodes.join(", ")}`.trimEnd();
+  }
+  const { host, port, db, path, tls } = (client as Redis).options;
+  return path ? `${path} (database ${db ?? 0})` : `${tls ? "rediss" : "redis"}://${host}:${port}/${db ?? 0}`;
+}
+
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError";
+}
+
+/** The connection broke in the middle of a pipeline's answers; ioredis sends whole pipelines again, but not such a rest. */
+function isCutOff(error: unknown): boolean {
+  return error instanceof Error && error.message === "Command aborted due to connection close";
+}
+
+function isGivenUp(error: unknown): boolean {
+  return error instanceof Error && error.name === "MaxRetriesPerRequestError";
+}

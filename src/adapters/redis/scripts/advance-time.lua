@@ -1,0 +1,14 @@
+#!lua
+-- Raises the highest time that a namespace has seen; it never falls.
+--
+-- KEYS[1] meta of the namespace  hash: mode, partitions, highestTimeMs
+--
+-- ARGV[1] time in ms
+--
+-- Returns the highest time (ms, as text)
+local highest_ms = redis.call('HGET', KEYS[1], 'highestTimeMs')
+if highest_ms and tonumber(highest_ms) >= tonumber(ARGV[1]) then
+  return highest_ms
+end
+redis.call('HSET', KEYS[1], 'highestTimeMs', ARGV[1])
+return ARGV[1]

@@ -1,0 +1,30 @@
+#!lua
+-- Prolongs claims of one owner, also those that have run out if nobody else took them since.
+--
+-- KEYS[1] effects  hash: effect id -> "<owner of the claim> <value>"
+-- KEYS[2] claims   zset: effect id by when its claim runs out (ms, server time); 0 never claimed
+--
+-- ARGV[1] owner
+-- ARGV[2] for how long from now, in ms
+-- then the effect ids
+--
+-- Returns the ids that were prolonged
+local time = redis.call('TIME')
+local until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2])
+local prefix = ARGV[1] .. ' '
+
+local kept = {}
+for index = 3, #ARGV do
+  local claimed_until_ms = redis.call('ZSCORE', KEYS[2], ARGV[index])
+  if claimed_until_ms and tonumber(claimed_until_ms) > 0 then
+    local stored = redis.call('HGET', KEYS[1], ARGV[index])
+    if stored and string.sub(stored, 1, #prefix) == prefix then
+      kept[#kept + 1] = ARGV[index]
+    end
+  end
+end
+
+for _, id in ipairs(kept) do
+  redis.call('ZADD', KEYS[2], until_ms, id)
+end
+return kept

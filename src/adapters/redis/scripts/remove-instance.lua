@@ -1,0 +1,20 @@
+#!lua flags=allow-oom
+-- Removes an instance that still has the expected version, with all that is kept beside it.
+-- Allowed when the server is out of memory, because it frees some.
+--
+-- KEYS[1] instance  string "<version> <value>"
+-- KEYS[2] history   string
+-- KEYS[3] created   zset: instance id by creation time (ms)
+-- KEYS[4] touched   hash: instance id -> time in ms
+--
+-- ARGV[1] instance id
+-- ARGV[2] expected version
+--
+-- Returns "removed" or "changed" (also when it is gone)
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[2]) ~= ARGV[2] .. ' ' then
+  return 'changed'
+end
+redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('HDEL', KEYS[4], ARGV[1])
+return 'removed'
