@@ -1,0 +1,86 @@
+/** Random commits against a model of the port that is slow and obvious. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Commit, CommitOutcome } from "../../src/ports/store.ts";
+import type { StoreWorld } from "./store-contract.ts";
+import { changedInstance, commitOf, effectOf, everythingIn, groupOf, newInstance, timerOf } from "./store-fixtures.ts";
+import { StoreModel } from "./store-model.ts";
+
+const PARTITIONS = 2;
+const NAMES = ["a", "b", "c"];
+const GROUPS = ["g", "h"];
+const GROUP_PLACES = [0, 1].flatMap((partition) => GROUPS.map((id) => ({ partition, id })));
+
+type Draw = { commit: Commit; resent: boolean };
+
+const numberOf = (max: number) => fc.integer({ min: 0, max });
+const nameOf = fc.constantFrom(...NAMES);
+const version = fc.constantFrom(0, 0, 1, 1, 2, 3);
+
+/** Versions are guesses, so a good part of the commits is refused. */
+const draw: fc.Arbitrary<Draw> = fc
+  .record({
+    partition: numberOf(PARTITIONS - 1),
+    group: fc.option(fc.record({ id: fc.constantFrom(...GROUPS), version })),
+    instances: fc.uniqueArray(fc.record({ name: nameOf, version, createdAtMs: numberOf(2), lines: fc.array(fc.string(), { maxLength: 2 }) }), {
+      selector: ({ name }) => name,
+      maxLength: 2,
+    }),
+    effects: fc.uniqueArray(nameOf, { maxLength: 2 }),
+    settled: fc.uniqueArray(nameOf, { maxLength: 2 }),
+    armed: fc.array(fc.record({ name: nameOf, dueAtMs: numberOf(3), arm: fc.constantFrom(1, 2, 10), isApproval: fc.boolean() }), { maxLength: 3 }),
+    cancelled: fc.array(fc.record({ name: nameOf, arm: fc.constantFrom(1, 2, 10), isApproval: fc.boolean() }), { maxLength: 2 }),
+    added: fc.array(fc.record({ set: fc.constantFrom("waiters" as const, "held" as const), name: nameOf, order: numberOf(3) }), { maxLength: 2 }),
+    removed: fc.array(fc.record({ set: fc.constantFrom("waiters" as const, "held" as const), name: nameOf }), { maxLength: 1 }),
+    resent: fc.boolean(),
+  })
+  .map((parts) => {
+    const { partition, resent } = parts;
+    const own = (name: string) => `0${partition}-${name}`;
+    const lane = (isApproval: boolean) => (isApproval ? ("approval" as const) : ("work" as const));
+    const commit = commitOf({
+      partition,
+      group: parts.group === null ? null : groupOf(parts.group.version, { id: parts.group.id }),
+      instances: parts.instances.map(({ name, version: expectedVersion, createdAtMs, lines }) => {
+        const historyLines = lines.map((line) => line.replaceAll("\n", ""));
+        return expectedVersion === 0
+          ? newInstance(own(name), { createdAtMs, historyLines })
+          : changedInstance(own(name), expectedVersion, { historyLines });
+      }),
+      effects: parts.effects.map((name) => effectOf(own(name), { partition })),
+      settledEffectIds: parts.settled.map(own),
+      timersArmed: parts.armed.map(({ name, dueAtMs, arm, isApproval }) => timerOf(own(name), dueAtMs, { arm, lane: lane(isApproval) })),
+      timersCancelled: parts.cancelled.map(({ name, arm, isApproval }) => timerOf(own(name), 0, { arm, lane: lane(isApproval) })),
+      membersAdded: parts.group === null ? [] : parts.added.map(({ set, name, order }) => ({ set, instanceId: own(name), order })),
+      membersRemoved: parts.group === null ? [] : parts.removed.map(({ set, name }) => ({ set, instanceId: own(name) })),
+    });
+    return { commit, resent };
+  });
+
+export function storeProperties(name: string, makeWorld: () => Promise<StoreWorld>, { runs }: { runs: number }): void {
+  describe(`${name}: random commits`, () => {
+    test("leave exactly what the model holds, with the same outcomes", async () => {
+      const outcomes = new Set<CommitOutcome>();
+      await fc.assert(
+        fc.asyncProperty(fc.array(draw, { minLength: 5, maxLength: 25 }), async (draws) => {
+          const { store } = await makeWorld();
+          await store.open({ mode: "live", partitions: PARTITIONS });
+          const model = new StoreModel();
+          for (const [index, { commit: drawn, resent }] of draws.entries()) {
+            // Drawn commits are used again when a failure is narrowed down: their ids belong to the run.
+            const commit = { ...drawn, commitId: `run-${index}` };
+            for (const sent of resent ? [commit, commit] : [commit]) {
+              const outcome = await store.commit(sent);
+              outcomes.add(outcome);
+              expect(outcome).toBe(model.commit(sent));
+            }
+          }
+          expect(await everythingIn(store, GROUP_PLACES)).toEqual(model.everything(GROUP_PLACES));
+          await store.close();
+        }),
+        { numRuns: runs },
+      );
+      expect([...outcomes].sort()).toEqual(["applied", "conflict", "duplicate"]);
+    });
+  });
+}
