@@ -1,0 +1,53 @@
+import { hash } from "node:crypto";
+
+/** Maps and lists inside a dimension may be nested this deep; deeper ones are a rejection, not a stack overflow. */
+export const DIMENSION_DEPTH_MAX = 32;
+
+/**
+ * The md5 by which series are told apart, equal to the reference system's for texts, booleans, null and integers.
+ *
+ * A scalar hashes its text in Python's words. A list hashes `['h1', 'h2']`, its elements' hashes sorted as text, so the order of
+ * elements does not matter. A map is the list rule over its pairs, and a pair the list rule over { md5(key), md5(hash of value) }.
+ */
+export function md5Of(value: unknown): string {
+  if (Array.isArray(value)) return md5OfHashes(value.map(md5Of));
+  if (typeof value === "object" && value !== null) {
+    return md5OfHashes(Object.keys(value).map((key) => pairMd5(key, (value as Record<string, unknown>)[key])));
+  }
+  return md5OfText(pythonText(value));
+}
+
+/** The md5 of one pair of a map. */
+export function pairMd5(key: string, value: unknown): string {
+  return md5OfHashes([md5OfText(key), md5OfText(md5Of(value))]);
+}
+
+/** The list rule over hashes that are known already. Sorts `hashes` in place: pass an array of your own. */
+export function md5OfHashes(hashes: string[]): string {
+  if (hashes.length === 0) return md5OfText("[]");
+  // Hashes are hex texts of one length, so code-unit order is Python's order.
+  hashes.sort();
+  return md5OfText(`['${hashes.join("', '")}']`);
+}
+
+export function md5OfText(text: string): string {
+  return hash("md5", text);
+}
+
+/** How Python prints a scalar: the words that both systems must agree on. Numbers are plain decimals, without an exponent. */
+export function pythonText(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (value === null || value === undefined) return "None";
+  if (value === true) return "True";
+  if (value === false) return "False";
+  if (typeof value === "number" && Number.isInteger(value) && Math.abs(value) >= 1e21) return BigInt(value).toString();
+  return String(value);
+}
+
+/** True when `value` nests deeper than DIMENSION_DEPTH_MAX. Stops looking at the limit, so it is safe on any input. */
+export function isTooDeep(value: unknown, depth = 0): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (depth >= DIMENSION_DEPTH_MAX) return true;
+  const inner: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return inner.some((element) => isTooDeep(element, depth + 1));
+}

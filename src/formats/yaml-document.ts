@@ -1,0 +1,53 @@
+import { LineCounter, parseAllDocuments } from "yaml";
+import { POLICY_FILE_BYTES_MAX, POLICY_MISTAKE_COUNT_MAX } from "../core/limits.ts";
+import { exceedsUtf8Bytes } from "../core/utf8.ts";
+import type { MistakeReport, PolicyMistake } from "./field-reader.ts";
+import { type Located, locatePlain, locateYaml, UnreadableValue } from "./located-value.ts";
+
+/** The tree of a YAML or JSON text, or undefined after the report was told why there is none. `expected` says what the whole file is. */
+export function readYamlDocument(text: string, report: MistakeReport, expected: string): Located | undefined {
+  const whole = { path: "", place: { line: 1, column: 1 } };
+  if (exceedsUtf8Bytes(text, POLICY_FILE_BYTES_MAX)) {
+    return report.add(whole, `a file of at most ${POLICY_FILE_BYTES_MAX} bytes`, `${text.length} characters`);
+  }
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, version: "1.2" });
+  const [document] = documents;
+  for (const { errors, warnings } of documents) {
+    for (const { pos, message } of [...errors, ...warnings]) {
+      const { line, col } = lines.linePos(pos[0]);
+      report.add({ path: "", place: { line, column: col } }, "YAML or JSON", message);
+    }
+  }
+  if (report.mistakes.length > 0) return undefined;
+  if (document === undefined || document.contents === null) return report.add(whole, expected, "an empty file");
+  if (documents.length > 1) return report.add(whole, "one document", `${documents.length}, separated by ---`);
+  return guarded(report, () => locateYaml(document, lines));
+}
+
+/** The tree of a program's plain objects, or undefined after the report was told why there is none. */
+export function readPlainDocument(value: unknown, report: MistakeReport): Located | undefined {
+  return guarded(report, () => locatePlain(value));
+}
+
+/** Mistakes in the order of the file. */
+export function inFileOrder(mistakes: readonly PolicyMistake[]): PolicyMistake[] {
+  return mistakes.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+/** The message of an error that lists a file's mistakes, one a line. */
+export function mistakesText(file: string, mistakes: readonly PolicyMistake[]): string {
+  const listed = mistakes.slice(0, POLICY_MISTAKE_COUNT_MAX).map(({ message }) => `  ${message}`);
+  if (mistakes.length > listed.length) listed.push(`  and ${mistakes.length - listed.length} more`);
+  const count = mistakes.length === 1 ? "1 mistake" : `${mistakes.length} mistakes`;
+  return `${file} has ${count}; correct and load it again:\n${listed.join("\n")}`;
+}
+
+function guarded(report: MistakeReport, locate: () => Located): Located | undefined {
+  try {
+    return locate();
+  } catch (error) {
+    if (!(error instanceof UnreadableValue)) throw error;
+    return report.add({ path: "", place: error.place }, "values within the limits", error.message);
+  }
+}
