@@ -1,5 +1,6 @@
 /**
- * The table of every checkpoint key: type, template, life, backend and label, in one place. A key is made only through this table, so a
+ * The table of every checkpoint key: type, template, life, backend and label, in one place. A key is made only through
+ * this table, so a
  * parameter that is missing or misspelt does not compile, and docs/data-layout.md can be checked against it.
  */
 import { BecalmError } from "./errors.ts";
@@ -8,7 +9,10 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** The life of a key whose definition sets none: one week, not for ever, so that what nobody asks for any more goes away. */
+/**
+ * The life of a key whose definition sets none: one week, not for ever, so that what nobody asks for any more goes
+ * away.
+ */
 export const TTL_NOT_SET = 7 * 24 * HOUR_MS;
 
 export type KeyType = "string" | "hash" | "sorted_set";
@@ -52,7 +56,9 @@ export type DefinedKey<Definition extends KeyDefinition> = Definition & {
     : (parameters: KeyParameters<FieldTemplateOf<Definition>>) => string;
 };
 
-/** Makes a key's builder from its definition. Throws BECALM_ARGUMENT_INVALID for a definition that contradicts itself. */
+/**
+ * Makes a key's builder from its definition. Throws BECALM_ARGUMENT_INVALID for a definition that contradicts itself.
+ */
 export function defineKey<const Definition extends KeyDefinition>(
   definition: Definition,
   prefix = "",
@@ -71,7 +77,9 @@ export function defineKey<const Definition extends KeyDefinition>(
   } as unknown as DefinedKey<Definition>;
 }
 
-/** One check result list per series and level; also the name under which LAST_CHECKPOINTS remembers its newest point. */
+/**
+ * One check result list per series and level; also the name under which LAST_CHECKPOINTS remembers its newest point.
+ */
 const CHECK_RESULT_TEMPLATE = "check:{strategyId}:{itemId}:{dimensionsMd5}:{level}";
 
 const DEFINITIONS = {
@@ -122,7 +130,10 @@ export type CheckpointKeyName = keyof typeof DEFINITIONS;
 
 export const CHECKPOINT_KEY_NAMES = Object.keys(DEFINITIONS) as CheckpointKeyName[];
 
-/** How long the last 10 intervals of record ids must be kept: 10 minutes at an interval of one minute, longer for longer ones. */
+/**
+ * How long the last 10 intervals of record ids must be kept: 10 minutes at an interval of one minute, longer for longer
+ * ones.
+ */
 export function duplicateTtlMs(intervalSeconds: number): number {
   return Math.max(10 * intervalSeconds * SECOND_MS, DEFINITIONS.ACCESS_DUPLICATE.ttlMs);
 }
@@ -134,7 +145,10 @@ export type KeyConfig = KeyOverride & { readonly keys?: { readonly [Name in Chec
 
 export type CheckpointKeys = { readonly [Name in CheckpointKeyName]: DefinedKey<(typeof DEFINITIONS)[Name]> };
 
-/** The table's keys with a configuration applied. Throws BECALM_ARGUMENT_INVALID for an unknown name or a life that is none. */
+/**
+ * The table's keys with a configuration applied. Throws BECALM_ARGUMENT_INVALID for an unknown name or a life that is
+ * none.
+ */
 export function registerKeysWithConfig(config: KeyConfig = {}): CheckpointKeys {
   const { keys = {}, ...forAll } = config;
   for (const name of Object.keys(keys)) {
@@ -168,7 +182,10 @@ function fill(template: string, parameters: Readonly<Record<string, string | num
   });
 }
 
-/** `:` parts a key and braces are a cluster's hash tag: escaped, no two sets of parameters share a key, and none can choose its slot. */
+/**
+ * `:` parts a key and braces are a cluster's hash tag: escaped, no two sets of parameters share a key, and none can
+ * choose its slot.
+ */
 function escapePart(part: string): string {
   return part.replace(/[%:{}\s]/g, (char) => encodeURIComponent(char));
 }

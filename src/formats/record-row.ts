@@ -34,8 +34,10 @@ export function rejectRow(line: number, reason: RowRejectionReason, detail = "")
   };
 }
 
-/** Control characters and what a decoder puts for bytes that are no UTF-8; tab, and line breaks inside quotes, are text. */
-const BINARY = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffd]/;
+/**
+ * Control characters and what a decoder puts for bytes that are no UTF-8; tab, and line breaks inside quotes, are text.
+ */
+const BINARY = /(?![\t\n\r])\p{Cc}|\ufffd/u;
 
 export function looksBinary(text: string): boolean {
   return BINARY.test(text);

@@ -4,7 +4,10 @@ import { exceedsUtf8Bytes } from "../core/utf8.ts";
 import type { MistakeReport, PolicyMistake } from "./field-reader.ts";
 import { type Located, locatePlain, locateYaml, UnreadableValue } from "./located-value.ts";
 
-/** The tree of a YAML or JSON text, or undefined after the report was told why there is none. `expected` says what the whole file is. */
+/**
+ * The tree of a YAML or JSON text, or undefined after the report was told why there is none. `expected` says what the
+ * whole file is.
+ */
 export function readYamlDocument(text: string, report: MistakeReport, expected: string): Located | undefined {
   const whole = { path: "", place: { line: 1, column: 1 } };
   if (exceedsUtf8Bytes(text, POLICY_FILE_BYTES_MAX)) {

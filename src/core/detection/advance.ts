@@ -1,8 +1,10 @@
 /**
  * One batch of state events through a strategy group: duplicates, lateness, order, detection.
  *
- * `advance` is a pure function of (state, events): it reads the state and returns what changes. Commit the changes together with the
- * alerts, then give them to `applyChanges`; a commit that fails needs no undoing. How records are cut into batches changes nothing, nor
+ * `advance` is a pure function of (state, events): it reads the state and returns what changes. Commit the changes
+ * together with the
+ * alerts, then give them to `applyChanges`; a commit that fails needs no undoing. How records are cut into batches
+ * changes nothing, nor
  * does their order within the overlap.
  */
 import type { Rejection, StateEvent } from "../records/record-types.ts";
@@ -59,7 +61,10 @@ export type Advance = {
   readonly auditEvents: readonly DetectionAudit[];
   /** `index` is the place of the event in `events`. */
   readonly rejections: readonly { readonly index: number; readonly rejection: Rejection }[];
-  /** Places of events that had come before, and of events that came after the watermark: those are recorded, never detected. */
+  /**
+   * Places of events that had come before, and of events that came after the watermark: those are recorded, never
+   * detected.
+   */
   readonly duplicates: readonly number[];
   readonly late: readonly number[];
 };
@@ -287,7 +292,10 @@ function addCounters(
 
 const TICK_REASONS: ReadonlySet<string> = new Set(["no_data", "resent", "series_retired"]);
 
-/** Series were stepped one after the other; this is the order in which things happened. The sort is stable: within a series nothing moves. */
+/**
+ * Series were stepped one after the other; this is the order in which things happened. The sort is stable: within a
+ * series nothing moves.
+ */
 function inOrder(alerts: readonly DetectedAlert[], group: StrategyGroup): DetectedAlert[] {
   if (alerts.length < 2) return [...alerts];
   const strategyIndex = new Map(group.strategies.map(({ name }, index) => [name, index]));

@@ -40,7 +40,10 @@ export type SeriesFacts = {
 /** The label that tells a no-data alert from those of the same strategy's levels. */
 export const NO_DATA_LABEL = "no_data";
 
-/** Labels: identity dimensions, then the strategy's own, then alertname (unless the strategy names one) and severity. Empty ones are left out. */
+/**
+ * Labels: identity dimensions, then the strategy's own, then alertname (unless the strategy names one) and severity.
+ * Empty ones are left out.
+ */
 export function alertLabels(strategy: Strategy, series: SeriesFacts, source: Level | NoData): Record<string, string> {
   const pairs: [string, string][] = series.dimensionFields.map((field) => [field, labelText(series.dimensions[field])]);
   pairs.push(["alertname", strategy.name], ...Object.entries(strategy.labels), ["severity", source.severity]);
@@ -49,7 +52,15 @@ export function alertLabels(strategy: Strategy, series: SeriesFacts, source: Lev
   return Object.fromEntries([...new Map(pairs)].filter(([, value]) => value !== ""));
 }
 
-export function firingAlert(strategy: Strategy, open: OpenAlert, source: Level | NoData, value: number): Alert {
+/** What an alert fires for: a level or the missing data of a strategy, at the series' latest value. */
+export type Firing = {
+  readonly strategy: Strategy;
+  readonly open: OpenAlert;
+  readonly source: Level | NoData;
+  readonly value: number;
+};
+
+export function firingAlert({ strategy, open, source, value }: Firing): Alert {
   return alertOf(open, null, annotationsOf(strategy, open, { value, summary: summaryOf(strategy, source, value) }));
 }
 
@@ -76,7 +87,10 @@ function alertOf(open: OpenAlert, endsAt: number | null, annotations: Readonly<R
   };
 }
 
-/** The strategy's annotations with `{{ value }}` and `{{ <label> }}` filled in; a label that the alert lacks becomes the empty text. */
+/**
+ * The strategy's annotations with `{{ value }}` and `{{ <label> }}` filled in; a label that the alert lacks becomes the
+ * empty text.
+ */
 function annotationsOf(
   strategy: Strategy,
   open: OpenAlert,

@@ -1,4 +1,7 @@
-/** Limits of detection, each with its unit at the end of its name. Times are data times: seconds of the records, not of a clock. */
+/**
+ * Limits of detection, each with its unit at the end of its name. Times are data times: seconds of the records, not of
+ * a clock.
+ */
 
 /** A record that came within so many intervals is recognised when it comes again. */
 export const DUPLICATE_INTERVAL_COUNT = 10;
@@ -14,7 +17,10 @@ export const BACKFILL_SECONDS = 1_800;
 export const BACKFILL_LONG_INTERVAL_SECONDS = 300;
 export const BACKFILL_INTERVAL_COUNT = 5;
 
-/** A series without data is forgotten after at least this long; one with a no-data alert is kept longer (`no_data.keep`). */
+/**
+ * A series without data is forgotten after at least this long; one with a no-data alert is kept longer
+ * (`no_data.keep`).
+ */
 export const SERIES_KEEP_SECONDS_MIN = 1_800;
 
 /** What one strategy group keeps in its state. */

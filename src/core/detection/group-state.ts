@@ -1,7 +1,8 @@
 /**
  * The state of one strategy group: what detection remembers between two batches.
  *
- * Owns: newest time, records seen, points that wait for the watermark, series with their levels. Written only by `applyChanges`, and only
+ * Owns: newest time, records seen, points that wait for the watermark, series with their levels. Written only by
+ * `applyChanges`, and only
  * with changes that are durable already; `advance` reads it and never writes.
  *
  * G1. Every point with a time below the watermark has been detected or counted as late; none is pending.
@@ -10,7 +11,10 @@
  */
 import { OVERLAP_INTERVAL_COUNT } from "./detection-limits.ts";
 
-/** An alert that fires. Times are epoch seconds of the data. Its labels are kept, so that what fired is what gets resolved. */
+/**
+ * An alert that fires. Times are epoch seconds of the data. Its labels are kept, so that what fired is what gets
+ * resolved.
+ */
 export type OpenAlert = {
   readonly startsAt: number;
   readonly sentAt: number;

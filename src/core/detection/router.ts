@@ -5,7 +5,10 @@ import { isRejection, reject } from "../records/record-value.ts";
 import type { StrategyGroup } from "./strategy.ts";
 import { recordQueryOf } from "./strategy.ts";
 
-/** What becomes of one raw record: an event for each group whose filter it passes, or the reason of the first that refuses it. */
+/**
+ * What becomes of one raw record: an event for each group whose filter it passes, or the reason of the first that
+ * refuses it.
+ */
 export type Routed = {
   readonly events: readonly { readonly group: StrategyGroup; readonly event: StateEvent }[];
   readonly rejection: Rejection | null;
@@ -21,7 +24,10 @@ type Route = {
   readonly parse: RecordParser;
 };
 
-/** Gives raw records to the groups whose filters they pass. A record that passes none is nobody's: no events, no rejection. */
+/**
+ * Gives raw records to the groups whose filters they pass. A record that passes none is nobody's: no events, no
+ * rejection.
+ */
 export function createRecordRouter(groups: readonly StrategyGroup[]): RecordRouter {
   const routes = groups.map((group): Route => {
     return { group, filter: Object.entries(group.query.filter), parse: createRecordParser(recordQueryOf(group.query)) };

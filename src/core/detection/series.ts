@@ -1,12 +1,16 @@
 /**
  * One series of one strategy group: its points in time order become alerts.
  *
- * Owns the rules of levels, recovery, no-data, re-sending and retirement. Knows no other series, so that the result does not depend on how
+ * Owns the rules of levels, recovery, no-data, re-sending and retirement. Knows no other series, so that the result
+ * does not depend on how
  * records were batched. Does not own identity, order or lateness (advance.ts).
  *
- * R1. Time is data time. What is due without a point happens on ticks, the multiples of the interval, after the points of the same second.
- * R2. At most one level of a strategy is open: a higher one that fires resolves the lower one, and holds it back while it is open.
- * R3. An alert opens only on an anomalous point, at that point's time, so a later episode never has the start of an earlier one.
+ * R1. Time is data time. What is due without a point happens on ticks, the multiples of the interval, after the points
+ * of the same second.
+ * R2. At most one level of a strategy is open: a higher one that fires resolves the lower one, and holds it back while
+ * it is open.
+ * R3. An alert opens only on an anomalous point, at that point's time, so a later episode never has the start of an
+ * earlier one.
  */
 
 import { conditionHolds } from "./condition.ts";
@@ -89,7 +93,10 @@ function newWork(step: SeriesStep, point: PendingPoint): SeriesWork {
   };
 }
 
-/** Opens the stored state for work. Alerts of strategies and levels that the group no longer has are resolved at the last point's time. */
+/**
+ * Opens the stored state for work. Alerts of strategies and levels that the group no longer has are resolved at the
+ * last point's time.
+ */
 function openWork(step: SeriesStep, before: SeriesState, output: SeriesOutput): SeriesWork {
   const work: SeriesWork = {
     md5: step.md5,
@@ -220,7 +227,7 @@ function anomalousPoint(work: SeriesWork, { turn, level, state }: LevelPoint, ou
   if (state.open !== null || turn.isHigherOpen || state.hits.length < level.trigger.count) return;
   const strategy = turn.one.strategy;
   state.open = { startsAt: work.lastTime, sentAt: work.lastTime, labels: alertLabels(strategy, work, level) };
-  const alert = firingAlert(strategy, state.open, level, work.lastValue);
+  const alert = firingAlert({ strategy, open: state.open, source: level, value: work.lastValue });
   output.alerts.push(
     detected(work, { name: strategy.name, severity: level.severity, reason: "triggered", time: work.lastTime, alert }),
   );
@@ -285,7 +292,7 @@ function tickStrategy(work: SeriesWork, at: { one: StrategyWork; tick: number },
       one.noData = resend(work, { ...at, open: one.noData, source: strategy.noData }, output);
   } else if (noDataTime(work, strategy.noData) <= tick) {
     one.noData = { startsAt: tick, sentAt: tick, labels: alertLabels(strategy, work, strategy.noData) };
-    const alert = firingAlert(strategy, one.noData, strategy.noData, work.lastValue);
+    const alert = firingAlert({ strategy, open: one.noData, source: strategy.noData, value: work.lastValue });
     output.alerts.push(
       detected(work, { name: strategy.name, severity: strategy.noData.severity, reason: "no_data", time: tick, alert }),
     );
@@ -301,7 +308,7 @@ type Resend = {
 
 function resend(work: SeriesWork, { one, tick, open, source }: Resend, output: SeriesOutput): OpenAlert {
   const sent = { ...open, sentAt: tick };
-  const alert = firingAlert(one.strategy, sent, source, work.lastValue);
+  const alert = firingAlert({ strategy: one.strategy, open: sent, source, value: work.lastValue });
   output.alerts.push(
     detected(work, { name: one.strategy.name, severity: source.severity, reason: "resent", time: tick, alert }),
   );

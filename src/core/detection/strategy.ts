@@ -33,7 +33,9 @@ export type NoData = {
   /** Expected points in a row that did not come. */
   readonly intervals: number;
   readonly severity: string;
-  /** How long after its last point a silent series is remembered; then its alert is resolved and the series forgotten. */
+  /**
+   * How long after its last point a silent series is remembered; then its alert is resolved and the series forgotten.
+   */
   readonly keepSeconds: number;
 };
 
@@ -85,7 +87,10 @@ function keepSecondsOf(strategies: readonly Strategy[], intervalSeconds: number)
   return Math.max(SERIES_KEEP_SECONDS_MIN, latenessSecondsMax(intervalSeconds), ...windows, ...keeps);
 }
 
-/** The record query (core/records/record.ts) of a strategy's query: the value is the named field, as in a real-time query. */
+/**
+ * The record query (core/records/record.ts) of a strategy's query: the value is the named field, as in a real-time
+ * query.
+ */
 export function recordQueryOf(query: StrategyQuery): RecordQuery {
   const metric = { field: query.value, method: "REAL_TIME", ...(query.unit === null ? {} : { unit: query.unit }) };
   return {

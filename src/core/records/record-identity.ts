@@ -6,8 +6,10 @@ export const DIMENSION_DEPTH_MAX = 32;
 /**
  * The md5 by which series are told apart, equal to the reference system's for texts, booleans, null and integers.
  *
- * A scalar hashes its text in Python's words. A list hashes `['h1', 'h2']`, its elements' hashes sorted as text, so the order of
- * elements does not matter. A map is the list rule over its pairs, and a pair the list rule over { md5(key), md5(hash of value) }.
+ * A scalar hashes its text in Python's words. A list hashes `['h1', 'h2']`, its elements' hashes sorted as text, so the
+ * order of
+ * elements does not matter. A map is the list rule over its pairs, and a pair the list rule over { md5(key), md5(hash
+ * of value) }.
  */
 export function md5Of(value: unknown): string {
   if (Array.isArray(value)) return md5OfHashes(value.map(md5Of));
@@ -34,14 +36,17 @@ export function md5OfText(text: string): string {
   return hash("md5", text);
 }
 
-/** How Python prints a scalar: the words that both systems must agree on. Numbers are plain decimals, without an exponent. */
+/**
+ * How Python prints a scalar: the words that both systems must agree on. Numbers are plain decimals, without an
+ * exponent.
+ */
 export function pythonText(value: unknown): string {
   if (typeof value === "string") return value;
   if (value === null || value === undefined) return "None";
   if (value === true) return "True";
   if (value === false) return "False";
-  if (typeof value === "number" && Number.isInteger(value) && Math.abs(value) >= 1e21) return BigInt(value).toString();
-  return String(value);
+  if (typeof value !== "number") return String(value as bigint | symbol);
+  return Number.isInteger(value) && Math.abs(value) >= 1e21 ? BigInt(value).toString() : String(value);
 }
 
 /** True when `value` nests deeper than DIMENSION_DEPTH_MAX. Stops looking at the limit, so it is safe on any input. */

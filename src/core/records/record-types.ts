@@ -10,7 +10,10 @@ export type QueryMetric = {
 
 /** How raw records of one source are read. The first metric is the one that `value` comes from. */
 export type RecordQuery = {
-  /** Fields that make a series. null: the query names none, so every field but the special ones does. An empty list: no dimension. */
+  /**
+   * Fields that make a series. null: the query names none, so every field but the special ones does. An empty list: no
+   * dimension.
+   */
   readonly dimensions: readonly string[] | null;
   readonly metrics: readonly QueryMetric[];
   /** With `bk_monitor.proc_port` among them, the dynamic process fields leave the identity. */

@@ -26,7 +26,10 @@ export function isRejection(outcome: object | number | null): outcome is Rejecti
 
 export type Conversion = { readonly field: string; readonly unit: Unit | null; readonly precision: number };
 
-/** A raw value as a rounded number in its base unit. Numeric text is a number, true and false are 1 and 0. `raw` is not null. */
+/**
+ * A raw value as a rounded number in its base unit. Numeric text is a number, true and false are 1 and 0. `raw` is not
+ * null.
+ */
 export function convertValue(raw: unknown, how: Conversion): number | Rejection {
   const number = asNumber(raw);
   if (number === null) return reject("value_not_a_number", how.field, raw);

@@ -17,7 +17,8 @@ export type ParseOptions = { readonly accessTimeMs?: number };
 export type RecordParser = (raw: unknown, options?: ParseOptions) => StateEvent | Rejection;
 
 /**
- * One raw monitoring record as a state event, or why it is none. Never throws on a record, whatever it is; a query that is wrong in
+ * One raw monitoring record as a state event, or why it is none. Never throws on a record, whatever it is; a query that
+ * is wrong in
  * itself (an unknown unit, a precision out of range, no metric) is BECALM_ARGUMENT_INVALID.
  */
 export function parseRecord(query: RecordQuery, raw: unknown, options: ParseOptions = {}): StateEvent | Rejection {
@@ -36,7 +37,10 @@ type Plan = {
   readonly pairMemory: Map<string, string>;
 };
 
-/** A parser for many records of one query: the query is checked once, and hashes of dimensions seen before are remembered. */
+/**
+ * A parser for many records of one query: the query is checked once, and hashes of dimensions seen before are
+ * remembered.
+ */
 export function createRecordParser(query: RecordQuery): RecordParser {
   const plan = planOf(query);
   return (raw, options = {}) => parse(plan, raw, options);
@@ -86,13 +90,13 @@ function wrongQuery(what: string, remedy: string): BecalmError {
 function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Rejection {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return reject("record_not_an_object", null);
   const record = raw as Readonly<Record<string, unknown>>;
-  const time = timeOf(plan, record);
+  const time = readTime(plan, record);
   if (typeof time !== "number") return time;
-  const value = valueOf(plan, record);
+  const value = readValue(plan, record);
   if (isRejection(value)) return value;
-  const values = valuesOf(plan, record, time);
+  const values = readValues(plan, record, time);
   if (isRejection(values)) return values;
-  const dimensions = dimensionsOf(plan, record);
+  const dimensions = readDimensions(plan, record);
   if (dimensions.tooDeep !== null) return reject("dimension_too_deep", dimensions.tooDeep);
   return {
     recordId: `${identityMd5(plan, dimensions)}.${time}`,
@@ -105,21 +109,21 @@ function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Re
   };
 }
 
-function timeOf(plan: Plan, record: Readonly<Record<string, unknown>>): number | Rejection {
+function readTime(plan: Plan, record: Readonly<Record<string, unknown>>): number | Rejection {
   const named = plan.query.timeField;
   const field = named ?? (own(record, "_time_") === null ? "time" : "_time_");
   const raw = own(record, field);
   return raw === null ? reject("time_missing", field) : convertTime(raw, field);
 }
 
-function valueOf(plan: Plan, record: Readonly<Record<string, unknown>>): number | null | Rejection {
+function readValue(plan: Plan, record: Readonly<Record<string, unknown>>): number | null | Rejection {
   const metric = plan.metrics[0] as Metric;
   const field = plan.isRealTime ? metric.source.field : "_result_";
   const raw = own(record, field);
   return raw === null ? null : convertValue(raw, { field, unit: metric.unit, precision: plan.query.precision });
 }
 
-function valuesOf(
+function readValues(
   plan: Plan,
   record: Readonly<Record<string, unknown>>,
   time: number,
@@ -144,7 +148,7 @@ type Dimensions = {
   readonly tooDeep: string | null;
 };
 
-function dimensionsOf(plan: Plan, record: Readonly<Record<string, unknown>>): Dimensions {
+function readDimensions(plan: Plan, record: Readonly<Record<string, unknown>>): Dimensions {
   const all: Record<string, unknown> = {};
   const identityFields: string[] = [];
   let tooDeep: string | null = null;
@@ -173,7 +177,10 @@ function identityMd5(plan: Plan, dimensions: Dimensions): string {
   return md5OfHashes(dimensions.identityFields.map((field) => rememberedPairMd5(memory, field, dimensions.all[field])));
 }
 
-/** Only texts are remembered: they are what nearly all dimensions are, and their memory key cannot be mistaken for another type's. */
+/**
+ * Only texts are remembered: they are what nearly all dimensions are, and their memory key cannot be mistaken for
+ * another type's.
+ */
 function rememberedPairMd5(memory: Map<string, string>, field: string, value: unknown): string {
   if (typeof value !== "string") return pairMd5(field, value);
   const memoryKey = `${field.length}:${field}${value}`;

@@ -1,9 +1,14 @@
-/** What a unit measures. Every record is converted to its family's base unit, so that one threshold fits all sources. */
+/**
+ * What a unit measures. Every record is converted to its family's base unit, so that one threshold fits all sources.
+ */
 export type UnitFamily = "bytes" | "bits" | "percent" | "time" | "none";
 
 export type Unit = {
   readonly family: UnitFamily;
-  /** value in this unit * multiply / divide = value in the base unit. One of the two is 1, so that only one rounding happens. */
+  /**
+   * value in this unit * multiply / divide = value in the base unit. One of the two is 1, so that only one rounding
+   * happens.
+   */
   readonly multiply: number;
   readonly divide: number;
 };
@@ -20,7 +25,8 @@ export const BASE_UNITS: Readonly<Record<UnitFamily, string>> = {
 const unit = (family: UnitFamily, multiply: number, divide = 1): Unit => ({ family, multiply, divide });
 
 /**
- * The table of units. Decimal prefixes are powers of 1000 (kB, MB), binary ones powers of 1024 (KiB, MiB); `KB` is `kB`.
+ * The table of units. Decimal prefixes are powers of 1000 (kB, MB), binary ones powers of 1024 (KiB, MiB); `KB` is
+ * `kB`.
  * A rate ("/s" or "ps" after the name) converts as its unit: bytes a second stay a second's.
  */
 const UNITS: ReadonlyMap<string, Unit> = new Map([
