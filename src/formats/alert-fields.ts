@@ -1,0 +1,161 @@
+/**
+ * The fields that every alert format shares, checked by hand: this runs for each alert that arrives, and a schema library
+ * costs several times as much. Each reader answers the value or a Rejection.
+ */
+
+import type { Alert } from "../core/alert.ts";
+import { fingerprintOf } from "../core/fingerprint.ts";
+import {
+  ALERT_BYTES_MAX,
+  ANNOTATION_COUNT_MAX,
+  ANNOTATION_VALUE_BYTES_MAX,
+  GENERATOR_URL_BYTES_MAX,
+  LABEL_COUNT_MAX,
+  LABEL_NAME_BYTES_MAX,
+  LABEL_VALUE_BYTES_MAX,
+  TIMESTAMP_AT_MS_MAX,
+  TIMESTAMP_AT_MS_MIN,
+} from "../core/limits.ts";
+import { isZeroTime, parseTimestamp } from "../core/timestamp.ts";
+import { exceedsUtf8Bytes } from "../core/utf8.ts";
+import { Rejection, type RejectionCode, shown } from "./rejection.ts";
+
+export type RawObject = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is RawObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+type TextMapKind = {
+  readonly code: RejectionCode;
+  readonly noun: string;
+  readonly countMax: number;
+  readonly valueBytesMax: number;
+};
+
+const LABELS: TextMapKind = {
+  code: "labels",
+  noun: "label",
+  countMax: LABEL_COUNT_MAX,
+  valueBytesMax: LABEL_VALUE_BYTES_MAX,
+};
+const ANNOTATIONS: TextMapKind = {
+  code: "annotations",
+  noun: "annotation",
+  countMax: ANNOTATION_COUNT_MAX,
+  valueBytesMax: ANNOTATION_VALUE_BYTES_MAX,
+};
+
+/** Labels: at least one that is not empty. Empty ones are dropped: to Prometheus an empty label is an absent one. */
+export function readLabels(raw: unknown): Record<string, string> | Rejection {
+  const labels = readTextMap(raw, LABELS);
+  if (labels instanceof Rejection) return labels;
+  if (Object.keys(labels).length === 0)
+    return new Rejection("labels", "an alert needs at least one label that is not empty");
+  return labels;
+}
+
+/** Annotations: a map of texts; absent or null is the empty map. */
+export function readAnnotations(raw: unknown): Record<string, string> | Rejection {
+  return raw === undefined || raw === null ? {} : readTextMap(raw, ANNOTATIONS);
+}
+
+function readTextMap(raw: unknown, kind: TextMapKind): Record<string, string> | Rejection {
+  if (!isObject(raw)) return new Rejection(kind.code, `${kind.noun}s must be an object of texts, got ${shown(raw)}`);
+  const texts: Record<string, string> = {};
+  let count = 0;
+  for (const name of Object.keys(raw)) {
+    const value = raw[name];
+    if (typeof value !== "string")
+      return new Rejection(kind.code, `${kind.noun} ${shown(name)} must be text, got ${shown(value)}`);
+    if (value === "" && kind === LABELS) continue;
+    const tooLong = overLimit(name, value, kind);
+    if (tooLong !== null) return tooLong;
+    define(texts, wellFormed(name), wellFormed(value));
+    count += 1;
+  }
+  if (count <= kind.countMax) return texts;
+  return new Rejection("limit", `an alert has at most ${kind.countMax} ${kind.noun}s, got ${count}`);
+}
+
+/** Assigning `__proto__` would change the object's prototype; as a label it is a property like any other. */
+function define(texts: Record<string, string>, name: string, value: string): void {
+  if (name === "__proto__")
+    Object.defineProperty(texts, name, { value, enumerable: true, writable: true, configurable: true });
+  else texts[name] = value;
+}
+
+function overLimit(name: string, value: string, kind: TextMapKind): Rejection | null {
+  if (name === "") return new Rejection(kind.code, `a ${kind.noun}'s name must not be empty`);
+  if (exceedsUtf8Bytes(name, LABEL_NAME_BYTES_MAX)) {
+    return new Rejection(
+      "limit",
+      `the ${kind.noun}'s name ${shown(name)} is longer than ${LABEL_NAME_BYTES_MAX} bytes`,
+    );
+  }
+  if (exceedsUtf8Bytes(value, kind.valueBytesMax)) {
+    return new Rejection("limit", `${kind.noun} ${shown(name)} is longer than ${kind.valueBytesMax} bytes`);
+  }
+  return null;
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** JSON can spell half of a surrogate pair, UTF-8 cannot: it becomes U+FFFD now instead of when a store writes it. */
+function wellFormed(text: string): string {
+  return SURROGATE.test(text) ? text.replace(LONE_SURROGATE, "\ufffd") : text;
+}
+
+/** Epoch milliseconds; null when the field is absent, empty or Go's zero time. */
+export function readTime(raw: unknown, name: "startsAt" | "endsAt"): number | null | Rejection {
+  if (raw === undefined || raw === null || raw === "") return null;
+  const code = name === "startsAt" ? "starts_at" : "ends_at";
+  if (typeof raw !== "string") return new Rejection(code, `${name} must be an RFC 3339 time, got ${shown(raw)}`);
+  const atMs = parseTimestamp(raw);
+  if (atMs !== null) return checkedTime(atMs, name);
+  return isZeroTime(raw) ? null : new Rejection(code, `${name} must be an RFC 3339 time, got ${shown(raw)}`);
+}
+
+/** Any instant from 1970 to the year 9999 is taken: old and future times are the sender's business, they arm no timer. */
+export function checkedTime(atMs: number, name: "startsAt" | "endsAt"): number | Rejection {
+  if (atMs >= TIMESTAMP_AT_MS_MIN && atMs <= TIMESTAMP_AT_MS_MAX) return atMs;
+  return new Rejection(
+    name === "startsAt" ? "starts_at" : "ends_at",
+    `${name} must lie between the years 1970 and 9999`,
+  );
+}
+
+/** Only a link for people: whatever is not text is left out. */
+function readGeneratorUrl(raw: unknown): string | null | Rejection {
+  if (typeof raw !== "string" || raw === "") return null;
+  if (!exceedsUtf8Bytes(raw, GENERATOR_URL_BYTES_MAX)) return wellFormed(raw);
+  return new Rejection("limit", `generatorURL is longer than ${GENERATOR_URL_BYTES_MAX} bytes`);
+}
+
+/** What a format knows about an alert's time once it has read it. */
+export type AlertTimes = Pick<Alert, "startsAtMs" | "endsAtMs" | "status">;
+
+/** The alert of a raw object whose times are known. */
+export function buildAlert(raw: RawObject, times: AlertTimes): Alert | Rejection {
+  const labels = readLabels(raw.labels);
+  if (labels instanceof Rejection) return labels;
+  const annotations = readAnnotations(raw.annotations);
+  if (annotations instanceof Rejection) return annotations;
+  const generatorURL = readGeneratorUrl(raw.generatorURL);
+  if (generatorURL instanceof Rejection) return generatorURL;
+  const { startsAtMs, endsAtMs, status } = times;
+  const alert = { labels, annotations, startsAtMs, endsAtMs, status, generatorURL, fingerprint: fingerprintOf(labels) };
+  return isTooLarge(alert) ? new Rejection("limit", `an alert is at most ${ALERT_BYTES_MAX} bytes of JSON`) : alert;
+}
+
+// JSON spells a UTF-16 unit in at most 6 bytes, so below this many units no exact count is needed.
+const SURELY_SMALL_UNITS = Math.floor(ALERT_BYTES_MAX / 8);
+
+function isTooLarge(alert: Alert): boolean {
+  let units = alert.generatorURL?.length ?? 0;
+  for (const map of [alert.labels, alert.annotations]) {
+    for (const name of Object.keys(map)) units += name.length + (map[name] as string).length;
+  }
+  return units > SURELY_SMALL_UNITS && exceedsUtf8Bytes(JSON.stringify(alert), ALERT_BYTES_MAX);
+}
