@@ -28,7 +28,9 @@ export function parseDuration(text: string): number {
 }
 
 function invalidDuration(text: string): BecalmError {
-  const hint = /^\d+$/.test(text) ? `a unit is missing; did you mean ${text}s?` : "units are ms, s, m, h, d, w and y, largest first";
+  const hint = /^\d+$/.test(text)
+    ? `a unit is missing; did you mean ${text}s?`
+    : "units are ms, s, m, h, d, w and y, largest first";
   return new BecalmError(
     "BECALM_ARGUMENT_INVALID",
     `${JSON.stringify(text)} is not a duration such as 30s, 5m or 1h30m: ${hint}`,
@@ -39,7 +41,10 @@ function invalidDuration(text: string): BecalmError {
 /** The shortest spelling with days, hours, minutes, seconds and milliseconds: 5400000 is `1h30m`. `durationMs` is a whole number >= 0. */
 export function formatDuration(durationMs: number): string {
   if (!Number.isSafeInteger(durationMs) || durationMs < 0) {
-    throw new BecalmError("BECALM_ARGUMENT_INVALID", `A duration is a whole number of milliseconds >= 0, got ${durationMs}.`);
+    throw new BecalmError(
+      "BECALM_ARGUMENT_INVALID",
+      `A duration is a whole number of milliseconds >= 0, got ${durationMs}.`,
+    );
   }
   let restMs = durationMs;
   let text = "";

@@ -102,8 +102,14 @@ relation(LABEL_VALUE_BYTES_MAX < ALERT_BYTES_MAX, "one label's value must fit in
 relation(ANNOTATION_VALUE_BYTES_MAX < ALERT_BYTES_MAX, "one annotation must fit into an alert");
 relation(GENERATOR_URL_BYTES_MAX < ALERT_BYTES_MAX, "a generatorURL must fit into an alert");
 relation(ALERT_BYTES_MAX < REQUEST_LINE_BYTES_MAX, "one alert must fit into a request");
-relation(LABEL_COUNT_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX) < ALERT_BYTES_MAX, "all labels must fit into an alert");
-relation(ALERT_BYTES_MAX * 2 + 128 * KIB <= COMMIT_BYTES_MAX, "a commit must hold an instance's checkpoint, audit lines and effect");
+relation(
+  LABEL_COUNT_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX) < ALERT_BYTES_MAX,
+  "all labels must fit into an alert",
+);
+relation(
+  ALERT_BYTES_MAX * 2 + 128 * KIB <= COMMIT_BYTES_MAX,
+  "a commit must hold an instance's checkpoint, audit lines and effect",
+);
 relation(RULE_COUNT_MAX >= COMMIT_INSTANCE_COUNT_MAX, "a group may be larger than a commit");
 relation(SUMMARY_DELAY_MS_MAX <= WINDOW_MS_MAX, "a summary is no later than the longest window");
 relation(ACTION_TIMEOUT_MS_DEFAULT <= ACTION_TIMEOUT_MS_MAX, "the default timeout of an action must be allowed");
@@ -114,5 +120,8 @@ relation(CONFLICT_BACKOFF_MS_MIN <= CONFLICT_BACKOFF_MS_MAX, "the back-off's ran
 relation(CONFLICT_COUNT_BEFORE_LEASE < CONFLICT_COUNT_MAX, "a lease must be tried before a batch is refused");
 relation(DIMENSION_LOCK_RETRY_MS < DIMENSION_LOCK_LEASE_MS, "a lock must be retried before it runs out");
 relation(PARTITION_COUNT_DEFAULT <= PARTITION_COUNT_MAX, "the default number of partitions must be allowed");
-relation(CONFLICT_BACKOFF_MS_MAX * CONFLICT_COUNT_MAX < COMMIT_ID_TTL_MS, "a commit id must outlive all tries of its commit");
+relation(
+  CONFLICT_BACKOFF_MS_MAX * CONFLICT_COUNT_MAX < COMMIT_ID_TTL_MS,
+  "a commit id must outlive all tries of its commit",
+);
 relation(LIST_PAGE_COUNT_DEFAULT <= LIST_PAGE_COUNT_MAX, "the default page must be allowed");

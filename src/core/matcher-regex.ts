@@ -34,7 +34,10 @@ function translate(pattern: string): RegExp {
   try {
     return new RegExp(`^(?:${source})$`, flags.includes("i") ? "iu" : "u");
   } catch (cause) {
-    throw invalid(pattern, (cause as Error).message.replace(/^Invalid regular expression: .*\/[a-z]*: /, "").toLowerCase());
+    throw invalid(
+      pattern,
+      (cause as Error).message.replace(/^Invalid regular expression: .*\/[a-z]*: /, "").toLowerCase(),
+    );
   }
 }
 
@@ -43,7 +46,7 @@ type Scan = { readonly pattern: string; offset: number; readonly dot: string };
 /** Translates the element at the offset, which moves behind it. */
 function element(scan: Scan): string {
   const character = String.fromCodePoint(scan.pattern.codePointAt(scan.offset) as number);
-  if (character === "\\") return escape(scan, OUTSIDE);
+  if (character === "\\") return translateEscape(scan, OUTSIDE);
   if (character === "[") return characterClass(scan);
   if (character === "(") return groupStart(scan);
   if (character === "{") return repetition(scan);
@@ -92,7 +95,7 @@ const INSIDE: EscapeTable = {
 };
 
 /** Translates the escape at the offset, which moves behind it. */
-function escape(scan: Scan, table: EscapeTable): string {
+function translateEscape(scan: Scan, table: EscapeTable): string {
   const rest = scan.pattern.slice(scan.offset);
   const next = rest[1];
   if (next === undefined) throw invalid(scan.pattern, "it ends with a backslash");
@@ -174,7 +177,7 @@ function characterClass(scan: Scan): string {
 
 function classElement(scan: Scan): string {
   const rest = scan.pattern.slice(scan.offset);
-  if (rest[0] === "\\") return escape(scan, INSIDE);
+  if (rest[0] === "\\") return translateEscape(scan, INSIDE);
   const [posix, name] = /^\[:(\^?\w+):\]/.exec(rest) ?? [];
   if (posix !== undefined) {
     scan.offset += posix.length;
@@ -188,9 +191,13 @@ function classElement(scan: Scan): string {
 }
 
 function invalid(pattern: string, why: string): BecalmError {
-  return new BecalmError("BECALM_ARGUMENT_INVALID", `The regular expression ${JSON.stringify(pattern)} is invalid: ${why}`, {
-    details: { pattern },
-  });
+  return new BecalmError(
+    "BECALM_ARGUMENT_INVALID",
+    `The regular expression ${JSON.stringify(pattern)} is invalid: ${why}`,
+    {
+      details: { pattern },
+    },
+  );
 }
 
 function unsupported(pattern: string, what: string): BecalmError {

@@ -25,7 +25,8 @@ export function parseMatchers(text: string): Matcher[] {
     matchers.push(readMatcher(cursor));
     skipSpace(cursor);
     // A comma after the last matcher is allowed, as in Alertmanager.
-    if (!take(cursor, ",") && !atEnd(cursor, isBraced)) throw mistake(cursor, isBraced ? "`,` or `}`" : "`,` or the end");
+    if (!take(cursor, ",") && !atEnd(cursor, isBraced))
+      throw mistake(cursor, isBraced ? "`,` or `}`" : "`,` or the end");
     skipSpace(cursor);
   }
   if (isBraced) {
@@ -40,9 +41,13 @@ export function parseMatchers(text: string): Matcher[] {
 export function parseMatcher(text: string): Matcher {
   const [matcher, ...others] = parseMatchers(text);
   if (matcher === undefined || others.length > 0) {
-    throw new BecalmError("BECALM_ARGUMENT_INVALID", `Expected one matcher such as severity="critical", got ${JSON.stringify(text)}.`, {
-      details: { text, offset: 0 },
-    });
+    throw new BecalmError(
+      "BECALM_ARGUMENT_INVALID",
+      `Expected one matcher such as severity="critical", got ${JSON.stringify(text)}.`,
+      {
+        details: { text, offset: 0 },
+      },
+    );
   }
   return matcher;
 }
@@ -129,14 +134,14 @@ function readMatcher(cursor: Cursor): Matcher {
 function readText(cursor: Cursor): string | null {
   if (cursor.text[cursor.offset] !== '"') {
     const unquoted = read(cursor, UNQUOTED);
-    return unquoted === null ? null : unescape(unquoted[0]);
+    return unquoted === null ? null : withoutEscapes(unquoted[0]);
   }
   const quoted = read(cursor, QUOTED);
   if (quoted === null) throw mistake({ ...cursor, offset: cursor.text.length }, 'a closing `"`');
-  return unescape(quoted[1] as string);
+  return withoutEscapes(quoted[1] as string);
 }
 
-function unescape(text: string): string {
+function withoutEscapes(text: string): string {
   return text.replace(/\\(["\\n])/g, (_, escaped: string) => (escaped === "n" ? "\n" : escaped));
 }
 
@@ -152,7 +157,10 @@ function checkRegex(value: string, cursor: Cursor): void {
 }
 
 function mistake(cursor: Cursor, expected: string): BecalmError {
-  const found = cursor.offset >= cursor.text.length ? "the text ends" : `there is ${JSON.stringify(cursor.text.slice(cursor.offset, cursor.offset + 12))}`;
+  const found =
+    cursor.offset >= cursor.text.length
+      ? "the text ends"
+      : `there is ${JSON.stringify(cursor.text.slice(cursor.offset, cursor.offset + 12))}`;
   return new BecalmError("BECALM_ARGUMENT_INVALID", `Matcher expects ${expected} but ${found} at ${where(cursor)}`, {
     details: { text: cursor.text, offset: cursor.offset },
   });

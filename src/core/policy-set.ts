@@ -23,7 +23,8 @@ export function compilePolicySet(policySet: PolicySet): CompiledPolicySet {
     policySet,
     policiesFor: (labels) => policies.filter(({ matches }) => matches(labels)).map(({ policy }) => policy),
     silenceFor: (labels, atMs) =>
-      silences.find(({ silence, matches }) => silence.fromMs <= atMs && atMs < silence.toMs && matches(labels))?.silence ?? null,
+      silences.find(({ silence, matches }) => silence.fromMs <= atMs && atMs < silence.toMs && matches(labels))
+        ?.silence ?? null,
     policyNamed: (name) => byName.get(name) ?? null,
   };
 }

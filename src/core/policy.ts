@@ -7,7 +7,12 @@ import type { Matcher } from "./matcher.ts";
 /** What a policy does. Exactly one of the four. */
 export type Action =
   | { readonly kind: "log" }
-  | { readonly kind: "webhook"; readonly url: string; readonly timeoutMs: number; readonly headers: Readonly<Record<string, string>> }
+  | {
+      readonly kind: "webhook";
+      readonly url: string;
+      readonly timeoutMs: number;
+      readonly headers: Readonly<Record<string, string>>;
+    }
   | { readonly kind: "exec"; readonly command: readonly string[]; readonly timeoutMs: number }
   | { readonly kind: "handler"; readonly name: string; readonly timeoutMs: number };
 
@@ -22,7 +27,11 @@ export type Policy = {
   readonly action: Action;
   readonly converge: ConvergenceRule | null;
   readonly retry: Retry;
-  readonly approval: { readonly timeoutMs: number };
+  /**
+   * `notify`: where approval requests are sent; a log line unless the policy says otherwise, for an action that repairs things
+   * must not run because somebody is asked.
+   */
+  readonly approval: { readonly timeoutMs: number; readonly notify: Action };
   readonly onResolved: "skip" | "keep";
 };
 

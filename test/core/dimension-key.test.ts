@@ -8,7 +8,10 @@ function keyOf(text: string): string {
 
 describe("the dimension key", () => {
   test("hashes the function and the instance's own values in code-point order of the names", () => {
-    const key = dimensionKey({ function: "defense", by: ["rack", "cluster"] }, { rack: "r2", cluster: "core", job: "node" });
+    const key = dimensionKey(
+      { function: "defense", by: ["rack", "cluster"] },
+      { rack: "r2", cluster: "core", job: "node" },
+    );
     expect(key).toBe(keyOf("#defense|cluster:core|rack:r2"));
   });
 
@@ -17,7 +20,9 @@ describe("the dimension key", () => {
   });
 
   test("takes a missing dimension as the empty text, also one that every object inherits", () => {
-    expect(dimensionKey({ function: "defense", by: ["rack", "constructor"] }, {})).toBe(keyOf("#defense|constructor:|rack:"));
+    expect(dimensionKey({ function: "defense", by: ["rack", "constructor"] }, {})).toBe(
+      keyOf("#defense|constructor:|rack:"),
+    );
   });
 
   test("puts every listed value of `where` in the configured order, whatever the own value is", () => {
@@ -32,7 +37,9 @@ describe("the dimension key", () => {
   });
 
   test("joins the elements of an own list with commas into one value", () => {
-    expect(dimensionKey({ function: "defense", by: ["ips"] }, { ips: ["b", "a", 3, null] })).toBe(keyOf("#defense|ips:b,a,3,None"));
+    expect(dimensionKey({ function: "defense", by: ["ips"] }, { ips: ["b", "a", 3, null] })).toBe(
+      keyOf("#defense|ips:b,a,3,None"),
+    );
   });
 
   test.each([

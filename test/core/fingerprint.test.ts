@@ -17,7 +17,8 @@ function slowFingerprint(labels: Record<string, string>): string {
   encoded.sort(([a], [b]) => Buffer.compare(a, b));
   let hash = 0xcbf29ce484222325n;
   for (const [name, value] of encoded) {
-    for (const byte of [...name, 0xff, ...value, 0xff]) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+    for (const byte of [...name, 0xff, ...value, 0xff])
+      hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   }
   return hash.toString(16).padStart(16, "0");
 }

@@ -73,7 +73,12 @@ describe("the syntax of matchers", () => {
     const matcher = fc.record({
       name: fc.string({ unit: "binary", minLength: 1 }),
       operator: fc.constantFrom("=" as const, "!=" as const),
-      value: fc.string({ unit: fc.oneof(fc.constantFrom("\\", '"', "\n", "n", "'", "}"), fc.string({ unit: "binary", minLength: 1, maxLength: 1 })) }),
+      value: fc.string({
+        unit: fc.oneof(
+          fc.constantFrom("\\", '"', "\n", "n", "'", "}"),
+          fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+        ),
+      }),
     });
     fc.assert(
       fc.property(fc.array(matcher, { maxLength: 4 }), (list) => {

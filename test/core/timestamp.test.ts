@@ -4,8 +4,15 @@ import { isZeroTime, parseTimestamp } from "../../src/core/timestamp.ts";
 
 describe("a timestamp", () => {
   test("in UTC with milliseconds equals what Date says, for every instant of the years 0001 to 9999", () => {
-    const dates = fc.date({ min: new Date("0001-01-02T00:00:00Z"), max: new Date("9999-12-31T23:59:59.999Z"), noInvalidDate: true });
-    fc.assert(fc.property(dates, (date) => parseTimestamp(date.toISOString()) === date.getTime()), { numRuns: 1_000 });
+    const dates = fc.date({
+      min: new Date("0001-01-02T00:00:00Z"),
+      max: new Date("9999-12-31T23:59:59.999Z"),
+      noInvalidDate: true,
+    });
+    fc.assert(
+      fc.property(dates, (date) => parseTimestamp(date.toISOString()) === date.getTime()),
+      { numRuns: 1_000 },
+    );
   });
 
   test.each([
@@ -48,8 +55,11 @@ describe("a timestamp", () => {
     expect(isZeroTime(text)).toBe(false);
   });
 
-  test.each(["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00+00:00"])("%s is Go's way to say none", (text) => {
-    expect(parseTimestamp(text)).toBeNull();
-    expect(isZeroTime(text)).toBe(true);
-  });
+  test.each(["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00+00:00"])(
+    "%s is Go's way to say none",
+    (text) => {
+      expect(parseTimestamp(text)).toBeNull();
+      expect(isZeroTime(text)).toBe(true);
+    },
+  );
 });
