@@ -1,0 +1,119 @@
+/**
+ * Runs committed effects in this process, at most `concurrency` at once.
+ *
+ * Owns: which effects are under way here, and their abort signals. Does not own: the outbox (the store), retries (the machine).
+ * E1 an effect runs only from the committed outbox. E2 its result is one command; the machine accepts it only for the current attempt.
+ */
+import { birthOf } from "../core/audit.ts";
+import { decodeCheckpoint } from "../core/checkpoint.ts";
+import type { Effect } from "../core/effect.ts";
+import { errorCode, messageOf } from "../core/errors.ts";
+import type { OutsideEvent } from "../core/decide.ts";
+import { policyKey } from "../core/policy-versions.ts";
+import type { Action } from "../core/policy.ts";
+import type { EffectPort, EffectResult } from "../ports/effect-port.ts";
+import type { Work } from "./turn.ts";
+import type { World } from "./world.ts";
+
+export class EffectRunner {
+  private readonly world: World;
+  private readonly port: EffectPort;
+  private readonly concurrency: number;
+  private readonly queue: (() => void)[] = [];
+  private readonly underway = new Map<string, { readonly effect: Effect; readonly abort: AbortController }>();
+  private running = 0;
+
+  constructor(world: World, port: EffectPort, concurrency: number) {
+    this.world = world;
+    this.port = port;
+    this.concurrency = concurrency;
+  }
+
+  /** Effects that this process has taken and not yet reported. */
+  get effectIds(): string[] {
+    return [...this.underway.keys()];
+  }
+
+  isUnderway(effectId: string): boolean {
+    return this.underway.has(effectId);
+  }
+
+  /** Aborts the attempt of an instance, if it runs here: it was cancelled. */
+  abort(instanceId: string, why: string): void {
+    for (const { effect, abort } of this.underway.values()) {
+      if (effect.instanceId === instanceId) abort.abort(new Error(why));
+    }
+  }
+
+  abortAll(why: string): void {
+    for (const { abort } of this.underway.values()) abort.abort(new Error(why));
+  }
+
+  /**
+   * Runs one effect and gives the work that reports its result, dated `atMs` as it ends.
+   * null: its instance cannot be read (quarantined); the effect stays in the outbox.
+   */
+  async run(effect: Effect, atMs: () => number): Promise<Work | null> {
+    const abort = new AbortController();
+    this.underway.set(effect.id, { effect, abort });
+    await this.slot();
+    try {
+      const result = await this.attempt(effect, abort.signal);
+      return result === null ? null : { command: { type: "event", id: effect.instanceId, event: eventOf(effect, result, atMs()), order: effect.order }, settles: effect.id };
+    } finally {
+      this.underway.delete(effect.id);
+      this.running -= 1;
+      this.queue.shift()?.();
+    }
+  }
+
+  private async slot(): Promise<void> {
+    if (this.running >= this.concurrency) await new Promise<void>((resolve) => this.queue.push(resolve));
+    this.running += 1;
+  }
+
+  private async attempt(effect: Effect, signal: AbortSignal): Promise<EffectResult | null> {
+    const lines = await this.world.store.history(effect.instanceId);
+    const state = await this.stateOf(effect);
+    if (state === "quarantined") return null;
+    if (lines === null || state === "over") return { ok: false, error: "the attempt was over before it began" };
+    const birth = birthOf(effect.instanceId, lines);
+    const policy = this.world.versions.get(policyKey({ name: birth.policy, version: birth.policyVersion }))?.policy;
+    if (policy === undefined) return { ok: false, error: `policy "${birth.policy}" version ${birth.policyVersion} is unknown to this namespace` };
+    const action: Action = birth.kind === "approval-request" ? policy.approval.notify : policy.action;
+    try {
+      return await this.port.run({
+        kind: birth.kind,
+        effectId: effect.id,
+        attempt: effect.attempt,
+        policy: birth.policy,
+        instance: effect.instanceId,
+        alert: birth.alert,
+        notice: birth.notice,
+        action,
+        signal,
+      });
+    } catch (error) {
+      return { ok: false, error: messageOf(error) };
+    }
+  }
+
+  /** An effect that was found in the outbox may belong to an attempt that is over: cancelled, or reported by somebody else. */
+  private async stateOf(effect: Effect): Promise<"current" | "over" | "quarantined"> {
+    const loaded = await this.world.store.load({ partition: effect.partition, groupId: null, instanceIds: [effect.instanceId] });
+    const stored = loaded.instances.get(effect.instanceId);
+    if (stored === undefined) return "over";
+    try {
+      const { snapshot } = decodeCheckpoint(stored, this.world.versions);
+      return snapshot.state === "Processing.running" && snapshot.context.attempt === effect.attempt ? "current" : "over";
+    } catch (error) {
+      if (errorCode(error) !== undefined) return "quarantined";
+      throw error;
+    }
+  }
+}
+
+function eventOf(effect: Effect, result: EffectResult, atMs: number): OutsideEvent {
+  const about = { attempt: effect.attempt, atMs, ...(result.result === undefined ? {} : { result: result.result }) };
+  return result.ok ? { type: "effect.done", ...about } : { type: "effect.failed", error: result.error, ...about };
+}

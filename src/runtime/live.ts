@@ -1,0 +1,195 @@
+/**
+ * Live time: the pumps that move what is due. Between them and the store nothing is kept that a crash could lose.
+ *
+ * Owns: when the store is polled, and what is under way in this process. Does not own: decisions (turn.ts), retries (the machine).
+ * L1 a timer fires by its commit: firing it twice is harmless. L2 an effect that this process committed starts at once; one that a
+ * crash left behind is found when its claim has run out. L3 a result is reported until the store takes it or the process stops.
+ */
+import type { Decision } from "../core/decide.ts";
+import { timerChanges } from "../core/decide.ts";
+import { decodeEffect, type Effect } from "../core/effect.ts";
+import { messageOf } from "../core/errors.ts";
+import type { TimerLane, TimerRow } from "../ports/store.ts";
+import type { EffectRunner } from "./effect-runner.ts";
+import type { Mailboxes } from "./mailboxes.ts";
+import { sweep } from "./retention.ts";
+import { workOf } from "./timers.ts";
+import type { Work } from "./turn.ts";
+import type { World } from "./world.ts";
+
+/** How long a claim on an effect lasts without being prolonged. */
+export const EFFECT_LEASE_MS = 30_000;
+const CLAIMS_PROLONGED_EVERY_MS = 10_000;
+const TIMERS_POLLED_EVERY_MS = 500;
+const OUTBOX_POLLED_EVERY_MS = 500;
+const PAGE_COUNT = 256;
+const REPORT_RETRY_MS = 200;
+
+export type LiveOptions = { readonly retentionMs: number; readonly onFault: (what: string, error: unknown) => void };
+
+export class Live {
+  private readonly world: World;
+  private readonly mailboxes: Mailboxes;
+  private readonly runner: EffectRunner;
+  private readonly options: LiveOptions;
+  private readonly cancels = new Map<string, () => void>();
+  private readonly underway = new Set<Promise<void>>();
+  private readonly quarantinedOwners = new Set<string>();
+  private timersDueAtMs = Number.POSITIVE_INFINITY;
+  private isRunning = false;
+
+  constructor(world: World, parts: { mailboxes: Mailboxes; runner: EffectRunner; options: LiveOptions }) {
+    this.world = world;
+    this.mailboxes = parts.mailboxes;
+    this.runner = parts.runner;
+    this.options = parts.options;
+  }
+
+  get started(): boolean {
+    return this.isRunning;
+  }
+
+  start(): void {
+    this.isRunning = true;
+    this.timersDueAtMs = this.world.clock.now();
+    this.repeat("timers", 0, () => this.fireTimers());
+    this.repeat("outbox", 0, () => this.takeEffects());
+    this.repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.prolongClaims());
+    this.repeat("retention", Math.min(Math.max(this.options.retentionMs / 16, 60_000), 3_600_000), () => this.forget());
+  }
+
+  /** Stops polling and waits until what is under way has been reported; after `drainMs` attempts are aborted, and reported as failed. */
+  async stop(drainMs: number): Promise<void> {
+    this.isRunning = false;
+    for (const cancel of this.cancels.values()) cancel();
+    this.cancels.clear();
+    const done = this.whenDrained();
+    let cancelled = false;
+    await Promise.race([done, this.world.pause(drainMs).then(() => !cancelled && this.runner.abortAll("the engine stops"))]);
+    await done;
+    cancelled = true;
+  }
+
+  /** Told of every commit: effects start, a nearer timer is scheduled, cancelled attempts are aborted. */
+  committed(decision: Decision): void {
+    for (const { instance, entry } of decision.entries) {
+      if (entry.event.type === "cancel") this.runner.abort(instance, "the instance was cancelled");
+    }
+    if (!this.isRunning) return;
+    for (const effect of decision.effects) this.begin(effect);
+    this.expectTimers(decision);
+  }
+
+  private async whenDrained(): Promise<void> {
+    while (this.underway.size > 0) await Promise.all(this.underway);
+    await this.mailboxes.idle();
+    if (this.underway.size > 0) await this.whenDrained();
+  }
+
+  /** Calls `work` after `delayMs`, and again after what it answers. A fault is told and does not end the pump. */
+  private repeat(name: string, delayMs: number, work: () => Promise<number>): void {
+    const run = () => {
+      this.cancels.delete(name);
+      const turn = work()
+        .catch((error: unknown) => {
+          this.options.onFault(`${name}: ${messageOf(error)}`, error);
+          return TIMERS_POLLED_EVERY_MS;
+        })
+        .then((nextMs) => {
+          if (this.isRunning) this.cancels.set(name, this.world.clock.schedule(nextMs, run));
+        });
+      this.track(turn);
+    };
+    this.cancels.set(name, this.world.clock.schedule(delayMs, run));
+  }
+
+  private track(promise: Promise<void>): void {
+    const tracked = promise.finally(() => this.underway.delete(tracked));
+    this.underway.add(tracked);
+  }
+
+  private expectTimers(decision: Decision): void {
+    for (const changed of decision.instances) {
+      for (const [, timer] of timerChanges(changed).armed) this.expectTimer(timer.dueAtMs);
+    }
+    for (const { timer } of decision.groupTimersArmed) this.expectTimer(timer.dueAtMs);
+  }
+
+  /** A timer that is due before the next poll brings the poll forward. */
+  private expectTimer(dueAtMs: number): void {
+    if (dueAtMs >= this.timersDueAtMs) return;
+    this.timersDueAtMs = dueAtMs;
+    const cancel = this.cancels.get("timers");
+    if (cancel === undefined) return;
+    cancel();
+    this.repeat("timers", Math.max(dueAtMs - this.world.clock.now(), 0), () => this.fireTimers());
+  }
+
+  private async fireTimers(): Promise<number> {
+    const fired = await Promise.all([this.fireLane("work"), this.fireLane("approval")]);
+    const delayMs = Math.max(...fired) >= PAGE_COUNT ? 0 : TIMERS_POLLED_EVERY_MS;
+    this.timersDueAtMs = this.world.clock.now() + delayMs;
+    return delayMs;
+  }
+
+  private async fireLane(lane: TimerLane): Promise<number> {
+    const nowMs = this.world.clock.now();
+    const rows = await this.world.store.timers({ lane, untilMs: nowMs, limit: PAGE_COUNT + this.quarantinedOwners.size });
+    const due = rows.filter((row) => !this.quarantinedOwners.has(row.owner));
+    await Promise.all(due.map((row) => this.fire(row, nowMs)));
+    return due.length;
+  }
+
+  private async fire(row: TimerRow, nowMs: number): Promise<void> {
+    const due = await workOf(this.world, row, nowMs);
+    if (due === null) {
+      this.quarantinedOwners.add(row.owner);
+      return;
+    }
+    await this.mailboxes.submit(due.address, due.work);
+  }
+
+  private async takeEffects(): Promise<number> {
+    const { owner } = this.world;
+    const stored = await this.world.store.claimEffects({ owner, leaseMs: EFFECT_LEASE_MS, limit: PAGE_COUNT });
+    for (const effect of stored.map(decodeEffect)) this.begin(effect);
+    return stored.length >= PAGE_COUNT ? 0 : OUTBOX_POLLED_EVERY_MS;
+  }
+
+  private begin(effect: Effect): void {
+    if (!this.runner.isUnderway(effect.id)) this.track(this.perform(effect));
+  }
+
+  private async perform(effect: Effect): Promise<void> {
+    try {
+      const work = await this.runner.run(effect, () => this.world.clock.now());
+      if (work !== null) await this.report(effect, work);
+    } catch (error) {
+      this.options.onFault(`effect ${effect.id} stays in the outbox: ${messageOf(error)}`, error);
+    }
+  }
+
+  private async report(effect: Effect, work: Work): Promise<void> {
+    for (;;) {
+      try {
+        await this.mailboxes.submit({ partition: effect.partition, groupId: effect.groupId }, work);
+        return;
+      } catch (error) {
+        if (!this.isRunning) throw error;
+        this.options.onFault(`the result of effect ${effect.id} could not be written yet: ${messageOf(error)}`, error);
+        await this.world.pause(REPORT_RETRY_MS);
+      }
+    }
+  }
+
+  private async prolongClaims(): Promise<number> {
+    const { effectIds } = this.runner;
+    if (effectIds.length > 0) await this.world.store.extendClaims({ owner: this.world.owner, leaseMs: EFFECT_LEASE_MS, effectIds });
+    return CLAIMS_PROLONGED_EVERY_MS;
+  }
+
+  private async forget(): Promise<number> {
+    await sweep(this.world, this.options.retentionMs);
+    return Math.min(Math.max(this.options.retentionMs / 16, 60_000), 3_600_000);
+  }
+}

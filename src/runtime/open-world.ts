@@ -1,0 +1,50 @@
+import { type CompiledPolicy, compilePolicy, policyKey } from "../core/policy-versions.ts";
+import { BecalmError } from "../core/errors.ts";
+import { compileMatchers } from "../core/matcher.ts";
+import type { Policy, PolicySet } from "../core/policy.ts";
+import type { NamespaceInfo, NamespaceMode, Store } from "../ports/store.ts";
+import type { World } from "./world.ts";
+
+export const PARTITIONS_DEFAULT = 16;
+
+export type OpenOptions = Pick<World, "store" | "clock" | "owner" | "commitId" | "pause" | "random" | "effectLeaseMs" | "committed"> & {
+  /** Left out by a reading command: it takes the namespace as it is. */
+  readonly mode?: NamespaceMode;
+  readonly partitions?: number;
+  /** Left out: no alerts are taken, only what is there is worked on. */
+  readonly policies?: PolicySet;
+};
+
+/**
+ * Opens the namespace, records the versions of the given policies and learns all earlier ones.
+ * @throws BECALM_NOT_FOUND when a reading command finds no namespace; what `Store.open` rejects with.
+ */
+export async function openWorld(options: OpenOptions): Promise<{ world: World; info: NamespaceInfo }> {
+  const { store, mode, policies } = options;
+  const info = await store.open(mode === undefined ? {} : { mode, partitions: options.partitions ?? PARTITIONS_DEFAULT });
+  if (info === null) {
+    throw new BecalmError("BECALM_NOT_FOUND", "The store has no such namespace. Check --store and --namespace; `becalm run` or an engine makes one.");
+  }
+  const current = (policies?.policies ?? []).map(compilePolicy);
+  const versions = await learnVersions(store, current);
+  const world: World = {
+    ...options,
+    mode: info.mode,
+    partitions: info.partitions,
+    current,
+    silences: (policies?.silences ?? []).map((silence) => ({ silence, matches: compileMatchers(silence.match) })),
+    versions,
+  };
+  return { world, info };
+}
+
+async function learnVersions(store: Store, current: readonly CompiledPolicy[]): Promise<Map<string, CompiledPolicy>> {
+  if (current.length > 0) {
+    await store.savePolicies(current.map(({ policy }) => ({ key: policyKey(policy), value: JSON.stringify(policy) })));
+  }
+  const versions = new Map(current.map((compiled) => [policyKey(compiled.policy), compiled]));
+  for (const { key, value } of await store.policies()) {
+    if (!versions.has(key)) versions.set(key, compilePolicy(JSON.parse(value) as Policy));
+  }
+  return versions;
+}

@@ -1,0 +1,50 @@
+/** Which mailbox and which id an alert has under a policy. The same alert always goes the same way. */
+import type { Alert } from "../core/alert.ts";
+import { dimensionKey, ruleGoverns } from "../core/dimension-key.ts";
+import { groupIdOf, instanceIdOf, loneName, partitionOf } from "../core/ids.ts";
+import type { SilenceNote } from "../core/instance.ts";
+import type { CompiledPolicy } from "../core/policy-versions.ts";
+import type { Policy } from "../core/policy.ts";
+import type { Address } from "./conflicts.ts";
+import type { CompiledSilence, World } from "./world.ts";
+
+export type Route = { readonly id: string; readonly address: Address; readonly policy: CompiledPolicy };
+
+/** One route a matching policy, in policy order. */
+export function routesOf(world: World, alert: Alert): Route[] {
+  const routes: Route[] = [];
+  for (const policy of world.current) {
+    if (policy.matches(alert.labels)) routes.push({ policy, ...placeOf(policy.policy, alert, world.partitions) });
+  }
+  return routes;
+}
+
+/** Id and mailbox of an alert's instance under a policy version. */
+export function placeOf(policy: Policy, alert: Alert, partitions: number): { id: string; address: Address } {
+  const name = { policy: policy.name, fingerprint: alert.fingerprint, startsAtMs: alert.startsAtMs };
+  const rule = policy.converge;
+  const groupId = rule !== null && ruleGoverns(rule, alert.labels) ? groupIdOf(policy.name, dimensionKey(rule, alert.labels)) : null;
+  const address = { partition: partitionOf(groupId ?? loneName(name), partitions), groupId };
+  return { id: instanceIdOf(name, address.partition), address };
+}
+
+/** Ids that earlier versions of the policy's rule would have given: an instance found there is the duplicate. */
+export function earlierIds(world: World, route: Route, alert: Alert): { id: string; partition: number }[] {
+  const found = new Map<string, number>();
+  for (const { policy } of world.versions.values()) {
+    if (policy.name !== route.policy.policy.name || policy.version === route.policy.policy.version) continue;
+    const place = placeOf(policy, alert, world.partitions);
+    if (place.id !== route.id) found.set(place.id, place.address.partition);
+  }
+  return [...found].map(([id, partition]) => ({ id, partition }));
+}
+
+/** The first silence that matches and holds at `atMs` (from <= t < to), in file order. */
+export function silenceAt(silences: readonly CompiledSilence[], labels: Alert["labels"], atMs: number): SilenceNote | null {
+  for (const { silence, matches } of silences) {
+    if (silence.fromMs <= atMs && atMs < silence.toMs && matches(labels)) {
+      return { author: silence.author, comment: silence.comment, toMs: silence.toMs };
+    }
+  }
+  return null;
+}

@@ -1,0 +1,193 @@
+/**
+ * The verbs on stored instances that are the same in live and in virtual time: look, list, send, approve, deny.
+ * How work reaches the main path differs, so it is given: `submit`.
+ */
+import { type Birth, birthOf, decodeHistory, type History } from "../core/audit.ts";
+import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
+import type { OutsideEvent } from "../core/decide.ts";
+import { BecalmError } from "../core/errors.ts";
+import { type EventInput, readEvent } from "../core/event-input.ts";
+import { partitionOf, partitionOfId } from "../core/ids.ts";
+import { policyKey } from "../core/policy-versions.ts";
+import type { StoredInstance } from "../ports/store.ts";
+import type { Address } from "./conflicts.ts";
+import { silenceOf } from "./timers.ts";
+import type { Work, WorkResult } from "./turn.ts";
+import type { World } from "./world.ts";
+
+export type Submit = (works: readonly { address: Address; work: Work }[]) => Promise<WorkResult[]>;
+
+export type Quarantined = { readonly id: string; readonly version: number; readonly error: BecalmError };
+
+export type ListFilter = {
+  readonly state?: string;
+  readonly policy?: string;
+  readonly group?: string;
+  /** Only instances whose checkpoints cannot be read. */
+  readonly quarantined?: boolean;
+  /** At most this many a page; default 100. */
+  readonly limit?: number;
+  readonly cursor?: string;
+};
+
+export type Listed = { readonly instances: readonly Instance[]; readonly quarantined: readonly Quarantined[]; readonly next: string | null };
+
+const HELD_PAGE_COUNT = 150;
+const LIST_LIMIT_DEFAULT = 100;
+export const LIST_LIMIT_MAX = 1_000;
+
+export class Session {
+  readonly world: World;
+  private readonly submit: Submit;
+  private readonly now: () => number;
+
+  constructor(world: World, options: { submit: Submit; now: () => number }) {
+    this.world = world;
+    this.submit = options.submit;
+    this.now = options.now;
+  }
+
+  /** The instance as it is stored. Throws BECALM_NOT_FOUND, or the checkpoint's error when it is quarantined. */
+  async instance(id: string): Promise<Instance> {
+    const stored = await this.stored(id);
+    return decodeCheckpoint(stored, this.world.versions);
+  }
+
+  async birth(id: string): Promise<Birth> {
+    return birthOf(id, await this.lines(id));
+  }
+
+  /** Birth and entries of an instance, oldest first. */
+  async history(id: string): Promise<History> {
+    const lines = await this.lines(id);
+    const birth = birthOf(id, lines);
+    const policy = this.world.versions.get(policyKey({ name: birth.policy, version: birth.policyVersion }));
+    return decodeHistory(id, lines, policy?.policy.converge?.function ?? null);
+  }
+
+  /** Raw history lines, oldest first. */
+  async lines(id: string): Promise<string[]> {
+    if (!this.isOwnId(id)) throw notFound(id);
+    const lines = await this.world.store.history(id);
+    if (lines === null) throw notFound(id);
+    return lines;
+  }
+
+  async stored(id: string): Promise<StoredInstance> {
+    const partition = partitionOfId(id);
+    if (partition === null || !this.isOwnId(id)) throw notFound(id);
+    const { instances } = await this.world.store.load({ partition, groupId: null, instanceIds: [id] });
+    const stored = instances.get(id);
+    if (stored === undefined) throw notFound(id);
+    return stored;
+  }
+
+  private isOwnId(id: string): boolean {
+    const partition = partitionOfId(id);
+    return partition !== null && partition < this.world.partitions;
+  }
+
+  /** Sends an event. Throws BECALM_EVENT_REFUSED when the state has no edge for it, BECALM_ARGUMENT_INVALID when it is no event. */
+  async send(id: string, input: EventInput): Promise<Instance> {
+    const event = readEvent(input, this.now());
+    const [result] = await this.sendAll([await this.instance(id)], event);
+    return accepted(id, event, result as WorkResult);
+  }
+
+  /** Grants or denies one instance, or all that a group holds. Gives the instances that it decided. */
+  async answer(target: { id: string } | { group: string }, input: EventInput & { type: "approval.granted" | "approval.denied" }): Promise<Instance[]> {
+    if ("id" in target) return [await this.send(target.id, input)];
+    const event = readEvent(input, this.now());
+    const decided: Instance[] = [];
+    let offset = 0;
+    for (;;) {
+      const page = await this.held(target.group, offset);
+      if (page.length === 0) break;
+      const results = await this.sendAll(page, event);
+      const taken = results.filter((result) => result.outcome === "applied");
+      decided.push(...taken.map((result) => result.instance as Instance));
+      offset += page.length - taken.length;
+    }
+    if (decided.length > 0) return decided;
+    throw new BecalmError("BECALM_NOT_FOUND", `Group ${target.group} holds no instance that could be decided. \`becalm ls --state Waiting\` shows who waits.`, {
+      details: { group: target.group },
+    });
+  }
+
+  private async held(group: string, offset: number): Promise<Instance[]> {
+    const partition = partitionOf(group, this.world.partitions);
+    const ids = await this.world.store.members({ groupId: group, partition, set: "held", limit: HELD_PAGE_COUNT, offset });
+    if (ids.length === 0) return [];
+    const { instances } = await this.world.store.load({ partition, groupId: null, instanceIds: ids });
+    return ids.flatMap((id) => {
+      const stored = instances.get(id);
+      return stored === undefined ? [] : [decodeCheckpoint(stored, this.world.versions)];
+    });
+  }
+
+  private async sendAll(instances: readonly Instance[], event: OutsideEvent): Promise<WorkResult[]> {
+    const works = await Promise.all(
+      instances.map(async (instance) => ({
+        address: { partition: partitionOfId(instance.id) ?? 0, groupId: instance.groupId },
+        work: { command: { type: "event" as const, id: instance.id, event: await this.withSilence(instance.id, event) } },
+      })),
+    );
+    return this.submit(works);
+  }
+
+  /** A grant passes an active silence; the audit names both. */
+  private async withSilence(id: string, event: OutsideEvent): Promise<OutsideEvent> {
+    if (event.type !== "approval.granted" && event.type !== "start") return event;
+    return { ...event, silence: await silenceOf(this.world, id, event.atMs) };
+  }
+
+  /** Instances newest first; filters are applied while pages are read, so a page may need several reads. */
+  async list(filter: ListFilter = {}): Promise<Listed> {
+    const limit = Math.min(Math.max(filter.limit ?? LIST_LIMIT_DEFAULT, 1), LIST_LIMIT_MAX);
+    const instances: Instance[] = [];
+    const quarantined: Quarantined[] = [];
+    let cursor = filter.cursor;
+    for (;;) {
+      const missing = limit - instances.length - quarantined.length;
+      const page = await this.world.store.list({ limit: missing, ...(cursor === undefined ? {} : { cursor }) });
+      for (const stored of page.instances) this.sort(stored, filter, { instances, quarantined });
+      if (page.next === null || instances.length + quarantined.length >= limit) return { instances, quarantined, next: page.next };
+      cursor = page.next;
+    }
+  }
+
+  private sort(stored: StoredInstance, filter: ListFilter, into: { instances: Instance[]; quarantined: Quarantined[] }): void {
+    try {
+      const instance = decodeCheckpoint(stored, this.world.versions);
+      if (filter.quarantined !== true && matches(instance, filter)) into.instances.push(instance);
+    } catch (error) {
+      if (!(error instanceof BecalmError)) throw error;
+      if (filter.quarantined === true) into.quarantined.push({ id: stored.id, version: stored.version, error });
+    }
+  }
+}
+
+function matches(instance: Instance, filter: ListFilter): boolean {
+  if (filter.state !== undefined && instance.snapshot.state.split(".")[0] !== filter.state) return false;
+  if (filter.policy !== undefined && instance.policy !== filter.policy) return false;
+  return filter.group === undefined || instance.groupId === filter.group;
+}
+
+function accepted(id: string, event: OutsideEvent, result: WorkResult): Instance {
+  if (result.outcome === "applied") return result.instance as Instance;
+  if (result.outcome === "quarantined") throw result.error;
+  if (result.outcome === "missing") throw notFound(id);
+  const { state, context } = (result.instance as Instance).snapshot;
+  const due = context.timers.approval?.dueAtMs;
+  const isLate = event.type === "approval.granted" && state === "Waiting" && due !== undefined;
+  const why = isLate ? `its approval was due at ${new Date(due).toISOString()}` : `it is ${state.split(".")[0]}`;
+  throw new BecalmError("BECALM_EVENT_REFUSED", `Instance ${id} does not accept ${event.type}: ${why}. \`becalm show ${id}\` tells what it waits for.`, {
+    details: { id, state, event: event.type },
+  });
+}
+
+function notFound(id: string): BecalmError {
+  return new BecalmError("BECALM_NOT_FOUND", `There is no instance ${JSON.stringify(id)} in this namespace. \`becalm ls\` lists those that there are.`, {
+    details: { id },
+  });
+}
