@@ -56,6 +56,14 @@ export const WAIT_MS_MIN = 600 * SECOND_MS;
 // Actions, retries, approvals.
 export const ACTION_TIMEOUT_MS_DEFAULT = 60 * SECOND_MS;
 export const ACTION_TIMEOUT_MS_MAX = 2 * HOUR_MS;
+/** What a target answered, as the audit keeps it: a webhook's body, each output of a program, a handler's result. */
+export const EFFECT_RESULT_BYTES_MAX = 4 * KIB;
+/** The sentence that says why an attempt failed. */
+export const EFFECT_ERROR_BYTES_MAX = 1 * KIB;
+/** A program that is asked to end (SIGTERM) is killed after this. */
+export const EXEC_KILL_DELAY_MS = 2 * SECOND_MS;
+/** How long the output of a program that has ended is waited for: something that it left behind may keep it open. */
+export const EXEC_DRAIN_MS = 500;
 export const RETRY_LIMIT_DEFAULT = 0;
 export const RETRY_LIMIT_MAX = 100;
 export const RETRY_DELAY_MS_DEFAULT = 10 * SECOND_MS;

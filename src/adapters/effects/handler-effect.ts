@@ -1,0 +1,104 @@
+import type { Alert } from "../../core/alert.ts";
+import type { Notice } from "../../core/audit.ts";
+import { messageOf } from "../../core/errors.ts";
+import { EFFECT_RESULT_BYTES_MAX } from "../../core/limits.ts";
+import type { Action } from "../../core/policy.ts";
+import type { EffectRequest, EffectResult } from "../../ports/effect-port.ts";
+import { cutText } from "./bounded-text.ts";
+import { type Deadline, startDeadline } from "./deadline.ts";
+
+/** What a handler gets. */
+export type EffectHandlerInput = {
+  readonly kind: EffectRequest["kind"];
+  /** null for notices. */
+  readonly alert: Alert | null;
+  /** null for actions. */
+  readonly notice: Notice | null;
+  readonly policy: string;
+  /** Instance id. */
+  readonly instance: string;
+  /** 1 for the first attempt; it keeps rising over retries and grants. */
+  readonly attempt: number;
+  /** Fires at the action's timeout and when the instance is cancelled: stop then, nobody waits for the result any more. */
+  readonly signal: AbortSignal;
+  /** The same when the same attempt is delivered again, as after a crash. */
+  readonly idempotencyKey: string;
+};
+
+/** A promise is awaited. The result goes into the audit as JSON, at most 4 KiB of it; what is thrown fails the attempt. */
+export type EffectHandler = (input: EffectHandlerInput) => unknown;
+
+/** Handlers by the name under which policies ask for them (`action: { handler: { name } }`). */
+export type EffectHandlers = Readonly<Record<string, EffectHandler>>;
+
+type HandlerAction = Action & { kind: "handler" };
+
+/** Calls a handler of the program. One that ignores its signal does not hold the attempt: it is failed at the timeout. */
+export async function runHandler(
+  request: EffectRequest,
+  action: HandlerAction,
+  handlers: EffectHandlers,
+): Promise<EffectResult> {
+  const handler = Object.hasOwn(handlers, action.name) ? handlers[action.name] : undefined;
+  if (handler === undefined) return { ok: false, error: missing(action.name, handlers) };
+  const deadline = startDeadline(request.signal, action.timeoutMs);
+  try {
+    return await Promise.race([
+      settle(action.name, () => handler(inputOf(request, deadline.signal))),
+      expire(action.name, deadline),
+    ]);
+  } finally {
+    deadline.release();
+  }
+}
+
+function inputOf(request: EffectRequest, signal: AbortSignal): EffectHandlerInput {
+  const { kind, alert, notice, policy, instance, attempt, effectId } = request;
+  return { kind, alert, notice, policy, instance, attempt, signal, idempotencyKey: effectId };
+}
+
+/** Never rejects, so that a handler which fails after its deadline leaves no unhandled rejection behind. */
+async function settle(name: string, call: () => unknown): Promise<EffectResult> {
+  try {
+    const result = recordable(await call());
+    return result === undefined ? { ok: true } : { ok: true, result };
+  } catch (error) {
+    return { ok: false, error: `Handler "${name}" failed: ${textOf(error)}` };
+  }
+}
+
+function expire(name: string, deadline: Deadline): Promise<EffectResult> {
+  return new Promise((resolve) => {
+    const fail = () => resolve({ ok: false, error: `Handler "${name}" ${deadline.fired()}.` });
+    deadline.signal.addEventListener("abort", fail, { once: true });
+    if (deadline.signal.aborted) fail();
+  });
+}
+
+/** The result as plain JSON: a copy of its own, or a text where there is no such JSON. The work is done, so nothing here fails it. */
+function recordable(result: unknown): unknown {
+  try {
+    const json = JSON.stringify(result) as string | undefined;
+    if (json === undefined) return undefined;
+    return Buffer.byteLength(json) <= EFFECT_RESULT_BYTES_MAX
+      ? (JSON.parse(json) as unknown)
+      : cutText(json, EFFECT_RESULT_BYTES_MAX);
+  } catch (error) {
+    return cutText(`(a result that is no JSON: ${textOf(error)})`, EFFECT_RESULT_BYTES_MAX);
+  }
+}
+
+/** Whatever was thrown, also an object that cannot become a text. */
+function textOf(thrown: unknown): string {
+  try {
+    return messageOf(thrown) || "an error without a message";
+  } catch {
+    return "something was thrown that is neither an error nor a text";
+  }
+}
+
+function missing(name: string, handlers: EffectHandlers): string {
+  const names = Object.keys(handlers).sort();
+  const registered = names.length === 0 ? "none is" : names.map((known) => `"${known}"`).join(", ");
+  return `No handler "${name}" is registered (registered: ${registered}). Give it to the engine's \`handlers\`, or correct the policy's action.`;
+}

@@ -1,0 +1,36 @@
+import { ENGINE_ACTOR } from "../../core/audit.ts";
+import type { LoggedEntry } from "../../core/draft.ts";
+import type { Logger } from "../../ports/logger.ts";
+
+/** An audit entry as a log line: the fields under which it can be searched. The audit itself holds all of it. */
+export type AuditFields = {
+  readonly instance: string;
+  readonly version: number;
+  /** RFC 3339: when the event happened, in the engine's time. */
+  readonly at: string;
+  readonly event: string;
+  /** States that the step passed, as `Processing > Success > Skipped`. */
+  readonly path: string;
+  readonly verdict: string | null;
+  readonly reason: string;
+  readonly actor: string;
+};
+
+/** Writes one line per audit entry; its message is `<event> -> <state>`. */
+export function auditLine(logger: Logger, logged: LoggedEntry): void {
+  logger.info(auditFields(logged), `${logged.entry.event.type} -> ${logged.entry.path.at(-1) ?? "?"}`);
+}
+
+export function auditFields({ instance, entry }: LoggedEntry): AuditFields {
+  const { event } = entry;
+  return {
+    instance,
+    version: entry.version,
+    at: new Date(entry.atMs).toISOString(),
+    event: event.type,
+    path: entry.path.join(" > "),
+    verdict: entry.verdict,
+    reason: entry.reason,
+    actor: "by" in event && event.by !== undefined ? event.by : ENGINE_ACTOR,
+  };
+}

@@ -1,0 +1,77 @@
+import { openSync } from "node:fs";
+import { pino } from "pino";
+import { BecalmError, messageOf } from "../../core/errors.ts";
+import type { Logger } from "../../ports/logger.ts";
+
+/** Lines that wait while the disk is slow; further ones are dropped, so that a full disk never fills the memory too. */
+const BUFFER_BYTES_MAX = 16 * 1_024 * 1_024;
+/** Lines are written in pieces of this size, or after this time. */
+const WRITE_BYTES = 4_096;
+const WRITE_INTERVAL_MS = 500;
+
+const STDERR_FD = 2;
+
+export type FileLogger = Logger & {
+  /** Writes what is left and closes the file. Later lines are dropped. Never rejects. */
+  close(): Promise<void>;
+};
+
+/** A logger that writes nothing. */
+export const silentLogger: Logger = { debug: drop, info: drop, warn: drop, error: drop };
+
+function drop(): void {}
+
+/**
+ * Logs JSON lines to a file (appended to) or, for `-`, to stderr. Asynchronous: `close` before the process ends.
+ * Throws BECALM_ARGUMENT_INVALID when the file cannot be opened. A file that cannot be written to later is a warning of the process,
+ * once, and never an error of whoever logs.
+ */
+export function fileLogger(path: string): FileLogger {
+  const destination = pino.destination({
+    dest: path === "-" ? STDERR_FD : open(path),
+    sync: false,
+    minLength: WRITE_BYTES,
+    maxLength: BUFFER_BYTES_MAX,
+    periodicFlush: WRITE_INTERVAL_MS,
+  });
+  let isOpen = true;
+  let hasFailed = false;
+  const ended = new Promise<void>((resolve) => {
+    destination.on("close", resolve);
+    destination.on("error", (error: Error & { code?: string }) => {
+      if (!hasFailed) process.emitWarning(`Log lines to ${path} are lost: ${error.message}`);
+      hasFailed = true;
+      // A reader that went away does not come back, and a failed write while closing is the last one.
+      if (isOpen && error.code !== "EPIPE") return;
+      isOpen = false;
+      destination.destroy();
+      resolve();
+    });
+  });
+  const write = (line: string) => void (isOpen && destination.write(line));
+  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write });
+  const close = () => {
+    if (isOpen) destination.end();
+    isOpen = false;
+    return ended;
+  };
+  return Object.assign(linesOf(logger), { close });
+}
+
+function linesOf(logger: pino.Logger): Logger {
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+  };
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, "a");
+  } catch (cause) {
+    const what = `The log file ${path} cannot be opened: ${messageOf(cause)}. Give a path that can be written to, or -.`;
+    throw new BecalmError("BECALM_ARGUMENT_INVALID", what, { cause, details: { path } });
+  }
+}
