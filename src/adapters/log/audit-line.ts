@@ -17,7 +17,7 @@ export type AuditFields = {
 };
 
 /** Writes one line per audit entry; its message is `<event> -> <state>`. */
-export function auditLine(logger: Logger, logged: LoggedEntry): void {
+export function logAuditEntry(logger: Logger, logged: LoggedEntry): void {
   logger.info(auditFields(logged), `${logged.entry.event.type} -> ${logged.entry.path.at(-1) ?? "?"}`);
 }
 
