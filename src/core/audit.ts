@@ -12,6 +12,7 @@ import type { ConvergenceFunction, Observation } from "./convergence-types.ts";
 import { sha256 } from "./digest.ts";
 import { BecalmError } from "./errors.ts";
 import type { InstanceEvent, InstanceState } from "./instance.ts";
+import type { Policy } from "./policy.ts";
 import type { ReasonCode } from "./reasons.ts";
 
 /** Who acts when no person and no program does. */
@@ -43,6 +44,8 @@ export type EntryBody = {
   readonly path: readonly InstanceState[];
   readonly verdict: VerdictKind | null;
   readonly reason: ReasonCode;
+  /** The formation of the group that this step placed the instance into; null: it stayed where it was. */
+  readonly epoch: number | null;
   /** sha256 of the checkpoint's body that this step led to, base64url. */
   readonly checkpoint: string;
 };
@@ -61,7 +64,14 @@ export type AuditEntry = EntryBody & {
   readonly hash: string;
 };
 
-export type History = { readonly instance: string; readonly birth: Birth; readonly birthHash: string; readonly entries: readonly AuditEntry[] };
+/** Everything about one instance, self-contained: `policy` is the version that it was made under. */
+export type History = {
+  readonly instance: string;
+  readonly policy: Policy;
+  readonly birth: Birth;
+  readonly birthHash: string;
+  readonly entries: readonly AuditEntry[];
+};
 
 /** Hash and text of the line that follows the line with hash `previous` (birth: the empty text). */
 export function chain(previous: string, json: string): { hash: string; line: string } {
@@ -90,22 +100,24 @@ export function encodeEntry(body: EntryBody): string {
     path: body.path.join(">"),
     verdict: body.verdict ?? undefined,
     reason: body.reason,
+    epoch: body.epoch ?? undefined,
     checkpoint: body.checkpoint,
   });
 }
 
 /** Reads an instance's history. Throws BECALM_HISTORY_BROKEN when a line cannot be read; hashes are checked by `verifyChain`, not here. */
-export function decodeHistory(instance: string, lines: readonly string[], fn: ConvergenceFunction | null): History {
+export function decodeHistory(instance: string, lines: readonly string[], policy: Policy): History {
   const birthLine = split(instance, lines, 0);
   const birth = decodeBirth(birthLine.json);
+  const fn = birth.group === null ? null : (policy.converge?.function ?? null);
   let previousHash = birthLine.hash;
   const entries = lines.slice(1).map((_, index) => {
     const { hash, json } = split(instance, lines, index + 1);
-    const entry = readEntry(instance, json, { fn: birth.group === null ? null : fn, previousHash, hash, birth });
+    const entry = readEntry(instance, json, { fn, previousHash, hash, birth });
     previousHash = hash;
     return entry;
   });
-  return { instance, birth, birthHash: birthLine.hash, entries };
+  return { instance, policy, birth, birthHash: birthLine.hash, entries };
 }
 
 /** The birth of an instance, from the first line of its history. */
@@ -140,6 +152,7 @@ function readEntry(instance: string, json: Record<string, unknown>, { fn, previo
     path: body.path.split(">") as InstanceState[],
     verdict: body.verdict ?? null,
     reason: body.reason,
+    epoch: body.epoch ?? null,
     checkpoint: body.checkpoint,
     observation: view?.observation ?? null,
     count: view?.count ?? null,

@@ -186,11 +186,11 @@ class Turn {
     closeIfOver(group, atMs);
     if (group.open !== null) {
       const view = viewOf(group.open, { isNew: false, atMs, ownVersion: instance.policyVersion });
-      return this.must(instance, { ...start, group: view }, { epoch: group.epoch });
+      return this.must(instance, { ...start, group: view }, group.epoch);
     }
     pruneForming(group, rule, instance.createdAtMs);
     if (group.forming.length + 1 >= rule.count) return this.open(group, rule, { instance, atMs });
-    const decided = this.must(instance, start, { epoch: group.epoch });
+    const decided = this.must(instance, start, group.epoch);
     group.forming.push(formingMember(memberOf(decided)));
     return decided;
   }
@@ -199,7 +199,7 @@ class Turn {
     const open = openGroup(group, rule, { ruleVersion: instance.policyVersion, atMs });
     const view = viewOf(open, { isNew: true, atMs, ownVersion: instance.policyVersion });
     if (verdictInGroup(rule.function, rule.count, view.observation).summary) scheduleSummary(group, open, instance.id);
-    return this.must(instance, { type: "start", atMs, silence: null, group: view }, { epoch: group.epoch, isOpener: true });
+    return this.must(instance, { type: "start", atMs, silence: null, group: view }, group.epoch);
   }
 
   private event(id: string, event: OutsideEvent): CommandResult {
@@ -313,8 +313,8 @@ class Turn {
   }
 
   /** An event that the engine itself chose: the machine accepts it, and Defense is left at once. */
-  private must(instance: Instance, event: InstanceEvent, marks: Partial<Pick<Instance, "epoch" | "isOpener">> = {}): Instance {
-    const applied = this.draft.apply(instance, event, marks);
+  private must(instance: Instance, event: InstanceEvent, epoch: number | null = null): Instance {
+    const applied = this.draft.apply(instance, event, epoch);
     if (applied === null) throw new Error(`decide: ${instance.snapshot.state} of ${instance.id} refused ${event.type}`);
     return applied.snapshot.state === "Defense" ? this.must(applied, { type: "approval.requested", atMs: event.atMs }) : applied;
   }

@@ -86,14 +86,15 @@ export class Draft {
     return instance;
   }
 
-  /** Steps an instance. Refused events change nothing and leave no line. */
-  apply(instance: Instance, event: InstanceEvent, marks: Partial<Pick<Instance, "epoch" | "isOpener">> = {}): Instance | null {
+  /** Steps an instance. Refused events change nothing and leave no line. `epoch`: the step places it into this formation of the group. */
+  apply(instance: Instance, event: InstanceEvent, epoch: number | null = null): Instance | null {
     const taken = step(instance.snapshot, event);
     if (!taken.accepted) return null;
     const explanation = explain(instance, event, taken);
     const next: Instance = {
       ...instance,
-      ...marks,
+      epoch: epoch ?? instance.epoch,
+      isOpener: instance.isOpener || (event.type === "start" && event.group?.observation.isNew === true),
       atMs: event.atMs,
       snapshot: taken.snapshot,
       verdict: explanation.verdict ?? instance.verdict,
@@ -101,7 +102,7 @@ export class Draft {
       parked: null,
       succeededAtMs: succeededAtMs(instance, event, taken),
     };
-    const written = this.write(next, event, { path: taken.path, explanation });
+    const written = this.write(next, event, { path: taken.path, explanation, epoch });
     this.follow(instance, written, taken);
     if (explanation.isConverged && this.group !== null) collectInSummary(this.group, written.id);
     return written;
@@ -111,10 +112,10 @@ export class Draft {
   park(instance: Instance, timer: ArmedTimer, atMs: number): Instance {
     const next: Instance = { ...instance, atMs, parked: timer, reason: "lock_busy" };
     const event: StoredEvent = { type: "lock.busy", atMs, ...timer };
-    return this.write(next, event, { path: ["Idle"], explanation: { verdict: null, reason: "lock_busy", lasting: true, isConverged: false } });
+    return this.write(next, event, { path: ["Idle"], explanation: { verdict: null, reason: "lock_busy", lasting: true, isConverged: false }, epoch: null });
   }
 
-  private write(next: Instance, event: StoredEvent, step_: { path: EntryBody["path"]; explanation: Explanation }): Instance {
+  private write(next: Instance, event: StoredEvent, { path, explanation, epoch }: Pick<EntryBody, "path" | "epoch"> & { explanation: Explanation }): Instance {
     const stored = this.stored.get(next.id) ?? null;
     const working = this.working.get(next.id) ?? { instance: next, before: stored, lines: [], body: "" };
     working.body = encodeBody(next);
@@ -122,9 +123,10 @@ export class Draft {
       version: (working.before?.version ?? 0) + 1,
       atMs: event.atMs,
       event,
-      path: step_.path,
-      verdict: step_.explanation.verdict,
-      reason: step_.explanation.reason,
+      path,
+      verdict: explanation.verdict,
+      reason: explanation.reason,
+      epoch,
       checkpoint: sha256(working.body, "base64url"),
     };
     const { hash, line } = chain(next.head, encodeEntry(entry));

@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   BECALM_STORE_FAILED: "the store answered with an unexpected error",
   BECALM_HISTORY_BROKEN: "an audit trail that was changed, or a replay that disagrees with it",
   BECALM_EFFECT_FORBIDDEN: "an effect that this engine may not run",
+  BECALM_WAIT_TIMEOUT: "an instance did not reach what was waited for in time",
   BECALM_STOPPED: "the engine is stopped or stopping",
 } as const;
 

@@ -62,7 +62,10 @@ export class Session {
     const lines = await this.lines(id);
     const birth = birthOf(id, lines);
     const policy = this.world.versions.get(policyKey({ name: birth.policy, version: birth.policyVersion }));
-    return decodeHistory(id, lines, policy?.policy.converge?.function ?? null);
+    if (policy === undefined) {
+      throw new BecalmError("BECALM_HISTORY_BROKEN", `Instance ${id} was made under policy "${birth.policy}" version ${birth.policyVersion}, which the namespace does not know. Restore the policies of the namespace.`);
+    }
+    return decodeHistory(id, lines, policy.policy);
   }
 
   /** Raw history lines, oldest first. */

@@ -1,0 +1,68 @@
+import { CHECKPOINT_FORMAT, type Instance, type InstanceKind, MACHINE_ID, MACHINE_VERSION } from "./checkpoint.ts";
+import type { VerdictKind } from "./convergence.ts";
+import type { ArmedTimer, InstanceContext, InstanceState } from "./instance.ts";
+import type { ReasonCode } from "./reasons.ts";
+import { timersOf } from "./draft.ts";
+import { topLevel } from "./step.ts";
+
+/** The checkpoint envelope as programs read it. */
+export type InstanceSnapshot = {
+  readonly format: number;
+  readonly machine: string;
+  readonly machineVersion: number;
+  readonly id: string;
+  /** Commits so far. */
+  readonly version: number;
+  readonly kind: InstanceKind;
+  readonly policy: string;
+  readonly policyVersion: string;
+  readonly group: string | null;
+  readonly state: InstanceState;
+  readonly verdict: VerdictKind | null;
+  readonly reason: ReasonCode | null;
+  readonly attempt: number;
+  readonly timers: Readonly<Record<string, ArmedTimer>>;
+  readonly createdAtMs: number;
+  /** Time of the last step. */
+  readonly atMs: number;
+  /** Hash of the last audit line. */
+  readonly auditHead: string;
+  /** A persisted XState snapshot: `createActor(actionInstanceMachine, { snapshot, input: { policy } })` takes it. */
+  readonly snapshot: {
+    readonly status: "active";
+    readonly value: string | { readonly Processing: "running" };
+    readonly context: InstanceContext;
+    readonly children: Readonly<Record<string, never>>;
+    readonly historyValue: Readonly<Record<string, never>>;
+  };
+};
+
+export function toSnapshot(instance: Instance): InstanceSnapshot {
+  const { state, context } = instance.snapshot;
+  return {
+    format: CHECKPOINT_FORMAT,
+    machine: MACHINE_ID,
+    machineVersion: MACHINE_VERSION,
+    id: instance.id,
+    version: instance.version,
+    kind: instance.kind,
+    policy: instance.policy,
+    policyVersion: instance.policyVersion,
+    group: instance.groupId,
+    state: topLevel(state),
+    verdict: instance.verdict,
+    reason: instance.reason,
+    attempt: context.attempt,
+    timers: Object.fromEntries(timersOf(instance)),
+    createdAtMs: instance.createdAtMs,
+    atMs: instance.atMs,
+    auditHead: instance.head,
+    snapshot: {
+      status: "active",
+      value: state === "Processing.running" ? { Processing: "running" } : state,
+      context,
+      children: {},
+      historyValue: {},
+    },
+  };
+}

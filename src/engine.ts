@@ -1,0 +1,253 @@
+/** The composition root of the library: adapters are chosen here, nowhere else. */
+import { randomUUID } from "node:crypto";
+import { type EffectHandlers, effectPort } from "./adapters/effects/effect-port.ts";
+import { auditLine } from "./adapters/log/audit-line.ts";
+import { silentLogger } from "./adapters/log/pino-logger.ts";
+import { memoryStore } from "./adapters/memory/memory-store.ts";
+import { pause, systemClock } from "./adapters/system/system-clock.ts";
+import type { Alert } from "./core/alert.ts";
+import type { History } from "./core/audit.ts";
+import type { Decision } from "./core/decide.ts";
+import { BecalmError } from "./core/errors.ts";
+import type { EventInput } from "./core/event-input.ts";
+import { type InstanceSnapshot, toSnapshot } from "./core/instance-snapshot.ts";
+import { type AlertInput, toAlert } from "./formats/alert-input.ts";
+import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Logger } from "./ports/logger.ts";
+import type { Store } from "./ports/store.ts";
+import { EffectRunner } from "./runtime/effect-runner.ts";
+import { intakeOf } from "./runtime/intake.ts";
+import { EFFECT_LEASE_MS, Live } from "./runtime/live.ts";
+import { Mailboxes } from "./runtime/mailboxes.ts";
+import { openWorld } from "./runtime/open-world.ts";
+import { Receipts } from "./runtime/receipts.ts";
+import { type ListFilter, Session, type Submit } from "./runtime/session.ts";
+import { Subscriptions } from "./runtime/subscriptions.ts";
+import type { WorkResult } from "./runtime/turn.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+export type EngineOptions = {
+  /** A policy file's content as an object, its list of policies, or what `parsePolicies` gave. */
+  readonly policies: PolicyInput;
+  /** Default: a memory store of its own. */
+  readonly store?: Store;
+  readonly clock?: Clock;
+  /** By the names that `action: { handler: { name } }` uses. */
+  readonly handlers?: EffectHandlers;
+  readonly logger?: Logger;
+  /** Lets `exec` actions run. Default false. */
+  readonly allowExec?: boolean;
+  /** Attempts at once in this process. Default 16. */
+  readonly concurrency?: number;
+  /** How long instances at rest are kept. Default 7 days. */
+  readonly retentionMs?: number;
+  /** Partitions of the namespace, fixed when it is created. Default 16. */
+  readonly partitions?: number;
+  /** How long `stop` waits for attempts that are under way before it aborts them. Default 30 s. */
+  readonly drainMs?: number;
+};
+
+/** What became of one alert under one policy. */
+export type Ingested = { readonly alert: number; readonly policy: string; readonly id: string; readonly outcome: "created" | "duplicate" | "resolved" | "ignored" };
+
+export type IngestResult = {
+  readonly instances: readonly Ingested[];
+  /** Indexes of alerts that no policy matches. */
+  readonly unmatched: readonly number[];
+  /** Alerts that were not taken: `BECALM_ALERT_INVALID` is the sender's mistake; anything else was refused for now, send it again. */
+  readonly rejected: readonly { readonly alert: number; readonly error: BecalmError }[];
+};
+
+/** One instance, addressed by its id. */
+export type InstanceReference = {
+  readonly id: string;
+  /** Sends an event; resolves when it is committed. Rejects with BECALM_EVENT_REFUSED when the state has no edge for it. */
+  send(event: EventInput): Promise<InstanceSnapshot>;
+  snapshot(): Promise<InstanceSnapshot>;
+  /** Birth (the alert is there) and audit entries, oldest first. */
+  history(): Promise<History>;
+  /** Calls `fn` with every snapshot from now on, also of steps that other processes commit. Returns what ends it. */
+  subscribe(fn: (snapshot: InstanceSnapshot) => void): () => void;
+  /** Resolves with the first snapshot, the present one included, that `predicate` accepts. Rejects after `timeoutMs` (default 30 s). */
+  waitFor(predicate: (snapshot: InstanceSnapshot) => boolean, options?: { timeoutMs?: number }): Promise<InstanceSnapshot>;
+};
+
+export type InstancePage = {
+  readonly instances: readonly InstanceSnapshot[];
+  readonly quarantined: readonly { readonly id: string; readonly version: number; readonly error: BecalmError }[];
+  readonly next: string | null;
+};
+
+export type Engine = {
+  /** Opens the namespace and runs effects and timers, those included that an earlier process left behind. */
+  start(): Promise<void>;
+  /** Takes no more alerts, finishes what is under way, and closes the store that the engine made itself. */
+  stop(): Promise<void>;
+  /** Takes alerts; resolves when every decision about them is durable. Effects run afterwards. */
+  ingest(alerts: readonly AlertInput[]): Promise<IngestResult>;
+  get(id: string): InstanceReference;
+  list(filter?: ListFilter): Promise<InstancePage>;
+  /** Grants one instance, or everything that a group holds. */
+  approve(target: { id: string } | { group: string }, who: { by: string; why: string }): Promise<InstanceSnapshot[]>;
+  deny(target: { id: string } | { group: string }, who: { by: string; why: string }): Promise<InstanceSnapshot[]>;
+};
+
+/** Makes an engine. Nothing is opened before `start` or the first call that needs the store. */
+export function createEngine(options: EngineOptions): Engine {
+  return new LiveEngine(options);
+}
+
+type Parts = { readonly session: Session; readonly mailboxes: Mailboxes; readonly live: Live; readonly receipts: Receipts };
+
+class LiveEngine implements Engine {
+  private readonly options: EngineOptions;
+  private readonly store: Store;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly subscriptions: Subscriptions;
+  private opening: Promise<Parts> | null = null;
+  private live: Live | null = null;
+  private isStopped = false;
+
+  constructor(options: EngineOptions) {
+    this.options = options;
+    this.store = options.store ?? memoryStore();
+    this.clock = options.clock ?? systemClock();
+    this.logger = options.logger ?? silentLogger;
+    this.subscriptions = new Subscriptions(this.clock, async (id) => toSnapshot(await (await this.parts()).session.instance(id)));
+  }
+
+  async start(): Promise<void> {
+    const { live } = await this.parts();
+    if (!live.started) live.start();
+  }
+
+  async stop(): Promise<void> {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    this.subscriptions.close();
+    if (this.opening !== null) {
+      const { live, mailboxes } = await this.opening;
+      await live.stop(this.options.drainMs ?? 30_000);
+      await mailboxes.idle();
+    }
+    if (this.options.store === undefined) await this.store.close();
+  }
+
+  async ingest(alerts: readonly AlertInput[]): Promise<IngestResult> {
+    const parts = await this.parts();
+    const nowMs = this.clock.now();
+    const rejected: { alert: number; error: BecalmError }[] = [];
+    const unmatched: number[] = [];
+    const perAlert = await Promise.all(
+      alerts.map(async (input, index) => {
+        try {
+          const taken = await this.take(parts, { alert: toAlert(input, { receivedAtMs: nowMs }), index, nowMs });
+          if (taken.length === 0) unmatched.push(index);
+          return taken;
+        } catch (error) {
+          if (!(error instanceof BecalmError)) throw error;
+          rejected.push({ alert: index, error });
+          return [];
+        }
+      }),
+    );
+    return { instances: perAlert.flat(), unmatched, rejected };
+  }
+
+  private async take(parts: Parts, { alert, index, nowMs }: { alert: Alert; index: number; nowMs: number }): Promise<Ingested[]> {
+    const intakes = await intakeOf(parts.session.world, alert, { atMs: nowMs });
+    return Promise.all(
+      intakes.map(async ({ id, policy, address, work }) => {
+        const result = work === null ? null : await parts.mailboxes.submit(address, work);
+        if (result?.outcome === "quarantined") throw result.error;
+        const outcome = outcomeOf(alert, result);
+        if (outcome === "duplicate") parts.receipts.received(id, { atMs: nowMs, lastStepAtMs: result?.instance?.atMs ?? 0 });
+        return { alert: index, policy, id, outcome };
+      }),
+    );
+  }
+
+  get(id: string): InstanceReference {
+    const session = async () => (await this.parts()).session;
+    return {
+      id,
+      send: async (event) => toSnapshot(await (await session()).send(id, event)),
+      snapshot: async () => toSnapshot(await (await session()).instance(id)),
+      history: async () => (await session()).history(id),
+      subscribe: (fn) => this.subscriptions.subscribe(id, fn),
+      waitFor: (predicate, { timeoutMs = 30_000 } = {}) => this.subscriptions.waitFor(id, { predicate, timeoutMs }),
+    };
+  }
+
+  async list(filter: ListFilter = {}): Promise<InstancePage> {
+    const listed = await (await this.parts()).session.list(filter);
+    return { ...listed, instances: listed.instances.map(toSnapshot) };
+  }
+
+  async approve(target: { id: string } | { group: string }, { by, why }: { by: string; why: string }): Promise<InstanceSnapshot[]> {
+    return (await (await this.parts()).session.answer(target, { type: "approval.granted", by, why })).map(toSnapshot);
+  }
+
+  async deny(target: { id: string } | { group: string }, { by, why }: { by: string; why: string }): Promise<InstanceSnapshot[]> {
+    return (await (await this.parts()).session.answer(target, { type: "approval.denied", by, why })).map(toSnapshot);
+  }
+
+  private parts(): Promise<Parts> {
+    if (this.isStopped) throw new BecalmError("BECALM_STOPPED", "The engine is stopped. Make another one; the store has everything.");
+    this.opening ??= this.open().catch((error: unknown) => {
+      this.opening = null;
+      throw error;
+    });
+    return this.opening;
+  }
+
+  private async open(): Promise<Parts> {
+    const { options, store, clock } = this;
+    const { world } = await openWorld({
+      store,
+      clock,
+      mode: "live",
+      policies: policySetFrom(options.policies),
+      owner: randomUUID(),
+      commitId: commitIds(),
+      pause,
+      random: Math.random,
+      effectLeaseMs: () => (this.live?.started === true ? EFFECT_LEASE_MS : 0),
+      committed: (decision) => this.committed(decision),
+      ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
+    });
+    const port = effectPort({ handlers: options.handlers ?? {}, allowExec: options.allowExec ?? false, logger: this.logger });
+    const runner = new EffectRunner(world, port, options.concurrency ?? 16);
+    const mailboxes = new Mailboxes(world);
+    const retentionMs = options.retentionMs ?? 7 * DAY_MS;
+    const onFault = (what: string, error: unknown) => this.logger.error({ err: error }, what);
+    this.live = new Live(world, { mailboxes, runner, options: { retentionMs, onFault } });
+    const submit = (works: Parameters<Submit>[0]) => Promise.all(works.map(({ address, work }) => mailboxes.submit(address, work)));
+    const session = new Session(world, { submit, now: () => clock.now() });
+    return { session, mailboxes, live: this.live, receipts: new Receipts(store, retentionMs) };
+  }
+
+  private committed(decision: Decision): void {
+    for (const logged of decision.entries) auditLine(this.logger, logged);
+    this.live?.committed(decision);
+    for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
+  }
+}
+
+function outcomeOf(alert: Alert, result: WorkResult | null): Ingested["outcome"] {
+  if (alert.status === "resolved") return result?.outcome === "applied" ? "resolved" : "ignored";
+  return result?.outcome === "created" ? "created" : "duplicate";
+}
+
+/** Ids that no other process gives: one random part a process, and a counter. */
+export function commitIds(): () => string {
+  const prefix = randomUUID();
+  let count = 0;
+  return () => {
+    count += 1;
+    return `${prefix}:${count.toString(36)}`;
+  };
+}

@@ -1,0 +1,53 @@
+/**
+ * Replay: an instance's history, stepped through the machine again. Every step must lead to the checkpoint whose hash the history holds.
+ * Pure: a history holds all that it needs.
+ */
+import type { AuditEntry, History } from "../core/audit.ts";
+import { encodeBody, type Instance } from "../core/checkpoint.ts";
+import { sha256 } from "../core/digest.ts";
+import { Draft } from "../core/draft.ts";
+import { BecalmError } from "../core/errors.ts";
+import { compilePolicy } from "../core/policy-versions.ts";
+import type { Snapshot } from "../core/step.ts";
+
+export type ReplayedStep = {
+  readonly entry: AuditEntry;
+  readonly snapshot: Snapshot;
+  /** sha256 of the checkpoint that the replay led to, base64url. */
+  readonly checkpoint: string;
+  readonly isEqual: boolean;
+};
+
+export type Replay = {
+  readonly instance: string;
+  readonly steps: readonly ReplayedStep[];
+  /** The first step whose checkpoint differs, or null: the history is what the machine does. */
+  readonly divergence: ReplayedStep | null;
+};
+
+/**
+ * Re-executes a history.
+ * @throws BECALM_HISTORY_BROKEN when the machine refuses an event that the history says it took.
+ */
+export function replay(history: History): Replay {
+  const draft = new Draft({ group: null, partition: 0, stored: new Map(), turn: 0 });
+  let instance = draft.create(history.birth, { id: history.instance, policy: compilePolicy(history.policy) });
+  const steps = history.entries.map((entry): ReplayedStep => {
+    instance = again(draft, instance, entry);
+    const checkpoint = sha256(encodeBody(instance), "base64url");
+    return { entry, snapshot: instance.snapshot, checkpoint, isEqual: checkpoint === entry.checkpoint };
+  });
+  return { instance: history.instance, steps, divergence: steps.find((step) => !step.isEqual) ?? null };
+}
+
+function again(draft: Draft, instance: Instance, entry: AuditEntry): Instance {
+  const { event } = entry;
+  if (event.type === "lock.busy") return draft.park(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, event.atMs);
+  const applied = draft.apply(instance, event, entry.epoch);
+  if (applied !== null) return applied;
+  throw new BecalmError(
+    "BECALM_HISTORY_BROKEN",
+    `Entry ${entry.version} of ${instance.id} says that it took ${event.type}, but in ${instance.snapshot.state} the machine refuses it. Run \`becalm audit verify\`.`,
+    { details: { id: instance.id, version: entry.version } },
+  );
+}

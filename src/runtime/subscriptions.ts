@@ -1,0 +1,85 @@
+import { BecalmError } from "../core/errors.ts";
+import type { InstanceSnapshot } from "../core/instance-snapshot.ts";
+import type { Clock } from "../ports/clock.ts";
+
+/** How often an instance that somebody watches is read again, for steps that other processes commit. */
+const POLLED_EVERY_MS = 1_000;
+
+type Listener = (snapshot: InstanceSnapshot) => void;
+type Watch = { readonly listeners: Set<Listener>; version: number; cancel: () => void };
+
+/** Who is told of an instance's steps. Commits of this process are told at once, others are found by polling. */
+export class Subscriptions {
+  private readonly clock: Clock;
+  private readonly read: (id: string) => Promise<InstanceSnapshot>;
+  private readonly watches = new Map<string, Watch>();
+
+  constructor(clock: Clock, read: (id: string) => Promise<InstanceSnapshot>) {
+    this.clock = clock;
+    this.read = read;
+  }
+
+  subscribe(id: string, listener: Listener): () => void {
+    const watch = this.watches.get(id) ?? this.watch(id);
+    watch.listeners.add(listener);
+    return () => {
+      watch.listeners.delete(listener);
+      if (watch.listeners.size > 0 || this.watches.get(id) !== watch) return;
+      watch.cancel();
+      this.watches.delete(id);
+    };
+  }
+
+  /** Tells of a commit of this process. `snapshot` is made only when somebody listens. */
+  publish(id: string, snapshot: () => InstanceSnapshot): void {
+    const watch = this.watches.get(id);
+    if (watch !== undefined) tell(watch, snapshot());
+  }
+
+  waitFor(
+    id: string,
+    { predicate, timeoutMs }: { predicate: (snapshot: InstanceSnapshot) => boolean; timeoutMs: number },
+  ): Promise<InstanceSnapshot> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        unsubscribe();
+        cancel();
+        act();
+      };
+      const look = (snapshot: InstanceSnapshot) => {
+        if (predicate(snapshot)) settle(() => resolve(snapshot));
+      };
+      const late = () => new BecalmError("BECALM_WAIT_TIMEOUT", `Instance ${id} did not get there within ${timeoutMs} ms. Look at its history, or wait longer.`, { details: { id } });
+      const cancel = this.clock.schedule(timeoutMs, () => settle(() => reject(late())));
+      const unsubscribe = this.subscribe(id, look);
+      this.read(id).then(look, (error: unknown) => settle(() => reject(error)));
+    });
+  }
+
+  close(): void {
+    for (const watch of this.watches.values()) watch.cancel();
+    this.watches.clear();
+  }
+
+  private watch(id: string): Watch {
+    const watch: Watch = { listeners: new Set(), version: 0, cancel: () => {} };
+    const poll = () => {
+      this.read(id)
+        .then((snapshot) => tell(watch, snapshot))
+        .catch(() => {})
+        .finally(() => {
+          if (this.watches.get(id) === watch) watch.cancel = this.clock.schedule(POLLED_EVERY_MS, poll);
+        });
+    };
+    watch.cancel = this.clock.schedule(POLLED_EVERY_MS, poll);
+    this.watches.set(id, watch);
+    return watch;
+  }
+}
+
+/** A version is told once, and never after a later one. */
+function tell(watch: Watch, snapshot: InstanceSnapshot): void {
+  if (snapshot.version <= watch.version) return;
+  watch.version = snapshot.version;
+  for (const listener of [...watch.listeners]) listener(snapshot);
+}
