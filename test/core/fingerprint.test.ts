@@ -11,6 +11,11 @@ const captured = storm
   .split("\n")
   .flatMap((line) => (JSON.parse(line) as { body: { alerts: CapturedAlert[] } }).body.alerts);
 
+/** One to four bytes of UTF-8, and the edges between; drawn from a list because arbitrary code points are slow to make. */
+const CHARACTERS = fc.constantFrom(
+  ..."aZ~\0\x7f\x80éÿ\u07ff\u0800磁\ud7ff\ue000\uff01\uffff\u{10000}\u{1f600}\u{10ffff}",
+);
+
 /** The definition, word for word, slow. */
 function slowFingerprint(labels: Record<string, string>): string {
   const encoded = Object.entries(labels).map(([name, value]) => [Buffer.from(name), Buffer.from(value)] as const);
@@ -31,12 +36,12 @@ describe("the fingerprint of a label set", () => {
   });
 
   test("equals FNV-1a 64 computed with big integers, for any well-formed text", () => {
-    const text = fc.string({ unit: "binary", maxLength: 12 });
+    const text = fc.string({ unit: CHARACTERS, maxLength: 8 });
     fc.assert(
       fc.property(fc.dictionary(text, text, { maxKeys: 6 }), (labels) => {
         expect(fingerprintOf(labels)).toBe(slowFingerprint(labels));
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 

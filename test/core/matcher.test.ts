@@ -70,21 +70,17 @@ describe("the syntax of matchers", () => {
   });
 
   test("is read back from its canonical spelling, for any name and value", () => {
+    const character = fc.constantFrom(..."\\\"\n\t n'`{}!=~,a_0é磁\u{1f600}");
     const matcher = fc.record({
-      name: fc.string({ unit: "binary", minLength: 1 }),
+      name: fc.string({ unit: character, minLength: 1, maxLength: 8 }),
       operator: fc.constantFrom("=" as const, "!=" as const),
-      value: fc.string({
-        unit: fc.oneof(
-          fc.constantFrom("\\", '"', "\n", "n", "'", "}"),
-          fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
-        ),
-      }),
+      value: fc.string({ unit: character, maxLength: 8 }),
     });
     fc.assert(
       fc.property(fc.array(matcher, { maxLength: 4 }), (list) => {
         expect(parseMatchers(`{${list.map(formatMatcher).join(",")}}`)).toEqual(list);
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });
