@@ -66,7 +66,9 @@ export function requireNamespaceSpec(spec: NamespaceSpec): void {
   const { partitions } = spec;
   if (partitions === undefined) return;
   if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITION_COUNT_MAX) {
-    throw invalid(`A namespace cannot have ${partitions} partitions. Use a whole number from 1 to ${PARTITION_COUNT_MAX}.`);
+    throw invalid(
+      `A namespace cannot have ${partitions} partitions. Use a whole number from 1 to ${PARTITION_COUNT_MAX}.`,
+    );
   }
 }
 
@@ -91,7 +93,9 @@ export function requireSameNamespace(name: string, info: NamespaceInfo, spec: Na
 
 export function requirePartition(partition: number, partitions: number): void {
   if (Number.isInteger(partition) && partition >= 0 && partition < partitions) return;
-  throw invalid(`There is no partition ${partition} in a namespace of ${partitions}. Take it from the id or compute it anew.`);
+  throw invalid(
+    `There is no partition ${partition} in a namespace of ${partitions}. Take it from the id or compute it anew.`,
+  );
 }
 
 /** Throws when a commit breaks a rule of ports/store.ts. All of it is looked at before the first write. */
@@ -126,24 +130,32 @@ function requireValidInstances(commit: Commit, partitions: number): void {
   const seen = new Set<string>();
   for (const instance of commit.instances) {
     if (partitionOf(instance.id, partitions) !== commit.partition) {
-      throw invalid(`The instance ${instance.id} is not of partition ${commit.partition}. Commit it with its own partition.`);
+      throw invalid(
+        `The instance ${instance.id} is not of partition ${commit.partition}. Commit it with its own partition.`,
+      );
     }
     seen.add(instance.id);
     requireVersion(instance.expectedVersion, `instance ${instance.id}`);
-    if (instance.expectedVersion === 0) requireNumber(instance.createdAtMs, `creation time of the instance ${instance.id}`);
+    if (instance.expectedVersion === 0)
+      requireNumber(instance.createdAtMs, `creation time of the instance ${instance.id}`);
     for (const line of instance.historyLines) {
-      if (line.includes("\n")) throw invalid(`A history line of ${instance.id} contains a line break. Escape it first.`);
+      if (line.includes("\n"))
+        throw invalid(`A history line of ${instance.id} contains a line break. Escape it first.`);
     }
   }
   if (seen.size === commit.instances.length) return;
-  throw invalid(`Commit ${commit.commitId} writes an instance twice. Write its last checkpoint once, with all its history lines.`);
+  throw invalid(
+    `Commit ${commit.commitId} writes an instance twice. Write its last checkpoint once, with all its history lines.`,
+  );
 }
 
 function requireValidEffects(commit: Commit): void {
   requireNumber(commit.effectLeaseMs, `effect lease of commit ${commit.commitId}`);
   for (const effect of commit.effects) {
     if (effect.partition === commit.partition) continue;
-    throw invalid(`The effect ${effect.id} is of partition ${effect.partition}, its commit of ${commit.partition}. Use one partition.`);
+    throw invalid(
+      `The effect ${effect.id} is of partition ${effect.partition}, its commit of ${commit.partition}. Use one partition.`,
+    );
   }
 }
 
@@ -151,16 +163,22 @@ function requireValidTimer(timer: TimerKey, partition: number): void {
   requireToken(timer.owner, "owner of a timer");
   requireToken(timer.name, `name of a timer of ${timer.owner}`);
   if (!Number.isSafeInteger(timer.arm) || timer.arm < 0) {
-    throw invalid(`The timer ${timer.owner} ${timer.name} cannot have the arm number ${timer.arm}. Use a whole number of at least 0.`);
+    throw invalid(
+      `The timer ${timer.owner} ${timer.name} cannot have the arm number ${timer.arm}. Use a whole number of at least 0.`,
+    );
   }
   if (timer.partition === partition) return;
-  throw invalid(`The timer ${timer.owner} ${timer.name} is of partition ${timer.partition}, its commit of ${partition}. Use one partition.`);
+  throw invalid(
+    `The timer ${timer.owner} ${timer.name} is of partition ${timer.partition}, its commit of ${partition}. Use one partition.`,
+  );
 }
 
 /** Stored texts join these with spaces. */
 function requireToken(text: string, what: string): void {
   if (text !== "" && !hasSpaceOrControl(text)) return;
-  throw invalid(`The ${what} is ${JSON.stringify(text)}: it must not be empty or hold a space or control character. Encode it first.`);
+  throw invalid(
+    `The ${what} is ${JSON.stringify(text)}: it must not be empty or hold a space or control character. Encode it first.`,
+  );
 }
 
 function hasSpaceOrControl(text: string): boolean {
@@ -170,7 +188,9 @@ function hasSpaceOrControl(text: string): boolean {
 
 function requireVersion(version: number, what: string): void {
   if (Number.isSafeInteger(version) && version >= 0) return;
-  throw invalid(`The expected version of ${what} is ${version}. Use 0 for a new one, else the version that was loaded.`);
+  throw invalid(
+    `The expected version of ${what} is ${version}. Use 0 for a new one, else the version that was loaded.`,
+  );
 }
 
 function requireNumber(value: number, what: string): void {
@@ -185,7 +205,11 @@ export function invalid(message: string): BecalmError {
 
 /** A method was called before `open`, or on a reading command's missing namespace. */
 export function notOpen(name: string): BecalmError {
-  return new BecalmError("BECALM_STORE_FAILED", `The namespace "${name}" is not open in this process. Call open() first.`, {
-    details: { namespace: name },
-  });
+  return new BecalmError(
+    "BECALM_STORE_FAILED",
+    `The namespace "${name}" is not open in this process. Call open() first.`,
+    {
+      details: { namespace: name },
+    },
+  );
 }

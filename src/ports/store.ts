@@ -58,7 +58,12 @@ export interface Store {
   touched(instanceIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
 
   /** Ids of instances created at or before `createdUntilMs`, oldest first, at most `limit`, strictly after `(afterMs, afterId)` when given. */
-  oldest(request: { partition: number; createdUntilMs: number; limit: number; after?: { createdAtMs: number; id: string } }): Promise<{ id: string; createdAtMs: number }[]>;
+  oldest(request: {
+    partition: number;
+    createdUntilMs: number;
+    limit: number;
+    after?: { createdAtMs: number; id: string };
+  }): Promise<{ id: string; createdAtMs: number }[]>;
 
   /** Removes an instance with its history and what `touch` recorded, if it still has `version`. False: it changed meanwhile, or is gone. */
   remove(instanceId: string, version: number): Promise<boolean>;

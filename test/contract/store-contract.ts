@@ -3,7 +3,16 @@
  */
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Commit, Store } from "../../src/ports/store.ts";
-import { changedInstance, commitOf, effectOf, everythingIn, GROUP, groupOf, newInstance, timerOf } from "./store-fixtures.ts";
+import {
+  changedInstance,
+  commitOf,
+  effectOf,
+  everythingIn,
+  GROUP,
+  groupOf,
+  newInstance,
+  timerOf,
+} from "./store-fixtures.ts";
 
 export type StoreWorld = {
   /** Not opened yet. */
@@ -20,7 +29,11 @@ export type StoreContractOptions = {
 const SHORT_MS = 30;
 const LONG_MS = 600_000;
 
-export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>, options: StoreContractOptions = {}): void {
+export function storeContract(
+  name: string,
+  makeWorld: () => Promise<StoreWorld>,
+  options: StoreContractOptions = {},
+): void {
   const partitions = options.partitions ?? 16;
 
   describe(`${name}: the store's contract`, () => {
@@ -42,8 +55,10 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
       expect(await everythingIn(store)).toEqual(before);
     }
 
-    const load = (ids: string[], groupId: string | null = null) => store.load({ partition: 0, groupId, instanceIds: ids });
-    const timers = (untilMs = Infinity, limit = 100, lane: "work" | "approval" = "work") => store.timers({ lane, untilMs, limit });
+    const load = (ids: string[], groupId: string | null = null) =>
+      store.load({ partition: 0, groupId, instanceIds: ids });
+    const timers = (untilMs = Infinity, limit = 100, lane: "work" | "approval" = "work") =>
+      store.timers({ lane, untilMs, limit });
     const look = () => store.claimEffects({ owner: "looker", leaseMs: 0, limit: 100 });
     const claim = (owner: string, leaseMs: number, limit = 100) => store.claimEffects({ owner, leaseMs, limit });
     const ids = (rows: readonly { id: string }[]) => rows.map(({ id }) => id);
@@ -56,20 +71,34 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
       });
 
       test("keeps its mode and number of partitions", async () => {
-        expect(await store.open({ mode: "virtual", partitions })).toEqual({ mode: "virtual", partitions, highestTimeMs: null });
+        expect(await store.open({ mode: "virtual", partitions })).toEqual({
+          mode: "virtual",
+          partitions,
+          highestTimeMs: null,
+        });
         expect(await store.open({})).toEqual({ mode: "virtual", partitions, highestTimeMs: null });
-        expect(await store.open({ mode: "virtual", partitions })).toEqual({ mode: "virtual", partitions, highestTimeMs: null });
+        expect(await store.open({ mode: "virtual", partitions })).toEqual({
+          mode: "virtual",
+          partitions,
+          highestTimeMs: null,
+        });
       });
 
       test("refuses another mode and another number of partitions, and stays as it is", async () => {
         await store.open({ mode: "live", partitions });
-        await expect(store.open({ mode: "virtual", partitions })).rejects.toMatchObject({ code: "BECALM_NAMESPACE_MODE" });
-        await expect(store.open({ mode: "live", partitions: 3 })).rejects.toMatchObject({ code: "BECALM_NAMESPACE_PARTITIONS" });
+        await expect(store.open({ mode: "virtual", partitions })).rejects.toMatchObject({
+          code: "BECALM_NAMESPACE_MODE",
+        });
+        await expect(store.open({ mode: "live", partitions: 3 })).rejects.toMatchObject({
+          code: "BECALM_NAMESPACE_PARTITIONS",
+        });
         expect(await store.open({})).toEqual({ mode: "live", partitions, highestTimeMs: null });
       });
 
       test.each([0, 101, 1.5, -1, Number.NaN])("refuses %s partitions", async (wrong) => {
-        await expect(store.open({ mode: "live", partitions: wrong })).rejects.toMatchObject({ code: "BECALM_ARGUMENT_INVALID" });
+        await expect(store.open({ mode: "live", partitions: wrong })).rejects.toMatchObject({
+          code: "BECALM_ARGUMENT_INVALID",
+        });
       });
 
       test("must be open before anything is asked of it", async () => {
@@ -159,10 +188,22 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
       }
 
       test.each<[string, Partial<Commit>]>([
-        ["an instance that exists is created", { ...everything, instances: [newInstance("00-new"), newInstance("00-a")] }],
-        ["an instance has another version", { ...everything, instances: [newInstance("00-new"), changedInstance("00-a", 2)] }],
-        ["an instance is missing", { ...everything, instances: [newInstance("00-new"), changedInstance("00-none", 1)] }],
-        ["an instance's version only starts with the same digits", { ...everything, instances: [changedInstance("00-a", 11)] }],
+        [
+          "an instance that exists is created",
+          { ...everything, instances: [newInstance("00-new"), newInstance("00-a")] },
+        ],
+        [
+          "an instance has another version",
+          { ...everything, instances: [newInstance("00-new"), changedInstance("00-a", 2)] },
+        ],
+        [
+          "an instance is missing",
+          { ...everything, instances: [newInstance("00-new"), changedInstance("00-none", 1)] },
+        ],
+        [
+          "an instance's version only starts with the same digits",
+          { ...everything, instances: [changedInstance("00-a", 11)] },
+        ],
         ["a group that exists is created", { ...withMembers, group: groupOf(0) }],
         ["a group has another version", { ...withMembers, group: groupOf(2) }],
         ["a group is missing", { ...withMembers, group: groupOf(1, { id: "other" }) }],
@@ -220,13 +261,17 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
       ])("refuses %s and writes nothing", async (_, parts) => {
         await seed();
         const before = await everythingIn(store);
-        await expect(store.commit(commitOf({ ...everything, ...parts }))).rejects.toMatchObject({ code: "BECALM_ARGUMENT_INVALID" });
+        await expect(store.commit(commitOf({ ...everything, ...parts }))).rejects.toMatchObject({
+          code: "BECALM_ARGUMENT_INVALID",
+        });
         expect(await everythingIn(store)).toEqual(before);
       });
 
       test("lets exactly one of many competing commits through", async () => {
         await applied({ group: groupOf(0) });
-        const outcomes = await Promise.all(Array.from({ length: 20 }, () => store.commit(commitOf({ group: groupOf(1) }))));
+        const outcomes = await Promise.all(
+          Array.from({ length: 20 }, () => store.commit(commitOf({ group: groupOf(1) }))),
+        );
         expect(outcomes.filter((outcome) => outcome === "applied")).toHaveLength(1);
         expect(outcomes.filter((outcome) => outcome === "conflict")).toHaveLength(19);
       });
@@ -280,12 +325,19 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
     describe("groups", () => {
       beforeEach(() => store.open({ mode: "live", partitions }));
 
-      const add = (instanceId: string, order: number, set: "waiters" | "held" = "waiters") => ({ set, instanceId, order });
+      const add = (instanceId: string, order: number, set: "waiters" | "held" = "waiters") => ({
+        set,
+        instanceId,
+        order,
+      });
       const members = (set: "waiters" | "held", limit = 100, offset = 0) =>
         store.members({ groupId: GROUP, partition: 0, set, limit, offset });
 
       test("keep each set in the order of its numbers, and pages of it", async () => {
-        await applied({ group: groupOf(0), membersAdded: [add("00-c", 3), add("00-a", 20), add("00-b", 100), add("00-h", 1, "held")] });
+        await applied({
+          group: groupOf(0),
+          membersAdded: [add("00-c", 3), add("00-a", 20), add("00-b", 100), add("00-h", 1, "held")],
+        });
         expect(await members("waiters")).toEqual(["00-c", "00-a", "00-b"]);
         expect(await members("waiters", 1)).toEqual(["00-c"]);
         expect(await members("waiters", 2, 1)).toEqual(["00-a", "00-b"]);
@@ -303,7 +355,10 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
       });
 
       test("with a time-to-live go with their sets when it has passed, and a new one starts empty", async () => {
-        await applied({ group: groupOf(0, { ttlMs: SHORT_MS }), membersAdded: [add("00-a", 1), add("00-h", 1, "held")] });
+        await applied({
+          group: groupOf(0, { ttlMs: SHORT_MS }),
+          membersAdded: [add("00-a", 1), add("00-h", 1, "held")],
+        });
         await world.outlast(SHORT_MS + 1);
         expect((await load([], GROUP)).group).toBeNull();
         expect([await members("waiters"), await members("held")]).toEqual([[], []]);
@@ -314,7 +369,10 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
 
       test("stay when a later commit takes the time-to-live away", async () => {
         await applied({ group: groupOf(0, { ttlMs: LONG_MS }), membersAdded: [add("00-a", 1)] });
-        await applied({ group: groupOf(1, { ttlMs: SHORT_MS }) }, { group: groupOf(2), membersAdded: [add("00-h", 1, "held")] });
+        await applied(
+          { group: groupOf(1, { ttlMs: SHORT_MS }) },
+          { group: groupOf(2), membersAdded: [add("00-h", 1, "held")] },
+        );
         await world.outlast(SHORT_MS + 1);
         expect((await load([], GROUP)).group).toMatchObject({ version: 3 });
         expect([await members("waiters"), await members("held")]).toEqual([["00-a"], ["00-h"]]);
@@ -360,7 +418,8 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
         ];
         await armed(sorted.toReversed());
         expect(await timers()).toEqual(sorted);
-        for (let limit = 0; limit <= sorted.length; limit += 1) expect(await timers(Infinity, limit)).toEqual(sorted.slice(0, limit));
+        for (let limit = 0; limit <= sorted.length; limit += 1)
+          expect(await timers(Infinity, limit)).toEqual(sorted.slice(0, limit));
         expect(await timers(5)).toEqual(sorted.slice(0, 8));
         expect(await timers(4)).toEqual(sorted.slice(0, 1));
       });
@@ -440,7 +499,10 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
       });
 
       test("prolongs what its owner holds and names what it lost", async () => {
-        await applied({ effects: [effectOf("mine"), effectOf("lost")], effectLeaseMs: SHORT_MS }, { effects: [effectOf("free")] });
+        await applied(
+          { effects: [effectOf("mine"), effectOf("lost")], effectLeaseMs: SHORT_MS },
+          { effects: [effectOf("free")] },
+        );
         await world.outlast(SHORT_MS + 1);
         expect(ids(await claim("engine-b", LONG_MS, 1))).toEqual(["free"]);
         expect(await store.extendClaims({ owner: "engine-a", leaseMs: LONG_MS, effectIds: ["mine"] })).toEqual([]);
@@ -457,9 +519,14 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
       });
 
       test("forgets an effect with the commit that settles it", async () => {
-        await applied({ effects: [effectOf("e1"), effectOf("e2")], effectLeaseMs: LONG_MS }, { settledEffectIds: ["e1", "none"] });
+        await applied(
+          { effects: [effectOf("e1"), effectOf("e2")], effectLeaseMs: LONG_MS },
+          { settledEffectIds: ["e1", "none"] },
+        );
         expect(ids(await look())).toEqual(["e2"]);
-        expect(await store.extendClaims({ owner: "engine-a", leaseMs: LONG_MS, effectIds: ["e1", "e2"] })).toEqual(["e1"]);
+        expect(await store.extendClaims({ owner: "engine-a", leaseMs: LONG_MS, effectIds: ["e1", "e2"] })).toEqual([
+          "e1",
+        ]);
       });
     });
 
@@ -529,11 +596,20 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
 
       test("remember the latest time that their alert was received again", async () => {
         await born(["00-a", 1], ["01-a", 1], ["00-b", 1]);
-        for (const [id, atMs] of [["00-a", 7], ["00-a", 5], ["01-a", 1_700_000_000_000], ["00-none", 5], ["x", 5]] as const) {
+        for (const [id, atMs] of [
+          ["00-a", 7],
+          ["00-a", 5],
+          ["01-a", 1_700_000_000_000],
+          ["00-none", 5],
+          ["x", 5],
+        ] as const) {
           await store.touch(id, atMs);
         }
         const touched = await store.touched(["00-a", "01-a", "00-b", "00-none", "x"]);
-        expect([...touched].toSorted()).toEqual([["00-a", 7], ["01-a", 1_700_000_000_000]]);
+        expect([...touched].toSorted()).toEqual([
+          ["00-a", 7],
+          ["01-a", 1_700_000_000_000],
+        ]);
         expect((await store.touched([])).size).toBe(0);
       });
 
@@ -574,8 +650,14 @@ export function storeContract(name: string, makeWorld: () => Promise<StoreWorld>
       beforeEach(() => store.open({ mode: "live", partitions }));
 
       test("are written once and never changed", async () => {
-        await store.savePolicies([{ key: "b@1", value: "first" }, { key: "a@1", value: "{}" }]);
-        await store.savePolicies([{ key: "b@1", value: "second" }, { key: "b@2", value: "new" }]);
+        await store.savePolicies([
+          { key: "b@1", value: "first" },
+          { key: "a@1", value: "{}" },
+        ]);
+        await store.savePolicies([
+          { key: "b@1", value: "second" },
+          { key: "b@2", value: "new" },
+        ]);
         await store.savePolicies([]);
         expect(await store.policies()).toEqual([
           { key: "a@1", value: "{}" },

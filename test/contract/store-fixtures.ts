@@ -25,15 +25,29 @@ export function commitOf(parts: Partial<Commit> = {}): Commit {
   };
 }
 
-export function groupOf(expectedVersion: number, parts: Partial<NonNullable<Commit["group"]>> = {}): NonNullable<Commit["group"]> {
+export function groupOf(
+  expectedVersion: number,
+  parts: Partial<NonNullable<Commit["group"]>> = {},
+): NonNullable<Commit["group"]> {
   return { id: GROUP, expectedVersion, value: `group at ${expectedVersion}`, ttlMs: null, ...parts };
 }
 
 export function newInstance(id: string, parts: Partial<InstanceWrite> = {}): InstanceWrite {
-  return { id, expectedVersion: 0, value: `born ${id}`, createdAtMs: 1_000, historyLines: [`birth of ${id}`], ...parts };
+  return {
+    id,
+    expectedVersion: 0,
+    value: `born ${id}`,
+    createdAtMs: 1_000,
+    historyLines: [`birth of ${id}`],
+    ...parts,
+  };
 }
 
-export function changedInstance(id: string, expectedVersion: number, parts: Partial<InstanceWrite> = {}): InstanceWrite {
+export function changedInstance(
+  id: string,
+  expectedVersion: number,
+  parts: Partial<InstanceWrite> = {},
+): InstanceWrite {
   const line = `step ${expectedVersion} of ${id}`;
   return { id, expectedVersion, value: `changed ${id}`, createdAtMs: 1_000, historyLines: [line], ...parts };
 }
@@ -47,7 +61,10 @@ export function effectOf(id: string, parts: Partial<StoredEffect> = {}): StoredE
 }
 
 /** All that the port shows of a store, for comparing before and after. */
-export async function everythingIn(store: Store, groups: readonly { partition: number; id: string }[] = [{ partition: 0, id: GROUP }]) {
+export async function everythingIn(
+  store: Store,
+  groups: readonly { partition: number; id: string }[] = [{ partition: 0, id: GROUP }],
+) {
   const { instances } = await store.list({ limit: 1_000 });
   const ids = instances.map(({ id }) => id);
   return {

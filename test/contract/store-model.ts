@@ -14,22 +14,29 @@ export class StoreModel {
   commit(commit: Commit): CommitOutcome {
     if (this.#commitIds.includes(commit.commitId)) return "duplicate";
     const { group, partition } = commit;
-    if (group !== null && (this.#groups[`${partition} ${group.id}`]?.version ?? 0) !== group.expectedVersion) return "conflict";
-    for (const { id, expectedVersion } of commit.instances) if ((this.#find(id)?.version ?? 0) !== expectedVersion) return "conflict";
+    if (group !== null && (this.#groups[`${partition} ${group.id}`]?.version ?? 0) !== group.expectedVersion)
+      return "conflict";
+    for (const { id, expectedVersion } of commit.instances)
+      if ((this.#find(id)?.version ?? 0) !== expectedVersion) return "conflict";
     this.#commitIds.push(commit.commitId);
     this.#writeInstances(commit);
     for (const effect of commit.effects) this.#effects[effect.id] = effect;
     for (const id of commit.settledEffectIds) delete this.#effects[id];
     for (const row of commit.timersArmed) this.#timers = [...this.#timers.filter((timer) => !isSame(timer, row)), row];
-    for (const key of commit.timersCancelled) this.#timers = this.#timers.filter((timer) => !isSame(timer, key as TimerRow));
+    for (const key of commit.timersCancelled)
+      this.#timers = this.#timers.filter((timer) => !isSame(timer, key as TimerRow));
     this.#writeGroup(commit);
     return "applied";
   }
 
   everything(places: readonly Place[]) {
-    const instances = this.#instances.toSorted((left, right) => right.createdAtMs - left.createdAtMs || (left.id < right.id ? 1 : -1));
+    const instances = this.#instances.toSorted(
+      (left, right) => right.createdAtMs - left.createdAtMs || (left.id < right.id ? 1 : -1),
+    );
     const timers = this.#timers.toSorted(
-      (left, right) => left.dueAtMs - right.dueAtMs || (left.owner < right.owner ? -1 : left.owner > right.owner ? 1 : left.arm - right.arm),
+      (left, right) =>
+        left.dueAtMs - right.dueAtMs ||
+        (left.owner < right.owner ? -1 : left.owner > right.owner ? 1 : left.arm - right.arm),
     );
     return {
       instances: instances.map(({ id, version, value }) => ({ id, version, value })),
@@ -59,7 +66,8 @@ export class StoreModel {
 
   #writeGroup({ group, partition, membersAdded, membersRemoved }: Commit): void {
     if (group === null) return;
-    const stored = (this.#groups[`${partition} ${group.id}`] ??= { version: 0, value: "", waiters: [], held: [] });
+    const stored = this.#groups[`${partition} ${group.id}`] ?? { version: 0, value: "", waiters: [], held: [] };
+    this.#groups[`${partition} ${group.id}`] = stored;
     stored.version += 1;
     stored.value = group.value;
     for (const { set, instanceId, order } of membersAdded) {
@@ -71,7 +79,9 @@ export class StoreModel {
   #group({ partition, id }: Place) {
     const stored = this.#groups[`${partition} ${id}`];
     const members = (set: MemberSet) =>
-      (stored?.[set] ?? []).toSorted((left, right) => left[1] - right[1] || (left[0] < right[0] ? -1 : 1)).map(([member]) => member);
+      (stored?.[set] ?? [])
+        .toSorted((left, right) => left[1] - right[1] || (left[0] < right[0] ? -1 : 1))
+        .map(([member]) => member);
     const group = stored === undefined ? null : { version: stored.version, value: stored.value };
     return { group, waiters: members("waiters"), held: members("held") };
   }

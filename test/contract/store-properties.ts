@@ -22,16 +22,29 @@ const draw: fc.Arbitrary<Draw> = fc
   .record({
     partition: numberOf(PARTITIONS - 1),
     group: fc.option(fc.record({ id: fc.constantFrom(...GROUPS), version })),
-    instances: fc.uniqueArray(fc.record({ name: nameOf, version, createdAtMs: numberOf(2), lines: fc.array(fc.string(), { maxLength: 2 }) }), {
-      selector: ({ name }) => name,
-      maxLength: 2,
-    }),
+    instances: fc.uniqueArray(
+      fc.record({ name: nameOf, version, createdAtMs: numberOf(2), lines: fc.array(fc.string(), { maxLength: 2 }) }),
+      {
+        selector: ({ name }) => name,
+        maxLength: 2,
+      },
+    ),
     effects: fc.uniqueArray(nameOf, { maxLength: 2 }),
     settled: fc.uniqueArray(nameOf, { maxLength: 2 }),
-    armed: fc.array(fc.record({ name: nameOf, dueAtMs: numberOf(3), arm: fc.constantFrom(1, 2, 10), isApproval: fc.boolean() }), { maxLength: 3 }),
-    cancelled: fc.array(fc.record({ name: nameOf, arm: fc.constantFrom(1, 2, 10), isApproval: fc.boolean() }), { maxLength: 2 }),
-    added: fc.array(fc.record({ set: fc.constantFrom("waiters" as const, "held" as const), name: nameOf, order: numberOf(3) }), { maxLength: 2 }),
-    removed: fc.array(fc.record({ set: fc.constantFrom("waiters" as const, "held" as const), name: nameOf }), { maxLength: 1 }),
+    armed: fc.array(
+      fc.record({ name: nameOf, dueAtMs: numberOf(3), arm: fc.constantFrom(1, 2, 10), isApproval: fc.boolean() }),
+      { maxLength: 3 },
+    ),
+    cancelled: fc.array(fc.record({ name: nameOf, arm: fc.constantFrom(1, 2, 10), isApproval: fc.boolean() }), {
+      maxLength: 2,
+    }),
+    added: fc.array(
+      fc.record({ set: fc.constantFrom("waiters" as const, "held" as const), name: nameOf, order: numberOf(3) }),
+      { maxLength: 2 },
+    ),
+    removed: fc.array(fc.record({ set: fc.constantFrom("waiters" as const, "held" as const), name: nameOf }), {
+      maxLength: 1,
+    }),
     resent: fc.boolean(),
   })
   .map((parts) => {
@@ -49,10 +62,16 @@ const draw: fc.Arbitrary<Draw> = fc
       }),
       effects: parts.effects.map((name) => effectOf(own(name), { partition })),
       settledEffectIds: parts.settled.map(own),
-      timersArmed: parts.armed.map(({ name, dueAtMs, arm, isApproval }) => timerOf(own(name), dueAtMs, { arm, lane: lane(isApproval) })),
-      timersCancelled: parts.cancelled.map(({ name, arm, isApproval }) => timerOf(own(name), 0, { arm, lane: lane(isApproval) })),
-      membersAdded: parts.group === null ? [] : parts.added.map(({ set, name, order }) => ({ set, instanceId: own(name), order })),
-      membersRemoved: parts.group === null ? [] : parts.removed.map(({ set, name }) => ({ set, instanceId: own(name) })),
+      timersArmed: parts.armed.map(({ name, dueAtMs, arm, isApproval }) =>
+        timerOf(own(name), dueAtMs, { arm, lane: lane(isApproval) }),
+      ),
+      timersCancelled: parts.cancelled.map(({ name, arm, isApproval }) =>
+        timerOf(own(name), 0, { arm, lane: lane(isApproval) }),
+      ),
+      membersAdded:
+        parts.group === null ? [] : parts.added.map(({ set, name, order }) => ({ set, instanceId: own(name), order })),
+      membersRemoved:
+        parts.group === null ? [] : parts.removed.map(({ set, name }) => ({ set, instanceId: own(name) })),
     });
     return { commit, resent };
   });

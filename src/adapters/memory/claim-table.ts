@@ -36,7 +36,10 @@ export class ClaimTable {
       .map(({ id, partition: at, value }) => ({ id, partition: at, value }));
   }
 
-  extend({ owner, leaseMs, effectIds }: { owner: string; leaseMs: number; effectIds: readonly string[] }, nowMs: number): string[] {
+  extend(
+    { owner, leaseMs, effectIds }: { owner: string; leaseMs: number; effectIds: readonly string[] },
+    nowMs: number,
+  ): string[] {
     const lost: string[] = [];
     for (const id of effectIds) {
       const claim = this.#claims.get(id);

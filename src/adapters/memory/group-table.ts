@@ -7,7 +7,9 @@ type Member = { readonly id: string; readonly order: number };
 /** One ordered set of a group. */
 class Members {
   readonly #orders = new Map<string, Member>();
-  readonly #sorted = new SortedList<Member>((left, right) => left.order - right.order || compareCodePoints(left.id, right.id));
+  readonly #sorted = new SortedList<Member>(
+    (left, right) => left.order - right.order || compareCodePoints(left.id, right.id),
+  );
 
   /** An id that is there already keeps its order. */
   add(id: string, order: number): void {
@@ -38,7 +40,9 @@ type GroupEnd = { readonly key: string; readonly untilMs: number };
 /** The groups, and when those with a time-to-live end. A group goes with its ordered sets. */
 export class GroupTable {
   readonly #groups = new Map<string, Group>();
-  readonly #ends = new SortedList<GroupEnd>((left, right) => left.untilMs - right.untilMs || compareCodePoints(left.key, right.key));
+  readonly #ends = new SortedList<GroupEnd>(
+    (left, right) => left.untilMs - right.untilMs || compareCodePoints(left.key, right.key),
+  );
 
   get(partition: number, groupId: string, nowMs: number): Group | undefined {
     const group = this.#groups.get(keyOf(partition, groupId));

@@ -123,7 +123,12 @@ class MemoryStore implements Store {
     return this.#timers.due(lane, untilMs, limit);
   }
 
-  async claimEffects(request: { owner: string; leaseMs: number; limit: number; partition?: number }): Promise<StoredEffect[]> {
+  async claimEffects(request: {
+    owner: string;
+    leaseMs: number;
+    limit: number;
+    partition?: number;
+  }): Promise<StoredEffect[]> {
     const { partitions } = this.#open();
     if (request.partition !== undefined) requirePartition(request.partition, partitions);
     return this.#effects.claim(request, this.#now());
@@ -134,7 +139,10 @@ class MemoryStore implements Store {
     return this.#effects.extend(request, this.#now());
   }
 
-  async list(request: { limit: number; cursor?: string }): Promise<{ instances: StoredInstance[]; next: string | null }> {
+  async list(request: {
+    limit: number;
+    cursor?: string;
+  }): Promise<{ instances: StoredInstance[]; next: string | null }> {
     this.#open();
     const before = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
     const rows = this.#created.flatMap((created) => take(created.descending(before), request.limit + 1));
@@ -168,7 +176,12 @@ class MemoryStore implements Store {
     return touched;
   }
 
-  async oldest(request: { partition: number; createdUntilMs: number; limit: number; after?: CreatedAt }): Promise<CreatedAt[]> {
+  async oldest(request: {
+    partition: number;
+    createdUntilMs: number;
+    limit: number;
+    after?: CreatedAt;
+  }): Promise<CreatedAt[]> {
     requirePartition(request.partition, this.#open().partitions);
     const created = this.#created[request.partition] as SortedList<CreatedAt>;
     const rows = take(created.ascending(request.after), request.limit);
@@ -186,7 +199,17 @@ class MemoryStore implements Store {
     return true;
   }
 
-  async lease({ groupId, partition, owner, ttlMs }: { groupId: string; partition: number; owner: string; ttlMs: number }): Promise<boolean> {
+  async lease({
+    groupId,
+    partition,
+    owner,
+    ttlMs,
+  }: {
+    groupId: string;
+    partition: number;
+    owner: string;
+    ttlMs: number;
+  }): Promise<boolean> {
     requirePartition(partition, this.#open().partitions);
     const nowMs = this.#now();
     if (this.#isFenced(partition, groupId, owner, nowMs)) return false;
@@ -226,7 +249,9 @@ class MemoryStore implements Store {
       if (this.#isFenced(partition, group.id, commit.owner, nowMs)) return "fenced";
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
-    const isCurrent = commit.instances.every(({ id, expectedVersion }) => (this.#instances.get(id)?.version ?? 0) === expectedVersion);
+    const isCurrent = commit.instances.every(
+      ({ id, expectedVersion }) => (this.#instances.get(id)?.version ?? 0) === expectedVersion,
+    );
     return isCurrent ? null : "conflict";
   }
 
@@ -248,7 +273,14 @@ class MemoryStore implements Store {
       return;
     }
     const { id, value, createdAtMs } = write;
-    const instance: Instance = { id, createdAtMs, version: 1, value, lines: write.historyLines.slice(), touchedAtMs: null };
+    const instance: Instance = {
+      id,
+      createdAtMs,
+      version: 1,
+      value,
+      lines: write.historyLines.slice(),
+      touchedAtMs: null,
+    };
     this.#instances.set(id, instance);
     this.#created[partition]?.add(instance);
   }

@@ -1,57 +1,85 @@
 import { COMMIT_ID_TTL_MS } from "../../core/limits.ts";
-import type { Commit, MemberSet, TimerKey, TimerLane } from "../../ports/store.ts";
+import type { Commit, InstanceWrite, MemberSet, TimerKey, TimerLane } from "../../ports/store.ts";
 import type { RedisKeys } from "./keys.ts";
 
-/** Places in KEYS, as the head of commit.lua has them. */
-const TIMER_KEY: Readonly<Record<TimerLane, number>> = { work: 3, approval: 4 };
-const MEMBER_KEY: Readonly<Record<MemberSet, number>> = { waiters: 9, held: 10 };
+type ScriptArgument = string | number;
 
-export type ScriptArguments = { keys: string[]; args: (string | number)[] };
+export type ScriptArguments = { keys: string[]; args: ScriptArgument[] };
 
-/** A valid commit as KEYS and ARGV of commit.lua. Flat texts: a commit is the hot path, and parsing JSON in Lua would double its cost. */
+/** In the order of commit.lua's keys and counts. */
+const LANES: readonly TimerLane[] = ["work", "approval"];
+const SETS: readonly MemberSet[] = ["waiters", "held"];
+
+/**
+ * A valid commit as KEYS and ARGV of commit.lua; its head has the layout. Flat texts with counts: a commit is the hot path, and
+ * parsing JSON in Lua would double its cost.
+ */
 export function commitArguments(commit: Commit, keysOf: RedisKeys): ScriptArguments {
-  const { partition, group, owner } = commit;
+  const { group } = commit;
+  const created = commit.instances.filter(({ expectedVersion }) => expectedVersion === 0);
+  const changed = commit.instances.filter(({ expectedVersion }) => expectedVersion !== 0);
+  const rows = [...effectRows(commit), ...timerRows(commit), ...memberRows(commit)];
+  const args: ScriptArgument[] = [commit.owner, COMMIT_ID_TTL_MS];
+  if (group === null) args.push("", "", "");
+  else args.push(group.expectedVersion, versioned(group.expectedVersion + 1, group.value), group.ttlMs ?? "");
+  args.push(commit.effectLeaseMs, created.length, changed.length, ...rows.map(({ count }) => count));
+  for (const { value, historyLines } of created) args.push(versioned(1, value), historyText(historyLines));
+  for (const { id, createdAtMs } of created) args.push(createdAtMs, id);
+  for (const { expectedVersion, value, historyLines } of changed) {
+    args.push(expectedVersion, versioned(expectedVersion + 1, value), historyText(historyLines));
+  }
+  for (const { texts } of rows) args.push(...texts);
+  return { keys: commitKeys(commit, { keysOf, created, changed }), args };
+}
+
+type KeyParts = { keysOf: RedisKeys; created: readonly InstanceWrite[]; changed: readonly InstanceWrite[] };
+
+function commitKeys({ partition, commitId, group }: Commit, { keysOf, created, changed }: KeyParts): string[] {
   const keys = [
-    keysOf.commit(partition, commit.commitId),
+    keysOf.commit(partition, commitId),
     keysOf.created(partition),
-    keysOf.timers(partition, "work"),
-    keysOf.timers(partition, "approval"),
     keysOf.effects(partition),
     keysOf.claims(partition),
   ];
+  for (const lane of LANES) keys.push(keysOf.timers(partition, lane));
   if (group !== null) {
+    for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
     keys.push(keysOf.group(partition, group.id), keysOf.lease(partition, group.id));
-    keys.push(keysOf.members(partition, group.id, "waiters"), keysOf.members(partition, group.id, "held"));
   }
-  const args: (string | number)[] = [
-    owner,
-    group === null ? "" : group.expectedVersion,
-    group === null ? "" : versioned(group.expectedVersion + 1, group.value),
-    group?.ttlMs ?? "",
-    commit.instances.length,
-    commit.effects.length,
-    commit.effectLeaseMs,
-    COMMIT_ID_TTL_MS,
-    commit.settledEffectIds.length,
-    commit.timersArmed.length,
-    commit.timersCancelled.length,
-    commit.membersAdded.length,
-    commit.membersRemoved.length,
+  for (const { id } of created) keys.push(keysOf.instance(partition, id));
+  for (const { id } of created) keys.push(keysOf.history(partition, id));
+  for (const { id } of changed) keys.push(keysOf.instance(partition, id), keysOf.history(partition, id));
+  return keys;
+}
+
+/** Rows of one kind: how many, and their texts one after the other. */
+type Rows = { count: number; texts: ScriptArgument[] };
+
+function rowsOf<Item>(items: readonly Item[], textsOf: (item: Item) => ScriptArgument[]): Rows {
+  return { count: items.length, texts: items.length === 0 ? [] : items.flatMap(textsOf) };
+}
+
+function effectRows({ effects, effectLeaseMs, owner, settledEffectIds }: Commit): Rows[] {
+  const claimOwner = effectLeaseMs > 0 ? owner : "-";
+  return [rowsOf(effects, ({ id, value }) => [id, `${claimOwner} ${value}`]), rowsOf(settledEffectIds, (id) => [id])];
+}
+
+function timerRows({ timersArmed, timersCancelled }: Commit): Rows[] {
+  const armed = LANES.map((lane) => timersArmed.filter((timer) => timer.lane === lane));
+  const cancelled = LANES.map((lane) => timersCancelled.filter((timer) => timer.lane === lane));
+  return [
+    ...armed.map((timers) => rowsOf(timers, (timer) => [timer.dueAtMs, timerMember(timer)])),
+    ...cancelled.map((timers) => rowsOf(timers, (timer) => [timerMember(timer)])),
   ];
-  for (const { id, expectedVersion, value, createdAtMs, historyLines } of commit.instances) {
-    keys.push(keysOf.instance(partition, id), keysOf.history(partition, id));
-    args.push(expectedVersion, versioned(expectedVersion + 1, value), historyText(historyLines));
-    if (expectedVersion === 0) args.push(id, createdAtMs);
-    else args.push("", "");
-  }
-  const claimOwner = commit.effectLeaseMs > 0 ? owner : "-";
-  for (const { id, value } of commit.effects) args.push(id, `${claimOwner} ${value}`);
-  args.push(...commit.settledEffectIds);
-  for (const timer of commit.timersArmed) args.push(TIMER_KEY[timer.lane], timer.dueAtMs, timerMember(timer));
-  for (const timer of commit.timersCancelled) args.push(TIMER_KEY[timer.lane], timerMember(timer));
-  for (const { set, instanceId, order } of commit.membersAdded) args.push(MEMBER_KEY[set], order, instanceId);
-  for (const { set, instanceId } of commit.membersRemoved) args.push(MEMBER_KEY[set], instanceId);
-  return { keys, args };
+}
+
+function memberRows({ membersAdded, membersRemoved }: Commit): Rows[] {
+  const added = SETS.map((set) => membersAdded.filter((member) => member.set === set));
+  const removed = SETS.map((set) => membersRemoved.filter((member) => member.set === set));
+  return [
+    ...added.map((members) => rowsOf(members, ({ order, instanceId }) => [order, instanceId])),
+    ...removed.map((members) => rowsOf(members, ({ instanceId }) => [instanceId])),
+  ];
 }
 
 /**

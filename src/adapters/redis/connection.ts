@@ -10,19 +10,21 @@ export const ROW_COUNT_MAX = 2 ** 32;
 
 /**
  * Nothing waits for ever: connecting ends after `connectTimeout`, a server that is connected but silent counts as gone after
- * `socketTimeout`, and a command fails after six failed connections (1.5 s when they are refused). Connecting goes on behind that,
- * so the store works again as soon as the server does.
+ * `socketTimeout`, and a command fails after three failed connections in a row: within 1.5 s when they are refused, within 16 s
+ * when nobody answers. Connecting goes on behind that, so the store works again as soon as the server does. No auto-pipelining: it sends a batch only when the one before is answered, and
+ * with many commits in flight that measured half as fast as sending each at once.
  */
 const CLIENT_OPTIONS = {
   lazyConnect: true,
   connectTimeout: 5_000,
-  socketTimeout: 10_000,
-  maxRetriesPerRequest: 5,
-  retryStrategy: (times: number) => Math.min(times * 100, 2_000),
-  enableAutoPipelining: true,
+  socketTimeout: 5_000,
+  maxRetriesPerRequest: 2,
   // After a failover the old master answers READONLY: connect anew and send the command again.
   reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? 2 : false),
 } satisfies RedisOptions;
+
+const RECONNECT_STEP_MS = 100;
+const RECONNECT_MS_MAX = 500;
 
 /** First words of Redis errors that mean something to the caller. Any other reply is BECALM_STORE_FAILED. */
 const REPLY_CODES: readonly (readonly [prefix: string, code: ErrorCode, remedy: string])[] = [
@@ -36,18 +38,32 @@ const REPLY_CODES: readonly (readonly [prefix: string, code: ErrorCode, remedy: 
   ["NOAUTH", "BECALM_STORE_UNAVAILABLE", "It asks for a password: put it into the URL"],
 ];
 
+const FACTS: Partial<Record<ErrorCode, string>> = {
+  BECALM_STORE_UNAVAILABLE: "cannot be used",
+  BECALM_STORE_FULL: "is out of memory",
+};
+
+const REMEDIES: Partial<Record<ErrorCode, string>> = {
+  BECALM_STORE_UNAVAILABLE: "Check that it runs and that the URL is right, then try again",
+  BECALM_STORE_FAILED: "Look into the log of the server",
+};
+
 export class RedisConnection {
   readonly client: RedisClient;
   /** Where the server is, without the password. */
   readonly address: string;
   readonly #isOwn: boolean;
+  #isClosing = false;
   /** Why the last connection failed; what a command then reports says only that it gave up. */
   #lastError: Error | null = null;
 
-  /** `target`: a URL (redis://, rediss://), which makes a client of our own, or a client of the caller's, which is never closed here. */
-  constructor(target: string | RedisClient) {
+  /**
+   * `target`: a URL (redis://, rediss://), which makes a client of our own, or a client of the caller's, which is never closed here.
+   * `patience` shortens the waiting of a client of our own.
+   */
+  constructor(target: string | RedisClient, patience: { connectTimeout?: number; socketTimeout?: number } = {}) {
     this.#isOwn = typeof target === "string";
-    this.client = typeof target === "string" ? new Redis(requireUrl(target), CLIENT_OPTIONS) : target;
+    this.client = typeof target === "string" ? this.#connect(requireUrl(target), patience) : target;
     this.address = addressOf(this.client);
     // Without a listener ioredis prints the errors of a client of our own; the commands report them.
     if (this.#isOwn) this.client.on("error", (error: Error) => (this.#lastError = error));
@@ -64,37 +80,59 @@ export class RedisConnection {
 
   toBecalmError(error: unknown): BecalmError {
     if (error instanceof BecalmError) return error;
-    if (error instanceof TypeError || error instanceof RangeError) return this.#failure("BECALM_STORE_FAILED", error, "Report this");
-    if (isReply(error)) {
-      const [, code, remedy] = REPLY_CODES.find(([prefix]) => messageOf(error).startsWith(prefix)) ?? [];
-      return this.#failure(code ?? "BECALM_STORE_FAILED", error, remedy ?? "Look into the log of the server");
-    }
-    return this.#failure("BECALM_STORE_UNAVAILABLE", error, "Check that it runs and that the URL is right, then try again");
+    if (error instanceof TypeError || error instanceof RangeError) return this.#failure("BECALM_STORE_FAILED", error);
+    if (!isReply(error)) return this.#failure("BECALM_STORE_UNAVAILABLE", error);
+    const [, code, remedy] = REPLY_CODES.find(([prefix]) => messageOf(error).startsWith(prefix)) ?? [];
+    return this.#failure(code ?? "BECALM_STORE_FAILED", error, remedy);
   }
 
   async close(): Promise<void> {
     if (!this.#isOwn) return;
-    // Without a connection there is nobody to say goodbye to.
-    if (this.client.status === "ready") await this.client.quit().catch(() => undefined);
-    this.client.disconnect();
+    this.#isClosing = true;
+    const { client } = this;
+    if (client.status === "wait") return client.disconnect();
+    // disconnect() between two connections would leave the commands that wait for the next one unsettled for ever. So the next one is
+    // awaited: it serves them, or it fails and, being the last, ends them.
+    if (client.status !== "ready" && client.status !== "end") await anyEvent(client, ["ready", "end"]);
+    if (client.status === "ready") void client.quit().catch(() => undefined);
+    if (client.status !== "end") await anyEvent(client, ["end"]);
   }
 
-  #failure(code: ErrorCode, error: unknown, remedy: string): BecalmError {
-    const what = code === "BECALM_STORE_UNAVAILABLE" ? "cannot be used" : code === "BECALM_STORE_FULL" ? "is out of memory" : "failed";
+  #connect(url: string, patience: object): Redis {
+    const retryStrategy = (times: number) =>
+      this.#isClosing ? null : Math.min(times * RECONNECT_STEP_MS, RECONNECT_MS_MAX);
+    return new Redis(url, { ...CLIENT_OPTIONS, retryStrategy, ...patience });
+  }
+
+  #failure(code: ErrorCode, error: unknown, remedy = REMEDIES[code]): BecalmError {
     const reason = isGivenUp(error) && this.#lastError !== null ? this.#lastError : error;
-    return new BecalmError(code, `Redis at ${this.address} ${what}: ${messageOf(reason) || String(reason)}. ${remedy}.`, {
+    // Refused connections to several addresses of one name come as one error without a text.
+    const why = (messageOf(reason) || String((reason as { code?: unknown }).code)).replace(/\.$/, "");
+    return new BecalmError(code, `Redis at ${this.address} ${FACTS[code] ?? "failed"}: ${why}. ${remedy}.`, {
       cause: error,
       details: { address: this.address },
     });
   }
 }
 
+function anyEvent(client: RedisClient, events: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of events) client.once(event, () => resolve());
+  });
+}
+
 function requireUrl(target: string): string {
   const url = URL.canParse(target) ? new URL(target) : null;
-  const isRedis = url !== null && ["redis:", "rediss:"].includes(url.protocol) && url.hostname !== "" && /^(\/\d*)?$/.test(url.pathname);
+  const isRedis =
+    url !== null &&
+    ["redis:", "rediss:"].includes(url.protocol) &&
+    url.hostname !== "" &&
+    /^(\/\d*)?$/.test(url.pathname);
   if (isRedis) return target;
   // The text may hold a password, so it is not repeated.
-  throw invalid("The store is no Redis URL. Write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS.");
+  throw invalid(
+    "The store is no Redis URL. Write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS.",
+  );
 }
 
 function addressOf(client: RedisClient): string {

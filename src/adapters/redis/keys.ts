@@ -26,7 +26,11 @@ export type RedisKeys = {
 };
 
 /** The keys of a namespace that belong to no partition: each is read and written alone. */
-export type NamespaceKeys = { readonly meta: string; readonly policies: string; lockSlot(key: string, slot: number): string };
+export type NamespaceKeys = {
+  readonly meta: string;
+  readonly policies: string;
+  lockSlot(key: string, slot: number): string;
+};
 
 export type KeySpace = { readonly prefix: string; readonly namespace: string };
 

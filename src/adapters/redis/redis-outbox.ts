@@ -30,11 +30,23 @@ export class RedisOutbox {
   }
 
   /** Asks every partition, because an effect's id does not tell its own; answers with the ids that no partition prolonged. */
-  async extend({ owner, leaseMs, effectIds }: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]> {
+  async extend({
+    owner,
+    leaseMs,
+    effectIds,
+  }: {
+    owner: string;
+    leaseMs: number;
+    effectIds: readonly string[];
+  }): Promise<string[]> {
     if (effectIds.length === 0) return [];
     const args = [owner, leaseMs, ...effectIds];
     const kept = await this.#connection.run(() =>
-      Promise.all(this.#partitions().map((partition) => scripts.extendClaims(this.#connection.client, this.#keysOf(partition), args))),
+      Promise.all(
+        this.#partitions().map((partition) =>
+          scripts.extendClaims(this.#connection.client, this.#keysOf(partition), args),
+        ),
+      ),
     );
     const held = new Set(kept.flat());
     return effectIds.filter((id) => !held.has(id));
@@ -46,17 +58,24 @@ export class RedisOutbox {
     return this.#connection.run(async () => {
       const [seconds] = await client.time();
       const nowMs = (Number(seconds) + 1) * 1_000;
-      const counts = await Promise.all(partitions.map((partition) => client.zcount(this.#keys.claims(partition), "-inf", nowMs)));
+      const counts = await Promise.all(
+        partitions.map((partition) => client.zcount(this.#keys.claims(partition), "-inf", nowMs)),
+      );
       return partitions.filter((_, index) => (counts[index] as number) > 0);
     });
   }
 
   async #claimOf(partition: number, { owner, leaseMs, limit }: ClaimRequest): Promise<StoredEffect[]> {
     const flat = await this.#connection.run(() =>
-      scripts.claimEffects(this.#connection.client, this.#keysOf(partition), [owner, leaseMs, Math.min(limit, ROW_COUNT_MAX)]),
+      scripts.claimEffects(this.#connection.client, this.#keysOf(partition), [
+        owner,
+        leaseMs,
+        Math.min(limit, ROW_COUNT_MAX),
+      ]),
     );
     const effects: StoredEffect[] = [];
-    for (let at = 0; at < flat.length; at += 2) effects.push({ id: flat[at] as string, partition, value: flat[at + 1] as string });
+    for (let at = 0; at < flat.length; at += 2)
+      effects.push({ id: flat[at] as string, partition, value: flat[at + 1] as string });
     return effects;
   }
 

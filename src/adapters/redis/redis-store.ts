@@ -40,8 +40,8 @@ import {
 import { commitArguments, parseHistory, parseTimerMember, parseVersioned } from "./commit-arguments.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import { type KeySpace, type NamespaceKeys, namespaceKeys, type RedisKeys, redisKeys } from "./keys.ts";
-import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
+import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
 import { scripts } from "./scripts.ts";
 
 export type RedisStoreOptions = {
@@ -125,12 +125,22 @@ class RedisStore implements Store {
     const parts = await this.#eachPartition(async (keysOf, partition) => {
       const key = keysOf.timers(partition, lane);
       const flat = await this.#client.zrange(key, "-inf", untilScore, "BYSCORE", "LIMIT", 0, count, "WITHSCORES");
-      return pairs(flat).map(([member, score]) => ({ lane, partition, ...parseTimerMember(member), dueAtMs: Number(score) }));
+      return pairs(flat).map(([member, score]) => ({
+        lane,
+        partition,
+        ...parseTimerMember(member),
+        dueAtMs: Number(score),
+      }));
     });
     return parts.flat().sort(compareTimers).slice(0, limit);
   }
 
-  async claimEffects(request: { owner: string; leaseMs: number; limit: number; partition?: number }): Promise<StoredEffect[]> {
+  async claimEffects(request: {
+    owner: string;
+    leaseMs: number;
+    limit: number;
+    partition?: number;
+  }): Promise<StoredEffect[]> {
     this.#open(request.partition);
     const claimed = await (this.#outbox as RedisOutbox).claim(request);
     return claimed.sort((left, right) => compareCodePoints(left.id, right.id)).slice(0, request.limit);
@@ -141,9 +151,17 @@ class RedisStore implements Store {
     return (this.#outbox as RedisOutbox).extend(request);
   }
 
-  async list({ limit, cursor }: { limit: number; cursor?: string }): Promise<{ instances: StoredInstance[]; next: string | null }> {
+  async list({
+    limit,
+    cursor,
+  }: {
+    limit: number;
+    cursor?: string;
+  }): Promise<{ instances: StoredInstance[]; next: string | null }> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor);
-    const parts = await this.#eachPartition((_, partition) => this.#createdPage("newest", { partition, limit: limit + 1, after }));
+    const parts = await this.#eachPartition((_, partition) =>
+      this.#createdPage("newest", { partition, limit: limit + 1, after }),
+    );
     const rows = parts.flat().sort((left, right) => compareCreated(right, left));
     const page = rows.slice(0, limit);
     const stored = await this.#instances(page.map(({ id }) => id));
@@ -176,12 +194,20 @@ class RedisStore implements Store {
     const touched = new Map<string, number>();
     await this.#byPartition(instanceIds, async (keysOf, partition, ids) => {
       const times = await this.#client.hmget(keysOf.touched(partition), ...ids);
-      times.forEach((atMs, index) => atMs !== null && touched.set(ids[index] as string, Number(atMs)));
+      for (const [index, id] of ids.entries()) {
+        const atMs = times[index] ?? null;
+        if (atMs !== null) touched.set(id, Number(atMs));
+      }
     });
     return touched;
   }
 
-  async oldest(request: { partition: number; createdUntilMs: number; limit: number; after?: CreatedAt }): Promise<CreatedAt[]> {
+  async oldest(request: {
+    partition: number;
+    createdUntilMs: number;
+    limit: number;
+    after?: CreatedAt;
+  }): Promise<CreatedAt[]> {
     const { partition, limit, after } = request;
     this.#open(partition);
     const rows = await this.#connection.run(() => this.#createdPage("oldest", { partition, limit, after }));
@@ -202,7 +228,17 @@ class RedisStore implements Store {
     return outcome === "removed";
   }
 
-  async lease({ groupId, partition, owner, ttlMs }: { groupId: string; partition: number; owner: string; ttlMs: number }): Promise<boolean> {
+  async lease({
+    groupId,
+    partition,
+    owner,
+    ttlMs,
+  }: {
+    groupId: string;
+    partition: number;
+    owner: string;
+    ttlMs: number;
+  }): Promise<boolean> {
     const key = this.#open(partition).lease(partition, groupId);
     return (await this.#connection.run(() => scripts.leaseGroup(this.#client, [key], [owner, ttlMs]))) === "held";
   }
@@ -239,7 +275,9 @@ class RedisStore implements Store {
   /** Asks all partitions at once; the answers stand in the order of the partitions. */
   #eachPartition<Reply>(ask: (keysOf: RedisKeys, partition: number) => Promise<Reply>): Promise<Reply[]> {
     const keysOf = this.#open();
-    return this.#connection.run(() => Promise.all(Array.from({ length: keysOf.partitions }, (_, partition) => ask(keysOf, partition))));
+    return this.#connection.run(() =>
+      Promise.all(Array.from({ length: keysOf.partitions }, (_, partition) => ask(keysOf, partition))),
+    );
   }
 
   /** Asks those partitions that have one of the instances. */
@@ -277,10 +315,14 @@ class RedisStore implements Store {
 
 function requireKeySpace({ namespace = "default", keyPrefix = "becalm" }: RedisStoreOptions): KeySpace {
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) {
-    throw invalid(`The namespace ${JSON.stringify(namespace)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`);
+    throw invalid(
+      `The namespace ${JSON.stringify(namespace)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`,
+    );
   }
   if (!/^[^{}\s]{1,64}$/.test(keyPrefix)) {
-    throw invalid(`The key prefix ${JSON.stringify(keyPrefix)} cannot start a key. Use 1 to 64 characters, no brace and no space.`);
+    throw invalid(
+      `The key prefix ${JSON.stringify(keyPrefix)} cannot start a key. Use 1 to 64 characters, no brace and no space.`,
+    );
   }
   return { prefix: keyPrefix, namespace };
 }

@@ -14,12 +14,18 @@ type Redlock = {
   on(event: "clientError", listener: (error: Error) => void): void;
 };
 
-type RedlockClass = { new (clients: readonly unknown[], options: { retryCount: number }): Redlock; LockError: new () => Error };
+type RedlockClass = {
+  new (clients: readonly unknown[], options: { retryCount: number }): Redlock;
+  LockError: new () => Error;
+};
 
 const RedlockClient = createRequire(import.meta.url)("redlock") as RedlockClass;
 
 /** `slotKey(key, slot)`: the Redis key of a slot; all slots of a key lie on one server. */
-export function redlockDimensionLock(connection: RedisConnection, slotKey: (key: string, slot: number) => string): DimensionLock {
+export function redlockDimensionLock(
+  connection: RedisConnection,
+  slotKey: (key: string, slot: number) => string,
+): DimensionLock {
   const redlock = new RedlockClient([connection.client], { retryCount: 0 });
   // redlock answers "not locked" for a broken connection too and tells the difference only here.
   let clientErrors = 0;

@@ -3,11 +3,16 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { RedisClient } from "./connection.ts";
 
-export type ScriptRun<Reply> = (client: RedisClient, keys: readonly string[], args: readonly (string | number)[]) => Promise<Reply>;
+export type ScriptRun<Reply> = (
+  client: RedisClient,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+) => Promise<Reply>;
 
 export const scripts = {
   commit: defineScript<"applied" | "duplicate" | "fenced" | "conflict">("commit"),
-  openNamespace: defineScript<[mode: string | null, partitions: string | null, highestTimeMs: string | null]>("open-namespace"),
+  openNamespace:
+    defineScript<[mode: string | null, partitions: string | null, highestTimeMs: string | null]>("open-namespace"),
   advanceTime: defineScript<string>("advance-time"),
   claimEffects: defineScript<string[]>("claim-effects"),
   extendClaims: defineScript<string[]>("extend-claims"),
