@@ -1,7 +1,7 @@
 /** The composition root of the library: adapters are chosen here, nowhere else. */
 import { randomUUID } from "node:crypto";
 import { type EffectHandlers, effectPort } from "./adapters/effects/effect-port.ts";
-import { auditLine } from "./adapters/log/audit-line.ts";
+import { logAuditEntry } from "./adapters/log/audit-line.ts";
 import { silentLogger } from "./adapters/log/pino-logger.ts";
 import { memoryStore } from "./adapters/memory/memory-store.ts";
 import { pause, systemClock } from "./adapters/system/system-clock.ts";
@@ -231,7 +231,7 @@ class LiveEngine implements Engine {
   }
 
   private committed(decision: Decision): void {
-    for (const logged of decision.entries) auditLine(this.logger, logged);
+    for (const logged of decision.entries) logAuditEntry(this.logger, logged);
     this.live?.committed(decision);
     for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
   }

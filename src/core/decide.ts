@@ -11,7 +11,7 @@ import { verdictInGroup } from "./convergence.ts";
 import type { ConvergenceRule } from "./convergence-types.ts";
 import { birthOfAlert, type ChangedInstance, Draft, type LoggedEntry, type MemberChange, memberOf, timersOf } from "./draft.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
-import { closeIfOver, draftOf, formingMember, type Group, newGroup, openGroup, pruneForming, scheduleSummary, viewOf } from "./group.ts";
+import { closeIfOver, draftOf, dropQuarantined, formingMember, type Group, newGroup, openGroup, pruneForming, scheduleSummary, viewOf } from "./group.ts";
 import { noticeIdOf, partitionOfId } from "./ids.ts";
 import type { ArmedTimer, GroupView, InstanceEvent, SilenceNote } from "./instance.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "./limits.ts";
@@ -52,6 +52,8 @@ export type DecideInput = {
   readonly instances: ReadonlyMap<string, Instance>;
   /** The first waiters of the group, in order; needed when a command other than `create` may settle a peer. */
   readonly waiters: readonly string[];
+  /** Instances of the group whose checkpoints cannot be read: they are no peers. */
+  readonly quarantined?: ReadonlySet<string>;
   /** More waiters follow after those. */
   readonly hasMoreWaiters: boolean;
   readonly policies: PolicyVersions;
@@ -80,11 +82,15 @@ export type Decision = {
   readonly groupTimersCancelled: readonly GroupTimer[];
 };
 
+const NONE: ReadonlySet<string> = new Set();
+
 export function decide(input: DecideInput): Decision {
   const firstAtMs = input.commands.map(timeOf).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const group = input.groupId === null ? null : input.group === null ? newGroup(input.groupId, policyNameOf(input), firstAtMs) : draftOf(input.group);
   const draft = new Draft({ group, partition: input.partition, stored: input.instances, turn: input.turn });
   const timersBefore = groupTimers(input.group);
+  const isDropped = group !== null && dropQuarantined(group, input.quarantined ?? NONE);
+  if (isDropped && group.waiters > 0 && group.wake === null) armWake(group, { denied: null, atMs: group.lastAtMs });
   const results = input.commands.map((command) => {
     const result = new Turn(input, draft).take(command);
     if (group !== null) group.lastAtMs = Math.max(group.lastAtMs, timeOf(command));
@@ -92,7 +98,7 @@ export function decide(input: DecideInput): Decision {
   });
   const instances = draft.changed();
   const timersAfter = groupTimers(group);
-  const isEmpty = instances.length === 0 && sameTimers(timersBefore, timersAfter);
+  const isEmpty = instances.length === 0 && !isDropped && sameTimers(timersBefore, timersAfter);
   return {
     results: results.map((result) => ({ ...result, instance: result.instance === null ? null : (draft.get(result.instance.id) ?? null) })),
     isEmpty,
@@ -230,17 +236,12 @@ class Turn {
     if (group?.open == null || group.waiters === 0) return;
     const { rule, inProgress, succeeded } = group.open;
     if (rule.function !== "approve_when_failed" || inProgress > 0 || succeeded > 0) return;
-    this.armWake(group, { denied: { by, why }, atMs });
+    armWake(group, { denied: { by, why }, atMs });
   }
 
   private wake(arm: number): CommandResult {
     const { group } = this.draft;
     return { outcome: group?.wake?.timer.arm === arm ? "applied" : "stale", instance: null };
-  }
-
-  private armWake(group: Group, { denied, atMs }: { denied: { by: string; why: string } | null; atMs: number }): void {
-    group.arms += 1;
-    group.wake = { timer: { dueAtMs: atMs, arm: group.arms }, denied };
   }
 
   /** Looks at waiters in order of arrival; stops at the first whose verdict is still to wait, which one that runs brings about. */
@@ -255,7 +256,7 @@ class Turn {
     for (const id of this.input.waiters) {
       const instance = this.draft.get(id);
       if (instance === undefined || instance.snapshot.state !== "Proceeding") continue;
-      if (this.draft.changedCount >= COMMIT_INSTANCE_COUNT_MAX) return this.armWake(group, { denied, atMs });
+      if (this.draft.changedCount >= COMMIT_INSTANCE_COUNT_MAX) return armWake(group, { denied, atMs });
       if (denied !== null) {
         this.must(instance, { type: "cancel", atMs, ...denied, reason: "peer_denied" });
         continue;
@@ -264,7 +265,7 @@ class Turn {
       if (verdictInGroup(group.open.rule.function, view.count, view.observation).verdict === "wait") return;
       this.must(instance, { type: "peers.settled", atMs, group: view });
     }
-    if (this.input.hasMoreWaiters && group.waiters > 0) this.armWake(group, { denied, atMs });
+    if (this.input.hasMoreWaiters && group.waiters > 0) armWake(group, { denied, atMs });
   }
 
   /** Defense is left in the commit that entered it; the group asks a human once, when its first instance is held. */
@@ -318,6 +319,11 @@ class Turn {
     if (applied === null) throw new Error(`decide: ${instance.snapshot.state} of ${instance.id} refused ${event.type}`);
     return applied.snapshot.state === "Defense" ? this.must(applied, { type: "approval.requested", atMs: event.atMs }) : applied;
   }
+}
+
+function armWake(group: Group, { denied, atMs }: { denied: { by: string; why: string } | null; atMs: number }): void {
+  group.arms += 1;
+  group.wake = { timer: { dueAtMs: atMs, arm: group.arms }, denied };
 }
 
 /** Summaries are found from the opener of their group: its instances name it. */

@@ -28,6 +28,8 @@ export type OpenGroup = {
   succeeded: number;
   failed: number;
   inProgress: number;
+  /** Who is in progress, under the functions where somebody may wait for them: never more than the forming ones and those that a human granted. */
+  running: string[];
   /** Times at which peers succeeded, newest last; only under skip_when_proceed, pruned to the window, at most SETTLED_COUNT_MAX. */
   settledAtMs: number[];
   /** The first peers, for the audit. */
@@ -97,7 +99,7 @@ export function draftOf(group: Group): Group {
   return {
     ...group,
     forming: group.forming.map((member) => ({ ...member })),
-    open: group.open === null ? null : { ...group.open, settledAtMs: [...group.open.settledAtMs], peers: [...group.open.peers] },
+    open: group.open === null ? null : { ...group.open, running: [...group.open.running], settledAtMs: [...group.open.settledAtMs], peers: [...group.open.peers] },
     summaries: group.summaries.map((summary) => ({ ...summary, sample: [...summary.sample] })),
   };
 }
@@ -141,6 +143,7 @@ export function openGroup(group: Group, rule: ConvergenceRule, options: { ruleVe
     succeeded: standing("succeeded"),
     failed: standing("failed"),
     inProgress: standing("inProgress"),
+    running: LINGERING.has(rule.function) ? peers.filter((member) => member.standing === "inProgress").map((member) => member.id) : [],
     settledAtMs: settledTimes(group.forming, rule),
     peers: peers.slice(0, PEER_SAMPLE_COUNT_MAX).map((member) => member.id),
   };
@@ -199,8 +202,10 @@ export function formingMember(member: Member): FormingMember {
 }
 
 function countInOpen(open: OpenGroup, before: Member | null, after: Member): void {
-  const was = before?.standing ?? "none";
+  const was = standingAsCounted(open, before);
   if (was !== after.standing) {
+    if (LINGERING.has(open.rule.function)) open.running = open.running.filter((id) => id !== after.id);
+    if (after.standing === "inProgress" && LINGERING.has(open.rule.function)) open.running.push(after.id);
     if (was !== "none") open[was] -= 1;
     if (after.standing !== "none") open[after.standing] += 1;
   }
@@ -209,6 +214,22 @@ function countInOpen(open: OpenGroup, before: Member | null, after: Member): voi
     if (open.peers.length < PEER_SAMPLE_COUNT_MAX) open.peers.push(after.id);
   }
   if (open.rule.function === "skip_when_proceed") recount(open, before?.succeededAtMs ?? null, after.succeededAtMs);
+}
+
+/** Who was dropped while quarantined was no peer since, whatever its checkpoint says. */
+function standingAsCounted(open: OpenGroup, before: Member | null): Standing {
+  if (before === null) return "none";
+  const wasDropped = before.standing === "inProgress" && LINGERING.has(open.rule.function) && !open.running.includes(before.id);
+  return wasDropped ? "none" : before.standing;
+}
+
+/** A peer in progress whose checkpoint cannot be read is no peer: nobody waits for what may never end. True when there was one. */
+export function dropQuarantined(group: Group, quarantined: ReadonlySet<string>): boolean {
+  const { open } = group;
+  if (open === null || !open.running.some((id) => quarantined.has(id))) return false;
+  open.running = open.running.filter((id) => !quarantined.has(id));
+  open.inProgress = open.running.length;
+  return true;
 }
 
 function recount(open: OpenGroup, was: number | null, is: number | null): void {

@@ -15,6 +15,7 @@ import { decodeGroup, encodeGroup } from "../core/group-codec.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import type { Commit, LoadResult, TimerKey, TimerRow } from "../ports/store.ts";
 import { type Address, withRetries } from "./conflicts.ts";
+import { type LockAnswer, takeDimensionLock } from "./dimension-lock.ts";
 import type { World } from "./world.ts";
 
 /** A command on its way through a mailbox, with what is done with as soon as it is committed. */
@@ -37,28 +38,39 @@ export async function takeTurn(world: World, address: Address, batch: readonly W
   return withRetries(world, address, async () => {
     const read = await readFor(world, address, batch);
     const readable = batch.filter((work) => !read.quarantined.has(instanceIdOf(work.command) ?? ""));
+    const lock = await takeDimensionLock(world, read, readable);
     const decision = decide({
       ...address,
       group: read.group,
       instances: read.instances,
       waiters: read.waiters,
       hasMoreWaiters: read.hasMoreWaiters,
+      quarantined: new Set(read.quarantined.keys()),
       policies: world.versions,
-      commands: readable.map((work) => work.command),
+      commands: readable.map((work) => parkedIf(lock, work.command)),
       isVirtual: world.mode === "virtual",
       turn,
     });
     const results = inOrder(batch, readable, { decision, quarantined: read.quarantined });
     const isSettling = readable.some((work) => work.settles !== undefined || work.fired !== undefined);
-    if (decision.isEmpty && !isSettling) return { outcome: "applied", results };
-    const commit = commitOf(world, address, { decision, readable, read });
-    const outcome = await world.store.commit(commit);
+    if (decision.isEmpty && !isSettling) {
+      await lock.release();
+      return { outcome: "applied", results };
+    }
+    const outcome = await world.store.commit(commitOf(world, address, { decision, readable, read })).finally(lock.release);
     if (outcome === "applied" || outcome === "duplicate") world.committed(decision);
     return { outcome, results };
   });
 }
 
-type Read = {
+/** New instances of a forming group that meet a busy lock stay Idle until then; others are decided. */
+function parkedIf(lock: LockAnswer, command: Command): Command {
+  if (lock.busyUntilMs === null || (command.type !== "create" && command.type !== "unpark")) return command;
+  return { ...command, lockBusyUntilMs: lock.busyUntilMs };
+}
+
+export type Read = {
+  readonly groupId: string | null;
   readonly group: Group | null;
   readonly groupVersion: number;
   readonly instances: ReadonlyMap<string, Instance>;
@@ -74,18 +86,36 @@ async function readFor(world: World, address: Address, batch: readonly Work[]): 
   const instances = new Map<string, Instance>();
   const quarantined = new Map<string, BecalmError>();
   decodeInto(world, loaded, { instances, quarantined });
-  let waiters: string[] = [];
-  if (group !== null && group.waiters > 0 && batch.some((work) => work.command.type !== "create")) {
-    const limit = Math.max(COMMIT_INSTANCE_COUNT_MAX - batch.length, 1);
-    waiters = await world.store.members({ groupId: group.id, partition: address.partition, set: "waiters", limit });
-    const missing = waiters.filter((id) => !instances.has(id) && !quarantined.has(id));
-    if (missing.length > 0) decodeInto(world, await world.store.load({ partition: address.partition, groupId: null, instanceIds: missing }), { instances, quarantined });
-    return { group, groupVersion: loaded.group?.version ?? 0, instances, waiters, hasMoreWaiters: waiters.length === limit, quarantined };
-  }
-  return { group, groupVersion: loaded.group?.version ?? 0, instances, waiters, hasMoreWaiters: false, quarantined };
+  const known = { instances, quarantined };
+  await readMore(world, address, { ids: (group?.open?.running ?? []).slice(0, COMMIT_INSTANCE_COUNT_MAX), known });
+  const waiting = group === null || batch.every((work) => work.command.type === "create") ? NOBODY : await readWaiters(world, group, { address, batch, known });
+  return { groupId: address.groupId, group, groupVersion: loaded.group?.version ?? 0, ...known, ...waiting };
 }
 
-function decodeInto(world: World, loaded: LoadResult, into: { instances: Map<string, Instance>; quarantined: Map<string, BecalmError> }): void {
+type Known = { readonly instances: Map<string, Instance>; readonly quarantined: Map<string, BecalmError> };
+
+const NOBODY: Pick<Read, "waiters" | "hasMoreWaiters"> = { waiters: [], hasMoreWaiters: false };
+
+/** The first waiters: whatever is not a creation may settle their peer. */
+async function readWaiters(
+  world: World,
+  group: Group,
+  { address, batch, known }: { address: Address; batch: readonly Work[]; known: Known },
+): Promise<Pick<Read, "waiters" | "hasMoreWaiters">> {
+  if (group.waiters === 0) return NOBODY;
+  const limit = Math.max(COMMIT_INSTANCE_COUNT_MAX - batch.length, 1);
+  const waiters = await world.store.members({ groupId: group.id, partition: address.partition, set: "waiters", limit });
+  await readMore(world, address, { ids: waiters, known });
+  return { waiters, hasMoreWaiters: waiters.length === limit };
+}
+
+async function readMore(world: World, address: Address, { ids, known }: { ids: readonly string[]; known: Known }): Promise<void> {
+  const missing = ids.filter((id) => !known.instances.has(id) && !known.quarantined.has(id));
+  if (missing.length === 0) return;
+  decodeInto(world, await world.store.load({ partition: address.partition, groupId: null, instanceIds: missing }), known);
+}
+
+function decodeInto(world: World, loaded: LoadResult, into: Known): void {
   for (const stored of loaded.instances.values()) {
     try {
       into.instances.set(stored.id, decodeCheckpoint(stored, world.versions));

@@ -1,0 +1,49 @@
+/**
+ * The dimension lock: while a group is forming, at most max(floor(count / 2), 1) processes decide for it at once. It only saves the work
+ * that a lost compare-and-set throws away; it is never the safety, so an error of the lock is as good as a free slot.
+ */
+import { isForming } from "../core/group.ts";
+import { DIMENSION_LOCK_LEASE_MS, DIMENSION_LOCK_RETRY_MS } from "../core/limits.ts";
+import { policyKey } from "../core/policy-versions.ts";
+import type { DimensionLockHold } from "../ports/dimension-lock.ts";
+import type { Read, Work } from "./turn.ts";
+import type { World } from "./world.ts";
+
+export type LockAnswer = {
+  /** null: decide. Otherwise all slots are taken: look again then. */
+  readonly busyUntilMs: number | null;
+  readonly release: () => Promise<void>;
+};
+
+const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {} };
+
+/** Takes a slot when the batch decides new instances of a forming group. Virtual time takes none: it is alone. */
+export async function takeDimensionLock(world: World, read: Read, batch: readonly Work[]): Promise<LockAnswer> {
+  if (world.mode === "virtual" || read.groupId === null || !isForming(read.group)) return UNLOCKED;
+  const count = countDecided(world, read, batch);
+  if (count === null) return UNLOCKED;
+  const key = read.groupId;
+  const slots = Math.max(Math.floor(count / 2), 1);
+  const hold = await world.store.lock.acquire({ key, slots, leaseMs: DIMENSION_LOCK_LEASE_MS }).catch(() => undefined);
+  if (hold === undefined) return UNLOCKED;
+  if (hold === null) return { busyUntilMs: world.clock.now() + DIMENSION_LOCK_RETRY_MS, release: UNLOCKED.release };
+  return { busyUntilMs: null, release: () => released(hold) };
+}
+
+/** The threshold of the rule that the batch's first undecided instance falls under; null: the batch decides none. */
+function countDecided(world: World, read: Read, batch: readonly Work[]): number | null {
+  for (const { command } of batch) {
+    if (command.type === "create" && !read.instances.has(command.id)) return command.policy.policy.converge?.count ?? null;
+    if (command.type !== "unpark") continue;
+    const instance = read.instances.get(command.id);
+    if (instance === undefined) continue;
+    const key = policyKey({ name: instance.policy, version: instance.policyVersion });
+    return world.versions.get(key)?.policy.converge?.count ?? null;
+  }
+  return null;
+}
+
+/** A hold whose lease has run out frees itself. */
+async function released(hold: DimensionLockHold): Promise<void> {
+  await hold.release().catch(() => {});
+}
