@@ -39,7 +39,8 @@ export function fileLogger(path: string): FileLogger {
   const ended = new Promise<void>((resolve) => {
     destination.on("close", resolve);
     destination.on("error", (error: Error & { code?: string }) => {
-      if (!hasFailed) process.emitWarning(`Log lines to ${path} are lost: ${error.message}`);
+      // A warning goes to stderr too: where that is what failed, nobody is left to be told.
+      if (!hasFailed && path !== "-") process.emitWarning(`Log lines to ${path} are lost: ${error.message}`);
       hasFailed = true;
       // A reader that went away does not come back, and a failed write while closing is the last one.
       if (isOpen && error.code !== "EPIPE") return;
