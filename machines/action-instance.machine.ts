@@ -103,10 +103,10 @@ export const actionInstanceMachine = setup({
       arm(context, "approval", event.atMs + context.policy.approvalTimeoutMs),
     ),
     scheduleRetry: assign(({ context, event }) => {
-      const { retryLimit, retryDelayMs: delayMs, retryBackoff } = context.policy;
-      const isLast = context.cause === "peer" || context.cancelled || context.roundAttempt > retryLimit;
+      const { retry } = context.policy;
+      const isLast = context.cause === "peer" || context.cancelled || context.roundAttempt > retry.limit;
       if (isLast) return { timers: {} };
-      return arm(context, "retry", event.atMs + retryDelayMs(context.roundAttempt, delayMs, retryBackoff));
+      return arm(context, "retry", event.atMs + retryDelayMs(retry, context.roundAttempt));
     }),
     disarm: assign({ timers: {} }),
     blamePeer: assign({ cause: "peer" }),

@@ -1,5 +1,6 @@
 /** What the action-instance machine knows: its context and its events. All plain JSON; nothing here is mutable state of a process. */
 import type { ConvergenceFunction, Observation } from "./convergence-types.ts";
+import type { Retry } from "./policy.ts";
 
 export const INSTANCE_STATES = [
   "Idle",
@@ -17,9 +18,7 @@ export type InstanceState = (typeof INSTANCE_STATES)[number];
 /** The part of a policy version that the machine's guards and delays read. Restored from the policy, never stored with the instance. */
 export type InstancePolicy = {
   readonly function: ConvergenceFunction | null;
-  readonly retryLimit: number;
-  readonly retryDelayMs: number;
-  readonly retryBackoff: number;
+  readonly retry: Retry;
   readonly approvalTimeoutMs: number;
   /** Total time in Proceeding, from first entering it. */
   readonly waitLimitMs: number;

@@ -2,7 +2,7 @@ import type { Alert } from "./alert.ts";
 import type { InstancePolicy } from "./instance.ts";
 import { WAIT_MS_MIN } from "./limits.ts";
 import { compileMatchers } from "./matcher.ts";
-import type { Policy } from "./policy.ts";
+import { actionTimeoutMs, type Policy } from "./policy.ts";
 
 /** A policy version as the engine uses it. */
 export type CompiledPolicy = {
@@ -24,11 +24,9 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   const rule = policy.converge;
   const ungoverned: InstancePolicy = {
     function: null,
-    retryLimit: policy.retry.limit,
-    retryDelayMs: policy.retry.delayMs,
-    retryBackoff: policy.retry.backoff,
+    retry: policy.retry,
     approvalTimeoutMs: policy.approval.timeoutMs,
-    waitLimitMs: Math.max(WAIT_MS_MIN, actionTimeoutMs(policy), rule?.maxWindowMs ?? rule?.windowMs ?? 0),
+    waitLimitMs: Math.max(WAIT_MS_MIN, actionTimeoutMs(policy.action), rule?.maxWindowMs ?? rule?.windowMs ?? 0),
     keepOnResolved: policy.onResolved === "keep",
   };
   return {
@@ -37,8 +35,4 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
     governed: { ...ungoverned, function: rule?.function ?? null },
     ungoverned,
   };
-}
-
-function actionTimeoutMs(policy: Policy): number {
-  return "timeoutMs" in policy.action ? policy.action.timeoutMs : 0;
 }

@@ -13,7 +13,7 @@ import {
   explorationPolicies,
   explore,
   groupView,
-  policyWith,
+  policyWith, retries,
   situation,
   type Visit,
 } from "../support/machine-exploration.ts";
@@ -118,7 +118,7 @@ describe("the table is the machine", () => {
   });
 
   test("the shortest way to each state is the one of the chart", () => {
-    const policy = policyWith({ function: "approve_when_failed", retryLimit: 0 });
+    const policy = policyWith({ function: "approve_when_failed", retry: retries(0) });
     const paths = getShortestPaths(actionInstanceMachine, {
       input: { policy },
       events: (snapshot) => eventsFor({ state: stateOf(snapshot.value), context: snapshot.context }),

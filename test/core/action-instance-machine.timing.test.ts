@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { InstanceEvent, InstancePolicy } from "../../src/core/instance.ts";
 import { initialSnapshot, type Snapshot, step } from "../../src/core/step.ts";
-import { groupView, policyWith } from "../support/machine-exploration.ts";
+import { groupView, policyWith, retries } from "../support/machine-exploration.ts";
 
 const ADA = { by: "ada", why: "checked" } as const;
 
@@ -46,7 +46,7 @@ const granted = (atMs: number): InstanceEvent => ({
 
 describe("retries", () => {
   test("a failure is retried after delay, then delay * backoff, until the limit is used up", () => {
-    const policy = { retryLimit: 2, retryDelayMs: 10_000, retryBackoff: 3 };
+    const policy = { retry: { limit: 2, delayMs: 10_000, backoff: 3 } };
     const once = [start(0), failed(100, 1)];
     expect(stepThrough(policy, once).context.timers).toEqual({ retry: { dueAtMs: 10_100, arm: 1 } });
     const twice = [...once, elapsed(10_100, "retry", 1), failed(20_000, 2)];
@@ -59,7 +59,7 @@ describe("retries", () => {
   });
 
   test("a grant starts a new round: the limit counts afresh while the attempt number keeps rising", () => {
-    const policy = { function: "approve_when_failed" as const, retryLimit: 1 };
+    const policy = { function: "approve_when_failed" as const, retry: retries(1) };
     const asked = [start(0), failed(1, 1), elapsed(2, "retry", 1), failed(3, 2)];
     expect(stepThrough(policy, asked)).toMatchObject({ state: "Waiting", context: { attempt: 2 } });
     const again = [...asked, granted(4), failed(5, 3)];

@@ -11,7 +11,7 @@ import {
   explorationPolicies,
   explore,
   machineSnapshot,
-  policyWith,
+  policyWith, retries,
   type Visit,
 } from "../support/machine-exploration.ts";
 
@@ -74,7 +74,7 @@ describe("a step is a pure function", () => {
   });
 
   test("a step leaves no trace in the next: steps of other instances in between change nothing", () => {
-    const policy = policyWith({ function: "approve_when_failed", retryLimit: 0 });
+    const policy = policyWith({ function: "approve_when_failed", retry: retries(0) });
     const idle = initialSnapshot(policy);
     const start: InstanceEvent = { type: "start", atMs: 1, group: null, silence: null };
     const alone = step(idle, start);

@@ -28,12 +28,15 @@ const AT_MS = 1_000;
 const ACTOR = { by: "ada", why: "test" } as const;
 const SILENCE: SilenceNote = { author: "ops", comment: "rack move", toMs: 5_000 };
 
+/** Retries of the explored policies: 10 s, then twice as long each. */
+export function retries(limit: number): InstancePolicy["retry"] {
+  return { limit, delayMs: 10_000, backoff: 2 };
+}
+
 export function policyWith(overrides: Partial<InstancePolicy>): InstancePolicy {
   return {
     function: null,
-    retryLimit: 1,
-    retryDelayMs: 10_000,
-    retryBackoff: 2,
+    retry: retries(1),
     approvalTimeoutMs: 1_800_000,
     waitLimitMs: 600_000,
     keepOnResolved: false,
@@ -44,8 +47,8 @@ export function policyWith(overrides: Partial<InstancePolicy>): InstancePolicy {
 /** Each function (and none), with and without a retry, with `on_resolved` skip and keep. */
 export function explorationPolicies(): InstancePolicy[] {
   return ALL_FUNCTIONS.flatMap((fn) =>
-    [0, 1].flatMap((retryLimit) =>
-      [false, true].map((keepOnResolved) => policyWith({ function: fn, retryLimit, keepOnResolved })),
+    [0, 1].flatMap((limit) =>
+      [false, true].map((keepOnResolved) => policyWith({ function: fn, retry: retries(limit), keepOnResolved })),
     ),
   );
 }
