@@ -1,12 +1,11 @@
 import { type Chart, type ChartEdge, type ChartState, type EdgeLabel, labelText } from "./chart-model.ts";
+import type { Box, Point } from "./geometry.ts";
 import type { LevelEdge, LevelEnd } from "./layer-graph.ts";
 import {
-  type Box,
   type LevelLayout,
   layoutLevel,
   PIN_DISTANCE,
   PIN_MARGIN,
-  type Point,
   type StateEdges,
   type StateShape,
 } from "./level-layout.ts";

@@ -1,9 +1,15 @@
-import type { LevelLayout, Point } from "./level-layout.ts";
+import type { Point } from "./geometry.ts";
+
+interface Drawn {
+  readonly width: number;
+  readonly height: number;
+  readonly lines: ReadonlyMap<number, readonly Point[]>;
+}
 
 /** What a reader pays for a layout: crossings most, then bends, then paper. Only compared, never shown. */
 const COST = { crossing: 30, bend: 6, area: 1 / 4_000 } as const;
 
-export function clutterOf({ width, height, lines }: LevelLayout): number {
+export function clutterOf({ width, height, lines }: Drawn): number {
   const all = [...lines.values()];
   const bends = all.reduce((sum, line) => sum + bendsOf(line), 0);
   return crossingsOf(all) * COST.crossing + bends * COST.bend + width * height * COST.area;

@@ -1,5 +1,6 @@
 import { tracksOf } from "./channel-tracks.ts";
 import { clutterOf } from "./clutter.ts";
+import type { Box, Point } from "./geometry.ts";
 import { buildLayerGraph, type LayerGraph, type LevelSpec, type Link, type Slot } from "./layer-graph.ts";
 import { orderLayers } from "./layer-order.ts";
 import { type Gap, straighten, type Tie } from "./least-bends.ts";
@@ -8,16 +9,6 @@ import { type Gap, straighten, type Tie } from "./least-bends.ts";
  * Places one level: ranks, then the order in each rank, then horizontal positions, then tracks and heights.
  * All numbers are whole pixels from the level's upper left corner.
  */
-
-export interface Point {
-  readonly x: number;
-  readonly y: number;
-}
-
-export interface Box extends Point {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** The room that a state takes in its rank. Beside its box it may hold the initial dot and the card of a self edge. */
 export interface StateShape {

@@ -45,7 +45,7 @@ const DARK: Palette = {
   text: "#e6edf3",
   quiet: "#a3b1c4",
   guard: "#c4a7ff",
-  line: "#56657a",
+  line: "#6b7b92",
   card: "#111924",
   cardBorder: "#2f3c4f",
   taken: "#2dd4bf",

@@ -1,7 +1,7 @@
 import { CARD, layoutChart, type PlacedEdge, type PlacedState } from "./chart-layout.ts";
 import type { ChartMarks } from "./chart-marks.ts";
 import { type Chart, labelText } from "./chart-model.ts";
-import type { Point } from "./level-layout.ts";
+import type { Point } from "./geometry.ts";
 import { styleSheet, type Theme } from "./svg-style.ts";
 import { boldWidth, columnsOf, printable } from "./text-width.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";
 import { layoutChart } from "../../src/drawing/chart-layout.ts";
 import { chartOf } from "../../src/drawing/chart-model.ts";
-import { faultsOf } from "./geometry.ts";
+import { faultsOf } from "./layout-faults.ts";
 import { randomMachine } from "./random-machines.ts";
 
 describe("the layout of a chart", () => {

@@ -1,10 +1,16 @@
 import type { PlacedState, Placement } from "../../src/drawing/chart-layout.ts";
-import type { Box, Point } from "../../src/drawing/level-layout.ts";
+import type { Box, Point } from "../../src/drawing/geometry.ts";
 import { boldWidth, printable } from "../../src/drawing/text-width.ts";
 
 /** Everything in a placement that a reader would see as a fault, one sentence each. */
 export function faultsOf(placement: Placement): string[] {
-  return [...boxFaults(placement), ...cardFaults(placement), ...lineFaults(placement), ...pageFaults(placement)];
+  return [
+    ...boxFaults(placement),
+    ...cardFaults(placement),
+    ...lineFaults(placement),
+    ...overlayFaults(placement),
+    ...pageFaults(placement),
+  ];
 }
 
 function doOverlap(a: Box, b: Box): boolean {
@@ -85,6 +91,23 @@ function lineFaults({ states, edges }: Placement): string[] {
     faults.push(...endFaults({ states, edges: [], width: 0, height: 0 }, { from: edge.from, to: edge.to, points }));
   }
   return faults;
+}
+
+/** Two lines that run along each other on the same height look like one. */
+function overlayFaults({ edges }: Placement): string[] {
+  const pieces = edges.flatMap(({ edge, points }) =>
+    points.slice(1).flatMap((to, index) => {
+      const area = areaOf(points[index]!, to);
+      return area.width > 0 ? [{ edge, area }] : [];
+    }),
+  );
+  return pieces.flatMap((a, index) =>
+    pieces.slice(index + 1).flatMap((b) => {
+      const isBeside = a.area.x + a.area.width <= b.area.x || b.area.x + b.area.width <= a.area.x;
+      if (a.edge === b.edge || a.area.y !== b.area.y || isBeside) return [];
+      return [`the lines of ${a.edge.from} to ${a.edge.to} and of ${b.edge.from} to ${b.edge.to} lie on each other`];
+    }),
+  );
 }
 
 function isOnBorder({ x, y }: Point, box: Box): boolean {
