@@ -6,14 +6,15 @@ export type CuttingProxy = {
   readonly url: string;
   /** How many answers were swallowed. */
   readonly cuts: number;
-  /** Once a request that contains `text` has been forwarded: swallow the server's next answer and drop the connection. */
-  cutAnswerTo(text: string): void;
+  /** Once a request that contains `text` has been forwarded: pass so many bytes of the server's next answer (default none) and drop the connection. */
+  cutAnswerTo(text: string, passedBytes?: number): void;
   stop(): void;
 };
 
 /** Stands between a client and a server on loopback, and loses an answer when told to: the server has done the work by then. */
 export async function startCuttingProxy(serverPort: number): Promise<CuttingProxy> {
   let awaited: string | null = null;
+  let passed = 0;
   let cuts = 0;
   const sockets = new Set<Socket>();
 
@@ -34,11 +35,11 @@ export async function startCuttingProxy(serverPort: number): Promise<CuttingProx
       isAnswerLost = false;
       awaited = null;
       cuts += 1;
-      client.destroy();
+      client.end(data.subarray(0, passed));
       server.destroy();
     });
     client.on("close", () => server.destroy());
-    server.on("close", () => client.destroy());
+    server.on("close", () => client.end());
   });
   proxy.listen(0, "127.0.0.1");
   await once(proxy, "listening");
@@ -48,7 +49,8 @@ export async function startCuttingProxy(serverPort: number): Promise<CuttingProx
     get cuts() {
       return cuts;
     },
-    cutAnswerTo: (text) => {
+    cutAnswerTo: (text, passedBytes = 0) => {
+      passed = passedBytes;
       awaited = text;
     },
     stop: () => {

@@ -369,10 +369,10 @@ export function storeContract(
 
       test("stay when a later commit takes the time-to-live away", async () => {
         await applied({ group: groupOf(0, { ttlMs: LONG_MS }), membersAdded: [add("00-a", 1)] });
-        await applied(
-          { group: groupOf(1, { ttlMs: SHORT_MS }) },
-          { group: groupOf(2), membersAdded: [add("00-h", 1, "held")] },
-        );
+        // In flight together: one after the other, the time-to-live could pass in between.
+        const short = store.commit(commitOf({ group: groupOf(1, { ttlMs: SHORT_MS }) }));
+        const kept = store.commit(commitOf({ group: groupOf(2), membersAdded: [add("00-h", 1, "held")] }));
+        expect([await short, await kept]).toEqual(["applied", "applied"]);
         await world.outlast(SHORT_MS + 1);
         expect((await load([], GROUP)).group).toMatchObject({ version: 3 });
         expect([await members("waiters"), await members("held")]).toEqual([["00-a"], ["00-h"]]);
@@ -430,6 +430,24 @@ export function storeContract(
         for (let limit = 1; limit <= owners.length; limit += 1) {
           expect((await timers(5, limit)).map(({ owner }) => owner)).toEqual(owners.slice(0, limit));
         }
+      });
+
+      test("armed many times come by number, not by text, also where a limit cuts a tie", async () => {
+        const arms = [1, 2, 9, 10, 11, 100];
+        await applied({ timersArmed: arms.toReversed().map((arm) => timerOf("00-a", 5, { arm })) });
+        for (let limit = 1; limit <= arms.length; limit += 1) {
+          expect((await timers(5, limit)).map(({ arm }) => arm)).toEqual(arms.slice(0, limit));
+        }
+      });
+
+      test("may be thousands in one commit", async () => {
+        const many = Array.from({ length: 6_000 }, (_, index) =>
+          timerOf(`00-${String(index).padStart(4, "0")}`, index),
+        );
+        await applied({ timersArmed: many });
+        expect(await timers(Infinity, 10_000)).toEqual(many);
+        await applied({ timersCancelled: many });
+        expect(await timers()).toEqual([]);
       });
 
       test("of the two lanes do not mix", async () => {

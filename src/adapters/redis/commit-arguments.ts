@@ -60,7 +60,7 @@ function rowsOf<Item>(items: readonly Item[], textsOf: (item: Item) => ScriptArg
 }
 
 function effectRows({ effects, effectLeaseMs, owner, settledEffectIds }: Commit): Rows[] {
-  const claimOwner = effectLeaseMs > 0 ? owner : "-";
+  const claimOwner = effectLeaseMs > 0 ? owner : "";
   return [rowsOf(effects, ({ id, value }) => [id, `${claimOwner} ${value}`]), rowsOf(settledEffectIds, (id) => [id])];
 }
 

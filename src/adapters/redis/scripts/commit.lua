@@ -5,7 +5,7 @@
 --
 -- KEYS[1]  commit id              empty string, lives ARGV[2] ms
 -- KEYS[2]  created                zset: instance id by creation time (ms)
--- KEYS[3]  effects                hash: effect id -> "<owner of the claim> <value>"
+-- KEYS[3]  effects                hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it
 -- KEYS[4]  claims                 zset: effect id by when its claim runs out (ms, server time); 0 never claimed
 -- KEYS[5]  timers, lane work      zset: timer by due time (ms)
 -- KEYS[6]  timers, lane approval  zset: timer by due time (ms)

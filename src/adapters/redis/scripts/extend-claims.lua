@@ -15,12 +15,9 @@ local prefix = ARGV[1] .. ' '
 
 local kept = {}
 for index = 3, #ARGV do
-  local claimed_until_ms = redis.call('ZSCORE', KEYS[2], ARGV[index])
-  if claimed_until_ms and tonumber(claimed_until_ms) > 0 then
-    local stored = redis.call('HGET', KEYS[1], ARGV[index])
-    if stored and string.sub(stored, 1, #prefix) == prefix then
-      kept[#kept + 1] = ARGV[index]
-    end
+  local stored = redis.call('HGET', KEYS[1], ARGV[index])
+  if stored and string.sub(stored, 1, #prefix) == prefix then
+    kept[#kept + 1] = ARGV[index]
   end
 end
 
