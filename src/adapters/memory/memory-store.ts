@@ -212,8 +212,8 @@ class MemoryStore implements Store {
   }): Promise<boolean> {
     requirePartition(partition, this.#open().partitions);
     const nowMs = this.#now();
-    if (this.#isFenced(partition, groupId, owner, nowMs)) return false;
-    this.#leases.set(`${partition} ${groupId}`, { owner, untilMs: nowMs + ttlMs });
+    if (this.#isFenced(leaseKey(partition, groupId), owner, nowMs)) return false;
+    this.#leases.set(leaseKey(partition, groupId), { owner, untilMs: nowMs + ttlMs });
     return true;
   }
 
@@ -246,7 +246,7 @@ class MemoryStore implements Store {
     if (this.#commitIds.has(commit.commitId)) return "duplicate";
     const { group, partition } = commit;
     if (group !== null) {
-      if (this.#isFenced(partition, group.id, commit.owner, nowMs)) return "fenced";
+      if (this.#isFenced(leaseKey(partition, group.id), commit.owner, nowMs)) return "fenced";
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
     const isCurrent = commit.instances.every(
@@ -255,8 +255,8 @@ class MemoryStore implements Store {
     return isCurrent ? null : "conflict";
   }
 
-  #isFenced(partition: number, groupId: string, owner: string, nowMs: number): boolean {
-    const key = `${partition} ${groupId}`;
+  /** `key`: partition and group, see leaseKey. */
+  #isFenced(key: string, owner: string, nowMs: number): boolean {
     const lease = this.#leases.get(key);
     if (lease === undefined) return false;
     if (lease.untilMs > nowMs) return lease.owner !== owner;
@@ -297,4 +297,8 @@ class MemoryStore implements Store {
 
 function toStored({ id, version, value }: Instance): StoredInstance {
   return { id, version, value };
+}
+
+function leaseKey(partition: number, groupId: string): string {
+  return `${partition} ${groupId}`;
 }
