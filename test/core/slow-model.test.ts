@@ -44,7 +44,7 @@ class Storm {
 
   /** `name: state reason` of every instance. */
   get lines(): string[] {
-    return this.model.instances().map(({ id, state, reason }) => `${id}: ${state} ${reason}`);
+    return this.model.instances().map(({ id, state, reasons }) => `${id}: ${state} ${reasons.at(-1)}`);
   }
 
   path(name: string): string | undefined {
@@ -218,7 +218,7 @@ describe("groups", () => {
       { name: "q", rule: null, match: { host: "h2" } },
     ]);
     for (const host of ["h1", "h2", "h2"]) model.apply({ type: "firing", atMs: 1, labels: { host }, startsAtMs: 0 });
-    expect(model.instances().map(({ id, reason, group }) => [id, reason, group])).toEqual([
+    expect(model.instances().map(({ id, reasons, group }) => [id, reasons.at(-1), group])).toEqual([
       ["p host=h1 0", "group_opened", "p host=h1"],
       ["p host=h2 0", "group_opened", "p host=h2"],
       ["q host=h2 0", "no_rule", null],

@@ -82,15 +82,12 @@ export class World {
 
   /** Every group that the instance's dimension key ever had, in order, by going through the key's instances from the first one on. */
   private groupsLike(instance: Instance): Group[] {
-    const rule = ruleOf(instance);
-    if (rule === null) return [];
-    const id = this.groupId(instance.policy, rule, instance.labels);
+    const { groupId: id } = instance;
+    if (id === null) return [];
+    const rule = ruleOf(instance) as ConvergenceRule;
     const groups: Group[] = [];
-    const alike = this.all.filter((other) => {
-      // "A group belongs to one policy: its id is the policy's name and the dimension key." "A silenced instance is invisible."
-      if (other.policy !== instance.policy || ruleOf(other) === null || this.isSilenced(other)) return false;
-      return this.groupId(other.policy, rule, other.labels) === id;
-    });
+    // "A group belongs to one policy: its id is the policy's name and the dimension key."
+    const alike = this.all.filter(({ groupId }) => groupId === id);
     for (const [index, candidate] of alike.entries()) {
       const latest = groups.at(-1);
       if (latest !== undefined && this.isOpenFor(latest, candidate)) {
@@ -125,7 +122,7 @@ export class World {
   }
 
   /** "`from <= t < to`, looked at only at `start`." */
-  isSilenced({ labels, createdAtMs }: Instance): boolean {
+  isSilenced({ labels, createdAtMs }: Pick<Instance, "labels" | "createdAtMs">): boolean {
     const silences = this.options.silences ?? [];
     return silences.some(
       ({ match, fromMs, toMs }) => matches(match, labels) && fromMs <= createdAtMs && createdAtMs < toMs,
@@ -136,6 +133,13 @@ export class World {
     if (this.options.instanceId !== undefined) return this.options.instanceId(policy.name, episode);
     const labels = Object.entries(episode.labels).map(([name, value]) => `${name}=${value}`);
     return [policy.name, labels.sort().join(","), episode.startsAtMs].join(" ");
+  }
+
+  /** "A silenced instance is invisible to convergence." */
+  groupIdOf(instance: Omit<Instance, "groupId">): string | null {
+    const rule = ruleOf(instance);
+    if (rule === null || this.isSilenced(instance)) return null;
+    return this.groupId(instance.policy, rule, instance.labels);
   }
 
   private groupId(policy: ModelPolicy, rule: ConvergenceRule, labels: Labels): string {
@@ -155,7 +159,7 @@ export function timerOf({ id, log }: Instance, untilCommit = ALWAYS): ModelTimer
 }
 
 /** The rule, if the policy has one and it governs this instance. "A missing one is the empty text." */
-export function ruleOf({ policy, labels }: Instance): ConvergenceRule | null {
+export function ruleOf({ policy, labels }: Pick<Instance, "policy" | "labels">): ConvergenceRule | null {
   const allowed = Object.entries(policy.rule?.where ?? {});
   return allowed.every(([dimension, values]) => values.includes(labels[dimension] ?? "")) ? policy.rule : null;
 }

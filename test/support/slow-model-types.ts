@@ -54,7 +54,8 @@ export type ModelInstance = Episode & {
   readonly attempts: number;
   /** The last verdict of the convergence function; null when it was never asked. */
   readonly verdict: ModelVerdict["verdict"] | null;
-  readonly reason: ReasonCode | null;
+  /** Why each of its steps was taken, in order. */
+  readonly reasons: readonly ReasonCode[];
   readonly group: string | null;
   readonly membership: Membership;
 };
@@ -92,6 +93,8 @@ export type Instance = Episode & {
   readonly policy: ModelPolicy;
   readonly createdAtMs: number;
   readonly createdInCommit: number;
+  /** Id of the group that it could belong to; null without a rule that governs it, or when it was silenced. */
+  readonly groupId: string | null;
   readonly log: Entry[];
 };
 

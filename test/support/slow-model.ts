@@ -64,7 +64,7 @@ export class SlowModel {
         path: log.flatMap(({ path }, index) => (index === 0 ? path : path.slice(1))),
         attempts: log.filter(({ attemptBegan }) => attemptBegan).length,
         verdict: log.findLast(({ verdict }) => verdict !== undefined)?.verdict ?? null,
-        reason: log.at(-1)?.reason ?? null,
+        reasons: log.map(({ reason }) => reason),
         group: group?.id ?? null,
         membership: membershipOf(instance, group),
       };
@@ -109,7 +109,8 @@ export class SlowModel {
 
   private create(id: string, policy: ModelPolicy, { labels, startsAtMs }: Episode): void {
     const createdInCommit = this.thisCommit();
-    const instance = { id, policy, labels, startsAtMs, createdAtMs: this.nowMs(), createdInCommit, log: [] };
+    const born = { id, policy, labels, startsAtMs, createdAtMs: this.nowMs(), createdInCommit, log: [] };
+    const instance = { ...born, groupId: this.world.groupIdOf(born) };
     this.world.all.push(instance);
     // "Silences come before everything else."
     if (this.world.isSilenced(instance)) this.enter(instance, ["Idle", "Skipped"], { reason: "silenced" });
@@ -276,9 +277,12 @@ export class SlowModel {
     return inOrderOfArrival(held.filter((instance) => this.scopeOf(instance) === scope));
   }
 
-  /** Whom an approval request speaks for: the group, or the instance alone when it was decided without one. */
+  /**
+   * Whom an approval request speaks for: all that a rule holds under one group id, those below `count` included, so that one answer to the
+   * group reaches them all; or the instance alone, when no group could ever have it.
+   */
   private scopeOf(instance: Instance): string {
-    return this.world.groupOf(instance)?.id ?? instance.id;
+    return instance.groupId ?? instance.id;
   }
 
   // ---- summaries -----------------------------------------------------------------------------------------------------------
