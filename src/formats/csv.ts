@@ -1,12 +1,10 @@
 /**
  * Records as CSV (RFC 4180): a header, then rows of as many cells. Cells are texts; a quoted one may hold delimiters,
- * line breaks and
- * doubled quotes. A quote that does not begin a cell is an ordinary character.
+ * line breaks and doubled quotes. A quote that does not begin a cell is an ordinary character.
  *
  * A row ends at the first line break outside quotes. One that has not ended after ROW_LINES_MAX lines is refused as a
- * whole and reading goes
- * on after it: a stray quote costs a few rows, not the rest of the file. The work is linear in the text, whatever it
- * is.
+ * whole and reading goes on after it: a stray quote costs a few rows, not the rest of the file. The work is linear in
+ * the text, whatever it is.
  */
 import { BecalmError } from "../core/errors.ts";
 import type { RecordReader, RecordRow } from "./record-row.ts";

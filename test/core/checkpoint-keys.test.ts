@@ -37,7 +37,9 @@ describe("the table of keys", () => {
   test("has a label and a template of its own for every key", () => {
     const templates = CHECKPOINT_KEY_NAMES.map((name) => keys[name].template);
     expect(new Set(templates).size).toBe(templates.length);
-    expect(CHECKPOINT_KEY_NAMES.filter((name) => keys[name].label.length === 0 || keys[name].name !== name)).toEqual([]);
+    expect(CHECKPOINT_KEY_NAMES.filter((name) => keys[name].label.length === 0 || keys[name].name !== name)).toEqual(
+      [],
+    );
   });
 });
 

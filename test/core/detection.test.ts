@@ -6,7 +6,7 @@ import { decodeGroupState, encodeGroupState } from "../../src/core/detection/gro
 import { createRecordRouter } from "../../src/core/detection/router.ts";
 import { fieldsOf, groupStrategies } from "../../src/core/detection/strategy.ts";
 import { fingerprintOf } from "../../src/core/fingerprint.ts";
-import { DetectionWorld, eventsOf, every, groupOf, strategy } from "../support/detection-world.ts";
+import { DetectionWorld, eventsOf, groupOf, points, strategy } from "../support/detection-world.ts";
 
 const LEVELS = [
   { severity: "critical", when: parseCondition("> 8"), trigger: { count: 2, window: 3 }, recovery: { count: 1 } },
@@ -37,7 +37,7 @@ describe("conditions", () => {
 describe("a level", () => {
   test("fires at the point that makes the count full, and is over after its normal points in a row", () => {
     const world = new DetectionWorld(strategy());
-    world.take(every(10, 1_000, [6, 0, 6, 0, 6, 0, 0, 0]), { flush: true });
+    world.take(points(1_000, [6, 0, 6, 0, 6, 0, 0, 0]), { flush: true });
     expect(world.story()).toEqual(["1020 triggered warning h1", "1060 recovered warning h1"]);
   });
 
@@ -45,7 +45,7 @@ describe("a level", () => {
     const world = new DetectionWorld(
       strategy({ labels: { team: "hosts" }, annotations: { summary: "{{ host }} has {{ value }} ({{ team }})" } }),
     );
-    const { alerts } = world.take(every(10, 1_000, [6, 7, 0, 1]), { flush: true });
+    const { alerts } = world.take(points(1_000, [6, 7, 0, 1]), { flush: true });
     const labels = { alertname: "busy", host: "h1", severity: "warning", team: "hosts" };
     const whole = { labels, startsAtMs: 1_010_000, generatorURL: null, fingerprint: fingerprintOf(labels) };
     expect(alerts.map(({ alert }) => alert)).toEqual([
@@ -56,7 +56,7 @@ describe("a level", () => {
 
   test("needs its full count again after it was over, so each flap is an episode of its own", () => {
     const world = new DetectionWorld(strategy({ levels: [{ ...LEVELS[1], recovery: { count: 1 } } as never] }));
-    world.take(every(10, 1_000, [6, 6, 0, 6, 6]), { flush: true });
+    world.take(points(1_000, [6, 6, 0, 6, 6]), { flush: true });
     expect(world.story()).toEqual([
       "1010 triggered warning h1",
       "1020 recovered warning h1",
@@ -66,13 +66,13 @@ describe("a level", () => {
 
   test("does not join points on the two sides of a hole in the data", () => {
     const world = new DetectionWorld(strategy());
-    world.take([...every(10, 1_000, [6]), ...every(10, 1_030, [6])], { flush: true });
+    world.take([...points(1_000, [6]), ...points(1_030, [6])], { flush: true });
     expect(world.story()).toEqual([]);
   });
 
   test("is resolved when a higher one fires, held back meanwhile, and fires anew when that is over", () => {
     const world = new DetectionWorld(strategy({ levels: LEVELS }));
-    world.take(every(10, 1_000, [6, 6, 9, 9, 9, 6, 0, 0]), { flush: true });
+    world.take(points(1_000, [6, 6, 9, 9, 9, 6, 0, 0]), { flush: true });
     expect(world.story()).toEqual([
       "1010 triggered warning h1",
       "1030 triggered critical h1",
@@ -85,17 +85,16 @@ describe("a level", () => {
 
   test("is sent again every resend interval while it is open, with the latest value", () => {
     const world = new DetectionWorld(strategy({ resendSeconds: 25, annotations: { summary: "{{ value }}" } }));
-    const { alerts } = world.take(every(10, 1_000, [6, 6, 6, 6, 7, 7, 7]), { flush: true });
+    const { alerts } = world.take(points(1_000, [6, 6, 6, 6, 7, 7, 7]), { flush: true });
     expect(world.story()).toEqual(["1010 triggered warning h1", "1040 resent warning h1"]);
     expect(alerts[1]?.alert).toMatchObject({ startsAtMs: 1_010_000, status: "firing", annotations: { summary: "7" } });
   });
 
   test("keeps series apart, and orders what happens at the same time by series", () => {
     const world = new DetectionWorld(strategy());
-    world.take(
-      [...every(10, 1_000, [6, 6], "h2"), ...every(10, 1_000, [6, 6], "h1"), ...every(10, 1_000, [0, 6], "h3")],
-      { flush: true },
-    );
+    world.take([...points(1_000, [6, 6], "h2"), ...points(1_000, [6, 6], "h1"), ...points(1_000, [0, 6], "h3")], {
+      flush: true,
+    });
     expect(world.story().sort()).toEqual(["1010 triggered warning h1", "1010 triggered warning h2"]);
     const md5s = world.steps[0]?.alerts.map(({ dimensionsMd5 }) => dimensionsMd5);
     expect(md5s).toEqual([...(md5s ?? [])].sort());
@@ -103,7 +102,7 @@ describe("a level", () => {
 
   test("gives a check result for every point and the newest check point for every series", () => {
     const world = new DetectionWorld(strategy({ levels: LEVELS }));
-    const { checkResults, lastCheckpoints } = world.take(every(10, 1_000, [6, 9]), { flush: true });
+    const { checkResults, lastCheckpoints } = world.take(points(1_000, [6, 9]), { flush: true });
     expect(checkResults.map(({ severity, time, value, isAnomalous }) => [severity, time, value, isAnomalous])).toEqual([
       ["critical", 1_000, 6, false],
       ["warning", 1_000, 6, true],
@@ -118,15 +117,15 @@ describe("a level", () => {
 
   test("has no label for a dimension that is empty", () => {
     const world = new DetectionWorld(strategy());
-    const { alerts } = world.take(every(10, 1_000, [6, 6], ""), { flush: true });
+    const { alerts } = world.take(points(1_000, [6, 6], ""), { flush: true });
     expect(alerts[0]?.alert.labels).toEqual({ alertname: "busy", severity: "warning" });
   });
 
   test("that a strategy lost is resolved under the labels that fired", () => {
     const world = new DetectionWorld(strategy({ levels: LEVELS, labels: { team: "old" } }));
-    world.take(every(10, 1_000, [6, 6]), { flush: true });
+    world.take(points(1_000, [6, 6]), { flush: true });
     const group = groupOf(strategy({ levels: LEVELS.slice(0, 1), labels: { team: "new" } }));
-    const { alerts } = advance(world.state, group, { events: eventsOf(group, every(10, 1_020, [6])), flush: true });
+    const { alerts } = advance(world.state, group, { events: eventsOf(group, points(1_020, [6])), flush: true });
     expect(alerts.map(({ reason, alert }) => [reason, alert.status, alert.labels["team"]])).toEqual([
       ["strategy_changed", "resolved", "old"],
     ]);
@@ -134,7 +133,7 @@ describe("a level", () => {
 
   test("of strategies that are named like parts of every object works as any other", () => {
     const world = new DetectionWorld(strategy({ name: "constructor" }), strategy({ name: "toString" }));
-    world.take(every(10, 1_000, [6, 6, 0, 0]), { flush: true });
+    world.take(points(1_000, [6, 6, 0, 0]), { flush: true });
     expect(world.story()).toHaveLength(4);
   });
 });
@@ -144,7 +143,7 @@ describe("no data", () => {
 
   test("is told when the watermark shows that the points are missing, and is over with the next point", () => {
     const world = new DetectionWorld(silent);
-    world.take([...every(10, 1_000, [1, 1], "gone"), ...every(10, 1_000, [1, 1, 1, 1, 1, 1])]);
+    world.take([...points(1_000, [1, 1], "gone"), ...points(1_000, [1, 1, 1, 1, 1, 1])]);
     expect(world.story()).toEqual([]);
     world.take([[1_060, 1]]);
     expect(world.story()).toEqual(["1040 no_data critical gone"]);
@@ -155,27 +154,20 @@ describe("no data", () => {
 
   test("is not told while nothing moves the watermark", () => {
     const world = new DetectionWorld(silent);
-    world.take(every(10, 1_000, [1, 1]), { flush: true });
+    world.take(points(1_000, [1, 1]), { flush: true });
     expect(world.story()).toEqual([]);
   });
 
   test("takes a record without a value for no point", () => {
     const world = new DetectionWorld(silent);
-    world.take([...every(10, 1_000, [1, null, null, null, null], "gone"), ...every(10, 1_000, [1, 1, 1, 1, 1, 1])]);
+    world.take([...points(1_000, [1, null, null, null, null], "gone"), ...points(1_000, [1, 1, 1, 1, 1, 1])]);
     expect(world.story()).toEqual(["1030 no_data critical gone"]);
     expect(world.state.head.counters.withoutValue).toBe(4);
   });
 
   test("ends with the series, which is forgotten after its keep time and told so", () => {
     const world = new DetectionWorld(silent);
-    world.take([
-      [1_000, 1, "gone"],
-      ...every(
-        600,
-        1_000,
-        Array.from({ length: 14 }, () => 1),
-      ),
-    ]);
+    world.take([[1_000, 1, "gone"], ...Array.from({ length: 14 }, (_, i): [number, number] => [1_000 + i * 600, 1])]);
     const retired = world.steps
       .flatMap(({ auditEvents }) => auditEvents)
       .filter(({ kind }) => kind === "series_retired");
@@ -292,9 +284,9 @@ describe("duplicates, order and lateness", () => {
 describe("the state", () => {
   test("is only read by a step: the same step again gives the same", () => {
     const world = new DetectionWorld(strategy({ levels: LEVELS }));
-    world.take(every(10, 1_000, [6, 6, 9]));
+    world.take(points(1_000, [6, 6, 9]));
     const before = JSON.stringify(encodeGroupState(world.state));
-    const events = eventsOf(world.group, every(10, 1_030, [9, 0, 0, 0]));
+    const events = eventsOf(world.group, points(1_030, [9, 0, 0, 0]));
     const [one, two] = [1, 2].map(() => advance(world.state, world.group, { events }));
     expect(one).toEqual(two);
     expect(JSON.stringify(encodeGroupState(world.state))).toBe(before);

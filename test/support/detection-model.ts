@@ -69,16 +69,18 @@ function modelSeries(group: StrategyGroup, of: { series: string; points: Point[]
   let models = group.strategies.map((strategy) => new StrategyModel(strategy, group.intervalSeconds));
   const first = (of.points[0] as Point).time;
   for (let time = first; time < of.end; time += 1) {
-    const send = (phase: number) => (strategy: Strategy, severity: string, reason: string, open: Open) =>
-      alerts.push({
-        time,
-        phase,
-        series: of.series,
-        strategy: strategy.name,
-        severity,
-        reason,
-        startsAt: open.startsAt,
-      });
+    const send =
+      (phase: number) =>
+      ({ strategy, severity, reason, open }: Sending) =>
+        alerts.push({
+          time,
+          phase,
+          series: of.series,
+          strategy: strategy.name,
+          severity,
+          reason,
+          startsAt: open.startsAt,
+        });
     const point = of.points.find((one) => one.time === time);
     if (point !== undefined) {
       history = [...history, point];
@@ -95,7 +97,8 @@ function modelSeries(group: StrategyGroup, of: { series: string; points: Point[]
   return alerts;
 }
 
-type Send = (strategy: Strategy, severity: string, reason: string, open: Open) => void;
+type Sending = { strategy: Strategy; severity: string; reason: string; open: Open };
+type Send = (sending: Sending) => void;
 
 class StrategyModel {
   readonly strategy: Strategy;
@@ -114,7 +117,13 @@ class StrategyModel {
 
   point(history: readonly Point[], send: Send): void {
     const { time } = history.at(-1) as Point;
-    if (this.noData !== null) send(this.strategy, this.strategy.noData?.severity ?? "", "data_returned", this.noData);
+    if (this.noData !== null)
+      send({
+        strategy: this.strategy,
+        severity: this.strategy.noData?.severity ?? "",
+        reason: "data_returned",
+        open: this.noData,
+      });
     this.noData = null;
     for (const [i, level] of this.strategy.levels.entries()) {
       const isAnomalous = ({ value }: Point) => conditionHolds(level.when, value);
@@ -127,21 +136,21 @@ class StrategyModel {
       if (isAnomalous(history.at(-1) as Point)) {
         if (this.open[i] === null && !isHigherOpen && hits.length >= level.trigger.count) {
           this.open[i] = { startsAt: time, sentAt: time };
-          send(this.strategy, level.severity, "triggered", this.open[i]);
+          send({ strategy: this.strategy, severity: level.severity, reason: "triggered", open: this.open[i] });
         }
       } else {
         const open = this.open[i] ?? null;
         const latest = history.slice(-level.recovery.count);
         const isRecovered = latest.length === level.recovery.count && !latest.some(isAnomalous);
         if (open !== null && isRecovered) {
-          send(this.strategy, level.severity, "recovered", open);
+          send({ strategy: this.strategy, severity: level.severity, reason: "recovered", open: open });
           this.open[i] = null;
           this.used[i] = history.length;
         }
       }
       const open = this.open[i] ?? null;
       if (isHigherOpen && open !== null) {
-        send(this.strategy, level.severity, "superseded", open);
+        send({ strategy: this.strategy, severity: level.severity, reason: "superseded", open: open });
         this.open[i] = null;
       }
     }
@@ -151,7 +160,7 @@ class StrategyModel {
     const resendIfDue = (open: Open | null, severity: string) => {
       if (open === null || time < open.sentAt + this.strategy.resendSeconds) return;
       open.sentAt = time;
-      send(this.strategy, severity, "resent", open);
+      send({ strategy: this.strategy, severity: severity, reason: "resent", open: open });
     };
     for (const [i, level] of this.strategy.levels.entries()) resendIfDue(this.open[i] ?? null, level.severity);
     const { noData } = this.strategy;
@@ -159,15 +168,22 @@ class StrategyModel {
     if (this.noData !== null) resendIfDue(this.noData, noData.severity);
     else if (time >= last.time + noData.intervals * this.interval) {
       this.noData = { startsAt: time, sentAt: time };
-      send(this.strategy, noData.severity, "no_data", this.noData);
+      send({ strategy: this.strategy, severity: noData.severity, reason: "no_data", open: this.noData });
     }
   }
 
   retire(send: Send): void {
     for (const [i, level] of this.strategy.levels.entries()) {
       const open = this.open[i] ?? null;
-      if (open !== null) send(this.strategy, level.severity, "series_retired", open);
+      if (open !== null)
+        send({ strategy: this.strategy, severity: level.severity, reason: "series_retired", open: open });
     }
-    if (this.noData !== null) send(this.strategy, this.strategy.noData?.severity ?? "", "series_retired", this.noData);
+    if (this.noData !== null)
+      send({
+        strategy: this.strategy,
+        severity: this.strategy.noData?.severity ?? "",
+        reason: "series_retired",
+        open: this.noData,
+      });
   }
 }

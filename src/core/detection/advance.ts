@@ -2,10 +2,8 @@
  * One batch of state events through a strategy group: duplicates, lateness, order, detection.
  *
  * `advance` is a pure function of (state, events): it reads the state and returns what changes. Commit the changes
- * together with the
- * alerts, then give them to `applyChanges`; a commit that fails needs no undoing. How records are cut into batches
- * changes nothing, nor
- * does their order within the overlap.
+ * together with the alerts, then give them to `applyChanges`; a commit that fails needs no undoing. How records are cut
+ * into batches changes nothing, nor does their order within the overlap.
  */
 import type { Rejection, StateEvent } from "../records/record-types.ts";
 import { reject } from "../records/record-value.ts";
@@ -56,6 +54,7 @@ export type Advance = {
   readonly changes: GroupChanges;
   /** In the order in which they happened: by time, points before ticks, then series, strategy and level. */
   readonly alerts: readonly DetectedAlert[];
+  /** A series' results in time order; the order of series means nothing. */
   readonly checkResults: readonly CheckResult[];
   readonly lastCheckpoints: readonly LastCheckpoint[];
   readonly auditEvents: readonly DetectionAudit[];
@@ -105,7 +104,7 @@ export function advance(
     alerts: inOrder(detection.output.alerts, group),
     checkResults: detection.output.checkResults,
     lastCheckpoints: detection.lastCheckpoints,
-    auditEvents: [...gaps, ...detection.output.retired.map((one) => ({ kind: "series_retired" as const, ...one }))],
+    auditEvents: auditInOrder(gaps, detection.output),
     rejections: intake.rejections,
     duplicates: intake.duplicates,
     late: intake.late,
@@ -264,13 +263,13 @@ function hasPassedTick(state: GroupState, group: StrategyGroup, watermark: numbe
   return tickBefore(watermark) > tickBefore(watermarkOf(newestTime, flushedUntil, group.intervalSeconds));
 }
 
-/** The records to forget, once per interval of data. */
+/** The records to forget: once per interval of data, and by the newest time only, so batches leave the same state. */
 function forgottenBefore(state: GroupState, group: StrategyGroup, newestTime: number | null): number | null {
-  const before = state.head.newestTime;
-  if (newestTime === null || before === null) return null;
-  const { intervalSeconds } = group;
-  const hasPassed = Math.floor(newestTime / intervalSeconds) > Math.floor(before / intervalSeconds);
-  return hasPassed ? newestTime - DUPLICATE_INTERVAL_COUNT * intervalSeconds : null;
+  if (newestTime === null) return null;
+  const before = state.head.newestTime ?? Number.NEGATIVE_INFINITY;
+  const tickOf = (time: number): number => Math.floor(time / group.intervalSeconds);
+  if (tickOf(newestTime) === tickOf(before)) return null;
+  return (tickOf(newestTime) - DUPLICATE_INTERVAL_COUNT) * group.intervalSeconds;
 }
 
 function addCounters(
@@ -308,6 +307,14 @@ function inOrder(alerts: readonly DetectedAlert[], group: StrategyGroup): Detect
       (a.dimensionsMd5 < b.dimensionsMd5 ? -1 : a.dimensionsMd5 > b.dimensionsMd5 ? 1 : 0) ||
       place(a) - place(b),
   );
+}
+
+/** By time, and a gap before what it led to. */
+function auditInOrder(gaps: readonly DetectionAudit[], { retired }: SeriesOutput): DetectionAudit[] {
+  const timeOf = (one: DetectionAudit): number => (one.kind === "gap" ? one.toTime : one.time);
+  const textOf = (one: DetectionAudit): string => (one.kind === "gap" ? "" : one.dimensionsMd5);
+  const events = [...gaps, ...retired.map((one) => ({ kind: "series_retired" as const, ...one }))];
+  return events.sort((a, b) => timeOf(a) - timeOf(b) || (textOf(a) < textOf(b) ? -1 : 1));
 }
 
 /** One for every level of every series that had points; a series' points are in time order. */

@@ -2,12 +2,12 @@
  * The state of one strategy group: what detection remembers between two batches.
  *
  * Owns: newest time, records seen, points that wait for the watermark, series with their levels. Written only by
- * `applyChanges`, and only
- * with changes that are durable already; `advance` reads it and never writes.
+ * `applyChanges`, and only with changes that are durable already; `advance` reads it and never writes.
  *
  * G1. Every point with a time below the watermark has been detected or counted as late; none is pending.
  * G2. `seen` holds the records of the last DUPLICATE_INTERVAL_COUNT intervals (and of at most one more).
  * G3. A series is in the map from its first point until it is retired; what it holds does not grow with its points.
+ * G4. The state depends on the records, not on how they were cut into batches, nor on their order in the overlap.
  */
 import { OVERLAP_INTERVAL_COUNT } from "./detection-limits.ts";
 

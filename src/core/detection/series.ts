@@ -2,15 +2,14 @@
  * One series of one strategy group: its points in time order become alerts.
  *
  * Owns the rules of levels, recovery, no-data, re-sending and retirement. Knows no other series, so that the result
- * does not depend on how
- * records were batched. Does not own identity, order or lateness (advance.ts).
+ * does not depend on how records were batched. Does not own identity, order or lateness (advance.ts).
  *
  * R1. Time is data time. What is due without a point happens on ticks, the multiples of the interval, after the points
- * of the same second.
+ *     of the same second.
  * R2. At most one level of a strategy is open: a higher one that fires resolves the lower one, and holds it back while
- * it is open.
+ *     it is open.
  * R3. An alert opens only on an anomalous point, at that point's time, so a later episode never has the start of an
- * earlier one.
+ *     earlier one.
  */
 
 import { conditionHolds } from "./condition.ts";
@@ -212,6 +211,7 @@ function detectLevel(work: SeriesWork, turn: LevelTurn, output: SeriesOutput): b
   state ??= { hits: [], normalCount: 0, open: null };
   if (isAnomalous) anomalousPoint(work, { turn, level, state }, output);
   else normalPoint(work, { turn, level, state }, output);
+  // R2: the higher level had its turn before.
   if (turn.isHigherOpen && state.open !== null)
     closeLevel(work, { turn, level, state }, { reason: "superseded", output });
   one.levels[index] = state.open === null && state.hits.length === 0 ? null : state;
