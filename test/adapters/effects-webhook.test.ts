@@ -178,6 +178,13 @@ describe("the answer of a webhook", () => {
     expect(written).toBeLessThan(64 * 1_024 * 1_024);
   });
 
+  test("leaves nothing of the attempt on the signal that could have cancelled it", async () => {
+    const { origin } = await target((response) => response.end());
+    const { signal } = new AbortController();
+    expect(await run(webhook(origin), { signal })).toMatchObject({ ok: true });
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
   test("of exactly the limit is recorded whole, and one that is cut ends with a whole character", async () => {
     const { origin } = await target((response, { url }) =>
       response.end(url === "/full" ? "é".repeat(2_048) : `a${"é".repeat(2_048)}`),
@@ -229,7 +236,7 @@ describe("a webhook without an answer", () => {
     await disconnected;
   });
 
-  test("fails when the attempt is cancelled, and leaves no listener on its signal", async () => {
+  test("fails when the attempt is cancelled", async () => {
     const cancel = new AbortController();
     const server = createTcpServer((socket) => {
       socket.on("error", () => {}).resume();
@@ -238,7 +245,6 @@ describe("a webhook without an answer", () => {
     const origin = await listen(server);
     const result = await run(webhook(origin), { signal: cancel.signal });
     expect(result).toEqual({ ok: false, error: `The webhook to ${origin} was cancelled.` });
-    expect(getEventListeners(cancel.signal, "abort")).toEqual([]);
   });
 
   test("is not sent at all when the attempt was cancelled before", async () => {
