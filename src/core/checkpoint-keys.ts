@@ -1,7 +1,7 @@
 /**
  * The table of every checkpoint key: type, template, life, backend and label, in one place. A key is made only through
- * this table, so a
- * parameter that is missing or misspelt does not compile, and docs/data-layout.md can be checked against it.
+ * this table, so a parameter that is missing or misspelt does not compile, and docs/data-layout.md can be checked
+ * against it.
  */
 import { BecalmError } from "./errors.ts";
 

@@ -6,6 +6,7 @@
  */
 import type { VerdictKind } from "./convergence.ts";
 import { BecalmError } from "./errors.ts";
+import { groupIdOf } from "./ids.ts";
 import { type ArmedTimer, type InstanceContext, type InstanceTimerName, initialContext } from "./instance.ts";
 import { type PolicyVersions, policyKey } from "./policy-versions.ts";
 import { REASONS, type ReasonCode } from "./reasons.ts";
@@ -15,6 +16,9 @@ export const CHECKPOINT_FORMAT = 1;
 export const MACHINE_ID = "action-instance";
 /** Rises when a stored snapshot would mean something else to the machine. */
 export const MACHINE_VERSION = 1;
+/** As it is stored: machine, its version, and the format of the envelope. */
+const MACHINE = `${MACHINE_ID}@${MACHINE_VERSION}/${CHECKPOINT_FORMAT}`;
+const MACHINE_TEXT = /^(.*)@(\d+)\/(\d+)$/;
 
 /** `action`: made by an alert. The other two are notices that the engine sends by itself; they retry and are audited like any other. */
 export type InstanceKind = "action" | "summary" | "approval-request";
@@ -49,22 +53,20 @@ export type Instance = {
 export function encodeBody(instance: Instance): string {
   const { snapshot, kind, groupId, epoch, isOpener, parked, succeededAtMs } = instance;
   return JSON.stringify({
-    format: CHECKPOINT_FORMAT,
-    machine: MACHINE_ID,
-    machineVersion: MACHINE_VERSION,
+    machine: MACHINE,
     kind: kind === "action" ? undefined : kind,
-    policy: instance.policy,
-    policyVersion: instance.policyVersion,
-    group: groupId ?? undefined,
+    policy: policyKey({ name: instance.policy, version: instance.policyVersion }),
+    // The group's id begins with the policy's name, which stands above.
+    group: groupId?.slice(instance.policy.length + 1),
     epoch: epoch ?? undefined,
     opener: isOpener || undefined,
     createdAtMs: instance.createdAtMs,
-    atMs: instance.atMs,
+    atMs: instance.atMs === instance.createdAtMs ? undefined : instance.atMs,
     state: snapshot.state,
     verdict: instance.verdict ?? undefined,
     reason: instance.reason ?? undefined,
     parked: parked ?? undefined,
-    succeededAtMs: succeededAtMs ?? undefined,
+    succeededAtMs: succeededAtMs === null ? undefined : succeededAtMs,
     ...contextWithoutDefaults(snapshot.context),
   });
 }
@@ -103,13 +105,12 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
   const separator = stored.value.indexOf(" ");
   const body = parseBody(stored, stored.value.slice(separator + 1));
   refuseForeign(stored, body);
-  const name = text(stored, body, "policy");
-  const policyVersion = text(stored, body, "policyVersion");
-  const compiled = policies.get(policyKey({ name, version: policyVersion }));
-  if (compiled === undefined) {
-    throw broken(stored, `it was made under policy "${name}" version ${policyVersion}, which the namespace does not know`);
-  }
-  const groupId = body["group"] === undefined ? null : text(stored, body, "group");
+  const key = text(stored, body, "policy");
+  const compiled = policies.get(key);
+  if (compiled === undefined) throw broken(stored, `it was made under policy ${key}, which the namespace does not know`);
+  const { name, version: policyVersion } = compiled.policy;
+  const groupId = body["group"] === undefined ? null : groupIdOf(name, text(stored, body, "group"));
+  const createdAtMs = number(stored, body, "createdAtMs");
   return {
     id: stored.id,
     version: stored.version,
@@ -120,8 +121,8 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
     groupId,
     epoch: optionalNumber(stored, body, "epoch"),
     isOpener: body["opener"] === true,
-    createdAtMs: number(stored, body, "createdAtMs"),
-    atMs: number(stored, body, "atMs"),
+    createdAtMs,
+    atMs: optionalNumber(stored, body, "atMs") ?? createdAtMs,
     snapshot: {
       state: stateOf(stored, body),
       context: contextOf(stored, body, initialContext(groupId === null ? compiled.ungoverned : compiled.governed)),
@@ -144,22 +145,21 @@ function parseBody(stored: Stored, body: string): Fields {
 }
 
 function refuseForeign(stored: Stored, body: Fields): void {
-  if (body["machine"] !== MACHINE_ID) {
+  const machine = text(stored, body, "machine");
+  if (machine === MACHINE) return;
+  const [, id, version, format] = MACHINE_TEXT.exec(machine) ?? [];
+  if (id !== MACHINE_ID) {
     throw new BecalmError(
       "BECALM_CHECKPOINT_UNKNOWN_MACHINE",
-      `Checkpoint of ${stored.id} (version ${stored.version}) belongs to machine ${JSON.stringify(body["machine"])}, not to "${MACHINE_ID}". Run the program that made it, or remove it.`,
-      { details: { id: stored.id, machine: body["machine"] } },
+      `Checkpoint of ${stored.id} (version ${stored.version}) belongs to machine "${id ?? machine}", not to "${MACHINE_ID}". Run the program that made it, or remove it.`,
+      { details: { id: stored.id, machine } },
     );
   }
-  const format = number(stored, body, "format");
-  const machineVersion = number(stored, body, "machineVersion");
-  if (format > CHECKPOINT_FORMAT || machineVersion > MACHINE_VERSION) {
-    throw new BecalmError(
-      "BECALM_CHECKPOINT_NEWER",
-      `Checkpoint of ${stored.id} has format ${format}, machine version ${machineVersion}; this program knows up to ${CHECKPOINT_FORMAT} and ${MACHINE_VERSION}. Upgrade Becalm.`,
-      { details: { id: stored.id, format, machineVersion } },
-    );
-  }
+  throw new BecalmError(
+    "BECALM_CHECKPOINT_NEWER",
+    `Checkpoint of ${stored.id} has machine version ${version}, format ${format}; this program knows ${MACHINE_VERSION} and ${CHECKPOINT_FORMAT}. Upgrade Becalm.`,
+    { details: { id: stored.id, machine } },
+  );
 }
 
 function contextOf(stored: Stored, body: Fields, defaults: InstanceContext): InstanceContext {

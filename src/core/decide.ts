@@ -11,7 +11,7 @@ import { verdictInGroup } from "./convergence.ts";
 import type { ConvergenceRule } from "./convergence-types.ts";
 import { birthOfAlert, type ChangedInstance, Draft, type LoggedEntry, type MemberChange, memberOf, timersOf } from "./draft.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
-import { closeIfOver, draftOf, dropQuarantined, formingMember, type Group, newGroup, openGroup, pruneForming, scheduleSummary, viewOf } from "./group.ts";
+import { closeIfOver, draftOf, dropQuarantined, formingMember, type Group, newGroup, type OpenGroup, openGroup, pruneForming, scheduleSummary, viewOf } from "./group.ts";
 import { noticeIdOf, partitionOfId } from "./ids.ts";
 import type { ArmedTimer, GroupView, InstanceEvent, SilenceNote } from "./instance.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "./limits.ts";
@@ -62,6 +62,8 @@ export type DecideInput = {
   readonly isVirtual: boolean;
   /** Virtual runs: see core/effect.ts. Live: 0. */
   readonly turn: number;
+  /** Computes every decision anew (core/outcome.ts). The bytes are the same; tests compare. */
+  readonly isPlain?: boolean;
 };
 
 export type GroupTimer = { readonly name: "summary" | "wake"; readonly timer: ArmedTimer };
@@ -87,12 +89,13 @@ const NONE: ReadonlySet<string> = new Set();
 export function decide(input: DecideInput): Decision {
   const firstAtMs = input.commands.map(timeOf).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const group = input.groupId === null ? null : input.group === null ? newGroup(input.groupId, policyNameOf(input), firstAtMs) : draftOf(input.group);
-  const draft = new Draft({ group, partition: input.partition, stored: input.instances, turn: input.turn });
+  const draft = new Draft({ group, partition: input.partition, stored: input.instances, turn: input.turn, isPlain: input.isPlain === true });
   const timersBefore = groupTimers(input.group);
   const isDropped = group !== null && dropQuarantined(group, input.quarantined ?? NONE);
   if (isDropped && group.waiters > 0 && group.wake === null) armWake(group, { denied: null, atMs: group.lastAtMs });
+  const taker = new Turn(input, draft);
   const results = input.commands.map((command) => {
-    const result = new Turn(input, draft).take(command);
+    const result = taker.take(command);
     if (group !== null) group.lastAtMs = Math.max(group.lastAtMs, timeOf(command));
     return result;
   });
@@ -126,6 +129,7 @@ function timeOf(command: Command): number {
 class Turn {
   private readonly input: DecideInput;
   private readonly draft: Draft;
+  private seen: { readonly numbers: readonly number[]; readonly version: string; readonly view: GroupView } | null = null;
 
   constructor(input: DecideInput, draft: Draft) {
     this.input = input;
@@ -191,14 +195,24 @@ class Turn {
     }
     closeIfOver(group, atMs);
     if (group.open !== null) {
-      const view = viewOf(group.open, { isNew: false, atMs, ownVersion: instance.policyVersion });
-      return this.must(instance, { ...start, group: view }, group.epoch);
+      return this.must(instance, { ...start, group: this.viewOfOpen(group.open, { instance, atMs }) }, group.epoch);
     }
     pruneForming(group, rule, instance.createdAtMs);
     if (group.forming.length + 1 >= rule.count) return this.open(group, rule, { instance, atMs });
     const decided = this.must(instance, start, group.epoch);
     group.forming.push(formingMember(memberOf(decided)));
     return decided;
+  }
+
+  /** The view of the open group; the same object as before while nothing in it changed, so that equal decisions can be told (core/outcome.ts). */
+  private viewOfOpen(open: OpenGroup, { instance, atMs }: { instance: Instance; atMs: number }): GroupView {
+    const numbers = [atMs, open.openedAtMs, open.executed, open.succeeded, open.failed, open.inProgress, open.settledAtMs.length, open.peers.length];
+    const isSame = this.seen?.version === instance.policyVersion && numbers.every((number, index) => number === this.seen?.numbers[index]);
+    if (this.seen === null || !isSame) {
+      const view = viewOf(open, { isNew: false, atMs, ownVersion: instance.policyVersion });
+      this.seen = { numbers, version: instance.policyVersion, view };
+    }
+    return this.seen.view;
   }
 
   private open(group: Group, rule: ConvergenceRule, { instance, atMs }: { instance: Instance; atMs: number }): Instance {

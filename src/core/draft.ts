@@ -7,16 +7,16 @@
  * D2 an instance is written once a commit, with its version raised by one, however many steps it took.
  */
 import type { Alert } from "./alert.ts";
-import { type Birth, chain, encodeBirth, encodeEntry, type EntryBody, type StoredEvent } from "./audit.ts";
-import { encodeBody, encodeCheckpoint, type Instance } from "./checkpoint.ts";
-import { sha256 } from "./digest.ts";
+import type { Birth, EntryBody } from "./audit.ts";
+import { encodeCheckpoint, type Instance } from "./checkpoint.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
-import { type Explanation, explain } from "./explain.ts";
 import { collectInSummary, countChange, type Group, type Member, type Standing } from "./group.ts";
+import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
 import { effectIdOf } from "./ids.ts";
 import type { ArmedTimer, InstanceContext, InstanceEvent } from "./instance.ts";
 import type { CompiledPolicy } from "./policy-versions.ts";
-import { initialSnapshot, type Snapshot, type Step, step } from "./step.ts";
+import { type Outcome, OutcomeMemo, parkedOutcome } from "./outcome.ts";
+import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
 
 /** A history line as the logger gets it. */
 export type LoggedEntry = { readonly instance: string; readonly entry: EntryBody };
@@ -37,14 +37,16 @@ export class Draft {
   private readonly requests: Instance[] = [];
   private readonly stored: ReadonlyMap<string, Instance>;
   private readonly working = new Map<string, Working>();
+  private readonly memo: OutcomeMemo;
   private readonly turn: number;
   private emission: { readonly order: EmissionOrder; count: number } = { order: [], count: 0 };
 
-  constructor(options: { group: Group | null; partition: number; stored: ReadonlyMap<string, Instance>; turn: number }) {
+  constructor(options: { group: Group | null; partition: number; stored: ReadonlyMap<string, Instance>; turn: number; isPlain?: boolean }) {
     this.group = options.group;
     this.partition = options.partition;
     this.stored = options.stored;
     this.turn = options.turn;
+    this.memo = new OutcomeMemo(options.isPlain === true);
   }
 
   get(id: string): Instance | undefined {
@@ -62,7 +64,7 @@ export class Draft {
 
   /** Brings a new instance into the draft. Its first line is its birth. */
   create(birth: Birth, options: { id: string; policy: CompiledPolicy }): Instance {
-    const { hash, line } = chain("", encodeBirth(birth));
+    const line = encodeBirth(birth);
     const { id, policy } = options;
     const instance: Instance = {
       id,
@@ -80,7 +82,7 @@ export class Draft {
       reason: null,
       parked: null,
       succeededAtMs: null,
-      head: hash,
+      head: chainHash("", line),
     };
     this.working.set(id, { instance, before: null, lines: [line], body: "" });
     return instance;
@@ -88,62 +90,38 @@ export class Draft {
 
   /** Steps an instance. Refused events change nothing and leave no line. `epoch`: the step places it into this formation of the group. */
   apply(instance: Instance, event: InstanceEvent, epoch: number | null = null): Instance | null {
-    const taken = step(instance.snapshot, event);
-    if (!taken.accepted) return null;
-    const explanation = explain(instance, event, taken);
-    const next: Instance = {
-      ...instance,
-      epoch: epoch ?? instance.epoch,
-      isOpener: instance.isOpener || (event.type === "start" && event.group?.observation.isNew === true),
-      atMs: event.atMs,
-      snapshot: taken.snapshot,
-      verdict: explanation.verdict ?? instance.verdict,
-      reason: explanation.lasting ? explanation.reason : instance.reason,
-      parked: null,
-      succeededAtMs: succeededAtMs(instance, event, taken),
-    };
-    const written = this.write(next, event, { path: taken.path, explanation, epoch });
-    this.follow(instance, written, taken);
-    if (explanation.isConverged && this.group !== null) collectInSummary(this.group, written.id);
+    const outcome = this.memo.outcomeOf(instance, event, epoch);
+    if (outcome === null) return null;
+    const written = this.write(instance, outcome);
+    this.follow(instance, written, outcome.effects);
+    if (outcome.isConverged && this.group !== null) collectInSummary(this.group, written.id);
     return written;
   }
 
   /** Leaves an instance undecided in Idle until the dimension lock is free. */
   park(instance: Instance, timer: ArmedTimer, atMs: number): Instance {
-    const next: Instance = { ...instance, atMs, parked: timer, reason: "lock_busy" };
-    const event: StoredEvent = { type: "lock.busy", atMs, ...timer };
-    return this.write(next, event, { path: ["Idle"], explanation: { verdict: null, reason: "lock_busy", lasting: true, isConverged: false }, epoch: null });
+    return this.write(instance, parkedOutcome(instance, timer, atMs));
   }
 
-  private write(next: Instance, event: StoredEvent, { path, explanation, epoch }: Pick<EntryBody, "path" | "epoch"> & { explanation: Explanation }): Instance {
-    const stored = this.stored.get(next.id) ?? null;
-    const working = this.working.get(next.id) ?? { instance: next, before: stored, lines: [], body: "" };
-    working.body = encodeBody(next);
-    const entry: EntryBody = {
-      version: (working.before?.version ?? 0) + 1,
-      atMs: event.atMs,
-      event,
-      path,
-      verdict: explanation.verdict,
-      reason: explanation.reason,
-      epoch,
-      checkpoint: sha256(working.body, "base64url"),
-    };
-    const { hash, line } = chain(next.head, encodeEntry(entry));
-    working.instance = { ...next, head: hash };
-    working.lines.push(line);
-    this.working.set(next.id, working);
-    this.entries.push({ instance: next.id, entry });
+  private write(instance: Instance, outcome: Outcome): Instance {
+    const stored = this.stored.get(instance.id) ?? null;
+    const working = this.working.get(instance.id) ?? { instance, before: stored, lines: [], body: "" };
+    const isFirst = working.before === null && working.lines.length === 1;
+    working.lines.push(stepLine(outcome.json, { previous: instance.head, isFirst }));
+    working.instance = { ...outcome.next, id: instance.id, head: chainHash(instance.head, outcome.json) };
+    working.body = outcome.body;
+    this.working.set(instance.id, working);
+    this.entries.push({ instance: instance.id, entry: outcome.entry });
     return working.instance;
   }
 
   /** What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects, requests. */
-  private follow(before: Instance, after: Instance, taken: Step & { accepted: true }): void {
+  private follow(before: Instance, after: Instance, effects: readonly StepEffect[]): void {
     if (this.group !== null) {
       if (after.epoch !== null) countChange(this.group, before.epoch === null ? null : memberOf(before), memberOf(after));
       this.followMembers(this.group, before, after);
     }
-    for (const effect of taken.effects) {
+    for (const effect of effects) {
       if (effect === "run") this.emitRun(after);
       else this.requests.push(after);
     }
@@ -249,9 +227,4 @@ export function timersOf(instance: Instance | null): Map<string, ArmedTimer> {
 
 function timerEntries(context: InstanceContext): [string, ArmedTimer][] {
   return Object.entries(context.timers) as [string, ArmedTimer][];
-}
-
-function succeededAtMs(instance: Instance, event: InstanceEvent, taken: Step & { accepted: true }): number | null {
-  if (event.type === "effect.done") return event.atMs;
-  return taken.effects.includes("run") ? null : instance.succeededAtMs;
 }

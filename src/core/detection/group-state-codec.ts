@@ -27,8 +27,8 @@ export function encodeGroupState(state: GroupState): StoredGroupState {
 
 /**
  * The state from what `encodeGroupState` gave. Throws BECALM_CHECKPOINT_NEWER for a greater format and
- * BECALM_CHECKPOINT_INVALID for
- * anything that is not such a state: detection must not start afresh on its own, it would send alerts again.
+ * BECALM_CHECKPOINT_INVALID for anything that is not such a state: detection must not start afresh on its own, it would
+ * send alerts again.
  */
 export function decodeGroupState(stored: unknown): GroupState {
   const { format, head, seen, pending, series } = asStored(stored);

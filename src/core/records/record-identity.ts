@@ -7,9 +7,8 @@ export const DIMENSION_DEPTH_MAX = 32;
  * The md5 by which series are told apart, equal to the reference system's for texts, booleans, null and integers.
  *
  * A scalar hashes its text in Python's words. A list hashes `['h1', 'h2']`, its elements' hashes sorted as text, so the
- * order of
- * elements does not matter. A map is the list rule over its pairs, and a pair the list rule over { md5(key), md5(hash
- * of value) }.
+ * order of elements does not matter. A map is the list rule over its pairs, and a pair the list rule over { md5(key),
+ * md5(hash of value) }.
  */
 export function md5Of(value: unknown): string {
   if (Array.isArray(value)) return md5OfHashes(value.map(md5Of));

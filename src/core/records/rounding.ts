@@ -8,9 +8,8 @@ const SCALES: readonly number[] = Array.from({ length: PRECISION_MAX + 1 }, (_, 
  * Rounds to `decimals` places, to the nearest; an exact tie goes to the even digit.
  *
  * "Exact" means the number that the double really holds: 2.675 is a little less than it looks and becomes 2.67, while
- * 0.125 is
- * held exactly and is a tie, so it becomes 0.12. `decimals` is 0 to PRECISION_MAX. The result is the double nearest to
- * the rounded decimal, and never -0.
+ * 0.125 is held exactly and is a tie, so it becomes 0.12. `decimals` is 0 to PRECISION_MAX. The result is the double
+ * nearest to the rounded decimal, and never -0.
  */
 export function roundHalfEven(value: number, decimals: number): number {
   if (Number.isInteger(value)) return value + 0;

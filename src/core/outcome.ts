@@ -1,0 +1,108 @@
+/** What one step makes of an instance, before it is written: next state, audit entry, and both as text. */
+import type { EntryBody, StoredEvent } from "./audit.ts";
+import { encodeBody, type Instance } from "./checkpoint.ts";
+import { sha256 } from "./digest.ts";
+import { type Explanation, explain } from "./explain.ts";
+import { encodeEntry } from "./history-lines.ts";
+import type { ArmedTimer, InstanceEvent } from "./instance.ts";
+import { type StepEffect, step } from "./step.ts";
+
+export type Outcome = {
+  /** `id` and `head` are those of the instance that was stepped first; whoever writes it puts the right ones. */
+  readonly next: Instance;
+  /** The checkpoint's body. It names neither the id nor the head, so equal decisions have equal bodies. */
+  readonly body: string;
+  readonly entry: EntryBody;
+  /** The entry as text. */
+  readonly json: string;
+  readonly effects: readonly StepEffect[];
+  /** Skipped by its convergence function: what a summary counts. */
+  readonly isConverged: boolean;
+};
+
+/** Steps an instance through the machine. null: its state has no edge for the event. */
+function outcomeOf(instance: Instance, event: InstanceEvent, epoch: number | null): Outcome | null {
+  const taken = step(instance.snapshot, event);
+  if (!taken.accepted) return null;
+  const explanation = explain(instance, event, taken);
+  const next: Instance = {
+    ...instance,
+    epoch: epoch ?? instance.epoch,
+    isOpener: instance.isOpener || (event.type === "start" && event.group?.observation.isNew === true),
+    atMs: event.atMs,
+    snapshot: taken.snapshot,
+    verdict: explanation.verdict ?? instance.verdict,
+    reason: explanation.lasting ? explanation.reason : instance.reason,
+    parked: null,
+    succeededAtMs: event.type === "effect.done" ? event.atMs : taken.effects.includes("run") ? null : instance.succeededAtMs,
+  };
+  return { ...texts(next, event, { path: taken.path, explanation, epoch }), effects: taken.effects, isConverged: explanation.isConverged };
+}
+
+/** The instance stays undecided in Idle, until its timer fires: others decide for the dimension right now. */
+export function parkedOutcome(instance: Instance, timer: ArmedTimer, atMs: number): Outcome {
+  const next: Instance = { ...instance, atMs, parked: timer, reason: "lock_busy" };
+  const explanation: Explanation = { verdict: null, reason: "lock_busy", lasting: true, isConverged: false };
+  return { ...texts(next, { type: "lock.busy", atMs, ...timer }, { path: ["Idle"], explanation, epoch: null }), effects: [], isConverged: false };
+}
+
+type Meaning = Pick<EntryBody, "path" | "epoch"> & { readonly explanation: Explanation };
+
+function texts(next: Instance, event: StoredEvent, { path, explanation, epoch }: Meaning): Pick<Outcome, "next" | "body" | "entry" | "json"> {
+  const body = encodeBody(next);
+  const entry: EntryBody = {
+    // All steps of one commit lead to the same version.
+    version: next.version + 1,
+    atMs: event.atMs,
+    event,
+    path,
+    verdict: explanation.verdict,
+    reason: explanation.reason,
+    epoch,
+    checkpoint: sha256(body, "base64url"),
+  };
+  return { next, body, entry, json: encodeEntry(entry) };
+}
+
+/**
+ * Identical decisions are computed once. In a storm the new instances of a group differ only in their alert: the same policy, the same
+ * view of the group, the same moment. What they become is then the same too, id and hashes aside. One slot is enough, for the view
+ * is the same object until the group's numbers change (decide.ts). Worth +45 % alerts/s in a storm that converges (docs/benchmarks.md);
+ * test/core/outcome.property.test.ts shows that the plain way gives the same bytes.
+ */
+export class OutcomeMemo {
+  private readonly isPlain: boolean;
+  private last: { readonly instance: Instance; readonly event: InstanceEvent; readonly epoch: number | null; readonly outcome: Outcome } | null = null;
+
+  constructor(isPlain: boolean) {
+    this.isPlain = isPlain;
+  }
+
+  outcomeOf(instance: Instance, event: InstanceEvent, epoch: number | null): Outcome | null {
+    const { last } = this;
+    if (last !== null && epoch === last.epoch && isSameBeginning(instance, last.instance) && isSameStart(event, last.event)) return last.outcome;
+    const outcome = outcomeOf(instance, event, epoch);
+    const isRepeatable = !this.isPlain && outcome !== null && event.type === "start" && isUntouched(instance);
+    if (isRepeatable) this.last = { instance, event, epoch, outcome };
+    return outcome;
+  }
+}
+
+function isUntouched(instance: Instance): boolean {
+  return instance.version === 0 && instance.verdict === null && instance.parked === null;
+}
+
+function isSameBeginning(a: Instance, b: Instance): boolean {
+  return (
+    isUntouched(a) &&
+    a.kind === b.kind &&
+    a.createdAtMs === b.createdAtMs &&
+    a.policyVersion === b.policyVersion &&
+    a.policy === b.policy &&
+    a.groupId === b.groupId
+  );
+}
+
+function isSameStart(a: InstanceEvent, b: InstanceEvent): boolean {
+  return a.type === "start" && b.type === "start" && a.atMs === b.atMs && a.group === b.group && a.silence === b.silence && a.approved === undefined;
+}
