@@ -3,8 +3,8 @@ export type TextLine = { readonly line: number; readonly text: string; readonly 
 
 /**
  * Cuts pieces of text into lines, without the `\n` or `\r\n` at their ends and without a byte order mark at the start.
- * A line longer than
- * `charsMax` is cut there, and the rest of it thrown away, so that memory stays bounded on any input.
+ * A line longer than `charsMax` is cut there, and the rest of it thrown away, so that memory stays bounded on any
+ * input.
  */
 export class TextLines {
   readonly #charsMax: number;
