@@ -6,7 +6,7 @@ import { silentLogger } from "./adapters/log/pino-logger.ts";
 import { memoryStore } from "./adapters/memory/memory-store.ts";
 import { pause, systemClock } from "./adapters/system/system-clock.ts";
 import type { Alert } from "./core/alert.ts";
-import type { History } from "./core/audit.ts";
+import type { History } from "./core/audit-types.ts";
 import type { Decision } from "./core/decide.ts";
 import { BecalmError } from "./core/errors.ts";
 import type { EventInput } from "./core/event-input.ts";

@@ -3,7 +3,7 @@ export { memoryStore } from "./adapters/memory/memory-store.ts";
 export { redisStore } from "./adapters/redis/redis-store.ts";
 export type { EffectHandlerInput, EffectHandlers } from "./adapters/effects/effect-port.ts";
 export type { Alert } from "./core/alert.ts";
-export type { AuditEntry, Birth, History } from "./core/audit.ts";
+export type { AuditEntry, Birth, History } from "./core/audit-types.ts";
 export { evaluateConvergence, type Counterfactual, type ExplainedVerdict, type VerdictKind } from "./core/convergence.ts";
 export type { ConvergenceFunction, ConvergenceRule, DimensionValue, Observation } from "./core/convergence-types.ts";
 export { type Command, type Decision, decide, type DecideInput } from "./core/decide.ts";

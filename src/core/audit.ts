@@ -4,72 +4,10 @@
  * How lines are written and hashed stands in history-lines.ts. What is derived (observation, counterfactual, sentence) is not stored: it is
  * made when an entry is read, from the event that the line holds.
  */
-import type { Alert } from "./alert.ts";
-import type { InstanceKind } from "./checkpoint.ts";
-import { type Counterfactual, evaluateConvergence, type VerdictKind } from "./convergence.ts";
-import type { Observation } from "./convergence-types.ts";
+import { type AuditEntry, type Birth, ENGINE_ACTOR, type EntryBody, type History } from "./audit-types.ts";
+import { evaluateConvergence } from "./convergence.ts";
 import { chainHash, decodeBirth, decodeEntry, parseLine, splitLine } from "./history-lines.ts";
-import type { InstanceEvent, InstanceState } from "./instance.ts";
 import type { Policy } from "./policy.ts";
-import type { ReasonCode } from "./reasons.ts";
-
-/** Who acts when no person and no program does. */
-export const ENGINE_ACTOR = "becalm";
-
-/** What an instance was made of. The alert is stored once, here. */
-export type Birth = {
-  readonly kind: InstanceKind;
-  readonly policy: string;
-  readonly policyVersion: string;
-  readonly group: string | null;
-  readonly createdAtMs: number;
-  readonly alert: Alert | null;
-  /** Only of a summary or an approval request. */
-  readonly notice: Notice | null;
-};
-
-export type Notice =
-  | { readonly kind: "summary"; readonly group: string; readonly opener: string; readonly skipped: number; readonly sample: readonly string[]; readonly openedAtMs: number; readonly endsAtMs: number }
-  | { readonly kind: "approval-request"; readonly group: string | null; readonly instance: string; readonly dueAtMs: number };
-
-/** An event as a line stores it: the entry's `atMs` is not written twice. `lock.busy` is the engine's own: the instance stays Idle. */
-export type StoredEvent = InstanceEvent | { readonly type: "lock.busy"; readonly atMs: number; readonly dueAtMs: number; readonly arm: number };
-
-export type EntryBody = {
-  readonly version: number;
-  readonly atMs: number;
-  readonly event: StoredEvent;
-  readonly path: readonly InstanceState[];
-  readonly verdict: VerdictKind | null;
-  readonly reason: ReasonCode;
-  /** The formation of the group that this step placed the instance into; null: it stayed where it was. */
-  readonly epoch: number | null;
-  /** sha256 of the checkpoint's body that this step led to, base64url. */
-  readonly checkpoint: string;
-};
-
-/** An audit entry as it is read. */
-export type AuditEntry = EntryBody & {
-  readonly instance: string;
-  readonly observation: Observation | null;
-  /** The threshold that was compared with. */
-  readonly count: number | null;
-  readonly peers: readonly string[];
-  readonly ruleVersion: string;
-  readonly counterfactual: Counterfactual | null;
-  readonly actor: string;
-  readonly previousHash: string;
-  readonly hash: string;
-};
-
-/** Everything about one instance, self-contained: `policy` is the version that it was made under. */
-export type History = {
-  readonly instance: string;
-  readonly policy: Policy;
-  readonly birth: Birth;
-  readonly birthHash: string;
-  readonly entries: readonly AuditEntry[];
-};
 
 /** Reads an instance's history. Throws BECALM_HISTORY_BROKEN when a line cannot be read; hashes are checked by `verifyChain`, not here. */
 export function decodeHistory(instance: string, lines: readonly string[], policy: Policy): History {

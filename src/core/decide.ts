@@ -5,7 +5,7 @@
  * the input; everything that it changes comes out as data, for ONE commit. Nothing of a decision is true before that commit.
  */
 import type { Alert } from "./alert.ts";
-import type { Notice } from "./audit.ts";
+import type { Notice } from "./audit-types.ts";
 import type { Instance } from "./checkpoint.ts";
 import { verdictInGroup } from "./convergence.ts";
 import type { ConvergenceRule } from "./convergence-types.ts";
@@ -138,6 +138,8 @@ class Turn {
 
   take(command: Command): CommandResult {
     this.draft.beginCommand(command.order ?? []);
+    // First of all, so that a member that is run again after its group's end does not keep that group open.
+    if (this.draft.group !== null) closeIfOver(this.draft.group, this.now(timeOf(command)));
     const result = this.dispatch(command);
     this.requestApprovals();
     if (command.type !== "create" && (result.outcome === "applied" || command.type === "wake")) {
@@ -193,7 +195,6 @@ class Turn {
     if (how.lockBusyUntilMs !== undefined) {
       return this.draft.park(instance, { dueAtMs: how.lockBusyUntilMs, arm: (instance.parked?.arm ?? 0) + 1 }, atMs);
     }
-    closeIfOver(group, atMs);
     if (group.open !== null) {
       return this.must(instance, { ...start, group: this.viewOfOpen(group.open, { instance, atMs }) }, group.epoch);
     }

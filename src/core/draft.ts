@@ -7,7 +7,7 @@
  * D2 an instance is written once a commit, with its version raised by one, however many steps it took.
  */
 import type { Alert } from "./alert.ts";
-import type { Birth, EntryBody } from "./audit.ts";
+import type { Birth, EntryBody } from "./audit-types.ts";
 import { encodeCheckpoint, type Instance } from "./checkpoint.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
 import { collectInSummary, countChange, type Group, type Member, type Standing } from "./group.ts";

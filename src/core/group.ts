@@ -70,7 +70,7 @@ export type Group = {
 const SETTLED_COUNT_MAX = 256;
 
 /** Functions under which a group with a peer in progress or a waiter stays open past its window. */
-const LINGERING: ReadonlySet<ConvergenceFunction> = new Set<ConvergenceFunction>([
+export const LINGERING: ReadonlySet<ConvergenceFunction> = new Set<ConvergenceFunction>([
   "skip_when_success",
   "approve_when_failed",
   "skip_when_proceed",

@@ -7,7 +7,7 @@
  * Defaults are left out: a line is kept for days, and there is one a step.
  */
 import type { Alert } from "./alert.ts";
-import type { Birth, EntryBody, StoredEvent } from "./audit.ts";
+import type { Birth, EntryBody, StoredEvent } from "./audit-types.ts";
 import type { Observation } from "./convergence-types.ts";
 import { sha256 } from "./digest.ts";
 import { BecalmError } from "./errors.ts";

@@ -1,5 +1,5 @@
 /** What one step makes of an instance, before it is written: next state, audit entry, and both as text. */
-import type { EntryBody, StoredEvent } from "./audit.ts";
+import type { EntryBody, StoredEvent } from "./audit-types.ts";
 import { encodeBody, type Instance } from "./checkpoint.ts";
 import { sha256 } from "./digest.ts";
 import { type Explanation, explain } from "./explain.ts";

@@ -1,5 +1,5 @@
 import type { Alert } from "../core/alert.ts";
-import type { Notice } from "../core/audit.ts";
+import type { Notice } from "../core/audit-types.ts";
 import type { Action } from "../core/policy.ts";
 
 /** One attempt of an action, with all that it needs to run. */

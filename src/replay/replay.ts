@@ -2,7 +2,7 @@
  * Replay: an instance's history, stepped through the machine again. Every step must lead to the checkpoint whose hash the history holds.
  * Pure: a history holds all that it needs.
  */
-import type { AuditEntry, History } from "../core/audit.ts";
+import type { AuditEntry, History } from "../core/audit-types.ts";
 import { encodeBody, type Instance } from "../core/checkpoint.ts";
 import { sha256 } from "../core/digest.ts";
 import { Draft } from "../core/draft.ts";

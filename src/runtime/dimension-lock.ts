@@ -2,11 +2,12 @@
  * The dimension lock: while a group is forming, at most max(floor(count / 2), 1) processes decide for it at once. It only saves the work
  * that a lost compare-and-set throws away; it is never the safety, so an error of the lock is as good as a free slot.
  */
-import { isForming } from "../core/group.ts";
+import type { Instance } from "../core/checkpoint.ts";
+import type { Command } from "../core/decide.ts";
+import { type Group, isForming } from "../core/group.ts";
 import { DIMENSION_LOCK_LEASE_MS, DIMENSION_LOCK_RETRY_MS } from "../core/limits.ts";
 import { policyKey } from "../core/policy-versions.ts";
 import type { DimensionLockHold } from "../ports/dimension-lock.ts";
-import type { Read, Work } from "./turn.ts";
 import type { World } from "./world.ts";
 
 export type LockAnswer = {
@@ -16,6 +17,10 @@ export type LockAnswer = {
 };
 
 const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {} };
+
+/** What was read for the batch. */
+type Read = { readonly groupId: string | null; readonly group: Group | null; readonly instances: ReadonlyMap<string, Instance> };
+type Work = { readonly command: Command };
 
 /** Takes a slot when the batch decides new instances of a forming group. Virtual time takes none: it is alone. */
 export async function takeDimensionLock(world: World, read: Read, batch: readonly Work[]): Promise<LockAnswer> {

@@ -2,7 +2,8 @@
  * The verbs on stored instances that are the same in live and in virtual time: look, list, send, approve, deny.
  * How work reaches the main path differs, so it is given: `submit`.
  */
-import { type Birth, birthOf, decodeHistory, type History } from "../core/audit.ts";
+import { birthOf, decodeHistory } from "../core/audit.ts";
+import type { Birth, History } from "../core/audit-types.ts";
 import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
 import type { OutsideEvent } from "../core/decide.ts";
 import { BecalmError } from "../core/errors.ts";

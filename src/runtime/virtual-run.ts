@@ -79,10 +79,10 @@ export class VirtualRun {
     return { intakes, unmatched, created: count("created"), duplicates: count("duplicate") + intakes.length - works.length };
   }
 
-  /** After the last line: time runs on until only approvals are pending. */
-  async finish(): Promise<void> {
+  /** After the last line: time runs on until only approvals are pending. `isStopped`, asked before each timer, leaves the rest to the next run. */
+  async finish({ isStopped = () => false }: { isStopped?: () => boolean } = {}): Promise<void> {
     await this.settle(() => true);
-    for (;;) {
+    while (!isStopped()) {
       const row = await this.earliest(Number.MAX_SAFE_INTEGER);
       if (row === null || !(await this.hasWork())) return;
       await this.fire(row);

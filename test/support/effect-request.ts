@@ -1,5 +1,5 @@
 import type { Alert } from "../../src/core/alert.ts";
-import type { Notice } from "../../src/core/audit.ts";
+import type { Notice } from "../../src/core/audit-types.ts";
 import type { Action } from "../../src/core/policy.ts";
 import type { EffectRequest } from "../../src/ports/effect-port.ts";
 

@@ -1,5 +1,5 @@
 import type { Alert } from "../../core/alert.ts";
-import type { Notice } from "../../core/audit.ts";
+import type { Notice } from "../../core/audit-types.ts";
 import type { EffectRequest } from "../../ports/effect-port.ts";
 
 /** An alert as a target outside gets it: times as RFC 3339 in UTC. */

@@ -1,5 +1,5 @@
 import type { Alert } from "../../core/alert.ts";
-import type { Notice } from "../../core/audit.ts";
+import type { Notice } from "../../core/audit-types.ts";
 import { messageOf } from "../../core/errors.ts";
 import { EFFECT_RESULT_BYTES_MAX } from "../../core/limits.ts";
 import type { Action } from "../../core/policy.ts";

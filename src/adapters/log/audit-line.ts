@@ -1,4 +1,4 @@
-import { ENGINE_ACTOR } from "../../core/audit.ts";
+import { ENGINE_ACTOR } from "../../core/audit-types.ts";
 import type { LoggedEntry } from "../../core/draft.ts";
 import type { Logger } from "../../ports/logger.ts";
 
