@@ -1,0 +1,95 @@
+/** What `send`, `approve` and `deny` have in common: one commit, in the namespace's own time, and what becomes of the action that follows. */
+import type { Instance } from "../core/checkpoint.ts";
+import { BecalmError } from "../core/errors.ts";
+import { topLevel } from "../core/step.ts";
+import type { Session } from "../runtime/session.ts";
+import { EXIT } from "./exit-codes.ts";
+import { type Acting, type StoreOptions, withActing } from "./open-session.ts";
+import { stateColor } from "./report-text.ts";
+import type { Terminal } from "./terminal.ts";
+import { isoTime } from "./time-text.ts";
+
+export type ActingOptions = StoreOptions & {
+  readonly by?: string;
+  readonly why?: string;
+  readonly run: boolean;
+  readonly allowExec: boolean;
+  readonly json: boolean;
+};
+
+export type Act = {
+  readonly command: string;
+  /** Past tense, for people. */
+  readonly done: string;
+  /** Whose action may follow. */
+  readonly policyOf: (session: Session) => Promise<string>;
+  /** Commits, and gives the instances that changed. */
+  readonly commit: (session: Session) => Promise<Instance[]>;
+};
+
+export async function act(terminal: Terminal, options: ActingOptions, how: Act): Promise<number> {
+  return withActing(options, how.command, async (acting) => {
+    const { session, mode, nowMs } = acting;
+    if (options.run) requireRunnable(session, await how.policyOf(session), options.allowExec);
+    const committed = await how.commit(session);
+    const attempts = options.run ? await acting.runOutstanding() : 0;
+    const instances = await Promise.all(committed.map(({ id }) => session.instance(id)));
+    const isPending = committed.some(({ snapshot }) => snapshot.state === "Processing.running");
+    const action = attempts > 0 ? "ran" : isPending ? "pending" : "none";
+    if (options.json) {
+      for (const instance of instances)
+        await terminal.json({ ...resultLine(instance), mode, at: isoTime(instance.atMs), action });
+      return EXIT.done;
+    }
+    const { length } = instances;
+    await terminal.out(
+      `${how.done}${length === 1 ? "" : ` for ${length} instances`}${mode === "virtual" ? `, at ${isoTime(nowMs)} of the namespace's virtual time` : ""}.`,
+    );
+    for (const instance of instances)
+      await terminal.out(
+        `  ${instance.id}  ${stateColor(topLevel(instance.snapshot.state), terminal.outColors)}  ${instance.reason ?? ""}`,
+      );
+    if (action !== "none") await terminal.out(actionText(acting, { attempts, command: how.command }));
+    return EXIT.done;
+  });
+}
+
+function resultLine(instance: Instance): object {
+  return {
+    id: instance.id,
+    policy: instance.policy,
+    state: topLevel(instance.snapshot.state),
+    verdict: instance.verdict,
+    reason: instance.reason,
+    attempts: instance.snapshot.context.attempt,
+  };
+}
+
+function actionText({ mode }: Acting, { attempts, command }: { attempts: number; command: string }): string {
+  if (attempts > 0)
+    return `${attempts === 1 ? "The action that followed ran" : `${attempts} actions that followed ran`} here and now.`;
+  const next =
+    mode === "live" ? "the next engine that is up on this namespace" : "the next `becalm run` on this namespace";
+  return `The action that follows is committed and runs in ${next}. (\`becalm ${command} ... --run\` runs it at once.)`;
+}
+
+/** An attempt that this process could only fail is better left to whoever can run it. */
+function requireRunnable(session: Session, policyName: string, allowExec: boolean): void {
+  for (const { policy } of session.world.versions.values()) {
+    if (policy.name !== policyName) continue;
+    const { kind } = policy.action;
+    if (kind === "handler")
+      throw forbidden(
+        policyName,
+        "calls a handler of a program, which this command does not have. Leave --run out: the program runs it.",
+      );
+    if (kind === "exec" && !allowExec)
+      throw forbidden(policyName, "starts a program. Add --allow-exec, or leave --run out.");
+  }
+}
+
+function forbidden(policy: string, what: string): BecalmError {
+  return new BecalmError("BECALM_EFFECT_FORBIDDEN", `Policy "${policy}" ${what} Nothing was done.`, {
+    details: { policy },
+  });
+}

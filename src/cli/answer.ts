@@ -1,0 +1,40 @@
+/** `becalm approve` and `becalm deny`: a human's answer for one instance, or for all that a group holds. */
+import type { Session } from "../runtime/session.ts";
+import { type ActingOptions, act } from "./act.ts";
+import { usedWrongly } from "./exit-codes.ts";
+import { requireWho } from "./send.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type AnswerOptions = ActingOptions & {
+  readonly command: "approve" | "deny";
+  readonly event: "approval.granted" | "approval.denied";
+  readonly id?: string | undefined;
+  readonly group?: string;
+};
+
+export async function answer(terminal: Terminal, options: AnswerOptions): Promise<number> {
+  const { command, event } = options;
+  const target = targetOf(options);
+  const input = { type: event, ...requireWho(options) };
+  return act(terminal, options, {
+    command,
+    done: event === "approval.granted" ? "The approval was granted" : "The approval was denied",
+    policyOf: async (session: Session) =>
+      "group" in target ? policyOfGroup(target.group) : (await session.instance(target.id)).policy,
+    commit: (session: Session) => session.answer(target, input),
+  });
+}
+
+function targetOf({ id, group, command }: AnswerOptions): { id: string } | { group: string } {
+  if (id !== undefined && group !== undefined) throw usedWrongly("Give an id or --group, not both.");
+  if (id !== undefined) return { id };
+  if (group !== undefined) return { group };
+  throw usedWrongly(
+    `Say what to ${command}: \`becalm ${command} ID\` or \`becalm ${command} --group G\`. \`becalm ls --state Waiting\` shows who waits.`,
+  );
+}
+
+/** A group's id is its policy's name and the dimension key. */
+function policyOfGroup(group: string): string {
+  return group.slice(0, Math.max(group.indexOf(":!sha1#"), 0));
+}

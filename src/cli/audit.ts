@@ -1,0 +1,89 @@
+/** `becalm audit verify`: every audit trail against the checkpoint that it must lead to. */
+import type { Session } from "../runtime/session.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { type StoreOptions, withReading } from "./open-session.ts";
+import { Progress } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
+import { checkTrail, type TrailFault } from "./trail.ts";
+
+export type AuditOptions = StoreOptions & {
+  readonly what: string;
+  readonly ids: readonly string[];
+  readonly all: boolean;
+  readonly json: boolean;
+};
+
+const PAGE_COUNT = 256;
+const CHECKED_AT_ONCE = 64;
+
+type Totals = { instances: number; entries: number; broken: number };
+
+export async function audit(terminal: Terminal, options: AuditOptions): Promise<number> {
+  if (options.what !== "verify")
+    throw usedWrongly(`There is no \`becalm audit ${options.what}\`. Did you mean \`becalm audit verify\`?`);
+  if (options.all && options.ids.length > 0) throw usedWrongly("Give ids or --all, not both.");
+  return withReading(options, "audit verify", async (session) => {
+    const totals: Totals = { instances: 0, entries: 0, broken: 0 };
+    const progress = new Progress(terminal);
+    for await (const ids of options.ids.length > 0 ? [options.ids] : allIds(session)) {
+      for (let start = 0; start < ids.length; start += CHECKED_AT_ONCE) {
+        await verifySome(session, ids.slice(start, start + CHECKED_AT_ONCE), {
+          terminal,
+          totals,
+          isJson: options.json,
+        });
+        progress.update(
+          (seconds) =>
+            `${totals.instances} instances, ${totals.broken} broken, ${Math.round(totals.instances / seconds)}/s`,
+        );
+      }
+    }
+    progress.end();
+    await tellTotals(terminal, totals, options.json);
+    return totals.broken > 0 ? EXIT.failed : EXIT.done;
+  });
+}
+
+async function* allIds(session: Session): AsyncGenerator<readonly string[]> {
+  let cursor: string | null | undefined;
+  while (cursor !== null) {
+    const page = await session.world.store.list({ limit: PAGE_COUNT, ...(cursor === undefined ? {} : { cursor }) });
+    yield page.instances.map(({ id }) => id);
+    cursor = page.next;
+  }
+}
+
+type Context = { readonly terminal: Terminal; readonly totals: Totals; readonly isJson: boolean };
+
+async function verifySome(
+  session: Session,
+  ids: readonly string[],
+  { terminal, totals, isJson }: Context,
+): Promise<void> {
+  const checked = await Promise.all(ids.map(async (id) => ({ id, ...(await checkTrail(session, id)) })));
+  for (const { id, lines, fault } of checked) {
+    totals.instances += 1;
+    totals.entries += Math.max(lines.length - 1, 0);
+    if (fault === null) continue;
+    totals.broken += 1;
+    if (isJson) await terminal.json({ id, ok: false, line: fault.line, what: fault.what });
+    else await terminal.out(`${terminal.outColors.red("✗")} ${id}: ${placeOf(fault)}`);
+  }
+}
+
+function placeOf({ line, what }: TrailFault): string {
+  if (line === 0) return what;
+  return `line ${line} (${line === 1 ? "its birth" : `entry ${line - 1}`}) ${what}`;
+}
+
+async function tellTotals(terminal: Terminal, totals: Totals, isJson: boolean): Promise<void> {
+  if (isJson) return terminal.json({ summary: totals });
+  const { green, red } = terminal.outColors;
+  const { instances, entries, broken } = totals;
+  if (broken === 0)
+    await terminal.out(green(`✓ ${instances} instances, ${entries} entries: every trail leads to its checkpoint.`));
+  else
+    await terminal.out(
+      red(`${broken} of ${instances} trails do not hold. Keep the store as it is until you know who wrote to it.`),
+    );
+}

@@ -1,0 +1,118 @@
+/** `becalm check`: all mistakes of policy and strategy files, without running anything. */
+import { parseDocument } from "yaml";
+import type { Strategy } from "../core/detection/strategy.ts";
+import { formatDuration } from "../core/duration.ts";
+import type { Action, Policy } from "../core/policy.ts";
+import type { PolicyMistake } from "../formats/field-reader.ts";
+import { parsePolicies } from "../formats/policy-file.ts";
+import { parseStrategies } from "../formats/strategy-file.ts";
+import { EXIT } from "./exit-codes.ts";
+import { readText } from "./read-text.ts";
+import type { Terminal } from "./terminal.ts";
+import { textTable } from "./text-table.ts";
+
+export type CheckOptions = { readonly files: readonly string[]; readonly json: boolean };
+
+type Checked = {
+  readonly file: string;
+  readonly what: string;
+  readonly rows: readonly string[][];
+  readonly mistakes: readonly PolicyMistake[];
+};
+
+export async function check(terminal: Terminal, { files, json }: CheckOptions): Promise<number> {
+  let hasMistakes = false;
+  for (const file of files) {
+    const checked = checkText(await readText(file), file);
+    hasMistakes ||= checked.mistakes.length > 0;
+    await (json ? tellJson(terminal, checked) : tellText(terminal, checked));
+  }
+  return hasMistakes ? EXIT.failed : EXIT.done;
+}
+
+function checkText(text: string, file: string): Checked {
+  if (hasStrategies(text)) {
+    const { strategies, mistakes } = parseStrategies(text, { file });
+    return {
+      file,
+      mistakes,
+      what: count(strategies.length, "strategy", "strategies"),
+      rows: strategies.map(strategyRow),
+    };
+  }
+  const { policySet, mistakes } = parsePolicies(text, { file });
+  const { policies, silences } = policySet;
+  return {
+    file,
+    mistakes,
+    what: `${count(policies.length, "policy", "policies")}, ${count(silences.length, "silence", "silences")}`,
+    rows: policies.map(policyRow),
+  };
+}
+
+/** The one key tells the two kinds of file apart; a text that is no map is read as a policy file, which says what is wrong with it. */
+function hasStrategies(text: string): boolean {
+  if (!/["']?strategies["']?\s*:/.test(text)) return false;
+  try {
+    return parseDocument(text, { logLevel: "silent" }).has("strategies");
+  } catch {
+    return false;
+  }
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+function policyRow({ name, match, action, converge }: Policy): string[] {
+  const rule =
+    converge === null
+      ? "no rule: every instance runs"
+      : `${converge.function} by [${(converge.by ?? []).join(", ")}] count ${converge.count} in ${formatDuration(converge.windowMs)}`;
+  return [
+    name,
+    actionText(action),
+    rule,
+    match.length === 0 ? "every alert" : count(match.length, "matcher", "matchers"),
+  ];
+}
+
+function actionText(action: Action): string {
+  switch (action.kind) {
+    case "log":
+      return "log";
+    case "webhook":
+      return `webhook ${new URL(action.url).host}`;
+    case "exec":
+      return `exec ${action.command[0]}`;
+    case "handler":
+      return `handler ${action.name}`;
+  }
+}
+
+function strategyRow({ name, intervalSeconds, levels, noData }: Strategy): string[] {
+  const severities = levels.map(({ severity }) => severity).join(", ");
+  return [name, `every ${intervalSeconds} s`, severities, noData === null ? "" : `no data: ${noData.severity}`];
+}
+
+async function tellText(terminal: Terminal, { file, what, rows, mistakes }: Checked): Promise<void> {
+  const { red, green, dim } = terminal.outColors;
+  if (mistakes.length > 0) {
+    for (const { message } of mistakes) await terminal.out(message);
+    terminal.note(red(`${file}: ${count(mistakes.length, "mistake", "mistakes")}`));
+    return;
+  }
+  await terminal.out(`${green("✓")} ${file}: ${what}`);
+  for (const line of textTable(rows, { paint: (cell, column) => (column === 0 ? cell : dim(cell)) }))
+    await terminal.out(`  ${line}`);
+}
+
+async function tellJson(terminal: Terminal, { file, rows, mistakes }: Checked): Promise<void> {
+  for (const mistake of mistakes) await terminal.json(mistake);
+  await terminal.json({
+    file,
+    ok: mistakes.length === 0,
+    names: rows.map(([name]) => name),
+    mistakes: mistakes.length,
+  });
+}

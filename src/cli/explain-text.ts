@@ -1,0 +1,136 @@
+/** One instance explained to people: its alert, where it is, and a sentence for each step. For `show` and the demo. */
+import type { AuditEntry, History } from "../core/audit-types.ts";
+import type { Instance } from "../core/checkpoint.ts";
+import { timersOf } from "../core/draft.ts";
+import { REASONS } from "../core/reasons.ts";
+import { counterfactualText, type Language, sentenceOf } from "../core/sentences.ts";
+import { topLevel } from "../core/step.ts";
+import { columnsOf, printable } from "../drawing/text-width.ts";
+import { wholePath } from "./file-report.ts";
+import { stateColor } from "./report-text.ts";
+import type { Colors } from "./terminal.ts";
+import { textTable } from "./text-table.ts";
+import { clockTime, dateTime } from "./time-text.ts";
+
+const COLUMNS = 100;
+
+export type Explaining = { readonly colors: Colors; readonly language: Language };
+
+/** `instance: null`: its checkpoint cannot be read, so only what the history says is shown. */
+export function explainText(instance: Instance | null, history: History, { colors, language }: Explaining): string[] {
+  return [
+    ...factsText(instance, history, colors),
+    "",
+    ...history.entries.flatMap((entry) => entryText(entry, history, { colors, language })),
+  ];
+}
+
+function factsText(instance: Instance | null, history: History, colors: Colors): string[] {
+  const { birth } = history;
+  const facts: [string, string][] = [["policy", `${birth.policy} (version ${birth.policyVersion})`]];
+  if (birth.alert !== null) {
+    facts.push(["alert", `started ${dateTime(birth.alert.startsAtMs)}, fingerprint ${birth.alert.fingerprint}`]);
+    facts.push(["labels", labelsText(birth.alert.labels)]);
+  }
+  if (birth.notice !== null)
+    facts.push([
+      birth.kind,
+      birth.notice.kind === "summary" ? `of group ${birth.notice.group}` : `about ${birth.notice.instance}`,
+    ]);
+  if (birth.group !== null) facts.push(["group", birth.group]);
+  facts.push(["created", dateTime(birth.createdAtMs)]);
+  if (instance !== null) facts.push(...stateFacts(instance));
+  facts.push(["path", wholePath(history).join(" > ")]);
+  return facts.flatMap(([name, text]) => {
+    const lines = wrapped(printable(text), COLUMNS - 12);
+    return lines.map((line, index) => {
+      const label = (index === 0 ? name : "").padEnd(10);
+      return `  ${colors.dim(label)}${name === "state" ? stateLine(line, colors) : line}`;
+    });
+  });
+}
+
+function stateFacts(instance: Instance): [string, string][] {
+  const { reason, snapshot } = instance;
+  const attempts = snapshot.context.attempt;
+  const why = reason === null ? "" : `: ${REASONS[reason].en} (${reason})`;
+  const facts: [string, string][] = [["state", `${topLevel(snapshot.state)}${why}`]];
+  if (attempts > 0) facts.push(["attempts", String(attempts)]);
+  const timers = [...timersOf(instance)].map(([name, timer]) => `${name} due ${dateTime(timer.dueAtMs)}`);
+  if (timers.length > 0) facts.push(["timers", timers.join(", ")]);
+  return facts;
+}
+
+function stateLine(line: string, colors: Colors): string {
+  const [state = ""] = line.split(":");
+  return stateColor(state, colors) + line.slice(state.length);
+}
+
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  const names = Object.keys(labels).sort();
+  return names.map((name) => `${name}=${JSON.stringify(labels[name])}`).join(" ");
+}
+
+function entryText(entry: AuditEntry, history: History, { colors, language }: Explaining): string[] {
+  const { dim, bold } = colors;
+  const head = `  ${clockTime(entry.atMs)}  ${bold(entry.path.join(" > "))}  ${dim(entry.event.type)}`;
+  const indent = " ".repeat(16);
+  const lines = wrapped(printable(sentenceOf(entry, history)[language]), COLUMNS - indent.length).map(
+    (line) => indent + line,
+  );
+  const otherwise = counterfactualText(entry);
+  if (otherwise !== null) lines.push(indent + dim(otherwise[language]));
+  if (entry.peers.length > 0)
+    lines.push(indent + dim(`${language === "en" ? "peers" : "同组实例"}: ${entry.peers.join(", ")}`));
+  return [head, ...lines];
+}
+
+/** A line a step: ✓ or ✗, and the hash of the checkpoint that it led to. */
+export function checkedSteps(
+  steps: readonly { entry: AuditEntry; isEqual: boolean; checkpoint: string }[],
+  { green, red, dim }: Colors,
+): string[] {
+  return textTable(
+    steps.map(({ entry, isEqual, checkpoint }) => [
+      isEqual ? "✓" : "✗",
+      dateTime(entry.atMs),
+      entry.event.type,
+      entry.path.join(" > "),
+      checkpoint.slice(0, 16),
+    ]),
+    {
+      paint: (cell, column) =>
+        column === 0 ? (cell === "✓" ? green(cell) : red(cell)) : column === 1 || column === 4 ? dim(cell) : cell,
+    },
+  ).map((line) => `  ${line}`);
+}
+
+/** Cuts a text at spaces, and within a word (or a text without spaces) that is longer than a line. */
+export function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ").flatMap((one) => pieces(one, columns))) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (columnsOf(longer) > columns && line !== "") {
+      lines.push(line);
+      line = word;
+    } else {
+      line = longer;
+    }
+  }
+  return [...lines, line];
+}
+
+function pieces(word: string, columns: number): string[] {
+  if (columnsOf(word) <= columns) return [word];
+  const found: string[] = [];
+  let piece = "";
+  for (const character of word) {
+    if (columnsOf(piece + character) > columns) {
+      found.push(piece);
+      piece = "";
+    }
+    piece += character;
+  }
+  return [...found, piece];
+}

@@ -1,0 +1,186 @@
+/**
+ * The second half of `becalm run`: what has become of a file's instances, read from the store.
+ *
+ * F1 it describes the file, not the run: whoever made the instances, the same lines come out, byte for byte.
+ * F2 instances are read in batches, so that a long file needs little memory and a distant store few waits.
+ */
+import type { History } from "../core/audit-types.ts";
+import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
+import { summaryIdOf } from "../core/decide.ts";
+import { errorCode } from "../core/errors.ts";
+import { partitionOfId } from "../core/ids.ts";
+import type { InstanceState } from "../core/instance.ts";
+import { topLevel } from "../core/step.ts";
+import type { StoredInstance } from "../ports/store.ts";
+import type { Session } from "../runtime/session.ts";
+import type { Taken } from "./take-lines.ts";
+import { isoTime } from "./time-text.ts";
+
+const BATCH_COUNT = 256;
+const HISTORIES_AT_ONCE = 64;
+
+/** Key order is part of the output. */
+export type InstanceLine = {
+  readonly id: string;
+  readonly policy: string;
+  readonly alert: {
+    readonly fingerprint: string;
+    readonly startsAt: string;
+    readonly labels: Readonly<Record<string, string>>;
+  } | null;
+  /** null: its checkpoint cannot be read. */
+  readonly state: InstanceState | null;
+  readonly path: readonly InstanceState[];
+  readonly verdict: string | null;
+  readonly reason: string | null;
+  readonly group: string | null;
+  readonly attempts: number;
+};
+
+export type FileSummary = {
+  readonly alerts: number;
+  readonly instances: number;
+  readonly executed: number;
+  readonly skipped: number;
+  readonly waiting: number;
+  readonly groups: number;
+  readonly summaries: number;
+  readonly unmatched: number;
+  readonly rejected: number;
+};
+
+/** Instances in which nothing happens until somebody else does something. */
+const WAITING_STATES: readonly (InstanceState | null)[] = ["Waiting", "Defense", "Proceeding"];
+
+type Row = { readonly line: InstanceLine; readonly isOpener: boolean };
+
+/** Calls `onLine` for each instance of the file, in order, and gives the totals. `onQuarantined` is told what cannot be read. */
+export async function reportFile(
+  session: Session,
+  taken: Taken,
+  { onLine, onQuarantined }: { onLine: (line: InstanceLine) => Promise<void>; onQuarantined: (error: unknown) => void },
+): Promise<FileSummary> {
+  const totals = { instances: 0, executed: 0, skipped: 0, waiting: 0, groups: 0, summaries: 0 };
+  for (const ids of batches([...taken.ids], BATCH_COUNT)) {
+    const rows = await readRows(session, { ids, onQuarantined });
+    const openers = rows.filter(({ isOpener }) => isOpener).map(({ line }) => line.id);
+    totals.groups += openers.length;
+    totals.summaries += await countSent(session, openers);
+    for (const { line } of rows) {
+      totals.instances += 1;
+      if (line.attempts > 0) totals.executed += 1;
+      if (line.state === "Skipped") totals.skipped += 1;
+      if (WAITING_STATES.includes(line.state)) totals.waiting += 1;
+      await onLine(line);
+    }
+  }
+  const { alerts, unmatched, rejected } = taken;
+  return { alerts, ...totals, unmatched, rejected };
+}
+
+async function readRows(
+  session: Session,
+  { ids, onQuarantined }: { ids: readonly string[]; onQuarantined: (error: unknown) => void },
+): Promise<Row[]> {
+  const stored = await loadAll(session, ids);
+  const rows: Row[] = [];
+  for (const some of batches(ids, HISTORIES_AT_ONCE)) {
+    const present = some.flatMap((id) => stored.get(id) ?? []);
+    rows.push(...(await Promise.all(present.map((one) => rowOf(session, one, onQuarantined)))));
+  }
+  return rows;
+}
+
+async function rowOf(session: Session, stored: StoredInstance, onQuarantined: (error: unknown) => void): Promise<Row> {
+  const history = await session.history(stored.id);
+  try {
+    const instance = decodeCheckpoint(stored, session.world.versions);
+    return { line: instanceLine(instance, history), isOpener: instance.isOpener };
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    onQuarantined(error);
+    const { id, policy, alert, path, group } = instanceLine(null, history);
+    return {
+      line: { id, policy, alert, state: null, path, verdict: null, reason: null, group, attempts: 0 },
+      isOpener: false,
+    };
+  }
+}
+
+/** The promised line of an instance. `instance: null` leaves out what only the checkpoint knows. */
+export function instanceLine(instance: Instance | null, history: History): InstanceLine {
+  const { birth } = history;
+  return {
+    id: history.instance,
+    policy: birth.policy,
+    alert: birth.alert === null ? null : alertLine(birth.alert),
+    state: instance === null ? null : topLevel(instance.snapshot.state),
+    path: wholePath(history),
+    verdict: instance?.verdict ?? null,
+    reason: instance?.reason ?? null,
+    group: birth.group,
+    attempts: instance?.snapshot.context.attempt ?? 0,
+  };
+}
+
+function alertLine({
+  fingerprint,
+  startsAtMs,
+  labels,
+}: NonNullable<History["birth"]["alert"]>): NonNullable<InstanceLine["alert"]> {
+  const names = Object.keys(labels).sort(byCodeUnits);
+  return {
+    fingerprint,
+    startsAt: isoTime(startsAtMs),
+    labels: Object.fromEntries(names.map((name) => [name, labels[name] as string])),
+  };
+}
+
+function byCodeUnits(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Top-level states over an instance's whole life: each entry's path goes on where the one before ended. */
+export function wholePath({ entries }: History): InstanceState[] {
+  const path: InstanceState[] = [];
+  for (const entry of entries) {
+    const steps = entry.path[0] === path.at(-1) ? entry.path.slice(1) : entry.path;
+    path.push(...steps);
+  }
+  return path;
+}
+
+/** How many of the openers' groups have sent their summary. */
+async function countSent(session: Session, openers: readonly string[]): Promise<number> {
+  const stored = await loadAll(session, openers.map(summaryIdOf));
+  let count = 0;
+  for (const one of stored.values()) {
+    try {
+      if (decodeCheckpoint(one, session.world.versions).snapshot.context.attempt > 0) count += 1;
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error;
+    }
+  }
+  return count;
+}
+
+/** Stored instances by id, one read a partition. */
+async function loadAll(session: Session, ids: readonly string[]): Promise<Map<string, StoredInstance>> {
+  const byPartition = new Map<number, string[]>();
+  for (const id of ids) {
+    const partition = partitionOfId(id) ?? 0;
+    const some = byPartition.get(partition);
+    if (some === undefined) byPartition.set(partition, [id]);
+    else some.push(id);
+  }
+  const loaded = await Promise.all(
+    [...byPartition].map(([partition, instanceIds]) =>
+      session.world.store.load({ partition, groupId: null, instanceIds }),
+    ),
+  );
+  return new Map(loaded.flatMap(({ instances }) => [...instances]));
+}
+
+function* batches<T>(all: readonly T[], count: number): Generator<readonly T[]> {
+  for (let start = 0; start < all.length; start += count) yield all.slice(start, start + count);
+}

@@ -1,0 +1,130 @@
+/** `becalm ls`: instances, newest first, a page at a time. */
+import type { Birth } from "../core/audit-types.ts";
+import type { Instance } from "../core/checkpoint.ts";
+import { errorCode } from "../core/errors.ts";
+import { INSTANCE_STATES, type InstanceState } from "../core/instance.ts";
+import { topLevel } from "../core/step.ts";
+import { printable } from "../drawing/text-width.ts";
+import { nearestName } from "../formats/nearest-name.ts";
+import type { ListFilter, Quarantined, Session } from "../runtime/session.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { type StoreOptions, withReading } from "./open-session.ts";
+import { stateColor } from "./report-text.ts";
+import type { Terminal } from "./terminal.ts";
+import { textTable } from "./text-table.ts";
+import { dateTime, isoTime } from "./time-text.ts";
+
+export type LsOptions = StoreOptions & {
+  readonly state?: string;
+  readonly policy?: string;
+  readonly group?: string;
+  readonly quarantined: boolean;
+  readonly limit: number;
+  readonly cursor?: string;
+  readonly json: boolean;
+};
+
+export async function ls(terminal: Terminal, options: LsOptions): Promise<number> {
+  const filter = filterOf(options);
+  return withReading(options, "ls", async (session) => {
+    const page = await session.list(filter);
+    if (options.quarantined) await tellQuarantined(terminal, page.quarantined, options.json);
+    else
+      await tellInstances(
+        terminal,
+        await Promise.all(page.instances.map((instance) => rowOf(session, instance))),
+        options.json,
+      );
+    if (page.next === null) return EXIT.done;
+    if (options.json) await terminal.json({ next: page.next });
+    else terminal.note(`There are more: --cursor ${page.next}`);
+    return EXIT.done;
+  });
+}
+
+function filterOf({ state, policy, group, quarantined, limit, cursor }: LsOptions): ListFilter {
+  const given = {
+    state: state === undefined ? undefined : stateNamed(state),
+    policy,
+    group,
+    quarantined,
+    limit,
+    cursor,
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function stateNamed(name: string): InstanceState {
+  const state = INSTANCE_STATES.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+  if (state !== undefined) return state;
+  const nearest = nearestName(name, INSTANCE_STATES);
+  throw usedWrongly(
+    `There is no state "${name}".${nearest === null ? "" : ` Did you mean ${nearest}?`} The states are ${INSTANCE_STATES.join(", ")}.`,
+  );
+}
+
+type Row = { readonly instance: Instance; readonly birth: Birth | null };
+
+/** The alert stands in the history only. One that cannot be read leaves its columns empty: `becalm show` says what is wrong with it. */
+async function rowOf(session: Session, instance: Instance): Promise<Row> {
+  try {
+    return { instance, birth: await session.birth(instance.id) };
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return { instance, birth: null };
+  }
+}
+
+async function tellInstances(terminal: Terminal, rows: readonly Row[], isJson: boolean): Promise<void> {
+  if (isJson) {
+    for (const row of rows) await terminal.json(rowLine(row));
+    return;
+  }
+  if (rows.length === 0) return terminal.note("No instance matches.");
+  const colors = terminal.outColors;
+  const cells = rows.map(({ instance, birth }) => [
+    instance.id,
+    topLevel(instance.snapshot.state),
+    instance.policy,
+    instance.reason ?? "-",
+    dateTime(instance.createdAtMs),
+    printable(birth === null ? "?" : (birth.alert?.labels["alertname"] ?? `(${birth.kind})`)),
+  ]);
+  const table = textTable([["id", "state", "policy", "reason", "created", "alert"], ...cells], {
+    paint: (cell, column, row) =>
+      row === 0 || column === 4 ? colors.dim(cell) : column === 1 ? stateColor(cell, colors) : cell,
+  });
+  for (const line of table) await terminal.out(line);
+}
+
+function rowLine({ instance, birth }: Row): object {
+  const alert = birth?.alert ?? null;
+  return {
+    id: instance.id,
+    kind: instance.kind,
+    policy: instance.policy,
+    state: topLevel(instance.snapshot.state),
+    verdict: instance.verdict,
+    reason: instance.reason,
+    group: instance.groupId,
+    attempts: instance.snapshot.context.attempt,
+    createdAt: isoTime(instance.createdAtMs),
+    at: isoTime(instance.atMs),
+    alert:
+      alert === null
+        ? null
+        : { fingerprint: alert.fingerprint, startsAt: isoTime(alert.startsAtMs), labels: alert.labels },
+  };
+}
+
+async function tellQuarantined(
+  terminal: Terminal,
+  quarantined: readonly Quarantined[],
+  isJson: boolean,
+): Promise<void> {
+  for (const { id, version, error } of quarantined) {
+    if (isJson) await terminal.json({ id, version, quarantined: true, code: error.code, error: error.message });
+    else await terminal.out(`${id}  ${terminal.outColors.red(error.code)}  ${printable(error.message)}`);
+  }
+  if (quarantined.length === 0 && !isJson) terminal.note("No instance is quarantined.");
+}

@@ -1,0 +1,219 @@
+/** The composition root of the command: which store, in which mode, and who runs effects. No other file of the command chooses an adapter. */
+import { randomUUID } from "node:crypto";
+import { effectPort } from "../adapters/effects/effect-port.ts";
+import { logAuditEntry } from "../adapters/log/audit-line.ts";
+import { silentLogger } from "../adapters/log/pino-logger.ts";
+import { memoryStore } from "../adapters/memory/memory-store.ts";
+import { pause, systemClock } from "../adapters/system/system-clock.ts";
+import type { Decision } from "../core/decide.ts";
+import type { Effect } from "../core/effect.ts";
+import { BecalmError } from "../core/errors.ts";
+import type { PolicySet } from "../core/policy.ts";
+import { commitIds } from "../engine.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { NamespaceMode, Store } from "../ports/store.ts";
+import { EffectRunner } from "../runtime/effect-runner.ts";
+import { EFFECT_LEASE_MS } from "../runtime/live.ts";
+import { Mailboxes } from "../runtime/mailboxes.ts";
+import { openWorld } from "../runtime/open-world.ts";
+import { Session, type Submit } from "../runtime/session.ts";
+import { VirtualRun } from "../runtime/virtual-run.ts";
+import { usedWrongly } from "./exit-codes.ts";
+import { type RunLease, takeRunLease } from "./run-lease.ts";
+
+/** What every command says about where it works. */
+export type StoreOptions = { readonly store?: string | undefined; readonly namespace: string };
+
+const CLAIMS_PROLONGED_EVERY_MS = 10_000;
+
+async function storeAt(url: string, namespace: string): Promise<Store> {
+  if (!/^rediss?:/.test(url)) {
+    throw usedWrongly(
+      "--store (or BECALM_STORE) is no address of a store. Write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS.",
+    );
+  }
+  const { redisStore } = await import("../adapters/redis/redis-store.ts");
+  return redisStore(url, { namespace });
+}
+
+function requireStore({ store }: StoreOptions, command: string): string {
+  if (store !== undefined && store !== "") return store;
+  throw usedWrongly(
+    `\`becalm ${command}\` reads what a run or an engine left in a store, and no store was named. Give --store redis://HOST:PORT or set BECALM_STORE.`,
+  );
+}
+
+/** Calls `use` with a namespace as it is, for looking only. */
+export async function withReading<T>(
+  options: StoreOptions,
+  command: string,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const store = await storeAt(requireStore(options, command), options.namespace);
+  try {
+    const { world } = await open(store, { namespace: options.namespace });
+    const refuse = (): never => {
+      throw new Error("a reading command sends nothing");
+    };
+    return await use(new Session(world, { submit: async () => refuse(), now: refuse }));
+  } finally {
+    await store.close();
+  }
+}
+
+export type Acting = {
+  readonly session: Session;
+  readonly mode: NamespaceMode;
+  /** What the namespace takes for now, in epoch ms: virtual time stands where its last run left it. */
+  readonly nowMs: number;
+  /** Runs the effects that this session has committed, and what follows from their results, until nothing is outstanding. Gives their number. */
+  runOutstanding(): Promise<number>;
+};
+
+/** Calls `use` with a namespace to act in, in the mode that it has. `run`: this process runs the effects that it commits. */
+export async function withActing<T>(
+  options: StoreOptions & { readonly run: boolean; readonly allowExec: boolean },
+  command: string,
+  use: (acting: Acting) => Promise<T>,
+): Promise<T> {
+  const store = await storeAt(requireStore(options, command), options.namespace);
+  const pending: Effect[] = [];
+  let committed = (decision: Decision): void => void pending.push(...decision.effects);
+  let lease: RunLease | null = null;
+  try {
+    const { world, info } = await open(store, {
+      namespace: options.namespace,
+      effectLeaseMs: options.run ? EFFECT_LEASE_MS : 0,
+      committed: (decision) => committed(decision),
+    });
+    const runner = new EffectRunner(world, effectPort({ allowExec: options.allowExec }), 1);
+    if (info.mode === "live") {
+      const mailboxes = new Mailboxes(world);
+      const submit: Submit = (works) => Promise.all(works.map(({ address, work }) => mailboxes.submit(address, work)));
+      const session = new Session(world, { submit, now: Date.now });
+      return await use({
+        session,
+        mode: info.mode,
+        nowMs: Date.now(),
+        runOutstanding: () => runLive({ session, runner, submit, pending }),
+      });
+    }
+    if (options.run) lease = await takeRunLease(store, { owner: world.owner, namespace: options.namespace });
+    const nowMs = info.highestTimeMs ?? 0;
+    const run = new VirtualRun(world, runner, { concurrency: 1, highestTimeMs: nowMs });
+    let count = 0;
+    committed = (decision) => {
+      count += decision.effects.length;
+      run.committed(decision);
+    };
+    const session = new Session(world, { submit: (works) => run.send(works), now: () => nowMs });
+    return await use({
+      session,
+      mode: info.mode,
+      nowMs,
+      runOutstanding: async () => run.settleAll().then(() => count),
+    });
+  } finally {
+    await lease?.release();
+    await store.close();
+  }
+}
+
+type LiveParts = { session: Session; runner: EffectRunner; submit: Submit; pending: Effect[] };
+
+/** Engines that are up leave these alone: they are claimed by this process, and the claim is prolonged while an attempt takes long. */
+async function runLive({ session, runner, submit, pending }: LiveParts): Promise<number> {
+  const { store, owner } = session.world;
+  const prolong = () =>
+    void store
+      .extendClaims({ owner, leaseMs: EFFECT_LEASE_MS, effectIds: pending.map(({ id }) => id) })
+      .catch(() => {});
+  const timer = setInterval(prolong, CLAIMS_PROLONGED_EVERY_MS);
+  let count = 0;
+  try {
+    for (let effect = pending[0]; effect !== undefined; effect = pending[0]) {
+      const work = await runner.run(effect, Date.now);
+      if (work !== null) await submit([{ address: { partition: effect.partition, groupId: effect.groupId }, work }]);
+      pending.splice(pending.indexOf(effect), 1);
+      count += 1;
+    }
+    return count;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+export type Running = {
+  readonly session: Session;
+  readonly run: VirtualRun;
+  /** Throws BECALM_NAMESPACE_BUSY when another run has taken the namespace over. */
+  readonly checkLease: () => void;
+};
+
+export type RunOptions = StoreOptions & {
+  readonly policies: PolicySet;
+  readonly concurrency: number;
+  readonly allowExec: boolean;
+  readonly logger?: Logger;
+};
+
+/** Calls `use` with a virtual run over a namespace, made if need be; without a store on one in memory. */
+export async function withVirtualRun<T>(options: RunOptions, use: (running: Running) => Promise<T>): Promise<T> {
+  const { policies, concurrency, allowExec, logger = silentLogger, namespace } = options;
+  const isShared = options.store !== undefined && options.store !== "";
+  const store = isShared ? await storeAt(options.store as string, namespace) : memoryStore();
+  let run: VirtualRun | null = null;
+  let lease: RunLease | null = null;
+  const committed = (decision: Decision) => {
+    for (const logged of decision.entries) logAuditEntry(logger, logged);
+    run?.committed(decision);
+  };
+  try {
+    const { world, info } = await open(store, { namespace, mode: "virtual", policies, committed });
+    if (isShared) lease = await takeRunLease(store, { owner: world.owner, namespace });
+    const runner = new EffectRunner(world, effectPort({ allowExec, logger }), concurrency);
+    const highestTimeMs = info.highestTimeMs ?? 0;
+    run = new VirtualRun(world, runner, { concurrency, highestTimeMs });
+    const started = run;
+    await started.recover();
+    const session = new Session(world, { submit: (works) => started.send(works), now: () => highestTimeMs });
+    return await use({ session, run: started, checkLease: () => lease?.check() });
+  } finally {
+    await lease?.release();
+    await store.close();
+  }
+}
+
+type Opening = {
+  readonly namespace: string;
+  readonly mode?: NamespaceMode;
+  readonly policies?: PolicySet;
+  readonly effectLeaseMs?: number;
+  readonly committed?: (decision: Decision) => void;
+};
+
+async function open(store: Store, { namespace, mode, policies, effectLeaseMs = 0, committed = () => {} }: Opening) {
+  try {
+    return await openWorld({
+      store,
+      clock: systemClock(),
+      owner: randomUUID(),
+      commitId: commitIds(),
+      pause,
+      random: Math.random,
+      effectLeaseMs: () => effectLeaseMs,
+      committed,
+      ...(mode === undefined ? {} : { mode }),
+      ...(policies === undefined ? {} : { policies }),
+    });
+  } catch (error) {
+    if (!(error instanceof BecalmError) || error.code !== "BECALM_NOT_FOUND") throw error;
+    throw new BecalmError(
+      "BECALM_NOT_FOUND",
+      `The store has no namespace "${namespace}". Check --store and --namespace; \`becalm run\` or an engine makes one.`,
+      {
+        details: { namespace },
+      },
+    );
+  }
+}

@@ -1,0 +1,262 @@
+/** Names, options and help of all commands. What a command does is in a file of its own, loaded when it is called. */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX, LIST_COUNT_DEFAULT, LIST_COUNT_MAX } from "./option-limits.ts";
+import { packageVersion } from "./package-files.ts";
+import { type Terminal, tellError, terminal } from "./terminal.ts";
+
+/** Runs the command that the arguments name; resolves to the exit code. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  const to = terminal();
+  let exitCode: number = EXIT.done;
+  try {
+    const program = becalm(to, (code) => {
+      exitCode = code;
+    });
+    if (args.length === 0) {
+      to.note(program.helpInformation().trimEnd());
+      return EXIT.usedWrongly;
+    }
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.done;
+      return tellError(to, usedWrongly(sentence(error.message)));
+    }
+    return tellError(to, error);
+  }
+}
+
+/** Commander says `error: unknown option '--x'\n(Did you mean --y?)`. */
+function sentence(message: string): string {
+  const [first = "", ...rest] = message.replace(/^error: /, "").split("\n");
+  const text = first.charAt(0).toUpperCase() + first.slice(1);
+  return [
+    text.endsWith(".") ? text : `${text}.`,
+    ...rest,
+    "`becalm --help` lists the commands, `becalm COMMAND --help` the options of one.",
+  ].join(" ");
+}
+
+/** As Commander gives them: each command says what it takes. */
+type Options = Readonly<Record<string, unknown>>;
+type Act = (to: Terminal, options: Options, args: readonly string[]) => Promise<number>;
+
+function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
+  const program = new Command("becalm")
+    .description("Turns alert storms into a few audited actions.")
+    .version(packageVersion(), "-V, --version")
+    .usage("COMMAND [options]")
+    .exitOverride()
+    .configureOutput({ writeErr: () => {}, outputError: () => {} })
+    .helpCommand("help [COMMAND]", "tells about a command")
+    .addHelpText("after", GENERAL_HELP);
+  const add: Add = (name, summary, { options = [], examples, act }) => {
+    const command = program.command(name).description(summary).allowExcessArguments(false);
+    for (const option of options) command.addOption(option);
+    command.addHelpText("after", `\nExamples:\n${examples.map((line) => `  $ ${line}`).join("\n")}\n`);
+    command.action(async (...given: unknown[]) => {
+      const own = given.slice(0, -2).flat() as (string | undefined)[];
+      onDone(
+        await act(
+          to,
+          given.at(-2) as Options,
+          own.filter((arg) => arg !== undefined),
+        ),
+      );
+    });
+    return command;
+  };
+  addRunning(add);
+  addLooking(add);
+  addActing(add);
+  addDrawing(add);
+  return program;
+}
+
+type Add = (
+  name: string,
+  summary: string,
+  how: { options?: Option[]; examples: readonly string[]; act: Act },
+) => Command;
+
+const GENERAL_HELP = `
+Results go to stdout, everything else to stderr. --json: one JSON object a line.
+The store is named by --store or BECALM_STORE, the namespace by --namespace or BECALM_NAMESPACE.
+
+Exit codes: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 conflict or refused by the state.
+
+First steps:
+  $ becalm demo
+  $ becalm run --policies demo/policies.yaml --alerts demo/storm.jsonl
+`;
+
+function storeOption(): Option {
+  return new Option("--store <url>", "where instances live: redis://[user:password@]host[:port][/database]").env(
+    "BECALM_STORE",
+  );
+}
+
+function namespaceOption(namespace = "default"): Option {
+  return new Option("--namespace <name>", "instances of different namespaces do not see each other")
+    .default(namespace)
+    .env("BECALM_NAMESPACE");
+}
+
+function jsonOption(): Option {
+  return new Option("--json", "one JSON object a line on stdout");
+}
+
+function reading(...more: Option[]): Option[] {
+  return [...more, jsonOption(), storeOption(), namespaceOption()];
+}
+
+function countOf(flags: string, text: string, { max, fallback }: { max: number; fallback: number }): Option {
+  return new Option(flags, text).default(fallback).argParser((given) => {
+    const count = Number(given);
+    if (/^\d+$/.test(given) && count >= 1 && count <= max) return count;
+    throw new InvalidArgumentError(`Give a whole number from 1 to ${max}.`);
+  });
+}
+
+function addRunning(add: Add): void {
+  add("demo", "shows what becalm does with a captured alert storm", {
+    options: [
+      new Option("--store <url>", "keep the demo's instances in a store, to look at them afterwards"),
+      new Option("--namespace <name>", "the namespace in that store").default("demo"),
+    ],
+    examples: [
+      "becalm demo",
+      "becalm demo --store redis://127.0.0.1:6379 && becalm ls --store redis://127.0.0.1:6379 --namespace demo",
+    ],
+    act: async (to, options) => (await import("./demo.ts")).demo(to, read(options, [])),
+  });
+  add("run", "takes a file of alerts through policies, in virtual time; the same file always gives the same output", {
+    options: [
+      new Option("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
+      new Option(
+        "--alerts <file>",
+        "a request of Alertmanager's API v2 or of its webhook a line; - for stdin",
+      ).makeOptionMandatory(),
+      countOf("--concurrency <n>", "attempts at once", { max: CONCURRENCY_MAX, fallback: CONCURRENCY_DEFAULT }),
+      new Option("--allow-exec", "lets policies start programs"),
+      new Option("--strict", "exit 1 when a line or an alert was rejected"),
+      new Option("--log <file>", "append a JSON line for each audit entry and log action; - for stderr"),
+      new Option("--quiet", "no progress and no counts on stderr"),
+      ...reading(),
+    ],
+    examples: [
+      "becalm run --policies policies.yaml --alerts storm.jsonl",
+      "becalm run --policies policies.yaml --alerts - --json < storm.jsonl | jq .state",
+      "becalm run --policies policies.yaml --alerts storm.jsonl --store redis://127.0.0.1:6379 --namespace storm",
+    ],
+    act: async (to, options) =>
+      (await import("./run.ts")).run(to, read(options, ["allowExec", "strict", "json", "quiet"])),
+  });
+  add("check <file...>", "reads policy and strategy files and lists all their mistakes", {
+    options: [jsonOption()],
+    examples: ["becalm check policies.yaml", "becalm check policies.yaml strategies.yaml --json"],
+    act: async (to, options, files) => (await import("./check.ts")).check(to, read(options, ["json"], { files })),
+  });
+}
+
+function addLooking(add: Add): void {
+  add("ls", "lists instances, newest first", {
+    options: reading(
+      new Option("--state <state>", "only those in this state"),
+      new Option("--policy <name>", "only those of this policy"),
+      new Option("--group <id>", "only those of this convergence group"),
+      new Option("--quarantined", "only those whose checkpoints cannot be read"),
+      countOf("--limit <n>", "at most so many a page", { max: LIST_COUNT_MAX, fallback: LIST_COUNT_DEFAULT }),
+      new Option("--cursor <cursor>", "go on where an earlier page ended"),
+    ),
+    examples: ["becalm ls --state Waiting", "becalm ls --policy restart-host --limit 20", "becalm ls --quarantined"],
+    act: async (to, options) => (await import("./ls.ts")).ls(to, read(options, ["json", "quarantined"])),
+  });
+  add("show <id>", "tells all about an instance: its alert, its state, and why each step was taken", {
+    options: reading(new Option("--lang <language>", "of the sentences").choices(["en", "zh"]).default("en")),
+    examples: ["becalm show 03-0a1b2c3d4e5f60718293a4b5", "becalm show 03-0a1b2c3d4e5f60718293a4b5 --lang zh"],
+    act: async (to, options, [id = ""]) => (await import("./show.ts")).show(to, read(options, ["json"], { id })),
+  });
+  add("replay <id>", "steps an instance's history through the machine again and compares every checkpoint", {
+    options: reading(),
+    examples: ["becalm replay 03-0a1b2c3d4e5f60718293a4b5"],
+    act: async (to, options, [id = ""]) =>
+      (await import("./replay-command.ts")).replayCommand(to, read(options, ["json"], { id })),
+  });
+  add("audit <what> [id...]", "`audit verify`: finds changed, missing and reordered entries of audit trails", {
+    options: reading(new Option("--all", "every instance: the default without ids")),
+    examples: ["becalm audit verify", "becalm audit verify 03-0a1b2c3d4e5f60718293a4b5"],
+    act: async (to, options, [what = "", ...ids]) =>
+      (await import("./audit.ts")).audit(to, read(options, ["json", "all"], { what, ids })),
+  });
+}
+
+function addActing(add: Add): void {
+  const who = () => [
+    new Option("--by <who>", "who acts; it goes into the audit"),
+    new Option("--why <text>", "the reason; it goes into the audit"),
+  ];
+  const now = () => [
+    new Option("--run", "run the action that follows at once, in this process"),
+    new Option("--allow-exec", "with --run: lets it start a program"),
+  ];
+  add(
+    "send <id> <event>",
+    "sends an event: start (run anyway), cancel, end, approval.granted, approval.denied, alert.resolved",
+    {
+      options: reading(...who(), ...now()),
+      examples: [
+        'becalm send 03-0a1b2c3d4e5f60718293a4b5 start --by ann --why "needed all the same" --run',
+        'becalm send 03-0a1b2c3d4e5f60718293a4b5 cancel --by ann --why "wrong host"',
+      ],
+      act: async (to, options, [id = "", event = ""]) =>
+        (await import("./send.ts")).send(to, read(options, ["json", "run", "allowExec"], { id, event })),
+    },
+  );
+  for (const [name, verb, done] of [
+    ["approve", "grants", "approval.granted"],
+    ["deny", "denies", "approval.denied"],
+  ] as const) {
+    add(`${name} [id]`, `${verb} the approval of an instance, or of all that a group holds`, {
+      options: reading(
+        new Option("--group <id>", "all that this group holds"),
+        ...who(),
+        ...(name === "approve" ? now() : []),
+      ),
+      examples: [
+        `becalm ${name} 03-0a1b2c3d4e5f60718293a4b5 --by ann --why "looked at it"`,
+        `becalm ${name} --group 'restart-host:!sha1#...' --by ann --why "looked at it"`,
+      ],
+      act: async (to, options, [id]) =>
+        (await import("./answer.ts")).answer(
+          to,
+          read(options, ["json", "run", "allowExec"], { id, event: done, command: name }),
+        ),
+    });
+  }
+}
+
+function addDrawing(add: Add): void {
+  const format = () =>
+    new Option("--format <format>", "of the picture").choices(["svg", "mermaid", "ascii"]).default("ascii");
+  add("machine [name]", "draws a machine: action-instance or convergence-group", {
+    options: [format()],
+    examples: ["becalm machine action-instance", "becalm machine action-instance --format svg > machine.svg"],
+    act: async (to, options, [name]) => (await import("./machine.ts")).machine(to, read(options, [], { name })),
+  });
+  add("inspect <id>", "draws an instance's machine with the path that it took and the state that it is in", {
+    options: [format(), storeOption(), namespaceOption()],
+    examples: [
+      "becalm inspect 03-0a1b2c3d4e5f60718293a4b5",
+      "becalm inspect 03-0a1b2c3d4e5f60718293a4b5 --format svg > instance.svg",
+    ],
+    act: async (to, options, [id = ""]) => (await import("./inspect.ts")).inspect(to, read(options, [], { id })),
+  });
+}
+
+/** The options as the command's own type, which is what the definitions above make them. Commander leaves out flags that were not given. */
+function read<Wanted>(options: Options, flags: readonly string[], more: Options = {}): Wanted {
+  return { ...options, ...Object.fromEntries(flags.map((name) => [name, options[name] === true])), ...more } as Wanted;
+}

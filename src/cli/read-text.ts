@@ -1,0 +1,52 @@
+import { createReadStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { BecalmError, messageOf } from "../core/errors.ts";
+import { REQUEST_LINE_BYTES_MAX } from "../core/limits.ts";
+import { type TextLine, TextLines } from "../formats/text-lines.ts";
+
+/** The text of a small file. Throws BECALM_NOT_FOUND, or BECALM_ARGUMENT_INVALID when it is no file that can be read. */
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** Lines of a file, or of stdin for `-`, read as they are needed: the file may be larger than the memory. */
+export async function* readLines(path: string): AsyncGenerator<TextLine> {
+  const lines = new TextLines(REQUEST_LINE_BYTES_MAX);
+  const stream = path === "-" ? process.stdin : await openText(path);
+  stream.setEncoding("utf8");
+  try {
+    for await (const piece of stream) yield* lines.feed(piece as string);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  yield* lines.end();
+}
+
+/** Opened before anything is done, so that a wrong path is told first. */
+async function openText(path: string): Promise<Readable> {
+  try {
+    if ((await stat(path)).isDirectory()) throw Object.assign(new Error("it is a directory"), { code: "EISDIR" });
+    return createReadStream(path);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): BecalmError {
+  if ((cause as NodeJS.ErrnoException).code === "ENOENT") {
+    return new BecalmError("BECALM_NOT_FOUND", `There is no file ${path}. Check the path.`, {
+      cause,
+      details: { path },
+    });
+  }
+  return new BecalmError(
+    "BECALM_ARGUMENT_INVALID",
+    `${path} cannot be read: ${messageOf(cause)}. Give a file that can.`,
+    { cause, details: { path } },
+  );
+}

@@ -1,0 +1,143 @@
+/** What `becalm run` and the demo tell people about a file's instances: totals, by policy and reason, and who waits. */
+import { REASONS, type ReasonCode } from "../core/reasons.ts";
+import type { FileSummary, InstanceLine } from "./file-report.ts";
+import type { StoreOptions } from "./open-session.ts";
+import type { Colors } from "./terminal.ts";
+import { textTable } from "./text-table.ts";
+
+const WAITING_SHOWN_COUNT_MAX = 5;
+
+type Row = { readonly policy: string; readonly state: string; readonly reason: string; count: number };
+
+/** Counts instance lines, keeping little of each: a file may have many. */
+export class ReportTotals {
+  private readonly rows = new Map<string, Row>();
+  readonly waiting: { readonly id: string; readonly group: string | null }[] = [];
+
+  add({ id, policy, state, reason, group }: InstanceLine): void {
+    const key = `${policy}\n${state}\n${reason}`;
+    const row = this.rows.get(key) ?? { policy, state: state ?? "unreadable", reason: reason ?? "-", count: 0 };
+    row.count += 1;
+    this.rows.set(key, row);
+    if (state === "Waiting" && this.waiting.length < WAITING_SHOWN_COUNT_MAX) this.waiting.push({ id, group });
+  }
+
+  /** By policy in order of first appearance, the most frequent first. */
+  byReason(): readonly Row[] {
+    const rows = [...this.rows.values()];
+    const policies = [...new Set(rows.map(({ policy }) => policy))];
+    return rows.toSorted((a, b) => policies.indexOf(a.policy) - policies.indexOf(b.policy) || b.count - a.count);
+  }
+}
+
+export function totalsText(
+  totals: ReportTotals,
+  summary: FileSummary,
+  { colors, store }: { colors: Colors; store: StoreOptions | null },
+): string[] {
+  return [
+    ...headline(summary, colors),
+    "",
+    ...byReasonText(totals, colors),
+    ...(store === null ? [] : waitingText(totals, { summary, colors, store })),
+  ];
+}
+
+function headline(summary: FileSummary, { bold, green, yellow, dim }: Colors): string[] {
+  const counts = textTable(
+    [
+      [
+        "alerts in",
+        String(summary.alerts),
+        summary.rejected + summary.unmatched === 0
+          ? ""
+          : dim(`${summary.unmatched} matched no policy, ${summary.rejected} rejected`),
+      ],
+      [
+        "instances",
+        String(summary.instances),
+        dim("one for each episode of an alert and each policy that matches it; a re-sent alert makes none"),
+      ],
+      ["executed", String(summary.executed), dim("had at least one attempt")],
+      ["skipped", String(summary.skipped), dim("nothing had to run: the reasons are below")],
+      ["waiting", String(summary.waiting), dim("for a human, or for a peer")],
+      [
+        "groups",
+        String(summary.groups),
+        dim(`opened by them; ${summary.summaries} ${summary.summaries === 1 ? "summary was" : "summaries were"} sent`),
+      ],
+    ],
+    {
+      right: [1],
+      paint: (cell, column, row) => {
+        if (column !== 1) return cell;
+        return row === 2 ? bold(green(cell)) : row === 4 && cell !== "0" ? bold(yellow(cell)) : bold(cell);
+      },
+    },
+  );
+  return counts;
+}
+
+function byReasonText(totals: ReportTotals, colors: Colors): string[] {
+  const rows = totals.byReason();
+  if (rows.length === 0) return [];
+  let last = "";
+  const cells = rows.map(({ policy, state, reason, count }) => {
+    const shown = policy === last ? "" : policy;
+    last = policy;
+    return [shown, String(count), state, reason, reason in REASONS ? REASONS[reason as ReasonCode].en : ""];
+  });
+  const header = ["policy", "count", "state", "reason", ""];
+  return textTable([header, ...cells], {
+    right: [1],
+    paint: (cell, column, row) =>
+      row === 0 || column === 4
+        ? colors.dim(cell)
+        : column === 2
+          ? stateColor(cell, colors)
+          : column === 0
+            ? colors.bold(cell)
+            : cell,
+  });
+}
+
+function waitingText(
+  { waiting }: ReportTotals,
+  { summary, colors, store }: { summary: FileSummary; colors: Colors; store: StoreOptions },
+): string[] {
+  const [first] = waiting;
+  if (first === undefined) return [];
+  const lines = ["", colors.bold(`${summary.waiting} wait for a human or a peer. The first that a human may answer:`)];
+  lines.push(...waiting.map(({ id }) => `  ${id}`));
+  if (store.store === undefined)
+    return [
+      ...lines,
+      colors.dim(
+        "Without --store nothing is kept. Run it with one to answer them with `becalm approve` and `becalm deny`.",
+      ),
+    ];
+  const where = store.namespace === "default" ? "" : ` --namespace ${store.namespace}`;
+  lines.push(colors.dim(`becalm approve ${first.id}${where} --by WHO --why TEXT     (or deny)`));
+  if (first.group !== null)
+    lines.push(colors.dim(`becalm approve --group '${first.group}'${where} --by WHO --why TEXT`));
+  return lines;
+}
+
+export function stateColor(state: string, { green, red, yellow, dim, cyan }: Colors): string {
+  switch (state.trim()) {
+    case "Success":
+      return green(state);
+    case "Failed":
+      return red(state);
+    case "Waiting":
+    case "Defense":
+      return yellow(state);
+    case "Processing":
+    case "Proceeding":
+      return cyan(state);
+    case "Skipped":
+      return dim(state);
+    default:
+      return state;
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * One virtual run at a time on a namespace: two would run the same effects, and their output would depend on who was faster.
+ *
+ * A run holds a short lease and renews it; one that was killed stops renewing, so the next waits for a moment and goes on.
+ * The lease is no safety: that is the compare-and-set of each commit.
+ */
+import { pause } from "../adapters/system/system-clock.ts";
+import { BecalmError } from "../core/errors.ts";
+import type { Store } from "../ports/store.ts";
+
+const LEASE_MS = 3_000;
+const RENEWED_EVERY_MS = 700;
+const RETRIED_EVERY_MS = 100;
+/** No group has this id: those of groups hold a `:` and a dimension key. */
+const LEASE_NAME = "virtual-run";
+
+export type RunLease = {
+  /** Throws when somebody else has taken it, which takes a pause of this process longer than the lease. */
+  check(): void;
+  release(): Promise<void>;
+};
+
+/** @throws BECALM_NAMESPACE_BUSY when another run keeps renewing its lease. */
+export async function takeRunLease(
+  store: Store,
+  { owner, namespace }: { owner: string; namespace: string },
+): Promise<RunLease> {
+  const lease = (ttlMs: number) => store.lease({ groupId: LEASE_NAME, partition: 0, owner, ttlMs });
+  const deadlineMs = performance.now() + LEASE_MS + 10 * RETRIED_EVERY_MS;
+  while (!(await lease(LEASE_MS))) {
+    if (performance.now() > deadlineMs) throw busy(namespace);
+    await pause(RETRIED_EVERY_MS);
+  }
+  let isLost = false;
+  const renew = () =>
+    void lease(LEASE_MS).then(
+      (isOurs) => (isLost ||= !isOurs),
+      () => {},
+    );
+  const timer = setInterval(renew, RENEWED_EVERY_MS).unref();
+  return {
+    check: () => {
+      if (isLost) throw busy(namespace);
+    },
+    release: async () => {
+      clearInterval(timer);
+      if (!isLost) await lease(1).catch(() => false);
+    },
+  };
+}
+
+function busy(namespace: string): BecalmError {
+  return new BecalmError(
+    "BECALM_NAMESPACE_BUSY",
+    `Another virtual run works on the namespace "${namespace}". Wait for it to end, or give another --namespace.`,
+    { details: { namespace } },
+  );
+}

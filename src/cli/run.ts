@@ -1,0 +1,137 @@
+/** `becalm run`: a file of alerts through policies, in virtual time. */
+import { fileLogger, silentLogger } from "../adapters/log/pino-logger.ts";
+import { BecalmError } from "../core/errors.ts";
+import type { Action, PolicySet } from "../core/policy.ts";
+import { loadPolicySet } from "../formats/policy-file.ts";
+import { EXIT } from "./exit-codes.ts";
+import { reportFile } from "./file-report.ts";
+import { catchInterrupts, type Interrupts } from "./interrupts.ts";
+import { type Running, type StoreOptions, withVirtualRun } from "./open-session.ts";
+import { Progress } from "./progress.ts";
+import { readLines, readText } from "./read-text.ts";
+import { ReportTotals, totalsText } from "./report-text.ts";
+import { type Taken, takeLines } from "./take-lines.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type RunCommandOptions = StoreOptions & {
+  readonly policies: string;
+  readonly alerts: string;
+  readonly concurrency: number;
+  readonly allowExec: boolean;
+  readonly strict: boolean;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly log?: string;
+};
+
+export async function run(terminal: Terminal, options: RunCommandOptions): Promise<number> {
+  const policies = loadPolicySet(await readText(options.policies), { file: options.policies });
+  requireRunnable(policies, options, terminal);
+  const logger = options.log === undefined ? null : fileLogger(options.log);
+  const interrupts = catchInterrupts((signal) =>
+    terminal.note(`${signal}: stopping after this line; once more stops at once`),
+  );
+  try {
+    const { store, namespace, concurrency, allowExec } = options;
+    return await withVirtualRun(
+      { store, namespace, policies, concurrency, allowExec, logger: logger ?? silentLogger },
+      (running) => runFile(terminal, options, { running, interrupts }),
+    );
+  } finally {
+    interrupts.end();
+    await logger?.close();
+  }
+}
+
+type Parts = { readonly running: Running; readonly interrupts: Interrupts };
+
+async function runFile(
+  terminal: Terminal,
+  options: RunCommandOptions,
+  { running, interrupts }: Parts,
+): Promise<number> {
+  const progress = new Progress(terminal, { isQuiet: options.quiet });
+  const isStopped = () => interrupts.exitCode() !== null;
+  const taken = await takeLines({
+    lines: readLines(options.alerts),
+    run: running.run,
+    onRejected: (what) =>
+      terminal.note(`${terminal.noteColors.yellow(options.alerts === "-" ? "stdin" : options.alerts)}: ${what}`),
+    onLine: (now) => {
+      running.checkLease();
+      progress.update((seconds) => progressText(now, seconds));
+    },
+    isStopped,
+  });
+  if (!isStopped()) await running.run.finish({ isStopped });
+  progress.end();
+  const stoppedBy = interrupts.exitCode();
+  if (stoppedBy !== null) {
+    terminal.note(stoppedText(taken, options));
+    return stoppedBy;
+  }
+  await report(terminal, options, { running, taken });
+  return options.strict && taken.rejected > 0 ? EXIT.failed : EXIT.done;
+}
+
+async function report(
+  terminal: Terminal,
+  options: RunCommandOptions,
+  { running, taken }: { running: Running; taken: Taken },
+): Promise<void> {
+  const totals = new ReportTotals();
+  const summary = await reportFile(running.session, taken, {
+    onLine: async (line) => {
+      if (options.json) await terminal.json(line);
+      else totals.add(line);
+    },
+    onQuarantined: (error) =>
+      terminal.note(
+        terminal.noteColors.yellow(error instanceof BecalmError ? `${error.code}: ${error.message}` : String(error)),
+      ),
+  });
+  if (options.json) await terminal.json({ summary });
+  else
+    for (const line of totalsText(totals, summary, { colors: terminal.outColors, store: options }))
+      await terminal.out(line);
+  if (options.quiet) return;
+  const { created, duplicates, rejected } = taken;
+  terminal.note(`${created} created, ${duplicates} duplicates, ${rejected} rejected`);
+}
+
+function progressText({ lines, alerts }: Taken, seconds: number): string {
+  const rate = Math.round(alerts / seconds);
+  return `${lines.toLocaleString("en")} lines, ${alerts.toLocaleString("en")} alerts, ${rate.toLocaleString("en")} alerts/s`;
+}
+
+function stoppedText({ lines }: Taken, { store }: RunCommandOptions): string {
+  const where = `Stopped after line ${lines}.`;
+  if (store === undefined) return `${where} Nothing is kept without --store: run it again from the start.`;
+  return `${where} All up to there is durable: run the same command again to go on, its output is the same as without the stop.`;
+}
+
+/** What this process may not or cannot run is told before anything is done. */
+function requireRunnable({ policies }: PolicySet, { allowExec }: RunCommandOptions, terminal: Terminal): void {
+  const actions = policies.flatMap(({ name, action, approval }): { name: string; action: Action }[] => [
+    { name, action },
+    { name, action: approval.notify },
+  ]);
+  const exec = actions.find(({ action }) => action.kind === "exec");
+  if (exec !== undefined && !allowExec) {
+    throw new BecalmError(
+      "BECALM_EFFECT_FORBIDDEN",
+      `Policy "${exec.name}" wants to start a program. Allow it with --allow-exec, or change its action. Nothing was run.`,
+      {
+        details: { policy: exec.name },
+      },
+    );
+  }
+  for (const { name, action } of actions) {
+    if (action.kind !== "handler") continue;
+    terminal.note(
+      terminal.noteColors.yellow(
+        `Policy "${name}" calls the handler "${action.name}", which only a program can register: every attempt of it fails here.`,
+      ),
+    );
+  }
+}

@@ -1,0 +1,110 @@
+/** `becalm show`: all about one instance, also about one whose checkpoint cannot be read. */
+import type { AuditEntry, History } from "../core/audit-types.ts";
+import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
+import { timersOf } from "../core/draft.ts";
+import { BecalmError } from "../core/errors.ts";
+import { counterfactualText, type Language, sentenceOf } from "../core/sentences.ts";
+import { printable } from "../drawing/text-width.ts";
+import type { Session } from "../runtime/session.ts";
+import { EXIT } from "./exit-codes.ts";
+import { explainText, wrapped } from "./explain-text.ts";
+import { instanceLine } from "./file-report.ts";
+import { type StoreOptions, withReading } from "./open-session.ts";
+import type { Terminal } from "./terminal.ts";
+import { isoTime } from "./time-text.ts";
+
+export type ShowOptions = StoreOptions & { readonly id: string; readonly lang: Language; readonly json: boolean };
+
+type Shown = {
+  readonly id: string;
+  readonly raw: string;
+  /** null: its checkpoint cannot be read. */
+  readonly instance: Instance | null;
+  /** null: its history cannot be read. */
+  readonly history: History | null;
+  readonly errors: readonly BecalmError[];
+};
+
+export async function show(terminal: Terminal, options: ShowOptions): Promise<number> {
+  return withReading(options, "show", async (session) => {
+    const shown = await look(session, options.id);
+    if (options.json) await terminal.json(showLine(shown));
+    else for (const line of showText(terminal, shown, options.lang)) await terminal.out(line);
+    return EXIT.done;
+  });
+}
+
+async function look(session: Session, id: string): Promise<Shown> {
+  const stored = await session.stored(id);
+  const errors: BecalmError[] = [];
+  const told = (error: unknown): null => {
+    if (!(error instanceof BecalmError)) throw error;
+    errors.push(error);
+    return null;
+  };
+  let instance: Instance | null = null;
+  try {
+    instance = decodeCheckpoint(stored, session.world.versions);
+  } catch (error) {
+    told(error);
+  }
+  const history = await session.history(id).catch(told);
+  return { id, raw: stored.value, instance, history, errors };
+}
+
+function showText(terminal: Terminal, { id, raw, instance, history, errors }: Shown, language: Language): string[] {
+  const { bold, red, dim } = terminal.outColors;
+  const lines = [bold(id)];
+  if (history !== null) lines.push(...explainText(instance, history, { colors: terminal.outColors, language }));
+  if (errors.length === 0) return lines;
+  lines.push("");
+  for (const error of errors)
+    lines.push(...wrapped(printable(`${error.code}: ${error.message}`), 96).map((line) => `  ${red(line)}`));
+  lines.push(dim("  stored checkpoint, as it is:"), ...wrapped(printable(raw), 96).map((line) => `  ${line}`));
+  return lines;
+}
+
+function showLine({ id, raw, instance, history, errors }: Shown): object {
+  const about =
+    history === null
+      ? { id }
+      : { ...instanceLine(instance, history), kind: history.birth.kind, createdAt: isoTime(history.birth.createdAtMs) };
+  const quarantine =
+    errors.length === 0
+      ? {}
+      : { quarantined: true, errors: errors.map(({ code, message }) => ({ code, message })), checkpoint: raw };
+  return {
+    ...about,
+    annotations: history?.birth.alert?.annotations ?? {},
+    notice: history?.birth.notice ?? undefined,
+    policyVersion: history?.birth.policyVersion,
+    version: instance?.version ?? null,
+    at: instance === null ? null : isoTime(instance.atMs),
+    timers: [...timersOf(instance)].map(([name, { dueAtMs }]) => ({ name, dueAt: isoTime(dueAtMs) })),
+    auditHead: instance?.head ?? null,
+    entries: history?.entries.map((entry) => entryLine(entry, history)) ?? [],
+    ...quarantine,
+  };
+}
+
+function entryLine(entry: AuditEntry, history: History): object {
+  const otherwise = counterfactualText(entry);
+  return {
+    version: entry.version,
+    at: isoTime(entry.atMs),
+    event: entry.event,
+    path: entry.path,
+    verdict: entry.verdict,
+    reason: entry.reason,
+    sentence: sentenceOf(entry, history),
+    observation: entry.observation,
+    count: entry.count,
+    peers: entry.peers,
+    ruleVersion: entry.ruleVersion,
+    counterfactual: otherwise === null ? null : { ...entry.counterfactual, sentence: otherwise },
+    actor: entry.actor,
+    checkpoint: entry.checkpoint,
+    previousHash: entry.previousHash,
+    hash: entry.hash,
+  };
+}

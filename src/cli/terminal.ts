@@ -1,0 +1,86 @@
+/**
+ * Where a command's words go: results to stdout, everything that is for people who watch (progress, notes, errors) to stderr.
+ * A reader of stdout that has gone away (`becalm ls | head -1`) ends the command quietly.
+ */
+import pico from "picocolors";
+import { errorCode, messageOf } from "../core/errors.ts";
+import { exitCodeOf } from "./exit-codes.ts";
+
+export type Colors = ReturnType<typeof pico.createColors>;
+
+export type Terminal = {
+  /** Writes one line of the result. Resolves when stdout takes more. */
+  out(line: string): Promise<void>;
+  /** Writes one line for people to stderr. */
+  note(line: string): void;
+  /** The same value as one JSON line of the result. */
+  json(value: unknown): Promise<void>;
+  /** Replaces the line that is being updated on stderr; the empty text removes it. Only if `isWatched`. */
+  status(line: string): void;
+  /** Somebody looks at stderr while the command runs. */
+  readonly isWatched: boolean;
+  readonly outColors: Colors;
+  readonly noteColors: Colors;
+};
+
+const READER_GONE_EXIT_CODE = 0;
+
+export function terminal(): Terminal {
+  const { stdout, stderr } = process;
+  let hasStatus = false;
+  const wipe = () => {
+    if (hasStatus) stderr.write("\r\u001b[2K");
+    hasStatus = false;
+  };
+  // Whoever has closed the pipe wants no more of this, and no complaint about it.
+  stdout.on("error", (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === "EPIPE" ? READER_GONE_EXIT_CODE : 1),
+  );
+  stderr.on("error", () => {});
+  const out = (line: string): Promise<void> => {
+    wipe();
+    if (stdout.write(`${line}\n`)) return Promise.resolve();
+    return new Promise((resolve) => stdout.once("drain", resolve));
+  };
+  return {
+    out,
+    json: (value) => out(JSON.stringify(value)),
+    note: (line) => {
+      wipe();
+      stderr.write(`${line}\n`);
+    },
+    status: (line) => {
+      wipe();
+      if (line === "") return;
+      stderr.write(line.slice(0, (stderr.columns ?? 80) - 1));
+      hasStatus = true;
+    },
+    isWatched: stderr.isTTY === true,
+    outColors: pico.createColors(hasColors(stdout)),
+    noteColors: pico.createColors(hasColors(stderr)),
+  };
+}
+
+/** NO_COLOR (no-color.org) wins over everything. */
+function hasColors(stream: { isTTY?: boolean }): boolean {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  if (NO_COLOR !== undefined && NO_COLOR !== "") return false;
+  if (FORCE_COLOR !== undefined && FORCE_COLOR !== "" && FORCE_COLOR !== "0") return true;
+  return stream.isTTY === true && TERM !== "dumb";
+}
+
+/** Tells an error and answers the exit code that it means. An error without a code is a mistake of the program. */
+export function tellError(terminal: Terminal, error: unknown): number {
+  const { red, bold, dim } = terminal.noteColors;
+  const code = errorCode(error);
+  terminal.note(`${red(bold(`error ${code ?? "UNEXPECTED"}:`))} ${messageOf(error)}`);
+  const wantsStack = Boolean(process.env["DEBUG"] || process.env["BECALM_DEBUG"]);
+  if (wantsStack && error instanceof Error) {
+    terminal.note(dim(error.stack ?? ""));
+    if (error.cause !== undefined)
+      terminal.note(dim(`caused by ${error.cause instanceof Error ? error.cause.stack : messageOf(error.cause)}`));
+  } else if (code === undefined) {
+    terminal.note(dim("This is a mistake of the program, not yours. BECALM_DEBUG=1 shows where it happened."));
+  }
+  return exitCodeOf(error);
+}
