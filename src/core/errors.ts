@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   BECALM_CONFLICT: "other writers won 20 times in a row; nothing was written, send again",
   BECALM_NAMESPACE_MODE: "a live engine on a virtual namespace, or the reverse",
   BECALM_NAMESPACE_PARTITIONS: "the namespace was made with another number of partitions",
+  BECALM_NAMESPACE_BUSY: "another virtual run works on this namespace",
   BECALM_STORE_UNAVAILABLE: "the store cannot be reached",
   BECALM_STORE_FULL: "the store is out of memory and refused the write; nothing was written",
   BECALM_STORE_FAILED: "the store answered with an unexpected error",
