@@ -53,23 +53,23 @@ export function explorationPolicies(): InstancePolicy[] {
   );
 }
 
-/** Every observation with no or one peer of each kind, and 0, 1 or as many executed as the threshold. */
+/** Every observation with no or one peer of each kind (one that succeeded did so inside the window), and none or as many executed as the threshold. */
 export function observations(): Observation[] {
   const bits = Array.from(
-    { length: 2 ** 6 },
+    { length: 2 ** 5 },
     (_, number) =>
       (bit: number): number =>
         (number >> bit) & 1,
   );
   return bits.flatMap((bit) =>
-    [0, 1, COUNT].map((executed) => ({
+    [0, COUNT].map((executed) => ({
       isNew: bit(0) === 1,
       executed,
       succeeded: bit(1),
       failed: bit(2),
       inProgress: bit(3),
-      settledWithoutFailure: bit(4),
-      parentOpen: bit(5) === 1,
+      settledWithoutFailure: bit(1),
+      parentOpen: bit(4) === 1,
     })),
   );
 }
