@@ -8,11 +8,14 @@ import { pause, systemClock } from "./adapters/system/system-clock.ts";
 import type { Alert } from "./core/alert.ts";
 import type { History } from "./core/audit-types.ts";
 import type { Decision } from "./core/decide.ts";
-import { BecalmError } from "./core/errors.ts";
+import { BecalmError, messageOf } from "./core/errors.ts";
 import type { EventInput } from "./core/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./core/instance-snapshot.ts";
 import { type AlertInput, toAlert } from "./formats/alert-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
+import { pendingDecision, type InspectFeed } from "./inspect/inspected.ts";
+import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
+import { groupReader, sessionSource } from "./inspect/session-source.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Logger } from "./ports/logger.ts";
 import type { Store } from "./ports/store.ts";
@@ -47,10 +50,17 @@ export type EngineOptions = {
   readonly partitions?: number;
   /** How long `stop` waits for attempts that are under way before it aborts them. Default 30 s. */
   readonly drainMs?: number;
+  /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
+  readonly inspect?: Inspect;
 };
 
 /** What became of one alert under one policy. */
-export type Ingested = { readonly alert: number; readonly policy: string; readonly id: string; readonly outcome: "created" | "duplicate" | "resolved" | "ignored" };
+export type Ingested = {
+  readonly alert: number;
+  readonly policy: string;
+  readonly id: string;
+  readonly outcome: "created" | "duplicate" | "resolved" | "ignored";
+};
 
 export type IngestResult = {
   readonly instances: readonly Ingested[];
@@ -71,7 +81,10 @@ export type InstanceReference = {
   /** Calls `fn` with every snapshot from now on, also of steps that other processes commit. Returns what ends it. */
   subscribe(fn: (snapshot: InstanceSnapshot) => void): () => void;
   /** Resolves with the first snapshot, the present one included, that `predicate` accepts. Rejects after `timeoutMs` (default 30 s). */
-  waitFor(predicate: (snapshot: InstanceSnapshot) => boolean, options?: { timeoutMs?: number }): Promise<InstanceSnapshot>;
+  waitFor(
+    predicate: (snapshot: InstanceSnapshot) => boolean,
+    options?: { timeoutMs?: number },
+  ): Promise<InstanceSnapshot>;
 };
 
 export type InstancePage = {
@@ -99,7 +112,12 @@ export function createEngine(options: EngineOptions): Engine {
   return new LiveEngine(options);
 }
 
-type Parts = { readonly session: Session; readonly mailboxes: Mailboxes; readonly live: Live; readonly receipts: Receipts };
+type Parts = {
+  readonly session: Session;
+  readonly mailboxes: Mailboxes;
+  readonly live: Live;
+  readonly receipts: Receipts;
+};
 
 class LiveEngine implements Engine {
   private readonly options: EngineOptions;
@@ -109,14 +127,17 @@ class LiveEngine implements Engine {
   private readonly subscriptions: Subscriptions;
   private opening: Promise<Parts> | null = null;
   private live: Live | null = null;
-  private isStopped = false;
+  private stopping: Promise<void> | null = null;
 
   constructor(options: EngineOptions) {
     this.options = options;
     this.store = options.store ?? memoryStore();
     this.clock = options.clock ?? systemClock();
     this.logger = options.logger ?? silentLogger;
-    this.subscriptions = new Subscriptions(this.clock, async (id) => toSnapshot(await (await this.parts()).session.instance(id)));
+    this.subscriptions = new Subscriptions(this.clock, {
+      read: async (id) => toSnapshot(await (await this.parts()).session.instance(id)),
+      onFault: (error) => this.logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
+    });
   }
 
   async start(): Promise<void> {
@@ -124,9 +145,12 @@ class LiveEngine implements Engine {
     if (!live.started) live.start();
   }
 
-  async stop(): Promise<void> {
-    if (this.isStopped) return;
-    this.isStopped = true;
+  stop(): Promise<void> {
+    this.stopping ??= this.drain();
+    return this.stopping;
+  }
+
+  private async drain(): Promise<void> {
     this.subscriptions.close();
     if (this.opening !== null) {
       const { live, mailboxes } = await this.opening;
@@ -157,14 +181,18 @@ class LiveEngine implements Engine {
     return { instances: perAlert.flat(), unmatched, rejected };
   }
 
-  private async take(parts: Parts, { alert, index, nowMs }: { alert: Alert; index: number; nowMs: number }): Promise<Ingested[]> {
+  private async take(
+    parts: Parts,
+    { alert, index, nowMs }: { alert: Alert; index: number; nowMs: number },
+  ): Promise<Ingested[]> {
     const intakes = await intakeOf(parts.session.world, alert, { atMs: nowMs });
     return Promise.all(
       intakes.map(async ({ id, policy, address, work }) => {
         const result = work === null ? null : await parts.mailboxes.submit(address, work);
         if (result?.outcome === "quarantined") throw result.error;
         const outcome = outcomeOf(alert, result);
-        if (outcome === "duplicate") parts.receipts.received(id, { atMs: nowMs, lastStepAtMs: result?.instance?.atMs ?? 0 });
+        if (outcome === "duplicate")
+          parts.receipts.received(id, { atMs: nowMs, lastStepAtMs: result?.instance?.atMs ?? 0 });
         return { alert: index, policy, id, outcome };
       }),
     );
@@ -187,16 +215,23 @@ class LiveEngine implements Engine {
     return { ...listed, instances: listed.instances.map(toSnapshot) };
   }
 
-  async approve(target: { id: string } | { group: string }, { by, why }: { by: string; why: string }): Promise<InstanceSnapshot[]> {
+  async approve(
+    target: { id: string } | { group: string },
+    { by, why }: { by: string; why: string },
+  ): Promise<InstanceSnapshot[]> {
     return (await (await this.parts()).session.answer(target, { type: "approval.granted", by, why })).map(toSnapshot);
   }
 
-  async deny(target: { id: string } | { group: string }, { by, why }: { by: string; why: string }): Promise<InstanceSnapshot[]> {
+  async deny(
+    target: { id: string } | { group: string },
+    { by, why }: { by: string; why: string },
+  ): Promise<InstanceSnapshot[]> {
     return (await (await this.parts()).session.answer(target, { type: "approval.denied", by, why })).map(toSnapshot);
   }
 
   private parts(): Promise<Parts> {
-    if (this.isStopped) throw new BecalmError("BECALM_STOPPED", "The engine is stopped. Make another one; the store has everything.");
+    if (this.stopping !== null)
+      throw new BecalmError("BECALM_STOPPED", "The engine is stopped. Make another one; the store has everything.");
     this.opening ??= this.open().catch((error: unknown) => {
       this.opening = null;
       throw error;
@@ -219,20 +254,25 @@ class LiveEngine implements Engine {
       committed: (decision) => this.committed(decision),
       ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
     });
-    const port = effectPort({ handlers: options.handlers ?? {}, allowExec: options.allowExec ?? false, logger: this.logger });
+    const port = effectPort({
+      handlers: options.handlers ?? {},
+      allowExec: options.allowExec ?? false,
+      logger: this.logger,
+    });
     const runner = new EffectRunner(world, port, options.concurrency ?? 16);
     const mailboxes = new Mailboxes(world);
     const retentionMs = options.retentionMs ?? 7 * DAY_MS;
     const onFault = (what: string, error: unknown) => this.logger.error({ err: error }, what);
     this.live = new Live(world, { mailboxes, runner, options: { retentionMs, onFault } });
-    const submit = (works: Parameters<Submit>[0]) => Promise.all(works.map(({ address, work }) => mailboxes.submit(address, work)));
+    const submit = (works: Parameters<Submit>[0]) =>
+      Promise.all(works.map(({ address, work }) => mailboxes.submit(address, work)));
     const session = new Session(world, { submit, now: () => clock.now() });
     return { session, mailboxes, live: this.live, receipts: new Receipts(store, retentionMs) };
   }
 
   private committed(decision: Decision): void {
-    for (const logged of decision.entries) logAuditEntry(this.logger, logged);
     this.live?.committed(decision);
+    for (const logged of decision.entries) logAuditEntry(this.logger, logged);
     for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
   }
 }

@@ -107,7 +107,8 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
   refuseForeign(stored, body);
   const key = text(stored, body, "policy");
   const compiled = policies.get(key);
-  if (compiled === undefined) throw broken(stored, `it was made under policy ${key}, which the namespace does not know`);
+  if (compiled === undefined)
+    throw broken(stored, `it was made under policy ${key}, which the namespace does not know`, { unknownPolicy: key });
   const { name, version: policyVersion } = compiled.policy;
   const groupId = body["group"] === undefined ? null : groupIdOf(name, text(stored, body, "group"));
   const createdAtMs = number(stored, body, "createdAtMs");
@@ -190,7 +191,8 @@ function timersOf(stored: Stored, value: unknown): InstanceContext["timers"] {
 
 function timerOf(stored: Stored, name: string, value: unknown): ArmedTimer {
   const timer = value as Partial<ArmedTimer> | null;
-  if (typeof timer?.dueAtMs === "number" && typeof timer.arm === "number") return { dueAtMs: timer.dueAtMs, arm: timer.arm };
+  if (typeof timer?.dueAtMs === "number" && typeof timer.arm === "number")
+    return { dueAtMs: timer.dueAtMs, arm: timer.arm };
   throw broken(stored, `timer "${name}" lacks dueAtMs or arm`);
 }
 
@@ -230,10 +232,16 @@ function oneOf<const T extends string>(stored: Stored, body: Fields, key: string
   throw broken(stored, `\`${key}\` is ${JSON.stringify(value)}, not one of ${allowed.join(", ")}`);
 }
 
-function broken(stored: Stored, what: string): BecalmError {
+/** The policy version, as `name@version`, that a checkpoint could not be read for want of; null: it failed for another reason. */
+export function unknownPolicyOf(error: BecalmError): string | null {
+  const key = error.details["unknownPolicy"];
+  return typeof key === "string" ? key : null;
+}
+
+function broken(stored: Stored, what: string, details: Record<string, unknown> = {}): BecalmError {
   return new BecalmError(
     "BECALM_CHECKPOINT_INVALID",
     `Checkpoint of ${stored.id} (version ${stored.version}) cannot be read: ${what}. It is quarantined and left as it is; repair or remove it.`,
-    { details: { id: stored.id, version: stored.version } },
+    { details: { id: stored.id, version: stored.version, ...details } },
   );
 }

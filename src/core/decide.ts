@@ -9,9 +9,29 @@ import type { Notice } from "./audit-types.ts";
 import type { Instance } from "./checkpoint.ts";
 import { verdictInGroup } from "./convergence.ts";
 import type { ConvergenceRule } from "./convergence-types.ts";
-import { birthOfAlert, type ChangedInstance, Draft, type LoggedEntry, type MemberChange, memberOf, timersOf } from "./draft.ts";
+import {
+  birthOfAlert,
+  type ChangedInstance,
+  Draft,
+  type LoggedEntry,
+  type MemberChange,
+  memberOf,
+  timersOf,
+} from "./draft.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
-import { closeIfOver, draftOf, dropQuarantined, formingMember, type Group, newGroup, type OpenGroup, openGroup, pruneForming, scheduleSummary, viewOf } from "./group.ts";
+import {
+  closeIfOver,
+  draftOf,
+  dropQuarantined,
+  formingMember,
+  type Group,
+  newGroup,
+  type OpenGroup,
+  openGroup,
+  pruneForming,
+  scheduleSummary,
+  viewOf,
+} from "./group.ts";
 import { noticeIdOf, partitionOfId } from "./ids.ts";
 import type { ArmedTimer, GroupView, InstanceEvent, SilenceNote } from "./instance.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "./limits.ts";
@@ -20,18 +40,46 @@ import { type CompiledPolicy, type PolicyVersions, policyKey } from "./policy-ve
 /** Events that come from outside; the decision adds the view of the group where the machine wants one. */
 export type OutsideEvent =
   | Exclude<InstanceEvent, { type: "start" | "peers.settled" | "approval.granted" | "approval.requested" }>
-  | { readonly type: "approval.granted"; readonly atMs: number; readonly by: string; readonly why: string; readonly silence: SilenceNote | null }
-  | { readonly type: "start"; readonly atMs: number; readonly approved: true; readonly by: string; readonly why: string; readonly silence: SilenceNote | null };
+  | {
+      readonly type: "approval.granted";
+      readonly atMs: number;
+      readonly by: string;
+      readonly why: string;
+      readonly silence: SilenceNote | null;
+    }
+  | {
+      readonly type: "start";
+      readonly atMs: number;
+      readonly approved: true;
+      readonly by: string;
+      readonly why: string;
+      readonly silence: SilenceNote | null;
+    };
 
 /** `order`: its position, from which its effects get their order of emission (core/effect.ts). */
 export type Command = { readonly order?: EmissionOrder } & CommandBody;
 
 type CommandBody =
   /** An alert that a policy matches. `lockBusyUntilMs`: nobody may decide now; look again then. */
-  | { readonly type: "create"; readonly id: string; readonly atMs: number; readonly alert: Alert; readonly policy: CompiledPolicy; readonly silence: SilenceNote | null; readonly lockBusyUntilMs?: number }
+  | {
+      readonly type: "create";
+      readonly id: string;
+      readonly atMs: number;
+      readonly alert: Alert;
+      readonly policy: CompiledPolicy;
+      readonly silence: SilenceNote | null;
+      readonly lockBusyUntilMs?: number;
+    }
   | { readonly type: "event"; readonly id: string; readonly event: OutsideEvent }
   /** The dimension lock may be free now. */
-  | { readonly type: "unpark"; readonly id: string; readonly arm: number; readonly atMs: number; readonly silence: SilenceNote | null; readonly lockBusyUntilMs?: number }
+  | {
+      readonly type: "unpark";
+      readonly id: string;
+      readonly arm: number;
+      readonly atMs: number;
+      readonly silence: SilenceNote | null;
+      readonly lockBusyUntilMs?: number;
+    }
   | { readonly type: "summarise"; readonly arm: number; readonly atMs: number }
   | { readonly type: "wake"; readonly arm: number; readonly atMs: number };
 
@@ -88,8 +136,19 @@ const NONE: ReadonlySet<string> = new Set();
 
 export function decide(input: DecideInput): Decision {
   const firstAtMs = input.commands.map(timeOf).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-  const group = input.groupId === null ? null : input.group === null ? newGroup(input.groupId, policyNameOf(input), firstAtMs) : draftOf(input.group);
-  const draft = new Draft({ group, partition: input.partition, stored: input.instances, turn: input.turn, isPlain: input.isPlain === true });
+  const group =
+    input.groupId === null
+      ? null
+      : input.group === null
+        ? newGroup(input.groupId, policyNameOf(input), firstAtMs)
+        : draftOf(input.group);
+  const draft = new Draft({
+    group,
+    partition: input.partition,
+    stored: input.instances,
+    turn: input.turn,
+    isPlain: input.isPlain === true,
+  });
   const timersBefore = groupTimers(input.group);
   const isDropped = group !== null && dropQuarantined(group, input.quarantined ?? NONE);
   if (isDropped && group.waiters > 0 && group.wake === null) armWake(group, { denied: null, atMs: group.lastAtMs });
@@ -103,7 +162,10 @@ export function decide(input: DecideInput): Decision {
   const timersAfter = groupTimers(group);
   const isEmpty = instances.length === 0 && !isDropped && sameTimers(timersBefore, timersAfter);
   return {
-    results: results.map((result) => ({ ...result, instance: result.instance === null ? null : (draft.get(result.instance.id) ?? null) })),
+    results: results.map((result) => ({
+      ...result,
+      instance: result.instance === null ? null : (draft.get(result.instance.id) ?? null),
+    })),
     isEmpty,
     group,
     instances,
@@ -129,17 +191,20 @@ function timeOf(command: Command): number {
 class Turn {
   private readonly input: DecideInput;
   private readonly draft: Draft;
-  private seen: { readonly numbers: readonly number[]; readonly version: string; readonly view: GroupView } | null = null;
+  private readonly unreadableWaiters: number;
+  private seen: { readonly numbers: readonly number[]; readonly version: string; readonly view: GroupView } | null =
+    null;
 
   constructor(input: DecideInput, draft: Draft) {
     this.input = input;
     this.draft = draft;
+    this.unreadableWaiters = input.waiters.filter((id) => input.quarantined?.has(id) === true).length;
   }
 
   take(command: Command): CommandResult {
     this.draft.beginCommand(command.order ?? []);
     // First of all, so that a member that is run again after its group's end does not keep that group open.
-    if (this.draft.group !== null) closeIfOver(this.draft.group, this.now(timeOf(command)));
+    if (this.draft.group !== null) closeIfOver(this.draft.group, this.now(timeOf(command)), this.unreadableWaiters);
     const result = this.dispatch(command);
     this.requestApprovals();
     if (command.type !== "create" && (result.outcome === "applied" || command.type === "wake")) {
@@ -186,7 +251,10 @@ class Turn {
   }
 
   /** The first decision of an instance: silence, then the lock, then its group. */
-  private begin(instance: Instance, how: { atMs: number; silence: SilenceNote | null; lockBusyUntilMs?: number }): Instance {
+  private begin(
+    instance: Instance,
+    how: { atMs: number; silence: SilenceNote | null; lockBusyUntilMs?: number },
+  ): Instance {
     const { atMs, silence } = how;
     const start = { type: "start", atMs, silence, group: null } as const;
     const { group } = this.draft;
@@ -207,8 +275,19 @@ class Turn {
 
   /** The view of the open group; the same object as before while nothing in it changed, so that equal decisions can be told (core/outcome.ts). */
   private viewOfOpen(open: OpenGroup, { instance, atMs }: { instance: Instance; atMs: number }): GroupView {
-    const numbers = [atMs, open.openedAtMs, open.executed, open.succeeded, open.failed, open.inProgress, open.settledAtMs.length, open.peers.length];
-    const isSame = this.seen?.version === instance.policyVersion && numbers.every((number, index) => number === this.seen?.numbers[index]);
+    const numbers = [
+      atMs,
+      open.openedAtMs,
+      open.executed,
+      open.succeeded,
+      open.failed,
+      open.inProgress,
+      open.settledAtMs.length,
+      open.peers.length,
+    ];
+    const isSame =
+      this.seen?.version === instance.policyVersion &&
+      numbers.every((number, index) => number === this.seen?.numbers[index]);
     if (this.seen === null || !isSame) {
       const view = viewOf(open, { isNew: false, atMs, ownVersion: instance.policyVersion });
       this.seen = { numbers, version: instance.policyVersion, view };
@@ -216,7 +295,11 @@ class Turn {
     return this.seen.view;
   }
 
-  private open(group: Group, rule: ConvergenceRule, { instance, atMs }: { instance: Instance; atMs: number }): Instance {
+  private open(
+    group: Group,
+    rule: ConvergenceRule,
+    { instance, atMs }: { instance: Instance; atMs: number },
+  ): Instance {
     const open = openGroup(group, rule, { ruleVersion: instance.policyVersion, atMs });
     const view = viewOf(open, { isNew: true, atMs, ownVersion: instance.policyVersion });
     if (verdictInGroup(rule.function, rule.count, view.observation).summary) scheduleSummary(group, open, instance.id);
@@ -287,7 +370,8 @@ class Turn {
   private requestApprovals(): void {
     for (const instance of this.draft.takeRequests()) {
       const current = this.draft.get(instance.id) as Instance;
-      if (current.snapshot.state === "Waiting" && (this.draft.group === null || this.draft.group.held === 1)) this.sendRequest(current);
+      if (current.snapshot.state === "Waiting" && (this.draft.group === null || this.draft.group.held === 1))
+        this.sendRequest(current);
     }
   }
 
@@ -298,7 +382,10 @@ class Turn {
       instance: held.id,
       dueAtMs: held.snapshot.context.timers.approval?.dueAtMs ?? held.atMs,
     };
-    const id = noticeIdOf(["approval-request", held.id, held.version, held.snapshot.context.arms], this.draft.partition);
+    const id = noticeIdOf(
+      ["approval-request", held.id, held.version, held.snapshot.context.arms],
+      this.draft.partition,
+    );
     this.must(this.createNotice(notice, { id, like: held, atMs: held.atMs }), startAlone(held.atMs));
   }
 
@@ -308,23 +395,45 @@ class Turn {
     if (group == null || summary === undefined) return { outcome: "stale", instance: null };
     group.summaries = group.summaries.filter((candidate) => candidate !== summary);
     const { openerId, skipped, sample, openedAtMs, endsAtMs, ruleVersion } = summary;
-    const notice: Notice = { kind: "summary", group: group.id, opener: openerId, skipped, sample, openedAtMs, endsAtMs };
+    const notice: Notice = {
+      kind: "summary",
+      group: group.id,
+      opener: openerId,
+      skipped,
+      sample,
+      openedAtMs,
+      endsAtMs,
+    };
     const like = { policy: group.policy, policyVersion: ruleVersion };
     const instance = this.createNotice(notice, { id: summaryIdOf(openerId), like, atMs });
     const event: InstanceEvent =
-      skipped > 0 ? startAlone(atMs) : { type: "cancel", atMs, by: "becalm", why: "nothing was skipped", reason: "nothing_to_summarise" };
+      skipped > 0
+        ? startAlone(atMs)
+        : { type: "cancel", atMs, by: "becalm", why: "nothing was skipped", reason: "nothing_to_summarise" };
     return { outcome: "applied", instance: this.must(instance, event) };
   }
 
-  private createNotice(notice: Notice, options: { id: string; like: { policy: string; policyVersion: string }; atMs: number }): Instance {
+  private createNotice(
+    notice: Notice,
+    options: { id: string; like: { policy: string; policyVersion: string }; atMs: number },
+  ): Instance {
     const { id, like, atMs } = options;
-    const birth = { kind: notice.kind, policy: like.policy, policyVersion: like.policyVersion, group: null, createdAtMs: atMs, alert: null, notice };
+    const birth = {
+      kind: notice.kind,
+      policy: like.policy,
+      policyVersion: like.policyVersion,
+      group: null,
+      createdAtMs: atMs,
+      alert: null,
+      notice,
+    };
     return this.draft.create(birth, { id, policy: this.policyOf(like) });
   }
 
   private policyOf(made: { policy: string; policyVersion: string }): CompiledPolicy {
     const compiled = this.input.policies.get(policyKey({ name: made.policy, version: made.policyVersion }));
-    if (compiled === undefined) throw new Error(`decide: policy ${made.policy} version ${made.policyVersion} was not given`);
+    if (compiled === undefined)
+      throw new Error(`decide: policy ${made.policy} version ${made.policyVersion} was not given`);
     return compiled;
   }
 
@@ -332,7 +441,9 @@ class Turn {
   private must(instance: Instance, event: InstanceEvent, epoch: number | null = null): Instance {
     const applied = this.draft.apply(instance, event, epoch);
     if (applied === null) throw new Error(`decide: ${instance.snapshot.state} of ${instance.id} refused ${event.type}`);
-    return applied.snapshot.state === "Defense" ? this.must(applied, { type: "approval.requested", atMs: event.atMs }) : applied;
+    return applied.snapshot.state === "Defense"
+      ? this.must(applied, { type: "approval.requested", atMs: event.atMs })
+      : applied;
   }
 }
 
@@ -366,7 +477,10 @@ function sameTimers(a: readonly GroupTimer[], b: readonly GroupTimer[]): boolean
 }
 
 /** Timers of an instance that a commit arms and cancels: the difference between what it expected before and expects now. */
-export function timerChanges(changed: ChangedInstance): { armed: [string, ArmedTimer][]; cancelled: [string, ArmedTimer][] } {
+export function timerChanges(changed: ChangedInstance): {
+  armed: [string, ArmedTimer][];
+  cancelled: [string, ArmedTimer][];
+} {
   const before = timersOf(changed.before);
   const after = timersOf(changed.instance);
   return {

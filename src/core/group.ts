@@ -15,7 +15,13 @@ import { PEER_SAMPLE_COUNT_MAX, SUMMARY_SAMPLE_COUNT_MAX } from "./limits.ts";
 /** Where an instance stands among its peers. `none`: it is no peer, for it had no attempt. */
 export type Standing = "none" | "inProgress" | "succeeded" | "failed";
 
-export type FormingMember = { id: string; createdAtMs: number; standing: Standing; hadAttempt: boolean; succeededAtMs: number | null };
+export type FormingMember = {
+  id: string;
+  createdAtMs: number;
+  standing: Standing;
+  hadAttempt: boolean;
+  succeededAtMs: number | null;
+};
 
 export type OpenGroup = {
   readonly rule: ConvergenceRule;
@@ -99,7 +105,15 @@ export function draftOf(group: Group): Group {
   return {
     ...group,
     forming: group.forming.map((member) => ({ ...member })),
-    open: group.open === null ? null : { ...group.open, running: [...group.open.running], settledAtMs: [...group.open.settledAtMs], peers: [...group.open.peers] },
+    open:
+      group.open === null
+        ? null
+        : {
+            ...group.open,
+            running: [...group.open.running],
+            settledAtMs: [...group.open.settledAtMs],
+            peers: [...group.open.peers],
+          },
     summaries: group.summaries.map((summary) => ({ ...summary, sample: [...summary.sample] })),
   };
 }
@@ -115,8 +129,9 @@ export function isOver(open: OpenGroup, waiters: number, atMs: number): boolean 
   return !(LINGERING.has(open.rule.function) && (open.inProgress > 0 || waiters > 0));
 }
 
-export function closeIfOver(group: Group, atMs: number): void {
-  if (group.open === null || !isOver(group.open, group.waiters, atMs)) return;
+/** `unreadableWaiters`: waiters whose checkpoints cannot be read keep no group open, for nobody knows how long. */
+export function closeIfOver(group: Group, atMs: number, unreadableWaiters = 0): void {
+  if (group.open === null || !isOver(group.open, group.waiters - unreadableWaiters, atMs)) return;
   group.open = null;
   group.forming = [];
   group.epoch = Math.max(group.epoch + 1, atMs);
@@ -131,7 +146,11 @@ export function pruneForming(group: Group, rule: ConvergenceRule, createdAtMs: n
 }
 
 /** Opens the group: the forming members that had an attempt become its peers. */
-export function openGroup(group: Group, rule: ConvergenceRule, options: { ruleVersion: string; atMs: number }): OpenGroup {
+export function openGroup(
+  group: Group,
+  rule: ConvergenceRule,
+  options: { ruleVersion: string; atMs: number },
+): OpenGroup {
   const peers = group.forming.filter((member) => member.hadAttempt || member.standing !== "none");
   const standing = (wanted: Standing) => group.forming.filter((member) => member.standing === wanted).length;
   const open: OpenGroup = {
@@ -143,7 +162,9 @@ export function openGroup(group: Group, rule: ConvergenceRule, options: { ruleVe
     succeeded: standing("succeeded"),
     failed: standing("failed"),
     inProgress: standing("inProgress"),
-    running: LINGERING.has(rule.function) ? peers.filter((member) => member.standing === "inProgress").map((member) => member.id) : [],
+    running: LINGERING.has(rule.function)
+      ? peers.filter((member) => member.standing === "inProgress").map((member) => member.id)
+      : [],
     settledAtMs: settledTimes(group.forming, rule),
     peers: peers.slice(0, PEER_SAMPLE_COUNT_MAX).map((member) => member.id),
   };
@@ -219,7 +240,8 @@ function countInOpen(open: OpenGroup, before: Member | null, after: Member): voi
 /** Who was dropped while quarantined was no peer since, whatever its checkpoint says. */
 function standingAsCounted(open: OpenGroup, before: Member | null): Standing {
   if (before === null) return "none";
-  const wasDropped = before.standing === "inProgress" && LINGERING.has(open.rule.function) && !open.running.includes(before.id);
+  const wasDropped =
+    before.standing === "inProgress" && LINGERING.has(open.rule.function) && !open.running.includes(before.id);
   return wasDropped ? "none" : before.standing;
 }
 
@@ -237,7 +259,9 @@ function recount(open: OpenGroup, was: number | null, is: number | null): void {
   const index = was === null ? -1 : open.settledAtMs.indexOf(was);
   if (index >= 0) open.settledAtMs.splice(index, 1);
   if (is === null) return;
-  open.settledAtMs = [...open.settledAtMs.filter((time) => time >= is - open.rule.windowMs), is].slice(-SETTLED_COUNT_MAX);
+  open.settledAtMs = [...open.settledAtMs.filter((time) => time >= is - open.rule.windowMs), is].slice(
+    -SETTLED_COUNT_MAX,
+  );
 }
 
 /** Schedules the summary of the group that was just opened: due at the window's end plus the rule's delay. */
@@ -262,10 +286,13 @@ export function collectInSummary(group: Group, instanceId: string): void {
   if (summary.sample.length < SUMMARY_SAMPLE_COUNT_MAX) summary.sample.push(instanceId);
 }
 
-/** Nothing of it is needed any more after `idleAtMs`; null: somebody is in progress, waits or is held, so it must stay. */
-export function idleAtMs(group: Group, rule: ConvergenceRule | null): number | null {
+/**
+ * Nothing of it is needed any more after `idleAtMs`; null: somebody is in progress, waits or is held, so it must stay.
+ * `windowMs`: how long a forming member counts.
+ */
+export function idleAtMs(group: Group, windowMs: number): number | null {
   if (group.waiters > 0 || group.held > 0 || group.summaries.length > 0 || group.wake !== null) return null;
   if (group.open !== null) return group.open.inProgress > 0 ? null : group.open.endsAtMs;
   if (group.forming.some((member) => member.standing === "inProgress")) return null;
-  return group.lastAtMs + (rule?.windowMs ?? 0);
+  return group.lastAtMs + windowMs;
 }

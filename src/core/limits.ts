@@ -95,7 +95,7 @@ export const PARTITION_COUNT_MAX = 100;
 export const RETENTION_MS_DEFAULT = 7 * DAY_MS;
 /** The receipt of a re-sent alert is written down at most once per retention / this. */
 export const RETENTION_REFRESH_DIVISOR = 8;
-/** Waiters whose wake was lost are looked at this often. */
+/** What could not be read is tried again this often. */
 export const SWEEP_INTERVAL_MS = 30 * SECOND_MS;
 export const ALERTS_IN_FLIGHT_COUNT_MAX = 2_000;
 export const LIST_PAGE_COUNT_DEFAULT = 100;

@@ -12,6 +12,9 @@ import type { World } from "./world.ts";
 /** Where a batch belongs: a group, or (groupId null) the lone instances of a partition. */
 export type Address = { readonly partition: number; readonly groupId: string | null };
 
+/** Whoever is fenced waits the lease out: its tries must last longer than that. */
+const FENCED_PAUSE_MS = GROUP_LEASE_MS / 10;
+
 /**
  * Repeats a read-decide-commit until its commit is applied. After 3 conflicts in a row the process takes a lease on the group, so that
  * the others are fenced for a second; after 20 the batch is refused: nothing of it was written.
@@ -24,14 +27,27 @@ export async function withRetries<T>(
 ): Promise<T> {
   for (let conflicts = 0; conflicts < CONFLICT_COUNT_MAX; conflicts += 1) {
     if (conflicts >= CONFLICT_COUNT_BEFORE_LEASE && address.groupId !== null) {
-      await world.store.lease({ groupId: address.groupId, partition: address.partition, owner: world.owner, ttlMs: GROUP_LEASE_MS });
+      await world.store.lease({
+        groupId: address.groupId,
+        partition: address.partition,
+        owner: world.owner,
+        ttlMs: GROUP_LEASE_MS,
+      });
     }
     const { outcome, results } = await attempt();
     if (outcome === "applied" || outcome === "duplicate") return results;
-    await world.pause(CONFLICT_BACKOFF_MS_MIN + world.random() * (CONFLICT_BACKOFF_MS_MAX - CONFLICT_BACKOFF_MS_MIN));
+    await world.pause(outcome === "fenced" ? FENCED_PAUSE_MS : backoffMs(world));
   }
   const what = address.groupId === null ? `partition ${address.partition}` : `group ${address.groupId}`;
-  throw new BecalmError("BECALM_CONFLICT", `Other writers won ${CONFLICT_COUNT_MAX} times in a row on ${what}; nothing was written. Send it again.`, {
-    details: { ...address },
-  });
+  throw new BecalmError(
+    "BECALM_CONFLICT",
+    `Other writers won ${CONFLICT_COUNT_MAX} times in a row on ${what}; nothing was written. Send it again.`,
+    {
+      details: { ...address },
+    },
+  );
+}
+
+function backoffMs(world: World): number {
+  return CONFLICT_BACKOFF_MS_MIN + world.random() * (CONFLICT_BACKOFF_MS_MAX - CONFLICT_BACKOFF_MS_MIN);
 }

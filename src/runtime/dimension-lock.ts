@@ -19,7 +19,11 @@ export type LockAnswer = {
 const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {} };
 
 /** What was read for the batch. */
-type Read = { readonly groupId: string | null; readonly group: Group | null; readonly instances: ReadonlyMap<string, Instance> };
+type Read = {
+  readonly groupId: string | null;
+  readonly group: Group | null;
+  readonly instances: ReadonlyMap<string, Instance>;
+};
 type Work = { readonly command: Command };
 
 /** Takes a slot when the batch decides new instances of a forming group. Virtual time takes none: it is alone. */
@@ -38,7 +42,8 @@ export async function takeDimensionLock(world: World, read: Read, batch: readonl
 /** The threshold of the rule that the batch's first undecided instance falls under; null: the batch decides none. */
 function countDecided(world: World, read: Read, batch: readonly Work[]): number | null {
   for (const { command } of batch) {
-    if (command.type === "create" && !read.instances.has(command.id)) return command.policy.policy.converge?.count ?? null;
+    if (command.type === "create" && !read.instances.has(command.id))
+      return command.policy.policy.converge?.count ?? null;
     if (command.type !== "unpark") continue;
     const instance = read.instances.get(command.id);
     if (instance === undefined) continue;

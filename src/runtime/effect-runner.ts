@@ -5,13 +5,13 @@
  * E1 an effect runs only from the committed outbox. E2 its result is one command; the machine accepts it only for the current attempt.
  */
 import { birthOf } from "../core/audit.ts";
-import { decodeCheckpoint } from "../core/checkpoint.ts";
-import type { Effect } from "../core/effect.ts";
-import { errorCode, messageOf } from "../core/errors.ts";
 import type { OutsideEvent } from "../core/decide.ts";
-import { policyKey } from "../core/policy-versions.ts";
+import type { Effect } from "../core/effect.ts";
+import { BecalmError, messageOf } from "../core/errors.ts";
 import type { Action } from "../core/policy.ts";
+import { policyKey } from "../core/policy-versions.ts";
 import type { EffectPort, EffectResult } from "../ports/effect-port.ts";
+import { tryInstance } from "./read-instance.ts";
 import type { Work } from "./turn.ts";
 import type { World } from "./world.ts";
 
@@ -22,20 +22,12 @@ export class EffectRunner {
   private readonly queue: (() => void)[] = [];
   private readonly underway = new Map<string, { readonly effect: Effect; readonly abort: AbortController }>();
   private running = 0;
+  private isClosed = false;
 
   constructor(world: World, port: EffectPort, concurrency: number) {
     this.world = world;
     this.port = port;
     this.concurrency = concurrency;
-  }
-
-  /** Effects that this process has taken and not yet reported. */
-  get effectIds(): string[] {
-    return [...this.underway.keys()];
-  }
-
-  isUnderway(effectId: string): boolean {
-    return this.underway.has(effectId);
   }
 
   /** Aborts the attempt of an instance, if it runs here: it was cancelled. */
@@ -45,21 +37,37 @@ export class EffectRunner {
     }
   }
 
+  /** Begins nothing more: what waits for its turn stays in the outbox. */
+  close(): void {
+    this.isClosed = true;
+    for (const go of this.queue.splice(0)) go();
+  }
+
   abortAll(why: string): void {
     for (const { abort } of this.underway.values()) abort.abort(new Error(why));
   }
 
   /**
    * Runs one effect and gives the work that reports its result, dated `atMs` as it ends.
-   * null: its instance cannot be read (quarantined); the effect stays in the outbox.
+   * null: its instance cannot be read (quarantined), or the runner was closed before; the effect stays in the outbox.
    */
   async run(effect: Effect, atMs: () => number): Promise<Work | null> {
     const abort = new AbortController();
     this.underway.set(effect.id, { effect, abort });
     await this.slot();
     try {
-      const result = await this.attempt(effect, abort.signal);
-      return result === null ? null : { command: { type: "event", id: effect.instanceId, event: eventOf(effect, result, atMs()), order: effect.order }, settles: effect.id };
+      const result = this.isClosed ? null : await this.attempt(effect, abort.signal);
+      return result === null
+        ? null
+        : {
+            command: {
+              type: "event",
+              id: effect.instanceId,
+              event: eventOf(effect, result, atMs()),
+              order: effect.order,
+            },
+            settles: effect.id,
+          };
     } finally {
       this.underway.delete(effect.id);
       this.running -= 1;
@@ -79,7 +87,11 @@ export class EffectRunner {
     if (lines === null || state === "over") return { ok: false, error: "the attempt was over before it began" };
     const birth = birthOf(effect.instanceId, lines);
     const policy = this.world.versions.get(policyKey({ name: birth.policy, version: birth.policyVersion }))?.policy;
-    if (policy === undefined) return { ok: false, error: `policy "${birth.policy}" version ${birth.policyVersion} is unknown to this namespace` };
+    if (policy === undefined)
+      return {
+        ok: false,
+        error: `policy "${birth.policy}" version ${birth.policyVersion} is unknown to this namespace`,
+      };
     const action: Action = birth.kind === "approval-request" ? policy.approval.notify : policy.action;
     try {
       return await this.port.run({
@@ -100,16 +112,17 @@ export class EffectRunner {
 
   /** An effect that was found in the outbox may belong to an attempt that is over: cancelled, or reported by somebody else. */
   private async stateOf(effect: Effect): Promise<"current" | "over" | "quarantined"> {
-    const loaded = await this.world.store.load({ partition: effect.partition, groupId: null, instanceIds: [effect.instanceId] });
+    const loaded = await this.world.store.load({
+      partition: effect.partition,
+      groupId: null,
+      instanceIds: [effect.instanceId],
+    });
     const stored = loaded.instances.get(effect.instanceId);
     if (stored === undefined) return "over";
-    try {
-      const { snapshot } = decodeCheckpoint(stored, this.world.versions);
-      return snapshot.state === "Processing.running" && snapshot.context.attempt === effect.attempt ? "current" : "over";
-    } catch (error) {
-      if (errorCode(error) !== undefined) return "quarantined";
-      throw error;
-    }
+    const read = await tryInstance(this.world, stored);
+    if (read instanceof BecalmError) return "quarantined";
+    const { state, context } = read.snapshot;
+    return state === "Processing.running" && context.attempt === effect.attempt ? "current" : "over";
   }
 }
 

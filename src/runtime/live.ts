@@ -3,12 +3,14 @@
  *
  * Owns: when the store is polled, and what is under way in this process. Does not own: decisions (turn.ts), retries (the machine).
  * L1 a timer fires by its commit: firing it twice is harmless. L2 an effect that this process committed starts at once; one that a
- * crash left behind is found when its claim has run out. L3 a result is reported until the store takes it or the process stops.
+ * crash left behind is found when its claim has run out. L3 a result is reported until the store takes it or the process stops; until
+ * then the effect counts as taken, so it is neither begun again here nor given up to others.
  */
 import type { Decision } from "../core/decide.ts";
 import { timerChanges } from "../core/decide.ts";
 import { decodeEffect, type Effect } from "../core/effect.ts";
-import { messageOf } from "../core/errors.ts";
+import { errorCode, messageOf } from "../core/errors.ts";
+import { SWEEP_INTERVAL_MS } from "../core/limits.ts";
 import type { TimerLane, TimerRow } from "../ports/store.ts";
 import type { EffectRunner } from "./effect-runner.ts";
 import type { Mailboxes } from "./mailboxes.ts";
@@ -24,6 +26,8 @@ const TIMERS_POLLED_EVERY_MS = 500;
 const OUTBOX_POLLED_EVERY_MS = 500;
 const PAGE_COUNT = 256;
 const REPORT_RETRY_MS = 200;
+/** What could not be read is tried again this often: somebody may have repaired it. */
+const UNREADABLE_TRIED_EVERY_MS = SWEEP_INTERVAL_MS;
 
 export type LiveOptions = { readonly retentionMs: number; readonly onFault: (what: string, error: unknown) => void };
 
@@ -34,7 +38,10 @@ export class Live {
   private readonly options: LiveOptions;
   private readonly cancels = new Map<string, () => void>();
   private readonly underway = new Set<Promise<void>>();
-  private readonly quarantinedOwners = new Set<string>();
+  /** Effects that this process has taken and not yet reported. */
+  private readonly taken = new Set<string>();
+  /** Instances and groups that cannot be read: their timers wait. */
+  private readonly unreadable = new Set<string>();
   private timersDueAtMs = Number.POSITIVE_INFINITY;
   private isRunning = false;
 
@@ -54,20 +61,24 @@ export class Live {
     this.timersDueAtMs = this.world.clock.now();
     this.repeat("timers", 0, () => this.fireTimers());
     this.repeat("outbox", 0, () => this.takeEffects());
+    this.repeat("unreadable", UNREADABLE_TRIED_EVERY_MS, async () => this.forgetUnreadable());
     this.repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.prolongClaims());
     this.repeat("retention", Math.min(Math.max(this.options.retentionMs / 16, 60_000), 3_600_000), () => this.forget());
   }
 
-  /** Stops polling and waits until what is under way has been reported; after `drainMs` attempts are aborted, and reported as failed. */
+  /**
+   * Stops polling, begins nothing more and waits until what is under way has been reported; after `drainMs` attempts are aborted, and
+   * reported as failed. Attempts that had not begun go back to the outbox, for whoever comes first.
+   */
   async stop(drainMs: number): Promise<void> {
     this.isRunning = false;
     for (const cancel of this.cancels.values()) cancel();
     this.cancels.clear();
-    const done = this.whenDrained();
-    let cancelled = false;
-    await Promise.race([done, this.world.pause(drainMs).then(() => !cancelled && this.runner.abortAll("the engine stops"))]);
-    await done;
-    cancelled = true;
+    this.runner.close();
+    const cancelAbort = this.world.clock.schedule(drainMs, () => this.runner.abortAll("the engine stops"));
+    await this.whenDrained();
+    cancelAbort();
+    await this.giveBack();
   }
 
   /** Told of every commit: effects start, a nearer timer is scheduled, cancelled attempts are aborted. */
@@ -78,6 +89,19 @@ export class Live {
     if (!this.isRunning) return;
     for (const effect of decision.effects) this.begin(effect);
     this.expectTimers(decision);
+  }
+
+  private async giveBack(): Promise<void> {
+    const effectIds = [...this.taken];
+    if (effectIds.length === 0) return;
+    try {
+      await this.world.store.extendClaims({ owner: this.world.owner, leaseMs: 0, effectIds });
+    } catch (error) {
+      this.options.onFault(
+        `the claims on ${effectIds.length} effects run out by themselves: ${messageOf(error)}`,
+        error,
+      );
+    }
   }
 
   private async whenDrained(): Promise<void> {
@@ -134,8 +158,8 @@ export class Live {
 
   private async fireLane(lane: TimerLane): Promise<number> {
     const nowMs = this.world.clock.now();
-    const rows = await this.world.store.timers({ lane, untilMs: nowMs, limit: PAGE_COUNT + this.quarantinedOwners.size });
-    const due = rows.filter((row) => !this.quarantinedOwners.has(row.owner));
+    const rows = await this.world.store.timers({ lane, untilMs: nowMs, limit: PAGE_COUNT + this.unreadable.size });
+    const due = rows.filter((row) => !this.unreadable.has(row.owner));
     await Promise.all(due.map((row) => this.fire(row, nowMs)));
     return due.length;
   }
@@ -143,10 +167,21 @@ export class Live {
   private async fire(row: TimerRow, nowMs: number): Promise<void> {
     const due = await workOf(this.world, row, nowMs);
     if (due === null) {
-      this.quarantinedOwners.add(row.owner);
+      this.unreadable.add(row.owner);
       return;
     }
-    await this.mailboxes.submit(due.address, due.work);
+    try {
+      await this.mailboxes.submit(due.address, due.work);
+    } catch (error) {
+      if (errorCode(error) === "BECALM_GROUP_UNREADABLE") this.unreadable.add(row.owner);
+      // The row stays due, and the other rows of the page are not its business.
+      this.options.onFault(`timer ${row.name} of ${row.owner} waits: ${messageOf(error)}`, error);
+    }
+  }
+
+  private forgetUnreadable(): number {
+    this.unreadable.clear();
+    return UNREADABLE_TRIED_EVERY_MS;
   }
 
   private async takeEffects(): Promise<number> {
@@ -157,14 +192,19 @@ export class Live {
   }
 
   private begin(effect: Effect): void {
-    if (!this.runner.isUnderway(effect.id)) this.track(this.perform(effect));
+    if (this.taken.has(effect.id)) return;
+    this.taken.add(effect.id);
+    this.track(this.perform(effect));
   }
 
   private async perform(effect: Effect): Promise<void> {
     try {
       const work = await this.runner.run(effect, () => this.world.clock.now());
+      if (work === null && !this.isRunning) return;
       if (work !== null) await this.report(effect, work);
+      this.taken.delete(effect.id);
     } catch (error) {
+      this.taken.delete(effect.id);
       this.options.onFault(`effect ${effect.id} stays in the outbox: ${messageOf(error)}`, error);
     }
   }
@@ -183,8 +223,9 @@ export class Live {
   }
 
   private async prolongClaims(): Promise<number> {
-    const { effectIds } = this.runner;
-    if (effectIds.length > 0) await this.world.store.extendClaims({ owner: this.world.owner, leaseMs: EFFECT_LEASE_MS, effectIds });
+    const effectIds = [...this.taken];
+    if (effectIds.length > 0)
+      await this.world.store.extendClaims({ owner: this.world.owner, leaseMs: EFFECT_LEASE_MS, effectIds });
     return CLAIMS_PROLONGED_EVERY_MS;
   }
 

@@ -10,7 +10,12 @@ import type { Address } from "./conflicts.ts";
 import { takeTurn, type Work, type WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
 
-type Entry = { readonly work: Work; readonly bytes: number; readonly resolve: (result: WorkResult) => void; readonly reject: (error: unknown) => void };
+type Entry = {
+  readonly work: Work;
+  readonly bytes: number;
+  readonly resolve: (result: WorkResult) => void;
+  readonly reject: (error: unknown) => void;
+};
 
 /** Leaves room in a commit for waiters that are woken and notices that are sent. */
 const BATCH_COUNT_MAX = Math.floor(COMMIT_INSTANCE_COUNT_MAX * 0.75);
@@ -53,7 +58,11 @@ export class Mailboxes {
     while (queue.length > 0) {
       const batch = queue.splice(0, batchLength(queue));
       try {
-        const results = await takeTurn(this.world, address, batch.map((entry) => entry.work));
+        const results = await takeTurn(
+          this.world,
+          address,
+          batch.map((entry) => entry.work),
+        );
         for (const [index, entry] of batch.entries()) entry.resolve(results[index] as WorkResult);
       } catch (error) {
         for (const entry of batch) entry.reject(error);

@@ -1,13 +1,17 @@
-import { type CompiledPolicy, compilePolicy, policyKey } from "../core/policy-versions.ts";
 import { BecalmError } from "../core/errors.ts";
 import { compileMatchers } from "../core/matcher.ts";
-import type { Policy, PolicySet } from "../core/policy.ts";
+import type { PolicySet } from "../core/policy.ts";
+import { type CompiledPolicy, compilePolicy, policyKey } from "../core/policy-versions.ts";
 import type { NamespaceInfo, NamespaceMode, Store } from "../ports/store.ts";
+import { learnVersions } from "./read-instance.ts";
 import type { World } from "./world.ts";
 
 export const PARTITIONS_DEFAULT = 16;
 
-export type OpenOptions = Pick<World, "store" | "clock" | "owner" | "commitId" | "pause" | "random" | "effectLeaseMs" | "committed"> & {
+export type OpenOptions = Pick<
+  World,
+  "store" | "clock" | "owner" | "commitId" | "pause" | "random" | "effectLeaseMs" | "committed"
+> & {
   /** Left out by a reading command: it takes the namespace as it is. */
   readonly mode?: NamespaceMode;
   readonly partitions?: number;
@@ -21,12 +25,17 @@ export type OpenOptions = Pick<World, "store" | "clock" | "owner" | "commitId" |
  */
 export async function openWorld(options: OpenOptions): Promise<{ world: World; info: NamespaceInfo }> {
   const { store, mode, policies } = options;
-  const info = await store.open(mode === undefined ? {} : { mode, partitions: options.partitions ?? PARTITIONS_DEFAULT });
+  const info = await store.open(
+    mode === undefined ? {} : { mode, partitions: options.partitions ?? PARTITIONS_DEFAULT },
+  );
   if (info === null) {
-    throw new BecalmError("BECALM_NOT_FOUND", "The store has no such namespace. Check --store and --namespace; `becalm run` or an engine makes one.");
+    throw new BecalmError(
+      "BECALM_NOT_FOUND",
+      "The store has no such namespace. Check --store and --namespace; `becalm run` or an engine makes one.",
+    );
   }
   const current = (policies?.policies ?? []).map(compilePolicy);
-  const versions = await learnVersions(store, current);
+  const versions = await versionsOf(store, current);
   const world: World = {
     ...options,
     mode: info.mode,
@@ -38,13 +47,11 @@ export async function openWorld(options: OpenOptions): Promise<{ world: World; i
   return { world, info };
 }
 
-async function learnVersions(store: Store, current: readonly CompiledPolicy[]): Promise<Map<string, CompiledPolicy>> {
+async function versionsOf(store: Store, current: readonly CompiledPolicy[]): Promise<Map<string, CompiledPolicy>> {
   if (current.length > 0) {
     await store.savePolicies(current.map(({ policy }) => ({ key: policyKey(policy), value: JSON.stringify(policy) })));
   }
   const versions = new Map(current.map((compiled) => [policyKey(compiled.policy), compiled]));
-  for (const { key, value } of await store.policies()) {
-    if (!versions.has(key)) versions.set(key, compilePolicy(JSON.parse(value) as Policy));
-  }
+  await learnVersions({ store, versions });
   return versions;
 }

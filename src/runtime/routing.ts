@@ -3,8 +3,8 @@ import type { Alert } from "../core/alert.ts";
 import { dimensionKey, ruleGoverns } from "../core/dimension-key.ts";
 import { groupIdOf, instanceIdOf, loneName, partitionOf } from "../core/ids.ts";
 import type { SilenceNote } from "../core/instance.ts";
-import type { CompiledPolicy } from "../core/policy-versions.ts";
 import type { Policy } from "../core/policy.ts";
+import type { CompiledPolicy } from "../core/policy-versions.ts";
 import type { Address } from "./conflicts.ts";
 import type { CompiledSilence, World } from "./world.ts";
 
@@ -23,7 +23,8 @@ export function routesOf(world: World, alert: Alert): Route[] {
 export function placeOf(policy: Policy, alert: Alert, partitions: number): { id: string; address: Address } {
   const name = { policy: policy.name, fingerprint: alert.fingerprint, startsAtMs: alert.startsAtMs };
   const rule = policy.converge;
-  const groupId = rule !== null && ruleGoverns(rule, alert.labels) ? groupIdOf(policy.name, dimensionKey(rule, alert.labels)) : null;
+  const groupId =
+    rule !== null && ruleGoverns(rule, alert.labels) ? groupIdOf(policy.name, dimensionKey(rule, alert.labels)) : null;
   const address = { partition: partitionOf(groupId ?? loneName(name), partitions), groupId };
   return { id: instanceIdOf(name, address.partition), address };
 }
@@ -40,7 +41,11 @@ export function earlierIds(world: World, route: Route, alert: Alert): { id: stri
 }
 
 /** The first silence that matches and holds at `atMs` (from <= t < to), in file order. */
-export function silenceAt(silences: readonly CompiledSilence[], labels: Alert["labels"], atMs: number): SilenceNote | null {
+export function silenceAt(
+  silences: readonly CompiledSilence[],
+  labels: Alert["labels"],
+  atMs: number,
+): SilenceNote | null {
   for (const { silence, matches } of silences) {
     if (silence.fromMs <= atMs && atMs < silence.toMs && matches(labels)) {
       return { author: silence.author, comment: silence.comment, toMs: silence.toMs };

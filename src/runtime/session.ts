@@ -4,7 +4,7 @@
  */
 import { birthOf, decodeHistory } from "../core/audit.ts";
 import type { Birth, History } from "../core/audit-types.ts";
-import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
+import type { Instance } from "../core/checkpoint.ts";
 import type { OutsideEvent } from "../core/decide.ts";
 import { BecalmError } from "../core/errors.ts";
 import { type EventInput, readEvent } from "../core/event-input.ts";
@@ -12,6 +12,7 @@ import { partitionOf, partitionOfId } from "../core/ids.ts";
 import { policyKey } from "../core/policy-versions.ts";
 import type { StoredInstance } from "../ports/store.ts";
 import type { Address } from "./conflicts.ts";
+import { learnVersions, readInstance, tryInstance } from "./read-instance.ts";
 import { silenceOf } from "./timers.ts";
 import type { Work, WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
@@ -31,7 +32,11 @@ export type ListFilter = {
   readonly cursor?: string;
 };
 
-export type Listed = { readonly instances: readonly Instance[]; readonly quarantined: readonly Quarantined[]; readonly next: string | null };
+export type Listed = {
+  readonly instances: readonly Instance[];
+  readonly quarantined: readonly Quarantined[];
+  readonly next: string | null;
+};
 
 const HELD_PAGE_COUNT = 150;
 const LIST_LIMIT_DEFAULT = 100;
@@ -51,7 +56,7 @@ export class Session {
   /** The instance as it is stored. Throws BECALM_NOT_FOUND, or the checkpoint's error when it is quarantined. */
   async instance(id: string): Promise<Instance> {
     const stored = await this.stored(id);
-    return decodeCheckpoint(stored, this.world.versions);
+    return readInstance(this.world, stored);
   }
 
   async birth(id: string): Promise<Birth> {
@@ -62,9 +67,14 @@ export class Session {
   async history(id: string): Promise<History> {
     const lines = await this.lines(id);
     const birth = birthOf(id, lines);
-    const policy = this.world.versions.get(policyKey({ name: birth.policy, version: birth.policyVersion }));
+    const key = policyKey({ name: birth.policy, version: birth.policyVersion });
+    if (!this.world.versions.has(key)) await learnVersions(this.world);
+    const policy = this.world.versions.get(key);
     if (policy === undefined) {
-      throw new BecalmError("BECALM_HISTORY_BROKEN", `Instance ${id} was made under policy "${birth.policy}" version ${birth.policyVersion}, which the namespace does not know. Restore the policies of the namespace.`);
+      throw new BecalmError(
+        "BECALM_HISTORY_BROKEN",
+        `Instance ${id} was made under policy "${birth.policy}" version ${birth.policyVersion}, which the namespace does not know. Restore the policies of the namespace.`,
+      );
     }
     return decodeHistory(id, lines, policy.policy);
   }
@@ -99,41 +109,56 @@ export class Session {
   }
 
   /** Grants or denies one instance, or all that a group holds. Gives the instances that it decided. */
-  async answer(target: { id: string } | { group: string }, input: EventInput & { type: "approval.granted" | "approval.denied" }): Promise<Instance[]> {
+  async answer(
+    target: { id: string } | { group: string },
+    input: EventInput & { type: "approval.granted" | "approval.denied" },
+  ): Promise<Instance[]> {
     if ("id" in target) return [await this.send(target.id, input)];
     const event = readEvent(input, this.now());
     const decided: Instance[] = [];
+    // Who is held again meanwhile (its granted run has failed) asks anew: this answer is not for it.
+    const asked = new Set<string>();
     let offset = 0;
     for (;;) {
-      const page = await this.held(target.group, offset);
-      if (page.length === 0) break;
-      const results = await this.sendAll(page, event);
+      const ids = (await this.held(target.group, offset)).filter((id) => !asked.has(id));
+      if (ids.length === 0) break;
+      for (const id of ids) asked.add(id);
+      const results = await this.sendAll(await this.readable(target.group, ids), event);
       const taken = results.filter((result) => result.outcome === "applied");
       decided.push(...taken.map((result) => result.instance as Instance));
-      offset += page.length - taken.length;
+      offset += ids.length - taken.length;
     }
     if (decided.length > 0) return decided;
-    throw new BecalmError("BECALM_NOT_FOUND", `Group ${target.group} holds no instance that could be decided. \`becalm ls --state Waiting\` shows who waits.`, {
-      details: { group: target.group },
-    });
+    throw new BecalmError(
+      "BECALM_NOT_FOUND",
+      `Group ${target.group} holds no instance that could be decided. \`becalm ls --state Waiting\` shows who waits.`,
+      {
+        details: { group: target.group },
+      },
+    );
   }
 
-  private async held(group: string, offset: number): Promise<Instance[]> {
+  private held(group: string, offset: number): Promise<string[]> {
     const partition = partitionOf(group, this.world.partitions);
-    const ids = await this.world.store.members({ groupId: group, partition, set: "held", limit: HELD_PAGE_COUNT, offset });
-    if (ids.length === 0) return [];
+    return this.world.store.members({ groupId: group, partition, set: "held", limit: HELD_PAGE_COUNT, offset });
+  }
+
+  /** Those of a group's instances that can be read: one that is quarantined does not keep the others from being decided. */
+  private async readable(group: string, ids: readonly string[]): Promise<Instance[]> {
+    const partition = partitionOf(group, this.world.partitions);
     const { instances } = await this.world.store.load({ partition, groupId: null, instanceIds: ids });
-    return ids.flatMap((id) => {
-      const stored = instances.get(id);
-      return stored === undefined ? [] : [decodeCheckpoint(stored, this.world.versions)];
-    });
+    const stored = ids.flatMap((id) => instances.get(id) ?? []);
+    const read = await Promise.all(stored.map((one) => tryInstance(this.world, one)));
+    return read.flatMap((one) => (one instanceof BecalmError ? [] : [one]));
   }
 
   private async sendAll(instances: readonly Instance[], event: OutsideEvent): Promise<WorkResult[]> {
     const works = await Promise.all(
       instances.map(async (instance) => ({
         address: { partition: partitionOfId(instance.id) ?? 0, groupId: instance.groupId },
-        work: { command: { type: "event" as const, id: instance.id, event: await this.withSilence(instance.id, event) } },
+        work: {
+          command: { type: "event" as const, id: instance.id, event: await this.withSilence(instance.id, event) },
+        },
       })),
     );
     return this.submit(works);
@@ -154,19 +179,23 @@ export class Session {
     for (;;) {
       const missing = limit - instances.length - quarantined.length;
       const page = await this.world.store.list({ limit: missing, ...(cursor === undefined ? {} : { cursor }) });
-      for (const stored of page.instances) this.sort(stored, filter, { instances, quarantined });
-      if (page.next === null || instances.length + quarantined.length >= limit) return { instances, quarantined, next: page.next };
+      for (const stored of page.instances) await this.sort(stored, filter, { instances, quarantined });
+      if (page.next === null || instances.length + quarantined.length >= limit)
+        return { instances, quarantined, next: page.next };
       cursor = page.next;
     }
   }
 
-  private sort(stored: StoredInstance, filter: ListFilter, into: { instances: Instance[]; quarantined: Quarantined[] }): void {
-    try {
-      const instance = decodeCheckpoint(stored, this.world.versions);
-      if (filter.quarantined !== true && matches(instance, filter)) into.instances.push(instance);
-    } catch (error) {
-      if (!(error instanceof BecalmError)) throw error;
-      if (filter.quarantined === true) into.quarantined.push({ id: stored.id, version: stored.version, error });
+  private async sort(
+    stored: StoredInstance,
+    filter: ListFilter,
+    into: { instances: Instance[]; quarantined: Quarantined[] },
+  ): Promise<void> {
+    const read = await tryInstance(this.world, stored);
+    if (read instanceof BecalmError) {
+      if (filter.quarantined === true) into.quarantined.push({ id: stored.id, version: stored.version, error: read });
+    } else if (filter.quarantined !== true && matches(read, filter)) {
+      into.instances.push(read);
     }
   }
 }
@@ -185,13 +214,21 @@ function accepted(id: string, event: OutsideEvent, result: WorkResult): Instance
   const due = context.timers.approval?.dueAtMs;
   const isLate = event.type === "approval.granted" && state === "Waiting" && due !== undefined;
   const why = isLate ? `its approval was due at ${new Date(due).toISOString()}` : `it is ${state.split(".")[0]}`;
-  throw new BecalmError("BECALM_EVENT_REFUSED", `Instance ${id} does not accept ${event.type}: ${why}. \`becalm show ${id}\` tells what it waits for.`, {
-    details: { id, state, event: event.type },
-  });
+  throw new BecalmError(
+    "BECALM_EVENT_REFUSED",
+    `Instance ${id} does not accept ${event.type}: ${why}. \`becalm show ${id}\` tells what it waits for.`,
+    {
+      details: { id, state, event: event.type },
+    },
+  );
 }
 
 function notFound(id: string): BecalmError {
-  return new BecalmError("BECALM_NOT_FOUND", `There is no instance ${JSON.stringify(id)} in this namespace. \`becalm ls\` lists those that there are.`, {
-    details: { id },
-  });
+  return new BecalmError(
+    "BECALM_NOT_FOUND",
+    `There is no instance ${JSON.stringify(id)} in this namespace. \`becalm ls\` lists those that there are.`,
+    {
+      details: { id },
+    },
+  );
 }

@@ -12,11 +12,17 @@ type Watch = { readonly listeners: Set<Listener>; version: number; cancel: () =>
 export class Subscriptions {
   private readonly clock: Clock;
   private readonly read: (id: string) => Promise<InstanceSnapshot>;
+  private readonly onFault: (error: unknown) => void;
   private readonly watches = new Map<string, Watch>();
 
-  constructor(clock: Clock, read: (id: string) => Promise<InstanceSnapshot>) {
+  /** `onFault` is told what listeners throw: it is their program's business, never the engine's. */
+  constructor(
+    clock: Clock,
+    options: { read: (id: string) => Promise<InstanceSnapshot>; onFault: (error: unknown) => void },
+  ) {
     this.clock = clock;
-    this.read = read;
+    this.read = options.read;
+    this.onFault = options.onFault;
   }
 
   subscribe(id: string, listener: Listener): () => void {
@@ -33,7 +39,7 @@ export class Subscriptions {
   /** Tells of a commit of this process. `snapshot` is made only when somebody listens. */
   publish(id: string, snapshot: () => InstanceSnapshot): void {
     const watch = this.watches.get(id);
-    if (watch !== undefined) tell(watch, snapshot());
+    if (watch !== undefined) this.tell(watch, snapshot());
   }
 
   waitFor(
@@ -49,7 +55,12 @@ export class Subscriptions {
       const look = (snapshot: InstanceSnapshot) => {
         if (predicate(snapshot)) settle(() => resolve(snapshot));
       };
-      const late = () => new BecalmError("BECALM_WAIT_TIMEOUT", `Instance ${id} did not get there within ${timeoutMs} ms. Look at its history, or wait longer.`, { details: { id } });
+      const late = () =>
+        new BecalmError(
+          "BECALM_WAIT_TIMEOUT",
+          `Instance ${id} did not get there within ${timeoutMs} ms. Look at its history, or wait longer.`,
+          { details: { id } },
+        );
       const cancel = this.clock.schedule(timeoutMs, () => settle(() => reject(late())));
       const unsubscribe = this.subscribe(id, look);
       this.read(id).then(look, (error: unknown) => settle(() => reject(error)));
@@ -65,7 +76,7 @@ export class Subscriptions {
     const watch: Watch = { listeners: new Set(), version: 0, cancel: () => {} };
     const poll = () => {
       this.read(id)
-        .then((snapshot) => tell(watch, snapshot))
+        .then((snapshot) => this.tell(watch, snapshot))
         .catch(() => {})
         .finally(() => {
           if (this.watches.get(id) === watch) watch.cancel = this.clock.schedule(POLLED_EVERY_MS, poll);
@@ -75,11 +86,17 @@ export class Subscriptions {
     this.watches.set(id, watch);
     return watch;
   }
-}
 
-/** A version is told once, and never after a later one. */
-function tell(watch: Watch, snapshot: InstanceSnapshot): void {
-  if (snapshot.version <= watch.version) return;
-  watch.version = snapshot.version;
-  for (const listener of [...watch.listeners]) listener(snapshot);
+  /** A version is told once, and never after a later one. */
+  private tell(watch: Watch, snapshot: InstanceSnapshot): void {
+    if (snapshot.version <= watch.version) return;
+    watch.version = snapshot.version;
+    for (const listener of [...watch.listeners]) {
+      try {
+        listener(snapshot);
+      } catch (error) {
+        this.onFault(error);
+      }
+    }
+  }
 }

@@ -1,12 +1,13 @@
 /** From due timer rows to the work that they ask for. A firing counts by its commit, so firing a row twice is harmless. */
 import type { Alert } from "../core/alert.ts";
 import { birthOf } from "../core/audit.ts";
-import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
+import type { Instance } from "../core/checkpoint.ts";
 import { BecalmError } from "../core/errors.ts";
 import { partitionOfId } from "../core/ids.ts";
 import type { InstanceTimerName } from "../core/instance.ts";
 import type { TimerRow } from "../ports/store.ts";
 import type { Address } from "./conflicts.ts";
+import { tryInstance } from "./read-instance.ts";
 import { silenceAt } from "./routing.ts";
 import type { Work } from "./turn.ts";
 import type { World } from "./world.ts";
@@ -20,7 +21,10 @@ export type DueWork = { readonly address: Address; readonly work: Work };
 export async function workOf(world: World, row: TimerRow, atMs: number): Promise<DueWork | null> {
   if (partitionOfId(row.owner) === null) {
     const type = row.name === "summary" ? "summarise" : "wake";
-    return { address: { partition: row.partition, groupId: row.owner }, work: { command: { type, arm: row.arm, atMs }, fired: row } };
+    return {
+      address: { partition: row.partition, groupId: row.owner },
+      work: { command: { type, arm: row.arm, atMs }, fired: row },
+    };
   }
   const owner = await ownerOf(world, row);
   if (owner === "quarantined") return null;
@@ -37,12 +41,8 @@ async function ownerOf(world: World, row: TimerRow): Promise<Instance | null | "
   const loaded = await world.store.load({ partition: row.partition, groupId: null, instanceIds: [row.owner] });
   const stored = loaded.instances.get(row.owner);
   if (stored === undefined) return null;
-  try {
-    return decodeCheckpoint(stored, world.versions);
-  } catch (error) {
-    if (error instanceof BecalmError) return "quarantined";
-    throw error;
-  }
+  const read = await tryInstance(world, stored);
+  return read instanceof BecalmError ? "quarantined" : read;
 }
 
 /** The silence that holds for an instance's alert at `atMs`. */

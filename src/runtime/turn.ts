@@ -6,7 +6,7 @@
  * T2 a conflict throws the decision away: the state is read and decided again.
  * T3 what cannot be read is not written: quarantined instances keep their events and timers waiting.
  */
-import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
+import type { Instance } from "../core/checkpoint.ts";
 import { type Command, type CommandResult, type Decision, decide, timerChanges } from "../core/decide.ts";
 import { encodeEffect } from "../core/effect.ts";
 import { BecalmError } from "../core/errors.ts";
@@ -16,6 +16,7 @@ import { COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import type { Commit, LoadResult, TimerKey, TimerRow } from "../ports/store.ts";
 import { type Address, withRetries } from "./conflicts.ts";
 import { type LockAnswer, takeDimensionLock } from "./dimension-lock.ts";
+import { tryInstance } from "./read-instance.ts";
 import type { World } from "./world.ts";
 
 /** A command on its way through a mailbox, with what is done with as soon as it is committed. */
@@ -28,13 +29,20 @@ export type Work = {
 };
 
 /** `quarantined`: the instance's checkpoint cannot be read; nothing was written, the command waits. */
-export type WorkResult = CommandResult | { readonly outcome: "quarantined"; readonly instance: null; readonly error: BecalmError };
+export type WorkResult =
+  | CommandResult
+  | { readonly outcome: "quarantined"; readonly instance: null; readonly error: BecalmError };
 
 /** Groups are kept this long after they could be forgotten: late results and re-sent alerts still find them. */
 const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
 
 /** Takes a batch through the main path. Results stand in the order of the work. */
-export async function takeTurn(world: World, address: Address, batch: readonly Work[], turn = 0): Promise<WorkResult[]> {
+export async function takeTurn(
+  world: World,
+  address: Address,
+  batch: readonly Work[],
+  turn = 0,
+): Promise<WorkResult[]> {
   return withRetries(world, address, async () => {
     const read = await readFor(world, address, batch);
     const readable = batch.filter((work) => !read.quarantined.has(instanceIdOf(work.command) ?? ""));
@@ -57,7 +65,9 @@ export async function takeTurn(world: World, address: Address, batch: readonly W
       await lock.release();
       return { outcome: "applied", results };
     }
-    const outcome = await world.store.commit(commitOf(world, address, { decision, readable, read })).finally(lock.release);
+    const outcome = await world.store
+      .commit(commitOf(world, address, { decision, readable, read }))
+      .finally(lock.release);
     if (outcome === "applied" || outcome === "duplicate") world.committed(decision);
     return { outcome, results };
   });
@@ -85,10 +95,11 @@ async function readFor(world: World, address: Address, batch: readonly Work[]): 
   const group = loaded.group === null ? null : decodeGroup(address.groupId ?? "", loaded.group.value);
   const instances = new Map<string, Instance>();
   const quarantined = new Map<string, BecalmError>();
-  decodeInto(world, loaded, { instances, quarantined });
+  await decodeInto(world, loaded, { instances, quarantined });
   const known = { instances, quarantined };
   await readMore(world, address, { ids: (group?.open?.running ?? []).slice(0, COMMIT_INSTANCE_COUNT_MAX), known });
-  const waiting = group === null || batch.every((work) => work.command.type === "create") ? NOBODY : await readWaiters(world, group, { address, batch, known });
+  const waiting =
+    group === null || !needsWaiters(group, batch) ? NOBODY : await readWaiters(world, group, { address, batch, known });
   return { groupId: address.groupId, group, groupVersion: loaded.group?.version ?? 0, ...known, ...waiting };
 }
 
@@ -96,33 +107,48 @@ type Known = { readonly instances: Map<string, Instance>; readonly quarantined: 
 
 const NOBODY: Pick<Read, "waiters" | "hasMoreWaiters"> = { waiters: [], hasMoreWaiters: false };
 
-/** The first waiters: whatever is not a creation may settle their peer. */
+/** Whatever is not a creation may settle their peer. And only waiters that can be read keep a group open past its end. */
+function needsWaiters({ open, waiters }: Group, batch: readonly Work[]): boolean {
+  if (waiters === 0) return false;
+  if (batch.some((work) => work.command.type !== "create")) return true;
+  return (
+    open !== null &&
+    open.inProgress === 0 &&
+    batch.some((work) => work.command.type === "create" && work.command.atMs > open.endsAtMs)
+  );
+}
+
+/** The first waiters. */
 async function readWaiters(
   world: World,
   group: Group,
   { address, batch, known }: { address: Address; batch: readonly Work[]; known: Known },
 ): Promise<Pick<Read, "waiters" | "hasMoreWaiters">> {
-  if (group.waiters === 0) return NOBODY;
   const limit = Math.max(COMMIT_INSTANCE_COUNT_MAX - batch.length, 1);
   const waiters = await world.store.members({ groupId: group.id, partition: address.partition, set: "waiters", limit });
   await readMore(world, address, { ids: waiters, known });
   return { waiters, hasMoreWaiters: waiters.length === limit };
 }
 
-async function readMore(world: World, address: Address, { ids, known }: { ids: readonly string[]; known: Known }): Promise<void> {
+async function readMore(
+  world: World,
+  address: Address,
+  { ids, known }: { ids: readonly string[]; known: Known },
+): Promise<void> {
   const missing = ids.filter((id) => !known.instances.has(id) && !known.quarantined.has(id));
   if (missing.length === 0) return;
-  decodeInto(world, await world.store.load({ partition: address.partition, groupId: null, instanceIds: missing }), known);
+  await decodeInto(
+    world,
+    await world.store.load({ partition: address.partition, groupId: null, instanceIds: missing }),
+    known,
+  );
 }
 
-function decodeInto(world: World, loaded: LoadResult, into: Known): void {
+async function decodeInto(world: World, loaded: LoadResult, into: Known): Promise<void> {
   for (const stored of loaded.instances.values()) {
-    try {
-      into.instances.set(stored.id, decodeCheckpoint(stored, world.versions));
-    } catch (error) {
-      if (!(error instanceof BecalmError)) throw error;
-      into.quarantined.set(stored.id, error);
-    }
+    const read = await tryInstance(world, stored);
+    if (read instanceof BecalmError) into.quarantined.set(stored.id, read);
+    else into.instances.set(stored.id, read);
   }
 }
 
@@ -138,12 +164,18 @@ function inOrder(
   const results = new Map(readable.map((work, index) => [work, decision.results[index] as CommandResult]));
   return batch.map((work) => {
     const error = quarantined.get(instanceIdOf(work.command) ?? "");
-    return error === undefined ? (results.get(work) as CommandResult) : { outcome: "quarantined", instance: null, error };
+    return error === undefined
+      ? (results.get(work) as CommandResult)
+      : { outcome: "quarantined", instance: null, error };
   });
 }
 
 /** The one commit of a decision. */
-function commitOf(world: World, address: Address, { decision, readable, read }: { decision: Decision; readable: readonly Work[]; read: Read }): Commit {
+function commitOf(
+  world: World,
+  address: Address,
+  { decision, readable, read }: { decision: Decision; readable: readonly Work[]; read: Read },
+): Commit {
   const timers = timersOf(address, decision);
   return {
     commitId: world.commitId(),
@@ -157,21 +189,41 @@ function commitOf(world: World, address: Address, { decision, readable, read }: 
       createdAtMs: instance.createdAtMs,
       historyLines: lines,
     })),
-    effects: decision.effects.map((effect) => ({ id: effect.id, partition: address.partition, value: encodeEffect(effect) })),
+    effects: decision.effects.map((effect) => ({
+      id: effect.id,
+      partition: address.partition,
+      value: encodeEffect(effect),
+    })),
     effectLeaseMs: world.effectLeaseMs(),
     settledEffectIds: readable.flatMap((work) => work.settles ?? []),
     timersArmed: timers.armed,
     timersCancelled: [...timers.cancelled, ...readable.flatMap((work) => work.fired ?? [])],
-    membersAdded: decision.memberChanges.flatMap(({ set, instanceId, order }) => (order === null ? [] : [{ set, instanceId, order }])),
-    membersRemoved: decision.memberChanges.flatMap(({ set, instanceId, order }) => (order === null ? [{ set, instanceId }] : [])),
+    membersAdded: decision.memberChanges.flatMap(({ set, instanceId, order }) =>
+      order === null ? [] : [{ set, instanceId, order }],
+    ),
+    membersRemoved: decision.memberChanges.flatMap(({ set, instanceId, order }) =>
+      order === null ? [{ set, instanceId }] : [],
+    ),
   };
 }
 
 function groupWrite(world: World, { group, isEmpty }: Decision, read: Read): Commit["group"] {
   if (group === null || isEmpty) return null;
-  const idle = world.mode === "virtual" ? null : idleAtMs(group, null);
+  const idle =
+    world.mode === "virtual"
+      ? null
+      : idleAtMs(group, group.forming.length === 0 ? 0 : widestWindowMs(world, group.policy));
   const ttlMs = idle === null ? null : Math.max(idle - group.lastAtMs, 0) + GROUP_KEPT_MS;
   return { id: group.id, expectedVersion: read.groupVersion, value: encodeGroup(group), ttlMs };
+}
+
+/** An older version of the rule may still decide here, for an instance that was parked under it. */
+function widestWindowMs(world: World, policyName: string): number {
+  let widestMs = 0;
+  for (const { policy } of world.versions.values()) {
+    if (policy.name === policyName) widestMs = Math.max(widestMs, policy.converge?.windowMs ?? 0);
+  }
+  return widestMs;
 }
 
 function timersOf(address: Address, decision: Decision): { armed: TimerRow[]; cancelled: TimerKey[] } {
@@ -186,11 +238,13 @@ function timersOf(address: Address, decision: Decision): { armed: TimerRow[]; ca
   });
   for (const changed of decision.instances) {
     const changes = timerChanges(changed);
-    for (const [name, timer] of changes.armed) armed.push({ ...key(changed.instance.id, name, timer.arm), dueAtMs: timer.dueAtMs });
+    for (const [name, timer] of changes.armed)
+      armed.push({ ...key(changed.instance.id, name, timer.arm), dueAtMs: timer.dueAtMs });
     for (const [name, timer] of changes.cancelled) cancelled.push(key(changed.instance.id, name, timer.arm));
   }
   const groupId = decision.group?.id ?? "";
-  for (const { name, timer } of decision.groupTimersArmed) armed.push({ ...key(groupId, name, timer.arm), dueAtMs: timer.dueAtMs });
+  for (const { name, timer } of decision.groupTimersArmed)
+    armed.push({ ...key(groupId, name, timer.arm), dueAtMs: timer.dueAtMs });
   for (const { name, timer } of decision.groupTimersCancelled) cancelled.push(key(groupId, name, timer.arm));
   return { armed, cancelled };
 }

@@ -26,7 +26,12 @@ export const LAST_TURN = Number.MAX_SAFE_INTEGER;
 const GROUPS_AT_ONCE = 64;
 const OUTBOX_PAGE_COUNT = 10_000;
 
-export type LineOutcome = { readonly intakes: readonly Intake[]; readonly created: number; readonly duplicates: number; readonly unmatched: number };
+export type LineOutcome = {
+  readonly intakes: readonly Intake[];
+  readonly created: number;
+  readonly duplicates: number;
+  readonly unmatched: number;
+};
 
 type Addressed = { readonly address: Address; readonly work: Work };
 type Position = { readonly atMs: number; readonly turn: number };
@@ -54,7 +59,11 @@ export class VirtualRun {
 
   /** Finds what an earlier run left in the outbox. */
   async recover(): Promise<number> {
-    const stored = await this.world.store.claimEffects({ owner: this.world.owner, leaseMs: 0, limit: OUTBOX_PAGE_COUNT });
+    const stored = await this.world.store.claimEffects({
+      owner: this.world.owner,
+      leaseMs: 0,
+      limit: OUTBOX_PAGE_COUNT,
+    });
     this.pending = stored.map(decodeEffect);
     return this.pending.length;
   }
@@ -76,7 +85,12 @@ export class VirtualRun {
     const results = await this.apply(works, position.turn);
     await this.settle((effect) => comparePositions(effect, position) <= 0);
     const count = (outcome: WorkResult["outcome"]) => results.filter((result) => result.outcome === outcome).length;
-    return { intakes, unmatched, created: count("created"), duplicates: count("duplicate") + intakes.length - works.length };
+    return {
+      intakes,
+      unmatched,
+      created: count("created"),
+      duplicates: count("duplicate") + intakes.length - works.length,
+    };
   }
 
   /** After the last line: time runs on until only approvals are pending. `isStopped`, asked before each timer, leaves the rest to the next run. */
@@ -122,13 +136,22 @@ export class VirtualRun {
   /** The timer that fires next: by due time, owner id, name. */
   private async earliest(untilMs: number): Promise<TimerRow | null> {
     const limit = this.quarantinedOwners.size + 1;
-    const lanes = await Promise.all((["work", "approval"] as const).map((lane) => this.world.store.timers({ lane, untilMs, limit })));
+    const lanes = await Promise.all(
+      (["work", "approval"] as const).map((lane) => this.world.store.timers({ lane, untilMs, limit })),
+    );
     const rows = lanes.flat().filter((row) => !this.quarantinedOwners.has(row.owner));
-    return rows.reduce<TimerRow | null>((first, row) => (first === null || compareRows(row, first) < 0 ? row : first), null);
+    return rows.reduce<TimerRow | null>(
+      (first, row) => (first === null || compareRows(row, first) < 0 ? row : first),
+      null,
+    );
   }
 
   private async hasWork(): Promise<boolean> {
-    const rows = await this.world.store.timers({ lane: "work", untilMs: Number.MAX_SAFE_INTEGER, limit: this.quarantinedOwners.size + 1 });
+    const rows = await this.world.store.timers({
+      lane: "work",
+      untilMs: Number.MAX_SAFE_INTEGER,
+      limit: this.quarantinedOwners.size + 1,
+    });
     return rows.some((row) => !this.quarantinedOwners.has(row.owner));
   }
 
@@ -174,12 +197,20 @@ export class VirtualRun {
     return works.map(({ work }) => results.get(work) as WorkResult);
   }
 
-  private async applyGroup(group: readonly Addressed[], { turn, results }: { turn: number; results: Map<Work, WorkResult> }): Promise<void> {
+  private async applyGroup(
+    group: readonly Addressed[],
+    { turn, results }: { turn: number; results: Map<Work, WorkResult> },
+  ): Promise<void> {
     const rest = group.map(({ work, address }) => ({ work, address, bytes: bytesOf(work) }));
     while (rest.length > 0) {
       const batch = rest.splice(0, batchLength(rest));
       const address = batch[0]?.address as Address;
-      const taken = await takeTurn(this.world, address, batch.map(({ work }) => work), turn);
+      const taken = await takeTurn(
+        this.world,
+        address,
+        batch.map(({ work }) => work),
+        turn,
+      );
       for (const [index, { work }] of batch.entries()) results.set(work, taken[index] as WorkResult);
     }
   }

@@ -1,6 +1,6 @@
 import type { Decision } from "../core/decide.ts";
-import type { CompiledPolicy } from "../core/policy-versions.ts";
 import type { Silence } from "../core/policy.ts";
+import type { CompiledPolicy } from "../core/policy-versions.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { NamespaceMode, Store } from "../ports/store.ts";
 

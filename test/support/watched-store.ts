@@ -1,0 +1,74 @@
+import { BecalmError } from "../../src/core/errors.ts";
+import type { CommitOutcome, Store } from "../../src/ports/store.ts";
+
+/** One call of a store's method. `count`: how many calls of that method this store has seen, this one included. */
+export type StoreCall = {
+  readonly method: keyof Store | "acquire";
+  readonly count: number;
+  readonly argument: unknown;
+};
+
+/**
+ * What happens to a call: it passes; it fails before the store hears of it; it is carried out but its reply is lost; or, for a commit,
+ * the store is not asked and answers with an outcome.
+ */
+export type StoreFate = "pass" | "fail" | "lose the reply" | { readonly outcome: CommitOutcome };
+
+export type WatchedStore = {
+  readonly store: Store;
+  /** Calls that are not answered yet. */
+  readonly pendingCount: () => number;
+  /** From now on nothing is heard of any call, sent or to be sent: what a process sees that died. */
+  readonly die: () => void;
+};
+
+/** A store that counts its calls, and meets each with the fate that `fateOf` says. */
+export function watchStore(store: Store, fateOf: (call: StoreCall) => StoreFate = () => "pass"): WatchedStore {
+  const counts = new Map<string, number>();
+  let pending = 0;
+  let isDead = false;
+
+  async function call(method: StoreCall["method"], argument: unknown, send: () => Promise<unknown>): Promise<unknown> {
+    if (isDead) return never();
+    const count = (counts.get(method) ?? 0) + 1;
+    counts.set(method, count);
+    const fate = fateOf({ method, count, argument });
+    pending += 1;
+    try {
+      if (fate === "fail") throw lostConnection(method, "before it was sent");
+      if (typeof fate === "object") return fate.outcome;
+      const reply = await send();
+      if (fate === "lose the reply") throw lostConnection(method, "after it was carried out");
+      return isDead ? never() : reply;
+    } finally {
+      pending -= 1;
+    }
+  }
+
+  const watched = new Proxy(store, {
+    get(target, name) {
+      const member = Reflect.get(target, name) as unknown;
+      if (name === "lock") {
+        const { lock } = target;
+        return { acquire: (request: never) => call("acquire", request, () => lock.acquire(request)) };
+      }
+      if (typeof member !== "function" || name === "close") {
+        return typeof member === "function" ? member.bind(target) : member;
+      }
+      const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
+      return (...given: unknown[]) => call(name as keyof Store, given[0], () => method(...given));
+    },
+  });
+  const die = () => {
+    isDead = true;
+  };
+  return { store: watched, pendingCount: () => (isDead ? 0 : pending), die };
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+function lostConnection(method: string, when: string): BecalmError {
+  return new BecalmError("BECALM_STORE_UNAVAILABLE", `The connection was lost at ${method}, ${when}. Try again.`);
+}
