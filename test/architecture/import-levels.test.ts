@@ -3,7 +3,7 @@ import { importsOf, type SourceFile, sourceFiles } from "./source-files.ts";
 
 /**
  * What each level may import besides itself. Imports point one way:
- * core <- formats, ports <- runtime, adapters <- replay <- engine <- index <- server, cli.
+ * core <- formats, ports <- runtime, adapters <- inspect <- replay <- engine <- index <- server, cli.
  * The statecharts stand beside the core: they see it through authoring.ts only, and the core steps instances through them.
  */
 const BELOW: Record<string, readonly string[]> = {
@@ -40,8 +40,8 @@ const BELOW: Record<string, readonly string[]> = {
 const PACKAGES: Record<string, readonly string[]> = {
   machines: ["xstate"],
   authoring: [],
-  core: ["node:crypto", "xstate", "yaml", "zod"],
-  formats: ["node:crypto", "yaml", "zod"],
+  core: ["node:crypto", "xstate", "yaml"],
+  formats: ["node:crypto", "yaml"],
   ports: [],
 };
 
