@@ -13,7 +13,7 @@ import type { EventInput } from "./core/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./core/instance-snapshot.ts";
 import { type AlertInput, toAlert } from "./formats/alert-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
-import { pendingDecision, type InspectFeed } from "./inspect/inspected.ts";
+import { pendingDecision } from "./inspect/inspected.ts";
 import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
 import { groupReader, sessionSource } from "./inspect/session-source.ts";
 import type { Clock } from "./ports/clock.ts";
@@ -127,6 +127,7 @@ class LiveEngine implements Engine {
   private readonly subscriptions: Subscriptions;
   private opening: Promise<Parts> | null = null;
   private live: Live | null = null;
+  private inspection: { committed(decision: Decision): void; detach(): void } | null = null;
   private stopping: Promise<void> | null = null;
 
   constructor(options: EngineOptions) {
@@ -157,6 +158,7 @@ class LiveEngine implements Engine {
       await live.stop(this.options.drainMs ?? 30_000);
       await mailboxes.idle();
     }
+    this.inspection?.detach();
     if (this.options.store === undefined) await this.store.close();
   }
 
@@ -267,11 +269,26 @@ class LiveEngine implements Engine {
     const submit = (works: Parameters<Submit>[0]) =>
       Promise.all(works.map(({ address, work }) => mailboxes.submit(address, work)));
     const session = new Session(world, { submit, now: () => clock.now() });
+    this.watch(session);
     return { session, mailboxes, live: this.live, receipts: new Receipts(store, retentionMs) };
+  }
+
+  private watch(session: Session): void {
+    const { inspect } = this.options;
+    if (inspect === undefined) return;
+    const onFault = (error: unknown) => this.logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`);
+    const target = inspectTarget(inspect, onFault);
+    const feed = target.attach(sessionSource(session));
+    const groupOf = groupReader(session.world);
+    this.inspection = {
+      committed: (decision) => target.isWatched && feed.committed(pendingDecision(decision, groupOf)),
+      detach: feed.detach,
+    };
   }
 
   private committed(decision: Decision): void {
     this.live?.committed(decision);
+    this.inspection?.committed(decision);
     for (const logged of decision.entries) logAuditEntry(this.logger, logged);
     for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
   }

@@ -1,12 +1,18 @@
 /** Becalm: durable, explainable action instances. Everything that other programs may rely on is named here. */
+
+export type { EffectHandlerInput, EffectHandlers } from "./adapters/effects/effect-port.ts";
 export { memoryStore } from "./adapters/memory/memory-store.ts";
 export { redisStore } from "./adapters/redis/redis-store.ts";
-export type { EffectHandlerInput, EffectHandlers } from "./adapters/effects/effect-port.ts";
 export type { Alert } from "./core/alert.ts";
 export type { AuditEntry, Birth, History } from "./core/audit-types.ts";
-export { evaluateConvergence, type Counterfactual, type ExplainedVerdict, type VerdictKind } from "./core/convergence.ts";
+export {
+  type Counterfactual,
+  type ExplainedVerdict,
+  evaluateConvergence,
+  type VerdictKind,
+} from "./core/convergence.ts";
 export type { ConvergenceFunction, ConvergenceRule, DimensionValue, Observation } from "./core/convergence-types.ts";
-export { type Command, type Decision, decide, type DecideInput } from "./core/decide.ts";
+export { type Command, type DecideInput, type Decision, decide } from "./core/decide.ts";
 export { dimensionKey } from "./core/dimension-key.ts";
 export { BecalmError, type ErrorCode, errorCode } from "./core/errors.ts";
 export type { EventInput } from "./core/event-input.ts";
@@ -17,9 +23,19 @@ export type { Policy, PolicySet, Silence } from "./core/policy.ts";
 export { compilePolicy } from "./core/policy-versions.ts";
 export type { ReasonCode } from "./core/reasons.ts";
 export { parseRecord } from "./core/records/record.ts";
-export { createEngine, type Engine, type EngineOptions, type IngestResult, type InstancePage, type InstanceReference } from "./engine.ts";
+export {
+  createEngine,
+  type Engine,
+  type EngineOptions,
+  type IngestResult,
+  type InstancePage,
+  type InstanceReference,
+} from "./engine.ts";
 export type { AlertInput } from "./formats/alert-input.ts";
 export { loadPolicySet, type PolicyInput, parsePolicies } from "./formats/policy-file.ts";
+export { createInspectServer, type InspectServer, type InspectServerOptions } from "./inspect/inspect-server.ts";
+export type { Inspect } from "./inspect/inspect-target.ts";
+export type { InspectionObserver } from "./inspect/observer.ts";
 export type { Clock } from "./ports/clock.ts";
 export type { DimensionLock } from "./ports/dimension-lock.ts";
 export type { Logger } from "./ports/logger.ts";

@@ -1,6 +1,6 @@
 /**
  * Replay: an instance's history, stepped through the machine again. Every step must lead to the checkpoint whose hash the history holds.
- * Pure: a history holds all that it needs.
+ * Pure but for whom `inspect` tells: a history holds all that it needs.
  */
 import type { AuditEntry, History } from "../core/audit-types.ts";
 import { encodeBody, type Instance } from "../core/checkpoint.ts";
@@ -9,6 +9,8 @@ import { Draft } from "../core/draft.ts";
 import { BecalmError } from "../core/errors.ts";
 import { compilePolicy } from "../core/policy-versions.ts";
 import type { Snapshot } from "../core/step.ts";
+import { commitsOf } from "../inspect/history-commits.ts";
+import { type Inspect, inspectTarget } from "../inspect/inspect-target.ts";
 
 export type ReplayedStep = {
   readonly entry: AuditEntry;
@@ -25,11 +27,16 @@ export type Replay = {
   readonly divergence: ReplayedStep | null;
 };
 
+export type ReplayOptions = {
+  /** Sees every step as if it happened now: a server of `createInspectServer`, or an inspection observer of XState. What it throws is thrown on. */
+  readonly inspect?: Inspect;
+};
+
 /**
  * Re-executes a history.
  * @throws BECALM_HISTORY_BROKEN when the machine refuses an event that the history says it took.
  */
-export function replay(history: History): Replay {
+export function replay(history: History, { inspect }: ReplayOptions = {}): Replay {
   const draft = new Draft({ group: null, partition: 0, stored: new Map(), turn: 0 });
   let instance = draft.create(history.birth, { id: history.instance, policy: compilePolicy(history.policy) });
   const steps = history.entries.map((entry): ReplayedStep => {
@@ -37,7 +44,12 @@ export function replay(history: History): Replay {
     const checkpoint = sha256(encodeBody(instance), "base64url");
     return { entry, snapshot: instance.snapshot, checkpoint, isEqual: checkpoint === entry.checkpoint };
   });
+  if (inspect !== undefined) inspectTarget(inspect, rethrow).replayed(commitsOf(history, steps));
   return { instance: history.instance, steps, divergence: steps.find((step) => !step.isEqual) ?? null };
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 function again(draft: Draft, instance: Instance, entry: AuditEntry): Instance {

@@ -1,0 +1,74 @@
+/**
+ * Follows the instances of a namespace that other processes work on: versions are polled, steps are read from the histories.
+ * Nothing is read while nobody watches.
+ */
+import { messageOf } from "../core/errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Session } from "../runtime/session.ts";
+import type { InspectedCommit, InspectedInstance, InspectFeed, InspectSource, InspectTarget } from "./inspected.ts";
+
+const POLLED_EVERY_MS = 500;
+
+export type Followed = { readonly session: Session; readonly source: InspectSource };
+
+export type FollowOptions = { readonly clock: Clock; readonly onFault: (what: string) => void };
+
+/** Follows until the returned function is called. */
+export function follow(target: InspectTarget, followed: Followed, options: FollowOptions): () => void {
+  const feed = target.attach(followed.source);
+  const follower = new Follower(followed, feed);
+  let cancel: () => void = () => {};
+  let isOver = false;
+  const again = (): void => {
+    const round = target.isWatched ? follower.round() : Promise.resolve();
+    round
+      .catch((error: unknown) => options.onFault(messageOf(error)))
+      .finally(() => {
+        if (!isOver) cancel = options.clock.schedule(POLLED_EVERY_MS, again);
+      });
+  };
+  again();
+  return () => {
+    isOver = true;
+    cancel();
+    feed.detach();
+  };
+}
+
+class Follower {
+  private readonly followed: Followed;
+  private readonly feed: InspectFeed;
+  /** As they were when they were last read. */
+  private seen: ReadonlyMap<string, InspectedInstance> | null = null;
+
+  constructor(followed: Followed, feed: InspectFeed) {
+    this.followed = followed;
+    this.feed = feed;
+  }
+
+  async round(): Promise<void> {
+    const before = this.seen;
+    const seen = new Map<string, InspectedInstance>();
+    for await (const page of this.followed.source.pages()) {
+      for (const instance of page) {
+        seen.set(instance.id, instance);
+        // What was there before the first round, viewers read from the source.
+        if (before === null || before.get(instance.id)?.version === instance.version) continue;
+        const commit = await this.changed(before.get(instance.id) ?? null, instance);
+        this.feed.committed({ bytes: JSON.stringify(commit).length, read: () => commit });
+      }
+    }
+    this.seen = seen;
+  }
+
+  /** The steps since `before`, and the group as it is now. */
+  private async changed(before: InspectedInstance | null, instance: InspectedInstance): Promise<InspectedCommit> {
+    const { session, source } = this.followed;
+    const { birth, entries } = await session.history(instance.id);
+    const since = before?.version ?? 0;
+    const group = instance.groupId === null ? null : await source.group(instance.groupId);
+    // The history may be ahead of the checkpoint that was read before it: the next round tells of that.
+    const told = entries.filter(({ version }) => version > since && version <= instance.version);
+    return { group, changes: [{ before, instance, createdAtMs: birth.createdAtMs, entries: told }] };
+  }
+}
