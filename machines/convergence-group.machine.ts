@@ -38,7 +38,9 @@ export const convergenceGroupMachine = setup({
   actions: {
     open: assign(({ context, event }) => ({ endsAtMs: event.atMs + context.lastsMs })),
     close: assign({ inProgress: 0, waiters: 0 }),
-    count: assign(({ event }) => (event.type === "peers.changed" ? { inProgress: event.inProgress, waiters: event.waiters } : {})),
+    count: assign(({ event }) =>
+      event.type === "peers.changed" ? { inProgress: event.inProgress, waiters: event.waiters } : {},
+    ),
   },
 }).createMachine({
   id: "convergence-group",
@@ -53,11 +55,7 @@ export const convergenceGroupMachine = setup({
       description: "Takes instances up to and at its end.",
       on: {
         "peers.changed": { actions: "count" },
-        "instance.arrived": [
-          { guard: "in_window" },
-          { guard: "busy", target: "Lingering" },
-          { target: "Closed" },
-        ],
+        "instance.arrived": [{ guard: "in_window" }, { guard: "busy", target: "Lingering" }, { target: "Closed" }],
       },
     },
     Lingering: {

@@ -23,11 +23,26 @@ export type Birth = {
 };
 
 export type Notice =
-  | { readonly kind: "summary"; readonly group: string; readonly opener: string; readonly skipped: number; readonly sample: readonly string[]; readonly openedAtMs: number; readonly endsAtMs: number }
-  | { readonly kind: "approval-request"; readonly group: string | null; readonly instance: string; readonly dueAtMs: number };
+  | {
+      readonly kind: "summary";
+      readonly group: string;
+      readonly opener: string;
+      readonly skipped: number;
+      readonly sample: readonly string[];
+      readonly openedAtMs: number;
+      readonly endsAtMs: number;
+    }
+  | {
+      readonly kind: "approval-request";
+      readonly group: string | null;
+      readonly instance: string;
+      readonly dueAtMs: number;
+    };
 
 /** An event as a line stores it: the entry's `atMs` is not written twice. `lock.busy` is the engine's own: the instance stays Idle. */
-export type StoredEvent = InstanceEvent | { readonly type: "lock.busy"; readonly atMs: number; readonly dueAtMs: number; readonly arm: number };
+export type StoredEvent =
+  | InstanceEvent
+  | { readonly type: "lock.busy"; readonly atMs: number; readonly dueAtMs: number; readonly arm: number };
 
 export type EntryBody = {
   readonly version: number;

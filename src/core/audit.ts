@@ -38,7 +38,10 @@ function derived({ event }: EntryBody, birth: Birth, policy: Policy) {
     count: view?.count ?? null,
     peers: view?.peers ?? [],
     ruleVersion: view?.ruleVersion ?? birth.policyVersion,
-    counterfactual: view === null || fn === undefined ? null : evaluateConvergence({ function: fn, count: view.count }, view.observation).counterfactual,
+    counterfactual:
+      view === null || fn === undefined
+        ? null
+        : evaluateConvergence({ function: fn, count: view.count }, view.observation).counterfactual,
     actor: "by" in event && event.by !== undefined ? event.by : ENGINE_ACTOR,
   };
 }
@@ -56,9 +59,16 @@ export function verifyChain(lines: readonly string[], head: string): ChainFault 
   for (const [index, line] of lines.entries()) {
     const { previous, json } = splitLine(line);
     const isBound = index >= 2;
-    if (isBound && previous !== hash) return { line: index, what: "was changed, or a line was removed, added or moved here" };
-    if (!isBound && previous !== null) return { line: index + 1, what: "stands where another line should: lines before it were removed" };
+    if (isBound && previous !== hash)
+      return { line: index, what: "was changed, or a line was removed, added or moved here" };
+    if (!isBound && previous !== null)
+      return { line: index + 1, what: "stands where another line should: lines before it were removed" };
     hash = chainHash(hash, json);
   }
-  return hash === head ? null : { line: lines.length, what: "does not lead to the checkpoint: it was changed, or lines after it are missing or were added" };
+  return hash === head
+    ? null
+    : {
+        line: lines.length,
+        what: "does not lead to the checkpoint: it was changed, or lines after it are missing or were added",
+      };
 }

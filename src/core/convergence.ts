@@ -19,7 +19,10 @@ export type Verdict = {
   readonly summary?: true;
 };
 
-export type ExplainedVerdict = Verdict & { readonly function: ConvergenceFunction; readonly counterfactual: Counterfactual | null };
+export type ExplainedVerdict = Verdict & {
+  readonly function: ConvergenceFunction;
+  readonly counterfactual: Counterfactual | null;
+};
 
 const RUN_OPENED: Verdict = { verdict: "run", reason: "group_opened" };
 const RUN_OPENED_WITH_SUMMARY: Verdict = { verdict: "run", reason: "group_opened", summary: true };
@@ -54,7 +57,8 @@ const EVALUATE: Readonly<Record<ConvergenceFunction, Evaluate>> = {
     return peers.settledWithoutFailure > 0 ? SKIP_SETTLED : RUN_CLEAR;
   },
   wait_when_proceed: (peers) => (peers.inProgress > 0 ? WAIT : RUN_CLEAR),
-  skip_when_exceed: (peers, count) => (peers.isNew ? RUN_OPENED : peers.executed >= count ? SKIP_LIMIT : RUN_BELOW_LIMIT),
+  skip_when_exceed: (peers, count) =>
+    peers.isNew ? RUN_OPENED : peers.executed >= count ? SKIP_LIMIT : RUN_BELOW_LIMIT,
   defense: (peers, count) => (peers.isNew ? RUN_OPENED : peers.executed >= count ? APPROVE_DEFENSE : RUN_BELOW_LIMIT),
   collect: (peers, count) => {
     if (peers.parentOpen) return peers.isNew ? SKIP_PARENT_OPENER : SKIP_PARENT;
@@ -122,9 +126,15 @@ function counterfactualOf(
   return nearest;
 }
 
-function worldChanges(rule: Pick<ConvergenceRule, "count">, observation: Observation): [keyof Observation, number | boolean][] {
+function worldChanges(
+  rule: Pick<ConvergenceRule, "count">,
+  observation: Observation,
+): [keyof Observation, number | boolean][] {
   const numbers = ["inProgress", "succeeded", "failed", "settledWithoutFailure"] as const;
-  const changes: [keyof Observation, number | boolean][] = numbers.map((name) => [name, observation[name] === 0 ? 1 : 0]);
+  const changes: [keyof Observation, number | boolean][] = numbers.map((name) => [
+    name,
+    observation[name] === 0 ? 1 : 0,
+  ]);
   changes.push(["executed", observation.executed >= rule.count ? rule.count - 1 : rule.count]);
   changes.push(["isNew", !observation.isNew], ["parentOpen", !observation.parentOpen]);
   return changes;

@@ -4,21 +4,12 @@
  * Everything that a decision needs of the world (time, stored state, silences, whether the dimension lock was busy) comes in with
  * the input; everything that it changes comes out as data, for ONE commit. Nothing of a decision is true before that commit.
  */
-import type { Alert } from "./alert.ts";
 import type { Notice } from "./audit-types.ts";
 import type { Instance } from "./checkpoint.ts";
 import { verdictInGroup } from "./convergence.ts";
 import type { ConvergenceRule } from "./convergence-types.ts";
-import {
-  birthOfAlert,
-  type ChangedInstance,
-  Draft,
-  type LoggedEntry,
-  type MemberChange,
-  memberOf,
-  timersOf,
-} from "./draft.ts";
-import type { Effect, EmissionOrder } from "./effect.ts";
+import type { Command, CommandResult, DecideInput, Decision, OutsideEvent } from "./decision.ts";
+import { birthOfAlert, Draft, memberOf } from "./draft.ts";
 import {
   closeIfOver,
   draftOf,
@@ -33,104 +24,20 @@ import {
   viewOf,
 } from "./group.ts";
 import { noticeIdOf, partitionOfId } from "./ids.ts";
-import type { ArmedTimer, GroupView, InstanceEvent, SilenceNote } from "./instance.ts";
+import type { GroupView, InstanceEvent, SilenceNote } from "./instance.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "./limits.ts";
-import { type CompiledPolicy, type PolicyVersions, policyKey } from "./policy-versions.ts";
+import { type CompiledPolicy, policyKey } from "./policy-versions.ts";
+import { groupTimers, includesTimer, sameTimers } from "./timer-changes.ts";
 
-/** Events that come from outside; the decision adds the view of the group where the machine wants one. */
-export type OutsideEvent =
-  | Exclude<InstanceEvent, { type: "start" | "peers.settled" | "approval.granted" | "approval.requested" }>
-  | {
-      readonly type: "approval.granted";
-      readonly atMs: number;
-      readonly by: string;
-      readonly why: string;
-      readonly silence: SilenceNote | null;
-    }
-  | {
-      readonly type: "start";
-      readonly atMs: number;
-      readonly approved: true;
-      readonly by: string;
-      readonly why: string;
-      readonly silence: SilenceNote | null;
-    };
-
-/** `order`: its position, from which its effects get their order of emission (core/effect.ts). */
-export type Command = { readonly order?: EmissionOrder } & CommandBody;
-
-type CommandBody =
-  /** An alert that a policy matches. `lockBusyUntilMs`: nobody may decide now; look again then. */
-  | {
-      readonly type: "create";
-      readonly id: string;
-      readonly atMs: number;
-      readonly alert: Alert;
-      readonly policy: CompiledPolicy;
-      readonly silence: SilenceNote | null;
-      readonly lockBusyUntilMs?: number;
-    }
-  | { readonly type: "event"; readonly id: string; readonly event: OutsideEvent }
-  /** The dimension lock may be free now. */
-  | {
-      readonly type: "unpark";
-      readonly id: string;
-      readonly arm: number;
-      readonly atMs: number;
-      readonly silence: SilenceNote | null;
-      readonly lockBusyUntilMs?: number;
-    }
-  | { readonly type: "summarise"; readonly arm: number; readonly atMs: number }
-  | { readonly type: "wake"; readonly arm: number; readonly atMs: number };
-
-/**
- * `created`, `applied`: the commit changes the instance. `duplicate`: it exists already. `refused`: its state has no edge for the event.
- * `late`: dated before the instance's last step (virtual time only). `stale`: the timer is no longer listed. `missing`: no such instance.
- */
-export type CommandOutcome = "created" | "applied" | "duplicate" | "refused" | "late" | "stale" | "missing";
-
-export type CommandResult = { readonly outcome: CommandOutcome; readonly instance: Instance | null };
-
-export type DecideInput = {
-  readonly partition: number;
-  /** null: a batch of instances that no rule governs. */
-  readonly groupId: string | null;
-  /** The stored group, null when there is none yet. */
-  readonly group: Group | null;
-  readonly instances: ReadonlyMap<string, Instance>;
-  /** The first waiters of the group, in order; needed when a command other than `create` may settle a peer. */
-  readonly waiters: readonly string[];
-  /** Instances of the group whose checkpoints cannot be read: they are no peers. */
-  readonly quarantined?: ReadonlySet<string>;
-  /** More waiters follow after those. */
-  readonly hasMoreWaiters: boolean;
-  readonly policies: PolicyVersions;
-  readonly commands: readonly Command[];
-  /** Virtual time: an event dated before the instance's last step changes nothing. Live clocks may differ a little: there it is dated up. */
-  readonly isVirtual: boolean;
-  /** Virtual runs: see core/effect.ts. Live: 0. */
-  readonly turn: number;
-  /** Computes every decision anew (core/outcome.ts). The bytes are the same; tests compare. */
-  readonly isPlain?: boolean;
-};
-
-export type GroupTimer = { readonly name: "summary" | "wake"; readonly timer: ArmedTimer };
-
-export type Decision = {
-  /** One an input command. */
-  readonly results: readonly CommandResult[];
-  /** Nothing changed: there is nothing to commit. */
-  readonly isEmpty: boolean;
-  readonly group: Group | null;
-  readonly instances: readonly ChangedInstance[];
-  /** For the log: one an audit line. */
-  readonly entries: readonly LoggedEntry[];
-  /** Run only after the commit, from the outbox. */
-  readonly effects: readonly Effect[];
-  readonly memberChanges: readonly MemberChange[];
-  readonly groupTimersArmed: readonly GroupTimer[];
-  readonly groupTimersCancelled: readonly GroupTimer[];
-};
+export type {
+  Command,
+  CommandOutcome,
+  CommandResult,
+  DecideInput,
+  Decision,
+  GroupTimer,
+  OutsideEvent,
+} from "./decision.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -354,7 +261,10 @@ class Turn {
     for (const id of this.input.waiters) {
       const instance = this.draft.get(id);
       if (instance === undefined || instance.snapshot.state !== "Proceeding") continue;
-      if (this.draft.changedCount >= COMMIT_INSTANCE_COUNT_MAX) return armWake(group, { denied, atMs });
+      if (this.draft.changedCount >= COMMIT_INSTANCE_COUNT_MAX) {
+        armWake(group, { denied, atMs });
+        return;
+      }
       if (denied !== null) {
         this.must(instance, { type: "cancel", atMs, ...denied, reason: "peer_denied" });
         continue;
@@ -459,32 +369,4 @@ export function summaryIdOf(openerId: string): string {
 
 function startAlone(atMs: number): InstanceEvent {
   return { type: "start", atMs, group: null, silence: null };
-}
-
-function groupTimers(group: Group | null): GroupTimer[] {
-  if (group === null) return [];
-  const timers: GroupTimer[] = group.summaries.map(({ timer }) => ({ name: "summary", timer }));
-  if (group.wake !== null) timers.push({ name: "wake", timer: group.wake.timer });
-  return timers;
-}
-
-function includesTimer(timers: readonly GroupTimer[], { name, timer }: GroupTimer): boolean {
-  return timers.some((candidate) => candidate.name === name && candidate.timer.arm === timer.arm);
-}
-
-function sameTimers(a: readonly GroupTimer[], b: readonly GroupTimer[]): boolean {
-  return a.length === b.length && a.every((timer) => includesTimer(b, timer));
-}
-
-/** Timers of an instance that a commit arms and cancels: the difference between what it expected before and expects now. */
-export function timerChanges(changed: ChangedInstance): {
-  armed: [string, ArmedTimer][];
-  cancelled: [string, ArmedTimer][];
-} {
-  const before = timersOf(changed.before);
-  const after = timersOf(changed.instance);
-  return {
-    armed: [...after].filter(([name, timer]) => before.get(name)?.arm !== timer.arm),
-    cancelled: [...before].filter(([name, timer]) => after.get(name)?.arm !== timer.arm),
-  };
 }

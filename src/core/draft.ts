@@ -14,16 +14,25 @@ import { collectInSummary, countChange, type Group, type Member, type Standing }
 import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
 import { effectIdOf } from "./ids.ts";
 import type { ArmedTimer, InstanceContext, InstanceEvent } from "./instance.ts";
-import type { CompiledPolicy } from "./policy-versions.ts";
 import { type Outcome, OutcomeMemo, parkedOutcome } from "./outcome.ts";
+import type { CompiledPolicy } from "./policy-versions.ts";
 import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
 
 /** A history line as the logger gets it. */
 export type LoggedEntry = { readonly instance: string; readonly entry: EntryBody };
 
-export type ChangedInstance = { readonly instance: Instance; readonly before: Instance | null; readonly value: string; readonly lines: readonly string[] };
+export type ChangedInstance = {
+  readonly instance: Instance;
+  readonly before: Instance | null;
+  readonly value: string;
+  readonly lines: readonly string[];
+};
 
-export type MemberChange = { readonly set: "waiters" | "held"; readonly instanceId: string; readonly order: number | null };
+export type MemberChange = {
+  readonly set: "waiters" | "held";
+  readonly instanceId: string;
+  readonly order: number | null;
+};
 
 type Working = { instance: Instance; readonly before: Instance | null; readonly lines: string[]; body: string };
 
@@ -41,7 +50,13 @@ export class Draft {
   private readonly turn: number;
   private emission: { readonly order: EmissionOrder; count: number } = { order: [], count: 0 };
 
-  constructor(options: { group: Group | null; partition: number; stored: ReadonlyMap<string, Instance>; turn: number; isPlain?: boolean }) {
+  constructor(options: {
+    group: Group | null;
+    partition: number;
+    stored: ReadonlyMap<string, Instance>;
+    turn: number;
+    isPlain?: boolean;
+  }) {
     this.group = options.group;
     this.partition = options.partition;
     this.stored = options.stored;
@@ -118,7 +133,8 @@ export class Draft {
   /** What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects, requests. */
   private follow(before: Instance, after: Instance, effects: readonly StepEffect[]): void {
     if (this.group !== null) {
-      if (after.epoch !== null) countChange(this.group, before.epoch === null ? null : memberOf(before), memberOf(after));
+      if (after.epoch !== null)
+        countChange(this.group, before.epoch === null ? null : memberOf(before), memberOf(after));
       this.followMembers(this.group, before, after);
     }
     for (const effect of effects) {
@@ -182,7 +198,10 @@ export class Draft {
 }
 
 /** Birth of an instance that an alert asks for. Labels in order of their names, so that the same episode gives the same bytes whatever brought it. */
-export function birthOfAlert(alert: Alert, options: { policy: CompiledPolicy; groupId: string | null; atMs: number }): Birth {
+export function birthOfAlert(
+  alert: Alert,
+  options: { policy: CompiledPolicy; groupId: string | null; atMs: number },
+): Birth {
   const { policy } = options.policy;
   return {
     kind: "action",

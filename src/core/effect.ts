@@ -25,7 +25,11 @@ export function encodeEffect(effect: Effect): string {
 }
 
 export function decodeEffect(stored: { id: string; partition: number; value: string }): Effect {
-  return { ...(JSON.parse(stored.value) as Omit<Effect, "id" | "partition">), id: stored.id, partition: stored.partition };
+  return {
+    ...(JSON.parse(stored.value) as Omit<Effect, "id" | "partition">),
+    id: stored.id,
+    partition: stored.partition,
+  };
 }
 
 /** Order in which results are applied: by time, line, round (effects emitted by results come after all that were emitted before), position. */

@@ -10,7 +10,14 @@ export type EventInput =
   | { readonly type: "end"; readonly by: string; readonly why: string }
   | { readonly type: "alert.resolved" };
 
-export const SENDABLE_EVENTS = ["start", "approval.granted", "approval.denied", "cancel", "end", "alert.resolved"] as const;
+export const SENDABLE_EVENTS = [
+  "start",
+  "approval.granted",
+  "approval.denied",
+  "cancel",
+  "end",
+  "alert.resolved",
+] as const;
 
 const TEXT_LENGTH_MAX = 4_096;
 
@@ -27,7 +34,8 @@ export function readEvent(input: unknown, atMs: number): OutsideEvent {
   if (type === "alert.resolved") return { type, atMs };
   const who = { by: text(event, "by"), why: text(event, "why"), atMs };
   if (type === "start") {
-    if (event["approved"] !== true) throw invalid("A start that is sent means: run anyway. Send { type: 'start', approved: true, by, why }.");
+    if (event["approved"] !== true)
+      throw invalid("A start that is sent means: run anyway. Send { type: 'start', approved: true, by, why }.");
     return { type, approved: true, silence: null, ...who };
   }
   if (type === "approval.granted") return { type, silence: null, ...who };
@@ -37,7 +45,9 @@ export function readEvent(input: unknown, atMs: number): OutsideEvent {
 function text(event: Record<string, unknown>, key: "by" | "why"): string {
   const value = event[key];
   if (typeof value === "string" && value.trim() !== "" && value.length <= TEXT_LENGTH_MAX) return value;
-  throw invalid(`Event ${JSON.stringify(event["type"])} needs \`${key}\`: ${key === "by" ? "who acts" : "why"}, a text of 1 to ${TEXT_LENGTH_MAX} characters.`);
+  throw invalid(
+    `Event ${JSON.stringify(event["type"])} needs \`${key}\`: ${key === "by" ? "who acts" : "why"}, a text of 1 to ${TEXT_LENGTH_MAX} characters.`,
+  );
 }
 
 function invalid(message: string): BecalmError {

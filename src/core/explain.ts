@@ -22,7 +22,13 @@ export function explain(instance: Instance, event: InstanceEvent, taken: Accepte
     case "start":
       return explainStart(instance, event);
     case "peers.settled":
-      return converged(verdictInGroup(instance.snapshot.context.policy.function ?? "relevance", event.group.count, event.group.observation));
+      return converged(
+        verdictInGroup(
+          instance.snapshot.context.policy.function ?? "relevance",
+          event.group.count,
+          event.group.observation,
+        ),
+      );
     case "effect.done":
       return passing(null, "succeeded");
     case "effect.failed":
@@ -39,7 +45,9 @@ export function explain(instance: Instance, event: InstanceEvent, taken: Accepte
     case "alert.resolved":
       return lasting("skip", "alert_resolved");
     case "cancel":
-      return taken.snapshot.state === "Skipped" ? lasting("skip", event.reason ?? "cancelled") : lasting(null, "cancelled");
+      return taken.snapshot.state === "Skipped"
+        ? lasting("skip", event.reason ?? "cancelled")
+        : lasting(null, "cancelled");
     case "end":
       return lasting(null, "closed");
   }

@@ -13,7 +13,8 @@ export function encodeGroup(group: Group): string {
  */
 export function decodeGroup(id: string, value: string): Group {
   const { format, ...group } = parse(id, value);
-  if (format !== GROUP_FORMAT) throw unreadable(id, `its format is ${JSON.stringify(format)}, this program knows ${GROUP_FORMAT}`);
+  if (format !== GROUP_FORMAT)
+    throw unreadable(id, `its format is ${JSON.stringify(format)}, this program knows ${GROUP_FORMAT}`);
   const numbers = [group.epoch, group.lastAtMs, group.waiters, group.held, group.arrivals, group.arms];
   const lists = [group.forming, group.summaries];
   if (group.id !== id || !numbers.every((value_) => typeof value_ === "number") || !lists.every(Array.isArray)) {
@@ -33,7 +34,11 @@ function parse(id: string, value: string): Group & { format: unknown } {
 }
 
 function unreadable(id: string, what: string): BecalmError {
-  return new BecalmError("BECALM_GROUP_UNREADABLE", `Group ${id} cannot be read: ${what}. Its alerts are refused, so send them again after the repair.`, {
-    details: { group: id },
-  });
+  return new BecalmError(
+    "BECALM_GROUP_UNREADABLE",
+    `Group ${id} cannot be read: ${what}. Its alerts are refused, so send them again after the repair.`,
+    {
+      details: { group: id },
+    },
+  );
 }

@@ -63,7 +63,11 @@ export function encodeEntry(body: EntryBody): string {
 function storedEvent(event: StoredEvent): Record<string, unknown> {
   const { atMs: _, ...rest } = event;
   if (!("group" in rest)) return rest;
-  return { ...rest, group: rest.group === null ? undefined : storedView(rest.group), silence: "silence" in rest ? (rest.silence ?? undefined) : undefined };
+  return {
+    ...rest,
+    group: rest.group === null ? undefined : storedView(rest.group),
+    silence: "silence" in rest ? (rest.silence ?? undefined) : undefined,
+  };
 }
 
 function storedView({ observation, count, peers, ruleVersion }: GroupView): Record<string, unknown> {
@@ -89,20 +93,34 @@ export function parseLine(instance: string, lines: readonly string[], index: num
   } catch {
     // Said below, with the line's number.
   }
-  throw new BecalmError("BECALM_HISTORY_BROKEN", `Line ${index + 1} of the history of ${instance} cannot be read. Restore it from a backup.`, {
-    details: { instance, line: index + 1 },
-  });
+  throw new BecalmError(
+    "BECALM_HISTORY_BROKEN",
+    `Line ${index + 1} of the history of ${instance} cannot be read. Restore it from a backup.`,
+    {
+      details: { instance, line: index + 1 },
+    },
+  );
 }
 
 export function decodeBirth(json: Record<string, unknown>): Birth {
-  const stored = json as Partial<Omit<Birth, "alert">> & Pick<Birth, "policy" | "policyVersion" | "createdAtMs"> & { alert?: Partial<Alert> };
+  const stored = json as Partial<Omit<Birth, "alert">> &
+    Pick<Birth, "policy" | "policyVersion" | "createdAtMs"> & { alert?: Partial<Alert> };
   return {
     kind: stored.kind ?? "action",
     policy: stored.policy,
     policyVersion: stored.policyVersion,
     group: stored.group ?? null,
     createdAtMs: stored.createdAtMs,
-    alert: stored.alert === undefined ? null : { annotations: {}, endsAtMs: null, generatorURL: null, status: "firing", ...(stored.alert as Pick<Alert, "labels" | "startsAtMs" | "fingerprint">) },
+    alert:
+      stored.alert === undefined
+        ? null
+        : {
+            annotations: {},
+            endsAtMs: null,
+            generatorURL: null,
+            status: "firing",
+            ...(stored.alert as Pick<Alert, "labels" | "startsAtMs" | "fingerprint">),
+          },
     notice: stored.notice ?? null,
   };
 }
@@ -142,8 +160,17 @@ const NOTHING: Observation = {
 };
 
 function decodeView(stored: Record<string, unknown>): GroupView {
-  const { count, peers, ruleVersion, ...observed } = stored as Partial<Observation> & { count: number; peers?: string[]; ruleVersion?: string };
-  return { observation: { ...NOTHING, ...observed }, count, peers: peers ?? [], ...(ruleVersion === undefined ? {} : { ruleVersion }) };
+  const { count, peers, ruleVersion, ...observed } = stored as Partial<Observation> & {
+    count: number;
+    peers?: string[];
+    ruleVersion?: string;
+  };
+  return {
+    observation: { ...NOTHING, ...observed },
+    count,
+    peers: peers ?? [],
+    ...(ruleVersion === undefined ? {} : { ruleVersion }),
+  };
 }
 
 function isEmpty(record: object): boolean {

@@ -1,8 +1,8 @@
 import { CHECKPOINT_FORMAT, type Instance, type InstanceKind, MACHINE_ID, MACHINE_VERSION } from "./checkpoint.ts";
 import type { VerdictKind } from "./convergence.ts";
+import { timersOf } from "./draft.ts";
 import type { ArmedTimer, InstanceContext, InstanceState } from "./instance.ts";
 import type { ReasonCode } from "./reasons.ts";
-import { timersOf } from "./draft.ts";
 import { topLevel } from "./step.ts";
 
 /** The checkpoint envelope as programs read it. */

@@ -79,11 +79,21 @@ export type StartEvent = At & {
 export type InstanceEvent =
   | StartEvent
   | (At & { readonly type: "effect.done"; readonly attempt: number; readonly result?: unknown })
-  | (At & { readonly type: "effect.failed"; readonly attempt: number; readonly error: string; readonly result?: unknown })
+  | (At & {
+      readonly type: "effect.failed";
+      readonly attempt: number;
+      readonly error: string;
+      readonly result?: unknown;
+    })
   | (At & { readonly type: "peers.settled"; readonly group: GroupView })
   | (At & { readonly type: "timer.elapsed"; readonly timer: InstanceTimerName; readonly arm: number })
   | (At & { readonly type: "approval.requested" })
-  | (At & Actor & { readonly type: "approval.granted"; readonly group: GroupView | null; readonly silence: SilenceNote | null })
+  | (At &
+      Actor & {
+        readonly type: "approval.granted";
+        readonly group: GroupView | null;
+        readonly silence: SilenceNote | null;
+      })
   | (At & Actor & { readonly type: "approval.denied" })
   | (At & { readonly type: "alert.resolved" })
   | (At & Actor & { readonly type: "cancel"; readonly reason?: "peer_denied" | "nothing_to_summarise" })

@@ -34,21 +34,34 @@ function outcomeOf(instance: Instance, event: InstanceEvent, epoch: number | nul
     verdict: explanation.verdict ?? instance.verdict,
     reason: explanation.lasting ? explanation.reason : instance.reason,
     parked: null,
-    succeededAtMs: event.type === "effect.done" ? event.atMs : taken.effects.includes("run") ? null : instance.succeededAtMs,
+    succeededAtMs:
+      event.type === "effect.done" ? event.atMs : taken.effects.includes("run") ? null : instance.succeededAtMs,
   };
-  return { ...texts(next, event, { path: taken.path, explanation, epoch }), effects: taken.effects, isConverged: explanation.isConverged };
+  return {
+    ...texts(next, event, { path: taken.path, explanation, epoch }),
+    effects: taken.effects,
+    isConverged: explanation.isConverged,
+  };
 }
 
 /** The instance stays undecided in Idle, until its timer fires: others decide for the dimension right now. */
 export function parkedOutcome(instance: Instance, timer: ArmedTimer, atMs: number): Outcome {
   const next: Instance = { ...instance, atMs, parked: timer, reason: "lock_busy" };
   const explanation: Explanation = { verdict: null, reason: "lock_busy", lasting: true, isConverged: false };
-  return { ...texts(next, { type: "lock.busy", atMs, ...timer }, { path: ["Idle"], explanation, epoch: null }), effects: [], isConverged: false };
+  return {
+    ...texts(next, { type: "lock.busy", atMs, ...timer }, { path: ["Idle"], explanation, epoch: null }),
+    effects: [],
+    isConverged: false,
+  };
 }
 
 type Meaning = Pick<EntryBody, "path" | "epoch"> & { readonly explanation: Explanation };
 
-function texts(next: Instance, event: StoredEvent, { path, explanation, epoch }: Meaning): Pick<Outcome, "next" | "body" | "entry" | "json"> {
+function texts(
+  next: Instance,
+  event: StoredEvent,
+  { path, explanation, epoch }: Meaning,
+): Pick<Outcome, "next" | "body" | "entry" | "json"> {
   const body = encodeBody(next);
   const entry: EntryBody = {
     // All steps of one commit lead to the same version.
@@ -72,7 +85,12 @@ function texts(next: Instance, event: StoredEvent, { path, explanation, epoch }:
  */
 export class OutcomeMemo {
   private readonly isPlain: boolean;
-  private last: { readonly instance: Instance; readonly event: InstanceEvent; readonly epoch: number | null; readonly outcome: Outcome } | null = null;
+  private last: {
+    readonly instance: Instance;
+    readonly event: InstanceEvent;
+    readonly epoch: number | null;
+    readonly outcome: Outcome;
+  } | null = null;
 
   constructor(isPlain: boolean) {
     this.isPlain = isPlain;
@@ -80,7 +98,13 @@ export class OutcomeMemo {
 
   outcomeOf(instance: Instance, event: InstanceEvent, epoch: number | null): Outcome | null {
     const { last } = this;
-    if (last !== null && epoch === last.epoch && isSameBeginning(instance, last.instance) && isSameStart(event, last.event)) return last.outcome;
+    if (
+      last !== null &&
+      epoch === last.epoch &&
+      isSameBeginning(instance, last.instance) &&
+      isSameStart(event, last.event)
+    )
+      return last.outcome;
     const outcome = outcomeOf(instance, event, epoch);
     const isRepeatable = !this.isPlain && outcome !== null && event.type === "start" && isUntouched(instance);
     if (isRepeatable) this.last = { instance, event, epoch, outcome };
@@ -104,5 +128,12 @@ function isSameBeginning(a: Instance, b: Instance): boolean {
 }
 
 function isSameStart(a: InstanceEvent, b: InstanceEvent): boolean {
-  return a.type === "start" && b.type === "start" && a.atMs === b.atMs && a.group === b.group && a.silence === b.silence && a.approved === undefined;
+  return (
+    a.type === "start" &&
+    b.type === "start" &&
+    a.atMs === b.atMs &&
+    a.group === b.group &&
+    a.silence === b.silence &&
+    a.approved === undefined
+  );
 }

@@ -28,7 +28,10 @@ export const REASONS = {
   approval_denied: { en: "the approval was denied", zh: "审批被拒绝" },
   approval_timeout: { en: "nobody answered the approval in time", zh: "审批超时" },
   approval_requested: { en: "a human was asked", zh: "已发起审批" },
-  nothing_to_summarise: { en: "nothing was skipped, so there is nothing to summarise", zh: "没有被收敛的告警，无需汇总" },
+  nothing_to_summarise: {
+    en: "nothing was skipped, so there is nothing to summarise",
+    zh: "没有被收敛的告警，无需汇总",
+  },
   cancelled: { en: "somebody cancelled it", zh: "人工取消" },
   closed: { en: "somebody closed it", zh: "人工关闭" },
   succeeded: { en: "its action succeeded", zh: "执行成功" },

@@ -7,10 +7,10 @@
  * then the effect counts as taken, so it is neither begun again here nor given up to others.
  */
 import type { Decision } from "../core/decide.ts";
-import { timerChanges } from "../core/decide.ts";
 import { decodeEffect, type Effect } from "../core/effect.ts";
 import { errorCode, messageOf } from "../core/errors.ts";
 import { SWEEP_INTERVAL_MS } from "../core/limits.ts";
+import { timerChanges } from "../core/timer-changes.ts";
 import type { TimerLane, TimerRow } from "../ports/store.ts";
 import type { EffectRunner } from "./effect-runner.ts";
 import type { Mailboxes } from "./mailboxes.ts";

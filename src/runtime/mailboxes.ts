@@ -58,11 +58,7 @@ export class Mailboxes {
     while (queue.length > 0) {
       const batch = queue.splice(0, batchLength(queue));
       try {
-        const results = await takeTurn(
-          this.world,
-          address,
-          batch.map((entry) => entry.work),
-        );
+        const results = await takeTurn(this.world, address, { batch: batch.map((entry) => entry.work) });
         for (const [index, entry] of batch.entries()) entry.resolve(results[index] as WorkResult);
       } catch (error) {
         for (const entry of batch) entry.reject(error);

@@ -7,13 +7,14 @@
  * T3 what cannot be read is not written: quarantined instances keep their events and timers waiting.
  */
 import type { Instance } from "../core/checkpoint.ts";
-import { type Command, type CommandResult, type Decision, decide, timerChanges } from "../core/decide.ts";
+import { type Command, type CommandResult, type Decision, decide } from "../core/decide.ts";
 import { encodeEffect } from "../core/effect.ts";
 import { BecalmError } from "../core/errors.ts";
 import { type Group, idleAtMs } from "../core/group.ts";
 import { decodeGroup, encodeGroup } from "../core/group-codec.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
-import type { Commit, LoadResult, TimerKey, TimerRow } from "../ports/store.ts";
+import { timerChanges } from "../core/timer-changes.ts";
+import type { Commit, CommitOutcome, LoadResult, TimerKey, TimerRow } from "../ports/store.ts";
 import { type Address, withRetries } from "./conflicts.ts";
 import { type LockAnswer, takeDimensionLock } from "./dimension-lock.ts";
 import { tryInstance } from "./read-instance.ts";
@@ -36,12 +37,11 @@ export type WorkResult =
 /** Groups are kept this long after they could be forgotten: late results and re-sent alerts still find them. */
 const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
 
-/** Takes a batch through the main path. Results stand in the order of the work. */
+/** Takes a batch through the main path. Results stand in the order of the work. `turn`: only in virtual time (core/effect.ts). */
 export async function takeTurn(
   world: World,
   address: Address,
-  batch: readonly Work[],
-  turn = 0,
+  { batch, turn = 0 }: { readonly batch: readonly Work[]; readonly turn?: number },
 ): Promise<WorkResult[]> {
   return withRetries(world, address, async () => {
     const read = await readFor(world, address, batch);
@@ -65,12 +65,18 @@ export async function takeTurn(
       await lock.release();
       return { outcome: "applied", results };
     }
-    const outcome = await world.store
-      .commit(commitOf(world, address, { decision, readable, read }))
-      .finally(lock.release);
+    const outcome = await committed(world, commitOf(world, address, { decision, readable, read }), lock);
     if (outcome === "applied" || outcome === "duplicate") world.committed(decision);
     return { outcome, results };
   });
+}
+
+async function committed(world: World, commit: Commit, lock: LockAnswer): Promise<CommitOutcome> {
+  try {
+    return await world.store.commit(commit);
+  } finally {
+    await lock.release();
+  }
 }
 
 /** New instances of a forming group that meet a busy lock stay Idle until then; others are decided. */

@@ -205,12 +205,7 @@ export class VirtualRun {
     while (rest.length > 0) {
       const batch = rest.splice(0, batchLength(rest));
       const address = batch[0]?.address as Address;
-      const taken = await takeTurn(
-        this.world,
-        address,
-        batch.map(({ work }) => work),
-        turn,
-      );
+      const taken = await takeTurn(this.world, address, { batch: batch.map(({ work }) => work), turn });
       for (const [index, { work }] of batch.entries()) results.set(work, taken[index] as WorkResult);
     }
   }

@@ -13,7 +13,8 @@ import {
   explorationPolicies,
   explore,
   groupView,
-  policyWith, retries,
+  policyWith,
+  retries,
   situation,
   type Visit,
 } from "../support/machine-exploration.ts";

@@ -3,7 +3,16 @@ import { describe, expect, test } from "vitest";
 import { createActor } from "xstate";
 import { convergenceGroupMachine } from "../../machines/convergence-group.machine.ts";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceRule } from "../../src/core/convergence-types.ts";
-import { closeIfOver, countChange, formingMember, type Group, type Member, newGroup, openGroup, pruneForming } from "../../src/core/group.ts";
+import {
+  closeIfOver,
+  countChange,
+  formingMember,
+  type Group,
+  type Member,
+  newGroup,
+  openGroup,
+  pruneForming,
+} from "../../src/core/group.ts";
 
 const LINGERING = ["skip_when_success", "approve_when_failed", "skip_when_proceed", "wait_when_proceed"];
 
@@ -21,7 +30,11 @@ class Twins {
   constructor(rule: ConvergenceRule) {
     this.rule = rule;
     this.group = newGroup("g", "p", 0);
-    const input = { count: rule.count, lastsMs: rule.maxWindowMs ?? rule.windowMs, lingers: LINGERING.includes(rule.function) };
+    const input = {
+      count: rule.count,
+      lastsMs: rule.maxWindowMs ?? rule.windowMs,
+      lingers: LINGERING.includes(rule.function),
+    };
     this.chart = createActor(convergenceGroupMachine, { input }).start();
   }
 
@@ -29,8 +42,14 @@ class Twins {
     this.nowMs += afterMs;
     if (type === "arrive") this.arrive();
     if (type === "end") this.endOldest();
-    if (type === "wait" && this.group.open !== null && LINGERING.includes(this.rule.function)) this.group.waiters = 1 - this.group.waiters;
-    this.chart.send({ type: "peers.changed", atMs: this.nowMs, inProgress: this.group.open?.inProgress ?? 0, waiters: this.group.waiters });
+    if (type === "wait" && this.group.open !== null && LINGERING.includes(this.rule.function))
+      this.group.waiters = 1 - this.group.waiters;
+    this.chart.send({
+      type: "peers.changed",
+      atMs: this.nowMs,
+      inProgress: this.group.open?.inProgress ?? 0,
+      waiters: this.group.waiters,
+    });
   }
 
   private arrive(): void {
@@ -41,7 +60,14 @@ class Twins {
     this.chart.send({ type: "instance.arrived", atMs: nowMs, matching });
     if (group.open === null && matching >= rule.count) openGroup(group, rule, { ruleVersion: "v", atMs: nowMs });
     this.count += 1;
-    const member: Member = { id: String(this.count), epoch: group.epoch, createdAtMs: nowMs, hadAttempt: true, standing: "inProgress", succeededAtMs: null };
+    const member: Member = {
+      id: String(this.count),
+      epoch: group.epoch,
+      createdAtMs: nowMs,
+      hadAttempt: true,
+      standing: "inProgress",
+      succeededAtMs: null,
+    };
     if (group.open === null) group.forming.push(formingMember(member));
     else countChange(group, null, member);
     this.running.push(member);
@@ -49,7 +75,8 @@ class Twins {
 
   private endOldest(): void {
     const member = this.running.shift();
-    if (member !== undefined) countChange(this.group, member, { ...member, standing: "succeeded", succeededAtMs: this.nowMs });
+    if (member !== undefined)
+      countChange(this.group, member, { ...member, standing: "succeeded", succeededAtMs: this.nowMs });
   }
 
   get isOpen(): { plain: boolean; chart: boolean } {
@@ -58,7 +85,10 @@ class Twins {
 }
 
 const moves = fc.array(
-  fc.record({ afterMs: fc.constantFrom(0, 1, 500, 1_000, 1_001, 2_500), type: fc.constantFrom("arrive", "arrive", "end", "wait") }) as fc.Arbitrary<Move>,
+  fc.record({
+    afterMs: fc.constantFrom(0, 1, 500, 1_000, 1_001, 2_500),
+    type: fc.constantFrom("arrive", "arrive", "end", "wait"),
+  }) as fc.Arbitrary<Move>,
   { maxLength: 40 },
 );
 

@@ -1,7 +1,8 @@
 import type { Alert } from "../../src/core/alert.ts";
 import { birthOf } from "../../src/core/audit.ts";
 import { decodeCheckpoint, type Instance } from "../../src/core/checkpoint.ts";
-import { type Command, type Decision, decide, type OutsideEvent, timerChanges } from "../../src/core/decide.ts";
+import { type Command, type Decision, decide, type OutsideEvent } from "../../src/core/decide.ts";
+import { timerChanges } from "../../src/core/timer-changes.ts";
 import { dimensionKey, ruleGoverns } from "../../src/core/dimension-key.ts";
 import { fingerprintOf } from "../../src/core/fingerprint.ts";
 import type { Group } from "../../src/core/group.ts";
