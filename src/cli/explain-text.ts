@@ -80,8 +80,10 @@ function entryText(entry: AuditEntry, history: History, { colors, language }: Ex
   );
   const otherwise = counterfactualText(entry);
   if (otherwise !== null) lines.push(indent + dim(otherwise[language]));
-  if (entry.peers.length > 0)
-    lines.push(indent + dim(`${language === "en" ? "peers" : "同组实例"}: ${entry.peers.join(", ")}`));
+  if (entry.peers.length > 0) {
+    const peers = `${language === "en" ? "peers" : "同组实例"}: ${entry.peers.join(", ")}`;
+    lines.push(...wrapped(peers, COLUMNS - indent.length).map((line) => indent + dim(line)));
+  }
   return [head, ...lines];
 }
 

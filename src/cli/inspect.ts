@@ -1,25 +1,160 @@
-/** `becalm inspect`: where an instance has been, drawn into its machine. */
+/** `becalm inspect`: instances in the Stately inspector, as they move or as they moved; with `--format` one of them as a drawing. */
 import { actionInstanceMachine } from "../../machines/index.ts";
+import { systemClock } from "../adapters/system/system-clock.ts";
 import { topLevel } from "../core/step.ts";
 import { type DrawingFormat, drawChart } from "../drawing/index.ts";
-import { EXIT } from "./exit-codes.ts";
+import { follow } from "../inspect/follow.ts";
+import { commitsOf } from "../inspect/history-commits.ts";
+import { createInspectServer, type InspectServer, type InspectServerOptions } from "../inspect/inspect-server.ts";
+import { Player } from "../inspect/player.ts";
+import { type Selection, sessionSource } from "../inspect/session-source.ts";
+import { replay } from "../replay/replay.ts";
+import type { Session } from "../runtime/session.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { wholePath } from "./file-report.ts";
+import { catchInterrupts } from "./interrupts.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
 import type { Terminal } from "./terminal.ts";
 
-export type InspectOptions = StoreOptions & { readonly id: string; readonly format: DrawingFormat };
+export type InspectOptions = StoreOptions & {
+  readonly ids: readonly string[];
+  readonly policy?: string;
+  readonly group?: string;
+  readonly live: boolean;
+  readonly replay: boolean;
+  readonly speed: number;
+  readonly port: number;
+  readonly limit: number;
+  /** Fields, separated by commas. */
+  readonly redact?: string;
+  /** `none`: nothing is embedded. */
+  readonly inspectorUrl?: string;
+  readonly format?: DrawingFormat;
+  readonly json: boolean;
+};
 
 export async function inspect(terminal: Terminal, options: InspectOptions): Promise<number> {
+  requireClear(options);
   return withReading(options, "inspect", async (session) => {
-    const { snapshot } = await session.instance(options.id);
-    const path = wholePath(await session.history(options.id));
-    const picture = drawChart(actionInstanceMachine, {
-      format: options.format,
-      path,
-      current: snapshot.state,
-      title: `${options.id} is ${topLevel(snapshot.state)}`,
+    for (const id of options.ids) await session.instance(id);
+    if (options.format !== undefined)
+      return draw(terminal, session, { id: options.ids[0] ?? "", format: options.format });
+    const server = await createInspectServer(serverOptions(options));
+    try {
+      const selection = selectionOf(options);
+      const stop = options.replay
+        ? await startReplay(terminal, { session, server, selection, options })
+        : startLive(terminal, { session, server, selection });
+      await tellAddress(terminal, server, options);
+      await interrupted();
+      stop();
+      return EXIT.done;
+    } finally {
+      await server.close();
+    }
+  });
+}
+
+function requireClear({ ids, policy, group, live, replay: isReplay, format }: InspectOptions): void {
+  if (format !== undefined && ids.length !== 1) {
+    throw usedWrongly(
+      `--format draws one instance, but ${ids.length} were named. Name one: becalm inspect ID --format svg.`,
+    );
+  }
+  if (live && isReplay)
+    throw usedWrongly(
+      "--live and --replay exclude each other: choose whether to follow the instances or to play what they did.",
+    );
+  if (ids.length > 0 && (policy !== undefined || group !== undefined)) {
+    throw usedWrongly("Name instances, or choose them with --policy and --group; not both.");
+  }
+}
+
+async function draw(
+  terminal: Terminal,
+  session: Session,
+  { id, format }: { id: string; format: DrawingFormat },
+): Promise<number> {
+  const { snapshot } = await session.instance(id);
+  const picture = drawChart(actionInstanceMachine, {
+    format,
+    path: wholePath(await session.history(id)),
+    current: snapshot.state,
+    title: `${id} is ${topLevel(snapshot.state)}`,
+  });
+  await terminal.out(picture.trimEnd());
+  return EXIT.done;
+}
+
+function serverOptions({ port, redact, inspectorUrl }: InspectOptions): InspectServerOptions {
+  return {
+    port,
+    ...(redact === undefined ? {} : { redact: redact.split(",").map((field) => field.trim()) }),
+    ...(inspectorUrl === undefined ? {} : { inspectorUrl: inspectorUrl === "none" ? null : inspectorUrl }),
+  };
+}
+
+function selectionOf({ ids, policy, group, limit }: InspectOptions): Selection {
+  return {
+    limit,
+    ...(ids.length === 0 ? {} : { ids }),
+    ...(policy === undefined ? {} : { policy }),
+    ...(group === undefined ? {} : { group }),
+  };
+}
+
+type Parts = { readonly session: Session; readonly server: InspectServer; readonly selection: Selection };
+
+function startLive(terminal: Terminal, { session, server, selection }: Parts): () => void {
+  const source = sessionSource(session, selection);
+  let told = "";
+  // A store that is away fails every round in the same way: it is told once.
+  const onFault = (what: string) => {
+    if (what !== told) terminal.note(terminal.noteColors.yellow(what));
+    told = what;
+  };
+  return follow(server, { session, source }, { clock: systemClock(), onFault });
+}
+
+/** Playing begins when somebody watches. */
+async function startReplay(
+  terminal: Terminal,
+  { session, server, selection, options }: Parts & { options: InspectOptions },
+): Promise<() => void> {
+  const histories = [];
+  for await (const page of sessionSource(session, selection).pages()) {
+    for (const { id } of page) {
+      const history = await session.history(id);
+      histories.push(commitsOf(history, replay(history).steps));
+    }
+  }
+  terminal.note(
+    `${histories.length} ${histories.length === 1 ? "history" : "histories"} to play, at ${options.speed} times the speed; it starts when a viewer connects.`,
+  );
+  const player = new Player(server, histories, { clock: systemClock(), speed: options.speed });
+  server.onFirstViewer(() => player.play());
+  return () => player.pause();
+}
+
+async function tellAddress(
+  terminal: Terminal,
+  { url, socketUrl, port }: InspectServer,
+  { json }: InspectOptions,
+): Promise<void> {
+  if (json) {
+    await terminal.json({ url, socketUrl, port });
+    return;
+  }
+  await terminal.out(url);
+  terminal.note("Open this address in a browser on this machine. Ctrl-C ends it.");
+}
+
+/** SIGINT and SIGTERM are how a server is asked to end. */
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    const interrupts = catchInterrupts(() => {
+      interrupts.end();
+      resolve();
     });
-    await terminal.out(picture.trimEnd());
-    return EXIT.done;
   });
 }

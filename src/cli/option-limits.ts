@@ -3,3 +3,6 @@ export const CONCURRENCY_DEFAULT = 16;
 export const CONCURRENCY_MAX = 1_000;
 export const LIST_COUNT_DEFAULT = 100;
 export const LIST_COUNT_MAX = 1_000;
+export const INSPECT_COUNT_DEFAULT = 5_000;
+export const INSPECT_COUNT_MAX = 100_000;
+export const PORT_MAX = 65_535;

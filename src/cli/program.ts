@@ -1,7 +1,15 @@
 /** Names, options and help of all commands. What a command does is in a file of its own, loaded when it is called. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
-import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX, LIST_COUNT_DEFAULT, LIST_COUNT_MAX } from "./option-limits.ts";
+import {
+  CONCURRENCY_DEFAULT,
+  CONCURRENCY_MAX,
+  INSPECT_COUNT_DEFAULT,
+  INSPECT_COUNT_MAX,
+  LIST_COUNT_DEFAULT,
+  LIST_COUNT_MAX,
+  PORT_MAX,
+} from "./option-limits.ts";
 import { packageVersion } from "./package-files.ts";
 import { type Terminal, tellError, terminal } from "./terminal.ts";
 
@@ -113,11 +121,19 @@ function reading(...more: Option[]): Option[] {
 }
 
 function countOf(flags: string, text: string, { max, fallback }: { max: number; fallback: number }): Option {
-  return new Option(flags, text).default(fallback).argParser((given) => {
-    const count = Number(given);
-    if (/^\d+$/.test(given) && count >= 1 && count <= max) return count;
-    throw new InvalidArgumentError(`Give a whole number from 1 to ${max}.`);
-  });
+  return new Option(flags, text).default(fallback).argParser((given) => wholeNumber(given, { min: 1, max }));
+}
+
+function wholeNumber(given: string, { min, max }: { min: number; max: number }): number {
+  const count = Number(given);
+  if (/^\d+$/.test(given) && count >= min && count <= max) return count;
+  throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+}
+
+function positiveNumber(given: string): number {
+  const factor = Number(given);
+  if (given.trim() !== "" && Number.isFinite(factor) && factor > 0) return factor;
+  throw new InvalidArgumentError("Give a number above 0.");
 }
 
 function addRunning(add: Add): void {
@@ -246,13 +262,38 @@ function addDrawing(add: Add): void {
     examples: ["becalm machine action-instance", "becalm machine action-instance --format svg > machine.svg"],
     act: async (to, options, [name]) => (await import("./machine.ts")).machine(to, read(options, [], { name })),
   });
-  add("inspect <id>", "draws an instance's machine with the path that it took and the state that it is in", {
-    options: [format(), storeOption(), namespaceOption()],
+  add("inspect [id...]", "shows instances in the Stately inspector, live or replayed; or draws one", {
+    options: [
+      new Option("--policy <name>", "only instances of this policy"),
+      new Option("--group <id>", "only instances of this group"),
+      new Option("--live", "follow the instances as they move (the default)"),
+      new Option("--replay", "play what they did, from their histories"),
+      new Option("--speed <factor>", "of the replay: 10 is ten times as fast as it was")
+        .default(1)
+        .argParser(positiveNumber),
+      countOf("--limit <count>", "at most so many instances, the newest", {
+        max: INSPECT_COUNT_MAX,
+        fallback: INSPECT_COUNT_DEFAULT,
+      }),
+      new Option("--port <number>", "of 127.0.0.1; 0 is any free one")
+        .default(0)
+        .argParser((given) => wholeNumber(given, { min: 0, max: PORT_MAX })),
+      new Option("--redact <fields>", "keys or paths that no viewer gets, such as token,result.body"),
+      new Option("--inspector-url <url>", "the page that is embedded; none embeds none").default(
+        "https://stately.ai/inspect",
+      ),
+      new Option("--format <format>", "draw one instance instead").choices(["svg", "mermaid", "ascii"]),
+      jsonOption(),
+      storeOption(),
+      namespaceOption(),
+    ],
     examples: [
-      "becalm inspect 03-0a1b2c3d4e5f60718293a4b5",
+      "becalm inspect --policy disk-cleanup",
+      "becalm inspect 03-0a1b2c3d4e5f60718293a4b5 --replay --speed 10",
       "becalm inspect 03-0a1b2c3d4e5f60718293a4b5 --format svg > instance.svg",
     ],
-    act: async (to, options, [id = ""]) => (await import("./inspect.ts")).inspect(to, read(options, [], { id })),
+    act: async (to, options, ids) =>
+      (await import("./inspect.ts")).inspect(to, read(options, ["live", "replay", "json"], { ids })),
   });
 }
 

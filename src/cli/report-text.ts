@@ -56,7 +56,7 @@ function headline(summary: FileSummary, { bold, green, yellow, dim }: Colors): s
       [
         "instances",
         String(summary.instances),
-        dim("one for each episode of an alert and each policy that matches it; a re-sent alert makes none"),
+        dim("one an episode and policy that matches it; an alert that is sent again makes none"),
       ],
       ["executed", String(summary.executed), dim("had at least one attempt")],
       ["skipped", String(summary.skipped), dim("nothing had to run: the reasons are below")],

@@ -8,8 +8,8 @@ import { pause } from "../adapters/system/system-clock.ts";
 import { BecalmError } from "../core/errors.ts";
 import type { Store } from "../ports/store.ts";
 
-const LEASE_MS = 3_000;
-const RENEWED_EVERY_MS = 700;
+const LEASE_MS = 2_000;
+const RENEWED_EVERY_MS = 500;
 const RETRIED_EVERY_MS = 100;
 /** No group has this id: those of groups hold a `:` and a dimension key. */
 const LEASE_NAME = "virtual-run";

@@ -54,7 +54,7 @@ export async function stormDemo(terminal: Terminal, options: StormDemoOptions): 
       const { bold, dim, cyan } = terminal.outColors;
       const lines = [
         "",
-        `${bold("An alert storm")}, captured from a real Prometheus: ${taken.lines} requests, through the ${policies.policies.length} policies of ${cyan(POLICIES)}`,
+        `${bold("An alert storm")} of a real Prometheus: ${taken.lines} requests through the ${policies.policies.length} policies of ${cyan(POLICIES)}`,
         "",
         ...totalsText(totals, summary, { colors: terminal.outColors, store: null }),
       ];
