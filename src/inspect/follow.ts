@@ -8,6 +8,8 @@ import type { Session } from "../runtime/session.ts";
 import type { InspectedCommit, InspectedInstance, InspectFeed, InspectSource, InspectTarget } from "./inspected.ts";
 
 const POLLED_EVERY_MS = 500;
+/** A round that takes long is followed by a pause so many times as long: looking must not wear the store out. */
+const PAUSE_PER_ROUND = 10;
 
 export type Followed = { readonly session: Session; readonly source: InspectSource };
 
@@ -20,11 +22,13 @@ export function follow(target: InspectTarget, followed: Followed, options: Follo
   let cancel: () => void = () => {};
   let isOver = false;
   const again = (): void => {
+    const startMs = options.clock.now();
     const round = target.isWatched ? follower.round() : Promise.resolve();
     round
       .catch((error: unknown) => options.onFault(messageOf(error)))
       .finally(() => {
-        if (!isOver) cancel = options.clock.schedule(POLLED_EVERY_MS, again);
+        const pauseMs = Math.max((options.clock.now() - startMs) * PAUSE_PER_ROUND, POLLED_EVERY_MS);
+        if (!isOver) cancel = options.clock.schedule(pauseMs, again);
       });
   };
   again();

@@ -1,7 +1,7 @@
 /** XState inspection observers: they see the events that `createActor(machine, { inspect })` would give them, without an actor. */
 import type { ActorRefLike, AnyActorRef, AnyStateMachine, InspectionEvent, Snapshot } from "xstate";
 import type { InspectedCommit, InspectTarget, PendingCommit } from "./inspected.ts";
-import { type ActorAddress, type ActorSnapshot, groupAddress, valueOf } from "./protocol.ts";
+import { type ActorAddress, type ActorSnapshot, groupAddress, stateValue } from "./protocol.ts";
 import { type Listener, Telling } from "./telling.ts";
 
 /** What XState takes as `inspect`: a function, or an object with `next`, such as the `inspect` of @statelyai/inspect's inspectors. */
@@ -33,7 +33,7 @@ class InspectedRef implements ActorRefLike {
 
   /** Made when it is asked for: it costs more than all else here. */
   readonly getSnapshot: AnyActorRef["getSnapshot"] = () => {
-    this.made ??= this.logic.resolveState({ value: valueOf(this.at.state), context: this.at.context });
+    this.made ??= this.logic.resolveState({ value: stateValue(this.at.state), context: this.at.context });
     return this.made;
   };
 

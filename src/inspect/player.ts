@@ -68,12 +68,18 @@ export class Player {
   /** Tells the next step and waits as long as was waited for the one after it. */
   private next(): void {
     const step = this.steps[this.told];
-    if (step === undefined) return this.end();
+    if (step === undefined) {
+      this.end();
+      return;
+    }
     this.server.replayed([this.inRound(step)]);
     this.told += 1;
     this.announce();
     const following = this.steps[this.told];
-    if (following === undefined) return this.end();
+    if (following === undefined) {
+      this.end();
+      return;
+    }
     const gapMs = Math.max(timeOf(following) - timeOf(step), 0) / this.speed;
     this.cancel = this.options.clock.schedule(Math.min(gapMs, GAP_MS_MAX), () => this.next());
   }

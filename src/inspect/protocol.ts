@@ -73,11 +73,11 @@ function base({ sessionId, parentId }: ActorAddress, atMs: number) {
 
 /** What XState's snapshot of a state machine is as JSON. */
 function persisted(state: string, context: unknown) {
-  return { status: "active", value: valueOf(state), context, children: {}, historyValue: {}, tags: [] };
+  return { status: "active", value: stateValue(state), context, children: {}, historyValue: {}, tags: [] };
 }
 
 /** `Processing.running` -> `{ Processing: "running" }` */
-export function valueOf(state: string): string | Record<string, string> {
+export function stateValue(state: string): string | Record<string, string> {
   const [outer, inner] = state.split(".") as [string, string | undefined];
   return inner === undefined ? outer : { [outer]: inner };
 }

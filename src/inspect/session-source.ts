@@ -1,4 +1,6 @@
 /** Instances and groups of a namespace, as they are stored. */
+import type { Instance } from "../core/checkpoint.ts";
+import { BecalmError } from "../core/errors.ts";
 import type { Group } from "../core/group.ts";
 import { decodeGroup } from "../core/group-codec.ts";
 import { partitionOf } from "../core/ids.ts";
@@ -31,7 +33,10 @@ async function* selectedPages(
   { ids, limit = Number.POSITIVE_INFINITY, ...filter }: Selection,
 ): AsyncGenerator<readonly InspectedInstance[]> {
   if (ids !== undefined) {
-    for (const id of ids) yield [inspectedInstance(await session.instance(id))];
+    for (const id of ids) {
+      const instance = await readable(session, id);
+      if (instance !== null) yield [inspectedInstance(instance)];
+    }
     return;
   }
   let cursor: string | null = null;
@@ -45,6 +50,16 @@ async function* selectedPages(
     left -= listed.instances.length;
     cursor = listed.next;
     if (cursor === null) return;
+  }
+}
+
+/** null: it is gone, or its checkpoint cannot be read. */
+async function readable(session: Session, id: string): Promise<Instance | null> {
+  try {
+    return await session.instance(id);
+  } catch (error) {
+    if (error instanceof BecalmError && error.code !== "BECALM_STORE_UNAVAILABLE") return null;
+    throw error;
   }
 }
 
