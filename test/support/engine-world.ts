@@ -9,11 +9,12 @@ import type { EffectHandlerInput } from "../../src/adapters/effects/effect-port.
 import { memoryStore } from "../../src/adapters/memory/memory-store.ts";
 import { redisStore } from "../../src/adapters/redis/redis-store.ts";
 import { verifyChain } from "../../src/core/audit.ts";
+import { partitionOf } from "../../src/core/ids.ts";
 import type { InstanceSnapshot } from "../../src/core/instance-snapshot.ts";
 import { createEngine, type Engine, type EngineOptions, type IngestResult } from "../../src/engine.ts";
 import type { AlertInput } from "../../src/formats/alert-input.ts";
 import type { PolicyInput } from "../../src/formats/policy-file.ts";
-import type { Store, StoredInstance } from "../../src/ports/store.ts";
+import type { CommitOutcome, Store, StoredInstance } from "../../src/ports/store.ts";
 import { replay } from "../../src/replay/replay.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { type StoreCall, type StoreFate, type WatchedStore, watchStore } from "./watched-store.ts";
@@ -104,6 +105,8 @@ async function expireClaims(url: string, namespace: string): Promise<void> {
 
 export type EngineSetup = Partial<Omit<EngineOptions, "policies" | "store" | "clock">> & {
   readonly fateOf?: (call: StoreCall) => StoreFate;
+  /** Told how each commit came out. */
+  readonly onOutcome?: (outcome: CommitOutcome) => unknown;
   /** Default: it is started. */
   readonly isStarted?: boolean;
 };
@@ -134,9 +137,9 @@ export class EngineWorld {
 
   async engine(
     policies: PolicyInput,
-    { fateOf, isStarted = true, ...options }: EngineSetup = {},
+    { fateOf, onOutcome, isStarted = true, ...options }: EngineSetup = {},
   ): Promise<RunningEngine> {
-    const watched = watchStore(this.storage.connect(), fateOf);
+    const watched = watchStore(this.storage.connect(), { fateOf, onOutcome });
     this.#watched.push(watched);
     let isKilled = false;
     const act = (input: EffectHandlerInput) => (isKilled ? never() : this.#act(input));
@@ -339,6 +342,7 @@ export async function pathOf(engine: Engine, id: string): Promise<string> {
 
 /** Instances whose audit chain is broken, or whose history the machine would not repeat. */
 export async function unsound(world: EngineWorld, engine: Engine): Promise<string[]> {
+  await world.settle();
   const store = await world.outside();
   const faults: string[] = [];
   for (const { id, value } of await world.stored()) {
@@ -349,3 +353,44 @@ export async function unsound(world: EngineWorld, engine: Engine): Promise<strin
   }
   return faults;
 }
+
+/** Writes over what is stored of an instance or a group, as a broken program or a newer version would. Returns what puts it back. */
+export async function overwrite(
+  world: EngineWorld,
+  target: { id: string } | { group: string },
+  value: string,
+): Promise<() => Promise<void>> {
+  const store = await world.outside();
+  const group = "group" in target ? target.group : null;
+  const partition =
+    group === null && "id" in target ? Number(target.id.slice(0, 2)) : partitionOf(group ?? "", PARTITION_COUNT);
+  const instanceIds = "id" in target ? [target.id] : [];
+  const write = async (next: string): Promise<string> => {
+    const loaded = await store.load({ partition, groupId: group, instanceIds });
+    const stored = loaded.group ?? loaded.instances.get(instanceIds[0] ?? "");
+    if (stored === undefined) throw new Error("there is nothing to overwrite");
+    const { version: expectedVersion } = stored;
+    const outcome = await store.commit({
+      ...NOTHING,
+      commitId: `overwritten ${instanceIds[0] ?? group} ${expectedVersion}`,
+      partition,
+      group: group === null ? null : { id: group, expectedVersion, value: next, ttlMs: null },
+      instances: instanceIds.map((id) => ({ id, expectedVersion, value: next, createdAtMs: 0, historyLines: [] })),
+    });
+    if (outcome !== "applied") throw new Error(`the overwriting commit was ${outcome}`);
+    return stored.value;
+  };
+  const before = await write(value);
+  return async () => void (await write(before));
+}
+
+const NOTHING = {
+  owner: "outside",
+  effects: [],
+  effectLeaseMs: 0,
+  settledEffectIds: [],
+  timersArmed: [],
+  timersCancelled: [],
+  membersAdded: [],
+  membersRemoved: [],
+};

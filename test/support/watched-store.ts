@@ -22,8 +22,14 @@ export type WatchedStore = {
   readonly die: () => void;
 };
 
+export type WatchOptions = {
+  readonly fateOf?: ((call: StoreCall) => StoreFate) | undefined;
+  /** Told how each commit came out. */
+  readonly onOutcome?: ((outcome: CommitOutcome) => unknown) | undefined;
+};
+
 /** A store that counts its calls, and meets each with the fate that `fateOf` says. */
-export function watchStore(store: Store, fateOf: (call: StoreCall) => StoreFate = () => "pass"): WatchedStore {
+export function watchStore(store: Store, options: WatchOptions = {}): WatchedStore {
   const counts = new Map<string, number>();
   let pending = 0;
   let isDead = false;
@@ -32,12 +38,13 @@ export function watchStore(store: Store, fateOf: (call: StoreCall) => StoreFate 
     if (isDead) return never();
     const count = (counts.get(method) ?? 0) + 1;
     counts.set(method, count);
-    const fate = fateOf({ method, count, argument });
+    const fate = options.fateOf?.({ method, count, argument }) ?? "pass";
     pending += 1;
     try {
       if (fate === "fail") throw lostConnection(method, "before it was sent");
       if (typeof fate === "object") return fate.outcome;
       const reply = await send();
+      if (method === "commit") options.onOutcome?.(reply as CommitOutcome);
       if (fate === "lose the reply") throw lostConnection(method, "after it was carried out");
       return isDead ? never() : reply;
     } finally {
