@@ -5,7 +5,7 @@ import type { ArmedTimer, InstanceContext, InstanceState } from "./instance.ts";
 import type { ReasonCode } from "./reasons.ts";
 import { topLevel } from "./step.ts";
 
-/** The checkpoint envelope as programs read it. */
+/** The checkpoint envelope as programs read it; it is a persisted XState snapshot as well. */
 export type InstanceSnapshot = {
   readonly format: number;
   readonly machine: string;
@@ -27,14 +27,12 @@ export type InstanceSnapshot = {
   readonly atMs: number;
   /** Hash of the last audit line. */
   readonly auditHead: string;
-  /** A persisted XState snapshot: `createActor(actionInstanceMachine, { snapshot, input: { policy } })` takes it. */
-  readonly snapshot: {
-    readonly status: "active";
-    readonly value: string | { readonly Processing: "running" };
-    readonly context: InstanceContext;
-    readonly children: Readonly<Record<string, never>>;
-    readonly historyValue: Readonly<Record<string, never>>;
-  };
+  /** The fields of a persisted XState snapshot, so that the whole can be given to `createActor(actionInstanceMachine, { snapshot })`. */
+  readonly status: "active";
+  readonly value: string | { readonly Processing: "running" };
+  readonly context: InstanceContext;
+  readonly children: Readonly<Record<string, never>>;
+  readonly historyValue: Readonly<Record<string, never>>;
 };
 
 export function toSnapshot(instance: Instance): InstanceSnapshot {
@@ -57,12 +55,10 @@ export function toSnapshot(instance: Instance): InstanceSnapshot {
     createdAtMs: instance.createdAtMs,
     atMs: instance.atMs,
     auditHead: instance.head,
-    snapshot: {
-      status: "active",
-      value: state === "Processing.running" ? { Processing: "running" } : state,
-      context,
-      children: {},
-      historyValue: {},
-    },
+    status: "active",
+    value: state === "Processing.running" ? { Processing: "running" } : state,
+    context,
+    children: {},
+    historyValue: {},
   };
 }
