@@ -1,5 +1,5 @@
 /** Names, options and help of all commands. What a command does is in a file of its own, loaded when it is called. */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import {
   CONCURRENCY_DEFAULT,
@@ -56,6 +56,10 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
     .description("Turns alert storms into a few audited actions.")
     .version(packageVersion(), "-V, --version")
     .usage("COMMAND [options]")
+    .configureHelp({
+      helpWidth: 100,
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
+    })
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .helpCommand("help [COMMAND]", "tells about a command")
@@ -88,6 +92,11 @@ type Add = (
   summary: string,
   how: { options?: Option[]; examples: readonly string[]; act: Act },
 ) => Command;
+
+function argumentTerm(argument: Argument): string {
+  const name = argument.name() + (argument.variadic ? "..." : "");
+  return argument.required ? `<${name}>` : `[${name}]`;
+}
 
 const GENERAL_HELP = `
 Results go to stdout, everything else to stderr. --json: one JSON object a line.

@@ -14,17 +14,21 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** Lines of a file, or of stdin for `-`, read as they are needed: the file may be larger than the memory. */
-export async function* readLines(path: string): AsyncGenerator<TextLine> {
+/**
+ * Lines of a file, or of stdin for `-`, read as they are needed: the file may be larger than the memory. `signal` ends the waiting for
+ * more, and leaves out a line that is not whole.
+ */
+export async function* readLines(path: string, signal?: AbortSignal): AsyncGenerator<TextLine> {
   const lines = new TextLines(REQUEST_LINE_BYTES_MAX);
   const stream = path === "-" ? process.stdin : await openText(path);
   stream.setEncoding("utf8");
+  signal?.addEventListener("abort", () => stream.destroy());
   try {
     for await (const piece of stream) yield* lines.feed(piece as string);
   } catch (cause) {
-    throw unreadable(path, cause);
+    if (signal?.aborted !== true) throw unreadable(path, cause);
   }
-  yield* lines.end();
+  if (signal?.aborted !== true) yield* lines.end();
 }
 
 /** Opened before anything is done, so that a wrong path is told first. */

@@ -107,7 +107,12 @@ function waitingText(
 ): string[] {
   const [first] = waiting;
   if (first === undefined) return [];
-  const lines = ["", colors.bold(`${summary.waiting} wait for a human or a peer. The first that a human may answer:`)];
+  const lines = [
+    "",
+    colors.bold(
+      `${summary.waiting} ${summary.waiting === 1 ? "waits" : "wait"} for a human or a peer. The first that a human may answer:`,
+    ),
+  ];
   lines.push(...waiting.map(({ id }) => `  ${id}`));
   if (store.store === undefined)
     return [

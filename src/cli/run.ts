@@ -53,7 +53,7 @@ async function runFile(
   const progress = new Progress(terminal, { isQuiet: options.quiet });
   const isStopped = () => interrupts.exitCode() !== null;
   const taken = await takeLines({
-    lines: readLines(options.alerts),
+    lines: readLines(options.alerts, interrupts.signal),
     run: running.run,
     onRejected: (what) =>
       terminal.note(`${terminal.noteColors.yellow(options.alerts === "-" ? "stdin" : options.alerts)}: ${what}`),

@@ -41,6 +41,8 @@ export type Listed = {
 const HELD_PAGE_COUNT = 150;
 const LIST_LIMIT_DEFAULT = 100;
 export const LIST_LIMIT_MAX = 1_000;
+/** Rows that a search reads at once. */
+const LIST_SEARCH_COUNT = 1_000;
 
 export class Session {
   readonly world: World;
@@ -170,19 +172,46 @@ export class Session {
     return { ...event, silence: await silenceOf(this.world, id, event.atMs) };
   }
 
-  /** Instances newest first; filters are applied while pages are read, so a page may need several reads. */
+  /**
+   * Instances newest first. Filters are applied while pages are read: the first one has as many rows as are asked for, which is enough when all
+   * match; those after it are large, so that a rare match among many instances costs few reads.
+   */
   async list(filter: ListFilter = {}): Promise<Listed> {
     const limit = Math.min(Math.max(filter.limit ?? LIST_LIMIT_DEFAULT, 1), LIST_LIMIT_MAX);
     const instances: Instance[] = [];
     const quarantined: Quarantined[] = [];
     let cursor = filter.cursor;
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const missing = limit - instances.length - quarantined.length;
-      const page = await this.world.store.list({ limit: missing, ...(cursor === undefined ? {} : { cursor }) });
-      for (const stored of page.instances) await this.sort(stored, filter, { instances, quarantined });
-      if (page.next === null || instances.length + quarantined.length >= limit)
-        return { instances, quarantined, next: page.next };
-      cursor = page.next;
+      const found = await this.search(filter, { cursor, missing, rows: isFirst ? missing : LIST_SEARCH_COUNT });
+      instances.push(...found.instances);
+      quarantined.push(...found.quarantined);
+      if (found.next === null || instances.length + quarantined.length >= limit) {
+        return { instances, quarantined, next: found.next };
+      }
+      cursor = found.next;
+    }
+  }
+
+  /** At most `missing` matches among the next `rows` rows. `next` stands behind the last row that was looked at. */
+  private async search(
+    filter: ListFilter,
+    { cursor, missing, rows }: { cursor: string | undefined; missing: number; rows: number },
+  ): Promise<Listed> {
+    const from = cursor === undefined ? {} : { cursor };
+    for (;;) {
+      const page = await this.world.store.list({ limit: rows, ...from });
+      const into = { instances: [] as Instance[], quarantined: [] as Quarantined[] };
+      let looked = 0;
+      for (const stored of page.instances) {
+        await this.sort(stored, filter, into);
+        looked += 1;
+        if (into.instances.length + into.quarantined.length >= missing) break;
+      }
+      if (looked === page.instances.length) return { ...into, next: page.next };
+      // The cursor behind a row in the middle is that of a page that ends with it, unless the rows before it have changed meanwhile.
+      const part = await this.world.store.list({ limit: looked, ...from });
+      if (part.instances.at(-1)?.id === page.instances[looked - 1]?.id) return { ...into, next: part.next };
     }
   }
 

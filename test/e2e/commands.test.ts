@@ -89,6 +89,21 @@ describe("ls", () => {
     expect(ofGroup.every((row) => row.group === group)).toBe(true);
   });
 
+  test("finds rare ones among many, in pages of any size, each once", async () => {
+    const all = idsOf(await at("ls", "--json", "--policy", "shed-load", "--limit", "1000"));
+    expect(all).toHaveLength(40);
+    for (const limit of ["1", "7", "39"]) {
+      const seen: string[] = [];
+      for (let cursor: string[] | null = []; cursor !== null && seen.length < 15; ) {
+        const page = await at("ls", "--json", "--policy", "shed-load", "--limit", limit, ...cursor);
+        seen.push(...idsOf(page));
+        const next = jsonLines<{ next?: string }>(page.stdout).at(-1)?.next;
+        cursor = next === undefined ? null : ["--cursor", next];
+      }
+      expect(seen).toEqual(all.slice(0, seen.length));
+    }
+  });
+
   test("refuses a state that there is not, and names those that there are", async () => {
     const { code, stderr } = await at("ls", "--state", "Wating");
     expect(code).toBe(2);
@@ -448,7 +463,7 @@ describe("pictures", () => {
   test("of an instance mark where it is", async () => {
     const at = await storm("pictures");
     const [id] = idsOf(await at("ls", "--json", "--state", "Waiting"));
-    const { code, stdout } = await at("inspect", id as string);
+    const { code, stdout } = await at("inspect", id as string, "--format", "ascii");
     expect(code).toBe(0);
     expect(stdout).toContain("Waiting");
   });

@@ -256,6 +256,18 @@ describe("beside its output a run", () => {
     expect(stderr).toContain("line 1 rejected");
   });
 
+  test("stops at once when it is interrupted while it waits for a line", async () => {
+    const { child, ended } = startBecalm(["run", "--policies", POLICIES, "--alerts", "-", "--log", "-", "--json"], {
+      input: `${request([alert({})])}\n{ "not": "whole`,
+      keepsInputOpen: true,
+    });
+    child.stderr?.on("data", (piece: string) => piece.includes("effect.done") && child.kill("SIGINT"));
+    const { code, stdout, stderr } = await ended;
+    expect(code).toBe(130);
+    expect(stdout).toBe("");
+    expect(stderr).toContain("Stopped after line 1.");
+  });
+
   test("ends quietly when the reader of its output goes away", async () => {
     const { child, ended } = startBecalm(["run", "--policies", POLICIES, "--alerts", STORM, "--json"]);
     child.stdout?.destroy();

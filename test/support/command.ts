@@ -20,12 +20,20 @@ export type Ended = {
   readonly stderr: string;
 };
 
-export type CommandOptions = { readonly env?: Readonly<Record<string, string>>; readonly input?: string };
+/** `keepsInputOpen`: more may come. */
+export type CommandOptions = {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  readonly keepsInputOpen?: boolean;
+};
 
 export type RunningCommand = { readonly child: ChildProcess; readonly ended: Promise<Ended> };
 
 /** Starts `becalm ARGS`. The environment is the test's own, without what would change the command's meaning. */
-export function startBecalm(args: readonly string[], { env = {}, input = "" }: CommandOptions = {}): RunningCommand {
+export function startBecalm(
+  args: readonly string[],
+  { env = {}, input = "", keepsInputOpen = false }: CommandOptions = {},
+): RunningCommand {
   const {
     BECALM_STORE: _store,
     BECALM_NAMESPACE: _namespace,
@@ -41,7 +49,8 @@ export function startBecalm(args: readonly string[], { env = {}, input = "" }: C
   child.stderr.setEncoding("utf8").on("data", (piece: string) => (texts.stderr += piece));
   // A command that ends before it has read its input closes the pipe; that is its right.
   child.stdin.on("error", () => {});
-  child.stdin.end(input);
+  if (keepsInputOpen) child.stdin.write(input);
+  else child.stdin.end(input);
   const ended = once(child, "close").then(([code, signal]) => {
     process.removeListener("exit", killWithParent);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...texts };
