@@ -18,29 +18,34 @@ class InspectedRef implements ActorRefLike {
   readonly id: string;
   readonly logic: AnyStateMachine;
   readonly _parent: InspectedRef | undefined;
-  private at: ActorSnapshot;
-  private made: Snapshot<unknown> | null = null;
+  private latest: () => Snapshot<unknown>;
 
   constructor(address: ActorAddress, parent: InspectedRef | undefined, at: ActorSnapshot) {
     this.sessionId = address.sessionId;
     this.id = address.sessionId;
     this.logic = address.machine;
     this._parent = parent;
-    this.at = at;
+    this.latest = snapshotOf(this.logic, at);
   }
 
   readonly send = (): void => {};
 
-  /** Made when it is asked for: it costs more than all else here. */
-  readonly getSnapshot: AnyActorRef["getSnapshot"] = () => {
-    this.made ??= this.logic.resolveState({ value: stateValue(this.at.state), context: this.at.context });
-    return this.made;
-  };
+  readonly getSnapshot: AnyActorRef["getSnapshot"] = () => this.latest();
 
-  moveTo(snapshot: ActorSnapshot): void {
-    this.at = snapshot;
-    this.made = null;
+  /** Gives what reads the snapshot of this very step, also after later ones. */
+  moveTo(at: ActorSnapshot): () => Snapshot<unknown> {
+    this.latest = snapshotOf(this.logic, at);
+    return this.latest;
   }
+}
+
+/** Made when it is asked for, once: it costs more than all else here. */
+function snapshotOf(machine: AnyStateMachine, { state, context }: ActorSnapshot): () => Snapshot<unknown> {
+  let made: Snapshot<unknown> | null = null;
+  return () => {
+    made ??= machine.resolveState({ value: stateValue(state), context });
+    return made;
+  };
 }
 
 /** `onFault`: the observer threw. Whatever it throws stays here: the step that it was told of is durable already. */
@@ -91,7 +96,7 @@ function observing(next: (event: InspectionEvent) => void): Listener {
     },
     snapshot: (address, snapshot, { event }) => {
       const actorRef = refOf(address, snapshot);
-      actorRef.moveTo(snapshot);
+      const at = actorRef.moveTo(snapshot);
       const root = rootId(address);
       // A getter: an observer that does not look at the snapshot does not pay for it.
       next({
@@ -100,7 +105,7 @@ function observing(next: (event: InspectionEvent) => void): Listener {
         actorRef,
         event,
         get snapshot() {
-          return actorRef.getSnapshot();
+          return at();
         },
       });
     },

@@ -15,6 +15,7 @@ export const QUEUE_BYTES_MAX = 4 * 1024 * 1024;
 /** Handed to the connection and not yet taken by the network. */
 export const BUFFER_BYTES_MAX = 1024 * 1024;
 const SYNC_RETRY_MS = 1_000;
+const TURNS_PER_PAGE = 10;
 
 /** The connection as a viewer uses it. */
 export type Wire = {
@@ -43,7 +44,10 @@ export class Viewer {
   private queue: PendingCommit[] = [];
   private queueBytes = 0;
   /** The sources are to be read, from the first on. */
-  private isLost = true;
+  private needsSync = true;
+  /** The queue did not hold what came: commits are dropped until the sources are read again. */
+  private isLost = false;
+  private turnsWithoutPage = 0;
   private sources: InspectSource[] = [];
   private sync: Sync | null = null;
   private isOver = false;
@@ -60,7 +64,7 @@ export class Viewer {
   }
 
   get isUpToDate(): boolean {
-    return !this.isLost && this.sync === null && this.sources.length === 0 && this.queue.length === 0;
+    return !this.needsSync && this.sync === null && this.sources.length === 0 && this.queue.length === 0;
   }
 
   offer(commit: PendingCommit): void {
@@ -73,7 +77,7 @@ export class Viewer {
 
   /** Reads the sources again, a new one among them. */
   resync(): void {
-    this.isLost = true;
+    this.needsSync = true;
     this.wake();
   }
 
@@ -87,6 +91,7 @@ export class Viewer {
     this.queue = [];
     this.queueBytes = 0;
     this.isLost = true;
+    this.needsSync = true;
   }
 
   /** Runs until the viewer is closed. */
@@ -97,13 +102,22 @@ export class Viewer {
       if (wire.waitingBytes() > BUFFER_BYTES_MAX) await wire.drained();
       await pacer.turn();
       if (this.isOver) return;
-      if (this.isLost && this.sync === null) this.beginSync();
+      if (this.needsSync && this.sync === null) this.beginSync();
       pacer.slice(() => this.tellNext());
-      if (wire.waitingBytes() <= BUFFER_BYTES_MAX) await this.syncNext();
+      if (wire.waitingBytes() <= BUFFER_BYTES_MAX && this.isPageDue()) await this.syncNext();
     }
   }
 
+  /** Steps come before checkpoints, so that few steps are told as a mere state; yet the sources get on while steps keep coming. */
+  private isPageDue(): boolean {
+    this.turnsWithoutPage += 1;
+    if (this.queue.length > 0 && this.turnsWithoutPage < TURNS_PER_PAGE) return false;
+    this.turnsWithoutPage = 0;
+    return true;
+  }
+
   private beginSync(): void {
+    this.needsSync = false;
     this.isLost = false;
     this.sources = [...this.options.sources()];
   }
@@ -130,7 +144,7 @@ export class Viewer {
       this.sync = null;
       this.sources = [];
       await new Promise((resolve) => setTimeout(resolve, SYNC_RETRY_MS).unref());
-      this.isLost = true;
+      this.needsSync = true;
     }
   }
 
