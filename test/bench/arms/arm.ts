@@ -1,0 +1,49 @@
+/** What an arm is: one way to do a work. Each arm runs in a process of its own (arm-process.ts). */
+import type { WorkName } from "../works.ts";
+
+export type ArmName = "becalm" | "becalm-memory" | "bullmq" | "textbook" | "ceiling";
+
+export type SampleRequest = {
+  readonly work: WorkName;
+  readonly count: number;
+  /** A fresh server; null for what needs none. */
+  readonly url: string | null;
+  /** Where the arm's log lines go, if it writes any. */
+  readonly logPath: string;
+};
+
+export type Sample = {
+  readonly count: number;
+  readonly ms: number;
+  /** CPU of the arm's process, user and system. */
+  readonly cpuMs: number;
+  readonly rssMaxBytes: number;
+};
+
+export type Arm = (request: SampleRequest) => Promise<Sample>;
+
+const RSS_LOOKED_AT_EVERY_MS = 50;
+
+/** Takes time, CPU and memory of `work`, after a garbage collection, so that no arm pays for what came before. */
+export async function measured(count: number, work: () => Promise<void>): Promise<Sample> {
+  globalThis.gc?.();
+  let rssMaxBytes = process.memoryUsage.rss();
+  const look = () => (rssMaxBytes = Math.max(rssMaxBytes, process.memoryUsage.rss()));
+  const watch = setInterval(look, RSS_LOOKED_AT_EVERY_MS);
+  const cpuBefore = process.cpuUsage();
+  const startedAtMs = performance.now();
+  try {
+    await work();
+  } finally {
+    clearInterval(watch);
+  }
+  const ms = performance.now() - startedAtMs;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  look();
+  return { count, ms, cpuMs: (user + system) / 1_000, rssMaxBytes };
+}
+
+/** Runs `worker` so many times at once; they share what they take from. */
+export async function inParallel(workers: number, worker: () => Promise<void>): Promise<void> {
+  await Promise.all(Array.from({ length: workers }, worker));
+}

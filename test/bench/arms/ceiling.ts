@@ -1,0 +1,69 @@
+/**
+ * The ceiling: exactly the bytes that Becalm writes for the work (checkpoints and audit lines, taken from a dry run on the memory store),
+ * under the same keys, by bare pipelined commands. No logic, no log, no indexes, no compare-and-set.
+ */
+import { Redis } from "ioredis";
+import { redisKeys } from "../../../src/adapters/redis/keys.ts";
+import { memoryStore, type Store } from "../../../src/index.ts";
+import { chunksOf } from "../alerts.ts";
+import { type Arm, inParallel, measured, type SampleRequest } from "./arm.ts";
+import { openStorm } from "./becalm.ts";
+
+const PIPELINE_WRITES = 1_000;
+const PIPELINES_AT_ONCE = 2;
+
+type Write = { readonly command: "set" | "append"; readonly key: string; readonly text: string };
+
+/** Recording takes longer than writing, so what the last request wrote is kept. */
+let recorded: { readonly what: string; readonly writes: readonly Write[] } | null = null;
+
+export const ceiling: Arm = async (request) => {
+  const what = `${request.work} ${request.count}`;
+  if (recorded?.what !== what) recorded = { what, writes: await recordWrites(request) };
+  const { writes } = recorded;
+  const redis = new Redis(request.url as string);
+  const sample = await measured(request.count, async () => {
+    const chunks = chunksOf(writes, PIPELINE_WRITES);
+    await inParallel(PIPELINES_AT_ONCE, async () => {
+      for (const chunk of chunks) {
+        const pipeline = redis.pipeline();
+        for (const { command, key, text } of chunk) pipeline[command](key, text);
+        await pipeline.exec();
+      }
+    });
+  });
+  await redis.quit();
+  return sample;
+};
+
+async function recordWrites({ work, count, logPath }: SampleRequest): Promise<Write[]> {
+  const writes: Write[] = [];
+  const store = recording(memoryStore(), writes);
+  const storm = await openStorm(store, { work, count, logPath });
+  await storm.run({ count });
+  await storm.close();
+  return writes;
+}
+
+function recording(store: Store, writes: Write[]): Store {
+  const keysOf = redisKeys({ prefix: "becalm", namespace: "bench" }, 16);
+  const commit: Store["commit"] = (given) => {
+    for (const { id, expectedVersion, value, historyLines } of given.instances) {
+      writes.push({
+        command: "set",
+        key: keysOf.instance(given.partition, id),
+        text: `${expectedVersion + 1} ${value}`,
+      });
+      const command = expectedVersion === 0 ? "set" : "append";
+      writes.push({ command, key: keysOf.history(given.partition, id), text: `${historyLines.join("\n")}\n` });
+    }
+    return store.commit(given);
+  };
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === "commit") return commit;
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}

@@ -1,0 +1,331 @@
+/** The figures: what each compares, and what it should reach. A figure is a ratio taken in one run, its arms interleaved, or a number with a unit. */
+import type { ArmName, Sample, SampleRequest } from "./arms/arm.ts";
+import type { Bench } from "./bench.ts";
+import { startTimes } from "./start-times.ts";
+import { median } from "./stats.ts";
+import type { WorkName } from "./works.ts";
+
+export type Profile = "none" | "everysec" | "always";
+export const PROFILES: readonly Profile[] = ["none", "everysec", "always"];
+
+/** `value` is what must be reached, `aim` where it should end, `guard` what --quick insists on. */
+export type Target = {
+  readonly direction: "at least" | "at most";
+  readonly value: number;
+  readonly aim: number;
+  readonly guard: number;
+};
+
+export type Row = {
+  readonly figure: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly target: Target | null;
+  /** The medians that it is made of. */
+  readonly parts: Readonly<Record<string, number>>;
+};
+
+export type Figure = { readonly name: string; readonly isFullOnly?: true; run(bench: Bench): Promise<Row[]> };
+
+const atLeast = (value: number, aim: number, guard: number): Target => ({ direction: "at least", value, aim, guard });
+const atMost = (value: number, aim: number, guard: number): Target => ({ direction: "at most", value, aim, guard });
+
+/** Alerts of a sample: full, and with --quick. The textbook's cost does not grow with their number, and it is slow. */
+const COUNTS = { storm: [100_000, 10_000], textbook: [10_000, 1_000], small: [20_000, 4_000] } as const;
+
+type Lane = { readonly name: string; readonly arm: ArmName; readonly request: Omit<SampleRequest, "url" | "logPath"> };
+
+export const FIGURES: readonly Figure[] = [
+  { name: "storm", run: storm },
+  {
+    name: "all-execute",
+    run: async (bench) => {
+      const lanes = [
+        lane("becalm", "all-execute", bench.size(COUNTS.small)),
+        lane("bullmq", "all-execute", bench.size(COUNTS.small)),
+      ];
+      const rates = await perSecond(bench, lanes, "none");
+      return [
+        ratio("all execute: Becalm / BullMQ", rates, { of: "becalm", to: "bullmq", target: atLeast(1.2, 2, 0.3) }),
+      ];
+    },
+  },
+  {
+    name: "groups",
+    run: async (bench) => {
+      const counts = { storm: bench.size(COUNTS.storm), small: bench.size(COUNTS.small) };
+      const works: readonly (readonly [WorkName, number])[] = [
+        ["storm", counts.storm],
+        ["one-group", counts.storm],
+        ["distinct-locked", counts.small],
+        ["distinct-plain", counts.small],
+      ];
+      const lanes = works.map(([work, count]) => ({ ...lane("becalm", work, count), name: work }));
+      const rates = await perSecond(bench, lanes, "none");
+      return [
+        ratio("one single group / 100 groups", rates, {
+          of: "one-group",
+          to: "storm",
+          target: atLeast(0.8, 0.95, 0.4),
+        }),
+        ratio("all distinct groups: with forming lock / without rule", rates, {
+          of: "distinct-locked",
+          to: "distinct-plain",
+          target: atLeast(0.6, 0.8, 0.2),
+        }),
+      ];
+    },
+  },
+  { name: "redis-memory", run: redisMemory },
+  { name: "growth", run: growth },
+  { name: "latency", run: latency },
+  { name: "wake-up", run: wakeUp },
+  { name: "two-processes", run: twoProcesses },
+  { name: "start", run: start },
+  { name: "million", isFullOnly: true, run: million },
+];
+
+function lane(arm: ArmName, work: WorkName, count: number): Lane {
+  return { name: arm, arm, request: { work, count } };
+}
+
+async function storm(bench: Bench): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const profile of bench.isQuick ? (["none"] as const) : PROFILES) {
+    const names: readonly ArmName[] = ["becalm", "bullmq", "textbook", "ceiling", "becalm-memory"];
+    const lanes = names.map((arm) =>
+      lane(arm, "storm", bench.size(arm === "textbook" ? COUNTS.textbook : COUNTS.storm)),
+    );
+    const rates = await perSecond(bench, lanes, profile);
+    const toCeiling = { none: atLeast(0.5, 0.65, 0.05), everysec: null, always: atLeast(1.2, 1.6, 0.1) }[profile];
+    const named = (what: string) => `storm, ${profileName(profile)}: ${what}`;
+    rows.push(
+      ratio(named("Becalm / BullMQ"), rates, { of: "becalm", to: "bullmq", target: atLeast(2.5, 4, 0.5) }),
+      ratio(named("Becalm / ceiling of the same bytes"), rates, { of: "becalm", to: "ceiling", target: toCeiling }),
+      ratio(named("Becalm / textbook"), rates, { of: "becalm", to: "textbook", target: atLeast(5, 8, 1.2) }),
+    );
+    if (profile === "none") {
+      rows.push(
+        ratio(named("memory store / Redis"), rates, {
+          of: "becalm-memory",
+          to: "becalm",
+          target: atLeast(1.3, 2, 0.5),
+        }),
+      );
+    }
+  }
+  return rows;
+}
+
+function profileName(profile: Profile): string {
+  return profile === "none" ? "no AOF" : `AOF ${profile}`;
+}
+
+/** Each lane's samples, one of each in turn; every arm is warmed up once before. */
+export async function interleaved(
+  bench: Bench,
+  lanes: readonly Lane[],
+  profile: Profile,
+): Promise<Map<string, Sample[]>> {
+  const samples = new Map<string, Sample[]>(lanes.map(({ name }) => [name, []]));
+  for (const { name, arm, request } of lanes)
+    await sampleOf(bench, { name, arm, request: { ...request, count: Math.min(request.count, 10_000) } }, profile);
+  for (let round = 1; round <= bench.rounds; round += 1) {
+    for (const each of lanes) samples.get(each.name)?.push(await sampleOf(bench, each, profile));
+  }
+  return samples;
+}
+
+async function sampleOf(bench: Bench, { arm, request }: Lane, profile: Profile): Promise<Sample> {
+  const process = bench.processOf(arm);
+  if (arm === "becalm-memory")
+    return process.run("sample", { arm, request: { ...request, url: null, logPath: bench.logPath } });
+  return bench.withServer(profile, (url) =>
+    process.run("sample", { arm, request: { ...request, url, logPath: bench.logPath } }),
+  );
+}
+
+/** Alerts a second of each lane: the median of its samples. */
+async function perSecond(bench: Bench, lanes: readonly Lane[], profile: Profile): Promise<Record<string, number>> {
+  const samples = await interleaved(bench, lanes, profile);
+  return Object.fromEntries(
+    [...samples].map(([name, taken]) => [name, median(taken.map(({ count, ms }) => (count / ms) * 1_000))]),
+  );
+}
+
+function ratio(
+  figure: string,
+  rates: Record<string, number>,
+  { of, to, target }: { of: string; to: string; target: Target | null },
+): Row {
+  const [above, below] = [rates[of] as number, rates[to] as number];
+  return { figure, value: above / below, unit: "x", target, parts: { [`${of}/s`]: above, [`${to}/s`]: below } };
+}
+
+async function redisMemory(bench: Bench): Promise<Row[]> {
+  const request = { work: "storm" as const, count: bench.size(COUNTS.storm), logPath: bench.logPath };
+  const value = await bench.withServer("none", (url) =>
+    bench.processOf("becalm").run("redisMemory", { ...request, url }),
+  );
+  return [
+    {
+      figure: "Redis memory per converged alert",
+      value,
+      unit: "B",
+      target: atMost(1_600, 1_100, 2_600),
+      parts: { alerts: request.count },
+    },
+  ];
+}
+
+/** A process of its own, on the memory store: does the cost of an alert grow with the storm? */
+async function growth(bench: Bench): Promise<Row[]> {
+  const [small, large] = bench.isQuick ? [4_000, 20_000] : [10_000, 100_000];
+  const rounds: Sample[][] = [];
+  for (let round = 1; round <= bench.rounds; round += 1) {
+    rounds.push(
+      await bench.inOwnProcess((process) =>
+        process.run("warmedUp", { counts: [small, large], url: null, logPath: bench.logPath }),
+      ),
+    );
+  }
+  const cost = (index: number) => median(rounds.map((samples) => costUs(samples[index] as Sample)));
+  const last = (pick: (sample: Sample) => number) => median(rounds.map((samples) => pick(samples[1] as Sample)));
+  const parts = {
+    [`us at ${small}`]: cost(0),
+    [`us at ${large}`]: cost(1),
+    [`alerts/s at ${large}`]: last(({ count, ms }) => (count / ms) * 1_000),
+    "peak MB": last(({ rssMaxBytes }) => rssMaxBytes / 1e6),
+  };
+  const figure = `memory store: cost per alert at ${large} / at ${small}`;
+  return [{ figure, value: cost(1) / cost(0), unit: "x", target: atMost(1.2, 1.05, 2), parts }];
+}
+
+function costUs({ count, ms }: Sample): number {
+  return (ms * 1_000) / count;
+}
+
+async function latency(bench: Bench): Promise<Row[]> {
+  const count = bench.size(COUNTS.small);
+  const process = bench.processOf("becalm");
+  const found = { p50: [] as number[], p99: [] as number[], rate: [] as number[] };
+  for (let round = 1; round <= bench.rounds; round += 1) {
+    const peak = await sampleOf(bench, lane("becalm", "storm", count), "none");
+    const perSecondNow = count / (peak.ms / 1_000) / 2;
+    const { p50, p99 } = await bench.withServer("none", (url) =>
+      process.run("decisionLatency", { url, count, perSecond: perSecondNow, logPath: bench.logPath }),
+    );
+    found.p50.push(p50);
+    found.p99.push(p99);
+    found.rate.push(perSecondNow);
+  }
+  const parts = { "p50 ms": median(found.p50), "alerts/s": median(found.rate) };
+  return [
+    {
+      figure: "decision latency at half of the peak rate, p99",
+      value: median(found.p99),
+      unit: "ms",
+      target: atMost(15, 8, 500),
+      parts,
+    },
+  ];
+}
+
+async function wakeUp(bench: Bench): Promise<Row[]> {
+  const waiters = bench.isQuick ? 150 : 500;
+  const found: { p50: number; p99: number }[] = [];
+  for (let round = 1; round <= bench.rounds; round += 1) {
+    found.push(await bench.withServer("none", (url) => bench.processOf("becalm").run("wakeUp", { url, waiters })));
+  }
+  const parts = { "p50 ms": median(found.map(({ p50 }) => p50)), waiters };
+  return [
+    {
+      figure: "wake-up of a waiter after its peer's end, p99",
+      value: median(found.map(({ p99 }) => p99)),
+      unit: "ms",
+      target: atMost(20, 5, 200),
+      parts,
+    },
+  ];
+}
+
+/** Both processes get alerts of all groups, as behind a load balancer. */
+async function twoProcesses(bench: Bench): Promise<Row[]> {
+  const count = bench.size(COUNTS.small);
+  const ones: number[] = [];
+  const twos: number[] = [];
+  const request = { work: "storm" as const, total: count, logPath: bench.logPath };
+  for (let round = 0; round <= bench.rounds; round += 1) {
+    const alone = await bench.withServer("none", (url) =>
+      bench.processOf("becalm").run("part", { ...request, url, from: 0, count }),
+    );
+    const half = count / 2;
+    const both = await bench.withServer("none", (url) =>
+      Promise.all(
+        [0, 1].map((index) =>
+          bench
+            .processOf(index === 0 ? "becalm" : "second")
+            .run("part", { ...request, url, from: index * half, count: half }),
+        ),
+      ),
+    );
+    // The first round warms the second process up.
+    if (round === 0) continue;
+    ones.push((count / alone.ms) * 1_000);
+    twos.push((count / Math.max(...both.map(({ ms }) => ms))) * 1_000);
+  }
+  return [
+    ratio(
+      "two processes / one, sharing all groups",
+      { two: median(twos), one: median(ones) },
+      { of: "two", to: "one", target: null },
+    ),
+  ];
+}
+
+async function start(bench: Bench): Promise<Row[]> {
+  const { becalmMs, nodeMs } = await startTimes(bench.isQuick ? 5 : 15);
+  return [
+    {
+      figure: "start of `becalm --version` / of `node -e 0`",
+      value: becalmMs / nodeMs,
+      unit: "x",
+      target: atMost(3, 2, 6),
+      parts: { "becalm ms": becalmMs, "node ms": nodeMs },
+    },
+  ];
+}
+
+async function million(bench: Bench): Promise<Row[]> {
+  const small = [10_000, 10_000, 10_000, 10_000, 10_000];
+  const samples = await bench.inOwnProcess((process) =>
+    bench.withServer("none", (url) =>
+      process.run("warmedUp", { counts: [...small, 1_000_000], url, logPath: bench.logPath }),
+    ),
+  );
+  const large = samples.at(-1) as Sample;
+  const before = median(samples.slice(0, -1).map(costUs));
+  const cpu = (sample: Sample) => (sample.cpuMs * 1_000) / sample.count;
+  const parts = {
+    "us at 10,000": before,
+    "us at 1,000,000": costUs(large),
+    "CPU us at 10,000": median(samples.slice(0, -1).map(cpu)),
+    "CPU us at 1,000,000": cpu(large),
+  };
+  return [
+    {
+      figure: "Redis: cost per alert at 1,000,000 / at 10,000",
+      value: costUs(large) / before,
+      unit: "x",
+      target: atMost(1.15, 1.05, 2),
+      parts,
+    },
+    {
+      figure: "resident memory during 1,000,000 alerts",
+      value: large.rssMaxBytes / 1e6,
+      unit: "MB",
+      target: atMost(300, 200, 600),
+      parts: {},
+    },
+  ];
+}
