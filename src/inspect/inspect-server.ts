@@ -84,6 +84,8 @@ export async function createInspectServer(options: InspectServerOptions = {}): P
 }
 
 class LoopbackInspectServer implements InspectServer {
+  /** Stays when the server is closed. */
+  port = 0;
   private readonly http: Server;
   private readonly sockets: WebSocketServer;
   private readonly rules: AccessRules;
@@ -126,13 +128,10 @@ class LoopbackInspectServer implements InspectServer {
       this.http.once("error", fail);
       this.http.listen({ port, host: "127.0.0.1" }, () => {
         this.http.off("error", fail);
+        this.port = (this.http.address() as AddressInfo).port;
         resolve();
       });
     });
-  }
-
-  get port(): number {
-    return (this.http.address() as AddressInfo).port;
   }
 
   get url(): string {
