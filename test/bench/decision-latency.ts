@@ -15,7 +15,7 @@ export type LatencyRequest = {
 
 /** A request carries what became due since the one before, at most a millisecond's alerts. Milliseconds from due to durable. */
 export async function decisionLatency({ url, logPath, count, perSecond }: LatencyRequest): Promise<Percentiles> {
-  const { engine, close } = await openStorm(redisStore(url, { namespace: "bench" }), { work: "storm", count, logPath });
+  const storm = await openStorm(redisStore(url, { namespace: "bench" }), { work: "storm", count, logPath });
   const alerts = stormAlerts({ count, groups: WORKS.storm.groups });
   const latencies: number[] = [];
   const underway = new Set<Promise<void>>();
@@ -29,7 +29,7 @@ export async function decisionLatency({ url, logPath, count, perSecond }: Latenc
       );
       const dueAtMs = request.map((_, index) => startedAtMs + ((sent + index + 1) * 1_000) / perSecond);
       sent = due;
-      const answered = engine.ingest(request).then(() => {
+      const answered = storm.engine.ingest(request).then(() => {
         const nowMs = performance.now();
         for (const atMs of dueAtMs) latencies.push(nowMs - atMs);
         underway.delete(answered);
@@ -39,7 +39,7 @@ export async function decisionLatency({ url, logPath, count, perSecond }: Latenc
     await nextTurn();
   }
   await Promise.all(underway);
-  await close();
+  await storm.close();
   // The first fifth warms the process up.
   return percentiles(latencies.slice(Math.floor(latencies.length / 5)));
 }
