@@ -116,7 +116,7 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
     id: stored.id,
     version: stored.version,
     head: stored.value.slice(0, Math.max(separator, 0)),
-    kind: oneOf(stored, body, "kind", ["action", "summary", "approval-request"]) ?? "action",
+    kind: oneOf(stored, body, { key: "kind", allowed: ["action", "summary", "approval-request"] }) ?? "action",
     policy: name,
     policyVersion,
     groupId,
@@ -128,7 +128,7 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
       state: stateOf(stored, body),
       context: contextOf(stored, body, initialContext(groupId === null ? compiled.ungoverned : compiled.governed)),
     },
-    verdict: oneOf(stored, body, "verdict", ["run", "skip", "wait", "approve"]),
+    verdict: oneOf(stored, body, { key: "verdict", allowed: ["run", "skip", "wait", "approve"] }),
     reason: reasonOf(stored, body),
     parked: body["parked"] === undefined ? null : timerOf(stored, "parked", body["parked"]),
     succeededAtMs: optionalNumber(stored, body, "succeededAtMs"),
@@ -168,8 +168,8 @@ function contextOf(stored: Stored, body: Fields, defaults: InstanceContext): Ins
     policy: defaults.policy,
     attempt: optionalNumber(stored, body, "attempt") ?? 0,
     roundAttempt: optionalNumber(stored, body, "roundAttempt") ?? 0,
-    outcome: oneOf(stored, body, "outcome", ["succeeded", "failed"]) ?? "none",
-    cause: oneOf(stored, body, "cause", ["own", "peer"]),
+    outcome: oneOf(stored, body, { key: "outcome", allowed: ["succeeded", "failed"] }) ?? "none",
+    cause: oneOf(stored, body, { key: "cause", allowed: ["own", "peer"] }),
     closed: body["closed"] === true,
     cancelled: body["cancelled"] === true,
     waitDueAtMs: optionalNumber(stored, body, "waitDueAtMs"),
@@ -225,7 +225,11 @@ function optionalNumber(stored: Stored, body: Fields, key: string): number | nul
   return body[key] === undefined ? null : number(stored, body, key);
 }
 
-function oneOf<const T extends string>(stored: Stored, body: Fields, key: string, allowed: readonly T[]): T | null {
+function oneOf<const T extends string>(
+  stored: Stored,
+  body: Fields,
+  { key, allowed }: { key: string; allowed: readonly T[] },
+): T | null {
   const value = body[key];
   if (value === undefined) return null;
   if ((allowed as readonly unknown[]).includes(value)) return value as T;

@@ -89,7 +89,9 @@ function locatePairs(
 
 function scalarOf(value: unknown): Scalar {
   if (typeof value === "bigint") return String(value);
-  return value === null || typeof value === "number" || typeof value === "boolean" ? value : String(value);
+  if (value === null || typeof value === "number" || typeof value === "boolean" || typeof value === "string")
+    return value;
+  return JSON.stringify(value) ?? "";
 }
 
 function placeOf(node: Node | null | undefined, lines: LineCounter): Place | null {

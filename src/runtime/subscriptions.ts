@@ -91,7 +91,8 @@ export class Subscriptions {
   private tell(watch: Watch, snapshot: InstanceSnapshot): void {
     if (snapshot.version <= watch.version) return;
     watch.version = snapshot.version;
-    for (const listener of [...watch.listeners]) {
+    // A listener may end its own watch or begin another one: those that are there now are told.
+    for (const listener of Array.from(watch.listeners)) {
       try {
         listener(snapshot);
       } catch (error) {

@@ -70,7 +70,7 @@ export async function everythingIn(
   return {
     instances,
     histories: await Promise.all(ids.map((id) => store.history(id))),
-    touched: [...(await store.touched(ids))].sort(),
+    touched: [...(await store.touched(ids))].sort(([a], [b]) => (a < b ? -1 : 1)),
     groups: await Promise.all(groups.map((group) => groupIn(store, group))),
     work: await store.timers({ lane: "work", untilMs: Infinity, limit: 1_000 }),
     approvals: await store.timers({ lane: "approval", untilMs: Infinity, limit: 1_000 }),

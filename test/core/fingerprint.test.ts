@@ -53,7 +53,7 @@ describe("the fingerprint of a label set", () => {
     const labels = { "\u{1f600}": "emoji", "\uff01": "wide" };
     expect(fingerprintOf(labels)).toBe(slowFingerprint(labels));
     expect(compareCodePoints("\uff01", "\u{1f600}")).toBeLessThan(0);
-    expect("\uff01" < "\u{1f600}").toBe(false);
+    expect(["\uff01", "\u{1f600}"].toSorted()[0]).toBe("\u{1f600}");
   });
 
   test("counts half a surrogate pair as U+FFFD, so that writing and reading it back changes nothing", () => {

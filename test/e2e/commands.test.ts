@@ -545,11 +545,11 @@ describe("the command itself", () => {
   });
 
   test("colours nothing without a screen, everything when forced, and nothing under NO_COLOR", async () => {
-    const escape = "\u001b[";
+    const colour = "\u001b[";
     const args = ["check", POLICIES];
-    expect((await becalm(args)).stdout).not.toContain(escape);
-    expect((await becalm(args, { env: { FORCE_COLOR: "1" } })).stdout).toContain(escape);
-    expect((await becalm(args, { env: { FORCE_COLOR: "1", NO_COLOR: "1" } })).stdout).not.toContain(escape);
+    expect((await becalm(args)).stdout).not.toContain(colour);
+    expect((await becalm(args, { env: { FORCE_COLOR: "1" } })).stdout).toContain(colour);
+    expect((await becalm(args, { env: { FORCE_COLOR: "1", NO_COLOR: "1" } })).stdout).not.toContain(colour);
   });
 
   test("writes no control character of an alert to the screen", async () => {

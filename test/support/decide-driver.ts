@@ -2,7 +2,6 @@ import type { Alert } from "../../src/core/alert.ts";
 import { birthOf } from "../../src/core/audit.ts";
 import { decodeCheckpoint, type Instance } from "../../src/core/checkpoint.ts";
 import { type Command, type Decision, decide, type OutsideEvent } from "../../src/core/decide.ts";
-import { timerChanges } from "../../src/core/timer-changes.ts";
 import { dimensionKey, ruleGoverns } from "../../src/core/dimension-key.ts";
 import { fingerprintOf } from "../../src/core/fingerprint.ts";
 import type { Group } from "../../src/core/group.ts";
@@ -13,6 +12,7 @@ import type { Policy } from "../../src/core/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../../src/core/policy-versions.ts";
 import type { ReasonCode } from "../../src/core/reasons.ts";
 import { topLevel } from "../../src/core/step.ts";
+import { timerChanges } from "../../src/core/timer-changes.ts";
 import type { Episode, Labels, ModelEffect, ModelOp, ModelSilence, ModelTimer } from "./slow-model-types.ts";
 
 /**

@@ -74,7 +74,7 @@ class RedisStore implements Store {
     this.#client = connection.client;
     this.#space = space;
     this.#ownKeys = namespaceKeys(space);
-    this.lock = redlockDimensionLock(connection, this.#ownKeys.lockSlot);
+    this.lock = redlockDimensionLock(connection, (key, slot) => this.#ownKeys.lockSlot(key, slot));
   }
 
   async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
