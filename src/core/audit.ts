@@ -32,7 +32,9 @@ export function birthOf(instance: string, lines: readonly string[]): Birth {
 /** What is made of an entry's event when it is read. */
 function derived({ event }: EntryBody, birth: Birth, policy: Policy) {
   const view = "group" in event ? event.group : null;
-  const fn = birth.group === null ? undefined : policy.converge?.function;
+  // A human decided a grant or a "run anyway": no rule could have decided otherwise.
+  const isByRule = event.type === "peers.settled" || (event.type === "start" && event.approved !== true);
+  const fn = birth.group === null || !isByRule ? undefined : policy.converge?.function;
   return {
     observation: view?.observation ?? null,
     count: view?.count ?? null,
