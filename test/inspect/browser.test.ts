@@ -134,7 +134,7 @@ describe.skipIf(why !== null)("the page in Chromium", () => {
     await until("the inspector is there", async () => page.frames().length === 2);
     await ingest(engine, 1, 2, 3);
     await until("all rows", async () => (await page.locator("#rows tr").count()) === 3);
-    await page.frames()[1]?.evaluate("location.reload()");
+    await page.frames()[1]?.evaluate("void setTimeout(() => location.reload(), 0)");
     await until("all states", async () => {
       const frames = await embeddedFrames(page).catch(() => []);
       return (
@@ -156,7 +156,7 @@ describe.skipIf(why !== null)("the page in Chromium", () => {
     await page.getByText(id as string).click();
     await until(
       "the chart",
-      async () => ((await page.locator("#chart").evaluate("(image) => image.naturalWidth")) as number) > 0,
+      async () => Number(await page.evaluate('document.getElementById("chart").naturalWidth')) > 0,
     );
     expect(await page.locator("#detail-path").textContent()).toBe("Idle → Processing → Success");
     expect(faults).toEqual([]);

@@ -198,6 +198,7 @@ function select(id) {
 function drawDetail() {
   const actor = actors.get(selectedId);
   element("detail").hidden = actor === undefined;
+  document.body.toggleAttribute("data-detail", actor !== undefined);
   if (actor === undefined) return;
   const { frame, path } = actor;
   element("detail-title").textContent = frame.sessionId;
