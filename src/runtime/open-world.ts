@@ -48,10 +48,13 @@ export async function openWorld(options: OpenOptions): Promise<{ world: World; i
 }
 
 async function versionsOf(store: Store, current: readonly CompiledPolicy[]): Promise<Map<string, CompiledPolicy>> {
-  if (current.length > 0) {
-    await store.savePolicies(current.map(({ policy }) => ({ key: policyKey(policy), value: JSON.stringify(policy) })));
-  }
-  const versions = new Map(current.map((compiled) => [policyKey(compiled.policy), compiled]));
+  const versions = new Map<string, CompiledPolicy>();
   await learnVersions({ store, versions });
+  const fresh = current.filter(({ policy }) => !versions.has(policyKey(policy)));
+  // Only what is new: a store that is full still lets an engine start, which frees room as its retention goes on.
+  if (fresh.length > 0) {
+    await store.savePolicies(fresh.map(({ policy }) => ({ key: policyKey(policy), value: JSON.stringify(policy) })));
+  }
+  for (const compiled of current) versions.set(policyKey(compiled.policy), compiled);
   return versions;
 }

@@ -76,12 +76,12 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     await world.settle();
     first.kill();
     const repair = await overwrite(world, { id }, "garbage");
-    await world.storage.expireClaims();
+    await world.storage.expireLeases();
     const second = await world.engine(policies);
     await world.elapse(POLL_MS);
     expect(world.attempts).toHaveLength(1);
     await repair();
-    await world.storage.expireClaims();
+    await world.storage.expireLeases();
     await world.elapse(POLL_MS);
     world.attempts[1]?.succeed();
     await world.settle();

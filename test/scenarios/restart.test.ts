@@ -69,7 +69,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       const second = await world.engine(policies);
       await world.elapse(POLL_MS);
       expect(world.attempts).toHaveLength(1);
-      await world.storage.expireClaims();
+      await world.storage.expireLeases();
       await world.elapse(POLL_MS);
       expect(world.attempts).toHaveLength(2);
       const [before, after] = world.attempts;
@@ -147,7 +147,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       await stopped;
       expect(world.attempts).toHaveLength(1);
       world.outcome = () => "done";
-      await world.storage.expireClaims();
+      await world.storage.expireLeases();
       const next = await world.engine([policyOf(null)]);
       await world.elapse(POLL_MS);
       expect(await standings(next, ids)).toEqual(Array(3).fill("Success no_rule"));

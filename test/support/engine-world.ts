@@ -52,8 +52,8 @@ export type StoreKind = {
 /** The rows of one namespace. `connect` gives a store on them, as a process of its own would have. */
 export type Storage = {
   readonly connect: () => Store;
-  /** Lets every claim on an effect run out, as if the claiming process had been gone for long. */
-  readonly expireClaims: () => Promise<void>;
+  /** Lets every claim on an effect and every slot of a lock run out, as if their process had been gone for long. */
+  readonly expireLeases: () => Promise<void>;
 };
 
 export const MEMORY: StoreKind = {
@@ -63,8 +63,8 @@ export const MEMORY: StoreKind = {
     const store = memoryStore({ now: () => clock.now() + aheadMs });
     return {
       connect: () => store,
-      expireClaims: async () => {
-        aheadMs += 31 * SECOND_MS;
+      expireLeases: async () => {
+        aheadMs += 61 * SECOND_MS;
       },
     };
   },
@@ -85,16 +85,18 @@ export function redisKind(server: { readonly url: string }): StoreKind {
           onTestFinished(() => store.close());
           return store;
         },
-        expireClaims: () => expireClaims(server.url, namespace),
+        expireLeases: () => expireLeases(server.url, namespace),
       };
     },
   };
 }
 
-/** The server's clock cannot be moved, so the ends of the claims are. */
-async function expireClaims(url: string, namespace: string): Promise<void> {
+/** The server's clock cannot be moved, so the ends of the leases are. */
+async function expireLeases(url: string, namespace: string): Promise<void> {
   const client = new Redis(url);
   try {
+    const slots = await client.keys(`becalm:{*}:${namespace}:d:*`);
+    if (slots.length > 0) await client.del(...slots);
     for (const key of await client.keys(`becalm:{*}:${namespace}:claims`)) {
       for (const member of await client.zrange(key, "0", "-1")) await client.zadd(key, "XX", "1", member);
     }
@@ -114,6 +116,7 @@ export type EngineSetup = Partial<Omit<EngineOptions, "policies" | "store" | "cl
 export type RunningEngine = Engine & {
   /** Ends it as SIGKILL would: it hears nothing more of its store, and its attempts count no more. */
   kill(): void;
+  isDead(): boolean;
 };
 
 export class EngineWorld {
@@ -141,8 +144,7 @@ export class EngineWorld {
   ): Promise<RunningEngine> {
     const watched = watchStore(this.storage.connect(), { fateOf, onOutcome });
     this.#watched.push(watched);
-    let isKilled = false;
-    const act = (input: EffectHandlerInput) => (isKilled ? never() : this.#act(input));
+    const act = (input: EffectHandlerInput) => (watched.isDead() ? never() : this.#act(input));
     const engine = createEngine({
       policies,
       store: watched.store,
@@ -158,16 +160,12 @@ export class EngineWorld {
       },
       ...options,
     });
-    const kill = () => {
-      isKilled = true;
-      watched.die();
-    };
     onTestFinished(async () => {
-      if (!isKilled) await this.stop(engine);
+      if (!watched.isDead()) await this.stop(engine);
     });
     if (isStarted) await engine.start();
     await this.settle();
-    return Object.assign(engine, { kill });
+    return Object.assign(engine, { kill: watched.die, isDead: watched.isDead });
   }
 
   /** Stops an engine whose drain is measured by this world's clock. */

@@ -9,10 +9,16 @@ export type StoreCall = {
 };
 
 /**
- * What happens to a call: it passes; it fails before the store hears of it; it is carried out but its reply is lost; or, for a commit,
- * the store is not asked and answers with an outcome.
+ * What happens to a call: it passes; it fails before the store hears of it; it is carried out but its reply is lost; the process dies
+ * before or after it is carried out; or, for a commit, the store is not asked and answers with an outcome.
  */
-export type StoreFate = "pass" | "fail" | "lose the reply" | { readonly outcome: CommitOutcome };
+export type StoreFate =
+  | "pass"
+  | "fail"
+  | "lose the reply"
+  | "die before"
+  | "die after"
+  | { readonly outcome: CommitOutcome };
 
 export type WatchedStore = {
   readonly store: Store;
@@ -20,6 +26,7 @@ export type WatchedStore = {
   readonly pendingCount: () => number;
   /** From now on nothing is heard of any call, sent or to be sent: what a process sees that died. */
   readonly die: () => void;
+  readonly isDead: () => boolean;
 };
 
 export type WatchOptions = {
@@ -33,6 +40,10 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
   const counts = new Map<string, number>();
   let pending = 0;
   let isDead = false;
+  const die = (): Promise<never> => {
+    isDead = true;
+    return never();
+  };
 
   async function call(method: StoreCall["method"], argument: unknown, send: () => Promise<unknown>): Promise<unknown> {
     if (isDead) return never();
@@ -43,7 +54,9 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
     try {
       if (fate === "fail") throw lostConnection(method, "before it was sent");
       if (typeof fate === "object") return fate.outcome;
+      if (fate === "die before") return await die();
       const reply = await send();
+      if (fate === "die after") return await die();
       if (method === "commit") options.onOutcome?.(reply as CommitOutcome);
       if (fate === "lose the reply") throw lostConnection(method, "after it was carried out");
       return isDead ? never() : reply;
@@ -66,10 +79,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
       return (...given: unknown[]) => call(name as keyof Store, given[0], () => method(...given));
     },
   });
-  const die = () => {
-    isDead = true;
-  };
-  return { store: watched, pendingCount: () => (isDead ? 0 : pending), die };
+  return { store: watched, pendingCount: () => (isDead ? 0 : pending), isDead: () => isDead, die: () => void die() };
 }
 
 function never(): Promise<never> {

@@ -79,19 +79,25 @@ class RedisStore implements Store {
 
   async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
     requireNamespaceSpec(spec);
-    const [mode, partitions, highestTimeMs] = await this.#connection.run(() =>
-      scripts.openNamespace(this.#client, [this.#ownKeys.meta], [spec.mode ?? "", spec.partitions ?? ""]),
-    );
-    if (mode === null) return null;
+    const [mode, partitions, highestTimeMs] = await this.#connection.run(() => this.#readOrCreate(spec));
+    if (mode == null) return null;
     const info: NamespaceInfo = {
       mode: mode as NamespaceMode,
       partitions: Number(partitions),
-      highestTimeMs: highestTimeMs === null ? null : Number(highestTimeMs),
+      highestTimeMs: highestTimeMs == null ? null : Number(highestTimeMs),
     };
     requireSameNamespace(this.#space.namespace, info, spec);
     this.#keys = redisKeys(this.#space, info.partitions);
     this.#outbox = new RedisOutbox(this.#connection, this.#keys);
     return info;
+  }
+
+  /** Reads first: a server that is out of memory lets nobody call a script that may write. */
+  async #readOrCreate(spec: NamespaceSpec): Promise<(string | null | undefined)[]> {
+    const { meta } = this.#ownKeys;
+    const fields = await this.#client.hmget(meta, "mode", "partitions", "highestTimeMs");
+    if (typeof fields[0] === "string" || spec.mode === undefined) return fields;
+    return scripts.openNamespace(this.#client, [meta], [spec.mode, spec.partitions ?? ""]);
   }
 
   async load({ partition, groupId, instanceIds }: LoadRequest): Promise<LoadResult> {
