@@ -23,6 +23,7 @@ export function follow(target: InspectTarget, followed: Followed, options: Follo
   let isOver = false;
   const again = (): void => {
     const startMs = options.clock.now();
+    if (!target.isWatched) follower.forget();
     const round = target.isWatched ? follower.round() : Promise.resolve();
     round
       .catch((error: unknown) => options.onFault(messageOf(error)))
@@ -50,15 +51,20 @@ class Follower {
     this.feed = feed;
   }
 
+  /** Nobody watches: the next round is a first one. */
+  forget(): void {
+    this.seen = null;
+  }
+
   async round(): Promise<void> {
     const before = this.seen;
     const seen = new Map<string, InspectedInstance>();
     for await (const page of this.followed.source.pages()) {
       for (const instance of page) {
         seen.set(instance.id, instance);
-        // What was there before the first round, viewers read from the source.
-        if (before === null || before.get(instance.id)?.version === instance.version) continue;
-        const commit = await this.changed(before.get(instance.id) ?? null, instance);
+        if (before?.get(instance.id)?.version === instance.version) continue;
+        const commit =
+          before === null ? stateOf(instance) : await this.changed(before.get(instance.id) ?? null, instance);
         this.feed.committed({ bytes: JSON.stringify(commit).length, read: () => commit });
       }
     }
@@ -75,4 +81,9 @@ class Follower {
     const told = entries.filter(({ version }) => version > since && version <= instance.version);
     return { group, changes: [{ before, instance, createdAtMs: birth.createdAtMs, entries: told }] };
   }
+}
+
+/** In a first round: viewers may have read the source just before it, and have to hear only of what is newer than that. */
+function stateOf(instance: InspectedInstance): InspectedCommit {
+  return { group: null, changes: [{ before: instance, instance, createdAtMs: instance.atMs, entries: [] }] };
 }

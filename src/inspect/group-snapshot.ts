@@ -3,9 +3,15 @@
 import type { GroupContext } from "../../machines/convergence-group.machine.ts";
 import type { ConvergenceRule } from "../core/convergence-types.ts";
 import { type Group, LINGERING } from "../core/group.ts";
-import type { InspectedGroup } from "./inspected.ts";
 
 export type GroupSnapshot = { readonly state: "Forming" | "Open" | "Lingering"; readonly context: GroupContext };
+
+export type InspectedGroup = {
+  readonly id: string;
+  readonly policy: string;
+  readonly atMs: number;
+  readonly snapshot: GroupSnapshot;
+};
 
 /** `rule`: what a group that is not open yet would open by; null when it is not known. */
 export function inspectedGroup(group: Group, rule: ConvergenceRule | null): InspectedGroup {

@@ -3,8 +3,9 @@ import type { AuditEntry, History } from "../core/audit-types.ts";
 import type { ConvergenceRule } from "../core/convergence-types.ts";
 import { compilePolicy } from "../core/policy-versions.ts";
 import { initialSnapshot, type Snapshot } from "../core/step.ts";
+import type { InspectedGroup } from "./group-snapshot.ts";
 import { formingGroup } from "./group-snapshot.ts";
-import type { InspectedCommit, InspectedGroup, InspectedInstance } from "./inspected.ts";
+import type { InspectedCommit, InspectedInstance } from "./inspected.ts";
 
 export type HistoryStep = { readonly entry: AuditEntry; readonly snapshot: Snapshot };
 

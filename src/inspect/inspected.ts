@@ -4,7 +4,7 @@ import type { Instance, InstanceKind } from "../core/checkpoint.ts";
 import type { Decision } from "../core/decide.ts";
 import type { Group } from "../core/group.ts";
 import { type Snapshot, step } from "../core/step.ts";
-import type { GroupSnapshot } from "./group-snapshot.ts";
+import type { InspectedGroup } from "./group-snapshot.ts";
 
 export type InspectedInstance = {
   readonly id: string;
@@ -17,19 +17,12 @@ export type InspectedInstance = {
   readonly snapshot: Snapshot;
 };
 
-export type InspectedGroup = {
-  readonly id: string;
-  readonly policy: string;
-  readonly atMs: number;
-  readonly snapshot: GroupSnapshot;
-};
-
 /** One instance's part of a commit. `before` is null when the commit made it. */
 export type InspectedChange = {
   readonly before: InspectedInstance | null;
   readonly instance: InspectedInstance;
   readonly createdAtMs: number;
-  /** In order; at least one. */
+  /** In order. None: only where it is now is known, not how it came there. */
   readonly entries: readonly InspectedEntry[];
 };
 

@@ -1,6 +1,8 @@
 /** What replays have told, kept for viewers that come later: where each instance ended. */
+
+import type { InspectedGroup } from "./group-snapshot.ts";
 import { formingGroup } from "./group-snapshot.ts";
-import type { InspectedCommit, InspectedGroup, InspectedInstance, InspectSource } from "./inspected.ts";
+import type { InspectedCommit, InspectedInstance, InspectSource } from "./inspected.ts";
 
 const KEPT_COUNT_MAX = 10_000;
 const PAGE_COUNT = 100;

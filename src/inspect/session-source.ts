@@ -6,8 +6,9 @@ import { decodeGroup } from "../core/group-codec.ts";
 import { partitionOf } from "../core/ids.ts";
 import type { ListFilter, Session } from "../runtime/session.ts";
 import type { World } from "../runtime/world.ts";
+import type { InspectedGroup } from "./group-snapshot.ts";
 import { inspectedGroup } from "./group-snapshot.ts";
-import { type InspectedGroup, type InspectedInstance, type InspectSource, inspectedInstance } from "./inspected.ts";
+import { type InspectedInstance, type InspectSource, inspectedInstance } from "./inspected.ts";
 
 const PAGE_COUNT = 100;
 

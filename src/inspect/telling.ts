@@ -1,12 +1,7 @@
 /** What one watcher is told of instances and groups, and in which order. The watcher's kind (frames, XState events) is given: `Listener`. */
 import { initialSnapshot } from "../core/step.ts";
-import {
-  type InspectedChange,
-  type InspectedCommit,
-  type InspectedGroup,
-  type InspectedInstance,
-  snapshotsOf,
-} from "./inspected.ts";
+import type { InspectedGroup } from "./group-snapshot.ts";
+import { type InspectedChange, type InspectedCommit, type InspectedInstance, snapshotsOf } from "./inspected.ts";
 import { type ActorAddress, type ActorEvent, type ActorSnapshot, groupAddress, instanceAddress } from "./protocol.ts";
 
 export type Listener = {
@@ -72,6 +67,10 @@ export class Telling {
 
   private change(change: InspectedChange): void {
     const { before, instance, createdAtMs, entries } = change;
+    if (entries.length === 0) {
+      this.instance(instance);
+      return;
+    }
     const known = this.versions.get(instance.id);
     if (known !== undefined && known >= instance.version) return;
     const address = instanceAddress(instance.id, instance.groupId);

@@ -16,7 +16,7 @@ const BELOW: Record<string, readonly string[]> = {
   adapters: ["core", "formats", "ports"],
   drawing: ["core", "machines"],
   replay: ["core", "formats", "ports", "runtime", "adapters", "machines", "inspect"],
-  inspect: ["core", "formats", "ports", "runtime", "machines"],
+  inspect: ["core", "ports", "runtime", "drawing", "machines"],
   engine: ["core", "formats", "ports", "runtime", "adapters", "replay", "inspect", "machines"],
   index: ["core", "formats", "ports", "runtime", "adapters", "replay", "inspect", "engine", "machines"],
   server: [
