@@ -26,11 +26,19 @@ export function auditFields({ instance, entry }: LoggedEntry): AuditFields {
   return {
     instance,
     version: entry.version,
-    at: new Date(entry.atMs).toISOString(),
+    at: timeText(entry.atMs),
     event: event.type,
     path: entry.path.join(" > "),
     verdict: entry.verdict,
     reason: entry.reason,
     actor: "by" in event && event.by !== undefined ? event.by : ENGINE_ACTOR,
   };
+}
+
+let lastTime = { atMs: 0, text: new Date(0).toISOString() };
+
+/** The entries of one commit mostly have the same time. */
+function timeText(atMs: number): string {
+  if (lastTime.atMs !== atMs) lastTime = { atMs, text: new Date(atMs).toISOString() };
+  return lastTime.text;
 }
