@@ -15,6 +15,14 @@ import { tryInstance } from "./read-instance.ts";
 import type { Work } from "./turn.ts";
 import type { World } from "./world.ts";
 
+/**
+ * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an attempt costs.
+ * It holds for a second: who waited longer for a turn looks whether somebody has cancelled the attempt meanwhile.
+ */
+export type JustCommitted = { readonly lines: readonly string[]; readonly atMs: number };
+
+const JUST_COMMITTED_MS = 1_000;
+
 export class EffectRunner {
   private readonly world: World;
   private readonly port: EffectPort;
@@ -48,15 +56,17 @@ export class EffectRunner {
   }
 
   /**
-   * Runs one effect and gives the work that reports its result, dated `atMs` as it ends.
+   * Runs one effect and gives the work that reports its result, dated `atMs` as it ends. `committed`: this process has just made its instance.
    * null: its instance cannot be read (quarantined), or the runner was closed before; the effect stays in the outbox.
    */
-  async run(effect: Effect, atMs: () => number): Promise<Work | null> {
+  async run(effect: Effect, atMs: () => number, committed: JustCommitted | null = null): Promise<Work | null> {
     const abort = new AbortController();
     this.underway.set(effect.id, { effect, abort });
     await this.slot();
     try {
-      const result = this.isClosed ? null : await this.attempt(effect, abort.signal);
+      const result = this.isClosed
+        ? null
+        : await this.attempt(effect, abort.signal, isFresh(committed, atMs()) ? committed.lines : null);
       return result === null
         ? null
         : {
@@ -80,9 +90,13 @@ export class EffectRunner {
     this.running += 1;
   }
 
-  private async attempt(effect: Effect, signal: AbortSignal): Promise<EffectResult | null> {
-    const lines = await this.world.store.history(effect.instanceId);
-    const state = await this.stateOf(effect);
+  private async attempt(
+    effect: Effect,
+    signal: AbortSignal,
+    known: readonly string[] | null,
+  ): Promise<EffectResult | null> {
+    const lines = known ?? (await this.world.store.history(effect.instanceId));
+    const state = known === null ? await this.stateOf(effect) : "current";
     if (state === "quarantined") return null;
     if (lines === null || state === "over") return { ok: false, error: "the attempt was over before it began" };
     const birth = birthOf(effect.instanceId, lines);
@@ -124,6 +138,10 @@ export class EffectRunner {
     const { state, context } = read.snapshot;
     return state === "Processing.running" && context.attempt === effect.attempt ? "current" : "over";
   }
+}
+
+function isFresh(committed: JustCommitted | null, nowMs: number): committed is JustCommitted {
+  return committed !== null && nowMs - committed.atMs < JUST_COMMITTED_MS;
 }
 
 function eventOf(effect: Effect, result: EffectResult, atMs: number): OutsideEvent {

@@ -12,7 +12,7 @@ import { errorCode, messageOf } from "../core/errors.ts";
 import { SWEEP_INTERVAL_MS } from "../core/limits.ts";
 import { timerChanges } from "../core/timer-changes.ts";
 import type { TimerLane, TimerRow } from "../ports/store.ts";
-import type { EffectRunner } from "./effect-runner.ts";
+import type { EffectRunner, JustCommitted } from "./effect-runner.ts";
 import type { Mailboxes } from "./mailboxes.ts";
 import { sweep } from "./retention.ts";
 import { workOf } from "./timers.ts";
@@ -87,8 +87,17 @@ export class Live {
       if (entry.event.type === "cancel") this.runner.abort(instance, "the instance was cancelled");
     }
     if (!this.isRunning) return;
-    for (const effect of decision.effects) this.begin(effect);
+    this.beginAll(decision);
     this.expectTimers(decision);
+  }
+
+  private beginAll({ effects, instances }: Decision): void {
+    if (effects.length === 0) return;
+    const atMs = this.world.clock.now();
+    const born = new Map(
+      instances.flatMap(({ instance, before, lines }) => (before === null ? [[instance.id, { lines, atMs }]] : [])),
+    );
+    for (const effect of effects) this.begin(effect, born.get(effect.instanceId));
   }
 
   private async giveBack(): Promise<void> {
@@ -191,15 +200,15 @@ export class Live {
     return stored.length >= PAGE_COUNT ? 0 : OUTBOX_POLLED_EVERY_MS;
   }
 
-  private begin(effect: Effect): void {
+  private begin(effect: Effect, committed?: JustCommitted): void {
     if (this.taken.has(effect.id)) return;
     this.taken.add(effect.id);
-    this.track(this.perform(effect));
+    this.track(this.perform(effect, committed ?? null));
   }
 
-  private async perform(effect: Effect): Promise<void> {
+  private async perform(effect: Effect, committed: JustCommitted | null): Promise<void> {
     try {
-      const work = await this.runner.run(effect, () => this.world.clock.now());
+      const work = await this.runner.run(effect, () => this.world.clock.now(), committed);
       if (work === null && !this.isRunning) return;
       if (work !== null) await this.report(effect, work);
       this.taken.delete(effect.id);
