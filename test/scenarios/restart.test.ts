@@ -17,6 +17,7 @@ import {
   unsound,
 } from "../support/engine-world.ts";
 import { useRedis } from "../support/redis-server.ts";
+import type { StoreCall } from "../support/watched-store.ts";
 
 const server = useRedis();
 const who = { by: "ada", why: "known" };
@@ -95,6 +96,54 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       await world.elapse(POLL_MS);
       expect(world.attempts.at(-1)?.notice).toMatchObject({ kind: "summary", skipped: 1 });
       expect(await unsound(world, second)).toEqual([]);
+    });
+  });
+
+  describe("an attempt that two engines have", () => {
+    test("for the first lost its claim: the late result of the older attempt changes nothing", async () => {
+      const world = new EngineWorld(kind);
+      const policies = [policyOf(null, { retry: { limit: 1, delay: "10s" } })];
+      // It runs what it commits, and its claims reach the store no more.
+      const fateOf = ({ method }: StoreCall) => (/claim/i.test(method) ? ("fail" as const) : ("pass" as const));
+      const slow = await world.engine(policies, { fateOf });
+      const [id] = (await take(slow, alertOf("a"))) as [string];
+      await world.settle();
+      const other = await world.engine(policies);
+      await world.storage.expireLeases();
+      await world.elapse(POLL_MS);
+      expect(world.attempts.map(({ attempt }) => attempt)).toEqual([1, 1]);
+      world.attempts[1]?.fail();
+      await world.elapse(10 * SECOND_MS);
+      expect(world.attempts.map(({ attempt }) => attempt)).toEqual([1, 1, 2]);
+      world.attempts[0]?.succeed();
+      await world.settle();
+      expect(await standing(other, id)).toBe("Processing no_rule");
+      world.underway[0]?.fail();
+      await world.settle();
+      expect(await standing(slow, id)).toBe("Failed failed");
+      expect(await unsound(world, other)).toEqual([]);
+    });
+  });
+
+  describe("a result that cannot be written yet", () => {
+    test("keeps its attempt taken, also when the claim has run out: it is not begun again in the same process", async () => {
+      const world = new EngineWorld(kind);
+      let isBroken = false;
+      const fateOf = ({ method }: StoreCall) =>
+        isBroken && method === "commit" ? ("fail" as const) : ("pass" as const);
+      const engine = await world.engine([policyOf(null)], { fateOf });
+      const [id] = (await take(engine, alertOf("a"))) as [string];
+      await world.settle();
+      isBroken = true;
+      world.attempts[0]?.succeed();
+      await world.settle();
+      await world.storage.expireLeases();
+      await world.elapse(POLL_MS);
+      await world.elapse(POLL_MS);
+      expect(world.attempts).toHaveLength(1);
+      isBroken = false;
+      await world.until("it is written", async () => (await standing(engine, id)) === "Success no_rule");
+      expect(world.attempts).toHaveLength(1);
     });
   });
 
