@@ -13,8 +13,8 @@ import type { EventInput } from "./core/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./core/instance-snapshot.ts";
 import { type AlertInput, toAlert } from "./formats/alert-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
-import { pendingDecision } from "./inspect/inspected.ts";
 import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
+import { pendingDecision } from "./inspect/inspected.ts";
 import { groupReader, sessionSource } from "./inspect/session-source.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Logger } from "./ports/logger.ts";
@@ -276,13 +276,14 @@ class LiveEngine implements Engine {
   private watch(session: Session): void {
     const { inspect } = this.options;
     if (inspect === undefined) return;
-    const onFault = (error: unknown) => this.logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`);
+    const onFault = (error: unknown) =>
+      this.logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`);
     const target = inspectTarget(inspect, onFault);
     const feed = target.attach(sessionSource(session));
     const groupOf = groupReader(session.world);
     this.inspection = {
       committed: (decision) => target.isWatched && feed.committed(pendingDecision(decision, groupOf)),
-      detach: feed.detach,
+      detach: () => feed.detach(),
     };
   }
 

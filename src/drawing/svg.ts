@@ -1,4 +1,4 @@
-import { CARD, layoutChart, type PlacedEdge, type PlacedState } from "./chart-layout.ts";
+import { CARD, layoutChart, type PlacedEdge, type PlacedState, type Placement } from "./chart-layout.ts";
 import type { ChartMarks } from "./chart-marks.ts";
 import { type Chart, labelText } from "./chart-model.ts";
 import type { Point } from "./geometry.ts";
@@ -24,7 +24,7 @@ const BADGE_HEIGHT = 17;
 const BADGE_STEPS_MAX = 4;
 
 export function drawSvg(chart: Chart, marks: ChartMarks, { title, theme }: SvgOptions): string {
-  const { width, height, states, edges } = layoutChart(chart);
+  const { width, height, states, edges } = placementOf(chart);
   const titleHeight = title === undefined ? 0 : TITLE_HEIGHT;
   const titleWidth = Math.ceil(boldWidth(printable(title ?? "")) * 1.2);
   const full = { width: Math.max(width, titleWidth) + 2 * MARGIN, height: height + titleHeight + 2 * MARGIN };
@@ -52,6 +52,15 @@ export function drawSvg(chart: Chart, marks: ChartMarks, { title, theme }: SvgOp
     "</svg>",
     "",
   ].join("\n");
+}
+
+/** Where things stand does not depend on the marks: whoever draws a chart again, with another path, has it laid out already. */
+const placements = new WeakMap<Chart, Placement>();
+
+function placementOf(chart: Chart): Placement {
+  const placement = placements.get(chart) ?? layoutChart(chart);
+  placements.set(chart, placement);
+  return placement;
 }
 
 function isFrame({ state }: PlacedState): boolean {

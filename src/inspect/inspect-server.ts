@@ -260,7 +260,7 @@ class LoopbackInspectServer implements InspectServer {
     this.pages.add(socket);
     if (this.lastState !== null) this.announce(this.lastState);
     socket.on("message", (data) => {
-      const command = commandOf(String(data));
+      const command = commandOf((data as Buffer).toString());
       if (command !== null) this.playCommand(command);
     });
   }

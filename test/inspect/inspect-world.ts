@@ -58,7 +58,7 @@ export async function startRelay(): Promise<{ url: string; clientCount: (count: 
   await once(relay, "listening");
   relay.on("connection", (client) => {
     client.on("message", (data) => {
-      for (const other of relay.clients) if (other !== client) other.send(String(data));
+      for (const other of relay.clients) if (other !== client) other.send((data as Buffer).toString());
     });
   });
   onTestFinished(() => {

@@ -97,7 +97,7 @@ describe("a viewer", () => {
     let toldAll: () => void = () => {};
     const all = new Promise<void>((resolve) => (toldAll = resolve));
     socket.on("message", (data) => {
-      const { type, sessionId, snapshot } = JSON.parse(String(data)) as Frame;
+      const { type, sessionId, snapshot } = JSON.parse((data as Buffer).toString()) as Frame;
       if (type === "@xstate.event") return;
       const { value } = snapshot as { value: unknown };
       if (value === "Success") ended.add(sessionId);
@@ -192,7 +192,7 @@ describe("a redacted field", () => {
     });
     const texts: string[] = [];
     const socket = new WebSocket(`${server.socketUrl}&role=page`);
-    socket.on("message", (data) => texts.push(String(data)));
+    socket.on("message", (data) => texts.push((data as Buffer).toString()));
     await new Promise((resolve) => socket.once("open", resolve));
     const { instances } = await engine.ingest([alertOf(1)]);
     const reference = engine.get(instances[0]?.id ?? "");

@@ -9,7 +9,7 @@ socket.on("open", () => process.send({ type: "open" }));
 socket.on("close", () => process.exit(0));
 socket.on("message", (data) => {
   frames += 1;
-  const { type, name, sessionId, snapshot } = JSON.parse(String(data));
+  const { type, name, sessionId, snapshot } = JSON.parse(Buffer.from(data).toString());
   if (type === "@xstate.actor" && name !== "action-instance") return;
   if (type === "@xstate.actor" || (type === "@xstate.snapshot" && states.has(sessionId)))
     states.set(sessionId, snapshot.value);

@@ -87,7 +87,9 @@ function embed() {
   embedded.src = inspectorUrl;
   element("inspector").append(embedded);
   setTimeout(() => {
-    if (!isEmbedConnected) document.body.dataset.layout = "list";
+    if (isEmbedConnected) return;
+    document.body.dataset.layout = "list";
+    element("notice").textContent = `${inspectorUrl} does not answer; the list works without it.`;
   }, INSPECTOR_ANSWERS_WITHIN_MS);
   window.addEventListener("message", ({ source, origin, data }) => {
     if (source !== embedded.contentWindow || origin !== new URL(inspectorUrl).origin) return;
@@ -100,6 +102,7 @@ function welcomeInspector() {
   const hasAll = !isEmbedConnected && pending.length <= PENDING_COUNT_MAX;
   isEmbedConnected = true;
   document.body.dataset.layout = "both";
+  element("notice").textContent = "";
   for (const frame of hasAll ? pending : [...actors.values()].map((actor) => actor.frame)) relay(frame);
   pending = [];
 }
