@@ -53,7 +53,11 @@ export class Subscriptions {
         act();
       };
       const look = (snapshot: InstanceSnapshot) => {
-        if (predicate(snapshot)) settle(() => resolve(snapshot));
+        try {
+          if (predicate(snapshot)) settle(() => resolve(snapshot));
+        } catch (error) {
+          settle(() => reject(error));
+        }
       };
       const late = () =>
         new BecalmError(

@@ -232,6 +232,24 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     ]);
   });
 
+  test("a predicate that throws rejects its waitFor, at once or at the step that it throws for", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyOf(null)]);
+    const [id] = (await take(engine, alertOf("a"))) as [string];
+    await world.settle();
+    const throwAt = (state: string) =>
+      engine.get(id).waitFor((snapshot) => {
+        if (snapshot.state === state) throw new Error("a bug of the program");
+        return false;
+      });
+    await expect(throwAt("Processing")).rejects.toThrow("a bug of the program");
+    const later = expect(throwAt("Success")).rejects.toThrow("a bug of the program");
+    await world.settle();
+    world.attempts[0]?.succeed();
+    await later;
+    expect(await standing(engine, id)).toBe("Success no_rule");
+  });
+
   test("a subscriber that throws changes nothing: the alert is taken, its effect runs, others are told", async () => {
     const world = new EngineWorld(kind);
     const engine = await world.engine([policyOf(null)]);
