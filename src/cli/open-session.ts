@@ -3,15 +3,19 @@ import { randomUUID } from "node:crypto";
 import { effectPort } from "../adapters/effects/effect-port.ts";
 import { logAuditEntry } from "../adapters/log/audit-line.ts";
 import { silentLogger } from "../adapters/log/pino-logger.ts";
+import { memoryDetectionStore } from "../adapters/memory/memory-detection-store.ts";
 import { memoryStore } from "../adapters/memory/memory-store.ts";
 import { pause, systemClock } from "../adapters/system/system-clock.ts";
 import type { Decision } from "../core/decide.ts";
+import type { Strategy } from "../core/detection/strategy.ts";
 import type { Effect } from "../core/effect.ts";
 import { BecalmError } from "../core/errors.ts";
 import type { PolicySet } from "../core/policy.ts";
 import { commitIds } from "../engine.ts";
+import type { DetectionStore } from "../ports/detection-store.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { NamespaceMode, Store } from "../ports/store.ts";
+import { Detection, type DetectionListener } from "../runtime/detection.ts";
 import { EffectRunner } from "../runtime/effect-runner.ts";
 import { EFFECT_LEASE_MS } from "../runtime/live.ts";
 import { Mailboxes } from "../runtime/mailboxes.ts";
@@ -26,12 +30,15 @@ export type StoreOptions = { readonly store?: string | undefined; readonly names
 
 const CLAIMS_PROLONGED_EVERY_MS = 10_000;
 
+function requireStoreUrl(url: string): void {
+  if (/^rediss?:/.test(url)) return;
+  throw usedWrongly(
+    "--store (or BECALM_STORE) is no address of a store. Write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS.",
+  );
+}
+
 async function storeAt(url: string, namespace: string): Promise<Store> {
-  if (!/^rediss?:/.test(url)) {
-    throw usedWrongly(
-      "--store (or BECALM_STORE) is no address of a store. Write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS.",
-    );
-  }
+  requireStoreUrl(url);
   const { redisStore } = await import("../adapters/redis/redis-store.ts");
   return redisStore(url, { namespace });
 }
@@ -182,6 +189,34 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
     await lease?.release();
     await store.close();
   }
+}
+
+export type DetectionOptions = StoreOptions & { readonly stream: string; readonly strategies: readonly Strategy[] };
+
+export type Detecting = { readonly detection: Detection; readonly store: DetectionStore };
+
+/** Calls `use` with a detection stream, loaded; without a store on one in memory, which keeps no alerts: they are told at once. */
+export async function withDetection<T>(
+  options: DetectionOptions,
+  listener: DetectionListener,
+  use: (detecting: Detecting) => Promise<T>,
+): Promise<T> {
+  const store = await detectionStoreAt(options);
+  try {
+    const world = { store, now: Date.now, commitId: commitIds(), pause, random: Math.random };
+    const detection = new Detection(world, options.strategies, listener);
+    await detection.load();
+    return await use({ detection, store });
+  } finally {
+    await store.close();
+  }
+}
+
+async function detectionStoreAt({ store, namespace, stream }: DetectionOptions): Promise<DetectionStore> {
+  if (store === undefined || store === "") return memoryDetectionStore({ keepsAlerts: false });
+  requireStoreUrl(store);
+  const { redisDetectionStore } = await import("../adapters/redis/redis-detection-store.ts");
+  return redisDetectionStore(store, { namespace, stream });
 }
 
 type Opening = {

@@ -179,6 +179,35 @@ function addRunning(add: Add): void {
     act: async (to, options) =>
       (await import("./run.ts")).run(to, read(options, ["allowExec", "strict", "json", "quiet"])),
   });
+  add("detect", "makes alerts of metric records, by strategies; a restart goes on where the last run ended", {
+    options: [
+      new Option("--strategies <file>", "YAML or JSON, see docs/strategies.md").makeOptionMandatory(),
+      new Option(
+        "--records <file...>",
+        "CSV with a header or JSON lines, in this order; - for stdin",
+      ).makeOptionMandatory(),
+      new Option("--format <format>", "of all files; else by their names, else by what they begin with").choices([
+        "csv",
+        "jsonl",
+      ]),
+      new Option("--stream <name>", "detections of different streams do not see each other").default("default"),
+      new Option("--source <name>", "what a restart knows a single input by; default: its path, or stdin"),
+      countOf("--from-seq <n>", "tell stored alerts from this number on", {
+        max: Number.MAX_SAFE_INTEGER,
+        fallback: 1,
+      }),
+      new Option("--no-flush", "more records will follow: leave the newest points waiting for them"),
+      new Option("--strict", "exit 1 when a row was rejected"),
+      new Option("--quiet", "no progress, no rejected rows and no counts on stderr"),
+      ...reading(),
+    ],
+    examples: [
+      "becalm detect --strategies demo/strategies.yaml --records demo/host-metrics.csv",
+      "becalm detect --strategies strategies.yaml --records monday.csv tuesday.csv --store redis://127.0.0.1:6379",
+      "becalm detect --strategies strategies.yaml --records - < metrics.csv | becalm run --policies policies.yaml --alerts -",
+    ],
+    act: async (to, options) => (await import("./detect.ts")).detect(to, read(options, ["strict", "json", "quiet"])),
+  });
   add("check <file...>", "reads policy and strategy files and lists all their mistakes", {
     options: [jsonOption()],
     examples: ["becalm check policies.yaml", "becalm check policies.yaml strategies.yaml --json"],

@@ -41,7 +41,8 @@ async function openText(path: string): Promise<Readable> {
   }
 }
 
-function unreadable(path: string, cause: unknown): BecalmError {
+/** A path that cannot be read, as an error that says so. */
+export function unreadable(path: string, cause: unknown): BecalmError {
   if ((cause as NodeJS.ErrnoException).code === "ENOENT") {
     return new BecalmError("BECALM_NOT_FOUND", `There is no file ${path}. Check the path.`, {
       cause,

@@ -15,7 +15,7 @@ export function redisWorld(target: string | Redis | Cluster, clock: Redis): Stor
 }
 
 /** Nobody can move a server's clock, so this asks it until it has gone far enough. */
-async function serverTimePasses(clock: Redis, ms: number): Promise<void> {
+export async function serverTimePasses(clock: Redis, ms: number): Promise<void> {
   const untilMs = (await serverTimeMs(clock)) + ms;
   for (let asked = 0; asked < 1_000; asked += 1) {
     if ((await serverTimeMs(clock)) > untilMs) return;

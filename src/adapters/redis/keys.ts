@@ -32,6 +32,15 @@ export type NamespaceKeys = {
   lockSlot(key: string, slot: number): string;
 };
 
+/** The keys of a detection stream that are not of the table of checkpoint keys, and what those begin with. */
+export type DetectionKeys = {
+  readonly head: string;
+  readonly stream: string;
+  readonly pieces: string;
+  readonly alerts: string;
+  readonly auditEvents: string;
+};
+
 export type KeySpace = { readonly prefix: string; readonly namespace: string };
 
 export function namespaceKeys({ prefix, namespace }: KeySpace): NamespaceKeys {
@@ -40,6 +49,18 @@ export function namespaceKeys({ prefix, namespace }: KeySpace): NamespaceKeys {
     policies: `${prefix}:${namespace}:policies`,
     // All slots of one lock lie in one slot of a cluster, so they can be looked at together. A brace in the key would move the tag.
     lockSlot: (key, slot) => `${prefix}:{${key.replace(/[%{}]/g, encodeURIComponent)}}:${namespace}:d:${slot}`,
+  };
+}
+
+/** All keys of a stream carry one tag; `/` is in no name, so no two streams share it. */
+export function detectionKeys({ prefix, namespace }: KeySpace, stream: string): DetectionKeys {
+  const head = `${prefix}:{${namespace}/${stream}}:detect:`;
+  return {
+    head,
+    stream: `${head}stream`,
+    pieces: `${head}pieces`,
+    alerts: `${head}alerts`,
+    auditEvents: `${head}audit`,
   };
 }
 

@@ -319,7 +319,8 @@ class RedisStore implements Store {
   }
 }
 
-function requireKeySpace({ namespace = "default", keyPrefix = "becalm" }: RedisStoreOptions): KeySpace {
+/** Checks what a program chose for its keys. Throws BECALM_ARGUMENT_INVALID. */
+export function requireKeySpace({ namespace = "default", keyPrefix = "becalm" }: RedisStoreOptions): KeySpace {
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) {
     throw invalid(
       `The namespace ${JSON.stringify(namespace)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`,

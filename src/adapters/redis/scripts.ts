@@ -20,6 +20,8 @@ export const scripts = {
   touchInstance: defineScript<"touched" | "unchanged">("touch-instance"),
   removeInstance: defineScript<"removed" | "changed">("remove-instance"),
   leaseGroup: defineScript<"held" | "taken">("lease-group"),
+  commitDetection: defineScript<"applied" | "duplicate" | "conflict">("commit-detection"),
+  raiseCheckpoint: defineScript<string>("raise-checkpoint"),
 };
 
 /**

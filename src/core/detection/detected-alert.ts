@@ -111,7 +111,8 @@ function summaryOf(strategy: Strategy, source: Level | NoData, value: number): s
   return `${strategy.name}: ${strategy.query.value} ${value}, ${conditionText(source.when)} in ${count} of ${window} points`;
 }
 
-function labelText(value: unknown): string {
+/** A dimension as the value of a label. */
+export function labelText(value: unknown): string {
   if (value === null || value === undefined) return "";
   return typeof value === "object" ? JSON.stringify(value) : pythonText(value);
 }

@@ -1,7 +1,10 @@
+import { LABEL_VALUE_BYTES_MAX } from "../limits.ts";
 import type { ParseOptions, RecordParser } from "../records/record.ts";
 import { createRecordParser } from "../records/record.ts";
 import type { Rejection, StateEvent } from "../records/record-types.ts";
 import { isRejection, reject } from "../records/record-value.ts";
+import { exceedsUtf8Bytes } from "../utf8.ts";
+import { labelText } from "./detected-alert.ts";
 import type { StrategyGroup } from "./strategy.ts";
 import { recordQueryOf } from "./strategy.ts";
 
@@ -43,10 +46,20 @@ function route(routes: readonly Route[], raw: unknown, options: ParseOptions | u
   for (const { group, filter, parse } of routes) {
     if (!passes(filter, raw as Readonly<Record<string, unknown>>)) continue;
     const event = parse(raw, options);
-    if (isRejection(event)) rejection ??= event;
-    else events.push({ group, event });
+    const refusal = isRejection(event) ? event : tooLongDimension(event);
+    if (refusal !== null) rejection ??= refusal;
+    else events.push({ group, event: event as StateEvent });
   }
   return events.length === 0 && rejection === null ? UNMATCHED : { events, rejection };
+}
+
+/** What could not be an alert's label is refused here, where its record is known, and not when an alert is sent. */
+function tooLongDimension({ dimensions, dimensionFields }: StateEvent): Rejection | null {
+  for (const field of dimensionFields) {
+    if (exceedsUtf8Bytes(labelText(dimensions[field]), LABEL_VALUE_BYTES_MAX))
+      return reject("dimension_too_long", field, dimensions[field]);
+  }
+  return null;
 }
 
 /** Compared as text: a CSV has nothing else, and JSON's 1 is its `1`. */

@@ -4,6 +4,9 @@ import type { RecordQuery } from "../records/record-types.ts";
 import type { Condition } from "./condition.ts";
 import { latenessSecondsMax, SERIES_KEEP_SECONDS_MIN } from "./detection-limits.ts";
 
+/** The item of every strategy in its keys: a strategy has one query. */
+export const STRATEGY_ITEM_ID = 1;
+
 /** Which records are a strategy's own, and how they map. */
 export type StrategyQuery = {
   /** Field -> the text that it must have, for every field. */

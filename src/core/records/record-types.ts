@@ -52,6 +52,7 @@ export const REJECTION_REASONS = {
   value_not_a_number: "the value is a text, a list or a map where a number is wanted",
   value_not_finite: "the value is NaN or infinite, or became so by its unit",
   dimension_too_deep: "a dimension nests too deep",
+  dimension_too_long: "a dimension is longer than a label's value may be",
   too_old: "older than the longest back-fill",
   buffer_full: "too many points wait for the watermark, or are remembered for duplicates",
   series_limit: "the strategy group has as many series as it may",

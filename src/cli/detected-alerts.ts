@@ -1,0 +1,57 @@
+/** Alerts of a detection stream as they are told on stdout: in order, each once, whoever committed it. */
+import type { DetectedAlert } from "../core/detection/detected-alert.ts";
+import { detectedLine } from "../formats/detected-line.ts";
+import type { DetectionStore } from "../ports/detection-store.ts";
+import type { Terminal } from "./terminal.ts";
+import { dateTime } from "./time-text.ts";
+
+const PAGE_COUNT = 500;
+
+export type Telling = {
+  readonly terminal: Terminal;
+  /** A line for people instead of a request line. */
+  readonly isForPeople: boolean;
+  readonly fromSeq: number;
+};
+
+export class AlertTeller {
+  readonly #telling: Telling;
+  #nextSeq: number;
+
+  constructor(telling: Telling) {
+    this.#telling = telling;
+    this.#nextSeq = telling.fromSeq;
+  }
+
+  /** Tells stored alerts up to number `lastSeq` that were not told yet. */
+  async tellStored(store: DetectionStore, lastSeq: number): Promise<void> {
+    while (this.#nextSeq <= lastSeq) {
+      const limit = Math.min(PAGE_COUNT, lastSeq - this.#nextSeq + 1);
+      const page = await store.alerts({ fromSeq: this.#nextSeq, limit });
+      if (page.length === 0) return;
+      for (const { seq, value } of page) await this.#tell(seq, JSON.parse(value) as DetectedAlert);
+    }
+  }
+
+  /** Tells alerts that were just committed; those before them must have been told. */
+  async tell(alerts: readonly DetectedAlert[], firstSeq: number): Promise<void> {
+    for (const [index, alert] of alerts.entries()) {
+      if (firstSeq + index >= this.#nextSeq) await this.#tell(firstSeq + index, alert);
+    }
+  }
+
+  async #tell(seq: number, alert: DetectedAlert): Promise<void> {
+    const { terminal, isForPeople } = this.#telling;
+    this.#nextSeq = seq + 1;
+    if (isForPeople) await terminal.out(peopleLine(alert, terminal));
+    else await terminal.json(detectedLine(seq, alert));
+  }
+}
+
+/** `2026-11-23 06:49:54  firing    critical  cpu-core-busy  cpu0 of node-1 is 97 % busy`. */
+export function peopleLine({ alert, time, severity, strategy }: DetectedAlert, { outColors }: Terminal): string {
+  const { red, green, dim } = outColors;
+  const status = alert.status === "firing" ? red("firing  ") : green("resolved");
+  const summary = alert.annotations["summary"] ?? "";
+  return `${dim(dateTime(time * 1_000).slice(0, 19))}  ${status}  ${severity.padEnd(8)}  ${strategy}  ${dim(summary)}`;
+}
