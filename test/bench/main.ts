@@ -46,7 +46,7 @@ function chosen(): Figure[] {
     process.exit(2);
   }
   if (only !== undefined) return FIGURES.filter(({ name }) => only.includes(name));
-  return FIGURES.filter(({ isFullOnly }) => isFullOnly !== true || values.million);
+  return FIGURES.filter(({ when }) => when === "always" || (when === "full" ? !values.quick : values.million));
 }
 
 async function takeFigures(figures: readonly Figure[]): Promise<number> {
