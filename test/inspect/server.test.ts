@@ -116,6 +116,7 @@ describe("a viewer", () => {
       if (ended.size === COUNT) toldAll();
     });
     await new Promise((resolve) => socket.once("open", resolve));
+    await caughtUp(server);
     socket.pause();
     let mostBytes = 0;
     for (let round = 0; round < COUNT / 100; round += 1) {
