@@ -22,7 +22,7 @@ export function readYamlDocument(text: string, report: MistakeReport, expected: 
       report.add({ path: "", place: { line, column: col } }, "YAML or JSON", message);
     }
   }
-  if (report.mistakes.length > 0) return undefined;
+  if (documents.some(({ errors }) => errors.length > 0)) return undefined;
   if (document === undefined || document.contents === null) return report.add(whole, expected, "an empty file");
   if (documents.length > 1) return report.add(whole, "one document", `${documents.length}, separated by ---`);
   return guarded(report, () => locateYaml(document, lines));
