@@ -194,10 +194,13 @@ export class Live {
   }
 
   private async takeEffects(): Promise<number> {
+    // Who has a page of effects already takes no more: others may be idle.
+    const limit = PAGE_COUNT - this.taken.size;
+    if (limit <= 0) return OUTBOX_POLLED_EVERY_MS;
     const { owner } = this.world;
-    const stored = await this.world.store.claimEffects({ owner, leaseMs: EFFECT_LEASE_MS, limit: PAGE_COUNT });
+    const stored = await this.world.store.claimEffects({ owner, leaseMs: EFFECT_LEASE_MS, limit });
     for (const effect of stored.map(decodeEffect)) this.begin(effect);
-    return stored.length >= PAGE_COUNT ? 0 : OUTBOX_POLLED_EVERY_MS;
+    return stored.length >= limit ? 0 : OUTBOX_POLLED_EVERY_MS;
   }
 
   private begin(effect: Effect, committed?: JustCommitted): void {

@@ -78,12 +78,12 @@ export function batchLength(queue: readonly { readonly bytes: number }[]): numbe
   return queue.length;
 }
 
-/** Roughly what a command adds to a commit: the alert that it brings, and its checkpoint and line. */
+/** What a command adds to a commit at most, roughly: the alert that it brings, and its checkpoint and line. A character takes up to 3 bytes. */
 export function bytesOf({ command }: Work): number {
   const around = 1_024;
   if (command.type !== "create") return around;
-  let bytes = around;
-  for (const name in command.alert.labels) bytes += name.length + (command.alert.labels[name]?.length ?? 0);
-  for (const name in command.alert.annotations) bytes += name.length + (command.alert.annotations[name]?.length ?? 0);
-  return bytes;
+  let length = 0;
+  for (const name in command.alert.labels) length += name.length + (command.alert.labels[name]?.length ?? 0);
+  for (const name in command.alert.annotations) length += name.length + (command.alert.annotations[name]?.length ?? 0);
+  return around + length * 3;
 }
