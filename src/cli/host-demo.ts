@@ -1,0 +1,169 @@
+/** The demo's part about metrics: ten minutes of a real host become state events, alerts and a few actions. */
+import type { DetectedAlert } from "../core/detection/detected-alert.ts";
+import { fieldsOf } from "../core/detection/strategy.ts";
+import { detectedLine } from "../formats/detected-line.ts";
+import { loadPolicySet } from "../formats/policy-file.ts";
+import type { RecordRow } from "../formats/record-row.ts";
+import { loadStrategies } from "../formats/strategy-file.ts";
+import type { TextLine } from "../formats/text-lines.ts";
+import { type FileSummary, reportFile } from "./file-report.ts";
+import { withDetection, withVirtualRun } from "./open-session.ts";
+import { packageFile } from "./package-files.ts";
+import { readRows } from "./read-records.ts";
+import { readText } from "./read-text.ts";
+import { ReportTotals, totalsText } from "./report-text.ts";
+import type { StormDemoOptions } from "./storm-demo.ts";
+import { takeLines } from "./take-lines.ts";
+import type { Colors, Terminal } from "./terminal.ts";
+
+const STRATEGIES = "demo/strategies.yaml";
+const RECORDS = "demo/host-metrics.csv";
+const POLICIES = "demo/host-policies.yaml";
+const CONCURRENCY = 16;
+
+/** What is drawn of the recording: a series, and from which value on its strategy counts a point as anomalous. */
+const CURVES = [
+  { name: "cpu0 busy", metric: "cpu_busy_percent", device: "cpu0", strategy: "cpu-core-busy", limit: 90, top: 100 },
+  { name: "cpu1 busy", metric: "cpu_busy_percent", device: "cpu1", strategy: "cpu-core-busy", limit: 90, top: 100 },
+  {
+    name: "disk writes",
+    metric: "disk_write_bytes",
+    device: "vda",
+    strategy: "disk-writes-heavy",
+    limit: 5e7,
+    top: 1e8,
+  },
+  { name: "memory used", metric: "mem_used_percent", device: "", strategy: "memory-filling", limit: 20, top: 50 },
+] as const;
+
+type Curve = (typeof CURVES)[number];
+
+/** Seconds of the recording in one column. */
+const COLUMN_SECONDS = 10;
+const COLUMN_COUNT = 60;
+const BARS = "▁▂▃▄▅▆▇█";
+
+export async function hostDemo(terminal: Terminal, options: StormDemoOptions): Promise<void> {
+  const strategies = loadStrategies(await readText(packageFile(STRATEGIES)), { file: STRATEGIES });
+  const rows: RecordRow[] = [];
+  const input = {
+    path: packageFile(RECORDS),
+    label: RECORDS,
+    format: undefined,
+    requiredColumns: fieldsOf(strategies),
+  };
+  for await (const some of readRows(input, () => {})) rows.push(...some);
+  const place = { ...options, namespace: `${options.namespace}-host` };
+  const alerts: DetectedAlert[] = [];
+  const listener = { onAlerts: (some: readonly DetectedAlert[]) => void alerts.push(...some) };
+  const eventCount = await withDetection({ ...place, stream: "demo", strategies }, listener, async (detecting) => {
+    const { detection, store } = detecting;
+    await detection.take(RECORDS, [rows]);
+    await detection.flush(RECORDS);
+    // Those that an earlier demo left in the store come before this one's.
+    const stored = await store.alerts({ fromSeq: 1, limit: detection.alertCount - alerts.length });
+    alerts.unshift(...stored.map(({ value }) => JSON.parse(value) as DetectedAlert));
+    return detection.position(RECORDS).counts.accepted;
+  });
+  const { totals, summary } = await actOn(alerts, place, terminal);
+  const colors = terminal.outColors;
+  const lines = [
+    "",
+    `${colors.bold("Ten minutes of a real host")}: ${rows.length.toLocaleString("en")} metric records through the ${strategies.length} strategies of ${colors.cyan(STRATEGIES)}`,
+    "",
+    ...drawing(rows, { alerts, colors }),
+    "",
+    flowText({ rows, eventCount, alerts, summary }, colors),
+    "",
+    ...totalsText(totals, summary, { colors, store: null }),
+    "",
+    ...nextSteps.map((line) => colors.dim(line)),
+  ];
+  for (const line of lines) await terminal.out(line);
+}
+
+const nextSteps = [
+  "The same with your own records, CSV or JSON lines; docs/strategies.md explains the file:",
+  "  becalm detect --strategies FILE --records FILE.csv | becalm run --policies FILE --alerts -",
+];
+
+type Acted = { readonly totals: ReportTotals; readonly summary: FileSummary };
+
+/** The alerts as `becalm detect` tells them, through the policies as `becalm run` takes them. */
+async function actOn(alerts: readonly DetectedAlert[], place: StormDemoOptions, terminal: Terminal): Promise<Acted> {
+  const policies = loadPolicySet(await readText(packageFile(POLICIES)), { file: POLICIES });
+  const requests = async function* (): AsyncGenerator<TextLine> {
+    for (const [index, alert] of alerts.entries())
+      yield { line: index + 1, text: JSON.stringify(detectedLine(index + 1, alert)), isTooLong: false };
+  };
+  const options = { ...place, policies, concurrency: CONCURRENCY, allowExec: false };
+  return withVirtualRun(options, async ({ session, run, checkLease }) => {
+    const onRejected = (what: string) => terminal.note(what);
+    const taken = await takeLines({ lines: requests(), run, onRejected, onLine: checkLease, isStopped: () => false });
+    await run.finish();
+    const totals = new ReportTotals();
+    const summary = await reportFile(session, taken, {
+      onLine: async (line) => totals.add(line),
+      onQuarantined: (error) => terminal.note(String(error)),
+    });
+    return { totals, summary };
+  });
+}
+
+type Drawn = { readonly alerts: readonly DetectedAlert[]; readonly colors: Colors };
+
+/** A curve a line, red where it is anomalous, and below it when its alerts fired. */
+function drawing(rows: readonly RecordRow[], { alerts, colors }: Drawn): string[] {
+  const records = rows.flatMap((row) => ("rejected" in row ? [] : [row.record as Readonly<Record<string, string>>]));
+  const start = Number(records[0]?.["time"]);
+  const columnOf = (time: number) => Math.floor((time - start) / COLUMN_SECONDS);
+  const lines = CURVES.flatMap((curve) => {
+    const highest = new Array<number>(COLUMN_COUNT).fill(0);
+    for (const { time, metric, device, value } of records) {
+      if (metric !== curve.metric || (curve.device !== "" && device !== curve.device)) continue;
+      const column = columnOf(Number(time));
+      highest[column] = Math.max(highest[column] ?? 0, Number(value));
+    }
+    const bars = highest.slice(0, COLUMN_COUNT).map((value) => barOf(value, curve, colors));
+    return [
+      `  ${curve.name.padEnd(12)}${bars.join("")}`,
+      `  ${"".padEnd(12)}${firingOf(curve, { alerts, columnOf, colors })}`,
+    ];
+  });
+  const scale = Array.from({ length: COLUMN_COUNT / 6 }, (_, minute) => `${minute}`.padEnd(6)).join("");
+  return [...lines, colors.dim(`  ${"minute".padEnd(12)}${scale}`)];
+}
+
+function barOf(value: number, { limit, top }: Curve, { red, green }: Colors): string {
+  const bar = BARS[Math.min(BARS.length - 1, Math.floor((value / top) * BARS.length))] as string;
+  return value >= limit ? red(bar) : green(bar);
+}
+
+/** `!` critical, `w` warning, at the column in which the alert began. */
+function firingOf(curve: Curve, { alerts, columnOf, colors }: Drawn & { columnOf: (time: number) => number }): string {
+  const marks = new Array<string>(COLUMN_COUNT).fill(" ");
+  for (const { alert, reason, strategy, severity } of alerts) {
+    const isThis = strategy === curve.strategy && (curve.device === "" || alert.labels["device"] === curve.device);
+    if (!isThis || (reason !== "triggered" && reason !== "no_data")) continue;
+    marks[columnOf(alert.startsAtMs / 1_000)] = severity === "critical" ? colors.red("!") : colors.yellow("w");
+  }
+  return marks.join("").trimEnd();
+}
+
+type Flow = {
+  readonly rows: readonly RecordRow[];
+  readonly eventCount: number;
+  readonly alerts: readonly DetectedAlert[];
+  readonly summary: FileSummary;
+};
+
+function flowText({ rows, eventCount, alerts, summary }: Flow, { bold, dim }: Colors): string {
+  const steps = [
+    [rows.length, "records"],
+    [eventCount, "state events"],
+    [alerts.length, "alerts"],
+    [summary.instances, "instances"],
+    [summary.executed, "actions"],
+  ] as const;
+  return `  ${steps.map(([count, name]) => `${bold(count.toLocaleString("en"))} ${name}`).join(dim(" -> "))}`;
+}

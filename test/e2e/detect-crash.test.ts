@@ -1,0 +1,88 @@
+/** SIGKILL at random moments: what is stored in the end is what an undisturbed run stores. */
+import { setTimeout as delay } from "node:timers/promises";
+import { beforeAll, describe, expect, test } from "vitest";
+import { redisDetectionStore } from "../../src/adapters/redis/redis-detection-store.ts";
+import { groupStrategies } from "../../src/core/detection/strategy.ts";
+import { loadStrategies } from "../../src/formats/strategy-file.ts";
+import { becalm, startBecalm, useFiles } from "../support/command.ts";
+import { metricCsv, STRATEGIES, seededRandom } from "../support/metric-rows.ts";
+import { useRedis } from "../support/redis-server.ts";
+
+/** BECALM_KILLS=200 looks harder; BECALM_SEED makes the moments other ones. */
+const KILLS = Number(process.env["BECALM_KILLS"] ?? 20);
+const SEED = Number(process.env["BECALM_SEED"] ?? 1);
+const KILLS_A_STREAM = 5;
+
+const redis = useRedis();
+const file = useFiles();
+const strategies = file("strategies.yaml", STRATEGIES);
+const records = file("records.csv", metricCsv({ count: 60_000, hosts: 60, seed: 8 }));
+const groupKeys = groupStrategies(loadStrategies(STRATEGIES, { file: "strategies.yaml" })).map(({ key }) => key);
+
+let undisturbed: { stdout: string; stored: unknown };
+/** From the first commit of an undisturbed run to its end. */
+let workMs: number;
+
+const args = (stream: string) => {
+  const where = ["--store", redis.url, "--stream", stream];
+  return ["detect", "--strategies", strategies, "--records", records, "--json", "--quiet", ...where];
+};
+
+async function stored(stream: string): Promise<unknown> {
+  const store = redisDetectionStore(redis.url, { stream });
+  const { pieces, seen, version } = await store.load(groupKeys);
+  const alerts = await store.alerts({ fromSeq: 1, limit: 1_000_000 });
+  const audit = await store.auditEvents({ fromSeq: 1, limit: 1_000_000 });
+  await store.close();
+  // The lives of record ids are counted by the server's clock: none has run out here.
+  return { pieces: new Map([...pieces].sort()), seen, alerts, audit, version };
+}
+
+async function hasBegun(stream: string): Promise<void> {
+  const store = redisDetectionStore(redis.url, { stream });
+  for (let version = (await store.load([])).version, now = version; now === version; ) {
+    await delay(5);
+    now = (await store.load([])).version;
+  }
+  await store.close();
+}
+
+beforeAll(async () => {
+  const running = startBecalm(args("undisturbed"));
+  await hasBegun("undisturbed");
+  const startedAtMs = performance.now();
+  const { code, stdout } = await running.ended;
+  workMs = performance.now() - startedAtMs;
+  expect(code).toBe(0);
+  undisturbed = { stdout, stored: await stored("undisturbed") };
+});
+
+describe("a detection that is killed", () => {
+  const streams = Array.from({ length: Math.ceil(KILLS / KILLS_A_STREAM) }, (_, index) => index);
+
+  test.each(streams)(
+    "again and again (stream %i), and started again, stores and tells what an undisturbed one does",
+    { timeout: 120_000 },
+    async (index) => {
+      const stream = `killed-${index}`;
+      const random = seededRandom(SEED * 1_000 + index);
+      let killed = 0;
+      while (killed < KILLS_A_STREAM) {
+        const { child, ended } = startBecalm(args(stream));
+        // The kills of one stream share its work between them; some come before the first commit, some between two.
+        const begun =
+          random() < 0.2 ? delay(random() * 400) : hasBegun(stream).then(() => delay((random() * workMs) / 4));
+        await Promise.race([begun, ended]);
+        child.kill("SIGKILL");
+        const { signal } = await ended;
+        killed += 1;
+        if (signal === null) break;
+      }
+      expect(killed).toBeGreaterThan(1);
+      const { code, stdout } = await becalm(args(stream));
+      expect(code).toBe(0);
+      expect(stdout).toBe(undisturbed.stdout);
+      expect(await stored(stream)).toEqual(undisturbed.stored);
+    },
+  );
+});
