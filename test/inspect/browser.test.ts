@@ -152,7 +152,10 @@ describe.skipIf(why !== null)("the page in Chromium", () => {
     const engine = await startEngine([logPolicy()], { inspect: server });
     const { page, faults, requested } = await open(server);
     // A viewer that comes later is told the state, not the way there.
-    await until("the page is a viewer", () => server.viewerCount === 1);
+    await until("the page is a viewer", async () => {
+      await page.evaluate("0");
+      return server.viewerCount === 1;
+    });
     const [id] = await ingest(engine, 1);
     await until("a row that succeeded", async () => (await page.locator("#rows .Success").count()) === 1);
     await page.getByText(id as string).click();
