@@ -55,8 +55,8 @@ export async function* readRows(
 /** Pieces of text; the empty text when nothing came for a while. */
 async function* pieces(stream: Readable, { path, isLive }: { path: string; isLive: boolean }): AsyncGenerator<string> {
   const iterator = stream[Symbol.asyncIterator]() as AsyncIterator<string>;
+  let next = iterator.next();
   try {
-    let next = iterator.next();
     for (;;) {
       const got = isLive ? await orIdle(next) : await next;
       if (got === null) yield "";
@@ -68,6 +68,10 @@ async function* pieces(stream: Readable, { path, isLive }: { path: string; isLiv
     }
   } catch (cause) {
     throw unreadable(path, cause);
+  } finally {
+    // Whoever stops early must not be kept by an input that stays open; what was asked of it is nobody's any more.
+    next.catch(() => {});
+    stream.destroy();
   }
 }
 

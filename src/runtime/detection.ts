@@ -30,7 +30,7 @@ import {
 } from "./source-position.ts";
 
 /** Rows of one commit. A commit costs a round trip, and what is lost by a crash is decided again. */
-export const BATCH_ROWS = 2_000;
+export const BATCH_ROWS = 1_000;
 
 const BACKOFF_MS_MIN = 1;
 const BACKOFF_MS_MAX = 500;
