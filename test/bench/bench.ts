@@ -38,8 +38,11 @@ export class Bench {
     return found;
   }
 
-  async inOwnProcess<Result>(use: (process: BenchProcess) => Promise<Result>): Promise<Result> {
-    const own = new BenchProcess();
+  async inOwnProcess<Result>(
+    use: (process: BenchProcess) => Promise<Result>,
+    nodeOptions: readonly string[] = [],
+  ): Promise<Result> {
+    const own = new BenchProcess(nodeOptions);
     try {
       return await use(own);
     } finally {

@@ -8,6 +8,7 @@ import { bullmq } from "./arms/bullmq.ts";
 import { ceiling } from "./arms/ceiling.ts";
 import { textbook } from "./arms/textbook.ts";
 import { decisionLatency } from "./decision-latency.ts";
+import { detection } from "./detection.ts";
 import { wakeUp } from "./wake-up.ts";
 import { executedOf } from "./works.ts";
 
@@ -22,6 +23,7 @@ export const JOBS = {
   part,
   decisionLatency,
   wakeUp,
+  detection,
 };
 
 export type Jobs = typeof JOBS;
