@@ -110,6 +110,27 @@ describe("becalm detect", { timeout: 60_000 }, () => {
     for (const { stdout } of many) expect(stdout).toBe(alone.stdout);
   });
 
+  test("makes alerts whose labels and annotations keep to what an alert may have", async () => {
+    const annotated = `${STRATEGIES}    annotations: { summary: "${"{{ host }} ".repeat(9)}" }\n`;
+    const host = "x".repeat(4_000);
+    const path = file("long.csv", [HEADER, `1795417160,${host},memory,99`, `1795417200,${host},memory,99`].join("\n"));
+    const { stdout } = await becalm(["detect", "--strategies", file("long.yaml", annotated), "--records", path]);
+    const [line] = jsonLines<{ body: { annotations: { summary: string } }[] }>(stdout);
+    expect(line?.body[0]?.annotations.summary).toBe("{{ host }} ".repeat(9));
+    const policies = join(ROOT, "demo/host-policies.yaml");
+    const run = await becalm(["run", "--policies", policies, "--alerts", "-", "--strict"], { input: stdout });
+    expect(run.code).toBe(0);
+  });
+
+  test("is the second part of the demo: from the records of a host to a few actions", async () => {
+    const { code, stdout, stderr } = await becalm(["demo"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("6,600 records -> 3,000 state events -> 34 alerts -> 17 instances -> 3 actions");
+    const kept = ["demo", "--store", redis.url];
+    const [first, second] = [await becalm(kept), await becalm(kept)];
+    expect([first.code, second.stdout]).toEqual([0, first.stdout]);
+  });
+
   test("decides what a pipe brought without waiting for its end", async () => {
     const { child, ended } = startBecalm(["detect", "--strategies", strategies, "--records", "-", ...where("pipe")], {
       keepsInputOpen: true,

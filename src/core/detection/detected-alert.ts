@@ -1,6 +1,8 @@
 import type { Alert } from "../alert.ts";
 import { fingerprintOf } from "../fingerprint.ts";
+import { ANNOTATION_VALUE_BYTES_MAX } from "../limits.ts";
 import { pythonText } from "../records/record-identity.ts";
+import { exceedsUtf8Bytes } from "../utf8.ts";
 import { conditionText } from "./condition.ts";
 import type { OpenAlert } from "./group-state.ts";
 import type { Level, NoData, Strategy } from "./strategy.ts";
@@ -98,10 +100,11 @@ function annotationsOf(
 ): Record<string, string> {
   const fill = (_whole: string, name: string): string =>
     name === "value" ? String(facts.value) : Object.hasOwn(open.labels, name) ? (open.labels[name] as string) : "";
-  const own = Object.entries(strategy.annotations).map(([name, text]) => [
-    name,
-    text.replace(/\{\{\s*([^{}\s]+)\s*\}\}/g, fill),
-  ]);
+  const own = Object.entries(strategy.annotations).map(([name, text]) => {
+    const filled = text.replace(/\{\{\s*([^{}\s]+)\s*\}\}/g, fill);
+    // Long labels can make of it what no alert may have; then it is better left as it stands in the file than not sent.
+    return [name, exceedsUtf8Bytes(filled, ANNOTATION_VALUE_BYTES_MAX) ? text : filled];
+  });
   return Object.fromEntries([["summary", facts.summary], ...own]);
 }
 
