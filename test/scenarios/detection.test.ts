@@ -14,7 +14,7 @@ import { metricCsv, STRATEGIES, seededRandom } from "../support/metric-rows.ts";
 
 const strategies = loadStrategies(STRATEGIES, { file: "strategies.yaml" });
 const groupKeys = groupStrategies(strategies).map(({ key }) => key);
-const rows = rowsOf(metricCsv({ count: 3 * BATCH_ROWS + 700, hosts: 20, seed: 1 }));
+const rows = rowsOf(metricCsv({ count: 6 * BATCH_ROWS + 700, hosts: 20, seed: 1 }));
 let commitCount = 0;
 
 function rowsOf(csv: string): RecordRow[] {
@@ -162,6 +162,26 @@ describe("detection on a store", () => {
     await runOn(store);
     const { alerts } = await undisturbed;
     expect(await store.alerts({ fromSeq: 1, limit: 100_000 })).toEqual(alerts);
+  });
+
+  test("knows a point that waits by itself: it is no second one when the record ids have run out", async () => {
+    let nowMs = 0;
+    const store = memoryDetectionStore({ now: () => nowMs });
+    const last = { line: 2, record: { time: 1_000, host: "h", metric: "cpu", value: 99 } };
+    const take = async (given: readonly RecordRow[]) => {
+      const detection = detectionOn(store);
+      await detection.load();
+      await detection.take("s", [given]);
+    };
+    await take([last]);
+    nowMs += 30 * 86_400_000;
+    expect((await store.load(groupKeys)).seen.get(groupKeys[0] as string)).toEqual([]);
+    await take([last, last]);
+    const { pieces } = await store.load([]);
+    expect(JSON.parse(pieces.get("source s") as string)).toMatchObject({
+      rows: 2,
+      counts: { accepted: 1, duplicates: 1 },
+    });
   });
 
   test("refuses another source under a known name", async () => {
