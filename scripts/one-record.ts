@@ -188,7 +188,7 @@ function detectionPart({ event, group, mover, lastCheckpoint, groupCheckpoint, c
   return `## 3. The event waits, and is detected
 
 Its id has not come within the last 10 intervals, so it is taken in and remembered. It waits until records in any order have had their time:
-line ${mover.line} has the time ${mover.record["time"]}, and the watermark (newest time less one interval of ${group.intervalSeconds} s) has passed ${event.time}.
+line ${mover.line} has the time ${String(mover.record["time"])}, and the watermark (newest time less one interval of ${group.intervalSeconds} s) has passed ${event.time}.
 
 The level \`${alert.severity}\` compares its value ${event.value} with the limit: it is number ${source?.trigger.count} of ${source?.trigger.window} that is anomalous, so the alert fires.
 

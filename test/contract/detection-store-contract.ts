@@ -258,7 +258,7 @@ export function detectionStoreContract(name: string, makeWorld: (keys?: KeyConfi
           ],
         });
         const { seen } = await store.load(["g1", "g2", "g3"]);
-        expect([...(seen.get("g1") ?? [])].sort()).toEqual([
+        expect([...(seen.get("g1") ?? [])].sort(([, a], [, b]) => (a < b ? -1 : 1))).toEqual([
           [20, "a.20"],
           [20, "b.20"],
         ]);

@@ -35,7 +35,7 @@ async function stored(stream: string): Promise<unknown> {
   const audit = await store.auditEvents({ fromSeq: 1, limit: 1_000_000 });
   await store.close();
   // The lives of record ids are counted by the server's clock: none has run out here.
-  return { pieces: new Map([...pieces].sort()), seen, alerts, audit, version };
+  return { pieces: new Map([...pieces].sort(([a], [b]) => (a < b ? -1 : 1))), seen, alerts, audit, version };
 }
 
 async function hasBegun(stream: string): Promise<void> {

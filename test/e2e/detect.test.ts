@@ -267,7 +267,7 @@ describe("bad input", { timeout: 60_000 }, () => {
 });
 
 describe("a large file", () => {
-  test("needs no more memory than a small one: a heap of a third of its size is enough", {
+  test("needs no more memory than a small one: a heap smaller than the file is enough", {
     timeout: 180_000,
   }, async () => {
     const large = file("large.csv", "");

@@ -47,8 +47,15 @@ async function lasting(store: DetectionStore) {
     alerts: await store.alerts({ fromSeq: 1, limit: 100_000 }),
     audit: await store.auditEvents({ fromSeq: 1, limit: 100_000 }),
   };
-  const ids = groupKeys.map((key) => [...(seen.get(key) ?? [])].sort());
-  return { pieces: new Map([...pieces].sort()), ids, alerts, audit: audit.map(({ value }) => value) };
+  const ids = groupKeys.map((key) =>
+    (seen.get(key) ?? []).map(([time, id]) => `${time} ${id}`).toSorted((a, b) => (a < b ? -1 : 1)),
+  );
+  return {
+    pieces: new Map([...pieces].sort(([a], [b]) => (a < b ? -1 : 1))),
+    ids,
+    alerts,
+    audit: audit.map(({ value }) => value),
+  };
 }
 
 const steady = memoryDetectionStore();
