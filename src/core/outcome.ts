@@ -80,7 +80,7 @@ function texts(
 /**
  * Identical decisions are computed once. In a storm the new instances of a group differ only in their alert: the same policy, the same
  * view of the group, the same moment. What they become is then the same too, id and hashes aside. One slot is enough, for the view
- * is the same object until the group's numbers change (decide.ts). Worth +45 % alerts/s in a storm that converges (docs/benchmarks.md);
+ * is the same object until the group's numbers change (decide.ts). In a storm that converges, nine of ten decisions are such;
  * test/core/outcome.property.test.ts shows that the plain way gives the same bytes.
  */
 export class OutcomeMemo {
