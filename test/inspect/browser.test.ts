@@ -134,7 +134,14 @@ describe.skipIf(why !== null)("the page in Chromium", () => {
     await until("the inspector is there", async () => page.frames().length === 2);
     await ingest(engine, 1, 2, 3);
     await until("all rows", async () => (await page.locator("#rows tr").count()) === 3);
-    await page.frames()[1]?.evaluate("void setTimeout(() => location.reload(), 0)");
+    await page.frames()[1]?.evaluate("void (window.isOld = true, setTimeout(() => location.reload(), 0))");
+    await until("the inspector is a new one", async () => {
+      const isOld = await page
+        .frames()[1]
+        ?.evaluate("window.isOld")
+        .catch(() => true);
+      return isOld === undefined;
+    });
     await until("all states", async () => {
       const frames = await embeddedFrames(page).catch(() => []);
       return (
