@@ -162,7 +162,7 @@ describe.each(CONVERGENCE_FUNCTIONS)("%s", (fn) => {
   test("decide agrees with the slow model after every operation and every timer", { timeout: 120_000 }, () => {
     fc.assert(
       fc.property(settings(fn), movesOf(EVENTS), (setting, storm) => new Comparison(setting).play(storm)),
-      { numRuns: Number(process.env["BECALM_MODEL_RUNS"] ?? 12) },
+      { numRuns: Number(process.env["BECALM_MODEL_RUNS"] ?? 8) },
     );
   });
 });

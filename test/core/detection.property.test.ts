@@ -127,7 +127,7 @@ describe("detection", () => {
           });
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -156,7 +156,7 @@ describe("detection", () => {
           expect(runs[1]).toEqual(runs[0]);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 

@@ -153,7 +153,7 @@ describe("decisions that are computed once", () => {
           keep(world, decision);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 150 },
     );
   });
 

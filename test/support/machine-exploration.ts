@@ -135,8 +135,17 @@ export function situation({ state, context }: Snapshot): string {
   return JSON.stringify([state, ...seen]);
 }
 
-/** Every (situation, event) pair that a policy can meet, breadth first. */
-export function explore(policy: InstancePolicy): Visit[] {
+const EXPLORED = new Map<string, readonly Visit[]>();
+
+/** Every (situation, event) pair that a policy can meet, breadth first. Explored once; nobody may write to it. */
+export function explore(policy: InstancePolicy): readonly Visit[] {
+  const key = JSON.stringify(policy);
+  const visits = EXPLORED.get(key) ?? exploreAnew(policy);
+  EXPLORED.set(key, visits);
+  return visits;
+}
+
+function exploreAnew(policy: InstancePolicy): Visit[] {
   const first = initialSnapshot(policy);
   const known = new Map([[situation(first), first]]);
   const visits: Visit[] = [];
