@@ -1,10 +1,31 @@
 import { BecalmError } from "./errors.ts";
-import type { Group } from "./group.ts";
+import type { FormingMember, Group, Standing } from "./group.ts";
 
 const GROUP_FORMAT = 1;
 
+/** A forming member as stored: id, creation time, standing, had an attempt, success time. A group with a high `count` has many of them. */
+type StoredMember = readonly [
+  id: string,
+  createdAtMs: number,
+  standing: Standing,
+  hadAttempt: 0 | 1,
+  succeededAtMs?: number,
+];
+
+type StoredGroup = Omit<Group, "forming"> & { readonly format: unknown; readonly forming: readonly StoredMember[] };
+
 export function encodeGroup(group: Group): string {
-  return JSON.stringify({ format: GROUP_FORMAT, ...group });
+  return JSON.stringify({ format: GROUP_FORMAT, ...group, forming: group.forming.map(storedMember) });
+}
+
+function storedMember({ id, createdAtMs, standing, hadAttempt, succeededAtMs }: FormingMember): StoredMember {
+  const member = [id, createdAtMs, standing, hadAttempt ? 1 : 0] as const;
+  return succeededAtMs === null ? member : [...member, succeededAtMs];
+}
+
+function memberOf(stored: StoredMember): FormingMember {
+  const [id, createdAtMs, standing, hadAttempt, succeededAtMs] = stored;
+  return { id, createdAtMs, standing, hadAttempt: hadAttempt === 1, succeededAtMs: succeededAtMs ?? null };
 }
 
 /**
@@ -17,16 +38,17 @@ export function decodeGroup(id: string, value: string): Group {
     throw unreadable(id, `its format is ${JSON.stringify(format)}, this program knows ${GROUP_FORMAT}`);
   const numbers = [group.epoch, group.lastAtMs, group.waiters, group.held, group.arrivals, group.arms];
   const lists = [group.forming, group.summaries];
-  if (group.id !== id || !numbers.every((value_) => typeof value_ === "number") || !lists.every(Array.isArray)) {
+  const areListed = lists.every(Array.isArray) && group.forming.every(Array.isArray);
+  if (group.id !== id || !numbers.every((value_) => typeof value_ === "number") || !areListed) {
     throw unreadable(id, "a field is missing or of another type");
   }
-  return group;
+  return { ...group, forming: group.forming.map(memberOf) };
 }
 
-function parse(id: string, value: string): Group & { format: unknown } {
+function parse(id: string, value: string): StoredGroup {
   try {
     const parsed: unknown = JSON.parse(value);
-    if (typeof parsed === "object" && parsed !== null) return parsed as Group & { format: unknown };
+    if (typeof parsed === "object" && parsed !== null) return parsed as StoredGroup;
   } catch {
     // Said below, with the id.
   }
