@@ -1,5 +1,5 @@
 /**
- * The store of one process: tests, one-shot runs, backtests. Everything is gone with the process.
+ * The store of one process: tests and one-shot runs. Everything is gone with the process.
  *
  * Owns: all rows of one namespace. Does not own: when anything is due; that is asked for with a time.
  *
