@@ -11,6 +11,7 @@ import type { Decision } from "./core/decide.ts";
 import { BecalmError, messageOf } from "./core/errors.ts";
 import type { EventInput } from "./core/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./core/instance-snapshot.ts";
+import { RETENTION_MS_DEFAULT } from "./core/limits.ts";
 import { type AlertInput, toAlert } from "./formats/alert-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
@@ -28,8 +29,6 @@ import { Receipts } from "./runtime/receipts.ts";
 import { type ListFilter, Session, type Submit } from "./runtime/session.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
 import type { WorkResult } from "./runtime/turn.ts";
-
-const DAY_MS = 24 * 3_600_000;
 
 export type EngineOptions = {
   /** A policy file's content as an object, its list of policies, or what `parsePolicies` gave. */
@@ -263,7 +262,7 @@ class LiveEngine implements Engine {
     });
     const runner = new EffectRunner(world, port, options.concurrency ?? 16);
     const mailboxes = new Mailboxes(world);
-    const retentionMs = options.retentionMs ?? 7 * DAY_MS;
+    const retentionMs = options.retentionMs ?? RETENTION_MS_DEFAULT;
     const onFault = (what: string, error: unknown) => this.logger.error({ err: error }, what);
     this.live = new Live(world, { mailboxes, runner, options: { retentionMs, onFault } });
     const submit = (works: Parameters<Submit>[0]) =>

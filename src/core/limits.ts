@@ -97,7 +97,6 @@ export const RETENTION_MS_DEFAULT = 7 * DAY_MS;
 export const RETENTION_REFRESH_DIVISOR = 8;
 /** What could not be read is tried again this often. */
 export const SWEEP_INTERVAL_MS = 30 * SECOND_MS;
-export const ALERTS_IN_FLIGHT_COUNT_MAX = 2_000;
 export const LIST_PAGE_COUNT_DEFAULT = 100;
 export const LIST_PAGE_COUNT_MAX = 1_000;
 

@@ -1,3 +1,4 @@
+import { RETENTION_REFRESH_DIVISOR } from "../core/limits.ts";
 import type { Store } from "../ports/store.ts";
 
 const REMEMBERED_COUNT_MAX = 100_000;
@@ -13,7 +14,7 @@ export class Receipts {
 
   constructor(store: Store, retentionMs: number) {
     this.store = store;
-    this.everyMs = retentionMs / 8;
+    this.everyMs = retentionMs / RETENTION_REFRESH_DIVISOR;
   }
 
   /** An alert came again. Writes in the background: a receipt that is lost is written with the next one. */
