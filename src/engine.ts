@@ -21,14 +21,13 @@ import type { Clock } from "./ports/clock.ts";
 import type { Logger } from "./ports/logger.ts";
 import type { Store } from "./ports/store.ts";
 import { EffectRunner } from "./runtime/effect-runner.ts";
-import { intakeOf } from "./runtime/intake.ts";
+import { type IngestResult, ingestAlerts } from "./runtime/ingest.ts";
 import { EFFECT_LEASE_MS, Live } from "./runtime/live.ts";
 import { Mailboxes } from "./runtime/mailboxes.ts";
 import { openWorld } from "./runtime/open-world.ts";
 import { Receipts } from "./runtime/receipts.ts";
-import { type ListFilter, Session, type Submit } from "./runtime/session.ts";
+import { type ListFilter, Session } from "./runtime/session.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
-import type { WorkResult } from "./runtime/turn.ts";
 
 export type EngineOptions = {
   /** A policy file's content as an object, its list of policies, or what `parsePolicies` gave. */
@@ -53,22 +52,6 @@ export type EngineOptions = {
   readonly inspect?: Inspect;
 };
 
-/** What became of one alert under one policy. */
-export type Ingested = {
-  readonly alert: number;
-  readonly policy: string;
-  readonly id: string;
-  readonly outcome: "created" | "duplicate" | "resolved" | "ignored";
-};
-
-export type IngestResult = {
-  readonly instances: readonly Ingested[];
-  /** Indexes of alerts that no policy matches. */
-  readonly unmatched: readonly number[];
-  /** Alerts that were not taken: `BECALM_ALERT_INVALID` is the sender's mistake; anything else was refused for now, send it again. */
-  readonly rejected: readonly { readonly alert: number; readonly error: BecalmError }[];
-};
-
 /** One instance, addressed by its id. */
 export type InstanceReference = {
   readonly id: string;
@@ -85,6 +68,8 @@ export type InstanceReference = {
     options?: { timeoutMs?: number },
   ): Promise<InstanceSnapshot>;
 };
+
+export type { Ingested, IngestResult } from "./runtime/ingest.ts";
 
 export type InstancePage = {
   readonly instances: readonly InstanceSnapshot[];
@@ -162,41 +147,10 @@ class LiveEngine implements Engine {
   }
 
   async ingest(alerts: readonly AlertInput[]): Promise<IngestResult> {
-    const parts = await this.parts();
+    const { session, mailboxes, receipts } = await this.parts();
     const nowMs = this.clock.now();
-    const rejected: { alert: number; error: BecalmError }[] = [];
-    const unmatched: number[] = [];
-    const perAlert = await Promise.all(
-      alerts.map(async (input, index) => {
-        try {
-          const taken = await this.take(parts, { alert: toAlert(input, { receivedAtMs: nowMs }), index, nowMs });
-          if (taken.length === 0) unmatched.push(index);
-          return taken;
-        } catch (error) {
-          if (!(error instanceof BecalmError)) throw error;
-          rejected.push({ alert: index, error });
-          return [];
-        }
-      }),
-    );
-    return { instances: perAlert.flat(), unmatched, rejected };
-  }
-
-  private async take(
-    parts: Parts,
-    { alert, index, nowMs }: { alert: Alert; index: number; nowMs: number },
-  ): Promise<Ingested[]> {
-    const intakes = await intakeOf(parts.session.world, alert, { atMs: nowMs });
-    return Promise.all(
-      intakes.map(async ({ id, policy, address, work }) => {
-        const result = work === null ? null : await parts.mailboxes.submit(address, work);
-        if (result?.outcome === "quarantined") throw result.error;
-        const outcome = outcomeOf(alert, result);
-        if (outcome === "duplicate")
-          parts.receipts.received(id, { atMs: nowMs, lastStepAtMs: result?.instance?.atMs ?? 0 });
-        return { alert: index, policy, id, outcome };
-      }),
-    );
+    const readings = alerts.map((input) => tryAlert(input, nowMs));
+    return ingestAlerts({ world: session.world, mailboxes, receipts }, readings, nowMs);
   }
 
   get(id: string): InstanceReference {
@@ -265,9 +219,7 @@ class LiveEngine implements Engine {
     const retentionMs = options.retentionMs ?? RETENTION_MS_DEFAULT;
     const onFault = (what: string, error: unknown) => this.logger.error({ err: error }, what);
     this.live = new Live(world, { mailboxes, runner, options: { retentionMs, onFault } });
-    const submit = (works: Parameters<Submit>[0]) =>
-      Promise.all(works.map(({ address, work }) => mailboxes.submit(address, work)));
-    const session = new Session(world, { submit, now: () => clock.now() });
+    const session = new Session(world, { submit: (works) => mailboxes.submitEach(works), now: () => clock.now() });
     this.watch(session);
     return { session, mailboxes, live: this.live, receipts: new Receipts(store, retentionMs) };
   }
@@ -290,13 +242,18 @@ class LiveEngine implements Engine {
     this.live?.committed(decision);
     this.inspection?.committed(decision);
     for (const logged of decision.entries) logAuditEntry(this.logger, logged);
+    if (this.subscriptions.isEmpty) return;
     for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
   }
 }
 
-function outcomeOf(alert: Alert, result: WorkResult | null): Ingested["outcome"] {
-  if (alert.status === "resolved") return result?.outcome === "applied" ? "resolved" : "ignored";
-  return result?.outcome === "created" ? "created" : "duplicate";
+function tryAlert(input: AlertInput, receivedAtMs: number): Alert | BecalmError {
+  try {
+    return toAlert(input, { receivedAtMs });
+  } catch (error) {
+    if (error instanceof BecalmError) return error;
+    throw error;
+  }
 }
 
 /** Ids that no other process gives: one random part a process, and a counter. */

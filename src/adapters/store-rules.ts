@@ -55,10 +55,13 @@ export function decodeCursor(cursor: string): CreatedAt {
   return { id, createdAtMs };
 }
 
+const DIGIT_ZERO = 48;
+
 /** The partition in an instance id, or null when the id cannot be one of a namespace with so many partitions. */
 export function partitionOf(instanceId: string, partitions: number): number | null {
-  const match = /^(\d\d)-/.exec(instanceId);
-  const partition = match === null ? partitions : Number(match[1]);
+  const [tens, ones] = [instanceId.charCodeAt(0) - DIGIT_ZERO, instanceId.charCodeAt(1) - DIGIT_ZERO];
+  if (!(tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 && instanceId[2] === "-")) return null;
+  const partition = tens * 10 + ones;
   return partition < partitions ? partition : null;
 }
 
@@ -138,10 +141,8 @@ function requireValidInstances(commit: Commit, partitions: number): void {
     requireVersion(instance.expectedVersion, `instance ${instance.id}`);
     if (instance.expectedVersion === 0)
       requireNumber(instance.createdAtMs, `creation time of the instance ${instance.id}`);
-    for (const line of instance.historyLines) {
-      if (line.includes("\n"))
-        throw invalid(`A history line of ${instance.id} contains a line break. Escape it first.`);
-    }
+    requireOneLine(instance.value, `checkpoint of ${instance.id}`);
+    for (const line of instance.historyLines) requireOneLine(line, `history line of ${instance.id}`);
   }
   if (seen.size === commit.instances.length) return;
   throw invalid(
@@ -179,6 +180,11 @@ function requireToken(text: string, what: string): void {
   throw invalid(
     `The ${what} is ${JSON.stringify(text)}: it must not be empty or hold a space or control character. Encode it first.`,
   );
+}
+
+/** Stored texts are joined with line breaks. */
+function requireOneLine(text: string, what: string): void {
+  if (text.includes("\n")) throw invalid(`The ${what} contains a line break. Escape it first.`);
 }
 
 function hasSpaceOrControl(text: string): boolean {

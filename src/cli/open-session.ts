@@ -96,7 +96,7 @@ export async function withActing<T>(
     const runner = new EffectRunner(world, effectPort({ allowExec: options.allowExec }), 1);
     if (info.mode === "live") {
       const mailboxes = new Mailboxes(world);
-      const submit: Submit = (works) => Promise.all(works.map(({ address, work }) => mailboxes.submit(address, work)));
+      const submit = (works: Parameters<Submit>[0]) => mailboxes.submitEach(works);
       const session = new Session(world, { submit, now: Date.now });
       return await use({
         session,

@@ -15,7 +15,7 @@ export function decodeHistory(instance: string, lines: readonly string[], policy
   const birthHash = chainHash("", lines[0] ?? "");
   let previousHash = birthHash;
   const entries = lines.slice(1).map((line, index) => {
-    const body = decodeEntry(parseLine(instance, lines, index + 1));
+    const body = decodeEntry(parseLine(instance, lines, index + 1), { id: instance, createdAtMs: birth.createdAtMs });
     const hash = chainHash(previousHash, splitLine(line).json);
     const entry: AuditEntry = { ...body, ...derived(body, birth, policy), instance, previousHash, hash };
     previousHash = hash;

@@ -6,7 +6,7 @@
  */
 import type { VerdictKind } from "./convergence.ts";
 import { BecalmError } from "./errors.ts";
-import { groupIdOf } from "./ids.ts";
+import { groupIdFrom, storedGroup } from "./ids.ts";
 import { type ArmedTimer, type InstanceContext, type InstanceTimerName, initialContext } from "./instance.ts";
 import { type PolicyVersions, policyKey } from "./policy-versions.ts";
 import { REASONS, type ReasonCode } from "./reasons.ts";
@@ -56,14 +56,13 @@ export function encodeBody(instance: Instance): string {
     machine: MACHINE,
     kind: kind === "action" ? undefined : kind,
     policy: policyKey({ name: instance.policy, version: instance.policyVersion }),
-    // The group's id begins with the policy's name, which stands above.
-    group: groupId?.slice(instance.policy.length + 1),
+    group: groupId === null ? undefined : storedGroup(groupId, instance.policy),
     epoch: epoch ?? undefined,
     opener: isOpener || undefined,
     createdAtMs: instance.createdAtMs,
     atMs: instance.atMs === instance.createdAtMs ? undefined : instance.atMs,
     state: snapshot.state,
-    verdict: instance.verdict ?? undefined,
+    verdict: instance.verdict === usualVerdict(snapshot.state) ? undefined : instance.verdict,
     reason: instance.reason ?? undefined,
     parked: parked ?? undefined,
     succeededAtMs: succeededAtMs === null ? undefined : succeededAtMs,
@@ -110,7 +109,7 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
   if (compiled === undefined)
     throw broken(stored, `it was made under policy ${key}, which the namespace does not know`, { unknownPolicy: key });
   const { name, version: policyVersion } = compiled.policy;
-  const groupId = body["group"] === undefined ? null : groupIdOf(name, text(stored, body, "group"));
+  const groupId = body["group"] === undefined ? null : groupIdFrom(text(stored, body, "group"), name);
   const createdAtMs = number(stored, body, "createdAtMs");
   return {
     id: stored.id,
@@ -128,11 +127,23 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
       state: stateOf(stored, body),
       context: contextOf(stored, body, initialContext(groupId === null ? compiled.ungoverned : compiled.governed)),
     },
-    verdict: oneOf(stored, body, { key: "verdict", allowed: ["run", "skip", "wait", "approve"] }),
+    verdict: verdictOf(stored, body),
     reason: reasonOf(stored, body),
     parked: body["parked"] === undefined ? null : timerOf(stored, "parked", body["parked"]),
     succeededAtMs: optionalNumber(stored, body, "succeededAtMs"),
   };
+}
+
+/** The verdict that goes without saying: what is in Skipped was skipped. Anything else is stored. */
+export function usualVerdict(state: string | undefined): VerdictKind | null {
+  return state === "Skipped" ? "skip" : null;
+}
+
+function verdictOf(stored: Stored, body: Fields): VerdictKind | null {
+  if (body["verdict"] === undefined) return usualVerdict(stateOf(stored, body));
+  return body["verdict"] === null
+    ? null
+    : oneOf(stored, body, { key: "verdict", allowed: ["run", "skip", "wait", "approve"] });
 }
 
 function parseBody(stored: Stored, body: string): Fields {

@@ -16,6 +16,7 @@ import {
   dropQuarantined,
   formingMember,
   type Group,
+  isSeenIn,
   newGroup,
   type OpenGroup,
   openGroup,
@@ -99,8 +100,13 @@ class Turn {
   private readonly input: DecideInput;
   private readonly draft: Draft;
   private readonly unreadableWaiters: number;
-  private seen: { readonly numbers: readonly number[]; readonly version: string; readonly view: GroupView } | null =
-    null;
+  private seen: {
+    readonly open: OpenGroup;
+    readonly atMs: number;
+    readonly ownVersion: string;
+    readonly settledCount: number;
+    readonly view: GroupView;
+  } | null = null;
 
   constructor(input: DecideInput, draft: Draft) {
     this.input = input;
@@ -182,24 +188,14 @@ class Turn {
 
   /** The view of the open group; the same object as before while nothing in it changed, so that equal decisions can be told (core/outcome.ts). */
   private viewOfOpen(open: OpenGroup, { instance, atMs }: { instance: Instance; atMs: number }): GroupView {
-    const numbers = [
-      atMs,
-      open.openedAtMs,
-      open.executed,
-      open.succeeded,
-      open.failed,
-      open.inProgress,
-      open.settledAtMs.length,
-      open.peers.length,
-    ];
-    const isSame =
-      this.seen?.version === instance.policyVersion &&
-      numbers.every((number, index) => number === this.seen?.numbers[index]);
-    if (this.seen === null || !isSame) {
-      const view = viewOf(open, { isNew: false, atMs, ownVersion: instance.policyVersion });
-      this.seen = { numbers, version: instance.policyVersion, view };
+    const { seen } = this;
+    const ownVersion = instance.policyVersion;
+    if (seen !== null && seen.open === open && seen.atMs === atMs && seen.ownVersion === ownVersion) {
+      if (seen.settledCount === open.settledAtMs.length && isSeenIn(seen.view, open)) return seen.view;
     }
-    return this.seen.view;
+    const view = viewOf(open, { isNew: false, atMs, ownVersion });
+    this.seen = { open, atMs, ownVersion, settledCount: open.settledAtMs.length, view };
+    return view;
   }
 
   private open(

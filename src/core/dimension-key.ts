@@ -20,14 +20,29 @@ export function dimensionKey(rule: DimensionRule, dimensions: Dimensions): strin
 }
 
 function dimensionText(rule: DimensionRule, dimensions: Dimensions): string {
-  const own = new Set(rule.by);
-  const where = rule.where ?? {};
   let text = `#${rule.function}`;
-  for (const name of dimensionNames(rule)) {
-    const values = own.has(name) ? [ownValue(dimensions, name)] : (where[name] ?? []);
-    for (const value of values) text += `|${name}:${valueText(value)}`;
+  for (const { name, listed } of dimensionsOf(rule)) {
+    if (listed === null) text += `|${name}:${valueText(ownValue(dimensions, name))}`;
+    else for (const value of listed) text += `|${name}:${valueText(value)}`;
   }
   return text;
+}
+
+/** `listed`: values of `where`; null: the instance's own value counts. */
+type RuleDimension = { readonly name: string; readonly listed: readonly DimensionValue[] | null };
+
+/** A rule is read for every alert and never changes. */
+const KNOWN = new WeakMap<DimensionRule, readonly RuleDimension[]>();
+
+function dimensionsOf(rule: DimensionRule): readonly RuleDimension[] {
+  const known = KNOWN.get(rule);
+  if (known !== undefined) return known;
+  const found = dimensionNames(rule).map((name) => ({
+    name,
+    listed: rule.by?.includes(name) === true ? null : (rule.where?.[name] ?? []),
+  }));
+  KNOWN.set(rule, found);
+  return found;
 }
 
 /** Names of `by` and `where`, each once, in code-point order. */

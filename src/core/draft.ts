@@ -184,7 +184,7 @@ export class Draft {
 
   /** Instances that ask for a human since the last call. */
   takeRequests(): Instance[] {
-    return this.requests.splice(0);
+    return this.requests.length === 0 ? [] : this.requests.splice(0);
   }
 
   changed(): ChangedInstance[] {
@@ -235,6 +235,12 @@ export function memberOf(instance: Instance): Member {
     standing: standingOf(instance.snapshot),
     succeededAtMs: instance.succeededAtMs,
   };
+}
+
+export function hasTimers(instance: Instance | null): boolean {
+  if (instance === null) return false;
+  for (const _ in instance.snapshot.context.timers) return true;
+  return instance.parked !== null;
 }
 
 /** Every timer that an instance expects, by name. */

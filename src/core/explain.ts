@@ -1,6 +1,6 @@
 import type { Instance } from "./checkpoint.ts";
 import { type Verdict, type VerdictKind, verdictInGroup, verdictWithoutGroup } from "./convergence.ts";
-import type { InstanceEvent, StartEvent } from "./instance.ts";
+import type { InstanceEvent, InstancePolicy, StartEvent } from "./instance.ts";
 import type { ReasonCode } from "./reasons.ts";
 import type { Step } from "./step.ts";
 
@@ -56,9 +56,14 @@ export function explain(instance: Instance, event: InstanceEvent, taken: Accepte
 function explainStart(instance: Instance, event: StartEvent): Explanation {
   if (event.approved === true) return lasting("run", "run_anyway");
   if (event.silence !== null) return lasting("skip", "silenced");
-  const fn = instance.snapshot.context.policy.function;
-  if (fn === null || event.group === null) return { ...converged(verdictWithoutGroup(fn)), isConverged: false };
-  return converged(verdictInGroup(fn, event.group.count, event.group.observation));
+  const { policy } = instance.snapshot.context;
+  const explanation = converged(verdictOnStart(policy, event));
+  return policy.function === null || event.group === null ? { ...explanation, isConverged: false } : explanation;
+}
+
+/** What the convergence function says to a start, silence aside. */
+export function verdictOnStart({ function: fn }: InstancePolicy, { group }: StartEvent): Verdict {
+  return fn === null || group === null ? verdictWithoutGroup(fn) : verdictInGroup(fn, group.count, group.observation);
 }
 
 function explainFailure(taken: Accepted): Explanation {

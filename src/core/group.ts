@@ -195,6 +195,17 @@ export function viewOf(open: OpenGroup, options: { isNew: boolean; atMs: number;
   return open.ruleVersion === options.ownVersion ? view : { ...view, ruleVersion: open.ruleVersion };
 }
 
+/** Would `viewOf` show the same counts again? */
+export function isSeenIn({ observation, peers }: GroupView, open: OpenGroup): boolean {
+  return (
+    observation.executed === open.executed &&
+    observation.succeeded === open.succeeded &&
+    observation.failed === open.failed &&
+    observation.inProgress === open.inProgress &&
+    peers.length === open.peers.length
+  );
+}
+
 /** What a group must know of an instance to count it. */
 export type Member = {
   readonly id: string;

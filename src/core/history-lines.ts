@@ -8,10 +8,14 @@
  */
 import type { Alert } from "./alert.ts";
 import type { Birth, EntryBody, StoredEvent } from "./audit-types.ts";
+import { usualVerdict } from "./checkpoint.ts";
 import type { Observation } from "./convergence-types.ts";
 import { sha256 } from "./digest.ts";
 import { BecalmError } from "./errors.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { groupIdFrom, storedGroup } from "./ids.ts";
 import type { GroupView, InstanceState } from "./instance.ts";
+import { policyKey } from "./policy-versions.ts";
 
 /** Hash of the line that follows the line with hash `previous` (birth: the empty text). */
 export function chainHash(previous: string, json: string): string {
@@ -26,16 +30,15 @@ export function stepLine(json: string, { previous, isFirst }: { previous: string
 export function encodeBirth(birth: Birth): string {
   return JSON.stringify({
     kind: birth.kind === "action" ? undefined : birth.kind,
-    policy: birth.policy,
-    policyVersion: birth.policyVersion,
-    group: birth.group ?? undefined,
+    policy: policyKey({ name: birth.policy, version: birth.policyVersion }),
+    group: birth.group === null ? undefined : storedGroup(birth.group, birth.policy),
     createdAtMs: birth.createdAtMs,
     alert: birth.alert === null ? undefined : storedAlert(birth.alert),
     notice: birth.notice ?? undefined,
   });
 }
 
-/** Labels in order of their names: the same episode gives the same bytes whatever brought it. */
+/** Labels in order of their names: the same episode gives the same bytes whatever brought it. The fingerprint follows from them. */
 function storedAlert(alert: Alert): Record<string, unknown> {
   return {
     labels: alert.labels,
@@ -43,37 +46,41 @@ function storedAlert(alert: Alert): Record<string, unknown> {
     startsAtMs: alert.startsAtMs,
     endsAtMs: alert.endsAtMs ?? undefined,
     generatorURL: alert.generatorURL ?? undefined,
-    fingerprint: alert.fingerprint,
   };
 }
 
-export function encodeEntry(body: EntryBody): string {
+/** Whose entry it is: its first version and the time of its birth are defaults, and its peers' ids begin as its own. */
+export type EntryOwner = { readonly id: string; readonly createdAtMs: number };
+
+export function encodeEntry(body: EntryBody, owner: EntryOwner): string {
   return JSON.stringify({
-    version: body.version,
-    atMs: body.atMs,
-    event: storedEvent(body.event),
+    version: body.version === 1 ? undefined : body.version,
+    atMs: body.atMs === owner.createdAtMs ? undefined : body.atMs,
+    event: storedEvent(body.event, owner),
     path: body.path.join(">"),
-    verdict: body.verdict ?? undefined,
+    verdict: body.verdict === usualVerdict(body.path.at(-1)) ? undefined : body.verdict,
     reason: body.reason,
     epoch: body.epoch ?? undefined,
     checkpoint: body.checkpoint,
   });
 }
 
-function storedEvent(event: StoredEvent): Record<string, unknown> {
+function storedEvent(event: StoredEvent, owner: EntryOwner): Record<string, unknown> {
   const { atMs: _, ...rest } = event;
   if (!("group" in rest)) return rest;
   return {
     ...rest,
-    group: rest.group === null ? undefined : storedView(rest.group),
+    type: rest.type === "start" ? undefined : rest.type,
+    group: rest.group === null ? undefined : storedView(rest.group, owner),
     silence: "silence" in rest ? (rest.silence ?? undefined) : undefined,
   };
 }
 
-function storedView({ observation, count, peers, ruleVersion }: GroupView): Record<string, unknown> {
+function storedView({ observation, count, peers, ruleVersion }: GroupView, owner: EntryOwner): Record<string, unknown> {
   const view: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(observation)) if (value !== 0 && value !== false) view[name] = value;
-  return { ...view, count, peers: peers.length === 0 ? undefined : peers, ruleVersion };
+  const stored = peers.map((peer) => (peer.startsWith(owner.id.slice(0, 3)) ? peer.slice(2) : peer));
+  return { ...view, count, peers: stored.length === 0 ? undefined : stored, ruleVersion };
 }
 
 export type Line = { readonly previous: string | null; readonly json: string };
@@ -104,12 +111,14 @@ export function parseLine(instance: string, lines: readonly string[], index: num
 
 export function decodeBirth(json: Record<string, unknown>): Birth {
   const stored = json as Partial<Omit<Birth, "alert">> &
-    Pick<Birth, "policy" | "policyVersion" | "createdAtMs"> & { alert?: Partial<Alert> };
+    Pick<Birth, "policy" | "createdAtMs"> & { alert?: Pick<Alert, "labels" | "startsAtMs"> & Partial<Alert> };
+  const versionAt = stored.policy.lastIndexOf("@");
+  const policy = stored.policy.slice(0, versionAt);
   return {
     kind: stored.kind ?? "action",
-    policy: stored.policy,
-    policyVersion: stored.policyVersion,
-    group: stored.group ?? null,
+    policy,
+    policyVersion: stored.policy.slice(versionAt + 1),
+    group: stored.group === undefined || stored.group === null ? null : groupIdFrom(stored.group, policy),
     createdAtMs: stored.createdAtMs,
     alert:
       stored.alert === undefined
@@ -119,20 +128,23 @@ export function decodeBirth(json: Record<string, unknown>): Birth {
             endsAtMs: null,
             generatorURL: null,
             status: "firing",
-            ...(stored.alert as Pick<Alert, "labels" | "startsAtMs" | "fingerprint">),
+            ...stored.alert,
+            fingerprint: fingerprintOf(stored.alert.labels),
           },
     notice: stored.notice ?? null,
   };
 }
 
-export function decodeEntry(json: Record<string, unknown>): EntryBody {
-  const stored = json as unknown as Partial<EntryBody> & Pick<EntryBody, "version" | "atMs" | "reason" | "checkpoint">;
+export function decodeEntry(json: Record<string, unknown>, owner: EntryOwner): EntryBody {
+  const stored = json as unknown as Partial<EntryBody> & Pick<EntryBody, "reason" | "checkpoint">;
+  const atMs = stored.atMs ?? owner.createdAtMs;
+  const path = String(json["path"]).split(">") as InstanceState[];
   return {
-    version: stored.version,
-    atMs: stored.atMs,
-    event: decodeEvent(json["event"] as Record<string, unknown>, stored.atMs),
-    path: String(json["path"]).split(">") as InstanceState[],
-    verdict: stored.verdict ?? null,
+    version: stored.version ?? 1,
+    atMs,
+    event: decodeEvent(json["event"] as Record<string, unknown>, { atMs, owner }),
+    path,
+    verdict: stored.verdict === undefined ? usualVerdict(path.at(-1)) : stored.verdict,
     reason: stored.reason,
     epoch: stored.epoch ?? null,
     checkpoint: stored.checkpoint,
@@ -142,11 +154,15 @@ export function decodeEntry(json: Record<string, unknown>): EntryBody {
 /** Events whose guards look at the group; the defaults that were left out are put back. */
 const LOOKING: ReadonlySet<unknown> = new Set(["start", "approval.granted", "peers.settled"]);
 
-function decodeEvent(stored: Record<string, unknown>, atMs: number): StoredEvent {
-  if (!LOOKING.has(stored["type"])) return { ...stored, atMs } as unknown as StoredEvent;
-  const group = stored["group"] === undefined ? null : decodeView(stored["group"] as Record<string, unknown>);
-  const silence = stored["type"] === "peers.settled" ? {} : { silence: stored["silence"] ?? null };
-  return { ...stored, ...silence, group, atMs } as unknown as StoredEvent;
+function decodeEvent(
+  stored: Record<string, unknown>,
+  { atMs, owner }: { atMs: number; owner: EntryOwner },
+): StoredEvent {
+  const type = stored["type"] ?? "start";
+  if (!LOOKING.has(type)) return { ...stored, atMs } as unknown as StoredEvent;
+  const group = stored["group"] === undefined ? null : decodeView(stored["group"] as Record<string, unknown>, owner);
+  const silence = type === "peers.settled" ? {} : { silence: stored["silence"] ?? null };
+  return { ...stored, ...silence, type, group, atMs } as unknown as StoredEvent;
 }
 
 const NOTHING: Observation = {
@@ -159,7 +175,7 @@ const NOTHING: Observation = {
   parentOpen: false,
 };
 
-function decodeView(stored: Record<string, unknown>): GroupView {
+function decodeView(stored: Record<string, unknown>, owner: EntryOwner): GroupView {
   const { count, peers, ruleVersion, ...observed } = stored as Partial<Observation> & {
     count: number;
     peers?: string[];
@@ -168,7 +184,7 @@ function decodeView(stored: Record<string, unknown>): GroupView {
   return {
     observation: { ...NOTHING, ...observed },
     count,
-    peers: peers ?? [],
+    peers: (peers ?? []).map((peer) => (peer.startsWith("-") ? owner.id.slice(0, 2) + peer : peer)),
     ...(ruleVersion === undefined ? {} : { ruleVersion }),
   };
 }

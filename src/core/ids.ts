@@ -14,6 +14,19 @@ export function groupIdOf(policyName: string, dimensionKey: string): string {
   return `${policyName}:${dimensionKey}`;
 }
 
+const DIMENSION_KEY = /^!sha1#[0-9a-f]{40}$/;
+const DIGEST = /^[0-9a-f]{40}$/;
+
+/** A group's id as it is stored beside its policy's name: of a dimension key the digest only. */
+export function storedGroup(groupId: string, policyName: string): string {
+  const key = groupId.slice(policyName.length + 1);
+  return DIMENSION_KEY.test(key) ? key.slice(-40) : key;
+}
+
+export function groupIdFrom(stored: string, policyName: string): string {
+  return groupIdOf(policyName, DIGEST.test(stored) ? `!sha1#${stored}` : stored);
+}
+
 /** What an episode's instance under one policy is hashed from. */
 export type InstanceName = { readonly policy: string; readonly fingerprint: string; readonly startsAtMs: number };
 

@@ -1,6 +1,6 @@
 /** Which timers a commit arms and cancels: the difference between what was expected before and what is expected after. */
 import type { GroupTimer } from "./decision.ts";
-import { type ChangedInstance, timersOf } from "./draft.ts";
+import { type ChangedInstance, hasTimers, timersOf } from "./draft.ts";
 import type { Group } from "./group.ts";
 import type { ArmedTimer } from "./instance.ts";
 
@@ -20,11 +20,14 @@ export function sameTimers(a: readonly GroupTimer[], b: readonly GroupTimer[]): 
   return a.length === b.length && a.every((timer) => includesTimer(b, timer));
 }
 
+const UNCHANGED = { armed: [], cancelled: [] };
+
 /** Timers of an instance that a commit arms and cancels: the difference between what it expected before and expects now. */
 export function timerChanges(changed: ChangedInstance): {
   armed: [string, ArmedTimer][];
   cancelled: [string, ArmedTimer][];
 } {
+  if (!hasTimers(changed.before) && !hasTimers(changed.instance)) return UNCHANGED;
   const before = timersOf(changed.before);
   const after = timersOf(changed.instance);
   return {

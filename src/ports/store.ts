@@ -143,7 +143,7 @@ export type InstanceWrite = {
   value: string;
   /** Only for a new instance: when it was created, the order of `list`. */
   createdAtMs: number;
-  /** Lines appended to the instance's history. No line contains a line break. */
+  /** Lines appended to the instance's history. Neither a line nor `value` contains a line break. */
   historyLines: readonly string[];
 };
 

@@ -1,9 +1,9 @@
-/** From an alert to the work that it means: one piece for each policy that matches it. */
+/** From the alerts of a request to the work that they mean: one piece for each policy that matches an alert. */
 import type { Alert } from "../core/alert.ts";
-import type { Instance } from "../core/checkpoint.ts";
-import type { EmissionOrder } from "../core/effect.ts";
+import type { BecalmError } from "../core/errors.ts";
+import type { StoredInstance } from "../ports/store.ts";
 import type { Address } from "./conflicts.ts";
-import { readInstance } from "./read-instance.ts";
+import { type ReadInstance, tryInstance } from "./read-instance.ts";
 import { earlierIds, type Route, routesOf, silenceAt } from "./routing.ts";
 import type { Work } from "./turn.ts";
 import type { World } from "./world.ts";
@@ -16,58 +16,93 @@ export type Intake = {
   readonly work: Work | null;
 };
 
-/** `order`: position of the alert in its line; the policy's position is appended. */
-export async function intakeOf(
+/** An instance that an earlier version of a route's policy has made of the alert. */
+type Earlier = { readonly id: string; readonly partition: number; readonly instance: ReadInstance };
+
+/** What each alert means, in the order of the alerts; the error of an instance that it belongs to and that cannot be read. */
+export async function intakesOf(
   world: World,
-  alert: Alert,
-  { atMs, order = [] }: { atMs: number; order?: EmissionOrder },
-): Promise<Intake[]> {
-  const intakes: Intake[] = [];
-  for (const [index, route] of routesOf(world, alert).entries()) {
-    const policy = route.policy.policy.name;
-    const earlier = hasEarlierVersions(world, route) ? await findEarlier(world, route, alert) : null;
-    const id = earlier?.id ?? route.id;
-    const address =
-      earlier === null ? route.address : { partition: earlier.partition, groupId: earlier.instance.groupId };
-    if (alert.status === "resolved") {
-      intakes.push({
-        id,
-        policy,
-        address,
-        work: { command: { type: "event", id, event: { type: "alert.resolved", atMs } } },
-      });
-    } else if (earlier !== null) {
-      intakes.push({ id, policy, address, work: null });
-    } else {
-      const silence = silenceAt(world.silences, alert.labels, atMs);
-      intakes.push({
-        id,
-        policy,
-        address,
-        work: { command: { type: "create", id, atMs, alert, policy: route.policy, silence, order: [...order, index] } },
-      });
+  alerts: readonly Alert[],
+  { atMs }: { atMs: number },
+): Promise<(Intake[] | BecalmError)[]> {
+  const routed = alerts.map((alert) => routesOf(world, alert));
+  const earlier = await findEarlier(world, alerts, routed);
+  return routed.map((routes, index) => {
+    const intakes: Intake[] = [];
+    for (const [position, route] of routes.entries()) {
+      const found = earlier?.get(route);
+      if (found !== undefined && found.instance instanceof Error) return found.instance;
+      intakes.push(intakeOf(world, alerts[index] as Alert, { route, earlier: found, atMs, order: [index, position] }));
     }
-  }
-  return intakes;
+    return intakes;
+  });
 }
 
-function hasEarlierVersions(world: World, { policy: { policy } }: Route): boolean {
-  if (world.versions.size <= world.current.length) return false;
-  for (const version of world.versions.values()) {
-    if (version.policy.name === policy.name && version.policy.version !== policy.version) return true;
+type Circumstances = {
+  readonly route: Route;
+  readonly earlier: Earlier | undefined;
+  readonly atMs: number;
+  /** Position of the alert in its request, then that of the policy. */
+  readonly order: readonly number[];
+};
+
+function intakeOf(world: World, alert: Alert, { route, earlier, atMs, order }: Circumstances): Intake {
+  const policy = route.policy.policy.name;
+  const id = earlier?.id ?? route.id;
+  const address = earlier === undefined ? route.address : addressOf(earlier);
+  if (alert.status === "resolved") {
+    const event = { type: "alert.resolved" as const, atMs };
+    return { id, policy, address, work: { command: { type: "event", id, event } } };
   }
-  return false;
+  if (earlier !== undefined) return { id, policy, address, work: null };
+  const silence = silenceAt(world.silences, alert.labels, atMs);
+  return {
+    id,
+    policy,
+    address,
+    work: { command: { type: "create", id, atMs, alert, policy: route.policy, silence, order } },
+  };
 }
 
+function addressOf({ partition, instance }: Earlier): Address {
+  return { partition, groupId: instance instanceof Error ? null : instance.groupId };
+}
+
+/** null: no policy has an earlier version, as in most namespaces. Otherwise one read a partition for the whole request. */
 async function findEarlier(
   world: World,
-  route: Route,
-  alert: Alert,
-): Promise<{ id: string; partition: number; instance: Instance } | null> {
-  for (const { id, partition } of earlierIds(world, route, alert)) {
-    const { instances } = await world.store.load({ partition, groupId: null, instanceIds: [id] });
-    const stored = instances.get(id);
-    if (stored !== undefined) return { id, partition, instance: await readInstance(world, stored) };
+  alerts: readonly Alert[],
+  routed: readonly (readonly Route[])[],
+): Promise<Map<Route, Earlier> | null> {
+  if (world.versions.size <= world.current.length) return null;
+  const candidates = routed.flatMap((routes, index) =>
+    routes.map((route) => ({ route, places: earlierIds(world, route, alerts[index] as Alert) })),
+  );
+  const stored = await storedAt(
+    world,
+    candidates.flatMap(({ places }) => places),
+  );
+  const found = new Map<Route, Earlier>();
+  for (const { route, places } of candidates) {
+    const place = places.find(({ id }) => stored.has(id));
+    if (place === undefined) continue;
+    found.set(route, { ...place, instance: await tryInstance(world, stored.get(place.id) as StoredInstance) });
   }
-  return null;
+  return found;
+}
+
+async function storedAt(
+  world: World,
+  places: readonly { id: string; partition: number }[],
+): Promise<ReadonlyMap<string, StoredInstance>> {
+  const idsOf = new Map<number, string[]>();
+  for (const { id, partition } of places) {
+    const ids = idsOf.get(partition);
+    if (ids === undefined) idsOf.set(partition, [id]);
+    else ids.push(id);
+  }
+  const loaded = await Promise.all(
+    [...idsOf].map(([partition, instanceIds]) => world.store.load({ partition, groupId: null, instanceIds })),
+  );
+  return new Map(loaded.flatMap(({ instances }) => [...instances]));
 }

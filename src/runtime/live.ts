@@ -180,7 +180,7 @@ export class Live {
       return;
     }
     try {
-      await this.mailboxes.submit(due.address, due.work);
+      await this.mailboxes.submit(due.address, [due.work]);
     } catch (error) {
       if (errorCode(error) === "BECALM_GROUP_UNREADABLE") this.unreadable.add(row.owner);
       // The row stays due, and the other rows of the page are not its business.
@@ -224,7 +224,7 @@ export class Live {
   private async report(effect: Effect, work: Work): Promise<void> {
     for (;;) {
       try {
-        await this.mailboxes.submit({ partition: effect.partition, groupId: effect.groupId }, work);
+        await this.mailboxes.submit({ partition: effect.partition, groupId: effect.groupId }, [work]);
         return;
       } catch (error) {
         if (!this.isRunning) throw error;

@@ -25,6 +25,11 @@ export class Subscriptions {
     this.onFault = options.onFault;
   }
 
+  /** Nobody watches anything. */
+  get isEmpty(): boolean {
+    return this.watches.size === 0;
+  }
+
   subscribe(id: string, listener: Listener): () => void {
     const watch = this.watches.get(id) ?? this.watch(id);
     watch.listeners.add(listener);

@@ -45,7 +45,10 @@ export async function takeTurn(
 ): Promise<WorkResult[]> {
   return withRetries(world, address, async () => {
     const read = await readFor(world, address, batch);
-    const readable = batch.filter((work) => !read.quarantined.has(instanceIdOf(work.command) ?? ""));
+    const readable =
+      read.quarantined.size === 0
+        ? batch
+        : batch.filter((work) => !read.quarantined.has(instanceIdOf(work.command) ?? ""));
     const lock = await takeDimensionLock(world, read, readable);
     const decision = decide({
       ...address,
@@ -167,6 +170,7 @@ function inOrder(
   readable: readonly Work[],
   { decision, quarantined }: { decision: Decision; quarantined: ReadonlyMap<string, BecalmError> },
 ): WorkResult[] {
+  if (quarantined.size === 0) return [...decision.results];
   const results = new Map(readable.map((work, index) => [work, decision.results[index] as CommandResult]));
   return batch.map((work) => {
     const error = quarantined.get(instanceIdOf(work.command) ?? "");

@@ -13,8 +13,8 @@ import { compareEffects, decodeEffect, type Effect } from "../core/effect.ts";
 import type { TimerRow } from "../ports/store.ts";
 import type { Address } from "./conflicts.ts";
 import type { EffectRunner } from "./effect-runner.ts";
-import { type Intake, intakeOf } from "./intake.ts";
-import { batchLength, bytesOf } from "./mailboxes.ts";
+import { type Intake, intakesOf } from "./intake.ts";
+import { batchesOf, mailboxKey } from "./mailboxes.ts";
 import { workOf } from "./timers.ts";
 import { takeTurn, type Work, type WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
@@ -76,8 +76,8 @@ export class VirtualRun {
     await this.advance(atMs);
     const intakes: Intake[] = [];
     let unmatched = 0;
-    for (const [index, alert] of alerts.entries()) {
-      const found = await intakeOf(this.world, alert, { atMs, order: [index] });
+    for (const found of await intakesOf(this.world, alerts, { atMs })) {
+      if (found instanceof Error) throw found;
       if (found.length === 0) unmatched += 1;
       intakes.push(...found);
     }
@@ -184,7 +184,7 @@ export class VirtualRun {
     const results = new Map<Work, WorkResult>();
     const groups = new Map<string, Addressed[]>();
     for (const work of works) {
-      const key = work.address.groupId ?? `partition ${work.address.partition}`;
+      const key = mailboxKey(work.address);
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [work]);
       else group.push(work);
@@ -201,9 +201,7 @@ export class VirtualRun {
     group: readonly Addressed[],
     { turn, results }: { turn: number; results: Map<Work, WorkResult> },
   ): Promise<void> {
-    const rest = group.map(({ work, address }) => ({ work, address, bytes: bytesOf(work) }));
-    while (rest.length > 0) {
-      const batch = rest.splice(0, batchLength(rest));
+    for (const batch of batchesOf(group)) {
       const address = batch[0]?.address as Address;
       const taken = await takeTurn(this.world, address, { batch: batch.map(({ work }) => work), turn });
       for (const [index, { work }] of batch.entries()) results.set(work, taken[index] as WorkResult);

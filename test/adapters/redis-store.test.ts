@@ -47,8 +47,8 @@ describe("hash tags", () => {
       timersArmed: [timerOf("03-a", 1)],
       membersAdded: [{ set: "held", instanceId: "03-a", order: 1 }],
     });
-    const { keys } = commitArguments(commit, redisKeys({ prefix: "becalm", namespace: "default" }, 16));
-    expect(keys).toHaveLength(14);
+    const { keys } = commitArguments(3, [commit], redisKeys({ prefix: "becalm", namespace: "default" }, 16));
+    expect(keys).toHaveLength(13);
     expect(new Set(keys.map((key) => /\{(.*?)\}/.exec(key)?.[1]))).toEqual(new Set([hashTags(16)[3]]));
   });
 });

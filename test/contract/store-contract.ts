@@ -248,6 +248,7 @@ export function storeContract(
         ["an instance id without a partition", { instances: [newInstance("a")] }],
         ["the same instance twice", { instances: [newInstance("00-new"), newInstance("00-new")] }],
         ["a version that is no whole number", { instances: [changedInstance("00-a", 1.5)] }],
+        ["a checkpoint with a line break", { instances: [newInstance("00-new", { value: "a\nb" })] }],
         ["a history line with a line break", { instances: [newInstance("00-new", { historyLines: ["a\nb"] })] }],
         ["members without a group", { membersAdded: [{ set: "held", instanceId: "00-a", order: 1 }] }],
         ["an effect of another partition", { effects: [effectOf("e1", { partition: 1 })] }],
@@ -308,13 +309,13 @@ export function storeContract(
         const line = value.replaceAll("\n", " ");
         await applied({
           group: groupOf(0, { value }),
-          instances: [newInstance("00-a", { value, historyLines: [line, line] })],
+          instances: [newInstance("00-a", { value: line, historyLines: [line, line] })],
           effects: [effectOf("e1", { value })],
           effectLeaseMs: LONG_MS,
         });
         const { group, instances } = await load(["00-a"], GROUP);
         expect(group).toEqual({ version: 1, value });
-        expect(instances.get("00-a")).toEqual({ id: "00-a", version: 1, value });
+        expect(instances.get("00-a")).toEqual({ id: "00-a", version: 1, value: line });
         expect(await store.history("00-a")).toEqual([line, line]);
         expect(await look()).toEqual([{ id: "e1", partition: 0, value }]);
         await store.savePolicies([{ key: "磁盘@1", value }]);

@@ -78,21 +78,23 @@ const draw: fc.Arbitrary<Draw> = fc
 
 export function storeProperties(name: string, makeWorld: () => Promise<StoreWorld>, { runs }: { runs: number }): void {
   describe(`${name}: random commits`, () => {
-    test("leave exactly what the model holds, with the same outcomes", async () => {
+    test("leave exactly what the model holds, with the same outcomes, however many are sent at once", async () => {
       const outcomes = new Set<CommitOutcome>();
+      const draws = fc.array(draw, { minLength: 5, maxLength: 25 });
       await fc.assert(
-        fc.asyncProperty(fc.array(draw, { minLength: 5, maxLength: 25 }), async (draws) => {
+        fc.asyncProperty(draws, fc.integer({ min: 1, max: 6 }), async (drawn, atOnce) => {
           const { store } = await makeWorld();
           await store.open({ mode: "live", partitions: PARTITIONS });
           const model = new StoreModel();
-          for (const [index, { commit: drawn, resent }] of draws.entries()) {
-            // Drawn commits are used again when a failure is narrowed down: their ids belong to the run.
-            const commit = { ...drawn, commitId: `run-${index}` };
-            for (const sent of resent ? [commit, commit] : [commit]) {
-              const outcome = await store.commit(sent);
-              outcomes.add(outcome);
-              expect(outcome).toBe(model.commit(sent));
-            }
+          // Drawn commits are used again when a failure is narrowed down: their ids belong to the run.
+          const commits = drawn.flatMap(({ commit, resent }, index) =>
+            Array.from({ length: resent ? 2 : 1 }, () => ({ ...commit, commitId: `run-${index}` })),
+          );
+          for (let from = 0; from < commits.length; from += atOnce) {
+            const sent = commits.slice(from, from + atOnce);
+            const answered = await Promise.all(sent.map((commit) => store.commit(commit)));
+            for (const outcome of answered) outcomes.add(outcome);
+            expect(answered).toEqual(sent.map((commit) => model.commit(commit)));
           }
           expect(await everythingIn(store, GROUP_PLACES)).toEqual(model.everything(GROUP_PLACES));
           await store.close();

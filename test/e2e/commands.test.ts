@@ -36,10 +36,36 @@ function idsOf({ stdout }: Ended): string[] {
   return jsonLines<Partial<Row>>(stdout).flatMap(({ id }) => id ?? []);
 }
 
-async function keyOf(namespace: string, kind: "i" | "h", id: string): Promise<string> {
-  const keys = await client.keys(`*:${namespace}:${kind}:${id}`);
+/** An instance as Redis has it: checkpoint, lines of the first commit, and lines since. */
+type Stored = { readonly key: string; readonly text: string; readonly history: string | null };
+
+async function storedOf(namespace: string, id: string): Promise<Stored> {
+  const keys = await client.keys(`*:${namespace}:i:${id}`);
   expect(keys).toHaveLength(1);
-  return keys[0] as string;
+  const key = keys[0] as string;
+  return { key, text: (await client.get(key)) as string, history: await client.get(historyKey(key)) };
+}
+
+const historyKey = (key: string) => key.replace(":i:", ":h:");
+
+function linesOf({ text, history }: Stored): string[] {
+  return [...text.split("\n").slice(1), ...(history?.trimEnd().split("\n") ?? [])];
+}
+
+/** What `act` finds when an instance's checkpoint and lines were changed behind Becalm's back; put back afterwards. */
+async function tampered(
+  { key, text, history }: Stored,
+  { checkpoint = text.split("\n")[0], lines }: { checkpoint?: string | undefined; lines: readonly string[] },
+  act: () => Promise<Ended>,
+): Promise<Ended> {
+  await client.set(key, [checkpoint, ...lines].join("\n"));
+  await client.del(historyKey(key));
+  try {
+    return await act();
+  } finally {
+    await client.set(key, text);
+    if (history !== null) await client.set(historyKey(key), history);
+  }
 }
 
 beforeAll(() => {
@@ -155,11 +181,9 @@ describe("show and replay", () => {
   });
 
   test("replay fails with 1 at a history that was changed, even when its chain was made whole again", async () => {
-    const key = await keyOf("show", "h", skipped);
-    const history = (await client.get(key)) as string;
-    await client.set(key, history.replace('"executed":3', '"executed":2'));
-    const changed = await at("replay", skipped);
-    await client.set(key, history);
+    const stored = await storedOf("show", skipped);
+    const lines = linesOf(stored).map((line) => line.replace('"executed":3', '"executed":2'));
+    const changed = await tampered(stored, { lines }, () => at("replay", skipped));
     expect(changed.code).toBe(1);
     expect(changed.stdout).toContain("✗");
     expect(changed.stderr).toContain("BECALM_HISTORY_BROKEN");
@@ -290,27 +314,19 @@ describe("audit verify", () => {
   let at: (...args: string[]) => Promise<Ended>;
   /** Birth and four entries or more. */
   let id: string;
-  let key: string;
+  let stored: Stored;
   let lines: string[];
 
   beforeAll(async () => {
     at = await storm("audit");
     id = jsonLines<Row>((await at("ls", "--json", "--state", "Waiting")).stdout)[0]?.id as string;
     await at("approve", id, ...WHO, "--run");
-    key = await keyOf("audit", "h", id);
-    lines = ((await client.get(key)) as string).trimEnd().split("\n");
+    stored = await storedOf("audit", id);
+    lines = linesOf(stored);
     expect(lines.length).toBeGreaterThanOrEqual(5);
   });
 
-  async function verifyWith(changed: readonly string[]): Promise<Ended> {
-    const original = (await client.get(key)) as string;
-    await client.set(key, `${changed.join("\n")}\n`);
-    try {
-      return await at("audit", "verify");
-    } finally {
-      await client.set(key, original);
-    }
-  }
+  const verifyWith = (changed: readonly string[]) => tampered(stored, { lines: changed }, () => at("audit", "verify"));
 
   test("passes over a storm that nobody touched", async () => {
     const { code, stdout } = await at("audit", "verify", "--json");
@@ -349,17 +365,11 @@ describe("audit verify", () => {
   });
 
   test("finds a checkpoint that the trail does not lead to, and a history that is gone", async () => {
-    const checkpoint = await keyOf("audit", "i", id);
-    const value = (await client.get(checkpoint)) as string;
-    await client.set(checkpoint, value.replace('"state":"Success"', '"state":"Skipped"'));
-    const changed = await at("audit", "verify", id);
-    await client.set(checkpoint, value);
+    const checkpoint = stored.text.split("\n")[0]?.replace('"state":"Success"', '"state":"Skipped"');
+    const changed = await tampered(stored, { checkpoint, lines }, () => at("audit", "verify", id));
     expect(changed.code).toBe(1);
     expect(changed.stdout).toContain("another checkpoint");
-    const history = (await client.get(key)) as string;
-    await client.del(key);
-    const gone = await at("audit", "verify", id);
-    await client.set(key, history);
+    const gone = await tampered(stored, { lines: [] }, () => at("audit", "verify", id));
     expect(gone.code).toBe(1);
     expect(gone.stdout).toContain("missing");
   });
@@ -388,7 +398,7 @@ describe("a checkpoint that cannot be read", () => {
       "BECALM_CHECKPOINT_INVALID",
       (value) => value.replace('"state":"Waiting"', '"state":"Dreaming"'),
     ],
-    ["of garbage", "BECALM_CHECKPOINT_INVALID", () => "1 garbage"],
+    ["of garbage", "BECALM_CHECKPOINT_INVALID", (value) => value.replace(/^.*/, "1 garbage")],
   ];
 
   test("is listed with its error, shown as it is, never written over, and stops no command", async () => {
@@ -396,8 +406,8 @@ describe("a checkpoint that cannot be read", () => {
     const ids = idsOf(await at("ls", "--json", "--state", "Waiting")).slice(0, damages.length);
     const values = new Map<string, string>();
     for (const [index, [, , damage]] of damages.entries()) {
-      const key = await keyOf("quarantine", "i", ids[index] as string);
-      const value = damage((await client.get(key)) as string);
+      const { key, text } = await storedOf("quarantine", ids[index] as string);
+      const value = damage(text);
       values.set(key, value);
       await client.set(key, value);
     }

@@ -54,7 +54,10 @@ async function sendToBoth(
 describe.each([MEMORY, redisKind(server)])("two engines on one namespace on $name", (kind) => {
   async function bothOn(world: EngineWorld, policy: object) {
     const conflicts: string[] = [];
-    const setup: EngineSetup = { onOutcome: (outcome) => outcome !== "applied" && conflicts.push(outcome) };
+    const setup: EngineSetup = {
+      isFar: true,
+      onOutcome: (outcome) => outcome !== "applied" && conflicts.push(outcome),
+    };
     const engines = [await world.engine([policy], setup), await world.engine([policy], setup)] as const;
     return { engines, conflicts };
   }

@@ -109,6 +109,7 @@ export type EngineSetup = Partial<Omit<EngineOptions, "policies" | "store" | "cl
   readonly fateOf?: (call: StoreCall) => StoreFate;
   /** Told how each commit came out. */
   readonly onOutcome?: (outcome: CommitOutcome) => unknown;
+  readonly isFar?: boolean;
   /** Default: it is started. */
   readonly isStarted?: boolean;
 };
@@ -140,9 +141,9 @@ export class EngineWorld {
 
   async engine(
     policies: PolicyInput,
-    { fateOf, onOutcome, isStarted = true, ...options }: EngineSetup = {},
+    { fateOf, onOutcome, isFar, isStarted = true, ...options }: EngineSetup = {},
   ): Promise<RunningEngine> {
-    const watched = watchStore(this.storage.connect(), { fateOf, onOutcome });
+    const watched = watchStore(this.storage.connect(), { fateOf, onOutcome, isFar });
     this.#watched.push(watched);
     const act = (input: EffectHandlerInput) => (watched.isDead() ? never() : this.#act(input));
     const engine = createEngine({

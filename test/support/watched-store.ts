@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { BecalmError } from "../../src/core/errors.ts";
 import type { CommitOutcome, Store } from "../../src/ports/store.ts";
 
@@ -33,6 +34,8 @@ export type WatchOptions = {
   readonly fateOf?: ((call: StoreCall) => StoreFate) | undefined;
   /** Told how each commit came out. */
   readonly onOutcome?: ((outcome: CommitOutcome) => unknown) | undefined;
+  /** Replies come a turn of the event loop later, as over a network, so that others may come in between. */
+  readonly isFar?: boolean | undefined;
 };
 
 /** A store that counts its calls, and meets each with the fate that `fateOf` says. */
@@ -56,6 +59,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
       if (typeof fate === "object") return fate.outcome;
       if (fate === "die before") return await die();
       const reply = await send();
+      if (options.isFar === true) await nextTurn();
       if (fate === "die after") return await die();
       if (method === "commit") options.onOutcome?.(reply as CommitOutcome);
       if (fate === "lose the reply") throw lostConnection(method, "after it was carried out");

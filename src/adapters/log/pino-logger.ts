@@ -63,7 +63,7 @@ export function fileLogger(path: string): FileLogger {
     if (pending === "") queueMicrotask(handOver);
     pending += line;
   };
-  const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write });
+  const logger = pino({ base: null, timestamp: timeField }, { write });
   const close = () => {
     handOver();
     if (isOpen) destination.end();
@@ -71,6 +71,15 @@ export function fileLogger(path: string): FileLogger {
     return ended;
   };
   return Object.assign(linesOf(logger), { close });
+}
+
+let lastTime = { atMs: 0, field: "" };
+
+/** Lines of a storm are written many in a millisecond: its text is made once. */
+function timeField(): string {
+  const atMs = Date.now();
+  if (lastTime.atMs !== atMs) lastTime = { atMs, field: `,"time":"${new Date(atMs).toISOString()}"` };
+  return lastTime.field;
 }
 
 function linesOf(logger: pino.Logger): Logger {

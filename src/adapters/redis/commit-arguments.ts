@@ -1,5 +1,5 @@
 import { COMMIT_ID_TTL_MS } from "../../core/limits.ts";
-import type { Commit, InstanceWrite, MemberSet, TimerKey, TimerLane } from "../../ports/store.ts";
+import type { Commit, MemberSet, TimerKey, TimerLane } from "../../ports/store.ts";
 import type { RedisKeys } from "./keys.ts";
 
 type ScriptArgument = string | number;
@@ -10,46 +10,55 @@ export type ScriptArguments = { keys: string[]; args: ScriptArgument[] };
 const LANES: readonly TimerLane[] = ["work", "approval"];
 const SETS: readonly MemberSet[] = ["waiters", "held"];
 
+/** What a commit counts for beside its texts: its keys, its group, its numbers. */
+const COMMIT_AROUND_UNITS = 2_000;
+
 /**
- * A valid commit as KEYS and ARGV of commit.lua; its head has the layout. Flat texts with counts: a commit is the hot path, and
- * parsing JSON in Lua would double its cost.
+ * Valid commits of one partition as KEYS and ARGV of commit.lua; its head has the layout. Flat texts with counts: a commit is the hot
+ * path, and parsing JSON in Lua would double its cost.
  */
-export function commitArguments(commit: Commit, keysOf: RedisKeys): ScriptArguments {
-  const { group } = commit;
+export function commitArguments(partition: number, commits: readonly Commit[], keysOf: RedisKeys): ScriptArguments {
+  const keys = [keysOf.created(partition), keysOf.effects(partition), keysOf.claims(partition)];
+  for (const lane of LANES) keys.push(keysOf.timers(partition, lane));
+  const args: ScriptArgument[] = [COMMIT_ID_TTL_MS];
+  for (const commit of commits) addCommit({ keys, args }, commit, keysOf);
+  return { keys, args };
+}
+
+function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: RedisKeys): void {
+  const { partition, group } = commit;
   const created = commit.instances.filter(({ expectedVersion }) => expectedVersion === 0);
   const changed = commit.instances.filter(({ expectedVersion }) => expectedVersion !== 0);
   const rows = [...effectRows(commit), ...timerRows(commit), ...memberRows(commit)];
-  const args: ScriptArgument[] = [commit.owner, COMMIT_ID_TTL_MS];
-  if (group === null) args.push("", "", "");
-  else args.push(group.expectedVersion, versioned(group.expectedVersion + 1, group.value), group.ttlMs ?? "");
-  args.push(commit.effectLeaseMs, created.length, changed.length, ...rows.map(({ count }) => count));
-  for (const { value, historyLines } of created) args.push(versioned(1, value), historyText(historyLines));
-  for (const { id, createdAtMs } of created) args.push(createdAtMs, id);
-  for (const { expectedVersion, value, historyLines } of changed) {
-    args.push(expectedVersion, versioned(expectedVersion + 1, value), historyText(historyLines));
-  }
-  for (const { texts } of rows) args.push(...texts);
-  return { keys: commitKeys(commit, { keysOf, created, changed }), args };
-}
-
-type KeyParts = { keysOf: RedisKeys; created: readonly InstanceWrite[]; changed: readonly InstanceWrite[] };
-
-function commitKeys({ partition, commitId, group }: Commit, { keysOf, created, changed }: KeyParts): string[] {
-  const keys = [
-    keysOf.commit(partition, commitId),
-    keysOf.created(partition),
-    keysOf.effects(partition),
-    keysOf.claims(partition),
-  ];
-  for (const lane of LANES) keys.push(keysOf.timers(partition, lane));
+  keys.push(keysOf.commit(partition, commit.commitId));
   if (group !== null) {
     for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
     keys.push(keysOf.group(partition, group.id), keysOf.lease(partition, group.id));
   }
   for (const { id } of created) keys.push(keysOf.instance(partition, id));
-  for (const { id } of created) keys.push(keysOf.history(partition, id));
   for (const { id } of changed) keys.push(keysOf.instance(partition, id), keysOf.history(partition, id));
-  return keys;
+  args.push(commit.owner);
+  if (group === null) args.push("", "", "");
+  else args.push(group.expectedVersion, versioned(group.expectedVersion + 1, group.value), group.ttlMs ?? "");
+  args.push(commit.effectLeaseMs, created.length, changed.length);
+  for (const { count } of rows) args.push(count);
+  for (const { value, historyLines } of created) args.push([versioned(1, value), ...historyLines].join("\n"));
+  for (const { id, createdAtMs } of created) args.push(createdAtMs, id);
+  for (const { expectedVersion, value, historyLines } of changed) {
+    args.push(expectedVersion, versioned(expectedVersion + 1, value), historyText(historyLines));
+  }
+  for (const { texts } of rows) for (const text of texts) args.push(text);
+}
+
+/** How much a commit adds to a script: instances and bytes bound how long the server is busy with it. */
+export function commitSize({ instances, effects }: Commit): number {
+  let size = COMMIT_AROUND_UNITS;
+  for (const { value, historyLines } of instances) {
+    size += value.length;
+    for (const line of historyLines) size += line.length;
+  }
+  for (const { value } of effects) size += value.length;
+  return size;
 }
 
 /** Rows of one kind: how many, and their texts one after the other. */
@@ -97,11 +106,14 @@ export function parseTimerMember(member: string): { owner: string; name: string;
   return { owner, name, arm: Number(arm.slice(1)) };
 }
 
-/** Every line ends with a line break, so that lines can be appended without looking. */
-export function parseHistory(text: string | null): string[] {
-  return text === null ? [] : text.slice(0, -1).split("\n");
+/** An instance's lines: those of its first commit stand behind its checkpoint, the others in its history. */
+export function parseLines(instance: string, history: string | null): string[] {
+  const end = instance.indexOf("\n");
+  const first = end < 0 ? [] : instance.slice(end + 1).split("\n");
+  return history === null ? first : first.concat(history.slice(0, -1).split("\n"));
 }
 
+/** Every line ends with a line break, so that lines can be appended without looking. */
 function historyText(lines: readonly string[]): string {
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
 }
@@ -111,6 +123,12 @@ export function versioned(version: number, value: string): string {
 }
 
 export function parseVersioned(text: string): { version: number; value: string } {
-  const end = text.indexOf(" ");
-  return { version: Number(text.slice(0, end)), value: text.slice(end + 1) };
+  const space = text.indexOf(" ");
+  return { version: Number(text.slice(0, space)), value: text.slice(space + 1) };
+}
+
+/** An instance's first line. */
+export function parseCheckpoint(text: string): { version: number; value: string } {
+  const end = text.indexOf("\n");
+  return parseVersioned(end < 0 ? text : text.slice(0, end));
 }

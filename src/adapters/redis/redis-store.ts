@@ -37,12 +37,20 @@ import {
   requireSameNamespace,
   requireValidCommit,
 } from "../store-rules.ts";
-import { commitArguments, parseHistory, parseTimerMember, parseVersioned } from "./commit-arguments.ts";
+import {
+  commitArguments,
+  commitSize,
+  parseCheckpoint,
+  parseLines,
+  parseTimerMember,
+  parseVersioned,
+} from "./commit-arguments.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import { type KeySpace, type NamespaceKeys, namespaceKeys, type RedisKeys, redisKeys } from "./keys.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
 import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
 import { scripts } from "./scripts.ts";
+import { Together } from "./together.ts";
 
 export type RedisStoreOptions = {
   /** Default "default". Letters, digits, `.`, `_` and `-`, at most 64. */
@@ -59,6 +67,11 @@ export function redisStore(target: string | RedisClient, options: RedisStoreOpti
   return new RedisStore(new RedisConnection(target), requireKeySpace(options));
 }
 
+/** Texts of a script's commits, in UTF-16 units: some 256 alerts, which stall other clients for about 2 ms. */
+const SCRIPT_UNITS_MAX = 384 * 1_024;
+/** Keys of one read. */
+const READ_KEY_COUNT_MAX = 1_024;
+
 class RedisStore implements Store {
   readonly lock: DimensionLock;
   readonly #connection: RedisConnection;
@@ -68,6 +81,16 @@ class RedisStore implements Store {
   /** null until `open` has found the namespace: the tags in the keys depend on the number of partitions. */
   #keys: RedisKeys | null = null;
   #outbox: RedisOutbox | null = null;
+  readonly #loads = new Together<LoadRequest, LoadResult>({
+    sizeMax: READ_KEY_COUNT_MAX,
+    sizeOf: ({ instanceIds }) => instanceIds.length + 1,
+    send: (partition, requests) => this.#load(partition, requests),
+  });
+  readonly #commits = new Together<Commit, CommitOutcome>({
+    sizeMax: SCRIPT_UNITS_MAX,
+    sizeOf: commitSize,
+    send: (partition, commits) => this.#commit(partition, commits),
+  });
 
   constructor(connection: RedisConnection, space: KeySpace) {
     this.#connection = connection;
@@ -100,13 +123,26 @@ class RedisStore implements Store {
     return scripts.openNamespace(this.#client, [meta], [spec.mode, spec.partitions ?? ""]);
   }
 
-  async load({ partition, groupId, instanceIds }: LoadRequest): Promise<LoadResult> {
-    const keysOf = this.#open(partition);
-    const keys = instanceIds.map((id) => keysOf.instance(partition, id));
-    if (groupId !== null) keys.push(keysOf.group(partition, groupId));
-    const texts = keys.length === 0 ? [] : await this.#connection.run(() => this.#client.mget(...keys));
-    const groupText = groupId === null ? null : (texts.pop() ?? null);
-    return { group: groupText === null ? null : parseVersioned(groupText), instances: toInstances(instanceIds, texts) };
+  async load(request: LoadRequest): Promise<LoadResult> {
+    this.#open(request.partition);
+    return this.#loads.ask(request.partition, request);
+  }
+
+  async #load(partition: number, requests: readonly LoadRequest[]): Promise<LoadResult[]> {
+    const keysOf = this.#open();
+    const keys: string[] = [];
+    for (const { groupId, instanceIds } of requests) {
+      for (const id of instanceIds) keys.push(keysOf.instance(partition, id));
+      if (groupId !== null) keys.push(keysOf.group(partition, groupId));
+    }
+    const texts = keys.length === 0 ? [] : await this.#connection.run(() => this.#client.mget(keys));
+    let at = 0;
+    return requests.map(({ groupId, instanceIds }) => {
+      const instances = toInstances(instanceIds, texts.slice(at, at + instanceIds.length));
+      at += instanceIds.length;
+      const groupText = groupId === null ? null : (texts[at++] ?? null);
+      return { group: groupText === null ? null : parseVersioned(groupText), instances };
+    });
   }
 
   async members({ groupId, partition, set, limit, offset = 0 }: MembersRequest): Promise<string[]> {
@@ -117,9 +153,12 @@ class RedisStore implements Store {
   }
 
   async commit(commit: Commit): Promise<CommitOutcome> {
-    const keysOf = this.#open();
-    requireValidCommit(commit, keysOf.partitions);
-    const { keys, args } = commitArguments(commit, keysOf);
+    requireValidCommit(commit, this.#open().partitions);
+    return this.#commits.ask(commit.partition, commit);
+  }
+
+  async #commit(partition: number, commits: readonly Commit[]): Promise<CommitOutcome[]> {
+    const { keys, args } = commitArguments(partition, commits, this.#open());
     return this.#connection.run(() => scripts.commit(this.#client, keys, args));
   }
 
@@ -185,7 +224,7 @@ class RedisStore implements Store {
     if (partition === null) return null;
     const keys = [keysOf.instance(partition, instanceId), keysOf.history(partition, instanceId)];
     const [stored, lines] = await this.#connection.run(() => this.#client.mget(...keys));
-    return stored === null ? null : parseHistory(lines ?? null);
+    return stored == null ? null : parseLines(stored, lines ?? null);
   }
 
   async touch(instanceId: string, atMs: number): Promise<void> {
@@ -338,7 +377,7 @@ function toInstances(ids: readonly string[], texts: readonly (string | null)[]):
   const instances = new Map<string, StoredInstance>();
   ids.forEach((id, index) => {
     const text = texts[index] ?? null;
-    if (text !== null) instances.set(id, { id, ...parseVersioned(text) });
+    if (text !== null) instances.set(id, { id, ...parseCheckpoint(text) });
   });
   return instances;
 }

@@ -49,13 +49,15 @@ function recording(store: Store, writes: Write[]): Store {
   const keysOf = redisKeys({ prefix: "becalm", namespace: "bench" }, 16);
   const commit: Store["commit"] = (given) => {
     for (const { id, expectedVersion, value, historyLines } of given.instances) {
-      writes.push({
-        command: "set",
-        key: keysOf.instance(given.partition, id),
-        text: `${expectedVersion + 1} ${value}`,
-      });
-      const command = expectedVersion === 0 ? "set" : "append";
-      writes.push({ command, key: keysOf.history(given.partition, id), text: `${historyLines.join("\n")}\n` });
+      const checkpoint = `${expectedVersion + 1} ${value}`;
+      const lines = historyLines.join("\n");
+      const key = keysOf.instance(given.partition, id);
+      if (expectedVersion === 0) writes.push({ command: "set", key, text: `${checkpoint}\n${lines}` });
+      else {
+        // What goes over the wire: the script keeps the first commit's lines in the server.
+        writes.push({ command: "set", key, text: checkpoint });
+        writes.push({ command: "append", key: keysOf.history(given.partition, id), text: `${lines}\n` });
+      }
     }
     return store.commit(given);
   };

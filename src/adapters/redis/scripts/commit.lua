@@ -1,56 +1,49 @@
 #!lua
--- Applies one commit: everything of it, or nothing.
--- Reads and checks all that a refusal can depend on before the first write, because Redis never rolls a script back.
+-- Applies commits of one partition that were sent together, one after the other: of each everything, or nothing.
+-- Reads and checks all that a refusal can depend on before the first write of a commit, because Redis never rolls a script back.
 -- Rows of one kind lie together, so that one call writes many of them: the calls are most of what a commit costs.
 --
--- KEYS[1]  commit id              empty string, lives ARGV[2] ms
--- KEYS[2]  created                zset: instance id by creation time (ms)
--- KEYS[3]  effects                hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it
--- KEYS[4]  claims                 zset: effect id by when its claim runs out (ms, server time); 0 never claimed
--- KEYS[5]  timers, lane work      zset: timer by due time (ms)
--- KEYS[6]  timers, lane approval  zset: timer by due time (ms)
--- KEYS[7]  waiters of the group   zset: instance id by order           (7 to 10 only with a group)
--- KEYS[8]  held of the group      zset: instance id by order
--- KEYS[9]  group                  string "<version> <value>"
--- KEYS[10] lease of the group     string: owner
--- then new instances: the key of each (string "<version> <value>"), then the history of each (string, every line ended by "\n");
--- then changed instances: key and history of each
+-- KEYS[1]  created                zset: instance id by creation time (ms)
+-- KEYS[2]  effects                hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it
+-- KEYS[3]  claims                 zset: effect id by when its claim runs out (ms, server time); 0 never claimed
+-- KEYS[4]  timers, lane work      zset: timer by due time (ms)
+-- KEYS[5]  timers, lane approval  zset: timer by due time (ms)
+-- then for each commit:
+--   commit id                     empty string, lives ARGV[1] ms
+--   waiters of the group          zset: instance id by order           (these four only with a group)
+--   held of the group             zset: instance id by order
+--   group                         string "<version> <value>"
+--   lease of the group            string: owner
+--   each new instance             string: a line "<version> <checkpoint>", then the lines of its first commit
+--   each changed instance, and its history (string: the lines since its first commit, each ended by "\n")
 --
--- ARGV[1]  owner of the commit
--- ARGV[2]  how long the commit id is remembered, in ms
--- ARGV[3]  expected version of the group: "" no group, "0" must not exist
--- ARGV[4]  the group's new "<version> <value>"
--- ARGV[5]  time-to-live of the group in ms, "" keep it
--- ARGV[6]  lease of the effects in ms, 0 claimed by nobody
--- ARGV[7..18] numbers of: new instances, changed instances, effects, settled effects,
---             timers armed in work, in approval, cancelled in work, in approval,
---             members added to waiters, to held, removed from waiters, from held
--- then, all of one kind before the next, in that order:
---   new instance:      new "<version> <value>", history text; after all of these: creation time in ms, id
---   changed instance:  expected version, new "<version> <value>", history text
---   effect:            id, "<owner of the claim> <value>"
---   settled effect:    id
---   armed timer:       due time in ms, member
---   cancelled timer:   member
---   added member:      order, id
---   removed member:    id
+-- ARGV[1]  how long commit ids are remembered, in ms
+-- then for each commit:
+--   owner
+--   expected version of the group: "" no group, "0" must not exist
+--   the group's new "<version> <value>"
+--   time-to-live of the group in ms, "" keep it
+--   lease of its effects in ms, 0 claimed by nobody
+--   twelve numbers of rows: new instances, changed instances, effects, settled effects,
+--     timers armed in work, in approval, cancelled in work, in approval,
+--     members added to waiters, to held, removed from waiters, from held
+--   the rows, all of one kind before the next, in that order:
+--     new instance:      its text; after all of these: creation time in ms, id
+--     changed instance:  expected version, new "<version> <checkpoint>", lines to append
+--     effect:            id, "<owner of the claim> <value>"
+--     settled effect:    id
+--     armed timer:       due time in ms, member
+--     cancelled timer:   member
+--     added member:      order, id
+--     removed member:    id
 --
--- Returns "applied", "duplicate", "fenced" or "conflict"
+-- Returns for each commit "applied", "duplicate", "fenced" or "conflict"
 local call = redis.call
-local FIRST_ROW = 19
+local SHARED_KEYS = 5
+local HEAD_ROWS = 5
+local ROW_WIDTHS = { 3, 3, 2, 1, 2, 2, 1, 1, 2, 2, 1, 1 }
 -- Lua's stack holds some thousand values.
 local CHUNK = 500
-
-local has_group = ARGV[3] ~= ''
-local first_key = has_group and 11 or 7
-local new_count = tonumber(ARGV[7])
-local changed_count = tonumber(ARGV[8])
-local first_changed_key = first_key + new_count * 2
-local first_changed_row = FIRST_ROW + new_count * 4
-
-local function is_at_version(key, expected)
-  return call('GETRANGE', key, 0, #expected) == expected .. ' '
-end
 
 local function exists_any(from, to)
   for start = from, to, CHUNK do
@@ -61,37 +54,14 @@ local function exists_any(from, to)
   return false
 end
 
-local seen = call('MGET', KEYS[1], KEYS[has_group and 10 or 1])
-if seen[1] then
-  return 'duplicate'
-end
-if has_group then
-  if seen[2] and seen[2] ~= ARGV[1] then
-    return 'fenced'
-  end
-  if ARGV[3] == '0' then
-    if exists_any(9, 9) then
-      return 'conflict'
-    end
-  elseif not is_at_version(KEYS[9], ARGV[3]) then
-    return 'conflict'
-  end
-end
-if exists_any(first_key, first_key + new_count - 1) then
-  return 'conflict'
-end
-for index = 0, changed_count - 1 do
-  if not is_at_version(KEYS[first_changed_key + index * 2], ARGV[first_changed_row + index * 3]) then
-    return 'conflict'
-  end
+local function is_at_version(key, expected)
+  return call('GETRANGE', key, 0, #expected) == expected .. ' '
 end
 
--- Nothing below refuses.
-call('SET', KEYS[1], '', 'PX', ARGV[2])
+-- Where rows are written from; each write moves it past them.
+local row
 
-local row = FIRST_ROW
-
--- Calls `command` with as many arguments from ARGV as stand for `count` rows of `width`, and moves past them.
+-- Calls `command` with as many arguments from ARGV as stand for `count` rows of `width`.
 local function write_rows(count, width, command, key, option)
   local last = row + count * width - 1
   while row <= last do
@@ -105,76 +75,148 @@ local function write_rows(count, width, command, key, option)
   end
 end
 
-if new_count > 0 then
-  local pairs_to_set = {}
-  for index = 0, new_count - 1 do
-    pairs_to_set[#pairs_to_set + 1] = KEYS[first_key + index]
-    pairs_to_set[#pairs_to_set + 1] = ARGV[row]
-    if ARGV[row + 1] ~= '' then
-      pairs_to_set[#pairs_to_set + 1] = KEYS[first_key + new_count + index]
-      pairs_to_set[#pairs_to_set + 1] = ARGV[row + 1]
+-- The texts of changed instances as they are stored, or nil when one is not at the version that the commit expects.
+local function read_changed(key, at, count)
+  local texts = {}
+  for index = 0, count - 1 do
+    local text = call('GET', KEYS[key + index * 2])
+    local expected = ARGV[at + index * 3] .. ' '
+    if not text or string.sub(text, 1, #expected) ~= expected then
+      return nil
     end
-    row = row + 2
+    texts[index] = text
   end
+  return texts
+end
+
+local function write_new(key, count)
+  if count == 0 then
+    return
+  end
+  local pairs_to_set = {}
+  for index = 0, count - 1 do
+    pairs_to_set[index * 2 + 1] = KEYS[key + index]
+    pairs_to_set[index * 2 + 2] = ARGV[row + index]
+  end
+  row = row + count
   for start = 1, #pairs_to_set, CHUNK do
     call('MSET', unpack(pairs_to_set, start, math.min(start + CHUNK - 1, #pairs_to_set)))
   end
-  write_rows(new_count, 2, 'ZADD', KEYS[2])
+  write_rows(count, 2, 'ZADD', KEYS[1])
 end
 
-for index = 0, changed_count - 1 do
-  call('SET', KEYS[first_changed_key + index * 2], ARGV[row + 1])
-  if ARGV[row + 2] ~= '' then
-    call('APPEND', KEYS[first_changed_key + index * 2 + 1], ARGV[row + 2])
+-- The first line is the checkpoint; those after it stay.
+local function write_changed(key, count, texts)
+  for index = 0, count - 1 do
+    local line_end = string.find(texts[index], '\n', 1, true)
+    local lines = line_end and string.sub(texts[index], line_end) or ''
+    call('SET', KEYS[key + index * 2], ARGV[row + 1] .. lines)
+    if ARGV[row + 2] ~= '' then
+      call('APPEND', KEYS[key + index * 2 + 1], ARGV[row + 2])
+    end
+    row = row + 3
   end
-  row = row + 3
 end
 
--- Most commits of a storm have no rows of the other kinds.
-local has_more_rows = row <= #ARGV
-if has_more_rows then
-  local effect_count = tonumber(ARGV[9])
-  if effect_count > 0 then
+local function write_effects(count, settled_count, lease_ms)
+  if count > 0 then
     local claimed_until_ms = 0
-    if ARGV[6] ~= '0' then
+    if lease_ms ~= '0' then
       local time = call('TIME')
-      claimed_until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[6])
+      claimed_until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(lease_ms)
     end
-    for index = 0, effect_count - 1 do
-      call('ZADD', KEYS[4], claimed_until_ms, ARGV[row + index * 2])
+    for index = 0, count - 1 do
+      call('ZADD', KEYS[3], claimed_until_ms, ARGV[row + index * 2])
     end
-    write_rows(effect_count, 2, 'HSET', KEYS[3])
+    write_rows(count, 2, 'HSET', KEYS[2])
   end
   local first_settled_row = row
-  write_rows(tonumber(ARGV[10]), 1, 'HDEL', KEYS[3])
+  write_rows(settled_count, 1, 'HDEL', KEYS[2])
   row = first_settled_row
-  write_rows(tonumber(ARGV[10]), 1, 'ZREM', KEYS[4])
-  write_rows(tonumber(ARGV[11]), 2, 'ZADD', KEYS[5])
-  write_rows(tonumber(ARGV[12]), 2, 'ZADD', KEYS[6])
-  write_rows(tonumber(ARGV[13]), 1, 'ZREM', KEYS[5])
-  write_rows(tonumber(ARGV[14]), 1, 'ZREM', KEYS[6])
+  write_rows(settled_count, 1, 'ZREM', KEYS[3])
 end
 
-if has_group then
-  if has_more_rows then
-    write_rows(tonumber(ARGV[15]), 2, 'ZADD', KEYS[7], 'NX')
-    write_rows(tonumber(ARGV[16]), 2, 'ZADD', KEYS[8], 'NX')
-    write_rows(tonumber(ARGV[17]), 1, 'ZREM', KEYS[7])
-    write_rows(tonumber(ARGV[18]), 1, 'ZREM', KEYS[8])
+-- The group and its sets live equally long.
+local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
+  if ttl_ms ~= '' then
+    call('SET', group_key, value, 'PX', ttl_ms)
+    call('PEXPIRE', waiters_key, ttl_ms)
+    call('PEXPIRE', held_key, ttl_ms)
+    return
   end
-  -- The group and its sets live equally long.
-  if ARGV[5] ~= '' then
-    call('SET', KEYS[9], ARGV[4], 'PX', ARGV[5])
-    call('PEXPIRE', KEYS[7], ARGV[5])
-    call('PEXPIRE', KEYS[8], ARGV[5])
-  else
-    local had_end = call('PTTL', KEYS[9]) >= 0
-    call('SET', KEYS[9], ARGV[4])
-    if had_end then
-      call('PERSIST', KEYS[7])
-      call('PERSIST', KEYS[8])
+  local had_end = call('PTTL', group_key) >= 0
+  call('SET', group_key, value)
+  if had_end then
+    call('PERSIST', waiters_key)
+    call('PERSIST', held_key)
+  end
+end
+
+-- Applies the commit whose keys begin at `key` and whose arguments begin at `head`; `counts` are its numbers of rows.
+local function apply(key, head, counts)
+  local expected_version = ARGV[head + 1]
+  local has_group = expected_version ~= ''
+  local new_key = key + (has_group and 5 or 1)
+  local changed_key = new_key + counts[1]
+  local first_row = head + HEAD_ROWS + #counts
+  local group_key = KEYS[key + 3]
+
+  local seen = call('MGET', KEYS[key], KEYS[has_group and key + 4 or key])
+  if seen[1] then
+    return 'duplicate'
+  end
+  if has_group then
+    if seen[2] and seen[2] ~= ARGV[head] then
+      return 'fenced'
+    end
+    if expected_version == '0' then
+      if exists_any(key + 3, key + 3) then
+        return 'conflict'
+      end
+    elseif not is_at_version(group_key, expected_version) then
+      return 'conflict'
     end
   end
+  if exists_any(new_key, changed_key - 1) then
+    return 'conflict'
+  end
+  local texts = read_changed(changed_key, first_row + counts[1] * 3, counts[2])
+  if not texts then
+    return 'conflict'
+  end
+
+  -- Nothing below refuses.
+  call('SET', KEYS[key], '', 'PX', ARGV[1])
+  row = first_row
+  write_new(new_key, counts[1])
+  write_changed(changed_key, counts[2], texts)
+  write_effects(counts[3], counts[4], ARGV[head + 4])
+  write_rows(counts[5], 2, 'ZADD', KEYS[4])
+  write_rows(counts[6], 2, 'ZADD', KEYS[5])
+  write_rows(counts[7], 1, 'ZREM', KEYS[4])
+  write_rows(counts[8], 1, 'ZREM', KEYS[5])
+  if has_group then
+    write_rows(counts[9], 2, 'ZADD', KEYS[key + 1], 'NX')
+    write_rows(counts[10], 2, 'ZADD', KEYS[key + 2], 'NX')
+    write_rows(counts[11], 1, 'ZREM', KEYS[key + 1])
+    write_rows(counts[12], 1, 'ZREM', KEYS[key + 2])
+    write_group(KEYS[key + 1], KEYS[key + 2], group_key, ARGV[head + 2], ARGV[head + 3])
+  end
+  return 'applied'
 end
 
-return 'applied'
+local outcomes = {}
+local key = SHARED_KEYS + 1
+local head = 2
+while key <= #KEYS do
+  local counts = {}
+  local row_count = 0
+  for kind, width in ipairs(ROW_WIDTHS) do
+    counts[kind] = tonumber(ARGV[head + HEAD_ROWS + kind - 1])
+    row_count = row_count + counts[kind] * width
+  end
+  outcomes[#outcomes + 1] = apply(key, head, counts)
+  key = key + (ARGV[head + 1] ~= '' and 5 or 1) + counts[1] + counts[2] * 2
+  head = head + HEAD_ROWS + #ROW_WIDTHS + row_count
+end
+return outcomes

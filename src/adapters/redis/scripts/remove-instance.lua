@@ -2,8 +2,8 @@
 -- Removes an instance that still has the expected version, with all that is kept beside it.
 -- Allowed when the server is out of memory, because it frees some.
 --
--- KEYS[1] instance  string "<version> <value>"
--- KEYS[2] history   string
+-- KEYS[1] instance  string: a line "<version> <checkpoint>", then lines of the history
+-- KEYS[2] history   string: the lines that follow
 -- KEYS[3] created   zset: instance id by creation time (ms)
 -- KEYS[4] touched   hash: instance id -> time in ms
 --

@@ -1,7 +1,7 @@
 #!lua
 -- Records when the alert of an instance was received again; the latest time stands.
 --
--- KEYS[1] instance  string "<version> <value>"
+-- KEYS[1] instance  string: a line "<version> <checkpoint>", then lines of the history
 -- KEYS[2] touched   hash: instance id -> time in ms
 --
 -- ARGV[1] instance id
