@@ -26,6 +26,8 @@ export type ChangedInstance = {
   readonly before: Instance | null;
   readonly value: string;
   readonly lines: readonly string[];
+  /** What its first line says; null: it was born in an earlier commit. */
+  readonly birth: Birth | null;
 };
 
 export type MemberChange = {
@@ -34,7 +36,13 @@ export type MemberChange = {
   readonly order: number | null;
 };
 
-type Working = { instance: Instance; readonly before: Instance | null; readonly lines: string[]; body: string };
+type Working = {
+  instance: Instance;
+  readonly before: Instance | null;
+  readonly lines: string[];
+  readonly birth: Birth | null;
+  body: string;
+};
 
 export class Draft {
   readonly group: Group | null;
@@ -99,7 +107,7 @@ export class Draft {
       succeededAtMs: null,
       head: chainHash("", line),
     };
-    this.working.set(id, { instance, before: null, lines: [line], body: "" });
+    this.working.set(id, { instance, before: null, lines: [line], birth, body: "" });
     return instance;
   }
 
@@ -120,7 +128,7 @@ export class Draft {
 
   private write(instance: Instance, outcome: Outcome): Instance {
     const stored = this.stored.get(instance.id) ?? null;
-    const working = this.working.get(instance.id) ?? { instance, before: stored, lines: [], body: "" };
+    const working = this.working.get(instance.id) ?? { instance, before: stored, lines: [], birth: null, body: "" };
     const isFirst = working.before === null && working.lines.length === 1;
     working.lines.push(stepLine(outcome.json, { previous: instance.head, isFirst }));
     working.instance = { ...outcome.next, id: instance.id, head: chainHash(instance.head, outcome.json) };
@@ -188,11 +196,12 @@ export class Draft {
   }
 
   changed(): ChangedInstance[] {
-    return [...this.working.values()].map(({ instance, before, lines, body }) => ({
+    return [...this.working.values()].map(({ instance, before, lines, birth, body }) => ({
       instance: { ...instance, version: (before?.version ?? 0) + 1 },
       before,
       value: encodeCheckpoint(instance, body),
       lines,
+      birth,
     }));
   }
 }

@@ -1,12 +1,12 @@
 /** What one step makes of an instance, before it is written: next state, audit entry, and both as text. */
 import type { EntryBody, StoredEvent } from "./audit-types.ts";
 import { encodeBody, type Instance } from "./checkpoint.ts";
-import type { Verdict } from "./convergence.ts";
 import { sha256 } from "./digest.ts";
-import { type Explanation, explain, verdictOnStart } from "./explain.ts";
+import { type Explanation, explain } from "./explain.ts";
 import { encodeEntry } from "./history-lines.ts";
-import type { ArmedTimer, InstanceEvent, InstancePolicy } from "./instance.ts";
-import { type Step, type StepEffect, step } from "./step.ts";
+import type { ArmedTimer, InstanceEvent } from "./instance.ts";
+import { type StepEffect, step } from "./step.ts";
+import { stepOnce } from "./step-memo.ts";
 
 export type Outcome = {
   /** `id` and `head` are those of the instance that was stepped first; whoever writes it puts the right ones. */
@@ -27,7 +27,7 @@ function outcomeOf(
   event: InstanceEvent,
   { epoch, isPlain }: { epoch: number | null; isPlain: boolean },
 ): Outcome | null {
-  const taken = isPlain ? step(instance.snapshot, event) : stepOnce(instance, event);
+  const taken = isPlain ? step(instance.snapshot, event) : stepOnce(instance.snapshot, event);
   if (!taken.accepted) return null;
   const explanation = explain(instance, event, taken);
   const next: Instance = {
@@ -47,27 +47,6 @@ function outcomeOf(
     effects: taken.effects,
     isConverged: explanation.isConverged,
   };
-}
-
-/** First steps by what the machine's guards see of a start that is not silenced: the verdict. Filled by the machine itself. */
-const FIRST_STEPS = new WeakMap<InstancePolicy, Map<Verdict, Step>>();
-
-/**
- * The first step of an instance is a matter of its policy and the verdict; one that arms a timer depends on the time too and is always taken
- * anew. A step through the machine costs 4 to 8 us, and in small batches there is one for each alert.
- */
-function stepOnce(instance: Instance, event: InstanceEvent): Step {
-  const { policy } = instance.snapshot.context;
-  const isOrdinary = event.type === "start" && event.approved !== true && event.silence === null;
-  if (!isOrdinary || !isUntouched(instance)) return step(instance.snapshot, event);
-  const verdict = verdictOnStart(policy, event);
-  const known = FIRST_STEPS.get(policy)?.get(verdict);
-  if (known !== undefined) return known;
-  const taken = step(instance.snapshot, event);
-  if (!taken.accepted || taken.snapshot.context.arms > 0) return taken;
-  const steps = FIRST_STEPS.get(policy) ?? new Map<Verdict, Step>();
-  FIRST_STEPS.set(policy, steps.set(verdict, taken));
-  return taken;
 }
 
 /** The instance stays undecided in Idle, until its timer fires: others decide for the dimension right now. */

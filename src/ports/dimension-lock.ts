@@ -2,10 +2,13 @@
 export interface DimensionLock {
   /**
    * Takes one of `slots` slots for `leaseMs`, or answers null when all are taken (it does not wait).
+   * `partition`: where what is decided under the lock lies; a key always comes with the same one.
    * Every holder has a slot of its own, so a late release or a killed holder never frees or leaks somebody else's.
    */
-  acquire(request: { key: string; slots: number; leaseMs: number }): Promise<DimensionLockHold | null>;
+  acquire(request: DimensionLockRequest): Promise<DimensionLockHold | null>;
 }
+
+export type DimensionLockRequest = { key: string; partition: number; slots: number; leaseMs: number };
 
 export interface DimensionLockHold {
   /** Gives the slot back; a hold that has run out already is no error. */

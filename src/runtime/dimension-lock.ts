@@ -20,6 +20,7 @@ const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {} };
 
 /** What was read for the batch. */
 type Read = {
+  readonly partition: number;
   readonly groupId: string | null;
   readonly group: Group | null;
   readonly instances: ReadonlyMap<string, Instance>;
@@ -31,9 +32,11 @@ export async function takeDimensionLock(world: World, read: Read, batch: readonl
   if (world.mode === "virtual" || read.groupId === null || !isForming(read.group)) return UNLOCKED;
   const count = countDecided(world, read, batch);
   if (count === null) return UNLOCKED;
-  const key = read.groupId;
+  const { groupId: key, partition } = read;
   const slots = Math.max(Math.floor(count / 2), 1);
-  const hold = await world.store.lock.acquire({ key, slots, leaseMs: DIMENSION_LOCK_LEASE_MS }).catch(() => undefined);
+  const hold = await world.store.lock
+    .acquire({ key, partition, slots, leaseMs: DIMENSION_LOCK_LEASE_MS })
+    .catch(() => undefined);
   if (hold === undefined) return UNLOCKED;
   if (hold === null) return { busyUntilMs: world.clock.now() + DIMENSION_LOCK_RETRY_MS, release: UNLOCKED.release };
   return { busyUntilMs: null, release: () => released(hold) };

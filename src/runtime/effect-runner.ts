@@ -5,6 +5,7 @@
  * E1 an effect runs only from the committed outbox. E2 its result is one command; the machine accepts it only for the current attempt.
  */
 import { birthOf } from "../core/audit.ts";
+import type { Birth } from "../core/audit-types.ts";
 import type { OutsideEvent } from "../core/decide.ts";
 import type { Effect } from "../core/effect.ts";
 import { BecalmError, messageOf } from "../core/errors.ts";
@@ -19,7 +20,7 @@ import type { World } from "./world.ts";
  * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an attempt costs.
  * It holds for a second: who waited longer for a turn looks whether somebody has cancelled the attempt meanwhile.
  */
-export type JustCommitted = { readonly lines: readonly string[]; readonly atMs: number };
+export type JustCommitted = { readonly birth: Birth; readonly atMs: number };
 
 const JUST_COMMITTED_MS = 1_000;
 
@@ -66,7 +67,7 @@ export class EffectRunner {
     try {
       const result = this.isClosed
         ? null
-        : await this.attempt(effect, abort.signal, isFresh(committed, atMs()) ? committed.lines : null);
+        : await this.attempt(effect, abort.signal, isFresh(committed, atMs()) ? committed.birth : null);
       return result === null
         ? null
         : {
@@ -90,16 +91,10 @@ export class EffectRunner {
     this.running += 1;
   }
 
-  private async attempt(
-    effect: Effect,
-    signal: AbortSignal,
-    known: readonly string[] | null,
-  ): Promise<EffectResult | null> {
-    const lines = known ?? (await this.world.store.history(effect.instanceId));
-    const state = known === null ? await this.stateOf(effect) : "current";
-    if (state === "quarantined") return null;
-    if (lines === null || state === "over") return { ok: false, error: "the attempt was over before it began" };
-    const birth = birthOf(effect.instanceId, lines);
+  private async attempt(effect: Effect, signal: AbortSignal, known: Birth | null): Promise<EffectResult | null> {
+    const birth = known ?? (await this.read(effect));
+    if (birth === "quarantined") return null;
+    if (birth === "over") return { ok: false, error: "the attempt was over before it began" };
     const policy = this.world.versions.get(policyKey({ name: birth.policy, version: birth.policyVersion }))?.policy;
     if (policy === undefined)
       return {
@@ -122,6 +117,14 @@ export class EffectRunner {
     } catch (error) {
       return { ok: false, error: messageOf(error) };
     }
+  }
+
+  /** What the effect acts on, from the store. */
+  private async read(effect: Effect): Promise<Birth | "over" | "quarantined"> {
+    const lines = await this.world.store.history(effect.instanceId);
+    const state = await this.stateOf(effect);
+    if (state === "quarantined") return state;
+    return lines === null || state === "over" ? "over" : birthOf(effect.instanceId, lines);
   }
 
   /** An effect that was found in the outbox may belong to an attempt that is over: cancelled, or reported by somebody else. */

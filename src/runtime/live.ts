@@ -94,9 +94,8 @@ export class Live {
   private beginAll({ effects, instances }: Decision): void {
     if (effects.length === 0) return;
     const atMs = this.world.clock.now();
-    const born = new Map(
-      instances.flatMap(({ instance, before, lines }) => (before === null ? [[instance.id, { lines, atMs }]] : [])),
-    );
+    const born = new Map<string, JustCommitted>();
+    for (const { instance, birth } of instances) if (birth !== null) born.set(instance.id, { birth, atMs });
     for (const effect of effects) this.begin(effect, born.get(effect.instanceId));
   }
 

@@ -89,6 +89,7 @@ function parkedIf(lock: LockAnswer, command: Command): Command {
 }
 
 export type Read = {
+  readonly partition: number;
   readonly groupId: string | null;
   readonly group: Group | null;
   readonly groupVersion: number;
@@ -109,7 +110,7 @@ async function readFor(world: World, address: Address, batch: readonly Work[]): 
   await readMore(world, address, { ids: (group?.open?.running ?? []).slice(0, COMMIT_INSTANCE_COUNT_MAX), known });
   const waiting =
     group === null || !needsWaiters(group, batch) ? NOBODY : await readWaiters(world, group, { address, batch, known });
-  return { groupId: address.groupId, group, groupVersion: loaded.group?.version ?? 0, ...known, ...waiting };
+  return { ...address, group, groupVersion: loaded.group?.version ?? 0, ...known, ...waiting };
 }
 
 type Known = { readonly instances: Map<string, Instance>; readonly quarantined: Map<string, BecalmError> };

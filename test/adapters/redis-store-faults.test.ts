@@ -64,7 +64,7 @@ describe("a server that is out of memory", () => {
     await expect(store.savePolicies([{ key: "p@1", value: "{}" }])).rejects.toMatchObject({
       code: "BECALM_STORE_FULL",
     });
-    await expect(store.lock.acquire({ key: "g", slots: 1, leaseMs: 1_000 })).rejects.toMatchObject({
+    await expect(store.lock.acquire({ key: "g", partition: 0, slots: 1, leaseMs: 1_000 })).rejects.toMatchObject({
       code: "BECALM_STORE_FULL",
     });
     expect(await bytesOfAllKeys()).toEqual(before);
@@ -111,7 +111,7 @@ describe("a server that dies", () => {
     await expect(store.timers({ lane: "work", untilMs: 1, limit: 1 })).rejects.toMatchObject({
       code: "BECALM_STORE_UNAVAILABLE",
     });
-    await expect(store.lock.acquire({ key: "g", slots: 2, leaseMs: 1_000 })).rejects.toMatchObject({
+    await expect(store.lock.acquire({ key: "g", partition: 0, slots: 2, leaseMs: 1_000 })).rejects.toMatchObject({
       code: "BECALM_STORE_UNAVAILABLE",
     });
     await server.restart();

@@ -132,11 +132,11 @@ describe("on a server", () => {
     await stores[0]?.commit(
       commitOf({ group: groupOf(0), instances: [newInstance("00-a")], timersArmed: [timerOf("00-a", 1)] }),
     );
-    await stores[0]?.lock.acquire({ key: GROUP, slots: 1, leaseMs: 60_000 });
+    await stores[0]?.lock.acquire({ key: GROUP, partition: 0, slots: 1, leaseMs: 60_000 });
     for (const store of stores.slice(1)) {
       expect(await store.list({ limit: 5 })).toEqual({ instances: [], next: null });
       expect(await store.timers({ lane: "work", untilMs: 5, limit: 5 })).toEqual([]);
-      expect(await store.lock.acquire({ key: GROUP, slots: 1, leaseMs: 60_000 })).not.toBeNull();
+      expect(await store.lock.acquire({ key: GROUP, partition: 0, slots: 1, leaseMs: 60_000 })).not.toBeNull();
     }
   });
 

@@ -687,7 +687,20 @@ export function storeContract(
     });
 
     describe("dimension lock", () => {
-      const acquire = (slots: number, leaseMs = LONG_MS, key = GROUP) => store.lock.acquire({ key, slots, leaseMs });
+      const acquire = (slots: number, leaseMs = LONG_MS, key = GROUP) =>
+        store.lock.acquire({ key, partition: 0, slots, leaseMs });
+
+      beforeEach(() => store.open({ mode: "live", partitions }));
+
+      test("slots of different keys that are taken and given back at once are each their own", async () => {
+        const keys = Array.from({ length: 20 }, (_, index) => `key ${index}`);
+        const taken = await acquire(1, LONG_MS, "key 7");
+        const holds = await Promise.all(keys.map((key) => acquire(1, LONG_MS, key)));
+        expect(keys.filter((_, index) => holds[index] === null)).toEqual(["key 7"]);
+        await Promise.all([taken?.release(), holds[3]?.release(), holds[4]?.release()]);
+        const again = await Promise.all(keys.map((key) => acquire(1, LONG_MS, key)));
+        expect(keys.filter((_, index) => again[index] !== null)).toEqual(["key 3", "key 4", "key 7"]);
+      });
 
       test("has as many holders as slots, and one more when one is released", async () => {
         const holds = [await acquire(3), await acquire(3), await acquire(3)];

@@ -8,24 +8,35 @@ export type Deadline = {
   readonly signal: AbortSignal;
   /** What fired, as the end of a sentence ("did not end within 10s"); null as long as nothing did. */
   readonly fired: () => string | null;
+  /** Calls `act` when something fires, at once when it has. One listener. */
+  readonly whenFired: (act: () => void) => void;
   readonly release: () => void;
 };
 
 export function startDeadline(cancelled: AbortSignal, timeoutMs: number): Deadline {
   const controller = new AbortController();
   let fired: string | null = null;
+  let onFired = () => {};
   const fire = (what: string) => {
-    if (controller.signal.aborted) return;
+    if (fired !== null) return;
     fired = what;
     controller.abort();
+    onFired();
   };
   const cancel = () => fire("was cancelled");
   const timer = setTimeout(() => fire(`did not end within ${formatDuration(timeoutMs)}`), timeoutMs);
   cancelled.addEventListener("abort", cancel, { once: true });
   if (cancelled.aborted) cancel();
   return {
-    signal: controller.signal,
+    // Node makes a signal when it is asked for, which costs more than the rest of an attempt that does not ask.
+    get signal() {
+      return controller.signal;
+    },
     fired: () => fired,
+    whenFired: (act) => {
+      onFired = act;
+      if (fired !== null) act();
+    },
     release: () => {
       clearTimeout(timer);
       cancelled.removeEventListener("abort", cancel);

@@ -44,7 +44,7 @@ export async function runHandler(
   const deadline = startDeadline(request.signal, action.timeoutMs);
   try {
     return await Promise.race([
-      settle(action.name, () => handler(inputOf(request, deadline.signal))),
+      settle(action.name, () => handler(inputOf(request, deadline))),
       expire(action.name, deadline),
     ]);
   } finally {
@@ -52,9 +52,20 @@ export async function runHandler(
   }
 }
 
-function inputOf(request: EffectRequest, signal: AbortSignal): EffectHandlerInput {
+function inputOf(request: EffectRequest, deadline: Deadline): EffectHandlerInput {
   const { kind, alert, notice, policy, instance, attempt, effectId } = request;
-  return { kind, alert, notice, policy, instance, attempt, signal, idempotencyKey: effectId };
+  return {
+    kind,
+    alert,
+    notice,
+    policy,
+    instance,
+    attempt,
+    get signal() {
+      return deadline.signal;
+    },
+    idempotencyKey: effectId,
+  };
 }
 
 /** Never rejects, so that a handler which fails after its deadline leaves no unhandled rejection behind. */
@@ -69,9 +80,7 @@ async function settle(name: string, call: () => unknown): Promise<EffectResult> 
 
 function expire(name: string, deadline: Deadline): Promise<EffectResult> {
   return new Promise((resolve) => {
-    const fail = () => resolve({ ok: false, error: `Handler "${name}" ${deadline.fired()}.` });
-    deadline.signal.addEventListener("abort", fail, { once: true });
-    if (deadline.signal.aborted) fail();
+    deadline.whenFired(() => resolve({ ok: false, error: `Handler "${name}" ${deadline.fired()}.` }));
   });
 }
 

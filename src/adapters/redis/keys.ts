@@ -23,13 +23,13 @@ export type RedisKeys = {
   group(partition: number, groupId: string): string;
   lease(partition: number, groupId: string): string;
   members(partition: number, groupId: string, set: MemberSet): string;
+  lockSlot(partition: number, key: string, slot: number): string;
 };
 
 /** The keys of a namespace that belong to no partition: each is read and written alone. */
 export type NamespaceKeys = {
   readonly meta: string;
   readonly policies: string;
-  lockSlot(key: string, slot: number): string;
 };
 
 /** The keys of a detection stream that are not of the table of checkpoint keys, and what those begin with. */
@@ -47,8 +47,6 @@ export function namespaceKeys({ prefix, namespace }: KeySpace): NamespaceKeys {
   return {
     meta: `${prefix}:${namespace}:meta`,
     policies: `${prefix}:${namespace}:policies`,
-    // All slots of one lock lie in one slot of a cluster, so they can be looked at together. A brace in the key would move the tag.
-    lockSlot: (key, slot) => `${prefix}:{${key.replace(/[%{}]/g, encodeURIComponent)}}:${namespace}:d:${slot}`,
   };
 }
 
@@ -80,6 +78,7 @@ export function redisKeys({ prefix, namespace }: KeySpace, partitions: number): 
     group: (partition, groupId) => `${head(partition)}g:${groupId}`,
     lease: (partition, groupId) => `${head(partition)}l:${groupId}`,
     members: (partition, groupId, set) => `${head(partition)}${set}:${groupId}`,
+    lockSlot: (partition, key, slot) => `${head(partition)}d:${slot}:${key}`,
   };
 }
 

@@ -97,7 +97,9 @@ class RedisStore implements Store {
     this.#client = connection.client;
     this.#space = space;
     this.#ownKeys = namespaceKeys(space);
-    this.lock = redlockDimensionLock(connection, (key, slot) => this.#ownKeys.lockSlot(key, slot));
+    this.lock = redlockDimensionLock(connection, (partition, key, slot) =>
+      this.#open(partition).lockSlot(partition, key, slot),
+    );
   }
 
   async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
