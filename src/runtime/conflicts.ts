@@ -23,7 +23,7 @@ const FENCED_PAUSE_MS = GROUP_LEASE_MS / 10;
 export async function withRetries<T>(
   world: World,
   address: Address,
-  attempt: () => Promise<{ outcome: CommitOutcome; results: T }>,
+  attempt: () => Promise<{ readonly outcome: CommitOutcome; readonly results: T }>,
 ): Promise<T> {
   for (let conflicts = 0; conflicts < CONFLICT_COUNT_MAX; conflicts += 1) {
     if (conflicts >= CONFLICT_COUNT_BEFORE_LEASE && address.groupId !== null) {

@@ -8,6 +8,7 @@ import { type Group, isForming } from "../core/group.ts";
 import { DIMENSION_LOCK_LEASE_MS, DIMENSION_LOCK_RETRY_MS } from "../core/limits.ts";
 import { policyKey } from "../core/policy-versions.ts";
 import type { DimensionLockHold } from "../ports/dimension-lock.ts";
+import type { Address } from "./conflicts.ts";
 import type { World } from "./world.ts";
 
 export type LockAnswer = {
@@ -16,35 +17,35 @@ export type LockAnswer = {
   readonly release: () => Promise<void>;
 };
 
-const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {} };
+export const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {} };
 
-/** What was read for the batch. */
+/** A batch with what was read for it. */
 type Read = {
-  readonly partition: number;
-  readonly groupId: string | null;
+  readonly address: Address;
   readonly group: Group | null;
   readonly instances: ReadonlyMap<string, Instance>;
+  readonly readable: readonly { readonly command: Command }[];
 };
-type Work = { readonly command: Command };
 
 /** Takes a slot when the batch decides new instances of a forming group. Virtual time takes none: it is alone. */
-export async function takeDimensionLock(world: World, read: Read, batch: readonly Work[]): Promise<LockAnswer> {
-  if (world.mode === "virtual" || read.groupId === null || !isForming(read.group)) return UNLOCKED;
-  const count = countDecided(world, read, batch);
+export function takeDimensionLock(world: World, read: Read): LockAnswer | Promise<LockAnswer> {
+  const { partition, groupId } = read.address;
+  if (world.mode === "virtual" || groupId === null || !isForming(read.group)) return UNLOCKED;
+  const count = countDecided(world, read);
   if (count === null) return UNLOCKED;
-  const { groupId: key, partition } = read;
-  const slots = Math.max(Math.floor(count / 2), 1);
-  const hold = await world.store.lock
-    .acquire({ key, partition, slots, leaseMs: DIMENSION_LOCK_LEASE_MS })
-    .catch(() => undefined);
+  return acquire(world, { key: groupId, partition, slots: Math.max(Math.floor(count / 2), 1) });
+}
+
+async function acquire(world: World, slot: { key: string; partition: number; slots: number }): Promise<LockAnswer> {
+  const hold = await world.store.lock.acquire({ ...slot, leaseMs: DIMENSION_LOCK_LEASE_MS }).catch(() => undefined);
   if (hold === undefined) return UNLOCKED;
   if (hold === null) return { busyUntilMs: world.clock.now() + DIMENSION_LOCK_RETRY_MS, release: UNLOCKED.release };
   return { busyUntilMs: null, release: () => released(hold) };
 }
 
 /** The threshold of the rule that the batch's first undecided instance falls under; null: the batch decides none. */
-function countDecided(world: World, read: Read, batch: readonly Work[]): number | null {
-  for (const { command } of batch) {
+function countDecided(world: World, read: Read): number | null {
+  for (const { command } of read.readable) {
     if (command.type === "create" && !read.instances.has(command.id))
       return command.policy.policy.converge?.count ?? null;
     if (command.type !== "unpark") continue;

@@ -1,21 +1,21 @@
 /**
  * One mailbox a group (and one a partition for lone instances): inside a process a group decides in order, and what has queued up
- * meanwhile goes through the main path as one batch.
+ * meanwhile goes through the main path as one batch. Batches of the mailboxes of one partition make their turns beside each other.
  *
  * Owns: the order of the work and how it is cut into batches. Does not own: what a batch does (turn.ts).
  * M1 one batch of a mailbox is under way at a time. M2 a promise settles only after its batch was committed or refused.
- * M3 what is submitted together is committed together.
+ * M3 what is submitted together is committed together. M4 a mailbox that meets other writers waits alone, its neighbours go on.
  */
 import { COMMIT_BYTES_MAX, COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import type { Address } from "./conflicts.ts";
-import { takeTurn, type Work, type WorkResult } from "./turn.ts";
+import { type Batch, type Taken, TurnFailure, takeTurn, tryTurns, type Work, type WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
 
 /** What was submitted in one go. */
 type Parcel = {
   readonly works: readonly Work[];
   readonly bytes: number;
-  readonly resolve: (results: WorkResult[]) => void;
+  readonly resolve: (results: readonly WorkResult[]) => void;
   readonly reject: (error: unknown) => void;
 };
 
@@ -23,9 +23,17 @@ type Parcel = {
 const BATCH_COUNT_MAX = Math.floor(COMMIT_INSTANCE_COUNT_MAX * 0.75);
 const BATCH_BYTES_MAX = Math.floor(COMMIT_BYTES_MAX * 0.75);
 
+type Mailbox = { readonly key: string; readonly address: Address; readonly queue: Parcel[] };
+
+/** Parcels of one mailbox that are on their turn. */
+type Leg = { readonly mailbox: Mailbox; readonly parcels: readonly Parcel[]; readonly batch: Batch };
+
 export class Mailboxes {
   private readonly world: World;
-  private readonly queues = new Map<string, Parcel[]>();
+  /** Those with parcels, queued or on their turn. */
+  private readonly mailboxes = new Map<string, Mailbox>();
+  /** Of each partition that is served: those with parcels and none on its turn, the longest waiting first. */
+  private readonly ready = new Map<number, Mailbox[]>();
   private readonly underway = new Set<Promise<void>>();
 
   constructor(world: World) {
@@ -36,18 +44,18 @@ export class Mailboxes {
    * Puts works, at most a batch of them (`batchesOf`), into the mailbox of `address`. Resolves with a result each when they are committed,
    * rejects with the store's or the conflict's error.
    */
-  submit(address: Address, works: readonly Work[]): Promise<WorkResult[]> {
+  submit(address: Address, works: readonly Work[]): Promise<readonly WorkResult[]> {
     return new Promise((resolve, reject) => {
-      const key = mailboxKey(address);
       const parcel = { works, bytes: sum(works.map(bytesOf)), resolve, reject };
-      const queue = this.queues.get(key);
-      if (queue !== undefined) {
-        queue.push(parcel);
+      const key = mailboxKey(address);
+      const known = this.mailboxes.get(key);
+      if (known !== undefined) {
+        known.queue.push(parcel);
         return;
       }
-      this.queues.set(key, [parcel]);
-      const run = this.drain(key, address).finally(() => this.underway.delete(run));
-      this.underway.add(run);
+      const mailbox = { key, address, queue: [parcel] };
+      this.mailboxes.set(key, mailbox);
+      this.makeReady(mailbox);
     });
   }
 
@@ -61,26 +69,82 @@ export class Mailboxes {
     while (this.underway.size > 0) await Promise.all(this.underway);
   }
 
-  private async drain(key: string, address: Address): Promise<void> {
-    // A turn of the event loop later, so that what arrives together becomes one batch: requests, and the results of attempts that end at once.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    const queue = this.queues.get(key) as Parcel[];
-    while (queue.length > 0) await this.take(address, queue.splice(0, parcelsInBatch(queue)));
-    this.queues.delete(key);
+  private makeReady(mailbox: Mailbox): void {
+    const { partition } = mailbox.address;
+    const ready = this.ready.get(partition);
+    if (ready !== undefined) {
+      ready.push(mailbox);
+      return;
+    }
+    this.ready.set(partition, [mailbox]);
+    this.track(this.serve(partition));
   }
 
-  private async take(address: Address, parcels: readonly Parcel[]): Promise<void> {
+  private track(promise: Promise<void>): void {
+    const tracked = promise.finally(() => this.underway.delete(tracked));
+    this.underway.add(tracked);
+  }
+
+  private async serve(partition: number): Promise<void> {
+    // A turn of the event loop later, so that what arrives together goes together: requests, and the results of attempts that end at once.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    const ready = this.ready.get(partition) as Mailbox[];
+    while (ready.length > 0) {
+      const legs = takeLegs(ready);
+      const outcomes = await tryTurns(
+        this.world,
+        legs.map(({ batch }) => batch),
+      );
+      for (const [index, leg] of legs.entries()) this.arrive(leg, outcomes[index] as Taken | TurnFailure);
+    }
+    this.ready.delete(partition);
+  }
+
+  private arrive(leg: Leg, taken: Taken | TurnFailure): void {
+    if (taken instanceof TurnFailure) this.end(leg, ({ reject }) => reject(taken.error));
+    else if (taken.outcome === "applied" || taken.outcome === "duplicate") this.settle(leg, taken.results);
+    else this.track(this.insist(leg, taken));
+  }
+
+  /** Others won: the batch is tried again by itself. */
+  private async insist(leg: Leg, lost: Taken): Promise<void> {
     try {
-      const results = await takeTurn(this.world, address, { batch: parcels.flatMap(({ works }) => works) });
-      let from = 0;
-      for (const { works, resolve } of parcels) {
-        resolve(results.slice(from, from + works.length));
-        from += works.length;
-      }
+      this.settle(leg, await takeTurn(this.world, leg.batch, { lost }));
     } catch (error) {
-      for (const { reject } of parcels) reject(error);
+      this.end(leg, ({ reject }) => reject(error));
     }
   }
+
+  private settle(leg: Leg, results: readonly WorkResult[]): void {
+    let from = 0;
+    this.end(leg, ({ works, resolve }) => {
+      resolve(leg.parcels.length === 1 ? results : results.slice(from, from + works.length));
+      from += works.length;
+    });
+  }
+
+  private end({ mailbox, parcels }: Leg, tell: (parcel: Parcel) => void): void {
+    for (const parcel of parcels) tell(parcel);
+    if (mailbox.queue.length > 0) this.makeReady(mailbox);
+    else this.mailboxes.delete(mailbox.key);
+  }
+}
+
+/** Takes a batch from each mailbox, as long as all of them together are no more than a batch. */
+function takeLegs(ready: Mailbox[]): Leg[] {
+  const legs: Leg[] = [];
+  const room = { count: BATCH_COUNT_MAX, bytes: BATCH_BYTES_MAX };
+  while (ready.length > 0 && (legs.length === 0 || (room.count > 0 && room.bytes > 0))) {
+    const mailbox = ready.shift() as Mailbox;
+    const parcels = mailbox.queue.splice(0, parcelsInBatch(mailbox.queue));
+    for (const { works, bytes } of parcels) {
+      room.count -= works.length;
+      room.bytes -= bytes;
+    }
+    const works = parcels.length === 1 ? (parcels[0] as Parcel).works : parcels.flatMap((parcel) => parcel.works);
+    legs.push({ mailbox, parcels, batch: { address: mailbox.address, works } });
+  }
+  return legs;
 }
 
 /** Works of equal keys go through the same mailbox. */

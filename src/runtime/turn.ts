@@ -1,5 +1,5 @@
 /**
- * The main path: one batch of commands for one mailbox -> ONE read -> `decide` -> ONE commit. Whoever wants to know what Becalm does
+ * The main path: one batch of commands of one mailbox -> ONE read -> `decide` -> ONE commit. Whoever wants to know what Becalm does
  * with an alert reads this file and core/decide.ts.
  *
  * T1 nothing that a decision says is acted upon before its commit has been applied.
@@ -16,7 +16,7 @@ import { COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import { timerChanges } from "../core/timer-changes.ts";
 import type { Commit, CommitOutcome, LoadResult, TimerKey, TimerRow } from "../ports/store.ts";
 import { type Address, withRetries } from "./conflicts.ts";
-import { type LockAnswer, takeDimensionLock } from "./dimension-lock.ts";
+import { type LockAnswer, takeDimensionLock, UNLOCKED } from "./dimension-lock.ts";
 import { tryInstance } from "./read-instance.ts";
 import type { World } from "./world.ts";
 
@@ -37,49 +37,112 @@ export type WorkResult =
 /** Groups are kept this long after they could be forgotten: late results and re-sent alerts still find them. */
 const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
 
-/** Takes a batch through the main path. Results stand in the order of the work. `turn`: only in virtual time (core/effect.ts). */
+/** What one mailbox sends on a turn. */
+export type Batch = { readonly address: Address; readonly works: readonly Work[] };
+
+/** How a batch came out. Results stand in the order of its works; they are true only when it was applied. */
+export type Taken = { readonly outcome: CommitOutcome; readonly results: readonly WorkResult[] };
+
+/** Why a batch could not be tried at all: a store that is away, a group that cannot be read. Nothing of it was written. */
+export class TurnFailure {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
+}
+
+/** Takes a batch through the main path, again when others won. `lost`: how it came out when it was tried with others. */
 export async function takeTurn(
   world: World,
-  address: Address,
-  { batch, turn = 0 }: { readonly batch: readonly Work[]; readonly turn?: number },
-): Promise<WorkResult[]> {
-  return withRetries(world, address, async () => {
-    const read = await readFor(world, address, batch);
-    const readable =
-      read.quarantined.size === 0
-        ? batch
-        : batch.filter((work) => !read.quarantined.has(instanceIdOf(work.command) ?? ""));
-    const lock = await takeDimensionLock(world, read, readable);
+  batch: Batch,
+  { turn = 0, lost = null }: { turn?: number; lost?: Taken | null } = {},
+): Promise<readonly WorkResult[]> {
+  let first = lost;
+  return withRetries(world, batch.address, async () => {
+    const [taken] = first === null ? await tryTurns(world, [batch], turn) : [first];
+    first = null;
+    if (taken instanceof TurnFailure) throw taken.error;
+    return taken as Taken;
+  });
+}
+
+/**
+ * Tries batches of different mailboxes beside each other: what each phase asks of the store travels together, and the batches of one
+ * partition in one command. Each comes out for itself. `turn`: only in virtual time (core/effect.ts).
+ */
+export async function tryTurns(world: World, batches: readonly Batch[], turn = 0): Promise<(Taken | TurnFailure)[]> {
+  const reads = await Promise.all(batches.map((batch) => readFor(world, batch).catch(failed)));
+  const locks = await lockAll(world, reads);
+  const decided = reads.map((read, index) =>
+    read instanceof TurnFailure ? read : decideOn(world, read, { lock: locks[index] as LockAnswer, turn }),
+  );
+  const outcomes = await Promise.all(
+    decided.map((one) => (one instanceof TurnFailure ? one : committed(world, one.commit).catch(failed))),
+  );
+  const taken = decided.map((one, index) =>
+    one instanceof TurnFailure ? one : concluded(world, one, outcomes[index] as CommitOutcome | TurnFailure),
+  );
+  await Promise.all(locks.flatMap((lock) => (lock === UNLOCKED ? [] : lock.release())));
+  return taken;
+}
+
+/** Tells of a commit (T1). */
+function concluded(
+  world: World,
+  { decision, results, commit }: Decided,
+  outcome: CommitOutcome | TurnFailure,
+): Taken | TurnFailure {
+  if (outcome instanceof TurnFailure) return outcome;
+  try {
+    if (commit !== null && (outcome === "applied" || outcome === "duplicate")) world.committed(decision);
+    return { outcome, results };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function failed(error: unknown): TurnFailure {
+  return new TurnFailure(error);
+}
+
+/** Most turns need no lock, and then nothing is waited for. */
+async function lockAll(world: World, reads: readonly (Read | TurnFailure)[]): Promise<LockAnswer[]> {
+  const answers = reads.map((read) => (read instanceof TurnFailure ? UNLOCKED : takeDimensionLock(world, read)));
+  return answers.every((answer) => answer === UNLOCKED) ? answers.map(() => UNLOCKED) : Promise.all(answers);
+}
+
+type Decided = {
+  readonly decision: Decision;
+  readonly results: readonly WorkResult[];
+  /** null: nothing changed, there is nothing to commit. */
+  readonly commit: Commit | null;
+};
+
+function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; turn: number }): Decided | TurnFailure {
+  try {
     const decision = decide({
-      ...address,
+      ...read.address,
       group: read.group,
       instances: read.instances,
       waiters: read.waiters,
       hasMoreWaiters: read.hasMoreWaiters,
       quarantined: new Set(read.quarantined.keys()),
       policies: world.versions,
-      commands: readable.map((work) => parkedIf(lock, work.command)),
+      commands: read.readable.map((work) => parkedIf(lock, work.command)),
       isVirtual: world.mode === "virtual",
       turn,
     });
-    const results = inOrder(batch, readable, { decision, quarantined: read.quarantined });
-    const isSettling = readable.some((work) => work.settles !== undefined || work.fired !== undefined);
-    if (decision.isEmpty && !isSettling) {
-      await lock.release();
-      return { outcome: "applied", results };
-    }
-    const outcome = await committed(world, commitOf(world, address, { decision, readable, read }), lock);
-    if (outcome === "applied" || outcome === "duplicate") world.committed(decision);
-    return { outcome, results };
-  });
+    const isSettling = read.readable.some((work) => work.settles !== undefined || work.fired !== undefined);
+    const commit = decision.isEmpty && !isSettling ? null : commitOf(world, decision, read);
+    return { decision, results: inOrder(read, decision), commit };
+  } catch (error) {
+    return failed(error);
+  }
 }
 
-async function committed(world: World, commit: Commit, lock: LockAnswer): Promise<CommitOutcome> {
-  try {
-    return await world.store.commit(commit);
-  } finally {
-    await lock.release();
-  }
+async function committed(world: World, commit: Commit | null): Promise<CommitOutcome> {
+  return commit === null ? "applied" : world.store.commit(commit);
 }
 
 /** New instances of a forming group that meet a busy lock stay Idle until then; others are decided. */
@@ -88,9 +151,10 @@ function parkedIf(lock: LockAnswer, command: Command): Command {
   return { ...command, lockBusyUntilMs: lock.busyUntilMs };
 }
 
-export type Read = {
-  readonly partition: number;
-  readonly groupId: string | null;
+/** A batch with what was read for it. */
+export type Read = Batch & {
+  /** Works whose instance can be read. */
+  readonly readable: readonly Work[];
   readonly group: Group | null;
   readonly groupVersion: number;
   readonly instances: ReadonlyMap<string, Instance>;
@@ -99,18 +163,29 @@ export type Read = {
   readonly quarantined: ReadonlyMap<string, BecalmError>;
 };
 
-async function readFor(world: World, address: Address, batch: readonly Work[]): Promise<Read> {
-  const ids = [...new Set(batch.flatMap((work) => instanceIdOf(work.command) ?? []))];
-  const loaded = await world.store.load({ ...address, instanceIds: ids });
+async function readFor(world: World, { address, works }: Batch): Promise<Read> {
+  const loaded = await world.store.load({ ...address, instanceIds: idsOf(works) });
   const group = loaded.group === null ? null : decodeGroup(address.groupId ?? "", loaded.group.value);
-  const instances = new Map<string, Instance>();
-  const quarantined = new Map<string, BecalmError>();
-  await decodeInto(world, loaded, { instances, quarantined });
-  const known = { instances, quarantined };
-  await readMore(world, address, { ids: (group?.open?.running ?? []).slice(0, COMMIT_INSTANCE_COUNT_MAX), known });
+  const known: Known = { instances: new Map(), quarantined: new Map() };
+  if (loaded.instances.size > 0) await decodeInto(world, loaded, known);
+  const running = group?.open?.running ?? [];
+  if (running.length > 0) await readMore(world, address, { ids: running.slice(0, COMMIT_INSTANCE_COUNT_MAX), known });
   const waiting =
-    group === null || !needsWaiters(group, batch) ? NOBODY : await readWaiters(world, group, { address, batch, known });
-  return { ...address, group, groupVersion: loaded.group?.version ?? 0, ...known, ...waiting };
+    group === null || !needsWaiters(group, works) ? NOBODY : await readWaiters(world, group, { address, works, known });
+  const readable =
+    known.quarantined.size === 0
+      ? works
+      : works.filter((work) => !known.quarantined.has(instanceIdOf(work.command) ?? ""));
+  return { address, works, readable, group, groupVersion: loaded.group?.version ?? 0, ...known, ...waiting };
+}
+
+function idsOf(works: readonly Work[]): string[] {
+  const ids = new Set<string>();
+  for (const { command } of works) {
+    const id = instanceIdOf(command);
+    if (id !== null) ids.add(id);
+  }
+  return [...ids];
 }
 
 type Known = { readonly instances: Map<string, Instance>; readonly quarantined: Map<string, BecalmError> };
@@ -118,13 +193,13 @@ type Known = { readonly instances: Map<string, Instance>; readonly quarantined: 
 const NOBODY: Pick<Read, "waiters" | "hasMoreWaiters"> = { waiters: [], hasMoreWaiters: false };
 
 /** Whatever is not a creation may settle their peer. And only waiters that can be read keep a group open past its end. */
-function needsWaiters({ open, waiters }: Group, batch: readonly Work[]): boolean {
+function needsWaiters({ open, waiters }: Group, works: readonly Work[]): boolean {
   if (waiters === 0) return false;
-  if (batch.some((work) => work.command.type !== "create")) return true;
+  if (works.some((work) => work.command.type !== "create")) return true;
   return (
     open !== null &&
     open.inProgress === 0 &&
-    batch.some((work) => work.command.type === "create" && work.command.atMs > open.endsAtMs)
+    works.some((work) => work.command.type === "create" && work.command.atMs > open.endsAtMs)
   );
 }
 
@@ -132,9 +207,9 @@ function needsWaiters({ open, waiters }: Group, batch: readonly Work[]): boolean
 async function readWaiters(
   world: World,
   group: Group,
-  { address, batch, known }: { address: Address; batch: readonly Work[]; known: Known },
+  { address, works, known }: { address: Address; works: readonly Work[]; known: Known },
 ): Promise<Pick<Read, "waiters" | "hasMoreWaiters">> {
-  const limit = Math.max(COMMIT_INSTANCE_COUNT_MAX - batch.length, 1);
+  const limit = Math.max(COMMIT_INSTANCE_COUNT_MAX - works.length, 1);
   const waiters = await world.store.members({ groupId: group.id, partition: address.partition, set: "waiters", limit });
   await readMore(world, address, { ids: waiters, known });
   return { waiters, hasMoreWaiters: waiters.length === limit };
@@ -166,14 +241,10 @@ function instanceIdOf(command: Command): string | null {
   return command.type === "summarise" || command.type === "wake" ? null : command.id;
 }
 
-function inOrder(
-  batch: readonly Work[],
-  readable: readonly Work[],
-  { decision, quarantined }: { decision: Decision; quarantined: ReadonlyMap<string, BecalmError> },
-): WorkResult[] {
-  if (quarantined.size === 0) return [...decision.results];
+function inOrder({ works, readable, quarantined }: Read, decision: Decision): readonly WorkResult[] {
+  if (quarantined.size === 0) return decision.results;
   const results = new Map(readable.map((work, index) => [work, decision.results[index] as CommandResult]));
-  return batch.map((work) => {
+  return works.map((work) => {
     const error = quarantined.get(instanceIdOf(work.command) ?? "");
     return error === undefined
       ? (results.get(work) as CommandResult)
@@ -182,11 +253,8 @@ function inOrder(
 }
 
 /** The one commit of a decision. */
-function commitOf(
-  world: World,
-  address: Address,
-  { decision, readable, read }: { decision: Decision; readable: readonly Work[]; read: Read },
-): Commit {
+function commitOf(world: World, decision: Decision, read: Read): Commit {
+  const { address, readable } = read;
   const timers = timersOf(address, decision);
   return {
     commitId: world.commitId(),

@@ -203,7 +203,7 @@ export class VirtualRun {
   ): Promise<void> {
     for (const batch of batchesOf(group)) {
       const address = batch[0]?.address as Address;
-      const taken = await takeTurn(this.world, address, { batch: batch.map(({ work }) => work), turn });
+      const taken = await takeTurn(this.world, { address, works: batch.map(({ work }) => work) }, { turn });
       for (const [index, { work }] of batch.entries()) results.set(work, taken[index] as WorkResult);
     }
   }
