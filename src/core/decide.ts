@@ -40,7 +40,7 @@ export type {
   OutsideEvent,
 } from "./decision.ts";
 
-const NONE: ReadonlySet<string> = new Set();
+const NONE = { has: () => false };
 
 export function decide(input: DecideInput): Decision {
   const firstAtMs = input.commands.map(timeOf).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);

@@ -71,7 +71,7 @@ export type DecideInput = {
   /** The first waiters of the group, in order; needed when a command other than `create` may settle a peer. */
   readonly waiters: readonly string[];
   /** Instances of the group whose checkpoints cannot be read: they are no peers. */
-  readonly quarantined?: ReadonlySet<string>;
+  readonly quarantined?: { has(id: string): boolean };
   /** More waiters follow after those. */
   readonly hasMoreWaiters: boolean;
   readonly policies: PolicyVersions;

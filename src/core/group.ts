@@ -257,7 +257,7 @@ function standingAsCounted(open: OpenGroup, before: Member | null): Standing {
 }
 
 /** A peer in progress whose checkpoint cannot be read is no peer: nobody waits for what may never end. True when there was one. */
-export function dropQuarantined(group: Group, quarantined: ReadonlySet<string>): boolean {
+export function dropQuarantined(group: Group, quarantined: { has(id: string): boolean }): boolean {
   const { open } = group;
   if (open === null || !open.running.some((id) => quarantined.has(id))) return false;
   open.running = open.running.filter((id) => !quarantined.has(id));

@@ -14,7 +14,7 @@ import { type Group, idleAtMs } from "../core/group.ts";
 import { decodeGroup, encodeGroup } from "../core/group-codec.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import { timerChanges } from "../core/timer-changes.ts";
-import type { Commit, CommitOutcome, LoadResult, TimerKey, TimerRow } from "../ports/store.ts";
+import type { Commit, CommitOutcome, LoadResult, MemberSet, TimerKey, TimerRow } from "../ports/store.ts";
 import { type Address, withRetries } from "./conflicts.ts";
 import { type LockAnswer, takeDimensionLock, UNLOCKED } from "./dimension-lock.ts";
 import { tryInstance } from "./read-instance.ts";
@@ -127,7 +127,7 @@ function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; 
       instances: read.instances,
       waiters: read.waiters,
       hasMoreWaiters: read.hasMoreWaiters,
-      quarantined: new Set(read.quarantined.keys()),
+      quarantined: read.quarantined,
       policies: world.versions,
       commands: read.readable.map((work) => parkedIf(lock, work.command)),
       isVirtual: world.mode === "virtual",
@@ -255,7 +255,7 @@ function inOrder({ works, readable, quarantined }: Read, decision: Decision): re
 /** The one commit of a decision. */
 function commitOf(world: World, decision: Decision, read: Read): Commit {
   const { address, readable } = read;
-  const timers = timersOf(address, decision);
+  const timers = timersOf(read, decision);
   return {
     commitId: world.commitId(),
     partition: address.partition,
@@ -274,16 +274,27 @@ function commitOf(world: World, decision: Decision, read: Read): Commit {
       value: encodeEffect(effect),
     })),
     effectLeaseMs: world.effectLeaseMs(),
-    settledEffectIds: readable.flatMap((work) => work.settles ?? []),
+    settledEffectIds: settledBy(readable),
     timersArmed: timers.armed,
-    timersCancelled: [...timers.cancelled, ...readable.flatMap((work) => work.fired ?? [])],
-    membersAdded: decision.memberChanges.flatMap(({ set, instanceId, order }) =>
-      order === null ? [] : [{ set, instanceId, order }],
-    ),
-    membersRemoved: decision.memberChanges.flatMap(({ set, instanceId, order }) =>
-      order === null ? [{ set, instanceId }] : [],
-    ),
+    timersCancelled: timers.cancelled,
+    ...memberWrites(decision),
   };
+}
+
+function settledBy(works: readonly Work[]): string[] {
+  const ids: string[] = [];
+  for (const { settles } of works) if (settles !== undefined) ids.push(settles);
+  return ids;
+}
+
+function memberWrites({ memberChanges }: Decision): Pick<Commit, "membersAdded" | "membersRemoved"> {
+  const membersAdded: { set: MemberSet; instanceId: string; order: number }[] = [];
+  const membersRemoved: { set: MemberSet; instanceId: string }[] = [];
+  for (const { set, instanceId, order } of memberChanges) {
+    if (order === null) membersRemoved.push({ set, instanceId });
+    else membersAdded.push({ set, instanceId, order });
+  }
+  return { membersAdded, membersRemoved };
 }
 
 function groupWrite(world: World, { group, isEmpty }: Decision, read: Read): Commit["group"] {
@@ -305,7 +316,8 @@ function widestWindowMs(world: World, policyName: string): number {
   return widestMs;
 }
 
-function timersOf(address: Address, decision: Decision): { armed: TimerRow[]; cancelled: TimerKey[] } {
+/** The timers that the decision arms and cancels; those that fired are gone with it. */
+function timersOf({ address, readable }: Read, decision: Decision): { armed: TimerRow[]; cancelled: TimerKey[] } {
   const armed: TimerRow[] = [];
   const cancelled: TimerKey[] = [];
   const key = (owner: string, name: string, arm: number): TimerKey => ({
@@ -325,5 +337,6 @@ function timersOf(address: Address, decision: Decision): { armed: TimerRow[]; ca
   for (const { name, timer } of decision.groupTimersArmed)
     armed.push({ ...key(groupId, name, timer.arm), dueAtMs: timer.dueAtMs });
   for (const { name, timer } of decision.groupTimersCancelled) cancelled.push(key(groupId, name, timer.arm));
+  for (const { fired } of readable) if (fired !== undefined) cancelled.push(fired);
   return { armed, cancelled };
 }

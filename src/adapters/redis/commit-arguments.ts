@@ -1,5 +1,5 @@
 import { COMMIT_ID_TTL_MS } from "../../core/limits.ts";
-import type { Commit, MemberSet, TimerKey, TimerLane } from "../../ports/store.ts";
+import type { Commit, InstanceWrite, MemberSet, TimerKey, TimerLane } from "../../ports/store.ts";
 import type { RedisKeys } from "./keys.ts";
 
 type ScriptArgument = string | number;
@@ -29,7 +29,6 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   const { partition, group } = commit;
   const created = commit.instances.filter(({ expectedVersion }) => expectedVersion === 0);
   const changed = commit.instances.filter(({ expectedVersion }) => expectedVersion !== 0);
-  const rows = [...effectRows(commit), ...timerRows(commit), ...memberRows(commit)];
   keys.push(keysOf.commit(partition, commit.commitId));
   if (group !== null) {
     for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
@@ -37,17 +36,49 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   }
   for (const { id } of created) keys.push(keysOf.instance(partition, id));
   for (const { id } of changed) keys.push(keysOf.instance(partition, id), keysOf.history(partition, id));
-  args.push(commit.owner);
-  if (group === null) args.push("", "", "");
-  else args.push(group.expectedVersion, versioned(group.expectedVersion + 1, group.value), group.ttlMs ?? "");
-  args.push(commit.effectLeaseMs, created.length, changed.length);
-  for (const { count } of rows) args.push(count);
+  // The head tells the numbers of rows, which are known when the rows stand behind it.
+  const headAt = args.length;
+  args.push("", group === null ? "" : versioned(group.expectedVersion + 1, group.value));
+  const counts = [created.length, changed.length, ...addRows(args, commit, { created, changed })];
+  const about = [commit.owner, group?.expectedVersion ?? "-", group?.ttlMs ?? "-", commit.effectLeaseMs];
+  args[headAt] = `${about.join(" ")} ${counts.join(" ")}`;
+}
+
+type Instances = { readonly created: readonly InstanceWrite[]; readonly changed: readonly InstanceWrite[] };
+
+/** Adds the rows of every kind, and answers the numbers of those that follow the instances. */
+function addRows(args: ScriptArgument[], commit: Commit, { created, changed }: Instances): number[] {
+  const counts: number[] = [];
+  const add = <Item>(items: readonly Item[], write: (item: Item) => void) => {
+    counts.push(items.length);
+    for (const item of items) write(item);
+  };
   for (const { value, historyLines } of created) args.push([versioned(1, value), ...historyLines].join("\n"));
   for (const { id, createdAtMs } of created) args.push(createdAtMs, id);
   for (const { expectedVersion, value, historyLines } of changed) {
     args.push(expectedVersion, versioned(expectedVersion + 1, value), historyText(historyLines));
   }
-  for (const { texts } of rows) for (const text of texts) args.push(text);
+  const claimOwner = commit.effectLeaseMs > 0 ? commit.owner : "";
+  add(commit.effects, ({ id, value }) => args.push(id, `${claimOwner} ${value}`));
+  add(commit.settledEffectIds, (id) => args.push(id));
+  for (const lane of LANES) {
+    add(ofLane(commit.timersArmed, lane), (timer) => args.push(timer.dueAtMs, timerMember(timer)));
+  }
+  for (const lane of LANES) add(ofLane(commit.timersCancelled, lane), (timer) => args.push(timerMember(timer)));
+  for (const set of SETS) {
+    add(ofSet(commit.membersAdded, set), ({ order, instanceId }) => args.push(order, instanceId));
+  }
+  for (const set of SETS) add(ofSet(commit.membersRemoved, set), ({ instanceId }) => args.push(instanceId));
+  return counts;
+}
+
+/** Most commits have no timers and no members: nothing is made for them. */
+function ofLane<Item extends { readonly lane: TimerLane }>(timers: readonly Item[], lane: TimerLane): readonly Item[] {
+  return timers.length === 0 ? timers : timers.filter((timer) => timer.lane === lane);
+}
+
+function ofSet<Item extends { readonly set: MemberSet }>(members: readonly Item[], set: MemberSet): readonly Item[] {
+  return members.length === 0 ? members : members.filter((member) => member.set === set);
 }
 
 /** How much a commit adds to a script: instances and bytes bound how long the server is busy with it. */
@@ -59,36 +90,6 @@ export function commitSize({ instances, effects }: Commit): number {
   }
   for (const { value } of effects) size += value.length;
   return size;
-}
-
-/** Rows of one kind: how many, and their texts one after the other. */
-type Rows = { count: number; texts: ScriptArgument[] };
-
-function rowsOf<Item>(items: readonly Item[], textsOf: (item: Item) => ScriptArgument[]): Rows {
-  return { count: items.length, texts: items.length === 0 ? [] : items.flatMap(textsOf) };
-}
-
-function effectRows({ effects, effectLeaseMs, owner, settledEffectIds }: Commit): Rows[] {
-  const claimOwner = effectLeaseMs > 0 ? owner : "";
-  return [rowsOf(effects, ({ id, value }) => [id, `${claimOwner} ${value}`]), rowsOf(settledEffectIds, (id) => [id])];
-}
-
-function timerRows({ timersArmed, timersCancelled }: Commit): Rows[] {
-  const armed = LANES.map((lane) => timersArmed.filter((timer) => timer.lane === lane));
-  const cancelled = LANES.map((lane) => timersCancelled.filter((timer) => timer.lane === lane));
-  return [
-    ...armed.map((timers) => rowsOf(timers, (timer) => [timer.dueAtMs, timerMember(timer)])),
-    ...cancelled.map((timers) => rowsOf(timers, (timer) => [timerMember(timer)])),
-  ];
-}
-
-function memberRows({ membersAdded, membersRemoved }: Commit): Rows[] {
-  const added = SETS.map((set) => membersAdded.filter((member) => member.set === set));
-  const removed = SETS.map((set) => membersRemoved.filter((member) => member.set === set));
-  return [
-    ...added.map((members) => rowsOf(members, ({ order, instanceId }) => [order, instanceId])),
-    ...removed.map((members) => rowsOf(members, ({ instanceId }) => [instanceId])),
-  ];
 }
 
 /**

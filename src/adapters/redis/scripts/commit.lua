@@ -19,14 +19,15 @@
 --
 -- ARGV[1]  how long commit ids are remembered, in ms
 -- then for each commit:
---   owner
---   expected version of the group: "" no group, "0" must not exist
---   the group's new "<version> <value>"
---   time-to-live of the group in ms, "" keep it
---   lease of its effects in ms, 0 claimed by nobody
---   twelve numbers of rows: new instances, changed instances, effects, settled effects,
---     timers armed in work, in approval, cancelled in work, in approval,
---     members added to waiters, to held, removed from waiters, from held
+--   its head, words with a space between them:
+--     owner
+--     expected version of the group: "-" no group, "0" must not exist
+--     time-to-live of the group in ms, "-" keep it
+--     lease of its effects in ms, 0 claimed by nobody
+--     twelve numbers of rows: new instances, changed instances, effects, settled effects,
+--       timers armed in work, in approval, cancelled in work, in approval,
+--       members added to waiters, to held, removed from waiters, from held
+--   the group's new "<version> <value>", "" without a group
 --   the rows, all of one kind before the next, in that order:
 --     new instance:      its text; after all of these: creation time in ms, id
 --     changed instance:  expected version, new "<version> <checkpoint>", lines to append
@@ -40,7 +41,8 @@
 -- Returns for each commit "applied", "duplicate", "fenced" or "conflict"
 local call = redis.call
 local SHARED_KEYS = 5
-local HEAD_ROWS = 5
+local HEAD_WORDS = 4
+local HEAD_ROWS = 2
 local ROW_WIDTHS = { 3, 3, 2, 1, 2, 2, 1, 1, 2, 2, 1, 1 }
 -- Lua's stack holds some thousand values.
 local CHUNK = 500
@@ -138,7 +140,7 @@ end
 
 -- The group and its sets live equally long.
 local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
-  if ttl_ms ~= '' then
+  if ttl_ms ~= '-' then
     call('SET', group_key, value, 'PX', ttl_ms)
     call('PEXPIRE', waiters_key, ttl_ms)
     call('PEXPIRE', held_key, ttl_ms)
@@ -152,13 +154,13 @@ local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
   end
 end
 
--- Applies the commit whose keys begin at `key` and whose arguments begin at `head`; `counts` are its numbers of rows.
-local function apply(key, head, counts)
-  local expected_version = ARGV[head + 1]
-  local has_group = expected_version ~= ''
+-- Applies the commit whose keys begin at `key` and whose arguments begin at `first`: `head` are the words of its head, `counts` its numbers of rows.
+local function apply(key, first, head, counts)
+  local expected_version = head[2]
+  local has_group = expected_version ~= '-'
   local new_key = key + (has_group and 5 or 1)
   local changed_key = new_key + counts[1]
-  local first_row = head + HEAD_ROWS + #counts
+  local first_row = first + HEAD_ROWS
   local group_key = KEYS[key + 3]
 
   local seen = call('MGET', KEYS[key], KEYS[has_group and key + 4 or key])
@@ -166,7 +168,7 @@ local function apply(key, head, counts)
     return 'duplicate'
   end
   if has_group then
-    if seen[2] and seen[2] ~= ARGV[head] then
+    if seen[2] and seen[2] ~= head[1] then
       return 'fenced'
     end
     if expected_version == '0' then
@@ -190,7 +192,7 @@ local function apply(key, head, counts)
   row = first_row
   write_new(new_key, counts[1])
   write_changed(changed_key, counts[2], texts)
-  write_effects(counts[3], counts[4], ARGV[head + 4])
+  write_effects(counts[3], counts[4], head[4])
   write_rows(counts[5], 2, 'ZADD', KEYS[4])
   write_rows(counts[6], 2, 'ZADD', KEYS[5])
   write_rows(counts[7], 1, 'ZREM', KEYS[4])
@@ -200,23 +202,27 @@ local function apply(key, head, counts)
     write_rows(counts[10], 2, 'ZADD', KEYS[key + 2], 'NX')
     write_rows(counts[11], 1, 'ZREM', KEYS[key + 1])
     write_rows(counts[12], 1, 'ZREM', KEYS[key + 2])
-    write_group(KEYS[key + 1], KEYS[key + 2], group_key, ARGV[head + 2], ARGV[head + 3])
+    write_group(KEYS[key + 1], KEYS[key + 2], group_key, ARGV[first + 1], head[3])
   end
   return 'applied'
 end
 
 local outcomes = {}
 local key = SHARED_KEYS + 1
-local head = 2
+local first = 2
 while key <= #KEYS do
+  local head = {}
+  for word in string.gmatch(ARGV[first], '%S+') do
+    head[#head + 1] = word
+  end
   local counts = {}
   local row_count = 0
   for kind, width in ipairs(ROW_WIDTHS) do
-    counts[kind] = tonumber(ARGV[head + HEAD_ROWS + kind - 1])
+    counts[kind] = tonumber(head[HEAD_WORDS + kind])
     row_count = row_count + counts[kind] * width
   end
-  outcomes[#outcomes + 1] = apply(key, head, counts)
-  key = key + (ARGV[head + 1] ~= '' and 5 or 1) + counts[1] + counts[2] * 2
-  head = head + HEAD_ROWS + #ROW_WIDTHS + row_count
+  outcomes[#outcomes + 1] = apply(key, first, head, counts)
+  key = key + (head[2] ~= '-' and 5 or 1) + counts[1] + counts[2] * 2
+  first = first + HEAD_ROWS + row_count
 end
 return outcomes
