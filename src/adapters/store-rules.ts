@@ -123,6 +123,9 @@ function requireValidGroup(commit: Commit): void {
     throw invalid(`Commit ${commit.commitId} changes members without a group. Put the group into the commit.`);
   }
   requireVersion(group.expectedVersion, `group ${group.id}`);
+  if (group.value === null && (group.expectedVersion === 0 || membersAdded.length + membersRemoved.length > 0)) {
+    throw invalid(`The group ${group.id} is only compared, but it is new or its members change. Give its value.`);
+  }
   if (group.ttlMs !== null && (!Number.isInteger(group.ttlMs) || group.ttlMs < 1)) {
     throw invalid(`The group ${group.id} cannot live ${group.ttlMs} ms. Use a whole number of at least 1, or null.`);
   }

@@ -92,6 +92,8 @@ export type Decision = {
   /** Nothing changed: there is nothing to commit. */
   readonly isEmpty: boolean;
   readonly group: Group | null;
+  /** False: the group stayed as it was stored; that it still is so must hold when the decision is committed. */
+  readonly isGroupChanged: boolean;
   readonly instances: readonly ChangedInstance[];
   /** For the log: one an audit line. */
   readonly entries: readonly LoggedEntry[];

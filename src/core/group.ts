@@ -58,7 +58,7 @@ export type Group = {
   readonly policy: string;
   /** Number of this formation and of the group that opens from it; grows, also when the group's record had been dropped. */
   epoch: number;
-  /** Time of the last step: time in a group never runs backwards. */
+  /** Time of the last step that changed the group: time in a group never runs backwards. */
   lastAtMs: number;
   forming: FormingMember[];
   open: OpenGroup | null;
@@ -116,6 +116,44 @@ export function draftOf(group: Group): Group {
           },
     summaries: group.summaries.map((summary) => ({ ...summary, sample: [...summary.sample] })),
   };
+}
+
+/**
+ * Did a decision leave the group as it was, the time of the last step aside? In a storm that converges most do, and then the group is
+ * only compared, not written: writers of other processes do not lose to it.
+ */
+export function isUnchanged(before: Group, after: Group): boolean {
+  return (
+    before.epoch === after.epoch &&
+    before.waiters === after.waiters &&
+    before.held === after.held &&
+    before.arrivals === after.arrivals &&
+    before.arms === after.arms &&
+    before.wake === after.wake &&
+    isSameList(before.forming, after.forming, isSameFields) &&
+    isSameList(before.summaries, after.summaries, (a, b) => a.timer === b.timer && a.skipped === b.skipped) &&
+    isSameOpen(before.open, after.open)
+  );
+}
+
+function isSameOpen(before: OpenGroup | null, after: OpenGroup | null): boolean {
+  if (before === null || after === null) return before === after;
+  const { running, settledAtMs, peers } = after;
+  return (
+    isSameList(before.running, running, Object.is) &&
+    isSameList(before.settledAtMs, settledAtMs, Object.is) &&
+    isSameList(before.peers, peers, Object.is) &&
+    isSameFields({ ...before, running, settledAtMs, peers }, after)
+  );
+}
+
+function isSameList<Item>(a: readonly Item[], b: readonly Item[], isSame: (a: Item, b: Item) => boolean): boolean {
+  return a.length === b.length && a.every((item, index) => isSame(item, b[index] as Item));
+}
+
+function isSameFields<Fields extends object>(a: Fields, b: Fields): boolean {
+  for (const name in a) if (a[name] !== b[name]) return false;
+  return true;
 }
 
 /** While it forms, deciding takes the dimension lock: no group yet, or fewer than `count` executed in it. */

@@ -118,10 +118,11 @@ export type Commit = {
   /** Who commits: compared with the group's lease, if there is one. */
   owner: string;
   /**
-   * Compare-and-set: `expectedVersion` 0 means that the group must not exist. `ttlMs`: drop it, with its ordered sets, this long after
-   * this commit, by the store's clock; null: keep it.
+   * Compare-and-set: `expectedVersion` 0 means that the group must not exist. `value` null: only compared, the group keeps its version and
+   * its end, and has no members added or removed. `ttlMs`: drop it, with its ordered sets, this long after this commit, by the store's
+   * clock; null: keep it.
    */
-  group: { id: string; expectedVersion: number; value: string; ttlMs: number | null } | null;
+  group: { id: string; expectedVersion: number; value: string | null; ttlMs: number | null } | null;
   /** No instance stands here twice. */
   instances: readonly InstanceWrite[];
   /** Effects put into the outbox, claimed for `leaseMs` by `owner` (0: for whoever comes first). */

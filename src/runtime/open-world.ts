@@ -3,6 +3,7 @@ import { compileMatchers } from "../core/matcher.ts";
 import type { PolicySet } from "../core/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../core/policy-versions.ts";
 import type { NamespaceInfo, NamespaceMode, Store } from "../ports/store.ts";
+import { KnownGroups } from "./known-groups.ts";
 import { learnVersions } from "./read-instance.ts";
 import type { World } from "./world.ts";
 
@@ -42,6 +43,7 @@ export async function openWorld(options: OpenOptions): Promise<{ world: World; i
     partitions: info.partitions,
     current,
     silences: (policies?.silences ?? []).map((silence) => ({ silence, matches: compileMatchers(silence.match) })),
+    groups: new KnownGroups(),
     versions,
   };
   return { world, info };

@@ -11,7 +11,7 @@ import { type Command, type CommandResult, type Decision, decide } from "../core
 import { encodeEffect } from "../core/effect.ts";
 import { BecalmError } from "../core/errors.ts";
 import { type Group, idleAtMs } from "../core/group.ts";
-import { decodeGroup, encodeGroup } from "../core/group-codec.ts";
+import { encodeGroup } from "../core/group-codec.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import { timerChanges } from "../core/timer-changes.ts";
 import type { Commit, CommitOutcome, LoadResult, MemberSet, TimerKey, TimerRow } from "../ports/store.ts";
@@ -165,7 +165,7 @@ export type Read = Batch & {
 
 async function readFor(world: World, { address, works }: Batch): Promise<Read> {
   const loaded = await world.store.load({ ...address, instanceIds: idsOf(works) });
-  const group = loaded.group === null ? null : decodeGroup(address.groupId ?? "", loaded.group.value);
+  const group = loaded.group === null ? null : world.groups.decode(address.groupId ?? "", loaded.group.value);
   const known: Known = { instances: new Map(), quarantined: new Map() };
   if (loaded.instances.size > 0) await decodeInto(world, loaded, known);
   const running = group?.open?.running ?? [];
@@ -297,8 +297,9 @@ function memberWrites({ memberChanges }: Decision): Pick<Commit, "membersAdded" 
   return { membersAdded, membersRemoved };
 }
 
-function groupWrite(world: World, { group, isEmpty }: Decision, read: Read): Commit["group"] {
+function groupWrite(world: World, { group, isEmpty, isGroupChanged }: Decision, read: Read): Commit["group"] {
   if (group === null || isEmpty) return null;
+  if (!isGroupChanged) return { id: group.id, expectedVersion: read.groupVersion, value: null, ttlMs: null };
   const idle =
     world.mode === "virtual"
       ? null

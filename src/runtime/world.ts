@@ -3,6 +3,7 @@ import type { Silence } from "../core/policy.ts";
 import type { CompiledPolicy } from "../core/policy-versions.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { NamespaceMode, Store } from "../ports/store.ts";
+import type { KnownGroups } from "./known-groups.ts";
 
 /** A silence with its matcher compiled. */
 export type CompiledSilence = { readonly silence: Silence; readonly matches: CompiledPolicy["matches"] };
@@ -18,6 +19,7 @@ export type World = {
   /** The policies that new alerts are matched against, in order. */
   readonly current: readonly CompiledPolicy[];
   readonly silences: readonly CompiledSilence[];
+  readonly groups: KnownGroups;
   /** Every version that the namespace knows, by `name@version`. */
   readonly versions: Map<string, CompiledPolicy>;
   /** A fresh id for each commit. */

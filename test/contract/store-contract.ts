@@ -249,6 +249,11 @@ export function storeContract(
         ["the same instance twice", { instances: [newInstance("00-new"), newInstance("00-new")] }],
         ["a version that is no whole number", { instances: [changedInstance("00-a", 1.5)] }],
         ["a checkpoint with a line break", { instances: [newInstance("00-new", { value: "a\nb" })] }],
+        [
+          "members of a group that is only compared",
+          { group: groupOf(1, { value: null }), membersAdded: [{ set: "held", instanceId: "00-new", order: 1 }] },
+        ],
+        ["a new group that is only compared", { group: groupOf(0, { value: null }) }],
         ["a history line with a line break", { instances: [newInstance("00-new", { historyLines: ["a\nb"] })] }],
         ["members without a group", { membersAdded: [{ set: "held", instanceId: "00-a", order: 1 }] }],
         ["an effect of another partition", { effects: [effectOf("e1", { partition: 1 })] }],
@@ -377,6 +382,17 @@ export function storeContract(
         await world.outlast(SHORT_MS + 1);
         expect((await load([], GROUP)).group).toMatchObject({ version: 3 });
         expect([await members("waiters"), await members("held")]).toEqual([["00-a"], ["00-h"]]);
+      });
+
+      test("that are only compared keep their version, their end and their members, and refuse what was decided on another version", async () => {
+        await applied({ group: groupOf(0, { ttlMs: SHORT_MS }), membersAdded: [add("00-a", 1)] });
+        await applied({ group: groupOf(1, { value: null }), instances: [newInstance("00-b")] });
+        expect((await load([], GROUP)).group).toEqual({ version: 1, value: "group at 0" });
+        expect(await members("waiters")).toEqual(["00-a"]);
+        expect(await store.commit(commitOf({ group: groupOf(2, { value: null }) }))).toBe("conflict");
+        await world.outlast(SHORT_MS + 1);
+        expect((await load([], GROUP)).group).toBeNull();
+        expect(await store.commit(commitOf({ group: groupOf(1, { value: null }) }))).toBe("conflict");
       });
 
       test("are leased to one owner, who can renew; afterwards anybody can", async () => {

@@ -65,7 +65,7 @@ export class StoreModel {
   }
 
   #writeGroup({ group, partition, membersAdded, membersRemoved }: Commit): void {
-    if (group === null) return;
+    if (group === null || group.value === null) return;
     const stored = this.#groups[`${partition} ${group.id}`] ?? { version: 0, value: "", waiters: [], held: [] };
     this.#groups[`${partition} ${group.id}`] = stored;
     stored.version += 1;

@@ -21,7 +21,7 @@ const version = fc.constantFrom(0, 0, 1, 1, 2, 3);
 const draw: fc.Arbitrary<Draw> = fc
   .record({
     partition: numberOf(PARTITIONS - 1),
-    group: fc.option(fc.record({ id: fc.constantFrom(...GROUPS), version })),
+    group: fc.option(fc.record({ id: fc.constantFrom(...GROUPS), version, isCompared: fc.boolean() })),
     instances: fc.uniqueArray(
       fc.record({ name: nameOf, version, createdAtMs: numberOf(2), lines: fc.array(fc.string(), { maxLength: 2 }) }),
       {
@@ -51,9 +51,14 @@ const draw: fc.Arbitrary<Draw> = fc
     const { partition, resent } = parts;
     const own = (name: string) => `0${partition}-${name}`;
     const lane = (isApproval: boolean) => (isApproval ? ("approval" as const) : ("work" as const));
+    const isCompared = parts.group?.isCompared === true && parts.group.version > 0;
+    const hasMembers = parts.group !== null && !isCompared;
     const commit = commitOf({
       partition,
-      group: parts.group === null ? null : groupOf(parts.group.version, { id: parts.group.id }),
+      group:
+        parts.group === null
+          ? null
+          : groupOf(parts.group.version, { id: parts.group.id, ...(isCompared ? { value: null } : {}) }),
       instances: parts.instances.map(({ name, version: expectedVersion, createdAtMs, lines }) => {
         const historyLines = lines.map((line) => line.replaceAll("\n", ""));
         return expectedVersion === 0
@@ -68,10 +73,10 @@ const draw: fc.Arbitrary<Draw> = fc
       timersCancelled: parts.cancelled.map(({ name, arm, isApproval }) =>
         timerOf(own(name), 0, { arm, lane: lane(isApproval) }),
       ),
-      membersAdded:
-        parts.group === null ? [] : parts.added.map(({ set, name, order }) => ({ set, instanceId: own(name), order })),
-      membersRemoved:
-        parts.group === null ? [] : parts.removed.map(({ set, name }) => ({ set, instanceId: own(name) })),
+      membersAdded: hasMembers
+        ? parts.added.map(({ set, name, order }) => ({ set, instanceId: own(name), order }))
+        : [],
+      membersRemoved: hasMembers ? parts.removed.map(({ set, name }) => ({ set, instanceId: own(name) })) : [],
     });
     return { commit, resent };
   });

@@ -134,8 +134,13 @@ function inputOf(world: World, commands: readonly Command[]): DecideInput {
   };
 }
 
+/** A group as it is stored, the time of its last step aside. */
+function timeless(group: Group | null): string | null {
+  return group === null ? null : encodeGroup({ ...group, lastAtMs: 0 });
+}
+
 describe("decisions that are computed once", () => {
-  test("are the decisions of the plain way, byte for byte", () => {
+  test("are the decisions of the plain way, byte for byte, and tell when they leave the group as it was", () => {
     fc.assert(
       fc.property(settings, ({ fn, count, batches }) => {
         const world: World = { instances: new Map(), group: null, policies: versionsOf(fn, count) };
@@ -150,6 +155,7 @@ describe("decisions that are computed once", () => {
           const input = inputOf(world, commands);
           const decision = decide(input);
           expect(decision).toEqual(decide({ ...input, isPlain: true }));
+          expect(decision.isGroupChanged).toBe(timeless(input.group) !== timeless(decision.group));
           keep(world, decision);
         }
       }),

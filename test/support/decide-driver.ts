@@ -192,8 +192,9 @@ export class DecideDriver {
     if (groupId !== null) this.keepGroup(groupId, decision);
   }
 
-  private keepGroup(groupId: string, { group, memberChanges, groupTimersArmed, groupTimersCancelled }: Decision): void {
-    this.groups.set(groupId, encodeGroup(group as Group));
+  private keepGroup(groupId: string, decision: Decision): void {
+    const { group, memberChanges, groupTimersArmed, groupTimersCancelled } = decision;
+    if (decision.isGroupChanged) this.groups.set(groupId, encodeGroup(group as Group));
     for (const { set, instanceId, order } of memberChanges) {
       const sets = set === "waiters" ? this.waiters : this.held;
       const members = sets.get(groupId) ?? new Map<string, number>();

@@ -50,7 +50,7 @@ export class GroupTable {
   }
 
   /** Writes the group's part of a commit whose version was checked. Groups that have ended were forgotten before. */
-  write(commit: Commit, write: NonNullable<Commit["group"]>, nowMs: number): void {
+  write(commit: Commit, write: { id: string; value: string; ttlMs: number | null }, nowMs: number): void {
     const key = keyOf(commit.partition, write.id);
     const stored = this.#groups.get(key);
     const group = stored ?? { version: 0, value: "", untilMs: Infinity, waiters: new Members(), held: new Members() };

@@ -111,7 +111,8 @@ class MemoryStore implements Store {
     const refusal = this.#refusal(commit, nowMs);
     if (refusal !== null) return refusal;
     this.#commitIds.set(commit.commitId, nowMs + COMMIT_ID_TTL_MS);
-    if (commit.group !== null) this.#groups.write(commit, commit.group, nowMs);
+    if (commit.group !== null && commit.group.value !== null)
+      this.#groups.write(commit, { ...commit.group, value: commit.group.value }, nowMs);
     for (const instance of commit.instances) this.#write(instance, commit.partition);
     this.#timers.change(commit.timersArmed, commit.timersCancelled);
     this.#effects.put(commit, nowMs);

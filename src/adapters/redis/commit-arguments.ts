@@ -38,7 +38,7 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   for (const { id } of changed) keys.push(keysOf.instance(partition, id), keysOf.history(partition, id));
   // The head tells the numbers of rows, which are known when the rows stand behind it.
   const headAt = args.length;
-  args.push("", group === null ? "" : versioned(group.expectedVersion + 1, group.value));
+  args.push("", group === null || group.value === null ? "" : versioned(group.expectedVersion + 1, group.value));
   const counts = [created.length, changed.length, ...addRows(args, commit, { created, changed })];
   const about = [commit.owner, group?.expectedVersion ?? "-", group?.ttlMs ?? "-", commit.effectLeaseMs];
   args[headAt] = `${about.join(" ")} ${counts.join(" ")}`;

@@ -27,7 +27,7 @@
 --     twelve numbers of rows: new instances, changed instances, effects, settled effects,
 --       timers armed in work, in approval, cancelled in work, in approval,
 --       members added to waiters, to held, removed from waiters, from held
---   the group's new "<version> <value>", "" without a group
+--   the group's new "<version> <value>", "" without a group or when it is only compared
 --   the rows, all of one kind before the next, in that order:
 --     new instance:      its text; after all of these: creation time in ms, id
 --     changed instance:  expected version, new "<version> <checkpoint>", lines to append
@@ -197,7 +197,7 @@ local function apply(key, first, head, counts)
   write_rows(counts[6], 2, 'ZADD', KEYS[5])
   write_rows(counts[7], 1, 'ZREM', KEYS[4])
   write_rows(counts[8], 1, 'ZREM', KEYS[5])
-  if has_group then
+  if has_group and ARGV[first + 1] ~= '' then
     write_rows(counts[9], 2, 'ZADD', KEYS[key + 1], 'NX')
     write_rows(counts[10], 2, 'ZADD', KEYS[key + 2], 'NX')
     write_rows(counts[11], 1, 'ZREM', KEYS[key + 1])
