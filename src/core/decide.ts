@@ -71,9 +71,9 @@ export function decide(input: DecideInput): Decision {
   const timersAfter = groupTimers(group);
   const isEmpty = instances.length === 0 && !isDropped && sameTimers(timersBefore, timersAfter);
   return {
-    results: results.map((result) => ({
-      ...result,
-      instance: result.instance === null ? null : (draft.get(result.instance.id) ?? null),
+    results: results.map(({ outcome, instance }) => ({
+      outcome,
+      instance: instance === null ? null : (draft.get(instance.id) ?? null),
     })),
     isEmpty,
     group,
@@ -155,28 +155,28 @@ class Turn {
     const atMs = this.now(command.atMs);
     const birth = birthOfAlert(command.alert, { policy: command.policy, groupId: this.input.groupId, atMs });
     const instance = this.draft.create(birth, { id: command.id, policy: command.policy });
-    return { outcome: "created", instance: this.begin(instance, { ...command, atMs }) };
+    return { outcome: "created", instance: this.begin(instance, command, atMs) };
   }
 
   private unpark(command: Command & { type: "unpark" }): CommandResult {
     const instance = this.draft.get(command.id);
     if (instance === undefined) return { outcome: "missing", instance: null };
     if (instance.parked?.arm !== command.arm) return { outcome: "stale", instance };
-    return { outcome: "applied", instance: this.begin(instance, { ...command, atMs: this.now(command.atMs) }) };
+    return { outcome: "applied", instance: this.begin(instance, command, this.now(command.atMs)) };
   }
 
   /** The first decision of an instance: silence, then the lock, then its group. */
   private begin(
     instance: Instance,
-    how: { atMs: number; silence: SilenceNote | null; lockBusyUntilMs?: number },
+    { silence, lockBusyUntilMs }: { silence: SilenceNote | null; lockBusyUntilMs?: number },
+    atMs: number,
   ): Instance {
-    const { atMs, silence } = how;
     const start = { type: "start", atMs, silence, group: null } as const;
     const { group } = this.draft;
     const rule = this.policyOf(instance).policy.converge;
     if (silence !== null || group === null || rule === null) return this.must(instance, start);
-    if (how.lockBusyUntilMs !== undefined) {
-      return this.draft.park(instance, { dueAtMs: how.lockBusyUntilMs, arm: (instance.parked?.arm ?? 0) + 1 }, atMs);
+    if (lockBusyUntilMs !== undefined) {
+      return this.draft.park(instance, { dueAtMs: lockBusyUntilMs, arm: (instance.parked?.arm ?? 0) + 1 }, atMs);
     }
     if (group.open !== null) {
       return this.must(instance, { ...start, group: this.viewOfOpen(group.open, { instance, atMs }) }, group.epoch);

@@ -63,7 +63,8 @@ export class EffectRunner {
   async run(effect: Effect, atMs: () => number, committed: JustCommitted | null = null): Promise<Work | null> {
     const abort = new AbortController();
     this.underway.set(effect.id, { effect, abort });
-    await this.slot();
+    if (this.running >= this.concurrency) await new Promise<void>((resolve) => this.queue.push(resolve));
+    this.running += 1;
     try {
       const result = this.isClosed
         ? null
@@ -84,11 +85,6 @@ export class EffectRunner {
       this.running -= 1;
       this.queue.shift()?.();
     }
-  }
-
-  private async slot(): Promise<void> {
-    if (this.running >= this.concurrency) await new Promise<void>((resolve) => this.queue.push(resolve));
-    this.running += 1;
   }
 
   private async attempt(effect: Effect, signal: AbortSignal, known: Birth | null): Promise<EffectResult | null> {

@@ -36,7 +36,7 @@ export function effectPort(options: EffectPortOptions = {}): EffectPort {
   };
 }
 
-async function runEffect(request: EffectRequest, options: EffectPortOptions): Promise<EffectResult> {
+function runEffect(request: EffectRequest, options: EffectPortOptions): EffectResult | Promise<EffectResult> {
   const { action } = request;
   if (request.signal.aborted) return { ok: false, error: "The attempt was cancelled before it began." };
   switch (action.kind) {

@@ -33,23 +33,23 @@ export type EffectHandlers = Readonly<Record<string, EffectHandler>>;
 
 type HandlerAction = Action & { kind: "handler" };
 
-/** Calls a handler of the program. One that ignores its signal does not hold the attempt: it is failed at the timeout. */
-export async function runHandler(
+/** Calls a handler of the program. One that ignores its signal does not hold the attempt: it is failed at the timeout. Never rejects. */
+export function runHandler(
   request: EffectRequest,
-  action: HandlerAction,
+  { name, timeoutMs }: HandlerAction,
   handlers: EffectHandlers,
 ): Promise<EffectResult> {
-  const handler = Object.hasOwn(handlers, action.name) ? handlers[action.name] : undefined;
-  if (handler === undefined) return { ok: false, error: missing(action.name, handlers) };
-  const deadline = startDeadline(request.signal, action.timeoutMs);
-  try {
-    return await Promise.race([
-      settle(action.name, () => handler(inputOf(request, deadline))),
-      expire(action.name, deadline),
-    ]);
-  } finally {
-    deadline.release();
-  }
+  const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
+  if (handler === undefined) return Promise.resolve({ ok: false, error: missing(name, handlers) });
+  const deadline = startDeadline(request.signal, timeoutMs);
+  return new Promise((resolve) => {
+    const end = (result: EffectResult) => {
+      deadline.release();
+      resolve(result);
+    };
+    deadline.whenFired(() => end({ ok: false, error: `Handler "${name}" ${deadline.fired()}.` }));
+    void settle(name, () => handler(inputOf(request, deadline))).then(end);
+  });
 }
 
 function inputOf(request: EffectRequest, deadline: Deadline): EffectHandlerInput {
@@ -76,12 +76,6 @@ async function settle(name: string, call: () => unknown): Promise<EffectResult> 
   } catch (error) {
     return { ok: false, error: `Handler "${name}" failed: ${textOf(error)}` };
   }
-}
-
-function expire(name: string, deadline: Deadline): Promise<EffectResult> {
-  return new Promise((resolve) => {
-    deadline.whenFired(() => resolve({ ok: false, error: `Handler "${name}" ${deadline.fired()}.` }));
-  });
 }
 
 /** The result as plain JSON: a copy of its own, or a text where there is no such JSON. The work is done, so nothing here fails it. */
