@@ -66,8 +66,8 @@ describe("the identity of a record", () => {
         const event = parse({ ...dimensions, _time_: TIME }) as StateEvent;
         expect(event.recordId).toBe(`${md5Of(dimensions)}.${TIME}`);
       }),
-      // Name and value run into the same letters.
-      { examples: [[{ x: "ya", xy: "a" }]] },
+      // Names and values run into the same letters.
+      { examples: [[{ x: "ya", xy: "a" }], [{ x: "1", xy: "2xy3" }], [{ x: "1xy2", xy: "3" }]] },
     );
   });
 });
@@ -76,6 +76,7 @@ describe("a state event", () => {
   test("carries value, values, dimensions, time and when it was processed", () => {
     expect(parseRecord(QUERY, RAW, { accessTimeMs: 1_569_246_490_250 })).toEqual({
       recordId: `${md5Of({ bk_target_ip: "127.0.0.1", bk_target_cloud_id: "0" })}.${TIME}`,
+      dimensionsMd5: md5Of({ bk_target_ip: "127.0.0.1", bk_target_cloud_id: "0" }),
       value: 1.38,
       values: { load5: 1.38, timestamp: TIME },
       dimensions: { bk_target_ip: "127.0.0.1", bk_target_cloud_id: "0" },

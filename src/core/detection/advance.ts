@@ -145,7 +145,7 @@ function takeIn(state: GroupState, group: StrategyGroup, events: readonly StateE
     }
     // Beyond this age nothing is remembered, in this batch as in earlier ones: how batches are cut must not matter.
     const isRemembered = ageSeconds <= DUPLICATE_INTERVAL_COUNT * group.intervalSeconds;
-    const md5 = md5Of(event);
+    const md5 = event.dimensionsMd5;
     if (isRemembered && (seenHere.has(event.recordId) || state.seen.get(event.time)?.has(md5))) {
       intake.duplicates.push(index);
       continue;
@@ -169,11 +169,6 @@ function takeIn(state: GroupState, group: StrategyGroup, events: readonly StateE
     });
   }
   return intake;
-}
-
-/** The record id is `<md5>.<time>`. */
-function md5Of(event: StateEvent): string {
-  return event.recordId.slice(0, 32);
 }
 
 function refusalOf(

@@ -30,6 +30,8 @@ export type RecordQuery = {
 export type StateEvent = {
   /** `<md5 of the identity dimensions>.<time>` */
   readonly recordId: string;
+  /** md5 of the identity dimensions: which series it belongs to. */
+  readonly dimensionsMd5: string;
   /** null: the record has no value. */
   readonly value: number | null;
   readonly values: Readonly<Record<string, number>>;

@@ -1,5 +1,5 @@
 import { BecalmError } from "../errors.ts";
-import { isTooDeep, md5OfHashes, pairMd5 } from "./record-identity.ts";
+import { isTooDeep, md5OfHashes, pairMd5, pythonText } from "./record-identity.ts";
 import type { QueryMetric, RecordQuery, Rejection, StateEvent } from "./record-types.ts";
 import { convertTime, convertValue, isRejection, reject } from "./record-value.ts";
 import { PRECISION_MAX } from "./rounding.ts";
@@ -9,8 +9,11 @@ import { UNIT_NAMES, type Unit, unitOf } from "./units.ts";
 const DYNAMIC_PROCESS_FIELDS = new Set(["listen", "nonlisten", "not_accurate_listen", "protocol", "bind_ip"]);
 const PROCESS_PORT_METRIC = "bk_monitor.proc_port";
 
-/** Hashes of pairs that a parser remembers; it starts afresh when it has so many. */
-const PAIR_MEMORY_MAX = 50_000;
+/** Identities that a parser remembers; it starts afresh when it has so many. */
+const IDENTITY_MEMORY_MAX = 100_000;
+
+/** Longer ones are hashed each time: what is remembered must stay small whatever the records hold. */
+const REMEMBERED_CHARS_MAX = 512;
 
 export type ParseOptions = { readonly accessTimeMs?: number };
 
@@ -34,11 +37,12 @@ type Plan = {
   readonly metrics: readonly Metric[];
   readonly isRealTime: boolean;
   readonly isProcessPort: boolean;
-  readonly pairMemory: Map<string, string>;
+  /** Scalars of the identity, with their names -> its md5. */
+  readonly identityMemory: Map<string, string>;
 };
 
 /**
- * A parser for many records of one query: the query is checked once, and hashes of dimensions seen before are
+ * A parser for many records of one query: the query is checked once, and the md5s of series seen before are
  * remembered.
  */
 export function createRecordParser(query: RecordQuery): RecordParser {
@@ -71,7 +75,7 @@ function planOf(query: RecordQuery): Plan {
     metrics: query.metrics.map((source) => ({ source, unit: unitNamed(source.unit) })),
     isRealTime: first.method?.toUpperCase() === "REAL_TIME",
     isProcessPort: query.metricIds?.includes(PROCESS_PORT_METRIC) ?? false,
-    pairMemory: new Map(),
+    identityMemory: new Map(),
   };
 }
 
@@ -98,8 +102,10 @@ function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Re
   if (isRejection(values)) return values;
   const dimensions = readDimensions(plan, record);
   if (dimensions.tooDeep !== null) return reject("dimension_too_deep", dimensions.tooDeep);
+  const dimensionsMd5 = identityMd5(plan, dimensions);
   return {
-    recordId: `${identityMd5(plan, dimensions)}.${time}`,
+    recordId: `${dimensionsMd5}.${time}`,
+    dimensionsMd5,
     value,
     values,
     dimensions: dimensions.all,
@@ -172,24 +178,28 @@ function isShortText(value: unknown): boolean {
   return typeof value === "string" && value.length <= 4 && [...value].length <= 2;
 }
 
-function identityMd5(plan: Plan, dimensions: Dimensions): string {
-  const memory = plan.pairMemory;
-  return md5OfHashes(dimensions.identityFields.map((field) => rememberedPairMd5(memory, field, dimensions.all[field])));
+/** The same text object for every record of a series: what detection remembers of many records is then one md5. */
+function identityMd5({ identityMemory }: Plan, { identityFields, all }: Dimensions): string {
+  const text = identityText(identityFields, all);
+  const known = text === null ? undefined : identityMemory.get(text);
+  if (known !== undefined) return known;
+  const md5 = md5OfHashes(identityFields.map((field) => pairMd5(field, all[field])));
+  if (text === null || text.length > REMEMBERED_CHARS_MAX) return md5;
+  if (identityMemory.size >= IDENTITY_MEMORY_MAX) identityMemory.clear();
+  identityMemory.set(text, md5);
+  return md5;
 }
 
-/**
- * Only texts are remembered: they are what nearly all dimensions are, and their memory key cannot be mistaken for
- * another type's.
- */
-function rememberedPairMd5(memory: Map<string, string>, field: string, value: unknown): string {
-  if (typeof value !== "string") return pairMd5(field, value);
-  const memoryKey = `${field.length}:${field}${value}`;
-  const known = memory.get(memoryKey);
-  if (known !== undefined) return known;
-  if (memory.size >= PAIR_MEMORY_MAX) memory.clear();
-  const md5 = pairMd5(field, value);
-  memory.set(memoryKey, md5);
-  return md5;
+/** Equal texts mean equal hashes: it holds what is hashed, each part with its length. null: a dimension is no scalar. */
+function identityText(fields: readonly string[], all: Readonly<Record<string, unknown>>): string | null {
+  let text = "";
+  for (const field of fields) {
+    const value = all[field];
+    if (typeof value === "object" && value !== null) return null;
+    const scalar = pythonText(value);
+    text += `${field.length}:${field}${scalar.length}:${scalar}`;
+  }
+  return text;
 }
 
 /** A record's own field, with null for what is missing. Inherited names (`constructor`) are not fields. */
