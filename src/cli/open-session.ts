@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { effectPort } from "../adapters/effects/effect-port.ts";
 import { logAuditEntry } from "../adapters/log/audit-line.ts";
 import { silentLogger } from "../adapters/log/pino-logger.ts";
-import { memoryDetectionStore } from "../adapters/memory/memory-detection-store.ts";
+import { forgetfulDetectionStore } from "../adapters/memory/forgetful-detection-store.ts";
 import { memoryStore } from "../adapters/memory/memory-store.ts";
 import { pause, systemClock } from "../adapters/system/system-clock.ts";
 import type { Decision } from "../core/decide.ts";
@@ -195,7 +195,7 @@ export type DetectionOptions = StoreOptions & { readonly stream: string; readonl
 
 export type Detecting = { readonly detection: Detection; readonly store: DetectionStore };
 
-/** Calls `use` with a detection stream, loaded; without a store on one in memory, which keeps no alerts: they are told at once. */
+/** Calls `use` with a detection stream, loaded; without a store on one that keeps nothing: alerts are told at once. */
 export async function withDetection<T>(
   options: DetectionOptions,
   listener: DetectionListener,
@@ -213,7 +213,7 @@ export async function withDetection<T>(
 }
 
 async function detectionStoreAt({ store, namespace, stream }: DetectionOptions): Promise<DetectionStore> {
-  if (store === undefined || store === "") return memoryDetectionStore({ keepsAlerts: false });
+  if (store === undefined || store === "") return forgetfulDetectionStore();
   requireStoreUrl(store);
   const { redisDetectionStore } = await import("../adapters/redis/redis-detection-store.ts");
   return redisDetectionStore(store, { namespace, stream });

@@ -1,7 +1,8 @@
 /** How fast records of a CSV become state events and alerts: parsed, detected and committed to a memory store, on one core. */
 
+import { forgetfulDetectionStore } from "../../src/adapters/memory/forgetful-detection-store.ts";
 import { csvReader } from "../../src/formats/csv.ts";
-import { loadStrategies, memoryDetectionStore } from "../../src/index.ts";
+import { loadStrategies } from "../../src/index.ts";
 import { Detection } from "../../src/runtime/detection.ts";
 import { HEADER, metricRows, STRATEGIES } from "../support/metric-rows.ts";
 import { measured, type Sample } from "./arms/arm.ts";
@@ -26,7 +27,7 @@ async function detect(count: number, seed: number): Promise<{ alertCount: number
   const strategies = loadStrategies(STRATEGIES, { file: "bench" });
   let commits = 0;
   const world = {
-    store: memoryDetectionStore({ keepsAlerts: false }),
+    store: forgetfulDetectionStore(),
     now: Date.now,
     commitId: () => {
       commits += 1;

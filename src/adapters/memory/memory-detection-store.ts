@@ -27,8 +27,6 @@ export type MemoryDetectionStoreOptions = {
   now?: () => number;
   /** Lives of the keys other than those of the table. */
   keys?: KeyConfig;
-  /** false: alerts and audit events are only counted, for a run that tells them at once and must not grow. Default true. */
-  keepsAlerts?: boolean;
 };
 
 /** A detection stream that lives in this process. `close` keeps it. */
@@ -38,12 +36,10 @@ export function memoryDetectionStore(options: MemoryDetectionStoreOptions = {}):
 
 class MemoryDetectionStore implements DetectionStore {
   readonly #keys: CheckpointKeys;
-  readonly #keepsAlerts: boolean;
   #version = 0;
   #lastCommitId: string | null = null;
   readonly #pieces = new Map<string, string>();
   readonly #alerts: string[] = [];
-  #alertCount = 0;
   readonly #auditEvents: string[] = [];
   readonly #groupCheckpoints: ExpiringMap<number>;
   readonly #runs: ExpiringMap<number>;
@@ -53,9 +49,8 @@ class MemoryDetectionStore implements DetectionStore {
   readonly #lastCheckpoints: ExpiringMap<Map<string, number>>;
   readonly #checkResults: ExpiringMap<CheckResultRow[]>;
 
-  constructor({ now = Date.now, keys, keepsAlerts = true }: MemoryDetectionStoreOptions) {
+  constructor({ now = Date.now, keys }: MemoryDetectionStoreOptions) {
     this.#keys = registerKeysWithConfig(keys);
-    this.#keepsAlerts = keepsAlerts;
     this.#groupCheckpoints = new ExpiringMap(now);
     this.#runs = new ExpiringMap(now);
     this.#seen = new ExpiringMap(now);
@@ -70,7 +65,7 @@ class MemoryDetectionStore implements DetectionStore {
     };
     return {
       version: this.#version,
-      alertCount: this.#alertCount,
+      alertCount: this.#alerts.length,
       pieces: new Map(this.#pieces),
       seen: new Map(groupKeys.map((key) => [key, seenOf(key)])),
     };
@@ -85,11 +80,8 @@ class MemoryDetectionStore implements DetectionStore {
     this.#lastCommitId = commit.commitId;
     for (const [name, value] of commit.piecesPut) this.#pieces.set(name, value);
     for (const name of commit.piecesRemoved) this.#pieces.delete(name);
-    this.#alertCount += commit.alerts.length;
-    if (this.#keepsAlerts) {
-      for (const alert of commit.alerts) this.#alerts.push(alert);
-      for (const event of commit.auditEvents) this.#auditEvents.push(event);
-    }
+    for (const alert of commit.alerts) this.#alerts.push(alert);
+    for (const event of commit.auditEvents) this.#auditEvents.push(event);
     for (const group of commit.groups) this.#takeGroup(group, commit.atMs);
     for (const { time, ...of } of commit.checkpoints) this.#raise(of, time);
     for (const added of commit.checkResults) this.#addResults(added);
