@@ -24,6 +24,9 @@ export type BytesRead = { readonly read: number; readonly total: number | null }
 /** Silence on a pipe after which what has come is decided without waiting for a full batch. */
 const IDLE_MS = 200;
 
+/** Text that is made rows of at a time. Rows of a long piece would outlive the commits that take them, and be collected late. */
+const ROWS_FROM_CHARS = 16_384;
+
 /** Sizes of files; throws for the first that cannot be read, before anything is done. */
 export async function requireReadable(paths: readonly string[]): Promise<void> {
   for (const path of paths) if (path !== "-") await sizeOf(path);
@@ -45,9 +48,11 @@ export async function* readRows(
       continue;
     }
     reader ??= readerFor(input, piece);
-    const rows = reader.feed(piece);
     onBytes({ read: stream.bytesRead ?? 0, total });
-    if (rows.length > 0) yield rows;
+    for (let at = 0; at < piece.length; at += ROWS_FROM_CHARS) {
+      const rows = reader.feed(piece.slice(at, at + ROWS_FROM_CHARS));
+      if (rows.length > 0) yield rows;
+    }
   }
   yield (reader ?? readerFor(input, "")).end();
 }

@@ -32,7 +32,13 @@ export function batchCommit({ advances, alerts }: DetectionBatch, pieces: PieceW
     ),
     groups: advances.map(groupTaking),
     checkpoints: advances.flatMap(({ step }) =>
-      step.lastCheckpoints.map(({ time, ...of }) => ({ ...seriesLevel(of), time })),
+      step.lastCheckpoints.map((one) => ({
+        strategyId: one.strategy,
+        itemId: STRATEGY_ITEM_ID,
+        dimensionsMd5: one.dimensionsMd5,
+        level: one.severity,
+        time: one.time,
+      })),
     ),
     checkResults: advances.flatMap(({ group, step }) => resultLists(group, step.checkResults)),
   };
@@ -75,5 +81,6 @@ function resultLists(group: StrategyGroup, results: readonly CheckResult[]): Che
     list.rows.push({ time: result.time, text: `${result.value}|${result.isAnomalous ? "anomalous" : "normal"}` });
   }
   // Older ones would be dropped by the same commit.
-  return [...lists.values()].map((list) => ({ ...list, rows: list.rows.slice(-list.keepCount) }));
+  for (const { rows, keepCount } of lists.values()) rows.splice(0, Math.max(rows.length - keepCount, 0));
+  return [...lists.values()];
 }
