@@ -12,6 +12,7 @@ import { type Detecting, type StoreOptions, withDetection } from "./open-session
 import { Progress } from "./progress.ts";
 import { type BytesRead, type RecordFormat, readRows, requireReadable } from "./read-records.ts";
 import { readText } from "./read-text.ts";
+import { keepHeapSmall } from "./small-heap.ts";
 import type { Terminal } from "./terminal.ts";
 import { dateTime } from "./time-text.ts";
 
@@ -34,6 +35,7 @@ const TOLD_COUNT_MAX = 20;
 type Input = { readonly path: string; readonly source: string };
 
 export async function detect(terminal: Terminal, options: DetectCommandOptions): Promise<number> {
+  keepHeapSmall();
   const strategies = loadStrategies(await readText(options.strategies), { file: options.strategies });
   const inputs = inputsOf(options);
   await requireReadable(inputs.map(({ path }) => path));

@@ -267,16 +267,15 @@ describe("bad input", { timeout: 60_000 }, () => {
 });
 
 describe("a large file", () => {
-  test("needs no more memory than a small one: a heap smaller than the file is enough", {
+  test("needs hardly more memory than a small one, with Node as it is started", {
     timeout: 180_000,
   }, async () => {
     const large = file("large.csv", "");
     await pipeline(Readable.from(largeCsv()), createWriteStream(large));
     const { size } = await stat(large);
     expect(size).toBeGreaterThan(50_000_000);
-    const env = { NODE_OPTIONS: "--max-old-space-size=48 --max-semi-space-size=4" };
-    const [small, whole] = [await peakMibOf(records, env), await peakMibOf(large, env)];
-    expect(whole).toBeLessThan(1.4 * small);
+    const [small, whole] = [await peakMibOf(records), await peakMibOf(large)];
+    expect(whole).toBeLessThan(1.3 * small);
   });
 });
 
@@ -292,17 +291,18 @@ function* largeCsv(): Generator<string> {
 }
 
 /** The most memory that the process had, by the kernel's word. */
-async function peakMibOf(path: string, env: Record<string, string>): Promise<number> {
+async function peakMibOf(path: string): Promise<number> {
   const args = ["detect", "--strategies", strategies, "--records", path, "--quiet"];
-  const { child, ended } = startBecalm(args, { env });
+  const { child, ended } = startBecalm(args, { env: { NODE_OPTIONS: "" } });
   let peakKib = 0;
   const look = async () => {
     const text = await readFile(`/proc/${child.pid}/status`, "utf8").catch(() => "");
     peakKib = Number(/VmHWM:\s+(\d+)/.exec(text)?.[1] ?? peakKib);
   };
   const timer = setInterval(() => void look(), 50);
-  const { code } = await ended;
+  const { code, stderr } = await ended;
   clearInterval(timer);
-  expect(code).toBe(0);
+  // Nor does V8 complain of a flag that it does not know.
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   return peakKib / 1_024;
 }
