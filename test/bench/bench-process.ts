@@ -14,8 +14,8 @@ const LOADER = new URL("../../scripts/ts-loader.mjs", import.meta.url).href;
 export class BenchProcess {
   private readonly child: ChildProcess;
 
-  constructor(nodeOptions: readonly string[] = []) {
-    const execArgv = ["--expose-gc", "--enable-source-maps", "--import", LOADER, ...nodeOptions];
+  constructor() {
+    const execArgv = ["--expose-gc", "--enable-source-maps", "--import", LOADER];
     this.child = fork(fileURLToPath(import.meta.url), { execArgv, env: { ...process.env, BECALM_BENCH_PROCESS: "1" } });
   }
 

@@ -38,11 +38,8 @@ export class Bench {
     return found;
   }
 
-  async inOwnProcess<Result>(
-    use: (process: BenchProcess) => Promise<Result>,
-    nodeOptions: readonly string[] = [],
-  ): Promise<Result> {
-    const own = new BenchProcess(nodeOptions);
+  async inOwnProcess<Result>(use: (process: BenchProcess) => Promise<Result>): Promise<Result> {
+    const own = new BenchProcess();
     try {
       return await use(own);
     } finally {

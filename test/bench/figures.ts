@@ -1,6 +1,7 @@
 /** The figures: what each compares, and what it should reach. A figure is a ratio taken in one run, its arms interleaved, or a number with a unit. */
 import type { ArmName, Sample, SampleRequest } from "./arms/arm.ts";
 import type { Bench } from "./bench.ts";
+import { detectPeaks } from "./detect-memory.ts";
 import type { DetectionSample } from "./detection.ts";
 import { startTimes } from "./start-times.ts";
 import { median } from "./stats.ts";
@@ -199,22 +200,19 @@ async function growth(bench: Bench): Promise<Row[]> {
   return [{ figure, value: cost(1) / cost(0), unit: "x", target: atMost(1.2, 1.05, 2), parts }];
 }
 
-/** The heap may grow to the same bound with few records and with many: without one, V8 collects when it has nothing else to do. */
-const DETECTION_NODE_OPTIONS = ["--max-old-space-size=64", "--max-semi-space-size=8"];
-
 async function detectionGrowth(bench: Bench): Promise<Row[]> {
   const [small, large] = bench.isQuick ? [10_000, 100_000] : [10_000, 1_000_000];
   const samples: { small: DetectionSample; large: DetectionSample }[] = [];
-  const take = (count: number) =>
-    bench.inOwnProcess((process) => process.run("detection", { count }), DETECTION_NODE_OPTIONS);
+  const take = (count: number) => bench.inOwnProcess((process) => process.run("detection", { count }));
   for (let round = 1; round <= bench.rounds; round += 1)
     samples.push({ small: await take(small), large: await take(large) });
   const medianOf = (pick: (sample: DetectionSample) => number, size: "small" | "large") =>
     median(samples.map((sample) => pick(sample[size])));
   const cost = ({ count, ms, makingMs }: DetectionSample) => ((ms - makingMs) * 1_000) / count;
-  const peak = ({ rssMaxBytes }: DetectionSample) => rssMaxBytes / 1e6;
   const costs = { small: medianOf(cost, "small"), large: medianOf(cost, "large") };
-  const peaks = { small: medianOf(peak, "small"), large: medianOf(peak, "large") };
+  const [smallPeak = 0, largePeak = 0] = (await detectPeaks([small, large], bench.rounds)).map(
+    (bytes) => median(bytes) / 1e6,
+  );
   return [
     {
       figure: `detection: cost per record at ${large} / at ${small}`,
@@ -229,11 +227,11 @@ async function detectionGrowth(bench: Bench): Promise<Row[]> {
       },
     },
     {
-      figure: `detection: peak memory at ${large} / at ${small}`,
-      value: peaks.large / peaks.small,
+      figure: `\`becalm detect\`: peak memory at ${large} / at ${small}`,
+      value: largePeak / smallPeak,
       unit: "x",
       target: atMost(1.3, 1.1, 1.6),
-      parts: { [`MB at ${small}`]: peaks.small, [`MB at ${large}`]: peaks.large },
+      parts: { [`MB at ${small}`]: smallPeak, [`MB at ${large}`]: largePeak },
     },
   ];
 }
