@@ -1,7 +1,7 @@
 /** The composition root of the library: adapters are chosen here, nowhere else. */
 import { randomUUID } from "node:crypto";
 import { type EffectHandlers, effectPort } from "./adapters/effects/effect-port.ts";
-import { logAuditEntry } from "./adapters/log/audit-line.ts";
+import { logAuditEntries } from "./adapters/log/audit-line.ts";
 import { silentLogger } from "./adapters/log/pino-logger.ts";
 import { memoryStore } from "./adapters/memory/memory-store.ts";
 import { pause, systemClock } from "./adapters/system/system-clock.ts";
@@ -241,7 +241,7 @@ class LiveEngine implements Engine {
   private committed(decision: Decision): void {
     this.live?.committed(decision);
     this.inspection?.committed(decision);
-    for (const logged of decision.entries) logAuditEntry(this.logger, logged);
+    logAuditEntries(this.logger, decision.entries);
     if (this.subscriptions.isEmpty) return;
     for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
   }

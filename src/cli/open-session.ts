@@ -1,7 +1,7 @@
 /** The composition root of the command: which store, in which mode, and who runs effects. No other file of the command chooses an adapter. */
 import { randomUUID } from "node:crypto";
 import { effectPort } from "../adapters/effects/effect-port.ts";
-import { logAuditEntry } from "../adapters/log/audit-line.ts";
+import { logAuditEntries } from "../adapters/log/audit-line.ts";
 import { silentLogger } from "../adapters/log/pino-logger.ts";
 import { forgetfulDetectionStore } from "../adapters/memory/forgetful-detection-store.ts";
 import { memoryStore } from "../adapters/memory/memory-store.ts";
@@ -172,7 +172,7 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
   let run: VirtualRun | null = null;
   let lease: RunLease | null = null;
   const committed = (decision: Decision) => {
-    for (const logged of decision.entries) logAuditEntry(logger, logged);
+    logAuditEntries(logger, decision.entries);
     run?.committed(decision);
   };
   try {

@@ -16,10 +16,16 @@ export type DimensionRule = Pick<ConvergenceRule, "by" | "where"> & { readonly f
  * listed values in the configured order, whatever the instance's own is.
  */
 export function dimensionKey(rule: DimensionRule, dimensions: Dimensions): string {
-  return `!sha1#${hash("sha1", dimensionText(rule, dimensions))}`;
+  return dimensionKeyOf(dimensionText(rule, dimensions));
 }
 
-function dimensionText(rule: DimensionRule, dimensions: Dimensions): string {
+/** The key of a text of `dimensionText`. */
+export function dimensionKeyOf(text: string): string {
+  return `!sha1#${hash("sha1", text)}`;
+}
+
+/** What instances that converge have in common, spelled out. */
+export function dimensionText(rule: DimensionRule, dimensions: Dimensions): string {
   let text = `#${rule.function}`;
   for (const { name, listed } of dimensionsOf(rule)) {
     if (listed === null) text += `|${name}:${valueText(ownValue(dimensions, name))}`;

@@ -4,4 +4,6 @@ export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+  /** A logger whose lines have these fields too. Without it the fields go into each line, which says the same and costs more. */
+  child?(fields: object): Pick<Logger, "debug" | "info" | "warn" | "error">;
 }

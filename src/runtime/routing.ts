@@ -1,6 +1,6 @@
 /** Which mailbox and which id an alert has under a policy. The same alert always goes the same way. */
 import type { Alert } from "../core/alert.ts";
-import { dimensionKey, ruleGoverns } from "../core/dimension-key.ts";
+import { dimensionKeyOf, dimensionText, ruleGoverns } from "../core/dimension-key.ts";
 import { groupIdOf, instanceIdOf, loneName, partitionOf } from "../core/ids.ts";
 import type { SilenceNote } from "../core/instance.ts";
 import type { Policy } from "../core/policy.ts";
@@ -23,10 +23,26 @@ export function routesOf(world: World, alert: Alert): Route[] {
 export function placeOf(policy: Policy, alert: Alert, partitions: number): { id: string; address: Address } {
   const name = { policy: policy.name, fingerprint: alert.fingerprint, startsAtMs: alert.startsAtMs };
   const rule = policy.converge;
-  const groupId =
-    rule !== null && ruleGoverns(rule, alert.labels) ? groupIdOf(policy.name, dimensionKey(rule, alert.labels)) : null;
-  const address = { partition: partitionOf(groupId ?? loneName(name), partitions), groupId };
+  const address =
+    rule !== null && ruleGoverns(rule, alert.labels)
+      ? groupAddress(policy.name, dimensionText(rule, alert.labels), partitions)
+      : { partition: partitionOf(loneName(name), partitions), groupId: null };
   return { id: instanceIdOf(name, address.partition), address };
+}
+
+const ADDRESS_COUNT_MAX = 10_000;
+const ADDRESSES = new Map<string, Address>();
+
+/** Where a group lives follows from its policy's name and its dimensions; alerts of a storm ask for the same few again and again. */
+function groupAddress(policyName: string, dimensions: string, partitions: number): Address {
+  const asked = `${partitions} ${policyName}\n${dimensions}`;
+  const known = ADDRESSES.get(asked);
+  if (known !== undefined) return known;
+  const groupId = groupIdOf(policyName, dimensionKeyOf(dimensions));
+  const address = { partition: partitionOf(groupId, partitions), groupId };
+  if (ADDRESSES.size >= ADDRESS_COUNT_MAX) ADDRESSES.clear();
+  ADDRESSES.set(asked, address);
+  return address;
 }
 
 /** Ids that earlier versions of the policy's rule would have given: an instance found there is the duplicate. */

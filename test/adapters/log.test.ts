@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { auditFields, logAuditEntry } from "../../src/adapters/log/audit-line.ts";
+import { auditFields, logAuditEntries } from "../../src/adapters/log/audit-line.ts";
 import { fileLogger, silentLogger } from "../../src/adapters/log/pino-logger.ts";
 import type { LoggedEntry } from "../../src/core/draft.ts";
 import type { Logger } from "../../src/ports/logger.ts";
@@ -127,10 +127,9 @@ describe("an audit entry", () => {
 
   test("is one line whose message is the event and the state that it led to", () => {
     const lines: unknown[] = [];
-    logAuditEntry(
-      { ...silentLogger, info: (fields, message) => lines.push({ fields, message }) },
+    logAuditEntries({ ...silentLogger, info: (fields, message) => lines.push({ fields, message }) }, [
       { instance: INSTANCE, entry },
-    );
+    ]);
     expect(lines).toEqual([
       {
         message: "effect.done -> Success",
@@ -148,9 +147,27 @@ describe("an audit entry", () => {
     ]);
   });
 
+  test("that its neighbours share comes out as it would alone, whatever the logger can do", () => {
+    const other = { ...entry, version: 9 };
+    const logged = [entry, other, entry, entry, entry, entry, entry, other].map((one, index) => ({
+      instance: `00-${index}`,
+      entry: one,
+    }));
+    const written = (write: (logger: Logger) => void, hasChild: boolean) => {
+      const lines: string[] = [];
+      const logger = pino({ base: null, timestamp: false }, { write: (line: string) => void lines.push(line) });
+      write(hasChild ? logger : { ...silentLogger, info: (fields, message) => logger.info(fields, message) });
+      return lines.map((line) => JSON.parse(line) as unknown);
+    };
+    const alone = written((logger) => logged.forEach((one) => void logAuditEntries(logger, [one])), true);
+    expect(alone).toHaveLength(logged.length);
+    expect(written((logger) => logAuditEntries(logger, logged), true)).toEqual(alone);
+    expect(written((logger) => logAuditEntries(logger, logged), false)).toEqual(alone);
+  });
+
   test("names the person who acted", () => {
     const event = { type: "approval.denied", atMs: 0, by: "ops", why: "planned" } as const;
-    expect(auditFields({ instance: INSTANCE, entry: { ...entry, event } })).toMatchObject({
+    expect(auditFields({ ...entry, event })).toMatchObject({
       event: "approval.denied",
       actor: "ops",
     });

@@ -88,6 +88,7 @@ function linesOf(logger: pino.Logger): Logger {
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
+    child: (fields) => linesOf(logger.child(fields)),
   };
 }
 
