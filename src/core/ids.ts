@@ -17,10 +17,16 @@ export function groupIdOf(policyName: string, dimensionKey: string): string {
 const DIMENSION_KEY = /^!sha1#[0-9a-f]{40}$/;
 const DIGEST = /^[0-9a-f]{40}$/;
 
+/** Instances of one decision are of one group. */
+let lastStored = { groupId: "", policyName: "", text: "" };
+
 /** A group's id as it is stored beside its policy's name: of a dimension key the digest only. */
 export function storedGroup(groupId: string, policyName: string): string {
-  const key = groupId.slice(policyName.length + 1);
-  return DIMENSION_KEY.test(key) ? key.slice(-40) : key;
+  if (lastStored.groupId !== groupId || lastStored.policyName !== policyName) {
+    const key = groupId.slice(policyName.length + 1);
+    lastStored = { groupId, policyName, text: DIMENSION_KEY.test(key) ? key.slice(-40) : key };
+  }
+  return lastStored.text;
 }
 
 export function groupIdFrom(stored: string, policyName: string): string {

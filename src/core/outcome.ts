@@ -4,7 +4,7 @@ import { encodeBody, type Instance } from "./checkpoint.ts";
 import { sha256 } from "./digest.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { encodeEntry } from "./history-lines.ts";
-import type { ArmedTimer, InstanceEvent } from "./instance.ts";
+import type { ArmedTimer, InstanceContext, InstanceEvent } from "./instance.ts";
 import { type StepEffect, step } from "./step.ts";
 import { stepOnce } from "./step-memo.ts";
 
@@ -84,9 +84,9 @@ function texts(
 
 /**
  * Identical decisions are computed once. In a storm the new instances of a group differ only in their alert: the same policy, the same
- * view of the group, the same moment. What they become is then the same too, id and hashes aside. One slot is enough, for the view
- * is the same object until the group's numbers change (decide.ts). In a storm that converges, nine of ten decisions are such;
- * test/core/outcome.property.test.ts shows that the plain way gives the same bytes.
+ * view of the group, the same moment; and so do those whose attempts end in the same moment. What they become is then the same too, id and
+ * hashes aside. One slot is enough, for the view is the same object until the group's numbers change (decide.ts). In a storm that
+ * converges, nine of ten decisions are such; test/core/outcome.property.test.ts shows that the plain way gives the same bytes.
  */
 export class OutcomeMemo {
   private readonly isPlain: boolean;
@@ -106,39 +106,60 @@ export class OutcomeMemo {
     if (
       last !== null &&
       epoch === last.epoch &&
-      isSameBeginning(instance, last.instance) &&
-      isSameStart(event, last.event)
+      isSameEvent(event, last.event) &&
+      isSameInstance(instance, last.instance)
     )
       return last.outcome;
     const outcome = outcomeOf(instance, event, { epoch, isPlain: this.isPlain });
-    const isRepeatable = !this.isPlain && outcome !== null && event.type === "start" && isUntouched(instance);
-    if (isRepeatable) this.last = { instance, event, epoch, outcome };
+    if (!this.isPlain && outcome !== null) this.last = { instance, event, epoch, outcome };
     return outcome;
   }
 }
 
-function isUntouched(instance: Instance): boolean {
-  return instance.version === 0 && instance.verdict === null && instance.parked === null;
+/** Starts that see the same, and successes that say nothing. Any other event is taken for one of its own. */
+function isSameEvent(a: InstanceEvent, b: InstanceEvent): boolean {
+  if (a.atMs !== b.atMs) return false;
+  if (a.type === "start" && b.type === "start")
+    return a.group === b.group && a.silence === b.silence && a.approved === undefined && b.approved === undefined;
+  if (a.type !== "effect.done" || b.type !== "effect.done") return false;
+  return a.attempt === b.attempt && a.result === undefined && b.result === undefined;
 }
 
-function isSameBeginning(a: Instance, b: Instance): boolean {
+/** Id and head aside. */
+function isSameInstance(a: Instance, b: Instance): boolean {
   return (
-    isUntouched(a) &&
     a.kind === b.kind &&
-    a.createdAtMs === b.createdAtMs &&
     a.policyVersion === b.policyVersion &&
     a.policy === b.policy &&
-    a.groupId === b.groupId
+    a.groupId === b.groupId &&
+    a.epoch === b.epoch &&
+    a.isOpener === b.isOpener &&
+    a.createdAtMs === b.createdAtMs &&
+    a.atMs === b.atMs &&
+    a.version === b.version &&
+    a.verdict === b.verdict &&
+    a.reason === b.reason &&
+    a.parked === null &&
+    b.parked === null &&
+    a.succeededAtMs === b.succeededAtMs &&
+    a.snapshot.state === b.snapshot.state &&
+    isSameContext(a.snapshot.context, b.snapshot.context)
   );
 }
 
-function isSameStart(a: InstanceEvent, b: InstanceEvent): boolean {
+/** Contexts with timers are never the same: each timer is its own. */
+function isSameContext(a: InstanceContext, b: InstanceContext): boolean {
+  for (const _ in a.timers) return false;
+  for (const _ in b.timers) return false;
   return (
-    a.type === "start" &&
-    b.type === "start" &&
-    a.atMs === b.atMs &&
-    a.group === b.group &&
-    a.silence === b.silence &&
-    a.approved === undefined
+    a.policy === b.policy &&
+    a.attempt === b.attempt &&
+    a.roundAttempt === b.roundAttempt &&
+    a.outcome === b.outcome &&
+    a.cause === b.cause &&
+    a.closed === b.closed &&
+    a.cancelled === b.cancelled &&
+    a.waitDueAtMs === b.waitDueAtMs &&
+    a.arms === b.arms
   );
 }
