@@ -27,12 +27,12 @@ type Read = {
   readonly readable: readonly { readonly command: Command }[];
 };
 
-/** Takes a slot when the batch decides new instances of a forming group. Virtual time takes none: it is alone. */
-export function takeDimensionLock(world: World, read: Read): LockAnswer | Promise<LockAnswer> {
+/** Takes a slot when the batch decides new instances of a forming group; null: it needs none. Virtual time takes none: it is alone. */
+export function takeDimensionLock(world: World, read: Read): Promise<LockAnswer> | null {
   const { partition, groupId } = read.address;
-  if (world.mode === "virtual" || groupId === null || !isForming(read.group)) return UNLOCKED;
+  if (world.mode === "virtual" || groupId === null || !isForming(read.group)) return null;
   const count = countDecided(world, read);
-  if (count === null) return UNLOCKED;
+  if (count === null) return null;
   return acquire(world, { key: groupId, partition, slots: Math.max(Math.floor(count / 2), 1) });
 }
 

@@ -77,9 +77,7 @@ export async function tryTurns(world: World, batches: readonly Batch[], turn = 0
   const decided = reads.map((read, index) =>
     read instanceof TurnFailure ? read : decideOn(world, read, { lock: locks[index] as LockAnswer, turn }),
   );
-  const outcomes = await Promise.all(
-    decided.map((one) => (one instanceof TurnFailure ? one : committed(world, one.commit).catch(failed))),
-  );
+  const outcomes = await Promise.all(decided.map((one) => committed(world, one)));
   const taken = decided.map((one, index) =>
     one instanceof TurnFailure ? one : concluded(world, one, outcomes[index] as CommitOutcome | TurnFailure),
   );
@@ -108,8 +106,9 @@ function failed(error: unknown): TurnFailure {
 
 /** Most turns need no lock, and then nothing is waited for. */
 async function lockAll(world: World, reads: readonly (Read | TurnFailure)[]): Promise<LockAnswer[]> {
-  const answers = reads.map((read) => (read instanceof TurnFailure ? UNLOCKED : takeDimensionLock(world, read)));
-  return answers.every((answer) => answer === UNLOCKED) ? answers.map(() => UNLOCKED) : Promise.all(answers);
+  const asked = reads.map((read) => (read instanceof TurnFailure ? null : takeDimensionLock(world, read)));
+  if (asked.every((answer) => answer === null)) return asked.map(() => UNLOCKED);
+  return Promise.all(asked.map(async (answer) => answer ?? UNLOCKED));
 }
 
 type Decided = {
@@ -141,8 +140,14 @@ function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; 
   }
 }
 
-async function committed(world: World, commit: Commit | null): Promise<CommitOutcome> {
-  return commit === null ? "applied" : world.store.commit(commit);
+/** Never rejects: the batches beside it go on. */
+async function committed(world: World, one: Decided | TurnFailure): Promise<CommitOutcome | TurnFailure> {
+  if (one instanceof TurnFailure) return one;
+  try {
+    return one.commit === null ? "applied" : await world.store.commit(one.commit);
+  } catch (error) {
+    return failed(error);
+  }
 }
 
 /** New instances of a forming group that meet a busy lock stay Idle until then; others are decided. */

@@ -159,7 +159,10 @@ describe("an audit entry", () => {
       write(hasChild ? logger : { ...silentLogger, info: (fields, message) => logger.info(fields, message) });
       return lines.map((line) => JSON.parse(line) as unknown);
     };
-    const alone = written((logger) => logged.forEach((one) => void logAuditEntries(logger, [one])), true);
+    const oneByOne = (logger: Logger) => {
+      for (const one of logged) logAuditEntries(logger, [one]);
+    };
+    const alone = written(oneByOne, true);
     expect(alone).toHaveLength(logged.length);
     expect(written((logger) => logAuditEntries(logger, logged), true)).toEqual(alone);
     expect(written((logger) => logAuditEntries(logger, logged), false)).toEqual(alone);

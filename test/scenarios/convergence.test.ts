@@ -377,12 +377,8 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
         alertOf("b", { host: "1", labels: { cluster: "" } }),
       );
       await world.settle();
-      const attempted = world.attempts.map(({ alert }) => [alert?.labels["host"], alert?.labels["cluster"] ?? ""]);
-      expect(attempted.sort()).toEqual([
-        ["1", ""],
-        ["1", "23"],
-        ["12", "3"],
-      ]);
+      const attempted = world.attempts.map(({ alert }) => `${alert?.labels["host"]} ${alert?.labels["cluster"] ?? ""}`);
+      expect(attempted.toSorted()).toEqual(["1 ", "1 23", "12 3"]);
     });
 
     test("`where` only says whom the rule governs: the others run", async () => {

@@ -55,19 +55,23 @@ function countingResults(file: Logger): { logger: Logger; settled: (count: numbe
   let results = 0;
   let wanted = Number.POSITIVE_INFINITY;
   let arrived = () => {};
-  const info: Logger["info"] = (fields, message) => {
-    file.info(fields, message);
-    if (!message.startsWith("effect.done")) return;
-    results += 1;
-    if (results >= wanted) arrived();
-  };
+  const counting = (logger: Pick<Logger, "debug" | "info" | "warn" | "error">): Logger => ({
+    ...logger,
+    info: (fields, message) => {
+      logger.info(fields, message);
+      if (!message.startsWith("effect.done")) return;
+      results += 1;
+      if (results >= wanted) arrived();
+    },
+  });
   const settled = (count: number) =>
     new Promise<void>((resolve) => {
       wanted = count;
       arrived = resolve;
       if (results >= wanted) resolve();
     });
-  return { logger: { ...file, info }, settled };
+  const child = (fields: object) => counting(file.child?.(fields) ?? file);
+  return { logger: { ...counting(file), child }, settled };
 }
 
 async function ingestAll(engine: Engine, work: WorkName, range: { count: number; from?: number }): Promise<void> {
