@@ -4,8 +4,8 @@ import { decodeGroup } from "../core/group-codec.ts";
 const GROUP_COUNT_MAX = 1_000;
 
 /**
- * Groups as they were read last, by their text. A group that has not changed, as most of a storm that converges, is not parsed again; one that
- * has changed is another text. Nothing here is ever taken for what the store has.
+ * Groups as they were read or committed last, by their text: one that nobody else has changed since is not parsed again, and with a high count it
+ * is long. One that has changed is another text. Nothing here is ever taken for what the store has.
  */
 export class KnownGroups {
   private readonly known = new Map<string, { readonly value: string; readonly group: Group }>();
@@ -15,8 +15,13 @@ export class KnownGroups {
     const known = this.known.get(id);
     if (known?.value === value) return known.group;
     const group = decodeGroup(id, value);
-    if (this.known.size >= GROUP_COUNT_MAX) this.known.clear();
-    this.known.set(id, { value, group });
+    this.learn(value, group);
     return group;
+  }
+
+  /** `value`: the group as text. It is never changed afterwards. */
+  learn(value: string, group: Group): void {
+    if (this.known.size >= GROUP_COUNT_MAX) this.known.clear();
+    this.known.set(group.id, { value, group });
   }
 }

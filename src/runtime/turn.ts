@@ -93,7 +93,11 @@ function concluded(
 ): Taken | TurnFailure {
   if (outcome instanceof TurnFailure) return outcome;
   try {
-    if (commit !== null && (outcome === "applied" || outcome === "duplicate")) world.committed(decision);
+    if (commit !== null && (outcome === "applied" || outcome === "duplicate")) {
+      if (decision.group !== null && commit.group?.value != null)
+        world.groups.learn(commit.group.value, decision.group);
+      world.committed(decision);
+    }
     return { outcome, results };
   } catch (error) {
     return failed(error);

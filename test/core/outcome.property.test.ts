@@ -116,6 +116,8 @@ function commandOf(world: World, item: Item, atMs: number): Command[] {
 function keep(world: World, decision: Decision): void {
   for (const { instance } of decision.instances) world.instances.set(instance.id, instance);
   world.group = decision.group === null ? null : decodeGroup(GROUP_ID, encodeGroup(decision.group));
+  // What was committed may be used as if it had been read again (runtime/known-groups.ts).
+  expect(world.group).toEqual(decision.group);
 }
 
 function inputOf(world: World, commands: readonly Command[]): DecideInput {
