@@ -80,7 +80,7 @@ async function acceptedResults(namespace: string): Promise<string[]> {
     for (const { id } of instances) {
       for (const line of (await store.history(id)) ?? []) {
         const { event } = JSON.parse(splitLine(line).json) as { event?: Accepted };
-        if (event?.type.startsWith("effect.")) results.push(`${id} ${event.attempt}`);
+        if (event?.type?.startsWith("effect.")) results.push(`${id} ${event.attempt}`);
       }
     }
     return results;
