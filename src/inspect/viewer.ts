@@ -11,7 +11,7 @@ import type { InspectedInstance, InspectSource, PendingCommit } from "./inspecte
 import type { Pacer } from "./pacer.ts";
 import { type Listener, Telling } from "./telling.ts";
 
-export const QUEUE_BYTES_MAX = 4 * 1024 * 1024;
+export const QUEUE_BYTES_MAX = 1024 * 1024;
 /** Handed to the connection and not yet taken by the network. */
 export const BUFFER_BYTES_MAX = 1024 * 1024;
 const SYNC_RETRY_MS = 1_000;
@@ -104,7 +104,7 @@ export class Viewer {
       if (this.isOver) return;
       if (this.needsSync && this.sync === null) this.beginSync();
       pacer.slice(() => this.tellNext());
-      if (wire.waitingBytes() <= BUFFER_BYTES_MAX && this.isPageDue()) await this.syncNext();
+      if (wire.waitingBytes() <= BUFFER_BYTES_MAX && this.isPageDue()) await pacer.reading(() => this.syncNext());
     }
   }
 
