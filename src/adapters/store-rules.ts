@@ -111,7 +111,7 @@ export function requireValidCommit(commit: Commit, partitions: number): void {
   requireValidEffects(commit);
   for (const timer of commit.timersArmed) {
     requireValidTimer(timer, commit.partition);
-    requireNumber(timer.dueAtMs, `due time of the timer ${timer.owner} ${timer.name}`);
+    requireNumber(timer.dueAtMs, "due time of the timer", `${timer.owner} ${timer.name}`);
   }
   for (const timer of commit.timersCancelled) requireValidTimer(timer, commit.partition);
 }
@@ -122,14 +122,14 @@ function requireValidGroup(commit: Commit): void {
     if (membersAdded.length + membersRemoved.length === 0) return;
     throw invalid(`Commit ${commit.commitId} changes members without a group. Put the group into the commit.`);
   }
-  requireVersion(group.expectedVersion, `group ${group.id}`);
+  requireVersion(group.expectedVersion, "group", group.id);
   if (group.value === null && (group.expectedVersion === 0 || membersAdded.length + membersRemoved.length > 0)) {
     throw invalid(`The group ${group.id} is only compared, but it is new or its members change. Give its value.`);
   }
   if (group.ttlMs !== null && (!Number.isInteger(group.ttlMs) || group.ttlMs < 1)) {
     throw invalid(`The group ${group.id} cannot live ${group.ttlMs} ms. Use a whole number of at least 1, or null.`);
   }
-  for (const member of membersAdded) requireNumber(member.order, `order of the member ${member.instanceId}`);
+  for (const member of membersAdded) requireNumber(member.order, "order of the member", member.instanceId);
 }
 
 function requireValidInstances(commit: Commit, partitions: number): void {
@@ -141,11 +141,12 @@ function requireValidInstances(commit: Commit, partitions: number): void {
       );
     }
     seen.add(instance.id);
-    requireVersion(instance.expectedVersion, `instance ${instance.id}`);
+    requireVersion(instance.expectedVersion, "instance", instance.id);
     if (instance.expectedVersion === 0)
-      requireNumber(instance.createdAtMs, `creation time of the instance ${instance.id}`);
-    requireOneLine(instance.value, `checkpoint of ${instance.id}`);
-    for (const line of instance.historyLines) requireOneLine(line, `history line of ${instance.id}`);
+      requireNumber(instance.createdAtMs, "creation time of the instance", instance.id);
+    requireToken(instance.head, "head of the checkpoint of", instance.id);
+    requireOneLine(instance.body, "checkpoint of", instance.id);
+    for (const line of instance.historyLines) requireOneLine(line, "history line of", instance.id);
   }
   if (seen.size === commit.instances.length) return;
   throw invalid(
@@ -154,7 +155,7 @@ function requireValidInstances(commit: Commit, partitions: number): void {
 }
 
 function requireValidEffects(commit: Commit): void {
-  requireNumber(commit.effectLeaseMs, `effect lease of commit ${commit.commitId}`);
+  requireNumber(commit.effectLeaseMs, "effect lease of commit", commit.commitId);
   for (const effect of commit.effects) {
     if (effect.partition === commit.partition) continue;
     throw invalid(
@@ -165,7 +166,7 @@ function requireValidEffects(commit: Commit): void {
 
 function requireValidTimer(timer: TimerKey, partition: number): void {
   requireToken(timer.owner, "owner of a timer");
-  requireToken(timer.name, `name of a timer of ${timer.owner}`);
+  requireToken(timer.name, "name of a timer of", timer.owner);
   if (!Number.isSafeInteger(timer.arm) || timer.arm < 0) {
     throw invalid(
       `The timer ${timer.owner} ${timer.name} cannot have the arm number ${timer.arm}. Use a whole number of at least 0.`,
@@ -177,17 +178,22 @@ function requireValidTimer(timer: TimerKey, partition: number): void {
   );
 }
 
+/** Put together only when there is something to say: for each instance of a commit it would cost more than the checks. */
+function named(what: string, whose: string): string {
+  return whose === "" ? what : `${what} ${whose}`;
+}
+
 /** Stored texts join these with spaces. */
-function requireToken(text: string, what: string): void {
+function requireToken(text: string, what: string, whose = ""): void {
   if (text !== "" && !hasSpaceOrControl(text)) return;
   throw invalid(
-    `The ${what} is ${JSON.stringify(text)}: it must not be empty or hold a space or control character. Encode it first.`,
+    `The ${named(what, whose)} is ${JSON.stringify(text)}: it must not be empty or hold a space or control character. Encode it first.`,
   );
 }
 
 /** Stored texts are joined with line breaks. */
-function requireOneLine(text: string, what: string): void {
-  if (text.includes("\n")) throw invalid(`The ${what} contains a line break. Escape it first.`);
+function requireOneLine(text: string, what: string, whose = ""): void {
+  if (text.includes("\n")) throw invalid(`The ${named(what, whose)} contains a line break. Escape it first.`);
 }
 
 function hasSpaceOrControl(text: string): boolean {
@@ -195,16 +201,16 @@ function hasSpaceOrControl(text: string): boolean {
   return false;
 }
 
-function requireVersion(version: number, what: string): void {
+function requireVersion(version: number, what: string, whose = ""): void {
   if (Number.isSafeInteger(version) && version >= 0) return;
   throw invalid(
-    `The expected version of ${what} is ${version}. Use 0 for a new one, else the version that was loaded.`,
+    `The expected version of ${named(what, whose)} is ${version}. Use 0 for a new one, else the version that was loaded.`,
   );
 }
 
-function requireNumber(value: number, what: string): void {
+function requireNumber(value: number, what: string, whose = ""): void {
   if (Number.isFinite(value)) return;
-  throw invalid(`The ${what} is ${value}. Use a finite number.`);
+  throw invalid(`The ${named(what, whose)} is ${value}. Use a finite number.`);
 }
 
 /** Every fact about an argument that is wrong in itself. */

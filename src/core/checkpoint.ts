@@ -70,10 +70,6 @@ export function encodeBody(instance: Instance): string {
   });
 }
 
-export function encodeCheckpoint(instance: Instance, body: string): string {
-  return `${instance.head} ${body}`;
-}
-
 function contextWithoutDefaults(context: InstanceContext): Record<string, unknown> {
   return {
     attempt: context.attempt || undefined,

@@ -8,7 +8,7 @@
  */
 import type { Alert } from "./alert.ts";
 import type { Birth, EntryBody } from "./audit-types.ts";
-import { encodeCheckpoint, type Instance } from "./checkpoint.ts";
+import type { Instance } from "./checkpoint.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
 import { collectInSummary, countChange, type Group, type Member, type Standing } from "./group.ts";
 import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
@@ -24,7 +24,8 @@ export type LoggedEntry = { readonly instance: string; readonly entry: EntryBody
 export type ChangedInstance = {
   readonly instance: Instance;
   readonly before: Instance | null;
-  readonly value: string;
+  /** The checkpoint's body; its head is the instance's. */
+  readonly body: string;
   readonly lines: readonly string[];
   /** What its first line says; null: it was born in an earlier commit. */
   readonly birth: Birth | null;
@@ -199,7 +200,7 @@ export class Draft {
     return [...this.working.values()].map(({ instance, before, lines, birth, body }) => ({
       instance: { ...instance, version: (before?.version ?? 0) + 1 },
       before,
-      value: encodeCheckpoint(instance, body),
+      body,
       lines,
       birth,
     }));

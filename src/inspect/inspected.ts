@@ -64,8 +64,8 @@ export function inspectedInstance({ id, policy, kind, groupId, version, atMs, sn
 /** A decision as watchers get it. Cheap until it is read: it stands on the path of every alert. */
 export function pendingDecision(decision: Decision, groupOf: (group: Group) => InspectedGroup): PendingCommit {
   let bytes = 0;
-  for (const { value, lines } of decision.instances) {
-    bytes += BYTES_PER_INSTANCE + value.length;
+  for (const { body, lines } of decision.instances) {
+    bytes += BYTES_PER_INSTANCE + body.length;
     for (const line of lines) bytes += line.length;
   }
   return {

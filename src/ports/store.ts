@@ -141,10 +141,15 @@ export type InstanceWrite = {
   id: string;
   /** 0: the instance must not exist; it is created with version 1. Otherwise the stored version must equal it. */
   expectedVersion: number;
-  value: string;
+  /**
+   * The checkpoint: the hash of the last history line, and its body. They are read as one value, with a space between. In a storm many
+   * instances of a commit share their body and their lines after the first: a driver may write those once.
+   */
+  head: string;
+  body: string;
   /** Only for a new instance: when it was created, the order of `list`. */
   createdAtMs: number;
-  /** Lines appended to the instance's history. Neither a line nor `value` contains a line break. */
+  /** Lines appended to the instance's history. Neither a line nor the checkpoint contains a line break. */
   historyLines: readonly string[];
 };
 

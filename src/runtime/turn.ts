@@ -270,10 +270,11 @@ function commitOf(world: World, decision: Decision, read: Read): Commit {
     partition: address.partition,
     owner: world.owner,
     group: groupWrite(world, decision, read),
-    instances: decision.instances.map(({ instance, before, value, lines }) => ({
+    instances: decision.instances.map(({ instance, before, body, lines }) => ({
       id: instance.id,
       expectedVersion: before?.version ?? 0,
-      value,
+      head: instance.head,
+      body,
       createdAtMs: instance.createdAtMs,
       historyLines: lines,
     })),

@@ -250,7 +250,8 @@ export function storeContract(
         ["an instance id without a partition", { instances: [newInstance("a")] }],
         ["the same instance twice", { instances: [newInstance("00-new"), newInstance("00-new")] }],
         ["a version that is no whole number", { instances: [changedInstance("00-a", 1.5)] }],
-        ["a checkpoint with a line break", { instances: [newInstance("00-new", { value: "a\nb" })] }],
+        ["a checkpoint whose head holds a space", { instances: [newInstance("00-new", { head: "a b" })] }],
+        ["a checkpoint with a line break", { instances: [newInstance("00-new", { body: "a\nb" })] }],
         [
           "members of a group that is only compared",
           { group: groupOf(1, { value: null }), membersAdded: [{ set: "held", instanceId: "00-new", order: 1 }] },
@@ -316,13 +317,13 @@ export function storeContract(
         const line = value.replaceAll("\n", " ");
         await applied({
           group: groupOf(0, { value }),
-          instances: [newInstance("00-a", { value: line, historyLines: [line, line] })],
+          instances: [newInstance("00-a", { body: line, historyLines: [line, line] })],
           effects: [effectOf("e1", { value })],
           effectLeaseMs: LONG_MS,
         });
         const { group, instances } = await load(["00-a"], GROUP);
         expect(group).toEqual({ version: 1, value });
-        expect(instances.get("00-a")).toEqual({ id: "00-a", version: 1, value: line });
+        expect(instances.get("00-a")).toEqual({ id: "00-a", version: 1, value: `born ${line}` });
         expect(await store.history("00-a")).toEqual([line, line]);
         expect(await look()).toEqual([{ id: "e1", partition: 0, value }]);
         await store.savePolicies([{ key: "磁盘@1", value }]);

@@ -36,7 +36,8 @@ export function newInstance(id: string, parts: Partial<InstanceWrite> = {}): Ins
   return {
     id,
     expectedVersion: 0,
-    value: `born ${id}`,
+    head: "born",
+    body: id,
     createdAtMs: 1_000,
     historyLines: [`birth of ${id}`],
     ...parts,
@@ -49,7 +50,7 @@ export function changedInstance(
   parts: Partial<InstanceWrite> = {},
 ): InstanceWrite {
   const line = `step ${expectedVersion} of ${id}`;
-  return { id, expectedVersion, value: `changed ${id}`, createdAtMs: 1_000, historyLines: [line], ...parts };
+  return { id, expectedVersion, head: "changed", body: id, createdAtMs: 1_000, historyLines: [line], ...parts };
 }
 
 export function timerOf(owner: string, dueAtMs: number, parts: Partial<TimerRow> = {}): TimerRow {

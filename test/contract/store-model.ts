@@ -55,7 +55,8 @@ export class StoreModel {
   }
 
   #writeInstances(commit: Commit): void {
-    for (const { id, value, createdAtMs, historyLines } of commit.instances) {
+    for (const { id, head, body, createdAtMs, historyLines } of commit.instances) {
+      const value = `${head} ${body}`;
       const stored = this.#find(id) ?? { id, version: 0, value, createdAtMs, lines: [] };
       if (stored.version === 0) this.#instances.push(stored);
       stored.version += 1;

@@ -23,7 +23,13 @@ const draw: fc.Arbitrary<Draw> = fc
     partition: numberOf(PARTITIONS - 1),
     group: fc.option(fc.record({ id: fc.constantFrom(...GROUPS), version, isCompared: fc.boolean() })),
     instances: fc.uniqueArray(
-      fc.record({ name: nameOf, version, createdAtMs: numberOf(2), lines: fc.array(fc.string(), { maxLength: 2 }) }),
+      fc.record({
+        name: nameOf,
+        version,
+        createdAtMs: numberOf(2),
+        lines: fc.array(fc.string(), { maxLength: 2 }),
+        body: fc.constantFrom("same", "other"),
+      }),
       {
         selector: ({ name }) => name,
         maxLength: 2,
@@ -59,10 +65,10 @@ const draw: fc.Arbitrary<Draw> = fc
         parts.group === null
           ? null
           : groupOf(parts.group.version, { id: parts.group.id, ...(isCompared ? { value: null } : {}) }),
-      instances: parts.instances.map(({ name, version: expectedVersion, createdAtMs, lines }) => {
+      instances: parts.instances.map(({ name, version: expectedVersion, createdAtMs, lines, body }) => {
         const historyLines = lines.map((line) => line.replaceAll("\n", ""));
         return expectedVersion === 0
-          ? newInstance(own(name), { createdAtMs, historyLines })
+          ? newInstance(own(name), { body, createdAtMs, historyLines })
           : changedInstance(own(name), expectedVersion, { historyLines });
       }),
       effects: parts.effects.map((name) => effectOf(own(name), { partition })),

@@ -171,11 +171,14 @@ export class DecideDriver {
 
   private keep(groupId: string | null, decision: Decision): void {
     for (const changed of decision.instances) {
-      const { instance, value, lines } = changed;
+      const { instance, body, lines } = changed;
       this.lines.set(instance.id, [...(this.lines.get(instance.id) ?? []), ...lines]);
       this.stored.set(
         instance.id,
-        decodeCheckpoint({ id: instance.id, version: instance.version, value }, this.versions),
+        decodeCheckpoint(
+          { id: instance.id, version: instance.version, value: `${instance.head} ${body}` },
+          this.versions,
+        ),
       );
       const { armed, cancelled } = timerChanges(changed);
       for (const [name, { arm }] of cancelled) this.disarm({ owner: instance.id, name, arm });

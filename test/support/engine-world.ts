@@ -369,12 +369,20 @@ export async function overwrite(
     const stored = loaded.group ?? loaded.instances.get(instanceIds[0] ?? "");
     if (stored === undefined) throw new Error("there is nothing to overwrite");
     const { version: expectedVersion } = stored;
+    const [head = "", ...body] = next.split(" ");
     const outcome = await store.commit({
       ...NOTHING,
       commitId: `overwritten ${instanceIds[0] ?? group} ${expectedVersion}`,
       partition,
       group: group === null ? null : { id: group, expectedVersion, value: next, ttlMs: null },
-      instances: instanceIds.map((id) => ({ id, expectedVersion, value: next, createdAtMs: 0, historyLines: [] })),
+      instances: instanceIds.map((id) => ({
+        id,
+        expectedVersion,
+        head,
+        body: body.join(" "),
+        createdAtMs: 0,
+        historyLines: [],
+      })),
     });
     if (outcome !== "applied") throw new Error(`the overwriting commit was ${outcome}`);
     return stored.value;

@@ -52,7 +52,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   return new MemoryStore(options.now ?? Date.now);
 }
 
-type Instance = CreatedAt & { version: number; value: string; lines: string[]; touchedAtMs: number | null };
+type Instance = CreatedAt & {
+  version: number;
+  head: string;
+  body: string;
+  lines: string[];
+  touchedAtMs: number | null;
+};
 
 type Lease = { owner: string; untilMs: number };
 
@@ -269,16 +275,18 @@ class MemoryStore implements Store {
     const stored = this.#instances.get(write.id);
     if (stored !== undefined) {
       stored.version += 1;
-      stored.value = write.value;
+      stored.head = write.head;
+      stored.body = write.body;
       for (const line of write.historyLines) stored.lines.push(line);
       return;
     }
-    const { id, value, createdAtMs } = write;
+    const { id, head, body, createdAtMs } = write;
     const instance: Instance = {
       id,
       createdAtMs,
       version: 1,
-      value,
+      head,
+      body,
       lines: write.historyLines.slice(),
       touchedAtMs: null,
     };
@@ -296,8 +304,8 @@ class MemoryStore implements Store {
   }
 }
 
-function toStored({ id, version, value }: Instance): StoredInstance {
-  return { id, version, value };
+function toStored({ id, version, head, body }: Instance): StoredInstance {
+  return { id, version, value: `${head} ${body}` };
 }
 
 function leaseKey(partition: number, groupId: string): string {

@@ -20,15 +20,16 @@ const COMMIT_AROUND_UNITS = 2_000;
 export function commitArguments(partition: number, commits: readonly Commit[], keysOf: RedisKeys): ScriptArguments {
   const keys = [keysOf.created(partition), keysOf.effects(partition), keysOf.claims(partition)];
   for (const lane of LANES) keys.push(keysOf.timers(partition, lane));
-  const args: ScriptArgument[] = [COMMIT_ID_TTL_MS];
+  const args: ScriptArgument[] = [COMMIT_ID_TTL_MS, Buffer.byteLength(keysOf.instance(partition, ""))];
   for (const commit of commits) addCommit({ keys, args }, commit, keysOf);
   return { keys, args };
 }
 
 function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: RedisKeys): void {
   const { partition, group } = commit;
-  const created = commit.instances.filter(({ expectedVersion }) => expectedVersion === 0);
-  const changed = commit.instances.filter(({ expectedVersion }) => expectedVersion !== 0);
+  const created: InstanceWrite[] = [];
+  const changed: InstanceWrite[] = [];
+  for (const instance of commit.instances) (instance.expectedVersion === 0 ? created : changed).push(instance);
   keys.push(keysOf.commit(partition, commit.commitId));
   if (group !== null) {
     for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
@@ -39,24 +40,54 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   // The head tells the numbers of rows, which are known when the rows stand behind it.
   const headAt = args.length;
   args.push("", group === null || group.value === null ? "" : versioned(group.expectedVersion + 1, group.value));
-  const counts = [created.length, changed.length, ...addRows(args, commit, { created, changed })];
   const about = [commit.owner, group?.expectedVersion ?? "-", group?.ttlMs ?? "-", commit.effectLeaseMs];
+  const counts = [created.length, addCreated(args, created), changed.length, ...addRows(args, commit, changed)];
   args[headAt] = `${about.join(" ")} ${counts.join(" ")}`;
 }
 
-type Instances = { readonly created: readonly InstanceWrite[]; readonly changed: readonly InstanceWrite[] };
+/**
+ * New instances as runs that have all but their heads and births in common, and answers how many there are: in a storm most instances of
+ * a commit are the same decision, and half of their text is that.
+ */
+function addCreated(args: ScriptArgument[], created: readonly InstanceWrite[]): number {
+  let runs = 0;
+  for (let from = 0, to = 0; from < created.length; from = to) {
+    const first = created[from] as InstanceWrite;
+    while (to < created.length && isSameButBirth(first, created[to] as InstanceWrite)) to += 1;
+    args.push(to - from, first.createdAtMs, first.body, linesAfterFirst(first.historyLines));
+    for (let at = from; at < to; at += 1) {
+      const { head, historyLines: lines } = created[at] as InstanceWrite;
+      args.push(head, lines[0] ?? "");
+    }
+    runs += 1;
+  }
+  return runs;
+}
 
-/** Adds the rows of every kind, and answers the numbers of those that follow the instances. */
-function addRows(args: ScriptArgument[], commit: Commit, { created, changed }: Instances): number[] {
+/** Each behind a line break; "-": there is not even a first line. */
+function linesAfterFirst(lines: readonly string[]): string {
+  if (lines.length === 0) return "-";
+  let text = "";
+  for (let at = 1; at < lines.length; at += 1) text += `\n${lines[at]}`;
+  return text;
+}
+
+function isSameButBirth(a: InstanceWrite, b: InstanceWrite): boolean {
+  if (a.createdAtMs !== b.createdAtMs || a.body !== b.body || a.historyLines.length !== b.historyLines.length)
+    return false;
+  for (let at = 1; at < a.historyLines.length; at += 1) if (a.historyLines[at] !== b.historyLines[at]) return false;
+  return true;
+}
+
+/** Adds the rows of every other kind, and answers the numbers of those that follow the changed instances. */
+function addRows(args: ScriptArgument[], commit: Commit, changed: readonly InstanceWrite[]): number[] {
   const counts: number[] = [];
   const add = <Item>(items: readonly Item[], write: (item: Item) => void) => {
     counts.push(items.length);
     for (const item of items) write(item);
   };
-  for (const { value, historyLines } of created) args.push([versioned(1, value), ...historyLines].join("\n"));
-  for (const { id, createdAtMs } of created) args.push(createdAtMs, id);
-  for (const { expectedVersion, value, historyLines } of changed) {
-    args.push(expectedVersion, versioned(expectedVersion + 1, value), historyText(historyLines));
+  for (const { expectedVersion, head, body, historyLines } of changed) {
+    args.push(expectedVersion, versioned(expectedVersion + 1, `${head} ${body}`), historyText(historyLines));
   }
   const claimOwner = commit.effectLeaseMs > 0 ? commit.owner : "";
   add(commit.effects, ({ id, value }) => args.push(id, `${claimOwner} ${value}`));
@@ -84,8 +115,8 @@ function ofSet<Item extends { readonly set: MemberSet }>(members: readonly Item[
 /** How much a commit adds to a script: instances and bytes bound how long the server is busy with it. */
 export function commitSize({ instances, effects }: Commit): number {
   let size = COMMIT_AROUND_UNITS;
-  for (const { value, historyLines } of instances) {
-    size += value.length;
+  for (const { head, body, historyLines } of instances) {
+    size += head.length + body.length;
     for (const line of historyLines) size += line.length;
   }
   for (const { value } of effects) size += value.length;

@@ -48,8 +48,8 @@ async function recordWrites({ work, count, logPath }: SampleRequest): Promise<Wr
 function recording(store: Store, writes: Write[]): Store {
   const keysOf = redisKeys({ prefix: "becalm", namespace: "bench" }, 16);
   const commit: Store["commit"] = (given) => {
-    for (const { id, expectedVersion, value, historyLines } of given.instances) {
-      const checkpoint = `${expectedVersion + 1} ${value}`;
+    for (const { id, expectedVersion, head, body, historyLines } of given.instances) {
+      const checkpoint = `${expectedVersion + 1} ${head} ${body}`;
       const lines = historyLines.join("\n");
       const key = keysOf.instance(given.partition, id);
       if (expectedVersion === 0) writes.push({ command: "set", key, text: `${checkpoint}\n${lines}` });

@@ -18,18 +18,22 @@
 --   each changed instance, and its history (string: the lines since its first commit, each ended by "\n")
 --
 -- ARGV[1]  how long commit ids are remembered, in ms
+-- ARGV[2]  how many bytes of an instance's key stand before its id
 -- then for each commit:
 --   its head, words with a space between them:
 --     owner
 --     expected version of the group: "-" no group, "0" must not exist
 --     time-to-live of the group in ms, "-" keep it
 --     lease of its effects in ms, 0 claimed by nobody
---     twelve numbers of rows: new instances, changed instances, effects, settled effects,
+--     numbers: new instances, runs of them, changed instances, effects, settled effects,
 --       timers armed in work, in approval, cancelled in work, in approval,
 --       members added to waiters, to held, removed from waiters, from held
 --   the group's new "<version> <value>", "" without a group or when it is only compared
 --   the rows, all of one kind before the next, in that order:
---     new instance:      its text; after all of these: creation time in ms, id
+--     run of new instances, which differ in their heads and first lines only:
+--                        how many, creation time in ms, body of the checkpoint,
+--                        lines after the first, each behind a "\n" ("-": there is no line at all);
+--                        then for each: head of the checkpoint, first line
 --     changed instance:  expected version, new "<version> <checkpoint>", lines to append
 --     effect:            id, "<owner of the claim> <value>"
 --     settled effect:    id
@@ -43,7 +47,9 @@ local call = redis.call
 local SHARED_KEYS = 5
 local HEAD_WORDS = 4
 local HEAD_ROWS = 2
-local ROW_WIDTHS = { 3, 3, 2, 1, 2, 2, 1, 1, 2, 2, 1, 1 }
+local FIRST_COMMIT = 3
+-- Of a number's rows, in the order of the head. New instances: head and first line; a run of them: what it has in common.
+local ROW_WIDTHS = { 2, 4, 3, 2, 1, 2, 2, 1, 1, 2, 2, 1, 1 }
 -- Lua's stack holds some thousand values.
 local CHUNK = 500
 
@@ -91,20 +97,33 @@ local function read_changed(key, at, count)
   return texts
 end
 
-local function write_new(key, count)
-  if count == 0 then
-    return
+-- Puts the texts of new instances together, and sets them. An instance's id is the end of its key.
+local function write_new(key, run_count)
+  for _ = 1, run_count do
+    local count, created_at_ms = tonumber(ARGV[row]), ARGV[row + 1]
+    local body, lines_after_first = ' ' .. ARGV[row + 2], ARGV[row + 3]
+    row = row + 4
+    local to_set, to_list = {}, {}
+    for index = 1, count do
+      local instance_key, text = KEYS[key], nil
+      if lines_after_first == '-' then
+        text = '1 ' .. ARGV[row] .. body
+      else
+        text = '1 ' .. ARGV[row] .. body .. '\n' .. ARGV[row + 1] .. lines_after_first
+      end
+      to_set[index * 2 - 1] = instance_key
+      to_set[index * 2] = text
+      to_list[index * 2 - 1] = created_at_ms
+      to_list[index * 2] = string.sub(instance_key, ARGV[2] + 1)
+      key = key + 1
+      row = row + 2
+    end
+    for start = 1, count * 2, CHUNK do
+      local last = math.min(start + CHUNK - 1, count * 2)
+      call('MSET', unpack(to_set, start, last))
+      call('ZADD', KEYS[1], unpack(to_list, start, last))
+    end
   end
-  local pairs_to_set = {}
-  for index = 0, count - 1 do
-    pairs_to_set[index * 2 + 1] = KEYS[key + index]
-    pairs_to_set[index * 2 + 2] = ARGV[row + index]
-  end
-  row = row + count
-  for start = 1, #pairs_to_set, CHUNK do
-    call('MSET', unpack(pairs_to_set, start, math.min(start + CHUNK - 1, #pairs_to_set)))
-  end
-  write_rows(count, 2, 'ZADD', KEYS[1])
 end
 
 -- The first line is the checkpoint; those after it stay.
@@ -160,7 +179,7 @@ local function apply(key, first, head, counts)
   local has_group = expected_version ~= '-'
   local new_key = key + (has_group and 5 or 1)
   local changed_key = new_key + counts[1]
-  local first_row = first + HEAD_ROWS
+  local changed_row = first + HEAD_ROWS + counts[1] * ROW_WIDTHS[1] + counts[2] * ROW_WIDTHS[2]
   local group_key = KEYS[key + 3]
 
   local seen = call('MGET', KEYS[key], KEYS[has_group and key + 4 or key])
@@ -182,26 +201,26 @@ local function apply(key, first, head, counts)
   if exists_any(new_key, changed_key - 1) then
     return 'conflict'
   end
-  local texts = read_changed(changed_key, first_row + counts[1] * 3, counts[2])
+  local texts = read_changed(changed_key, changed_row, counts[3])
   if not texts then
     return 'conflict'
   end
 
   -- Nothing below refuses.
   call('SET', KEYS[key], '', 'PX', ARGV[1])
-  row = first_row
-  write_new(new_key, counts[1])
-  write_changed(changed_key, counts[2], texts)
-  write_effects(counts[3], counts[4], head[4])
-  write_rows(counts[5], 2, 'ZADD', KEYS[4])
-  write_rows(counts[6], 2, 'ZADD', KEYS[5])
-  write_rows(counts[7], 1, 'ZREM', KEYS[4])
-  write_rows(counts[8], 1, 'ZREM', KEYS[5])
+  row = first + HEAD_ROWS
+  write_new(new_key, counts[2])
+  write_changed(changed_key, counts[3], texts)
+  write_effects(counts[4], counts[5], head[4])
+  write_rows(counts[6], 2, 'ZADD', KEYS[4])
+  write_rows(counts[7], 2, 'ZADD', KEYS[5])
+  write_rows(counts[8], 1, 'ZREM', KEYS[4])
+  write_rows(counts[9], 1, 'ZREM', KEYS[5])
   if has_group and ARGV[first + 1] ~= '' then
-    write_rows(counts[9], 2, 'ZADD', KEYS[key + 1], 'NX')
-    write_rows(counts[10], 2, 'ZADD', KEYS[key + 2], 'NX')
-    write_rows(counts[11], 1, 'ZREM', KEYS[key + 1])
-    write_rows(counts[12], 1, 'ZREM', KEYS[key + 2])
+    write_rows(counts[10], 2, 'ZADD', KEYS[key + 1], 'NX')
+    write_rows(counts[11], 2, 'ZADD', KEYS[key + 2], 'NX')
+    write_rows(counts[12], 1, 'ZREM', KEYS[key + 1])
+    write_rows(counts[13], 1, 'ZREM', KEYS[key + 2])
     write_group(KEYS[key + 1], KEYS[key + 2], group_key, ARGV[first + 1], head[3])
   end
   return 'applied'
@@ -209,7 +228,7 @@ end
 
 local outcomes = {}
 local key = SHARED_KEYS + 1
-local first = 2
+local first = FIRST_COMMIT
 while key <= #KEYS do
   local head = {}
   for word in string.gmatch(ARGV[first], '%S+') do
@@ -222,7 +241,7 @@ while key <= #KEYS do
     row_count = row_count + counts[kind] * width
   end
   outcomes[#outcomes + 1] = apply(key, first, head, counts)
-  key = key + (head[2] ~= '-' and 5 or 1) + counts[1] + counts[2] * 2
+  key = key + (head[2] ~= '-' and 5 or 1) + counts[1] + counts[3] * 2
   first = first + HEAD_ROWS + row_count
 end
 return outcomes
