@@ -198,6 +198,13 @@ describe("a record that cannot be read is refused with its reason", () => {
     expect(refused({}, { ...RAW, _result_: "x".repeat(1_000_000) }).text.length).toBeLessThan(200);
   });
 
+  test.each(["x", ".x", ".5x", "e5x", "e", " x"])("at once, however many digits come before %j", (end) => {
+    const startedAtMs = performance.now();
+    expect(refused({}, { ...RAW, _result_: "1".repeat(60_000) + end }).reason).toBe("value_not_a_number");
+    expect(refused({}, { ...RAW, _result_: ".1".padEnd(60_000, "1") + end }).reason).toBe("value_not_a_number");
+    expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+  });
+
   test("when a dimension nests deeper than a stack goes", () => {
     const raw = JSON.parse(`{"_time_":1,"deep":${"[".repeat(100_000)}${"]".repeat(100_000)}}`);
     expect(refused({ dimensions: null }, raw)).toMatchObject({ reason: "dimension_too_deep", field: "deep" });

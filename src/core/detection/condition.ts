@@ -9,7 +9,7 @@ export type Comparison = { readonly operator: ComparisonOperator; readonly limit
 /** Holds when all comparisons of any one list hold: `and` binds before `or`. */
 export type Condition = readonly (readonly Comparison[])[];
 
-const COMPARISON = /^\s*(?:value\s*)?(>=|<=|==|!=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*$/;
+const COMPARISON = /^\s*(?:value\s*)?(>=|<=|==|!=|>|<)\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*$/;
 
 /** How many comparisons one condition may have. */
 export const COMPARISON_COUNT_MAX = 32;
