@@ -233,7 +233,10 @@ function advanced(
 function digestOf(row: RecordRow): string {
   if ("rejected" in row) return md5OfText(`${row.reason} ${row.text}`);
   if (typeof row.record !== "object" || row.record === null) return md5OfText(String(row.record));
-  // Only names and scalars: what nests may nest deeper than a recursion goes.
-  const cells = Object.entries(row.record).map(([name, value]) => [name, typeof value === "object" ? "" : value]);
+  // Only names and scalars: what nests may nest deeper than a recursion goes, and a bigint has no form in JSON.
+  const cells = Object.entries(row.record).map(([name, value]) => {
+    if (typeof value === "bigint") return [name, String(value)];
+    return [name, typeof value === "object" ? "" : value];
+  });
   return md5OfText(JSON.stringify(cells));
 }

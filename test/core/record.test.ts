@@ -210,9 +210,18 @@ describe("a record that cannot be read is refused with its reason", () => {
     expect(refused({ dimensions: null }, raw)).toMatchObject({ reason: "dimension_too_deep", field: "deep" });
   });
 
+  test.each([10n, new Date(0), () => 1, Symbol("x"), [1n], { id: { big: 1n } }])(
+    "when a dimension is nothing that JSON has a form for: %s",
+    (host) => {
+      const raw = { host, _time_: TIME };
+      expect(refused({ dimensions: null }, raw)).toMatchObject({ reason: "dimension_not_json", field: "host" });
+    },
+  );
+
   test("and never with an exception, whatever the record is", () => {
+    const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true });
     fc.assert(
-      fc.property(fc.anything(), fc.boolean(), (raw, isNamed) => {
+      fc.property(anything, fc.boolean(), (raw, isNamed) => {
         const outcome = parseRecord({ ...QUERY, dimensions: isNamed ? QUERY.dimensions : null }, raw);
         expect("rejected" in outcome || "recordId" in outcome).toBe(true);
       }),

@@ -273,6 +273,23 @@ describe("createDetector", () => {
     expect(await store.getCheckpoint(level)).toBe(1_040);
   });
 
+  test("refuses what a program gives that is no data, and reads the next record", async () => {
+    const detector = createDetector({ strategies });
+    const [one, ...more] = hot(5);
+    const odd = [10n, { id: 1n }, new Date(0)].map((host) => ({ ...one, host }));
+    const { alerts, rejected } = await detector.take([{ ...one, row: 1n }, ...odd, ...more], { source: "s" });
+    expect(rejected.map(({ line, reason }) => [line, reason])).toEqual([
+      [2, "dimension_not_json"],
+      [3, "dimension_not_json"],
+      [4, "dimension_not_json"],
+    ]);
+    expect(alerts.map(({ seq, reason }) => [seq, reason])).toEqual([
+      [1, "triggered"],
+      [2, "triggered"],
+      [3, "superseded"],
+    ]);
+  });
+
   test("does calls one after the other, and goes on after one that failed", async () => {
     const detector = createDetector({ strategies });
     const failing = (function* () {

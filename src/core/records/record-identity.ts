@@ -3,6 +3,8 @@ import { hash } from "node:crypto";
 /** Maps and lists inside a dimension may be nested this deep; deeper ones are a rejection, not a stack overflow. */
 export const DIMENSION_DEPTH_MAX = 32;
 
+const NOT_JSON_TYPES: ReadonlySet<string> = new Set(["bigint", "function", "symbol"]);
+
 /**
  * The md5 by which series are told apart, equal to the reference system's for texts, booleans, null and integers.
  *
@@ -48,10 +50,19 @@ export function pythonText(value: unknown): string {
   return Number.isInteger(value) && Math.abs(value) >= 1e21 ? BigInt(value).toString() : String(value);
 }
 
-/** True when `value` nests deeper than DIMENSION_DEPTH_MAX. Stops looking at the limit, so it is safe on any input. */
-export function isTooDeep(value: unknown, depth = 0): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (depth >= DIMENSION_DEPTH_MAX) return true;
+/**
+ * Why `value` can be no dimension; null: it can. A program may give what JSON has no form for, which could be neither hashed
+ * nor stored: a bigint, a function, a date. Stops looking at the limit, so it is safe on any input.
+ */
+export function dimensionFault(value: unknown, depth = 0): "dimension_too_deep" | "dimension_not_json" | null {
+  if (typeof value !== "object") return NOT_JSON_TYPES.has(typeof value) ? "dimension_not_json" : null;
+  if (value === null) return null;
+  if (depth >= DIMENSION_DEPTH_MAX) return "dimension_too_deep";
+  if (typeof (value as { toJSON?: unknown }).toJSON === "function") return "dimension_not_json";
   const inner: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
-  return inner.some((element) => isTooDeep(element, depth + 1));
+  for (const element of inner) {
+    const fault = dimensionFault(element, depth + 1);
+    if (fault !== null) return fault;
+  }
+  return null;
 }

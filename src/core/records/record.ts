@@ -1,5 +1,5 @@
 import { BecalmError } from "../errors.ts";
-import { isTooDeep, md5OfHashes, pairMd5, pythonText } from "./record-identity.ts";
+import { dimensionFault, md5OfHashes, pairMd5, pythonText } from "./record-identity.ts";
 import type { QueryMetric, RecordQuery, Rejection, StateEvent } from "./record-types.ts";
 import { convertTime, convertValue, isRejection, reject } from "./record-value.ts";
 import { PRECISION_MAX } from "./rounding.ts";
@@ -101,7 +101,7 @@ function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Re
   const values = readValues(plan, record, time);
   if (isRejection(values)) return values;
   const dimensions = readDimensions(plan, record);
-  if (dimensions.tooDeep !== null) return reject("dimension_too_deep", dimensions.tooDeep);
+  if (dimensions.fault !== null) return dimensions.fault;
   const dimensionsMd5 = identityMd5(plan, dimensions);
   return {
     recordId: `${dimensionsMd5}.${time}`,
@@ -150,23 +150,24 @@ function readValues(
 type Dimensions = {
   readonly all: Record<string, unknown>;
   readonly identityFields: string[];
-  /** Name of a dimension that nests too deep. */
-  readonly tooDeep: string | null;
+  /** Of the first one that can be none. */
+  readonly fault: Rejection | null;
 };
 
 function readDimensions(plan: Plan, record: Readonly<Record<string, unknown>>): Dimensions {
   const all: Record<string, unknown> = {};
   const identityFields: string[] = [];
-  let tooDeep: string | null = null;
+  let fault: Rejection | null = null;
   for (const field of plan.dimensions ?? Object.keys(record).filter(isOrdinaryField)) {
     const value = own(record, field);
     const isDynamic = DYNAMIC_PROCESS_FIELDS.has(field);
     if (isDynamic && plan.dimensions !== null && isShortText(value)) continue;
     setOwn(all, field, value);
     if (!(isDynamic && plan.isProcessPort)) identityFields.push(field);
-    if (typeof value === "object" && isTooDeep(value)) tooDeep ??= field;
+    const reason = dimensionFault(value);
+    if (reason !== null) fault ??= reject(reason, field);
   }
-  return { all, identityFields, tooDeep };
+  return { all, identityFields, fault };
 }
 
 function isOrdinaryField(field: string): boolean {
