@@ -9,9 +9,10 @@ import {
 } from "../core/detection/detection-limits.ts";
 import type { Level, NoData, Strategy, StrategyQuery } from "../core/detection/strategy.ts";
 import { messageOf } from "../core/errors.ts";
-import { ANNOTATION_COUNT_MAX, DIMENSION_COUNT_MAX, LABEL_COUNT_MAX } from "../core/limits.ts";
+import { ANNOTATION_COUNT_MAX, DIMENSION_COUNT_MAX, LABEL_COUNT_MAX, LABEL_NAME_BYTES_MAX } from "../core/limits.ts";
 import { PRECISION_MAX } from "../core/records/rounding.ts";
 import { UNIT_NAMES, unitOf } from "../core/records/units.ts";
+import { exceedsUtf8Bytes } from "../core/utf8.ts";
 import {
   describe,
   type Field,
@@ -36,9 +37,16 @@ export const NO_DATA_KEEP_SECONDS_DEFAULT = 86_400;
 const NO_DATA_SEVERITY_DEFAULT = "warning";
 const KEEP_SECONDS_MAX = 31 * 86_400;
 
+/** Labels that come from the level. */
+const LEVEL_LABELS: readonly string[] = ["severity", NO_DATA_LABEL];
+/** Labels that no dimension may have: the strategy's would take its place, and series would have the same alert. */
+const RESERVED_DIMENSIONS: readonly string[] = ["alertname", ...LEVEL_LABELS];
+
 /** What a name may be: it stands in keys and labels, and people type it. */
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,99}$/u;
 const NAME_EXPECTED = "a name of letters, digits, `.`, `_` and `-`, at most 100, the first a letter or digit";
+
+const LABEL_NAME_EXPECTED = `a name of 1 to ${LABEL_NAME_BYTES_MAX} bytes`;
 
 /** Reads a whole file; what the report lists makes the result incomplete. */
 export function readStrategies(root: Located, report: MistakeReport): Strategy[] {
@@ -66,7 +74,7 @@ function readStrategy(field: Field, report: MistakeReport): Strategy | undefined
   const resendSeconds = optional(fields.get("resend"), RESEND_SECONDS_DEFAULT, (one) =>
     readSeconds(one, { min: intervalSeconds ?? 1, max: INTERVAL_SECONDS_MAX }, report),
   );
-  const labels = readLabels(fields.get("labels"), report);
+  const labels = readLabels(fields.get("labels"), query?.dimensions ?? [], report);
   const annotations = readAnnotations(fields.get("annotations"), { query, labels }, report);
   if (levels?.length === 0 && noData === null)
     report.add(field, "levels or no_data", "neither: the strategy would never alert");
@@ -135,10 +143,18 @@ function filterText(field: Field, report: MistakeReport): string | undefined {
 function readDimensions(field: Field, report: MistakeReport): string[] | undefined {
   const expected = "a list of the fields that make a series ([]: all records are one series)";
   const items = readList(field, report, { expected, countMax: DIMENSION_COUNT_MAX });
-  const names = items?.map((item) => readText(item, report, "the name of a field"));
+  const names = items?.map((item) => readDimension(item, report));
   if (names === undefined || !names.every((name) => name !== undefined)) return undefined;
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
   return repeated === undefined ? names : report.add(field, "each field once", `${JSON.stringify(repeated)} twice`);
+}
+
+function readDimension(field: Field, report: MistakeReport): string | undefined {
+  const name = readText(field, report, "the name of a field");
+  if (name === undefined) return undefined;
+  if (RESERVED_DIMENSIONS.includes(name))
+    return report.add(field, "no dimension that is named like a label of every alert", JSON.stringify(name));
+  return hasLabelName(name) ? name : report.add(field, LABEL_NAME_EXPECTED, `${name.length} characters`);
 }
 
 function readUnit(field: Field, report: MistakeReport): string | undefined {
@@ -234,14 +250,24 @@ function readNoData(
   return { intervals, severity, keepSeconds };
 }
 
-function readLabels(field: Field, report: MistakeReport): Record<string, string> | undefined {
+function readLabels(
+  field: Field,
+  dimensions: readonly string[],
+  report: MistakeReport,
+): Record<string, string> | undefined {
   const entries = readTexts(field, { expected: "a map of labels", countMax: LABEL_COUNT_MAX }, report);
   if (entries === undefined) return undefined;
-  for (const name of ["severity", NO_DATA_LABEL]) {
+  for (const name of LEVEL_LABELS) {
     if (Object.hasOwn(entries, name))
       return report.add(field, `no label ${name}: it comes from the level`, JSON.stringify(name));
   }
-  return entries;
+  const repeated = dimensions.find((name) => Object.hasOwn(entries, name));
+  if (repeated !== undefined)
+    return report.add(field, "no label that is a dimension too: series would share it", JSON.stringify(repeated));
+  const count = new Set([...RESERVED_DIMENSIONS, ...dimensions, ...Object.keys(entries)]).size;
+  if (count <= LABEL_COUNT_MAX) return entries;
+  const expected = `at most ${LABEL_COUNT_MAX}, with the dimensions, ${RESERVED_DIMENSIONS.join(", ")}`;
+  return report.add(field, expected, `${count}`);
 }
 
 type AnnotationSource = {
@@ -255,7 +281,11 @@ function readAnnotations(
   report: MistakeReport,
 ): Record<string, string> | undefined {
   const annotations = readTexts(field, { expected: "a map of annotations", countMax: ANNOTATION_COUNT_MAX }, report);
-  if (annotations === undefined || source.query === undefined || source.labels === undefined) return annotations;
+  if (annotations === undefined) return undefined;
+  const count = new Set(["summary", ...Object.keys(annotations)]).size;
+  if (count > ANNOTATION_COUNT_MAX)
+    return report.add(field, `at most ${ANNOTATION_COUNT_MAX}, with the summary`, `${count}`);
+  if (source.query === undefined || source.labels === undefined) return annotations;
   const known = ["value", "alertname", "severity", ...source.query.dimensions, ...Object.keys(source.labels)];
   for (const text of Object.values(annotations)) {
     for (const [, name = ""] of text.matchAll(/\{\{\s*(.*?)\s*\}\}/g)) {
@@ -274,7 +304,14 @@ function readTexts(
   const entries = readMapFields(field, report, what.expected);
   if (entries === undefined) return undefined;
   if (entries.size > what.countMax) return report.add(field, `at most ${what.countMax} entries`, `${entries.size}`);
+  for (const [name, one] of entries)
+    if (!hasLabelName(name)) report.add(one, LABEL_NAME_EXPECTED, `${name.length} characters`);
   return Object.fromEntries([...entries].map(([name, one]) => [name, readText(one, report, "a text") ?? ""]));
+}
+
+/** Whether an alert may have a label or an annotation of that name. */
+function hasLabelName(name: string): boolean {
+  return name !== "" && !exceedsUtf8Bytes(name, LABEL_NAME_BYTES_MAX);
 }
 
 /** Compared before anything else is right, so that two bad entries of one name are told too. */

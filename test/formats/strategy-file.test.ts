@@ -15,6 +15,11 @@ const QUERY = "query: { value: v, time: t, dimensions: [h] }";
 const LEVELS = 'levels: [{ severity: warning, when: "> 1" }]';
 const RIGHT = `name: a, ${QUERY}, interval: 1m, ${LEVELS}`;
 
+/** So many entries of a map of texts. */
+function many(count: number): string {
+  return Array.from({ length: count }, (_, index) => `n${index}: x`).join(", ");
+}
+
 function mistakesOf(text: string): string[] {
   return parseStrategies(text, { file: "s.yaml" }).mistakes.map(({ message }) => message);
 }
@@ -124,6 +129,21 @@ describe("a mistake names file, line, key, what was expected and what was found"
       `{ ${RIGHT}, annotations: { summary: "{{ hots }}" } }`,
       "with one of value, alertname, severity, h, found {{ hots }}",
     ],
+    [`{ ${RIGHT}, labels: { h: here } }`, "no label that is a dimension too"],
+    [`{ ${RIGHT}, labels: { "": here } }`, "a name of 1 to 1024 bytes"],
+    [
+      `{ ${RIGHT}, labels: { ${many(62)} } }`,
+      "at most 64, with the dimensions, alertname, severity, no_data, found 66",
+    ],
+    [`{ ${RIGHT}, annotations: { ${many(64)} } }`, "at most 64, with the summary, found 65"],
+    ...["severity", "no_data", "alertname"].map((name) => [
+      `{ name: a, query: { value: v, time: t, dimensions: [h, ${name}] }, interval: 1m, ${LEVELS} }`,
+      `query.dimensions[1]: expected no dimension that is named like a label of every alert, found "${name}"`,
+    ]),
+    [
+      `{ name: a, query: { value: v, time: t, dimensions: [${"x".repeat(1_025)}] }, interval: 1m, ${LEVELS} }`,
+      "expected a name of 1 to 1024 bytes, found 1025 characters",
+    ],
     [`{ ${RIGHT} }, { ${RIGHT} }`, "strategies[1].name: expected a name that no other strategy has"],
   ])("%s", (strategies, message) => {
     const mistakes = mistakesOf(`strategies:\n  [${strategies}]`);
@@ -176,6 +196,8 @@ const JUDGED: readonly (readonly [string, boolean])[] = [
   [`strategies: [{ ${RIGHT}, trigger: { window: 2 } }]`, false],
   [`strategies: [{ ${RIGHT}, recovery: { count: 0 } }]`, false],
   [`strategies: [{ ${RIGHT}, labels: { a: 1 } }]`, false],
+  [`strategies: [{ ${RIGHT.replace("[h]", "[severity]")} }]`, false],
+  [`strategies: [{ ${RIGHT.replace("[h]", "[severity_of_h]")} }]`, true],
 ];
 
 describe("the schema of strategies for editors", () => {
