@@ -2,6 +2,7 @@
 import { normalize } from "node:path";
 import type { DetectionAudit } from "../core/detection/advance.ts";
 import { fieldsOf, type StrategyGroup } from "../core/detection/strategy.ts";
+import { printable } from "../drawing/text-width.ts";
 import { loadStrategies } from "../formats/strategy-file.ts";
 import type { RefusedRow } from "../runtime/detection-batch.ts";
 import { addCounts, addReasons, NO_COUNTS, type SourceCounts } from "../runtime/source-position.ts";
@@ -222,7 +223,7 @@ class Notes {
 
   refused(source: string, { line, text }: RefusedRow): void {
     this.#refusedCount += 1;
-    this.#note(this.#refusedCount, `${source}:${line}: rejected: ${text}`, "rejected rows");
+    this.#note(this.#refusedCount, `${source}:${line}: rejected: ${printable(text)}`, "rejected rows");
   }
 
   auditEvent(event: DetectionAudit, { strategies }: StrategyGroup): void {

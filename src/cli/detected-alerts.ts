@@ -1,5 +1,6 @@
 /** Alerts of a detection stream as they are told on stdout: in order, each once, whoever committed it. */
 import type { DetectedAlert } from "../core/detection/detected-alert.ts";
+import { printable } from "../drawing/text-width.ts";
 import { detectedLine } from "../formats/detected-line.ts";
 import type { DetectionStore } from "../ports/detection-store.ts";
 import type { Terminal } from "./terminal.ts";
@@ -49,9 +50,12 @@ export class AlertTeller {
 }
 
 /** `2026-11-23 06:49:54  firing    critical  cpu-core-busy  cpu0 of node-1 is 97 % busy`. */
-export function peopleLine({ alert, time, severity, strategy }: DetectedAlert, { outColors }: Terminal): string {
+export function peopleLine(
+  { alert, time, severity, strategy }: DetectedAlert,
+  { outColors }: Pick<Terminal, "outColors">,
+): string {
   const { red, green, dim } = outColors;
   const status = alert.status === "firing" ? red("firing  ") : green("resolved");
-  const summary = alert.annotations["summary"] ?? "";
+  const summary = printable(alert.annotations["summary"] ?? "");
   return `${dim(dateTime(time * 1_000).slice(0, 19))}  ${status}  ${severity.padEnd(8)}  ${strategy}  ${dim(summary)}`;
 }

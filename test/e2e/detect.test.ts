@@ -3,8 +3,11 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import pico from "picocolors";
 import { describe, expect, test } from "vitest";
 import { redisDetectionStore } from "../../src/adapters/redis/redis-detection-store.ts";
+import { peopleLine } from "../../src/cli/detected-alerts.ts";
+import type { DetectedAlert } from "../../src/core/detection/detected-alert.ts";
 import { becalm, type Ended, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
 import { HEADER, metricCsv, metricRows, STRATEGIES } from "../support/metric-rows.ts";
 import { useRedis } from "../support/redis-server.ts";
@@ -226,6 +229,27 @@ describe("bad input", { timeout: 60_000 }, () => {
   test("a header and nothing else is no error", async () => {
     const { code, stdout } = await detect(["--records", file("none.csv", `${HEADER}\n`), "--strict"]);
     expect({ code, ...summaryOf(stdout) }).toMatchObject({ code: 0, records: 0, rejected: 0 });
+  });
+
+  test("what records hold never reaches a terminal as a command to it", async () => {
+    const [time, escapes] = [1_795_417_160, '"\\u001b]0;x\\u0007\\u009b31m\\u007f\\n"'];
+    const records = [escapes, 99].map((v) => `{"time":${time},"host":${escapes},"metric":"memory","value":${v}}`);
+    const annotated = `${STRATEGIES}    annotations: { summary: "{{ host }}" }\n`;
+    const path = file("escapes.jsonl", records.join("\n"));
+    const found = await becalm(["detect", "--strategies", file("escapes.yaml", annotated), "--records", path]);
+    const [line] = jsonLines<{ body: [DetectedAlert["alert"]] }>(found.stdout);
+    const alert = { ...(line as NonNullable<typeof line>).body[0], status: "firing" as const };
+    expect(alert.annotations["summary"]).toBe(JSON.parse(escapes));
+    const detected = {
+      time,
+      severity: "warning",
+      strategy: "memory",
+      reason: "triggered",
+      dimensionsMd5: "",
+      alert,
+    } as const;
+    const told = peopleLine(detected, { outColors: pico.createColors(false) });
+    for (const text of [told, ...found.stderr.trimEnd().split("\n")]) expect(text).not.toMatch(/\p{Cc}/u);
   });
 
   test("wrong strategies, options and paths are told before anything is read", async () => {
