@@ -4,6 +4,9 @@ import { exceedsUtf8Bytes } from "../core/utf8.ts";
 import type { MistakeReport, PolicyMistake } from "./field-reader.ts";
 import { type Located, locatePlain, locateYaml, UnreadableValue } from "./located-value.ts";
 
+/** A parser's message may quote a line of any length: of a file that is no text, that is most of it. */
+const PARSER_MESSAGE_CHARS_MAX = 200;
+
 /**
  * The tree of a YAML or JSON text, or undefined after the report was told why there is none. `expected` says what the
  * whole file is.
@@ -19,7 +22,7 @@ export function readYamlDocument(text: string, report: MistakeReport, expected: 
   for (const { errors, warnings } of documents) {
     for (const { pos, message } of [...errors, ...warnings]) {
       const { line, col } = lines.linePos(pos[0]);
-      report.add({ path: "", place: { line, column: col } }, "YAML or JSON", message);
+      report.add({ path: "", place: { line, column: col } }, "YAML or JSON", shortened(message));
     }
   }
   if (documents.some(({ errors }) => errors.length > 0)) return undefined;
@@ -31,6 +34,12 @@ export function readYamlDocument(text: string, report: MistakeReport, expected: 
 /** The tree of a program's plain objects, or undefined after the report was told why there is none. */
 export function readPlainDocument(value: unknown, report: MistakeReport): Located | undefined {
   return guarded(report, () => locatePlain(value));
+}
+
+/** On one line, whatever the file holds. */
+function shortened(message: string): string {
+  const line = message.slice(0, PARSER_MESSAGE_CHARS_MAX + 1).replace(/\p{Cc}+/gu, " ");
+  return line.length > PARSER_MESSAGE_CHARS_MAX ? `${line.slice(0, PARSER_MESSAGE_CHARS_MAX)}...` : line;
 }
 
 /** Mistakes in the order of the file. */

@@ -162,6 +162,15 @@ describe("a mistake names file, line, key, what was expected and what was found"
     expect(mistakesOf(text)).toEqual(expect.arrayContaining([expect.stringContaining(message)]));
   });
 
+  test.each(["a: 1\n}", "%"])("and in a few words, even when the file is no text but begins with %j", (begin) => {
+    const mistakes = mistakesOf(`${begin}${"x\u0003\u001b[2J".repeat(9_000)}\n---\n`);
+    expect(mistakes.length).toBeGreaterThan(0);
+    for (const mistake of mistakes) {
+      expect(mistake.length).toBeLessThan(300);
+      expect(mistake).not.toMatch(/\p{Cc}/u);
+    }
+  });
+
   test("and all of them are listed at once, in the order of the file", () => {
     const text = `strategies:\n  - { ${RIGHT}, resend: soon }\n  - { ${RIGHT.replace("name: a", "name: b")}, nope: 1 }\n`;
     expect(() => loadStrategies(text, { file: "s.yaml" })).toThrow(
