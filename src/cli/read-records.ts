@@ -1,7 +1,9 @@
 /** Record files and stdin as rows, read as they are needed: the input may be larger than the memory. */
-import { createReadStream } from "node:fs";
+import { createReadStream, open, type Stats } from "node:fs";
 import { stat } from "node:fs/promises";
+import { Socket } from "node:net";
 import type { Readable } from "node:stream";
+import { promisify } from "node:util";
 import { csvReader } from "../formats/csv.ts";
 import { recordLinesReader } from "../formats/record-lines.ts";
 import type { RecordReader, RecordRow } from "../formats/record-row.ts";
@@ -27,19 +29,17 @@ const IDLE_MS = 200;
 /** Text that is made rows of at a time. Rows of a long piece would outlive the commits that take them, and be collected late. */
 const ROWS_FROM_CHARS = 16_384;
 
-/** Sizes of files; throws for the first that cannot be read, before anything is done. */
+/** Throws for the first file that cannot be read, before anything is done. */
 export async function requireReadable(paths: readonly string[]): Promise<void> {
-  for (const path of paths) if (path !== "-") await sizeOf(path);
+  for (const path of paths) if (path !== "-") await statOf(path);
 }
 
-/** Rows of one input. From stdin also empty lists, while nothing comes. */
+/** Rows of one input. From stdin and pipes also empty lists, while nothing comes. */
 export async function* readRows(
   input: RecordInput,
   onBytes: (bytes: BytesRead) => void,
 ): AsyncGenerator<readonly RecordRow[]> {
-  const isLive = input.path === "-";
-  const total = isLive ? null : await sizeOf(input.path);
-  const stream: Readable & { bytesRead?: number } = isLive ? process.stdin : createReadStream(input.path);
+  const { stream, total, isLive } = await openInput(input.path);
   stream.setEncoding("utf8");
   let reader: RecordReader | null = null;
   for await (const piece of pieces(stream, { path: input.path, isLive })) {
@@ -104,11 +104,34 @@ function formatOf(path: string, beginning: string): RecordFormat {
   return /\.(jsonl|ndjson)$/i.test(path) || /^\ufeff?\s*\{/.test(beginning) ? "jsonl" : "csv";
 }
 
-async function sizeOf(path: string): Promise<number | null> {
+type OpenInput = {
+  readonly stream: Readable & { bytesRead?: number };
+  readonly total: number | null;
+  /** Whoever writes may pause, for as long as it likes. */
+  readonly isLive: boolean;
+};
+
+async function openInput(path: string): Promise<OpenInput> {
+  if (path === "-") return { stream: process.stdin, total: null, isLive: true };
+  const found = await statOf(path);
+  if (found.isFIFO()) return { stream: await openPipe(path), total: null, isLive: true };
+  return { stream: createReadStream(path), total: found.isFile() ? found.size : null, isLive: false };
+}
+
+/** As a socket: what a file stream has asked of a pipe cannot be called off, and keeps the process until something comes. */
+async function openPipe(path: string): Promise<Socket> {
+  try {
+    return new Socket({ fd: await promisify(open)(path, "r"), readable: true, writable: false });
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+async function statOf(path: string): Promise<Stats> {
   try {
     const found = await stat(path);
     if (found.isDirectory()) throw Object.assign(new Error("it is a directory"), { code: "EISDIR" });
-    return found.isFile() ? found.size : null;
+    return found;
   } catch (cause) {
     throw unreadable(path, cause);
   }

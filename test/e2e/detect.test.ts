@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -8,7 +9,7 @@ import { describe, expect, test } from "vitest";
 import { redisDetectionStore } from "../../src/adapters/redis/redis-detection-store.ts";
 import { peopleLine } from "../../src/cli/detected-alerts.ts";
 import type { DetectedAlert } from "../../src/core/detection/detected-alert.ts";
-import { becalm, type Ended, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
+import { becalm, type Ended, jsonLines, ROOT, type RunningCommand, startBecalm, useFiles } from "../support/command.ts";
 import { HEADER, metricCsv, metricRows, STRATEGIES } from "../support/metric-rows.ts";
 import { useRedis } from "../support/redis-server.ts";
 
@@ -31,6 +32,17 @@ async function storedAlerts(namespace: string): Promise<string[]> {
   const alerts = await store.alerts({ fromSeq: 1, limit: 100_000 });
   await store.close();
   return alerts.map(({ value }) => value);
+}
+
+const HOT = Array.from({ length: 6 }, (_, index) => `${1_795_417_160 + index * 10},h,cpu,99`);
+
+async function expectToldThenStopped({ child, ended }: RunningCommand): Promise<void> {
+  const told = await new Promise((resolve) => child.stdout?.once("data", resolve));
+  expect(jsonLines<Line>(String(told))[0]?.body[0]?.labels["alertname"]).toBe("cpu");
+  child.kill("SIGTERM");
+  const { code, stderr } = await ended;
+  expect(code).toBe(143);
+  expect(stderr).toContain("run the same command again to go on");
 }
 
 describe("becalm detect", { timeout: 60_000 }, () => {
@@ -138,14 +150,19 @@ describe("becalm detect", { timeout: 60_000 }, () => {
     const { child, ended } = startBecalm(["detect", "--strategies", strategies, "--records", "-", ...where("pipe")], {
       keepsInputOpen: true,
     });
-    const hot = Array.from({ length: 6 }, (_, index) => `${1_795_417_160 + index * 10},h,cpu,99`);
-    child.stdin?.write(`${[HEADER, ...hot].join("\n")}\n`);
-    const told = await new Promise((resolve) => child.stdout?.once("data", resolve));
-    expect(jsonLines<Line>(String(told))[0]?.body[0]?.labels["alertname"]).toBe("cpu");
-    child.kill("SIGTERM");
-    const { code, stderr } = await ended;
-    expect(code).toBe(143);
-    expect(stderr).toContain("run the same command again to go on");
+    child.stdin?.write(`${[HEADER, ...HOT].join("\n")}\n`);
+    await expectToldThenStopped({ child, ended });
+  });
+
+  test("decides what a named pipe brought without waiting for its end, and stops while it is open", async () => {
+    const path = file("pipe", "");
+    await rm(path);
+    expect(spawnSync("mkfifo", [path]).status).toBe(0);
+    const running = startBecalm(["detect", "--strategies", strategies, "--records", path, ...where("named-pipe")]);
+    const writing = await open(path, "w");
+    await writing.write(`${[HEADER, ...HOT].join("\n")}\n`);
+    await expectToldThenStopped(running);
+    await writing.close();
   });
 });
 
