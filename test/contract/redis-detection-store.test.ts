@@ -2,7 +2,7 @@ import { Cluster, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { redisDetectionStore } from "../../src/adapters/redis/redis-detection-store.ts";
 import type { KeyConfig } from "../../src/core/checkpoint-keys.ts";
-import { useRedis, useRedisCluster } from "../support/redis-server.ts";
+import { startRedis, useRedis, useRedisCluster } from "../support/redis-server.ts";
 import { type DetectionStoreWorld, detectionStoreContract } from "./detection-store-contract.ts";
 import { serverTimePasses } from "./redis-world.ts";
 
@@ -51,6 +51,19 @@ describe("streams and namespaces on one server", () => {
 
   test.each(["", "a b", "{x}", "a/b", "x".repeat(65)])("refuse %j as a stream's name", (stream) => {
     expect(() => redisDetectionStore(server.url, { stream })).toThrow(/is no name/);
+  });
+
+  test("a stream on a server that is out of memory can be read, and says so when it is to be written", async () => {
+    const own = await startRedis();
+    onTestFinished(() => own.stop());
+    const [store, raw] = [redisDetectionStore(own.url), new Redis(own.url)];
+    onTestFinished(async () => void (await Promise.all([store.close(), raw.quit()])));
+    const level = { strategyId: "s", itemId: 1, dimensionsMd5: "m", level: "l" };
+    await store.setCheckpoint(level, 7);
+    await raw.config("SET", "maxmemory", "1");
+    expect(await store.load(["g"])).toMatchObject({ version: 0, alertCount: 0 });
+    expect([await store.getCheckpoint(level), await store.checkResults(level)]).toEqual([7, []]);
+    await expect(store.setCheckpoint(level, 8)).rejects.toMatchObject({ code: "BECALM_STORE_FULL" });
   });
 
   test("a stream that cannot be reached says where it is", async () => {

@@ -71,20 +71,17 @@ class RedisDetectionStore implements DetectionStore {
     this.#keys = keys;
   }
 
-  /** One transaction, so that no commit lies between two of the reads. */
+  /** One script, so that no commit lies between two of the reads. */
   async load(groupKeys: readonly string[]): Promise<StoredDetection> {
-    const replies = await this.#connection.run(async () => {
-      const reading = this.#client.multi().get(this.#own.stream).llen(this.#own.alerts).hgetall(this.#own.pieces);
-      for (const key of groupKeys)
-        reading.zrange(this.#keys.ACCESS_DUPLICATE.key({ strategyGroupKey: key }), "0", "-1", "WITHSCORES");
-      return (await reading.exec()) ?? [];
-    });
-    for (const [error] of replies) if (error !== null) throw this.#connection.toBecalmError(error);
-    const [head, alertCount, pieces, ...seen] = replies.map(([, reply]) => reply);
+    const { stream, alerts, pieces } = this.#own;
+    const seenKeys = groupKeys.map((key) => this.#keys.ACCESS_DUPLICATE.key({ strategyGroupKey: key }));
+    const [head, alertCount, named, ...seen] = await this.#connection.run(() =>
+      scripts.loadDetection(this.#client, [stream, alerts, pieces, ...seenKeys], []),
+    );
     return {
-      version: head === null ? 0 : Number((head as string).split(" ", 1)[0]),
-      alertCount: alertCount as number,
-      pieces: new Map(Object.entries(pieces as Record<string, string>)),
+      version: head === null ? 0 : Number(head.split(" ", 1)[0]),
+      alertCount,
+      pieces: new Map(pairs(named)),
       seen: new Map(groupKeys.map((key, index) => [key, seenRecords(seen[index] as string[])])),
     };
   }

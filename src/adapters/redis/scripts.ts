@@ -20,6 +20,8 @@ export const scripts = {
   touchInstance: defineScript<"touched" | "unchanged">("touch-instance"),
   removeInstance: defineScript<"removed" | "changed">("remove-instance"),
   leaseGroup: defineScript<"held" | "taken">("lease-group"),
+  loadDetection:
+    defineScript<[head: string | null, alertCount: number, pieces: string[], ...seen: string[][]]>("load-detection"),
   commitDetection: defineScript<"applied" | "duplicate" | "conflict">("commit-detection"),
   raiseCheckpoint: defineScript<string>("raise-checkpoint"),
 };
