@@ -210,13 +210,23 @@ describe("a record that cannot be read is refused with its reason", () => {
     expect(refused({ dimensions: null }, raw)).toMatchObject({ reason: "dimension_too_deep", field: "deep" });
   });
 
-  test.each([10n, new Date(0), () => 1, Symbol("x"), [1n], { id: { big: 1n } }])(
+  test.each([10n, Number.NaN, Number.NEGATIVE_INFINITY, new Date(0), () => 1, Symbol("x"), [1n], { id: { big: 1n } }])(
     "when a dimension is nothing that JSON has a form for: %s",
     (host) => {
       const raw = { host, _time_: TIME };
       expect(refused({ dimensions: null }, raw)).toMatchObject({ reason: "dimension_not_json", field: "host" });
     },
   );
+
+  test("when a dimension is a number that was rounded into another one", () => {
+    const [one, other] = ["9007199254740993", "9007199254740992"];
+    const read = (host: string) => JSON.parse(`{"_time_":${TIME},"host":${host}}`);
+    const query = { dimensions: ["host"] };
+    for (const host of [one, other, `[${one}]`, "1e300"])
+      expect(refused(query, read(host))).toMatchObject({ reason: "dimension_not_exact", field: "host" });
+    expect(parsed(query, read(`"${one}"`)).recordId).not.toBe(parsed(query, read(`"${other}"`)).recordId);
+    expect(parsed(query, read("9007199254740991")).dimensions).toEqual({ host: 9_007_199_254_740_991 });
+  });
 
   test("and never with an exception, whatever the record is", () => {
     const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true });

@@ -52,9 +52,17 @@ export function pythonText(value: unknown): string {
 
 /**
  * Why `value` can be no dimension; null: it can. A program may give what JSON has no form for, which could be neither hashed
- * nor stored: a bigint, a function, a date. Stops looking at the limit, so it is safe on any input.
+ * nor stored: a bigint, NaN, a function, a date. A whole number beyond 2^53 was rounded where it was read: others became the same.
+ * Stops looking at the limit, so it is safe on any input.
  */
-export function dimensionFault(value: unknown, depth = 0): "dimension_too_deep" | "dimension_not_json" | null {
+export function dimensionFault(
+  value: unknown,
+  depth = 0,
+): "dimension_too_deep" | "dimension_not_json" | "dimension_not_exact" | null {
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) return "dimension_not_json";
+    return Number.isInteger(value) && !Number.isSafeInteger(value) ? "dimension_not_exact" : null;
+  }
   if (typeof value !== "object") return NOT_JSON_TYPES.has(typeof value) ? "dimension_not_json" : null;
   if (value === null) return null;
   if (depth >= DIMENSION_DEPTH_MAX) return "dimension_too_deep";

@@ -55,6 +55,7 @@ export const REJECTION_REASONS = {
   value_not_finite: "the value is NaN or infinite, or became so by its unit",
   dimension_too_deep: "a dimension nests too deep",
   dimension_not_json: "a dimension holds what JSON has no form for, such as a bigint or a date",
+  dimension_not_exact: "a dimension is a whole number beyond 2^53, which JSON's reader rounds; a text keeps its digits",
   dimension_too_long: "a dimension is longer than a label's value may be",
   too_old: "older than the longest back-fill",
   buffer_full: "too many points wait for the watermark, or are remembered for duplicates",
