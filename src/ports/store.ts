@@ -118,6 +118,11 @@ export type Commit = {
   /** Who commits: compared with the group's lease, if there is one. */
   owner: string;
   /**
+   * The commit on whose outcome this one was decided before that was known; null: none. Unless that one was applied (in the last 10 minutes, in
+   * the same partition), this one answers `conflict`: a version alone does not tell who wrote it.
+   */
+  follows: string | null;
+  /**
    * Compare-and-set: `expectedVersion` 0 means that the group must not exist. `value` null: only compared, the group keeps its version and
    * its end, and has no members added or removed. `ttlMs`: drop it, with its ordered sets, this long after this commit, by the store's
    * clock; null: keep it.

@@ -6,21 +6,23 @@
  */
 import { birthOf } from "../core/audit.ts";
 import type { Birth } from "../core/audit-types.ts";
+import type { Instance } from "../core/checkpoint.ts";
 import type { OutsideEvent } from "../core/decide.ts";
 import type { Effect } from "../core/effect.ts";
 import { BecalmError, messageOf } from "../core/errors.ts";
 import type { Action } from "../core/policy.ts";
 import { policyKey } from "../core/policy-versions.ts";
 import type { EffectPort, EffectResult } from "../ports/effect-port.ts";
+import type { Work } from "./batch-read.ts";
 import { tryInstance } from "./read-instance.ts";
-import type { Work } from "./turn.ts";
 import type { World } from "./world.ts";
 
 /**
  * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an attempt costs.
- * It holds for a second: who waited longer for a turn looks whether somebody has cancelled the attempt meanwhile.
+ * It holds for a second: who waited longer for a turn looks whether somebody has cancelled the attempt meanwhile. `birth` null: the instance
+ * was made in an earlier commit.
  */
-export type JustCommitted = { readonly birth: Birth; readonly atMs: number };
+export type JustCommitted = { readonly instance: Instance; readonly birth: Birth | null; readonly atMs: number };
 
 const JUST_COMMITTED_MS = 1_000;
 
@@ -69,17 +71,7 @@ export class EffectRunner {
       const result = this.isClosed
         ? null
         : await this.attempt(effect, abort.signal, isFresh(committed, atMs()) ? committed.birth : null);
-      return result === null
-        ? null
-        : {
-            command: {
-              type: "event",
-              id: effect.instanceId,
-              event: eventOf(effect, result, atMs()),
-              order: effect.order,
-            },
-            settles: effect.id,
-          };
+      return result === null ? null : workOf(effect, eventOf(effect, result, atMs()), committed);
     } finally {
       this.underway.delete(effect.id);
       this.running -= 1;
@@ -137,6 +129,11 @@ export class EffectRunner {
     const { state, context } = read.snapshot;
     return state === "Processing.running" && context.attempt === effect.attempt ? "current" : "over";
   }
+}
+
+function workOf(effect: Effect, event: OutsideEvent, committed: JustCommitted | null): Work {
+  const command = { type: "event", id: effect.instanceId, event, order: effect.order } as const;
+  return { command, settles: effect.id, ...(committed === null ? {} : { known: committed.instance }) };
 }
 
 function isFresh(committed: JustCommitted | null, nowMs: number): committed is JustCommitted {

@@ -1,11 +1,12 @@
 /** Takes the alerts of one request: each to its mailbox, and the answers back in the order of the alerts. */
 import type { Alert } from "../core/alert.ts";
 import { BecalmError } from "../core/errors.ts";
+import type { Work } from "./batch-read.ts";
 import type { Address } from "./conflicts.ts";
 import { type Intake, intakesOf } from "./intake.ts";
 import { batchesOf, type Mailboxes, mailboxKey } from "./mailboxes.ts";
 import type { Receipts } from "./receipts.ts";
-import type { Work, WorkResult } from "./turn.ts";
+import type { WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
 
 /** What became of one alert under one policy. */

@@ -2,10 +2,10 @@
 import type { Alert } from "../core/alert.ts";
 import type { BecalmError } from "../core/errors.ts";
 import type { StoredInstance } from "../ports/store.ts";
+import type { Work } from "./batch-read.ts";
 import type { Address } from "./conflicts.ts";
 import { type ReadInstance, tryInstance } from "./read-instance.ts";
 import { earlierIds, type Route, routesOf, silenceAt } from "./routing.ts";
-import type { Work } from "./turn.ts";
 import type { World } from "./world.ts";
 
 export type Intake = {

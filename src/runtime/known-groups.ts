@@ -2,26 +2,72 @@ import type { Group } from "../core/group.ts";
 import { decodeGroup } from "../core/group-codec.ts";
 
 const GROUP_COUNT_MAX = 1_000;
+/** After a turn that met an instance which was there already, a group is read this often before anything is believed of it again. */
+const READS_AFTER_DUPLICATE = 64;
+
+/** A group as this process read or wrote it last. `version` 0: it was not stored. */
+export type KnownGroup = {
+  readonly version: number;
+  /** As text. */
+  readonly value: string;
+  /** Never changed: a decision works on a copy. */
+  readonly group: Group;
+  /** The commit that writes it, while its outcome is unknown; null: it is stored. */
+  readonly writtenBy: string | null;
+};
 
 /**
- * Groups as they were read or committed last, by their text: one that nobody else has changed since is not parsed again, and with a high count it
- * is long. One that has changed is another text. Nothing here is ever taken for what the store has.
+ * What this process knows of groups. A turn may start from that instead of reading: whether it still holds is found out by the commit's
+ * compare-and-set, and a turn that loses is made again from what is stored. So nothing here is ever taken for what the store has.
+ *
+ * K1 an entry only goes forward: to what a turn has just decided, or away, when that turn did not come out.
+ * K2 alerts that are sent again and again belong to instances that are there already, which a turn that does not read learns by losing:
+ * a group that meets such is read for some turns.
  */
 export class KnownGroups {
-  private readonly known = new Map<string, { readonly value: string; readonly group: Group }>();
+  private readonly known = new Map<string, KnownGroup>();
+  private readonly readsLeft = new Map<string, number>();
 
-  /** @throws BECALM_GROUP_UNREADABLE */
-  decode(id: string, value: string): Group {
+  /** What a turn may start from without reading. Asked once a turn. */
+  believed(id: string): KnownGroup | null {
+    const left = this.readsLeft.get(id) ?? 0;
+    if (left === 0) return this.known.get(id) ?? null;
+    if (left === 1) this.readsLeft.delete(id);
+    else this.readsLeft.set(id, left - 1);
+    return null;
+  }
+
+  /**
+   * The group that was read. One that is known by the same text is not parsed again: with a high count it is long.
+   * @throws BECALM_GROUP_UNREADABLE
+   */
+  decode(id: string, { version, value }: { version: number; value: string }): Group {
     const known = this.known.get(id);
-    if (known?.value === value) return known.group;
-    const group = decodeGroup(id, value);
-    this.learn(value, group);
+    const group = known?.value === value ? known.group : decodeGroup(id, value);
+    this.learn({ version, value, group, writtenBy: null });
     return group;
   }
 
-  /** `value`: the group as text. It is never changed afterwards. */
-  learn(value: string, group: Group): void {
+  /** K1. */
+  learn(known: KnownGroup): void {
     if (this.known.size >= GROUP_COUNT_MAX) this.known.clear();
-    this.known.set(group.id, { value, group });
+    this.known.set(known.group.id, known);
+  }
+
+  /** The commit came out: what it wrote is stored. */
+  applied(id: string, commitId: string): void {
+    const known = this.known.get(id);
+    if (known?.writtenBy === commitId) this.known.set(id, { ...known, writtenBy: null });
+  }
+
+  /** The turn did not come out, so nothing that was decided since holds. */
+  forget(id: string): void {
+    this.known.delete(id);
+  }
+
+  /** K2. */
+  metDuplicate(id: string): void {
+    if (this.readsLeft.size >= GROUP_COUNT_MAX) this.readsLeft.clear();
+    this.readsLeft.set(id, READS_AFTER_DUPLICATE);
   }
 }

@@ -12,11 +12,11 @@ import { errorCode, messageOf } from "../core/errors.ts";
 import { SWEEP_INTERVAL_MS } from "../core/limits.ts";
 import { timerChanges } from "../core/timer-changes.ts";
 import type { TimerLane, TimerRow } from "../ports/store.ts";
+import type { Work } from "./batch-read.ts";
 import type { EffectRunner, JustCommitted } from "./effect-runner.ts";
 import type { Mailboxes } from "./mailboxes.ts";
 import { sweep } from "./retention.ts";
 import { workOf } from "./timers.ts";
-import type { Work } from "./turn.ts";
 import type { World } from "./world.ts";
 
 /** How long a claim on an effect lasts without being prolonged. */
@@ -94,9 +94,9 @@ export class Live {
   private beginAll({ effects, instances }: Decision): void {
     if (effects.length === 0) return;
     const atMs = this.world.clock.now();
-    const born = new Map<string, JustCommitted>();
-    for (const { instance, birth } of instances) if (birth !== null) born.set(instance.id, { birth, atMs });
-    for (const effect of effects) this.begin(effect, born.get(effect.instanceId));
+    const committed = new Map<string, JustCommitted>();
+    for (const { instance, birth } of instances) committed.set(instance.id, { instance, birth, atMs });
+    for (const effect of effects) this.begin(effect, committed.get(effect.instanceId));
   }
 
   private async giveBack(): Promise<void> {

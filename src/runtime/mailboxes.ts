@@ -3,12 +3,14 @@
  * meanwhile goes through the main path as one batch. Batches of the mailboxes of one partition make their turns beside each other.
  *
  * Owns: the order of the work and how it is cut into batches. Does not own: what a batch does (turn.ts).
- * M1 one batch of a mailbox is under way at a time. M2 a promise settles only after its batch was committed or refused.
- * M3 what is submitted together is committed together. M4 a mailbox that meets other writers waits alone, its neighbours go on.
+ * M1 batches of a mailbox are decided one after the other, and settled in that order. One is under way at a time; of a group two, when the second is
+ * full: waiting would not make it larger, and the server works on the first meanwhile. M2 a promise settles only after its batch was committed
+ * or refused. M3 what is submitted together is committed together. M4 a mailbox that meets other writers waits alone, its neighbours go on.
  */
 import { COMMIT_BYTES_MAX, COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
+import type { Batch, Work } from "./batch-read.ts";
 import type { Address } from "./conflicts.ts";
-import { type Batch, type Taken, TurnFailure, takeTurn, tryTurns, type Work, type WorkResult } from "./turn.ts";
+import { beginTurns, type Taken, TurnFailure, takeTurn, type WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
 
 /** What was submitted in one go. */
@@ -23,17 +25,36 @@ type Parcel = {
 const BATCH_COUNT_MAX = Math.floor(COMMIT_INSTANCE_COUNT_MAX * 0.75);
 const BATCH_BYTES_MAX = Math.floor(COMMIT_BYTES_MAX * 0.75);
 
-type Mailbox = { readonly key: string; readonly address: Address; readonly queue: Parcel[] };
+/** Batches of one mailbox, and turns of one partition, that are under way at once. */
+const UNDERWAY_MAX = 2;
+
+type Mailbox = {
+  readonly key: string;
+  readonly address: Address;
+  readonly queue: Parcel[];
+  /** Batches whose turn has begun and not ended. */
+  underway: number;
+  /** Those that lost to other writers, one after the other; null: none. */
+  insisting: Promise<void> | null;
+  isReady: boolean;
+};
 
 /** Parcels of one mailbox that are on their turn. */
 type Leg = { readonly mailbox: Mailbox; readonly parcels: readonly Parcel[]; readonly batch: Batch };
+
+/** What one partition has to do. */
+type Partition = {
+  /** Mailboxes whose next batch may begin, the longest waiting first. */
+  readonly ready: Mailbox[];
+  turns: number;
+  isExpected: boolean;
+};
 
 export class Mailboxes {
   private readonly world: World;
   /** Those with parcels, queued or on their turn. */
   private readonly mailboxes = new Map<string, Mailbox>();
-  /** Of each partition that is served: those with parcels and none on its turn, the longest waiting first. */
-  private readonly ready = new Map<number, Mailbox[]>();
+  private readonly partitions = new Map<number, Partition>();
   private readonly underway = new Set<Promise<void>>();
 
   constructor(world: World) {
@@ -48,14 +69,13 @@ export class Mailboxes {
     return new Promise((resolve, reject) => {
       const parcel = { works, bytes: sum(works.map(bytesOf)), resolve, reject };
       const key = mailboxKey(address);
-      const known = this.mailboxes.get(key);
-      if (known !== undefined) {
-        known.queue.push(parcel);
-        return;
+      let mailbox = this.mailboxes.get(key);
+      if (mailbox === undefined) {
+        mailbox = { key, address, queue: [], underway: 0, insisting: null, isReady: false };
+        this.mailboxes.set(key, mailbox);
       }
-      const mailbox = { key, address, queue: [parcel] };
-      this.mailboxes.set(key, mailbox);
-      this.makeReady(mailbox);
+      mailbox.queue.push(parcel);
+      this.offer(mailbox);
     });
   }
 
@@ -69,15 +89,27 @@ export class Mailboxes {
     while (this.underway.size > 0) await Promise.all(this.underway);
   }
 
-  private makeReady(mailbox: Mailbox): void {
-    const { partition } = mailbox.address;
-    const ready = this.ready.get(partition);
-    if (ready !== undefined) {
-      ready.push(mailbox);
-      return;
-    }
-    this.ready.set(partition, [mailbox]);
-    this.track(this.serve(partition));
+  /** Lets the next batch of a mailbox begin as soon as its partition comes to it, if it may (M1). */
+  private offer(mailbox: Mailbox): void {
+    if (mailbox.isReady || !mayBegin(mailbox)) return;
+    const { partition: number } = mailbox.address;
+    const partition = this.partitions.get(number) ?? { ready: [], turns: 0, isExpected: false };
+    this.partitions.set(number, partition);
+    mailbox.isReady = true;
+    partition.ready.push(mailbox);
+    this.expectTurn(partition);
+  }
+
+  /** A turn of the event loop later, so that what arrives together goes together: requests, and the results of attempts that end at once. */
+  private expectTurn(partition: Partition): void {
+    if (partition.isExpected || partition.turns >= UNDERWAY_MAX || partition.ready.length === 0) return;
+    partition.isExpected = true;
+    this.track(
+      new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+        partition.isExpected = false;
+        return this.makeTurn(partition);
+      }),
+    );
   }
 
   private track(promise: Promise<void>): void {
@@ -85,29 +117,40 @@ export class Mailboxes {
     this.underway.add(tracked);
   }
 
-  private async serve(partition: number): Promise<void> {
-    // A turn of the event loop later, so that what arrives together goes together: requests, and the results of attempts that end at once.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    const ready = this.ready.get(partition) as Mailbox[];
-    while (ready.length > 0) {
-      const legs = takeLegs(ready);
-      const outcomes = await tryTurns(
-        this.world,
-        legs.map(({ batch }) => batch),
-      );
-      for (const [index, leg] of legs.entries()) this.arrive(leg, outcomes[index] as Taken | TurnFailure);
-    }
-    this.ready.delete(partition);
+  private async makeTurn(partition: Partition): Promise<void> {
+    partition.turns += 1;
+    const legs = takeLegs(partition.ready);
+    const batches = legs.map(({ batch }) => batch);
+    const { taken } = await beginTurns(this.world, batches);
+    for (const { mailbox } of legs) this.offer(mailbox);
+    this.expectTurn(partition);
+    const outcomes = await taken;
+    partition.turns -= 1;
+    for (const [index, leg] of legs.entries()) this.arrive(leg, outcomes[index] as Taken | TurnFailure);
+    this.expectTurn(partition);
   }
 
   private arrive(leg: Leg, taken: Taken | TurnFailure): void {
     if (taken instanceof TurnFailure) this.end(leg, ({ reject }) => reject(taken.error));
     else if (taken.outcome === "applied" || taken.outcome === "duplicate") this.settle(leg, taken.results);
-    else this.track(this.insist(leg, taken));
+    else this.insist(leg, taken);
   }
 
-  /** Others won: the batch is tried again by itself. */
-  private async insist(leg: Leg, lost: Taken): Promise<void> {
+  /** Others won: the batch is tried again by itself, after those that lost before it. */
+  private insist(leg: Leg, lost: Taken): void {
+    const { mailbox } = leg;
+    const before = mailbox.insisting ?? Promise.resolve();
+    const insisting = before
+      .then(() => this.tryAgain(leg, lost))
+      .then(() => {
+        if (mailbox.insisting === insisting) mailbox.insisting = null;
+        this.offer(mailbox);
+      });
+    mailbox.insisting = insisting;
+    this.track(insisting);
+  }
+
+  private async tryAgain(leg: Leg, lost: Taken): Promise<void> {
     try {
       this.settle(leg, await takeTurn(this.world, leg.batch, { lost }));
     } catch (error) {
@@ -125,9 +168,26 @@ export class Mailboxes {
 
   private end({ mailbox, parcels }: Leg, tell: (parcel: Parcel) => void): void {
     for (const parcel of parcels) tell(parcel);
-    if (mailbox.queue.length > 0) this.makeReady(mailbox);
-    else this.mailboxes.delete(mailbox.key);
+    mailbox.underway -= 1;
+    if (mailbox.queue.length > 0) this.offer(mailbox);
+    else if (mailbox.underway === 0) this.mailboxes.delete(mailbox.key);
   }
+}
+
+/** M1. Lone instances have no group whose next state would be known. */
+function mayBegin({ address, queue, underway, insisting }: Mailbox): boolean {
+  if (queue.length === 0 || insisting !== null || underway >= UNDERWAY_MAX) return false;
+  return underway === 0 || (address.groupId !== null && isFull(queue));
+}
+
+function isFull(queue: readonly Parcel[]): boolean {
+  let [count, bytes] = [0, 0];
+  for (const parcel of queue) {
+    count += parcel.works.length;
+    bytes += parcel.bytes;
+    if (count >= BATCH_COUNT_MAX || bytes >= BATCH_BYTES_MAX) return true;
+  }
+  return false;
 }
 
 /** Takes a batch from each mailbox, as long as all of them together are no more than a batch. */
@@ -136,6 +196,10 @@ function takeLegs(ready: Mailbox[]): Leg[] {
   const room = { count: BATCH_COUNT_MAX, bytes: BATCH_BYTES_MAX };
   while (ready.length > 0 && (legs.length === 0 || (room.count > 0 && room.bytes > 0))) {
     const mailbox = ready.shift() as Mailbox;
+    mailbox.isReady = false;
+    // It may have met other writers since it was offered; it is offered again when that is over.
+    if (!mayBegin(mailbox)) continue;
+    mailbox.underway += 1;
     const parcels = mailbox.queue.splice(0, parcelsInBatch(mailbox.queue));
     for (const { works, bytes } of parcels) {
       room.count -= works.length;

@@ -11,10 +11,11 @@ import { type EventInput, readEvent } from "../core/event-input.ts";
 import { partitionOf, partitionOfId } from "../core/ids.ts";
 import { policyKey } from "../core/policy-versions.ts";
 import type { StoredInstance } from "../ports/store.ts";
+import type { Work } from "./batch-read.ts";
 import type { Address } from "./conflicts.ts";
 import { learnVersions, readInstance, tryInstance } from "./read-instance.ts";
 import { silenceOf } from "./timers.ts";
-import type { Work, WorkResult } from "./turn.ts";
+import type { WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
 
 export type Submit = (works: readonly { address: Address; work: Work }[]) => Promise<WorkResult[]>;

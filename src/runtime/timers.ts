@@ -6,10 +6,10 @@ import { BecalmError } from "../core/errors.ts";
 import { partitionOfId } from "../core/ids.ts";
 import type { InstanceTimerName } from "../core/instance.ts";
 import type { TimerRow } from "../ports/store.ts";
+import type { Work } from "./batch-read.ts";
 import type { Address } from "./conflicts.ts";
 import { tryInstance } from "./read-instance.ts";
 import { silenceAt } from "./routing.ts";
-import type { Work } from "./turn.ts";
 import type { World } from "./world.ts";
 
 export type DueWork = { readonly address: Address; readonly work: Work };

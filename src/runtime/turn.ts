@@ -5,43 +5,29 @@
  * T1 nothing that a decision says is acted upon before its commit has been applied.
  * T2 a conflict throws the decision away: the state is read and decided again.
  * T3 what cannot be read is not written: quarantined instances keep their events and timers waiting.
+ * T4 a batch may start from what the one before it has not yet written; its commit then follows that one's, and is refused without it.
  */
-import type { Instance } from "../core/checkpoint.ts";
 import { type Command, type CommandResult, type Decision, decide } from "../core/decide.ts";
-import { encodeEffect } from "../core/effect.ts";
-import { BecalmError } from "../core/errors.ts";
-import { type Group, idleAtMs } from "../core/group.ts";
-import { encodeGroup } from "../core/group-codec.ts";
-import { COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
-import { timerChanges } from "../core/timer-changes.ts";
-import type { Commit, CommitOutcome, LoadResult, MemberSet, TimerKey, TimerRow } from "../ports/store.ts";
-import { type Address, withRetries } from "./conflicts.ts";
+import type { BecalmError } from "../core/errors.ts";
+import type { Commit, CommitOutcome } from "../ports/store.ts";
+import { commitOf } from "./batch-commit.ts";
+import { type Batch, instanceIdOf, knownFor, type Read, readFor } from "./batch-read.ts";
+import { withRetries } from "./conflicts.ts";
 import { type LockAnswer, takeDimensionLock, UNLOCKED } from "./dimension-lock.ts";
-import { tryInstance } from "./read-instance.ts";
 import type { World } from "./world.ts";
-
-/** A command on its way through a mailbox, with what is done with as soon as it is committed. */
-export type Work = {
-  readonly command: Command;
-  /** The effect whose result this is: it leaves the outbox in the same commit. */
-  readonly settles?: string;
-  /** The timer that fired. */
-  readonly fired?: TimerKey;
-};
 
 /** `quarantined`: the instance's checkpoint cannot be read; nothing was written, the command waits. */
 export type WorkResult =
   | CommandResult
   | { readonly outcome: "quarantined"; readonly instance: null; readonly error: BecalmError };
 
-/** Groups are kept this long after they could be forgotten: late results and re-sent alerts still find them. */
-const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
-
-/** What one mailbox sends on a turn. */
-export type Batch = { readonly address: Address; readonly works: readonly Work[] };
-
 /** How a batch came out. Results stand in the order of its works; they are true only when it was applied. */
-export type Taken = { readonly outcome: CommitOutcome; readonly results: readonly WorkResult[] };
+export type Taken = {
+  readonly outcome: CommitOutcome;
+  readonly results: readonly WorkResult[];
+  /** False: it started from what was known. That it lost may mean only that somebody had written since. */
+  readonly isRead: boolean;
+};
 
 /** Why a batch could not be tried at all: a store that is away, a group that cannot be read. Nothing of it was written. */
 export class TurnFailure {
@@ -52,53 +38,90 @@ export class TurnFailure {
   }
 }
 
-/** Takes a batch through the main path, again when others won. `lost`: how it came out when it was tried with others. */
+/**
+ * Takes a batch through the main path, again when others won. `lost`: how it came out when it was tried with others; a batch that was
+ * not read for that has lost nothing yet.
+ */
 export async function takeTurn(
   world: World,
   batch: Batch,
   { turn = 0, lost = null }: { turn?: number; lost?: Taken | null } = {},
 ): Promise<readonly WorkResult[]> {
-  let first = lost;
+  let first = lost?.isRead === true ? lost : null;
   return withRetries(world, batch.address, async () => {
-    const [taken] = first === null ? await tryTurns(world, [batch], turn) : [first];
+    const [taken] = first === null ? await (await beginTurns(world, [batch], { turn, mustRead: true })).taken : [first];
     first = null;
     if (taken instanceof TurnFailure) throw taken.error;
     return taken as Taken;
   });
 }
 
+/** Turns whose commits are on their way. `taken` never rejects: each batch comes out for itself, in the order of the batches. */
+export type TurnsUnderway = { readonly taken: Promise<(Taken | TurnFailure)[]> };
+
 /**
- * Tries batches of different mailboxes beside each other: what each phase asks of the store travels together, and the batches of one
- * partition in one command. Each comes out for itself. `turn`: only in virtual time (core/effect.ts).
+ * Begins the turns of batches of different mailboxes beside each other: what each phase asks of the store travels together, and the batches of
+ * one partition in one command. Resolves when the commits are on their way: from then on a group is known as they will leave it, so its next
+ * batch may begin (T4). `turn`: only in virtual time (core/effect.ts).
  */
-export async function tryTurns(world: World, batches: readonly Batch[], turn = 0): Promise<(Taken | TurnFailure)[]> {
-  const reads = await Promise.all(batches.map((batch) => readFor(world, batch).catch(failed)));
-  const locks = await lockAll(world, reads);
+export async function beginTurns(
+  world: World,
+  batches: readonly Batch[],
+  { turn = 0, mustRead = false }: { turn?: number; mustRead?: boolean } = {},
+): Promise<TurnsUnderway> {
+  const known = batches.map((batch) => (mustRead ? null : knownFor(world, batch)));
+  const reads = known.includes(null)
+    ? await Promise.all(batches.map((batch, index) => known[index] ?? readFor(world, batch).catch(failed)))
+    : (known as Read[]);
+  const asked = reads.map((read) => (read instanceof TurnFailure ? null : takeDimensionLock(world, read)));
+  const locks = asked.every((answer) => answer === null)
+    ? NO_LOCKS
+    : await Promise.all(asked.map(async (answer) => answer ?? UNLOCKED));
   const decided = reads.map((read, index) =>
-    read instanceof TurnFailure ? read : decideOn(world, read, { lock: locks[index] as LockAnswer, turn }),
+    read instanceof TurnFailure ? read : decideOn(world, read, { lock: locks[index] ?? UNLOCKED, turn }),
   );
-  const outcomes = await Promise.all(decided.map((one) => committed(world, one)));
+  const outcomes = decided.map((one) => committed(world, one));
+  return { taken: conclude(world, { decided, outcomes, locks }) };
+}
+
+const NO_LOCKS: readonly LockAnswer[] = [];
+
+async function conclude(
+  world: World,
+  {
+    decided,
+    outcomes,
+    locks,
+  }: {
+    decided: readonly (Decided | TurnFailure)[];
+    outcomes: readonly Promise<CommitOutcome | TurnFailure>[];
+    locks: readonly LockAnswer[];
+  },
+): Promise<(Taken | TurnFailure)[]> {
+  const known = await Promise.all(outcomes);
   const taken = decided.map((one, index) =>
-    one instanceof TurnFailure ? one : concluded(world, one, outcomes[index] as CommitOutcome | TurnFailure),
+    one instanceof TurnFailure ? one : concluded(world, one, known[index] as CommitOutcome | TurnFailure),
   );
-  await Promise.all(locks.flatMap((lock) => (lock === UNLOCKED ? [] : lock.release())));
+  if (locks.length > 0) await Promise.all(locks.flatMap((lock) => (lock === UNLOCKED ? [] : lock.release())));
   return taken;
 }
 
 /** Tells of a commit (T1). */
 function concluded(
   world: World,
-  { decision, results, commit }: Decided,
+  { read, decision, results, commit }: Decided,
   outcome: CommitOutcome | TurnFailure,
 ): Taken | TurnFailure {
+  const { groupId } = read.address;
+  const isApplied = outcome === "applied" || outcome === "duplicate";
+  if (groupId !== null && commit !== null) {
+    if (isApplied) world.groups.applied(groupId, commit.commitId);
+    else world.groups.forget(groupId);
+  }
   if (outcome instanceof TurnFailure) return outcome;
   try {
-    if (commit !== null && (outcome === "applied" || outcome === "duplicate")) {
-      if (decision.group !== null && commit.group?.value != null)
-        world.groups.learn(commit.group.value, decision.group);
-      world.committed(decision);
-    }
-    return { outcome, results };
+    if (commit !== null && isApplied) world.committed(decision);
+    return { outcome, results, isRead: read.isRead };
   } catch (error) {
     return failed(error);
   }
@@ -108,14 +131,8 @@ function failed(error: unknown): TurnFailure {
   return new TurnFailure(error);
 }
 
-/** Most turns need no lock, and then nothing is waited for. */
-async function lockAll(world: World, reads: readonly (Read | TurnFailure)[]): Promise<LockAnswer[]> {
-  const asked = reads.map((read) => (read instanceof TurnFailure ? null : takeDimensionLock(world, read)));
-  if (asked.every((answer) => answer === null)) return asked.map(() => UNLOCKED);
-  return Promise.all(asked.map(async (answer) => answer ?? UNLOCKED));
-}
-
 type Decided = {
+  readonly read: Read;
   readonly decision: Decision;
   readonly results: readonly WorkResult[];
   /** null: nothing changed, there is nothing to commit. */
@@ -138,10 +155,18 @@ function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; 
     });
     const isSettling = read.readable.some((work) => work.settles !== undefined || work.fired !== undefined);
     const commit = decision.isEmpty && !isSettling ? null : commitOf(world, decision, read);
-    return { decision, results: inOrder(read, decision), commit };
+    if (commit !== null) expectGroup(world, decision, commit);
+    return { read, decision, results: inOrder(read, decision), commit };
   } catch (error) {
     return failed(error);
   }
+}
+
+/** What the group will be once the commit is applied: its next batch may start from that. */
+function expectGroup(world: World, { group }: Decision, commit: Commit): void {
+  if (group === null || commit.group === null || commit.group.value === null) return;
+  const { expectedVersion, value } = commit.group;
+  world.groups.learn({ version: expectedVersion + 1, value, group, writtenBy: commit.commitId });
 }
 
 /** Never rejects: the batches beside it go on. */
@@ -160,96 +185,6 @@ function parkedIf(lock: LockAnswer, command: Command): Command {
   return { ...command, lockBusyUntilMs: lock.busyUntilMs };
 }
 
-/** A batch with what was read for it. */
-export type Read = Batch & {
-  /** Works whose instance can be read. */
-  readonly readable: readonly Work[];
-  readonly group: Group | null;
-  readonly groupVersion: number;
-  readonly instances: ReadonlyMap<string, Instance>;
-  readonly waiters: readonly string[];
-  readonly hasMoreWaiters: boolean;
-  readonly quarantined: ReadonlyMap<string, BecalmError>;
-};
-
-async function readFor(world: World, { address, works }: Batch): Promise<Read> {
-  const loaded = await world.store.load({ ...address, instanceIds: idsOf(works) });
-  const group = loaded.group === null ? null : world.groups.decode(address.groupId ?? "", loaded.group.value);
-  const known: Known = { instances: new Map(), quarantined: new Map() };
-  if (loaded.instances.size > 0) await decodeInto(world, loaded, known);
-  const running = group?.open?.running ?? [];
-  if (running.length > 0) await readMore(world, address, { ids: running.slice(0, COMMIT_INSTANCE_COUNT_MAX), known });
-  const waiting =
-    group === null || !needsWaiters(group, works) ? NOBODY : await readWaiters(world, group, { address, works, known });
-  const readable =
-    known.quarantined.size === 0
-      ? works
-      : works.filter((work) => !known.quarantined.has(instanceIdOf(work.command) ?? ""));
-  return { address, works, readable, group, groupVersion: loaded.group?.version ?? 0, ...known, ...waiting };
-}
-
-function idsOf(works: readonly Work[]): string[] {
-  const ids = new Set<string>();
-  for (const { command } of works) {
-    const id = instanceIdOf(command);
-    if (id !== null) ids.add(id);
-  }
-  return [...ids];
-}
-
-type Known = { readonly instances: Map<string, Instance>; readonly quarantined: Map<string, BecalmError> };
-
-const NOBODY: Pick<Read, "waiters" | "hasMoreWaiters"> = { waiters: [], hasMoreWaiters: false };
-
-/** Whatever is not a creation may settle their peer. And only waiters that can be read keep a group open past its end. */
-function needsWaiters({ open, waiters }: Group, works: readonly Work[]): boolean {
-  if (waiters === 0) return false;
-  if (works.some((work) => work.command.type !== "create")) return true;
-  return (
-    open !== null &&
-    open.inProgress === 0 &&
-    works.some((work) => work.command.type === "create" && work.command.atMs > open.endsAtMs)
-  );
-}
-
-/** The first waiters. */
-async function readWaiters(
-  world: World,
-  group: Group,
-  { address, works, known }: { address: Address; works: readonly Work[]; known: Known },
-): Promise<Pick<Read, "waiters" | "hasMoreWaiters">> {
-  const limit = Math.max(COMMIT_INSTANCE_COUNT_MAX - works.length, 1);
-  const waiters = await world.store.members({ groupId: group.id, partition: address.partition, set: "waiters", limit });
-  await readMore(world, address, { ids: waiters, known });
-  return { waiters, hasMoreWaiters: waiters.length === limit };
-}
-
-async function readMore(
-  world: World,
-  address: Address,
-  { ids, known }: { ids: readonly string[]; known: Known },
-): Promise<void> {
-  const missing = ids.filter((id) => !known.instances.has(id) && !known.quarantined.has(id));
-  if (missing.length === 0) return;
-  await decodeInto(
-    world,
-    await world.store.load({ partition: address.partition, groupId: null, instanceIds: missing }),
-    known,
-  );
-}
-
-async function decodeInto(world: World, loaded: LoadResult, into: Known): Promise<void> {
-  for (const stored of loaded.instances.values()) {
-    const read = await tryInstance(world, stored);
-    if (read instanceof BecalmError) into.quarantined.set(stored.id, read);
-    else into.instances.set(stored.id, read);
-  }
-}
-
-function instanceIdOf(command: Command): string | null {
-  return command.type === "summarise" || command.type === "wake" ? null : command.id;
-}
-
 function inOrder({ works, readable, quarantined }: Read, decision: Decision): readonly WorkResult[] {
   if (quarantined.size === 0) return decision.results;
   const results = new Map(readable.map((work, index) => [work, decision.results[index] as CommandResult]));
@@ -259,95 +194,4 @@ function inOrder({ works, readable, quarantined }: Read, decision: Decision): re
       ? (results.get(work) as CommandResult)
       : { outcome: "quarantined", instance: null, error };
   });
-}
-
-/** The one commit of a decision. */
-function commitOf(world: World, decision: Decision, read: Read): Commit {
-  const { address, readable } = read;
-  const timers = timersOf(read, decision);
-  return {
-    commitId: world.commitId(),
-    partition: address.partition,
-    owner: world.owner,
-    group: groupWrite(world, decision, read),
-    instances: decision.instances.map(({ instance, before, body, lines }) => ({
-      id: instance.id,
-      expectedVersion: before?.version ?? 0,
-      head: instance.head,
-      body,
-      createdAtMs: instance.createdAtMs,
-      historyLines: lines,
-    })),
-    effects: decision.effects.map((effect) => ({
-      id: effect.id,
-      partition: address.partition,
-      value: encodeEffect(effect),
-    })),
-    effectLeaseMs: world.effectLeaseMs(),
-    settledEffectIds: settledBy(readable),
-    timersArmed: timers.armed,
-    timersCancelled: timers.cancelled,
-    ...memberWrites(decision),
-  };
-}
-
-function settledBy(works: readonly Work[]): string[] {
-  const ids: string[] = [];
-  for (const { settles } of works) if (settles !== undefined) ids.push(settles);
-  return ids;
-}
-
-function memberWrites({ memberChanges }: Decision): Pick<Commit, "membersAdded" | "membersRemoved"> {
-  const membersAdded: { set: MemberSet; instanceId: string; order: number }[] = [];
-  const membersRemoved: { set: MemberSet; instanceId: string }[] = [];
-  for (const { set, instanceId, order } of memberChanges) {
-    if (order === null) membersRemoved.push({ set, instanceId });
-    else membersAdded.push({ set, instanceId, order });
-  }
-  return { membersAdded, membersRemoved };
-}
-
-function groupWrite(world: World, { group, isEmpty, isGroupChanged }: Decision, read: Read): Commit["group"] {
-  if (group === null || isEmpty) return null;
-  if (!isGroupChanged) return { id: group.id, expectedVersion: read.groupVersion, value: null, ttlMs: null };
-  const idle =
-    world.mode === "virtual"
-      ? null
-      : idleAtMs(group, group.forming.length === 0 ? 0 : widestWindowMs(world, group.policy));
-  const ttlMs = idle === null ? null : Math.max(idle - group.lastAtMs, 0) + GROUP_KEPT_MS;
-  return { id: group.id, expectedVersion: read.groupVersion, value: encodeGroup(group), ttlMs };
-}
-
-/** An older version of the rule may still decide here, for an instance that was parked under it. */
-function widestWindowMs(world: World, policyName: string): number {
-  let widestMs = 0;
-  for (const { policy } of world.versions.values()) {
-    if (policy.name === policyName) widestMs = Math.max(widestMs, policy.converge?.windowMs ?? 0);
-  }
-  return widestMs;
-}
-
-/** The timers that the decision arms and cancels; those that fired are gone with it. */
-function timersOf({ address, readable }: Read, decision: Decision): { armed: TimerRow[]; cancelled: TimerKey[] } {
-  const armed: TimerRow[] = [];
-  const cancelled: TimerKey[] = [];
-  const key = (owner: string, name: string, arm: number): TimerKey => ({
-    lane: name === "approval" ? "approval" : "work",
-    owner,
-    name,
-    arm,
-    partition: address.partition,
-  });
-  for (const changed of decision.instances) {
-    const changes = timerChanges(changed);
-    for (const [name, timer] of changes.armed)
-      armed.push({ ...key(changed.instance.id, name, timer.arm), dueAtMs: timer.dueAtMs });
-    for (const [name, timer] of changes.cancelled) cancelled.push(key(changed.instance.id, name, timer.arm));
-  }
-  const groupId = decision.group?.id ?? "";
-  for (const { name, timer } of decision.groupTimersArmed)
-    armed.push({ ...key(groupId, name, timer.arm), dueAtMs: timer.dueAtMs });
-  for (const { name, timer } of decision.groupTimersCancelled) cancelled.push(key(groupId, name, timer.arm));
-  for (const { fired } of readable) if (fired !== undefined) cancelled.push(fired);
-  return { armed, cancelled };
 }

@@ -11,12 +11,13 @@ import type { Alert } from "../core/alert.ts";
 import type { Decision } from "../core/decide.ts";
 import { compareEffects, decodeEffect, type Effect } from "../core/effect.ts";
 import type { TimerRow } from "../ports/store.ts";
+import type { Work } from "./batch-read.ts";
 import type { Address } from "./conflicts.ts";
 import type { EffectRunner } from "./effect-runner.ts";
 import { type Intake, intakesOf } from "./intake.ts";
 import { batchesOf, mailboxKey } from "./mailboxes.ts";
 import { workOf } from "./timers.ts";
-import { takeTurn, type Work, type WorkResult } from "./turn.ts";
+import { takeTurn, type WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
 
 /** Turn of timers and of what people send: after every line of the same time. */

@@ -12,6 +12,7 @@ export function commitOf(parts: Partial<Commit> = {}): Commit {
     commitId: `commit-${commitCount}`,
     partition: 0,
     owner: "engine-a",
+    follows: null,
     group: null,
     instances: [],
     effects: [],

@@ -41,7 +41,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       const world = new EngineWorld(kind);
       const engine = await world.engine([policyOf({ function: "defense" }, { approval: { timeout: "1m" } })]);
       const [opener, held] = (await take(engine, alertOf("a"), alertOf("b"))) as [string, string];
-      const value = fields === null ? "garbage" : await changed(world, held, fields);
+      const value = fields === null ? "garbage that is no checkpoint" : await changed(world, held, fields);
       await overwrite(world, { id: held }, value);
       await expect(engine.get(held).snapshot()).rejects.toMatchObject({ code });
       await expect(engine.get(held).send({ type: "approval.granted", ...who })).rejects.toMatchObject({ code });

@@ -393,6 +393,7 @@ export async function overwrite(
 
 const NOTHING = {
   owner: "outside",
+  follows: null,
   effects: [],
   effectLeaseMs: 0,
   settledEffectIds: [],

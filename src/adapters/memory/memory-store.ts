@@ -251,11 +251,12 @@ class MemoryStore implements Store {
   /** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
   #refusal(commit: Commit, nowMs: number): CommitOutcome | null {
     if (this.#commitIds.has(commit.commitId)) return "duplicate";
-    const { group, partition } = commit;
+    const { group, partition, follows } = commit;
     if (group !== null) {
       if (this.#isFenced(leaseKey(partition, group.id), commit.owner, nowMs)) return "fenced";
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
+    if (follows !== null && !this.#commitIds.has(follows)) return "conflict";
     const isCurrent = commit.instances.every(
       ({ id, expectedVersion }) => (this.#instances.get(id)?.version ?? 0) === expectedVersion,
     );

@@ -31,6 +31,7 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   const changed: InstanceWrite[] = [];
   for (const instance of commit.instances) (instance.expectedVersion === 0 ? created : changed).push(instance);
   keys.push(keysOf.commit(partition, commit.commitId));
+  if (commit.follows !== null) keys.push(keysOf.commit(partition, commit.follows));
   if (group !== null) {
     for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
     keys.push(keysOf.group(partition, group.id), keysOf.lease(partition, group.id));
@@ -40,7 +41,13 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   // The head tells the numbers of rows, which are known when the rows stand behind it.
   const headAt = args.length;
   args.push("", group === null || group.value === null ? "" : versioned(group.expectedVersion + 1, group.value));
-  const about = [commit.owner, group?.expectedVersion ?? "-", group?.ttlMs ?? "-", commit.effectLeaseMs];
+  const about = [
+    commit.owner,
+    commit.follows === null ? 0 : 1,
+    group?.expectedVersion ?? "-",
+    group?.ttlMs ?? "-",
+    commit.effectLeaseMs,
+  ];
   const counts = [created.length, addCreated(args, created), changed.length, ...addRows(args, commit, changed)];
   args[headAt] = `${about.join(" ")} ${counts.join(" ")}`;
 }

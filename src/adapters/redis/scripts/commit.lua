@@ -10,6 +10,7 @@
 -- KEYS[5]  timers, lane approval  zset: timer by due time (ms)
 -- then for each commit:
 --   commit id                     empty string, lives ARGV[1] ms
+--   id of the commit before       the same; this one is refused unless that one was applied (only when it follows one)
 --   waiters of the group          zset: instance id by order           (these four only with a group)
 --   held of the group             zset: instance id by order
 --   group                         string "<version> <value>"
@@ -22,6 +23,7 @@
 -- then for each commit:
 --   its head, words with a space between them:
 --     owner
+--     1 when it follows a commit, 0 when not
 --     expected version of the group: "-" no group, "0" must not exist
 --     time-to-live of the group in ms, "-" keep it
 --     lease of its effects in ms, 0 claimed by nobody
@@ -45,7 +47,7 @@
 -- Returns for each commit "applied", "duplicate", "fenced" or "conflict"
 local call = redis.call
 local SHARED_KEYS = 5
-local HEAD_WORDS = 4
+local HEAD_WORDS = 5
 local HEAD_ROWS = 2
 local FIRST_COMMIT = 3
 -- Of a number's rows, in the order of the head. New instances: head and first line; a run of them: what it has in common.
@@ -173,16 +175,23 @@ local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
   end
 end
 
+-- How many keys stand before those of the instances.
+local function own_keys(head)
+  return 1 + tonumber(head[2]) + (head[3] ~= '-' and 4 or 0)
+end
+
 -- Applies the commit whose keys begin at `key` and whose arguments begin at `first`: `head` are the words of its head, `counts` its numbers of rows.
 local function apply(key, first, head, counts)
-  local expected_version = head[2]
+  local follows = head[2] == '1'
+  local expected_version = head[3]
   local has_group = expected_version ~= '-'
-  local new_key = key + (has_group and 5 or 1)
+  local new_key = key + own_keys(head)
+  local group_keys = key + (follows and 2 or 1)
+  local waiters_key, held_key, group_key, lease_key = KEYS[group_keys], KEYS[group_keys + 1], KEYS[group_keys + 2], KEYS[group_keys + 3]
   local changed_key = new_key + counts[1]
   local changed_row = first + HEAD_ROWS + counts[1] * ROW_WIDTHS[1] + counts[2] * ROW_WIDTHS[2]
-  local group_key = KEYS[key + 3]
 
-  local seen = call('MGET', KEYS[key], KEYS[has_group and key + 4 or key])
+  local seen = call('MGET', KEYS[key], has_group and lease_key or KEYS[key], follows and KEYS[key + 1] or KEYS[key])
   if seen[1] then
     return 'duplicate'
   end
@@ -191,12 +200,15 @@ local function apply(key, first, head, counts)
       return 'fenced'
     end
     if expected_version == '0' then
-      if exists_any(key + 3, key + 3) then
+      if call('EXISTS', group_key) > 0 then
         return 'conflict'
       end
     elseif not is_at_version(group_key, expected_version) then
       return 'conflict'
     end
+  end
+  if follows and not seen[3] then
+    return 'conflict'
   end
   if exists_any(new_key, changed_key - 1) then
     return 'conflict'
@@ -211,17 +223,17 @@ local function apply(key, first, head, counts)
   row = first + HEAD_ROWS
   write_new(new_key, counts[2])
   write_changed(changed_key, counts[3], texts)
-  write_effects(counts[4], counts[5], head[4])
+  write_effects(counts[4], counts[5], head[5])
   write_rows(counts[6], 2, 'ZADD', KEYS[4])
   write_rows(counts[7], 2, 'ZADD', KEYS[5])
   write_rows(counts[8], 1, 'ZREM', KEYS[4])
   write_rows(counts[9], 1, 'ZREM', KEYS[5])
   if has_group and ARGV[first + 1] ~= '' then
-    write_rows(counts[10], 2, 'ZADD', KEYS[key + 1], 'NX')
-    write_rows(counts[11], 2, 'ZADD', KEYS[key + 2], 'NX')
-    write_rows(counts[12], 1, 'ZREM', KEYS[key + 1])
-    write_rows(counts[13], 1, 'ZREM', KEYS[key + 2])
-    write_group(KEYS[key + 1], KEYS[key + 2], group_key, ARGV[first + 1], head[3])
+    write_rows(counts[10], 2, 'ZADD', waiters_key, 'NX')
+    write_rows(counts[11], 2, 'ZADD', held_key, 'NX')
+    write_rows(counts[12], 1, 'ZREM', waiters_key)
+    write_rows(counts[13], 1, 'ZREM', held_key)
+    write_group(waiters_key, held_key, group_key, ARGV[first + 1], head[4])
   end
   return 'applied'
 end
@@ -241,7 +253,7 @@ while key <= #KEYS do
     row_count = row_count + counts[kind] * width
   end
   outcomes[#outcomes + 1] = apply(key, first, head, counts)
-  key = key + (head[2] ~= '-' and 5 or 1) + counts[1] + counts[3] * 2
+  key = key + own_keys(head) + counts[1] + counts[3] * 2
   first = first + HEAD_ROWS + row_count
 end
 return outcomes
