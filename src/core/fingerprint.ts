@@ -70,8 +70,11 @@ function rankOfUnit(unit: number): number {
 
 const BEYOND_UNIT_ORDER = /[\ud800-\uffff]/;
 
+const HEX_OF_BYTE = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 function hex8(half: number): string {
-  return (half >>> 0).toString(16).padStart(8, "0");
+  const hex = (shift: number) => HEX_OF_BYTE[(half >>> shift) & 255] as string;
+  return hex(24) + hex(16) + hex(8) + hex(0);
 }
 
 /**

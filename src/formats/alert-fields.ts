@@ -46,43 +46,79 @@ const ANNOTATIONS: TextMapKind = {
   valueBytesMax: ANNOTATION_VALUE_BYTES_MAX,
 };
 
+/** A map of texts that was checked, with its size. */
+type TextMap = {
+  readonly texts: Readonly<Record<string, string>>;
+  readonly count: number;
+  /** Length of all texts, in UTF-16 units. */
+  readonly units: number;
+};
+
+const NO_TEXTS: TextMap = { texts: {}, count: 0, units: 0 };
+
 /** Labels: at least one that is not empty. Empty ones are dropped: to Prometheus an empty label is an absent one. */
-export function readLabels(raw: unknown): Record<string, string> | Rejection {
+function readLabels(raw: unknown): TextMap | Rejection {
   const labels = readTextMap(raw, LABELS);
-  if (labels instanceof Rejection) return labels;
-  if (Object.keys(labels).length === 0)
-    return new Rejection("labels", "an alert needs at least one label that is not empty");
-  return labels;
+  if (labels instanceof Rejection || labels.count > 0) return labels;
+  return new Rejection("labels", "an alert needs at least one label that is not empty");
 }
 
 /** Annotations: a map of texts; absent or null is the empty map. */
-export function readAnnotations(raw: unknown): Record<string, string> | Rejection {
-  return raw === undefined || raw === null ? {} : readTextMap(raw, ANNOTATIONS);
+function readAnnotations(raw: unknown): TextMap | Rejection {
+  return raw === undefined || raw === null ? NO_TEXTS : readTextMap(raw, ANNOTATIONS);
 }
 
-function readTextMap(raw: unknown, kind: TextMapKind): Record<string, string> | Rejection {
+/** Printable ASCII is as many bytes as units, and well formed: nearly all texts of alerts are checked by this alone. */
+const ASCII = /^[ -~]*$/;
+
+/** A copy, checked as it is copied: what the caller does to its own map later is no business of ours. */
+function readTextMap(raw: unknown, kind: TextMapKind): TextMap | Rejection {
   if (!isObject(raw)) return new Rejection(kind.code, `${kind.noun}s must be an object of texts, got ${shown(raw)}`);
-  const texts: Record<string, string> = {};
+  const texts: Record<string, unknown> = { ...raw };
   let count = 0;
-  for (const name of Object.keys(raw)) {
-    const value = raw[name];
+  let units = 0;
+  for (const name of Object.keys(texts)) {
+    const value = texts[name];
     if (typeof value !== "string")
       return new Rejection(kind.code, `${kind.noun} ${shown(name)} must be text, got ${shown(value)}`);
-    if (value === "" && kind === LABELS) continue;
-    const tooLong = overLimit(name, value, kind);
-    if (tooLong !== null) return tooLong;
-    define(texts, wellFormed(name), wellFormed(value));
+    if (value === "" && kind === LABELS) {
+      delete texts[name];
+      continue;
+    }
+    if (!isOrdinary(name, value, kind)) {
+      const tooLong = overLimit(name, value, kind);
+      if (tooLong !== null) return tooLong;
+      replaceIllFormed(texts, name, value);
+    }
     count += 1;
+    units += name.length + value.length;
   }
-  if (count <= kind.countMax) return texts;
+  if (count <= kind.countMax) return { texts: texts as Record<string, string>, count, units };
   return new Rejection("limit", `an alert has at most ${kind.countMax} ${kind.noun}s, got ${count}`);
 }
 
-/** Assigning `__proto__` would change the object's prototype; as a label it is a property like any other. */
-function define(texts: Record<string, string>, name: string, value: string): void {
-  if (name === "__proto__")
-    Object.defineProperty(texts, name, { value, enumerable: true, writable: true, configurable: true });
-  else texts[name] = value;
+function isOrdinary(name: string, value: string, { valueBytesMax }: TextMapKind): boolean {
+  return (
+    name.length > 0 &&
+    name.length <= LABEL_NAME_BYTES_MAX &&
+    value.length <= valueBytesMax &&
+    ASCII.test(name) &&
+    ASCII.test(value)
+  );
+}
+
+/** JSON can spell half of a surrogate pair, UTF-8 cannot: it becomes U+FFFD now instead of when a store writes it. */
+function replaceIllFormed(texts: Record<string, unknown>, name: string, value: string): void {
+  const wellFormedName = wellFormed(name);
+  if (wellFormedName !== name) delete texts[name];
+  else if (wellFormed(value) === value) return;
+  // Assigning `__proto__` would change the object's prototype; as a label it is a property like any other.
+  Object.defineProperty(texts, wellFormedName, {
+    value: wellFormed(value),
+    enumerable: true,
+    writable: true,
+    configurable: true,
+  });
 }
 
 function overLimit(name: string, value: string, kind: TextMapKind): Rejection | null {
@@ -102,7 +138,6 @@ function overLimit(name: string, value: string, kind: TextMapKind): Rejection | 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** JSON can spell half of a surrogate pair, UTF-8 cannot: it becomes U+FFFD now instead of when a store writes it. */
 function wellFormed(text: string): string {
   return SURROGATE.test(text) ? text.replace(LONE_SURROGATE, "\ufffd") : text;
 }
@@ -145,17 +180,19 @@ export function buildAlert(raw: RawObject, times: AlertTimes): Alert | Rejection
   const generatorURL = readGeneratorUrl(raw.generatorURL);
   if (generatorURL instanceof Rejection) return generatorURL;
   const { startsAtMs, endsAtMs, status } = times;
-  const alert = { labels, annotations, startsAtMs, endsAtMs, status, generatorURL, fingerprint: fingerprintOf(labels) };
-  return isTooLarge(alert) ? new Rejection("limit", `an alert is at most ${ALERT_BYTES_MAX} bytes of JSON`) : alert;
+  const alert = {
+    labels: labels.texts,
+    annotations: annotations.texts,
+    startsAtMs,
+    endsAtMs,
+    status,
+    generatorURL,
+    fingerprint: fingerprintOf(labels.texts),
+  };
+  const units = labels.units + annotations.units + (generatorURL?.length ?? 0);
+  if (units <= SURELY_SMALL_UNITS || !exceedsUtf8Bytes(JSON.stringify(alert), ALERT_BYTES_MAX)) return alert;
+  return new Rejection("limit", `an alert is at most ${ALERT_BYTES_MAX} bytes of JSON`);
 }
 
 // JSON spells a UTF-16 unit in at most 6 bytes, so below this many units no exact count is needed.
 const SURELY_SMALL_UNITS = Math.floor(ALERT_BYTES_MAX / 8);
-
-function isTooLarge(alert: Alert): boolean {
-  let units = alert.generatorURL?.length ?? 0;
-  for (const map of [alert.labels, alert.annotations]) {
-    for (const name of Object.keys(map)) units += name.length + (map[name] as string).length;
-  }
-  return units > SURELY_SMALL_UNITS && exceedsUtf8Bytes(JSON.stringify(alert), ALERT_BYTES_MAX);
-}
