@@ -19,9 +19,11 @@ export type Effect = {
  */
 export type EmissionOrder = readonly number[];
 
+export const CANCELLED_BEFORE_IT_BEGAN = "The attempt was cancelled before it began.";
+
 export function encodeEffect(effect: Effect): string {
-  const { id: _id, partition: _partition, ...rest } = effect;
-  return JSON.stringify(rest);
+  const { instanceId, groupId, attempt, atMs, turn, order } = effect;
+  return JSON.stringify({ instanceId, groupId, attempt, atMs, turn, order });
 }
 
 export function decodeEffect(stored: { id: string; partition: number; value: string }): Effect {

@@ -16,7 +16,10 @@ export type EffectRequest = {
   /** null for actions. */
   readonly notice: Notice | null;
   readonly action: Action;
-  /** Fires when the instance is cancelled or the engine stops for good. The port adds the action's own timeout. */
+  /**
+   * Fires when the instance is cancelled or the engine stops for good. The port adds the action's own timeout. It may be made when it is
+   * asked for: that costs more than an attempt that ends at once.
+   */
   readonly signal: AbortSignal;
 };
 
@@ -27,6 +30,6 @@ export type EffectResult =
 
 /** Runs attempts. Delivery is at least once; the caller sees to it that only one result is accepted. */
 export interface EffectPort {
-  /** Never rejects: whatever goes wrong is a failed result with a sentence. */
-  run(request: EffectRequest): Promise<EffectResult>;
+  /** Never throws or rejects: whatever goes wrong is a failed result with a sentence. What ends at once is answered at once. */
+  run(request: EffectRequest): EffectResult | Promise<EffectResult>;
 }

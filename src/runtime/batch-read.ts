@@ -10,7 +10,7 @@ import { BecalmError } from "../core/errors.ts";
 import type { Group } from "../core/group.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import type { LoadResult, TimerKey } from "../ports/store.ts";
-import type { Address } from "./conflicts.ts";
+import { type Address, mailboxKey } from "./conflicts.ts";
 import { tryInstance } from "./read-instance.ts";
 import type { World } from "./world.ts";
 
@@ -50,11 +50,14 @@ const NOTHING_QUARANTINED: Read["quarantined"] = new Map();
 export function knownFor(world: World, { address, works }: Batch): Read | null {
   const { groupId } = address;
   const instances = new Map<string, Instance>();
+  let isNewExpected = false;
   for (const { command, known } of works) {
     if (known !== undefined) instances.set(known.id, known);
-    else if (command.type !== "create" || groupId === null) return null;
+    else if (command.type === "create") isNewExpected = true;
+    else return null;
   }
-  const known = groupId === null ? null : world.groups.believed(groupId);
+  if (isNewExpected && !world.groups.expectsNew(mailboxKey(address))) return null;
+  const known = groupId === null ? null : world.groups.get(groupId);
   if (groupId !== null && (known === null || needsPeers(known.group, works))) return null;
   const { group = null, version = 0, writtenBy = null } = known ?? {};
   const about = { group, groupVersion: version, follows: writtenBy, isRead: false };
@@ -70,8 +73,8 @@ export async function readFor(world: World, { address, works }: Batch): Promise<
   const { groupId } = address;
   const loaded = await world.store.load({ ...address, instanceIds: idsOf(works) });
   const group = loaded.group === null || groupId === null ? null : world.groups.decode(groupId, loaded.group);
-  if (groupId !== null && works.some(({ command }) => command.type === "create" && loaded.instances.has(command.id)))
-    world.groups.metDuplicate(groupId);
+  if (works.some(({ command }) => command.type === "create" && loaded.instances.has(command.id)))
+    world.groups.metDuplicate(mailboxKey(address));
   const known: Known = { instances: new Map(), quarantined: new Map() };
   if (loaded.instances.size > 0) await decodeInto(world, loaded, known);
   const running = group?.open?.running ?? [];

@@ -12,6 +12,11 @@ import type { World } from "./world.ts";
 /** Where a batch belongs: a group, or (groupId null) the lone instances of a partition. */
 export type Address = { readonly partition: number; readonly groupId: string | null };
 
+/** Works of equal keys go through the same mailbox. */
+export function mailboxKey({ groupId, partition }: Address): string {
+  return groupId ?? `partition ${partition}`;
+}
+
 /** Whoever is fenced waits the lease out: its tries must last longer than that. */
 const FENCED_PAUSE_MS = GROUP_LEASE_MS / 10;
 

@@ -8,8 +8,8 @@ import { birthOf } from "../core/audit.ts";
 import type { Birth } from "../core/audit-types.ts";
 import type { Instance } from "../core/checkpoint.ts";
 import type { OutsideEvent } from "../core/decide.ts";
-import type { Effect } from "../core/effect.ts";
-import { BecalmError, messageOf } from "../core/errors.ts";
+import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../core/effect.ts";
+import { BecalmError } from "../core/errors.ts";
 import type { Action } from "../core/policy.ts";
 import { policyKey } from "../core/policy-versions.ts";
 import type { EffectPort, EffectResult } from "../ports/effect-port.ts";
@@ -26,12 +26,39 @@ export type JustCommitted = { readonly instance: Instance; readonly birth: Birth
 
 const JUST_COMMITTED_MS = 1_000;
 
+/** An attempt that may be ended from outside. Its signal is made when it is asked for. */
+class Attempt {
+  readonly effect: Effect;
+  private controller: AbortController | null = null;
+  private why: Error | null = null;
+
+  constructor(effect: Effect) {
+    this.effect = effect;
+  }
+
+  get isCancelled(): boolean {
+    return this.why !== null;
+  }
+
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController();
+    if (this.why !== null) this.controller.abort(this.why);
+    return this.controller.signal;
+  }
+
+  cancel(why: string): void {
+    this.why ??= new Error(why);
+    this.controller?.abort(this.why);
+  }
+}
+
 export class EffectRunner {
   private readonly world: World;
   private readonly port: EffectPort;
   private readonly concurrency: number;
+  /** Who waits for its turn; it is called with the turn of the one that ended. */
   private readonly queue: (() => void)[] = [];
-  private readonly underway = new Map<string, { readonly effect: Effect; readonly abort: AbortController }>();
+  private readonly underway = new Map<string, Attempt>();
   private running = 0;
   private isClosed = false;
 
@@ -43,9 +70,7 @@ export class EffectRunner {
 
   /** Aborts the attempt of an instance, if it runs here: it was cancelled. */
   abort(instanceId: string, why: string): void {
-    for (const { effect, abort } of this.underway.values()) {
-      if (effect.instanceId === instanceId) abort.abort(new Error(why));
-    }
+    for (const attempt of this.underway.values()) if (attempt.effect.instanceId === instanceId) attempt.cancel(why);
   }
 
   /** Begins nothing more: what waits for its turn stays in the outbox. */
@@ -55,7 +80,7 @@ export class EffectRunner {
   }
 
   abortAll(why: string): void {
-    for (const { abort } of this.underway.values()) abort.abort(new Error(why));
+    for (const attempt of this.underway.values()) attempt.cancel(why);
   }
 
   /**
@@ -63,48 +88,57 @@ export class EffectRunner {
    * null: its instance cannot be read (quarantined), or the runner was closed before; the effect stays in the outbox.
    */
   async run(effect: Effect, atMs: () => number, committed: JustCommitted | null = null): Promise<Work | null> {
-    const abort = new AbortController();
-    this.underway.set(effect.id, { effect, abort });
-    if (this.running >= this.concurrency) await new Promise<void>((resolve) => this.queue.push(resolve));
-    this.running += 1;
+    const attempt = new Attempt(effect);
+    this.underway.set(effect.id, attempt);
+    if (this.running < this.concurrency) this.running += 1;
+    else await new Promise<void>((resolve) => this.queue.push(resolve));
     try {
-      const result = this.isClosed
-        ? null
-        : await this.attempt(effect, abort.signal, isFresh(committed, atMs()) ? committed.birth : null);
+      // One that ends at once is not waited for, so that its turn is free before anybody else asks for one.
+      const started = this.isClosed ? null : this.begin(attempt, isFresh(committed, atMs()) ? committed.birth : null);
+      const result = started instanceof Promise ? await started : started;
       return result === null ? null : workOf(effect, eventOf(effect, result, atMs()), committed);
     } finally {
       this.underway.delete(effect.id);
-      this.running -= 1;
-      this.queue.shift()?.();
+      const next = this.queue.shift();
+      if (next === undefined) this.running -= 1;
+      else next();
     }
   }
 
-  private async attempt(effect: Effect, signal: AbortSignal, known: Birth | null): Promise<EffectResult | null> {
-    const birth = known ?? (await this.read(effect));
+  private begin(attempt: Attempt, birth: Birth | null): EffectResult | null | Promise<EffectResult | null> {
+    return birth === null ? this.readAndPerform(attempt) : this.perform(attempt, birth);
+  }
+
+  private async readAndPerform(attempt: Attempt): Promise<EffectResult | null> {
+    const birth = await this.read(attempt.effect);
     if (birth === "quarantined") return null;
     if (birth === "over") return { ok: false, error: "the attempt was over before it began" };
+    return this.perform(attempt, birth);
+  }
+
+  private perform(attempt: Attempt, birth: Birth): EffectResult | Promise<EffectResult> {
+    const { effect } = attempt;
     const policy = this.world.versions.get(policyKey({ name: birth.policy, version: birth.policyVersion }))?.policy;
     if (policy === undefined)
       return {
         ok: false,
         error: `policy "${birth.policy}" version ${birth.policyVersion} is unknown to this namespace`,
       };
+    if (attempt.isCancelled) return { ok: false, error: CANCELLED_BEFORE_IT_BEGAN };
     const action: Action = birth.kind === "approval-request" ? policy.approval.notify : policy.action;
-    try {
-      return await this.port.run({
-        kind: birth.kind,
-        effectId: effect.id,
-        attempt: effect.attempt,
-        policy: birth.policy,
-        instance: effect.instanceId,
-        alert: birth.alert,
-        notice: birth.notice,
-        action,
-        signal,
-      });
-    } catch (error) {
-      return { ok: false, error: messageOf(error) };
-    }
+    return this.port.run({
+      kind: birth.kind,
+      effectId: effect.id,
+      attempt: effect.attempt,
+      policy: birth.policy,
+      instance: effect.instanceId,
+      alert: birth.alert,
+      notice: birth.notice,
+      action,
+      get signal() {
+        return attempt.signal;
+      },
+    });
   }
 
   /** What the effect acts on, from the store. */

@@ -2,9 +2,9 @@
 import type { Alert } from "../core/alert.ts";
 import { BecalmError } from "../core/errors.ts";
 import type { Work } from "./batch-read.ts";
-import type { Address } from "./conflicts.ts";
+import { type Address, mailboxKey } from "./conflicts.ts";
 import { type Intake, intakesOf } from "./intake.ts";
-import { batchesOf, type Mailboxes, mailboxKey } from "./mailboxes.ts";
+import { batchesOf, type Mailboxes } from "./mailboxes.ts";
 import type { Receipts } from "./receipts.ts";
 import type { WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";

@@ -2,7 +2,7 @@ import type { Group } from "../core/group.ts";
 import { decodeGroup } from "../core/group-codec.ts";
 
 const GROUP_COUNT_MAX = 1_000;
-/** After a turn that met an instance which was there already, a group is read this often before anything is believed of it again. */
+/** After a turn that met an instance which was there already, so many turns of its mailbox look before new alerts are taken for new again. */
 const READS_AFTER_DUPLICATE = 64;
 
 /** A group as this process read or wrote it last. `version` 0: it was not stored. */
@@ -22,19 +22,24 @@ export type KnownGroup = {
  *
  * K1 an entry only goes forward: to what a turn has just decided, or away, when that turn did not come out.
  * K2 alerts that are sent again and again belong to instances that are there already, which a turn that does not read learns by losing:
- * a group that meets such is read for some turns.
+ * a mailbox that meets such is read for some turns.
  */
 export class KnownGroups {
   private readonly known = new Map<string, KnownGroup>();
   private readonly readsLeft = new Map<string, number>();
 
-  /** What a turn may start from without reading. Asked once a turn. */
-  believed(id: string): KnownGroup | null {
-    const left = this.readsLeft.get(id) ?? 0;
-    if (left === 0) return this.known.get(id) ?? null;
-    if (left === 1) this.readsLeft.delete(id);
-    else this.readsLeft.set(id, left - 1);
-    return null;
+  /** What a turn may start from without reading; null: nothing. */
+  get(id: string): KnownGroup | null {
+    return this.known.get(id) ?? null;
+  }
+
+  /** May new alerts of a mailbox be taken for new without looking? Asked once a turn (K2). */
+  expectsNew(mailbox: string): boolean {
+    const left = this.readsLeft.get(mailbox);
+    if (left === undefined) return true;
+    if (left === 1) this.readsLeft.delete(mailbox);
+    else this.readsLeft.set(mailbox, left - 1);
+    return false;
   }
 
   /**
@@ -66,8 +71,8 @@ export class KnownGroups {
   }
 
   /** K2. */
-  metDuplicate(id: string): void {
+  metDuplicate(mailbox: string): void {
     if (this.readsLeft.size >= GROUP_COUNT_MAX) this.readsLeft.clear();
-    this.readsLeft.set(id, READS_AFTER_DUPLICATE);
+    this.readsLeft.set(mailbox, READS_AFTER_DUPLICATE);
   }
 }

@@ -38,6 +38,9 @@ export class Live {
   private readonly options: LiveOptions;
   private readonly cancels = new Map<string, () => void>();
   private readonly underway = new Set<Promise<void>>();
+  /** Effects that are run or reported: a number, because a storm has thousands. */
+  private performing = 0;
+  private onPerformed = () => {};
   /** Effects that this process has taken and not yet reported. */
   private readonly taken = new Set<string>();
   /** Instances and groups that cannot be read: their timers wait. */
@@ -113,9 +116,21 @@ export class Live {
   }
 
   private async whenDrained(): Promise<void> {
-    while (this.underway.size > 0) await Promise.all(this.underway);
+    while (this.isBusy) await Promise.all([this.whenPerformed(), ...this.underway]);
     await this.mailboxes.idle();
-    if (this.underway.size > 0) await this.whenDrained();
+    if (this.isBusy) await this.whenDrained();
+  }
+
+  private get isBusy(): boolean {
+    return this.underway.size > 0 || this.performing > 0;
+  }
+
+  /** Resolves when no effect is performed here. */
+  private whenPerformed(): Promise<void> {
+    if (this.performing === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.onPerformed = resolve;
+    });
   }
 
   /** Calls `work` after `delayMs`, and again after what it answers. A fault is told and does not end the pump. */
@@ -205,7 +220,8 @@ export class Live {
   private begin(effect: Effect, committed?: JustCommitted): void {
     if (this.taken.has(effect.id)) return;
     this.taken.add(effect.id);
-    this.track(this.perform(effect, committed ?? null));
+    this.performing += 1;
+    void this.perform(effect, committed ?? null);
   }
 
   private async perform(effect: Effect, committed: JustCommitted | null): Promise<void> {
@@ -217,6 +233,9 @@ export class Live {
     } catch (error) {
       this.taken.delete(effect.id);
       this.options.onFault(`effect ${effect.id} stays in the outbox: ${messageOf(error)}`, error);
+    } finally {
+      this.performing -= 1;
+      if (this.performing === 0) this.onPerformed();
     }
   }
 

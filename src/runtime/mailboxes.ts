@@ -9,7 +9,7 @@
  */
 import { COMMIT_BYTES_MAX, COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import type { Batch, Work } from "./batch-read.ts";
-import type { Address } from "./conflicts.ts";
+import { type Address, mailboxKey } from "./conflicts.ts";
 import { beginTurns, type Taken, TurnFailure, takeTurn, type WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
 
@@ -209,11 +209,6 @@ function takeLegs(ready: Mailbox[]): Leg[] {
     legs.push({ mailbox, parcels, batch: { address: mailbox.address, works } });
   }
   return legs;
-}
-
-/** Works of equal keys go through the same mailbox. */
-export function mailboxKey({ groupId, partition }: Address): string {
-  return groupId ?? `partition ${partition}`;
 }
 
 /** Cuts what goes to one mailbox into pieces that fit into one commit each. */

@@ -1,5 +1,7 @@
+import { CANCELLED_BEFORE_IT_BEGAN } from "../../core/effect.ts";
 import { messageOf } from "../../core/errors.ts";
 import { EFFECT_ERROR_BYTES_MAX } from "../../core/limits.ts";
+import type { Action } from "../../core/policy.ts";
 import type { EffectPort, EffectRequest, EffectResult } from "../../ports/effect-port.ts";
 import type { Logger } from "../../ports/logger.ts";
 import { silentLogger } from "../log/pino-logger.ts";
@@ -23,31 +25,46 @@ export type EffectPortOptions = {
 /** Runs attempts in this process: each of the four kinds of action in its own file. Whatever an action throws ends here as a failed result. */
 export function effectPort(options: EffectPortOptions = {}): EffectPort {
   return {
-    run: async (request) => {
+    run: (request) => {
       try {
-        return bounded(await runEffect(request, options));
+        const result = runEffect(request, options);
+        return result instanceof Promise ? result.then(bounded, (error) => broken(request, error)) : bounded(result);
       } catch (error) {
-        return bounded({
-          ok: false,
-          error: `The ${request.action.kind} action could not be run: ${messageOf(error)}.`,
-        });
+        return broken(request, error);
       }
     },
   };
 }
 
+function broken({ action }: EffectRequest, error: unknown): EffectResult {
+  return bounded({ ok: false, error: `The ${action.kind} action could not be run: ${messageOf(error)}.` });
+}
+
 function runEffect(request: EffectRequest, options: EffectPortOptions): EffectResult | Promise<EffectResult> {
   const { action } = request;
-  if (request.signal.aborted) return { ok: false, error: "The attempt was cancelled before it began." };
   switch (action.kind) {
     case "log":
       return runLog(request, options.logger ?? silentLogger);
+    case "handler":
+      return runHandler(request, action, options.handlers ?? {});
+    default:
+      return request.signal.aborted
+        ? { ok: false, error: CANCELLED_BEFORE_IT_BEGAN }
+        : runElsewhere(request, action, options);
+  }
+}
+
+/** What happens outside of this process cannot be taken back, so it is not begun in vain. */
+function runElsewhere(
+  request: EffectRequest,
+  action: Extract<Action, { kind: "webhook" | "exec" }>,
+  options: EffectPortOptions,
+): EffectResult | Promise<EffectResult> {
+  switch (action.kind) {
     case "webhook":
       return runWebhook(request, action);
     case "exec":
       return options.allowExec === true ? runExec(request, action) : { ok: false, error: forbidden(request.policy) };
-    case "handler":
-      return runHandler(request, action, options.handlers ?? {});
   }
 }
 

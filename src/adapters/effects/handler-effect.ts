@@ -33,26 +33,57 @@ export type EffectHandlers = Readonly<Record<string, EffectHandler>>;
 
 type HandlerAction = Action & { kind: "handler" };
 
-/** Calls a handler of the program. One that ignores its signal does not hold the attempt: it is failed at the timeout. Never rejects. */
+/**
+ * Calls a handler of the program. One that ignores its signal does not hold the attempt: it is failed at the timeout. One that returns no
+ * promise has ended, and nothing was made that could have ended it earlier. Never throws or rejects.
+ */
 export function runHandler(
   request: EffectRequest,
   { name, timeoutMs }: HandlerAction,
   handlers: EffectHandlers,
-): Promise<EffectResult> {
+): EffectResult | Promise<EffectResult> {
   const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
-  if (handler === undefined) return Promise.resolve({ ok: false, error: missing(name, handlers) });
-  const deadline = startDeadline(request.signal, timeoutMs);
+  if (handler === undefined) return { ok: false, error: missing(name, handlers) };
+  let started: Deadline | null = null;
+  const deadline = () => (started ??= startDeadline(request.signal, timeoutMs));
+  const result = call(name, () => handler(inputOf(request, deadline)));
+  if (result instanceof Promise) return within(deadline(), name, result);
+  (started as Deadline | null)?.release();
+  return result;
+}
+
+/** Never throws or rejects, so that a handler which fails after its deadline leaves no unhandled rejection behind. */
+function call(name: string, handle: () => unknown): EffectResult | Promise<EffectResult> {
+  try {
+    const answer = handle();
+    return isThenable(answer) ? settle(name, answer) : recorded(answer);
+  } catch (error) {
+    return failure(name, error);
+  }
+}
+
+/** The result, or what fired before it. */
+function within(deadline: Deadline, name: string, settled: Promise<EffectResult>): Promise<EffectResult> {
   return new Promise((resolve) => {
     const end = (result: EffectResult) => {
       deadline.release();
       resolve(result);
     };
     deadline.whenFired(() => end({ ok: false, error: `Handler "${name}" ${deadline.fired()}.` }));
-    void settle(name, () => handler(inputOf(request, deadline))).then(end);
+    void settled.then(end);
   });
 }
 
-function inputOf(request: EffectRequest, deadline: Deadline): EffectHandlerInput {
+/** Reading `then` may run code of the program's, which may throw. */
+function isThenable(answer: unknown): answer is PromiseLike<unknown> {
+  try {
+    return typeof answer === "object" && answer !== null && typeof (answer as { then?: unknown }).then === "function";
+  } catch {
+    return false;
+  }
+}
+
+function inputOf(request: EffectRequest, deadline: () => Deadline): EffectHandlerInput {
   const { kind, alert, notice, policy, instance, attempt, effectId } = request;
   return {
     kind,
@@ -62,20 +93,27 @@ function inputOf(request: EffectRequest, deadline: Deadline): EffectHandlerInput
     instance,
     attempt,
     get signal() {
-      return deadline.signal;
+      return deadline().signal;
     },
     idempotencyKey: effectId,
   };
 }
 
-/** Never rejects, so that a handler which fails after its deadline leaves no unhandled rejection behind. */
-async function settle(name: string, call: () => unknown): Promise<EffectResult> {
+async function settle(name: string, answer: PromiseLike<unknown>): Promise<EffectResult> {
   try {
-    const result = recordable(await call());
-    return result === undefined ? { ok: true } : { ok: true, result };
+    return recorded(await answer);
   } catch (error) {
-    return { ok: false, error: `Handler "${name}" failed: ${textOf(error)}` };
+    return failure(name, error);
   }
+}
+
+function failure(name: string, error: unknown): EffectResult {
+  return { ok: false, error: `Handler "${name}" failed: ${textOf(error)}` };
+}
+
+function recorded(answer: unknown): EffectResult {
+  const result = answer === undefined ? undefined : recordable(answer);
+  return result === undefined ? { ok: true } : { ok: true, result };
 }
 
 /** The result as plain JSON: a copy of its own, or a text where there is no such JSON. The work is done, so nothing here fails it. */

@@ -6,6 +6,8 @@
 -- KEYS[3] pieces  hash: name -> value
 -- then ACCESS_DUPLICATE of each strategy group (zset: record id by data time, s)
 --
+-- ARGV[1] there is none
+--
 -- Returns the head or nil, the number of alerts, name and value of each piece (flat), then for each group record id and time (flat)
 local stored = {
   redis.call('GET', KEYS[1]),
