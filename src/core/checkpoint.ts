@@ -52,6 +52,7 @@ export type Instance = {
 /** JSON of the envelope, without what a default says. Key order is fixed: the text is hashed. */
 export function encodeBody(instance: Instance): string {
   const { snapshot, kind, groupId, epoch, isOpener, parked, succeededAtMs } = instance;
+  const { context } = snapshot;
   return JSON.stringify({
     machine: MACHINE,
     kind: kind === "action" ? undefined : kind,
@@ -66,12 +67,6 @@ export function encodeBody(instance: Instance): string {
     reason: instance.reason ?? undefined,
     parked: parked ?? undefined,
     succeededAtMs: succeededAtMs === null ? undefined : succeededAtMs,
-    ...contextWithoutDefaults(snapshot.context),
-  });
-}
-
-function contextWithoutDefaults(context: InstanceContext): Record<string, unknown> {
-  return {
     attempt: context.attempt || undefined,
     roundAttempt: context.roundAttempt || undefined,
     outcome: context.outcome === "none" ? undefined : context.outcome,
@@ -81,7 +76,7 @@ function contextWithoutDefaults(context: InstanceContext): Record<string, unknow
     waitDueAtMs: context.waitDueAtMs ?? undefined,
     timers: isEmpty(context.timers) ? undefined : context.timers,
     arms: context.arms || undefined,
-  };
+  });
 }
 
 function isEmpty(timers: InstanceContext["timers"]): boolean {

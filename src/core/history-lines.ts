@@ -77,10 +77,20 @@ function storedEvent(event: StoredEvent, owner: EntryOwner): Record<string, unkn
 }
 
 function storedView({ observation, count, peers, ruleVersion }: GroupView, owner: EntryOwner): Record<string, unknown> {
-  const view: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(observation)) if (value !== 0 && value !== false) view[name] = value;
-  const stored = peers.map((peer) => (peer.startsWith(owner.id.slice(0, 3)) ? peer.slice(2) : peer));
-  return { ...view, count, peers: stored.length === 0 ? undefined : stored, ruleVersion };
+  const { isNew, executed, succeeded, failed, inProgress, settledWithoutFailure, parentOpen } = observation;
+  const partition = owner.id.slice(0, 3);
+  return {
+    isNew: isNew || undefined,
+    executed: executed || undefined,
+    succeeded: succeeded || undefined,
+    failed: failed || undefined,
+    inProgress: inProgress || undefined,
+    settledWithoutFailure: settledWithoutFailure || undefined,
+    parentOpen: parentOpen || undefined,
+    count,
+    peers: peers.length === 0 ? undefined : peers.map((peer) => (peer.startsWith(partition) ? peer.slice(2) : peer)),
+    ruleVersion,
+  };
 }
 
 export type Line = { readonly previous: string | null; readonly json: string };

@@ -42,31 +42,23 @@ function outcomeOf(
     succeededAtMs:
       event.type === "effect.done" ? event.atMs : taken.effects.includes("run") ? null : instance.succeededAtMs,
   };
-  return {
-    ...texts(next, event, { path: taken.path, explanation, epoch }),
-    effects: taken.effects,
-    isConverged: explanation.isConverged,
-  };
+  return written(next, event, { path: taken.path, explanation, epoch, effects: taken.effects });
 }
 
 /** The instance stays undecided in Idle, until its timer fires: others decide for the dimension right now. */
 export function parkedOutcome(instance: Instance, timer: ArmedTimer, atMs: number): Outcome {
   const next: Instance = { ...instance, atMs, parked: timer, reason: "lock_busy" };
   const explanation: Explanation = { verdict: null, reason: "lock_busy", lasting: true, isConverged: false };
-  return {
-    ...texts(next, { type: "lock.busy", atMs, ...timer }, { path: ["Idle"], explanation, epoch: null }),
-    effects: [],
-    isConverged: false,
-  };
+  return written(
+    next,
+    { type: "lock.busy", atMs, ...timer },
+    { path: ["Idle"], explanation, epoch: null, effects: [] },
+  );
 }
 
-type Meaning = Pick<EntryBody, "path" | "epoch"> & { readonly explanation: Explanation };
+type Meaning = Pick<EntryBody, "path" | "epoch"> & Pick<Outcome, "effects"> & { readonly explanation: Explanation };
 
-function texts(
-  next: Instance,
-  event: StoredEvent,
-  { path, explanation, epoch }: Meaning,
-): Pick<Outcome, "next" | "body" | "entry" | "json"> {
+function written(next: Instance, event: StoredEvent, { path, explanation, epoch, effects }: Meaning): Outcome {
   const body = encodeBody(next);
   const entry: EntryBody = {
     // All steps of one commit lead to the same version.
@@ -79,7 +71,8 @@ function texts(
     epoch,
     checkpoint: sha256(body, "base64url"),
   };
-  return { next, body, entry, json: encodeEntry(entry, next) };
+  const { isConverged } = explanation;
+  return { next, body, entry, json: encodeEntry(entry, next), effects, isConverged };
 }
 
 /**

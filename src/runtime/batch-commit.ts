@@ -15,6 +15,7 @@ const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
 export function commitOf(world: World, decision: Decision, read: Read): Commit {
   const { address, readable } = read;
   const timers = timersOf(read, decision);
+  const members = memberWrites(decision);
   return {
     commitId: world.commitId(),
     partition: address.partition,
@@ -38,7 +39,8 @@ export function commitOf(world: World, decision: Decision, read: Read): Commit {
     settledEffectIds: settledBy(readable),
     timersArmed: timers.armed,
     timersCancelled: timers.cancelled,
-    ...memberWrites(decision),
+    membersAdded: members.membersAdded,
+    membersRemoved: members.membersRemoved,
   };
 }
 

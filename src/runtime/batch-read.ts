@@ -59,9 +59,19 @@ export function knownFor(world: World, { address, works }: Batch): Read | null {
   if (isNewExpected && !world.groups.expectsNew(mailboxKey(address))) return null;
   const known = groupId === null ? null : world.groups.get(groupId);
   if (groupId !== null && (known === null || needsPeers(known.group, works))) return null;
-  const { group = null, version = 0, writtenBy = null } = known ?? {};
-  const about = { group, groupVersion: version, follows: writtenBy, isRead: false };
-  return { address, works, readable: works, instances, quarantined: NOTHING_QUARANTINED, ...NOBODY, ...about };
+  return {
+    address,
+    works,
+    readable: works,
+    group: known?.group ?? null,
+    groupVersion: known?.version ?? 0,
+    follows: known?.writtenBy ?? null,
+    isRead: false,
+    instances,
+    quarantined: NOTHING_QUARANTINED,
+    waiters: NOBODY.waiters,
+    hasMoreWaiters: false,
+  };
 }
 
 /** B2. */
@@ -71,7 +81,8 @@ function needsPeers(group: Group, works: readonly Work[]): boolean {
 
 export async function readFor(world: World, { address, works }: Batch): Promise<Read> {
   const { groupId } = address;
-  const loaded = await world.store.load({ ...address, instanceIds: idsOf(works) });
+  const { partition } = address;
+  const loaded = await world.store.load({ partition, groupId, instanceIds: idsOf(works) });
   const group = loaded.group === null || groupId === null ? null : world.groups.decode(groupId, loaded.group);
   if (works.some(({ command }) => command.type === "create" && loaded.instances.has(command.id)))
     world.groups.metDuplicate(mailboxKey(address));
@@ -85,8 +96,19 @@ export async function readFor(world: World, { address, works }: Batch): Promise<
     known.quarantined.size === 0
       ? works
       : works.filter((work) => !known.quarantined.has(instanceIdOf(work.command) ?? ""));
-  const about = { group, groupVersion: loaded.group?.version ?? 0, follows: null, isRead: true };
-  return { address, works, readable, ...about, ...known, ...waiting };
+  return {
+    address,
+    works,
+    readable,
+    group,
+    groupVersion: loaded.group?.version ?? 0,
+    follows: null,
+    isRead: true,
+    instances: known.instances,
+    quarantined: known.quarantined,
+    waiters: waiting.waiters,
+    hasMoreWaiters: waiting.hasMoreWaiters,
+  };
 }
 
 function idsOf(works: readonly Work[]): string[] {

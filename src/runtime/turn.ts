@@ -141,8 +141,10 @@ type Decided = {
 
 function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; turn: number }): Decided | TurnFailure {
   try {
+    const { partition, groupId } = read.address;
     const decision = decide({
-      ...read.address,
+      partition,
+      groupId,
       group: read.group,
       instances: read.instances,
       waiters: read.waiters,
