@@ -1,7 +1,7 @@
 /** The composition root of the library: adapters are chosen here, nowhere else. */
 import { randomUUID } from "node:crypto";
 import { type EffectHandlers, effectPort } from "./adapters/effects/effect-port.ts";
-import { logAuditEntries } from "./adapters/log/audit-line.ts";
+import { AuditLog } from "./adapters/log/audit-line.ts";
 import { silentLogger } from "./adapters/log/pino-logger.ts";
 import { memoryStore } from "./adapters/memory/memory-store.ts";
 import { pause, systemClock } from "./adapters/system/system-clock.ts";
@@ -108,6 +108,7 @@ class LiveEngine implements Engine {
   private readonly store: Store;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly auditLog: AuditLog;
   private readonly subscriptions: Subscriptions;
   private opening: Promise<Parts> | null = null;
   private live: Live | null = null;
@@ -119,6 +120,7 @@ class LiveEngine implements Engine {
     this.store = options.store ?? memoryStore();
     this.clock = options.clock ?? systemClock();
     this.logger = options.logger ?? silentLogger;
+    this.auditLog = new AuditLog(this.logger);
     this.subscriptions = new Subscriptions(this.clock, {
       read: async (id) => toSnapshot(await (await this.parts()).session.instance(id)),
       onFault: (error) => this.logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
@@ -241,7 +243,7 @@ class LiveEngine implements Engine {
   private committed(decision: Decision): void {
     this.live?.committed(decision);
     this.inspection?.committed(decision);
-    logAuditEntries(this.logger, decision.entries);
+    this.auditLog.write(decision.entries);
     if (this.subscriptions.isEmpty) return;
     for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
   }

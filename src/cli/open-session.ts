@@ -1,7 +1,7 @@
 /** The composition root of the command: which store, in which mode, and who runs effects. No other file of the command chooses an adapter. */
 import { randomUUID } from "node:crypto";
 import { effectPort } from "../adapters/effects/effect-port.ts";
-import { logAuditEntries } from "../adapters/log/audit-line.ts";
+import { AuditLog } from "../adapters/log/audit-line.ts";
 import { silentLogger } from "../adapters/log/pino-logger.ts";
 import { forgetfulDetectionStore } from "../adapters/memory/forgetful-detection-store.ts";
 import { memoryStore } from "../adapters/memory/memory-store.ts";
@@ -171,8 +171,9 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
   const store = isShared ? await storeAt(options.store as string, namespace) : memoryStore();
   let run: VirtualRun | null = null;
   let lease: RunLease | null = null;
+  const auditLog = new AuditLog(logger);
   const committed = (decision: Decision) => {
-    logAuditEntries(logger, decision.entries);
+    auditLog.write(decision.entries);
     run?.committed(decision);
   };
   try {

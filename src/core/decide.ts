@@ -97,6 +97,14 @@ function timeOf(command: Command): number {
   return command.type === "event" ? command.event.atMs : command.atMs;
 }
 
+/** What the first decision of an instance looks at beside its group. */
+type FirstLook = {
+  readonly policy: CompiledPolicy;
+  readonly silence: SilenceNote | null;
+  readonly lockBusyUntilMs: number | undefined;
+  readonly atMs: number;
+};
+
 /** Takes one command into the draft. Waiters are looked at after each command that is not a creation. */
 class Turn {
   private readonly input: DecideInput;
@@ -154,26 +162,26 @@ class Turn {
     if (existing !== undefined) return { outcome: "duplicate", instance: existing };
     const atMs = this.now(command.atMs);
     const birth = birthOfAlert(command.alert, { policy: command.policy, groupId: this.input.groupId, atMs });
-    const instance = this.draft.create(birth, { id: command.id, policy: command.policy });
-    return { outcome: "created", instance: this.begin(instance, command, atMs) };
+    const { id, policy, silence, lockBusyUntilMs } = command;
+    const instance = this.draft.create(birth, { id, policy });
+    return { outcome: "created", instance: this.begin(instance, { policy, silence, lockBusyUntilMs, atMs }) };
   }
 
   private unpark(command: Command & { type: "unpark" }): CommandResult {
     const instance = this.draft.get(command.id);
     if (instance === undefined) return { outcome: "missing", instance: null };
     if (instance.parked?.arm !== command.arm) return { outcome: "stale", instance };
-    return { outcome: "applied", instance: this.begin(instance, command, this.now(command.atMs)) };
+    const { silence, lockBusyUntilMs } = command;
+    const policy = this.policyOf(instance);
+    const begun = this.begin(instance, { policy, silence, lockBusyUntilMs, atMs: this.now(command.atMs) });
+    return { outcome: "applied", instance: begun };
   }
 
   /** The first decision of an instance: silence, then the lock, then its group. */
-  private begin(
-    instance: Instance,
-    { silence, lockBusyUntilMs }: { silence: SilenceNote | null; lockBusyUntilMs?: number },
-    atMs: number,
-  ): Instance {
+  private begin(instance: Instance, { policy, silence, lockBusyUntilMs, atMs }: FirstLook): Instance {
     const start = { type: "start", atMs, silence, group: null } as const;
     const { group } = this.draft;
-    const rule = this.policyOf(instance).policy.converge;
+    const rule = policy.policy.converge;
     if (silence !== null || group === null || rule === null) return this.must(instance, start);
     if (lockBusyUntilMs !== undefined) {
       return this.draft.park(instance, { dueAtMs: lockBusyUntilMs, arm: (instance.parked?.arm ?? 0) + 1 }, atMs);

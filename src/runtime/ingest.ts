@@ -4,7 +4,7 @@ import { BecalmError } from "../core/errors.ts";
 import type { Work } from "./batch-read.ts";
 import { type Address, mailboxKey } from "./conflicts.ts";
 import { type Intake, intakesOf } from "./intake.ts";
-import { batchesOf, type Mailboxes } from "./mailboxes.ts";
+import { BatchSize, type Mailboxes } from "./mailboxes.ts";
 import type { Receipts } from "./receipts.ts";
 import type { WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
@@ -27,10 +27,13 @@ export type IngestResult = {
 
 export type IngestParts = { readonly world: World; readonly mailboxes: Mailboxes; readonly receipts: Receipts };
 
-/** `result`: null while nothing was asked of a mailbox. */
-type Slot = { readonly index: number; readonly alert: Alert; readonly intake: Intake; result: WorkResult | null };
-type Sent = { readonly work: Work; readonly slot: Slot };
-type Letter = { readonly address: Address; readonly sent: Sent[] };
+/** What goes to one mailbox together. `places`: of its works among the intakes. */
+type Letter = {
+  readonly address: Address;
+  readonly works: Work[];
+  readonly places: number[];
+  readonly size: BatchSize;
+};
 
 /** Resolves when every decision about the alerts is durable, or refused. `readings`: each alert, or why it is none. */
 export async function ingestAlerts(
@@ -38,81 +41,64 @@ export async function ingestAlerts(
   readings: readonly (Alert | BecalmError)[],
   atMs: number,
 ): Promise<IngestResult> {
-  const errors = new Map<number, BecalmError>();
-  const { slots, unmatched } = await slotsOf(parts.world, { readings, atMs, errors });
-  await Promise.all(lettersOf(slots).map((letter) => deliver(parts.mailboxes, letter, errors)));
+  const alerts = readings.map((reading) => (reading instanceof BecalmError ? null : reading));
+  const { intakes, unmatched, unreadable } = await intakesOf(parts.world, alerts, { atMs });
+  const results: (WorkResult | BecalmError | null)[] = intakes.map(() => null);
+  await Promise.all(lettersOf(intakes).map((letter) => deliver(parts.mailboxes, letter, results)));
+  const errors = new Map(unreadable);
+  for (const [index, reading] of readings.entries()) if (reading instanceof BecalmError) errors.set(index, reading);
+  for (const [place, { alert }] of intakes.entries()) {
+    const error = errorOf(results[place] ?? null);
+    if (error !== null) errors.set(alert, error);
+  }
   const instances: Ingested[] = [];
-  for (const { index, alert, intake, result } of slots) {
-    if (errors.has(index)) continue;
-    const outcome = outcomeOf(alert, result);
-    if (outcome === "duplicate")
-      parts.receipts.received(intake.id, { atMs, lastStepAtMs: result?.instance?.atMs ?? 0 });
-    instances.push({ alert: index, policy: intake.policy, id: intake.id, outcome });
+  for (const [place, { alert, policy, id }] of intakes.entries()) {
+    if (errors.size > 0 && errors.has(alert)) continue;
+    const result = results[place] as WorkResult | null;
+    const outcome = outcomeOf(alerts[alert] as Alert, result);
+    if (outcome === "duplicate") parts.receipts.received(id, { atMs, lastStepAtMs: result?.instance?.atMs ?? 0 });
+    instances.push({ alert, policy, id, outcome });
   }
   return { instances, unmatched, rejected: [...errors].map(([alert, error]) => ({ alert, error })) };
 }
 
-/** One slot for each piece of work, in the order of the alerts. Alerts that cannot be taken go to `errors`. */
-async function slotsOf(
-  world: World,
-  given: { readings: readonly (Alert | BecalmError)[]; atMs: number; errors: Map<number, BecalmError> },
-): Promise<{ slots: Slot[]; unmatched: number[] }> {
-  const { readings, atMs, errors } = given;
-  const readable: { index: number; alert: Alert }[] = [];
-  for (const [index, reading] of readings.entries()) {
-    if (reading instanceof BecalmError) errors.set(index, reading);
-    else readable.push({ index, alert: reading });
-  }
-  const found = await intakesOf(
-    world,
-    readable.map(({ alert }) => alert),
-    { atMs },
-  );
-  const slots: Slot[] = [];
-  const unmatched: number[] = [];
-  for (const [position, { index, alert }] of readable.entries()) {
-    const intakes = found[position] as Intake[] | BecalmError;
-    if (intakes instanceof BecalmError) errors.set(index, intakes);
-    else if (intakes.length === 0) unmatched.push(index);
-    else for (const intake of intakes) slots.push({ index, alert, intake, result: null });
-  }
-  return { slots, unmatched };
+function errorOf(result: WorkResult | BecalmError | null): BecalmError | null {
+  if (result instanceof BecalmError) return result;
+  return result?.outcome === "quarantined" ? result.error : null;
 }
 
-/** What goes to one mailbox, at most a commit's worth in each letter. */
-function lettersOf(slots: readonly Slot[]): Letter[] {
-  const letters = new Map<string, Letter>();
-  for (const slot of slots) {
-    const { work, address } = slot.intake;
+/** At most a commit's worth in each letter. */
+function lettersOf(intakes: readonly Intake[]): Letter[] {
+  const last = new Map<string, Letter>();
+  const letters: Letter[] = [];
+  for (let place = 0; place < intakes.length; place += 1) {
+    const { work, address } = intakes[place] as Intake;
     if (work === null) continue;
     const key = mailboxKey(address);
-    const letter = letters.get(key);
-    if (letter === undefined) letters.set(key, { address, sent: [{ work, slot }] });
-    else letter.sent.push({ work, slot });
+    let letter = last.get(key);
+    if (letter?.size.takes(work) !== true) {
+      letter = { address, works: [], places: [], size: new BatchSize(work) };
+      last.set(key, letter);
+      letters.push(letter);
+    }
+    letter.works.push(work);
+    letter.places.push(place);
   }
-  return [...letters.values()].flatMap(({ address, sent }) =>
-    batchesOf(sent).map((batch) => ({ address, sent: batch })),
-  );
+  return letters;
 }
 
+/** What becomes of each work, in its place. */
 async function deliver(
   mailboxes: Mailboxes,
-  { address, sent }: Letter,
-  errors: Map<number, BecalmError>,
+  { address, works, places, size }: Letter,
+  into: (WorkResult | BecalmError | null)[],
 ): Promise<void> {
   try {
-    const results = await mailboxes.submit(
-      address,
-      sent.map(({ work }) => work),
-    );
-    for (const [position, { slot }] of sent.entries()) {
-      const result = results[position] as WorkResult;
-      slot.result = result;
-      if (result.outcome === "quarantined") errors.set(slot.index, result.error);
-    }
+    const results = await mailboxes.submit(address, works, size.bytes);
+    for (const [index, place] of places.entries()) into[place] = results[index] as WorkResult;
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;
-    for (const { slot } of sent) errors.set(slot.index, error);
+    for (const place of places) into[place] = error;
   }
 }
 

@@ -1,6 +1,6 @@
 /** From the alerts of a request to the work that they mean: one piece for each policy that matches an alert. */
 import type { Alert } from "../core/alert.ts";
-import type { BecalmError } from "../core/errors.ts";
+import { BecalmError } from "../core/errors.ts";
 import type { StoredInstance } from "../ports/store.ts";
 import type { Work } from "./batch-read.ts";
 import type { Address } from "./conflicts.ts";
@@ -9,6 +9,8 @@ import { earlierIds, type Route, routesOf, silenceAt } from "./routing.ts";
 import type { World } from "./world.ts";
 
 export type Intake = {
+  /** Index of its alert. */
+  readonly alert: number;
   readonly id: string;
   readonly policy: string;
   readonly address: Address;
@@ -16,47 +18,73 @@ export type Intake = {
   readonly work: Work | null;
 };
 
+export type Intakes = {
+  /** In the order of the alerts, and for each in the order of the policies. */
+  readonly intakes: readonly Intake[];
+  /** Indexes of alerts that no policy matches. */
+  readonly unmatched: readonly number[];
+  /** Alerts of whose instances one cannot be read: nothing is made of them. */
+  readonly unreadable: ReadonlyMap<number, BecalmError>;
+};
+
 /** An instance that an earlier version of a route's policy has made of the alert. */
 type Earlier = { readonly id: string; readonly partition: number; readonly instance: ReadInstance };
 
-/** What each alert means, in the order of the alerts; the error of an instance that it belongs to and that cannot be read. */
+/** What the alerts mean. null: not an alert, it is passed over. */
 export async function intakesOf(
   world: World,
-  alerts: readonly Alert[],
+  alerts: readonly (Alert | null)[],
   { atMs }: { atMs: number },
-): Promise<(Intake[] | BecalmError)[]> {
-  const routed = alerts.map((alert) => routesOf(world, alert));
+): Promise<Intakes> {
+  const routed = alerts.map((alert) => (alert === null ? [] : routesOf(world, alert)));
   const earlier = await findEarlier(world, alerts, routed);
-  return routed.map((routes, index) => {
-    const intakes: Intake[] = [];
-    for (const [position, route] of routes.entries()) {
-      const found = earlier?.get(route);
-      if (found !== undefined && found.instance instanceof Error) return found.instance;
-      intakes.push(intakeOf(world, alerts[index] as Alert, { route, earlier: found, atMs, order: [index, position] }));
-    }
-    return intakes;
-  });
+  const intakes: Intake[] = [];
+  const unmatched: number[] = [];
+  const unreadable = new Map<number, BecalmError>();
+  for (const [index, routes] of routed.entries()) {
+    const alert = alerts[index] as Alert | null;
+    if (alert === null) continue;
+    if (routes.length === 0) unmatched.push(index);
+    const broken = earlier === null ? null : brokenOf(earlier, routes);
+    if (broken !== null) unreadable.set(index, broken);
+    else
+      for (const [place, route] of routes.entries())
+        intakes.push(intakeOf(world, alert, { index, place, route, atMs, earlier: earlier?.get(route) }));
+  }
+  return { intakes, unmatched, unreadable };
+}
+
+function brokenOf(earlier: ReadonlyMap<Route, Earlier>, routes: readonly Route[]): BecalmError | null {
+  for (const route of routes) {
+    const instance = earlier.get(route)?.instance;
+    if (instance instanceof BecalmError) return instance;
+  }
+  return null;
 }
 
 type Circumstances = {
+  /** Of the alert in its request. */
+  readonly index: number;
+  /** Of the policy among those that match. */
+  readonly place: number;
   readonly route: Route;
-  readonly earlier: Earlier | undefined;
   readonly atMs: number;
-  /** Position of the alert in its request, then that of the policy. */
-  readonly order: readonly number[];
+  readonly earlier: Earlier | undefined;
 };
 
-function intakeOf(world: World, alert: Alert, { route, earlier, atMs, order }: Circumstances): Intake {
+function intakeOf(world: World, alert: Alert, { index, place, route, atMs, earlier }: Circumstances): Intake {
   const policy = route.policy.policy.name;
   const id = earlier?.id ?? route.id;
   const address = earlier === undefined ? route.address : addressOf(earlier);
   if (alert.status === "resolved") {
     const event = { type: "alert.resolved" as const, atMs };
-    return { id, policy, address, work: { command: { type: "event", id, event } } };
+    return { alert: index, id, policy, address, work: { command: { type: "event", id, event } } };
   }
-  if (earlier !== undefined) return { id, policy, address, work: null };
+  if (earlier !== undefined) return { alert: index, id, policy, address, work: null };
   const silence = silenceAt(world.silences, alert.labels, atMs);
+  const order = [index, place];
   return {
+    alert: index,
     id,
     policy,
     address,
@@ -71,7 +99,7 @@ function addressOf({ partition, instance }: Earlier): Address {
 /** null: no policy has an earlier version, as in most namespaces. Otherwise one read a partition for the whole request. */
 async function findEarlier(
   world: World,
-  alerts: readonly Alert[],
+  alerts: readonly (Alert | null)[],
   routed: readonly (readonly Route[])[],
 ): Promise<Map<Route, Earlier> | null> {
   if (world.versions.size <= world.current.length) return null;
@@ -86,7 +114,8 @@ async function findEarlier(
   for (const { route, places } of candidates) {
     const place = places.find(({ id }) => stored.has(id));
     if (place === undefined) continue;
-    found.set(route, { ...place, instance: await tryInstance(world, stored.get(place.id) as StoredInstance) });
+    const instance = await tryInstance(world, stored.get(place.id) as StoredInstance);
+    found.set(route, { id: place.id, partition: place.partition, instance });
   }
   return found;
 }

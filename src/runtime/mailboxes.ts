@@ -65,9 +65,9 @@ export class Mailboxes {
    * Puts works, at most a batch of them (`batchesOf`), into the mailbox of `address`. Resolves with a result each when they are committed,
    * rejects with the store's or the conflict's error.
    */
-  submit(address: Address, works: readonly Work[]): Promise<readonly WorkResult[]> {
+  submit(address: Address, works: readonly Work[], bytes = sum(works.map(bytesOf))): Promise<readonly WorkResult[]> {
     return new Promise((resolve, reject) => {
-      const parcel = { works, bytes: sum(works.map(bytesOf)), resolve, reject };
+      const parcel = { works, bytes, resolve, reject };
       const key = mailboxKey(address);
       let mailbox = this.mailboxes.get(key);
       if (mailbox === undefined) {
@@ -214,19 +214,34 @@ function takeLegs(ready: Mailbox[]): Leg[] {
 /** Cuts what goes to one mailbox into pieces that fit into one commit each. */
 export function batchesOf<Item extends { readonly work: Work }>(items: readonly Item[]): Item[][] {
   const batches: Item[][] = [];
-  let batch: Item[] = [];
-  let bytes = 0;
+  let size = null as BatchSize | null;
   for (const item of items) {
-    const itemBytes = bytesOf(item.work);
-    if (batch.length > 0 && (batch.length >= BATCH_COUNT_MAX || bytes + itemBytes > BATCH_BYTES_MAX)) {
-      batches.push(batch);
-      batch = [];
-      bytes = 0;
+    if (size?.takes(item.work) !== true) {
+      size = new BatchSize(item.work);
+      batches.push([]);
     }
-    batch.push(item);
-    bytes += itemBytes;
+    batches.at(-1)?.push(item);
   }
-  return batch.length === 0 ? batches : [...batches, batch];
+  return batches;
+}
+
+/** How large a batch is. The first work is always taken, however large. */
+export class BatchSize {
+  count = 1;
+  bytes: number;
+
+  constructor(first: Work) {
+    this.bytes = bytesOf(first);
+  }
+
+  /** Takes a further work, if a commit has room for it. */
+  takes(work: Work): boolean {
+    const bytes = this.bytes + bytesOf(work);
+    if (this.count >= BATCH_COUNT_MAX || bytes > BATCH_BYTES_MAX) return false;
+    this.count += 1;
+    this.bytes = bytes;
+    return true;
+  }
 }
 
 /** How many parcels from the front of a queue fit into one commit; at least one. */

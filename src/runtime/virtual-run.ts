@@ -75,20 +75,15 @@ export class VirtualRun {
     this.last = position;
     await this.runUntil(position);
     await this.advance(atMs);
-    const intakes: Intake[] = [];
-    let unmatched = 0;
-    for (const found of await intakesOf(this.world, alerts, { atMs })) {
-      if (found instanceof Error) throw found;
-      if (found.length === 0) unmatched += 1;
-      intakes.push(...found);
-    }
+    const { intakes, unmatched, unreadable } = await intakesOf(this.world, alerts, { atMs });
+    for (const error of unreadable.values()) throw error;
     const works = intakes.flatMap(({ address, work }) => (work === null ? [] : [{ address, work }]));
     const results = await this.apply(works, position.turn);
     await this.settle((effect) => comparePositions(effect, position) <= 0);
     const count = (outcome: WorkResult["outcome"]) => results.filter((result) => result.outcome === outcome).length;
     return {
       intakes,
-      unmatched,
+      unmatched: unmatched.length,
       created: count("created"),
       duplicates: count("duplicate") + intakes.length - works.length,
     };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { auditFields, logAuditEntries } from "../../src/adapters/log/audit-line.ts";
+import { AuditLog } from "../../src/adapters/log/audit-line.ts";
 import { fileLogger, silentLogger } from "../../src/adapters/log/pino-logger.ts";
 import type { LoggedEntry } from "../../src/core/draft.ts";
 import type { Logger } from "../../src/ports/logger.ts";
@@ -127,7 +127,7 @@ describe("an audit entry", () => {
 
   test("is one line whose message is the event and the state that it led to", () => {
     const lines: unknown[] = [];
-    logAuditEntries({ ...silentLogger, info: (fields, message) => lines.push({ fields, message }) }, [
+    new AuditLog({ ...silentLogger, info: (fields, message) => lines.push({ fields, message }) }).write([
       { instance: INSTANCE, entry },
     ]);
     expect(lines).toEqual([
@@ -160,19 +160,22 @@ describe("an audit entry", () => {
       return lines.map((line) => JSON.parse(line) as unknown);
     };
     const oneByOne = (logger: Logger) => {
-      for (const one of logged) logAuditEntries(logger, [one]);
+      for (const one of logged) new AuditLog(logger).write([one]);
     };
     const alone = written(oneByOne, true);
     expect(alone).toHaveLength(logged.length);
-    expect(written((logger) => logAuditEntries(logger, logged), true)).toEqual(alone);
-    expect(written((logger) => logAuditEntries(logger, logged), false)).toEqual(alone);
+    expect(written((logger) => new AuditLog(logger).write(logged), true)).toEqual(alone);
+    expect(written((logger) => new AuditLog(logger).write(logged), false)).toEqual(alone);
   });
 
   test("names the person who acted", () => {
     const event = { type: "approval.denied", atMs: 0, by: "ops", why: "planned" } as const;
-    expect(auditFields({ ...entry, event })).toMatchObject({
-      event: "approval.denied",
-      actor: "ops",
-    });
+    const lines: object[] = [];
+    const log = new AuditLog({ ...silentLogger, info: (fields) => lines.push(fields) });
+    log.write([
+      { instance: INSTANCE, entry: { ...entry, event } },
+      { instance: INSTANCE, entry: { ...entry, event: { ...event, by: "eve" } } },
+    ]);
+    expect(lines).toMatchObject([{ event: "approval.denied", actor: "ops" }, { actor: "eve" }]);
   });
 });
