@@ -35,7 +35,7 @@ export type Instance = {
   readonly createdAtMs: number;
   /** Time of the last step. */
   readonly atMs: number;
-  /** Rises by one with every commit; 0: not stored yet. */
+  /** Rises by one with every commit: in a decision, that of the commit which it makes. 0: nothing has happened to it yet. */
   readonly version: number;
   readonly snapshot: Snapshot;
   /** The last verdict, and why the instance is where it is. */

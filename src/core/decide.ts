@@ -71,10 +71,7 @@ export function decide(input: DecideInput): Decision {
   const timersAfter = groupTimers(group);
   const isEmpty = instances.length === 0 && !isDropped && sameTimers(timersBefore, timersAfter);
   return {
-    results: results.map(({ outcome, instance }) => ({
-      outcome,
-      instance: instance === null ? null : (draft.get(instance.id) ?? null),
-    })),
+    results: results.map((result) => latest(result, draft)),
     isEmpty,
     group,
     isGroupChanged: group !== null && (input.group === null || !isUnchanged(input.group, group)),
@@ -85,6 +82,12 @@ export function decide(input: DecideInput): Decision {
     groupTimersArmed: timersAfter.filter((timer) => !includesTimer(timersBefore, timer)),
     groupTimersCancelled: timersBefore.filter((timer) => !includesTimer(timersAfter, timer)),
   };
+}
+
+/** A later command of the batch may have taken the instance further. */
+function latest(result: CommandResult, draft: Draft): CommandResult {
+  const instance = result.instance === null ? null : (draft.get(result.instance.id) ?? null);
+  return instance === result.instance ? result : { outcome: result.outcome, instance };
 }
 
 function policyNameOf(input: DecideInput): string {
@@ -299,7 +302,7 @@ class Turn {
       dueAtMs: held.snapshot.context.timers.approval?.dueAtMs ?? held.atMs,
     };
     const id = noticeIdOf(
-      ["approval-request", held.id, held.version, held.snapshot.context.arms],
+      ["approval-request", held.id, held.version - 1, held.snapshot.context.arms],
       this.draft.partition,
     );
     this.must(this.createNotice(notice, { id, like: held, atMs: held.atMs }), startAlone(held.atMs));

@@ -21,7 +21,9 @@ import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
 /** A history line as the logger gets it. */
 export type LoggedEntry = { readonly instance: string; readonly entry: EntryBody };
 
+/** An instance that the commit writes. */
 export type ChangedInstance = {
+  /** As it will be stored. */
   readonly instance: Instance;
   readonly before: Instance | null;
   /** The checkpoint's body; its head is the instance's. */
@@ -37,6 +39,7 @@ export type MemberChange = {
   readonly order: number | null;
 };
 
+/** The same while it is made. */
 type Working = {
   instance: Instance;
   readonly before: Instance | null;
@@ -114,9 +117,10 @@ export class Draft {
 
   /** Steps an instance. Refused events change nothing and leave no line. `epoch`: the step places it into this formation of the group. */
   apply(instance: Instance, event: InstanceEvent, epoch: number | null = null): Instance | null {
-    const outcome = this.memo.outcomeOf(instance, event, epoch);
+    const working = this.workingOf(instance);
+    const outcome = this.memo.outcomeOf(instance, event, { epoch, version: versionOf(working) });
     if (outcome === null) return null;
-    const written = this.write(instance, outcome);
+    const written = this.write(working, outcome);
     this.follow(instance, written, outcome.effects);
     if (outcome.isConverged && this.group !== null) collectInSummary(this.group, written.id);
     return written;
@@ -124,18 +128,23 @@ export class Draft {
 
   /** Leaves an instance undecided in Idle until the dimension lock is free. */
   park(instance: Instance, timer: ArmedTimer, atMs: number): Instance {
-    return this.write(instance, parkedOutcome(instance, timer, atMs));
+    const working = this.workingOf(instance);
+    return this.write(working, parkedOutcome(instance, timer, { version: versionOf(working), atMs }));
   }
 
-  private write(instance: Instance, outcome: Outcome): Instance {
-    const stored = this.stored.get(instance.id) ?? null;
-    const working = this.working.get(instance.id) ?? { instance, before: stored, lines: [], birth: null, body: "" };
-    const isFirst = working.before === null && working.lines.length === 1;
-    working.lines.push(stepLine(outcome.json, { previous: instance.head, isFirst }));
-    working.instance = { ...outcome.next, id: instance.id, head: chainHash(instance.head, outcome.json) };
+  private workingOf(instance: Instance): Working {
+    const before = this.stored.get(instance.id) ?? null;
+    return this.working.get(instance.id) ?? { instance, before, lines: [], birth: null, body: "" };
+  }
+
+  private write(working: Working, outcome: Outcome): Instance {
+    const { id, head } = working.instance;
+    if (working.lines.length === 0) this.working.set(id, working);
+    const isFirst = working.birth !== null && working.lines.length === 1;
+    working.lines.push(stepLine(outcome.json, { previous: head, isFirst }));
+    working.instance = { ...outcome.next, id, head: chainHash(head, outcome.json) };
     working.body = outcome.body;
-    this.working.set(instance.id, working);
-    this.entries.push({ instance: instance.id, entry: outcome.entry });
+    this.entries.push({ instance: id, entry: outcome.entry });
     return working.instance;
   }
 
@@ -177,10 +186,9 @@ export class Draft {
   }
 
   private emitRun(instance: Instance): void {
-    const version = (this.working.get(instance.id)?.before?.version ?? 0) + 1;
     this.emission.count += 1;
     this.effects.push({
-      id: effectIdOf(instance.id, version, this.effects.length + 1),
+      id: effectIdOf(instance.id, instance.version, this.effects.length + 1),
       partition: this.partition,
       instanceId: instance.id,
       groupId: instance.groupId,
@@ -197,14 +205,13 @@ export class Draft {
   }
 
   changed(): ChangedInstance[] {
-    return [...this.working.values()].map(({ instance, before, lines, birth, body }) => ({
-      instance: { ...instance, version: (before?.version ?? 0) + 1 },
-      before,
-      body,
-      lines,
-      birth,
-    }));
+    return [...this.working.values()];
   }
+}
+
+/** Of the commit that writes it. */
+function versionOf({ before }: Working): number {
+  return (before?.version ?? 0) + 1;
 }
 
 /** Birth of an instance that an alert asks for. Labels in order of their names, so that the same episode gives the same bytes whatever brought it. */

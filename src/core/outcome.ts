@@ -25,7 +25,7 @@ export type Outcome = {
 function outcomeOf(
   instance: Instance,
   event: InstanceEvent,
-  { epoch, isPlain }: { epoch: number | null; isPlain: boolean },
+  { epoch, version, isPlain }: { epoch: number | null; version: number; isPlain: boolean },
 ): Outcome | null {
   const taken = isPlain ? step(instance.snapshot, event) : stepOnce(instance.snapshot, event);
   if (!taken.accepted) return null;
@@ -33,6 +33,7 @@ function outcomeOf(
   const next: Instance = {
     ...instance,
     epoch: epoch ?? instance.epoch,
+    version,
     isOpener: instance.isOpener || (event.type === "start" && event.group?.observation.isNew === true),
     atMs: event.atMs,
     snapshot: taken.snapshot,
@@ -46,8 +47,12 @@ function outcomeOf(
 }
 
 /** The instance stays undecided in Idle, until its timer fires: others decide for the dimension right now. */
-export function parkedOutcome(instance: Instance, timer: ArmedTimer, atMs: number): Outcome {
-  const next: Instance = { ...instance, atMs, parked: timer, reason: "lock_busy" };
+export function parkedOutcome(
+  instance: Instance,
+  timer: ArmedTimer,
+  { version, atMs }: { version: number; atMs: number },
+): Outcome {
+  const next: Instance = { ...instance, version, atMs, parked: timer, reason: "lock_busy" };
   const explanation: Explanation = { verdict: null, reason: "lock_busy", lasting: true, isConverged: false };
   return written(
     next,
@@ -61,8 +66,7 @@ type Meaning = Pick<EntryBody, "path" | "epoch"> & Pick<Outcome, "effects"> & { 
 function written(next: Instance, event: StoredEvent, { path, explanation, epoch, effects }: Meaning): Outcome {
   const body = encodeBody(next);
   const entry: EntryBody = {
-    // All steps of one commit lead to the same version.
-    version: next.version + 1,
+    version: next.version,
     atMs: event.atMs,
     event,
     path,
@@ -94,16 +98,22 @@ export class OutcomeMemo {
     this.isPlain = isPlain;
   }
 
-  outcomeOf(instance: Instance, event: InstanceEvent, epoch: number | null): Outcome | null {
+  /** `version`: of the commit; all its steps of an instance lead to the same. */
+  outcomeOf(
+    instance: Instance,
+    event: InstanceEvent,
+    { epoch, version }: { epoch: number | null; version: number },
+  ): Outcome | null {
     const { last } = this;
     if (
       last !== null &&
       epoch === last.epoch &&
+      version === last.outcome.next.version &&
       isSameEvent(event, last.event) &&
       isSameInstance(instance, last.instance)
     )
       return last.outcome;
-    const outcome = outcomeOf(instance, event, { epoch, isPlain: this.isPlain });
+    const outcome = outcomeOf(instance, event, { epoch, version, isPlain: this.isPlain });
     if (!this.isPlain && outcome !== null) this.last = { instance, event, epoch, outcome };
     return outcome;
   }

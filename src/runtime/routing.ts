@@ -25,23 +25,27 @@ export function placeOf(policy: Policy, alert: Alert, partitions: number): { id:
   const rule = policy.converge;
   const address =
     rule !== null && ruleGoverns(rule, alert.labels)
-      ? groupAddress(policy.name, dimensionText(rule, alert.labels), partitions)
+      ? groupAddress(policy, dimensionText(rule, alert.labels), partitions)
       : { partition: partitionOf(loneName(name), partitions), groupId: null };
   return { id: instanceIdOf(name, address.partition), address };
 }
 
 const ADDRESS_COUNT_MAX = 10_000;
-const ADDRESSES = new Map<string, Address>();
+const ADDRESSES = new WeakMap<Policy, { readonly partitions: number; readonly known: Map<string, Address> }>();
 
 /** Where a group lives follows from its policy's name and its dimensions; alerts of a storm ask for the same few again and again. */
-function groupAddress(policyName: string, dimensions: string, partitions: number): Address {
-  const asked = `${partitions} ${policyName}\n${dimensions}`;
-  const known = ADDRESSES.get(asked);
+function groupAddress(policy: Policy, dimensions: string, partitions: number): Address {
+  let addresses = ADDRESSES.get(policy);
+  if (addresses?.partitions !== partitions) {
+    addresses = { partitions, known: new Map() };
+    ADDRESSES.set(policy, addresses);
+  }
+  const known = addresses.known.get(dimensions);
   if (known !== undefined) return known;
-  const groupId = groupIdOf(policyName, dimensionKeyOf(dimensions));
+  const groupId = groupIdOf(policy.name, dimensionKeyOf(dimensions));
   const address = { partition: partitionOf(groupId, partitions), groupId };
-  if (ADDRESSES.size >= ADDRESS_COUNT_MAX) ADDRESSES.clear();
-  ADDRESSES.set(asked, address);
+  if (addresses.known.size >= ADDRESS_COUNT_MAX) addresses.known.clear();
+  addresses.known.set(dimensions, address);
   return address;
 }
 

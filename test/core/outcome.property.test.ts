@@ -196,12 +196,13 @@ describe("decisions that are computed once", () => {
       head: id,
     });
     const event = { type: "start", atMs: START_MS, silence: null, group } as const;
+    const at = { epoch: 1, version: 1 };
     const [memo, plain] = [new OutcomeMemo(false), new OutcomeMemo(true)];
-    expect(memo.outcomeOf(instance("b"), event, 1)).not.toBe(plain.outcomeOf(instance("b"), event, 1));
-    expect(memo.outcomeOf(instance("a"), event, 1)).toBe(memo.outcomeOf(instance("b"), event, 1));
-    expect(plain.outcomeOf(instance("a"), event, 1)).not.toBe(plain.outcomeOf(instance("b"), event, 1));
-    expect(memo.outcomeOf(instance("c"), { ...event, group: { ...group } }, 1)).not.toBe(
-      memo.outcomeOf(instance("a"), event, 1),
+    expect(memo.outcomeOf(instance("b"), event, at)).not.toBe(plain.outcomeOf(instance("b"), event, at));
+    expect(memo.outcomeOf(instance("a"), event, at)).toBe(memo.outcomeOf(instance("b"), event, at));
+    expect(plain.outcomeOf(instance("a"), event, at)).not.toBe(plain.outcomeOf(instance("b"), event, at));
+    expect(memo.outcomeOf(instance("c"), { ...event, group: { ...group } }, at)).not.toBe(
+      memo.outcomeOf(instance("a"), event, at),
     );
   });
 });

@@ -1,4 +1,7 @@
-/** What is asked for in one turn of the event loop goes to the server in few commands: a command costs the same whatever it carries. */
+/**
+ * What is asked for in one go, before anything is waited for, goes to the server in few commands: a command costs the same whatever it carries.
+ * Not in one turn of the event loop: the server would have nothing to do until the turns of all partitions are decided.
+ */
 
 type Waiting<Request, Reply> = {
   readonly request: Request;
@@ -28,7 +31,7 @@ export class Together<Request, Reply> {
 
   ask(partition: number, request: Request): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.size === 0) setImmediate(() => this.#sendAll());
+      if (this.#waiting.size === 0) queueMicrotask(() => this.#sendAll());
       const waiting = this.#waiting.get(partition);
       if (waiting === undefined) this.#waiting.set(partition, [{ request, resolve, reject }]);
       else waiting.push({ request, resolve, reject });
