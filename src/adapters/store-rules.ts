@@ -152,8 +152,9 @@ function requireValidInstances(commit: Commit, partitions: number): void {
     requireToken(instance.head, "head of the checkpoint of", instance.id);
     // Neighbours in a storm have texts in common: those are looked at once.
     if (instance.body !== before?.body) requireOneLine(instance.body, "checkpoint of", instance.id);
-    for (const [at, line] of instance.historyLines.entries()) {
-      if (line !== before?.historyLines[at]) requireOneLine(line, "history line of", instance.id);
+    const { historyLines: lines } = instance;
+    for (let at = 0; at < lines.length; at += 1) {
+      if (lines[at] !== before?.historyLines[at]) requireOneLine(lines[at] as string, "history line of", instance.id);
     }
     before = instance;
   }

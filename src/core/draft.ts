@@ -43,7 +43,7 @@ export type MemberChange = {
 type Working = {
   instance: Instance;
   readonly before: Instance | null;
-  readonly lines: string[];
+  lines: readonly string[];
   readonly birth: Birth | null;
   body: string;
 };
@@ -141,7 +141,8 @@ export class Draft {
     const { id, head } = working.instance;
     if (working.lines.length === 0) this.working.set(id, working);
     const isFirst = working.birth !== null && working.lines.length === 1;
-    working.lines.push(stepLine(outcome.json, { previous: head, isFirst }));
+    // Not pushed: most get a single step, and an array that grows makes room for sixteen more.
+    working.lines = [...working.lines, stepLine(outcome.json, { previous: head, isFirst })];
     working.instance = { ...outcome.next, id, head: chainHash(head, outcome.json) };
     working.body = outcome.body;
     this.entries.push({ instance: id, entry: outcome.entry });

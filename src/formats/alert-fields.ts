@@ -142,13 +142,19 @@ function wellFormed(text: string): string {
   return SURROGATE.test(text) ? text.replace(LONE_SURROGATE, "\ufffd") : text;
 }
 
+/** Alerts that one evaluation of a rule brought have begun at the same time. */
+let lastTime: { readonly text: string; readonly atMs: number } = { text: "1970-01-01T00:00:00Z", atMs: 0 };
+
 /** Epoch milliseconds; null when the field is absent, empty or Go's zero time. */
 export function readTime(raw: unknown, name: "startsAt" | "endsAt"): number | null | Rejection {
   if (raw === undefined || raw === null || raw === "") return null;
   const code = name === "startsAt" ? "starts_at" : "ends_at";
   if (typeof raw !== "string") return new Rejection(code, `${name} must be an RFC 3339 time, got ${shown(raw)}`);
-  const atMs = parseTimestamp(raw);
-  if (atMs !== null) return checkedTime(atMs, name);
+  const atMs = raw === lastTime.text ? lastTime.atMs : parseTimestamp(raw);
+  if (atMs !== null) {
+    if (raw !== lastTime.text) lastTime = { text: raw, atMs };
+    return checkedTime(atMs, name);
+  }
   return isZeroTime(raw) ? null : new Rejection(code, `${name} must be an RFC 3339 time, got ${shown(raw)}`);
 }
 
@@ -164,6 +170,7 @@ export function checkedTime(atMs: number, name: "startsAt" | "endsAt"): number |
 /** Only a link for people: whatever is not text is left out. */
 function readGeneratorUrl(raw: unknown): string | null | Rejection {
   if (typeof raw !== "string" || raw === "") return null;
+  if (raw.length <= GENERATOR_URL_BYTES_MAX && ASCII.test(raw)) return raw;
   if (!exceedsUtf8Bytes(raw, GENERATOR_URL_BYTES_MAX)) return wellFormed(raw);
   return new Rejection("limit", `generatorURL is longer than ${GENERATOR_URL_BYTES_MAX} bytes`);
 }

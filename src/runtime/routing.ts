@@ -11,13 +11,19 @@ import type { CompiledSilence, World } from "./world.ts";
 export type Route = { readonly id: string; readonly address: Address; readonly policy: CompiledPolicy };
 
 /** One route a matching policy, in policy order. */
-export function routesOf(world: World, alert: Alert): Route[] {
-  const routes: Route[] = [];
+export function routesOf(world: World, alert: Alert): readonly Route[] {
+  let routes = NO_ROUTES;
   for (const policy of world.current) {
-    if (policy.matches(alert.labels)) routes.push({ policy, ...placeOf(policy.policy, alert, world.partitions) });
+    if (!policy.matches(alert.labels)) continue;
+    const { id, address } = placeOf(policy.policy, alert, world.partitions);
+    const route = { id, address, policy };
+    // Most alerts have one, and an array that grows makes room for sixteen more.
+    routes = routes === NO_ROUTES ? [route] : [...routes, route];
   }
   return routes;
 }
+
+const NO_ROUTES: readonly Route[] = [];
 
 /** Id and mailbox of an alert's instance under a policy version. */
 export function placeOf(policy: Policy, alert: Alert, partitions: number): { id: string; address: Address } {

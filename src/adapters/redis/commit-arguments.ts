@@ -33,8 +33,8 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   keys.push(keysOf.commit(partition, commit.commitId));
   if (commit.follows !== null) keys.push(keysOf.commit(partition, commit.follows));
   if (group !== null) {
-    for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
     keys.push(keysOf.group(partition, group.id), keysOf.lease(partition, group.id));
+    if (group.value !== null) for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
   }
   for (const { id } of created) keys.push(keysOf.instance(partition, id));
   for (const { id } of changed) keys.push(keysOf.instance(partition, id), keysOf.history(partition, id));

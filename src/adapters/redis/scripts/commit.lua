@@ -11,10 +11,10 @@
 -- then for each commit:
 --   commit id                     empty string, lives ARGV[1] ms
 --   id of the commit before       the same; this one is refused unless that one was applied (only when it follows one)
---   waiters of the group          zset: instance id by order           (these four only with a group)
---   held of the group             zset: instance id by order
---   group                         string "<version> <value>"
+--   group                         string "<version> <value>"           (these two only with a group)
 --   lease of the group            string: owner
+--   waiters of the group          zset: instance id by order           (these two only when it is written)
+--   held of the group             zset: instance id by order
 --   each new instance             string: a line "<version> <checkpoint>", then the lines of its first commit
 --   each changed instance, and its history (string: the lines since its first commit, each ended by "\n")
 --
@@ -176,8 +176,8 @@ local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
 end
 
 -- How many keys stand before those of the instances.
-local function own_keys(head)
-  return 1 + tonumber(head[2]) + (head[3] ~= '-' and 4 or 0)
+local function own_keys(head, group_value)
+  return 1 + tonumber(head[2]) + (head[3] == '-' and 0 or group_value == '' and 2 or 4)
 end
 
 -- Applies the commit whose keys begin at `key` and whose arguments begin at `first`: `head` are the words of its head, `counts` its numbers of rows.
@@ -185,9 +185,9 @@ local function apply(key, first, head, counts)
   local follows = head[2] == '1'
   local expected_version = head[3]
   local has_group = expected_version ~= '-'
-  local new_key = key + own_keys(head)
+  local new_key = key + own_keys(head, ARGV[first + 1])
   local group_keys = key + (follows and 2 or 1)
-  local waiters_key, held_key, group_key, lease_key = KEYS[group_keys], KEYS[group_keys + 1], KEYS[group_keys + 2], KEYS[group_keys + 3]
+  local group_key, lease_key, waiters_key, held_key = KEYS[group_keys], KEYS[group_keys + 1], KEYS[group_keys + 2], KEYS[group_keys + 3]
   local changed_key = new_key + counts[1]
   local changed_row = first + HEAD_ROWS + counts[1] * ROW_WIDTHS[1] + counts[2] * ROW_WIDTHS[2]
 
@@ -253,7 +253,7 @@ while key <= #KEYS do
     row_count = row_count + counts[kind] * width
   end
   outcomes[#outcomes + 1] = apply(key, first, head, counts)
-  key = key + own_keys(head) + counts[1] + counts[3] * 2
+  key = key + own_keys(head, ARGV[first + 1]) + counts[1] + counts[3] * 2
   first = first + HEAD_ROWS + row_count
 end
 return outcomes
