@@ -1,5 +1,6 @@
 import { BecalmError } from "./errors.ts";
-import type { FormingMember, Group, Standing } from "./group.ts";
+import type { FormingMember } from "./forming.ts";
+import type { Group, Standing } from "./group.ts";
 
 const GROUP_FORMAT = 1;
 

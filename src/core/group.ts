@@ -9,19 +9,12 @@
  * The functions below change the draft that they are given; `decide` gives them its own copy.
  */
 import type { ConvergenceFunction, ConvergenceRule, Observation } from "./convergence-types.ts";
+import { type FormingMember, oldestInForming, placeInForming } from "./forming.ts";
 import type { ArmedTimer, GroupView } from "./instance.ts";
 import { PEER_SAMPLE_COUNT_MAX, SUMMARY_SAMPLE_COUNT_MAX } from "./limits.ts";
 
 /** Where an instance stands among its peers. `none`: it is no peer, for it had no attempt. */
 export type Standing = "none" | "inProgress" | "succeeded" | "failed";
-
-export type FormingMember = {
-  id: string;
-  createdAtMs: number;
-  standing: Standing;
-  hadAttempt: boolean;
-  succeededAtMs: number | null;
-};
 
 export type OpenGroup = {
   readonly rule: ConvergenceRule;
@@ -104,7 +97,7 @@ export function newGroup(id: string, policy: string, atMs: number): Group {
 export function draftOf(group: Group): Group {
   return {
     ...group,
-    forming: group.forming.map((member) => ({ ...member })),
+    forming: group.forming.slice(),
     open:
       group.open === null
         ? null
@@ -130,7 +123,7 @@ export function isUnchanged(before: Group, after: Group): boolean {
     before.arrivals === after.arrivals &&
     before.arms === after.arms &&
     before.wake === after.wake &&
-    isSameList(before.forming, after.forming, isSameFields) &&
+    isSameList(before.forming, after.forming, Object.is) &&
     isSameList(before.summaries, after.summaries, (a, b) => a.timer === b.timer && a.skipped === b.skipped) &&
     isSameOpen(before.open, after.open)
   );
@@ -178,9 +171,8 @@ export function closeIfOver(group: Group, atMs: number, unreadableWaiters = 0): 
 /** Forgets forming members that were created more than a window before `createdAtMs`. Exactly a window before still counts. */
 export function pruneForming(group: Group, rule: ConvergenceRule, createdAtMs: number): void {
   const since = createdAtMs - rule.windowMs;
-  if (group.forming.some((member) => member.createdAtMs < since)) {
+  if (oldestInForming(group.forming) < since)
     group.forming = group.forming.filter((member) => member.createdAtMs >= since);
-  }
 }
 
 /** Opens the group: the forming members that had an attempt become its peers. */
@@ -258,12 +250,19 @@ export type Member = {
 export function countChange(group: Group, before: Member | null, after: Member): void {
   if (after.epoch !== group.epoch) return;
   if (group.open === null) {
-    const member = group.forming.find((candidate) => candidate.id === after.id);
-    if (member !== undefined) Object.assign(member, formingMember(after));
+    if (before !== null) countInForming(group, after);
     return;
   }
   if (after.createdAtMs < group.open.openedAtMs - group.open.rule.windowMs) return;
   countInOpen(group.open, before, after);
+}
+
+function countInForming({ forming }: Group, after: Member): void {
+  const place = placeInForming(forming, after.id);
+  const known = forming[place];
+  const member = formingMember(after);
+  // One that is the same stays the same object: whether the group has changed is told by that.
+  if (known !== undefined && !isSameFields(known, member)) forming[place] = member;
 }
 
 export function formingMember(member: Member): FormingMember {

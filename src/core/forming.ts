@@ -1,0 +1,46 @@
+/**
+ * The members of a forming group: who counts towards its opening. With a high count there are thousands, and a decision asks for many of them,
+ * so the list that was asked last is remembered by what it is asked for. It only grows, or is replaced as a whole.
+ */
+import type { Standing } from "./group.ts";
+
+/** Never changed: a member that has moved on is another one in its place. */
+export type FormingMember = {
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly standing: Standing;
+  readonly hadAttempt: boolean;
+  readonly succeededAtMs: number | null;
+};
+
+/** Lists up to this are looked through: that is as fast. */
+const SHORT_LENGTH = 16;
+
+let asked: {
+  readonly forming: readonly FormingMember[];
+  readonly places: Map<string, number>;
+  oldestMs: number;
+  agedCount: number;
+} = { forming: [], places: new Map(), oldestMs: Number.POSITIVE_INFINITY, agedCount: 0 };
+
+function remembered(forming: readonly FormingMember[]): typeof asked {
+  if (asked.forming !== forming)
+    asked = { forming, places: new Map(), oldestMs: Number.POSITIVE_INFINITY, agedCount: 0 };
+  return asked;
+}
+
+/** Where a member stands; -1: it is none. */
+export function placeInForming(forming: readonly FormingMember[], id: string): number {
+  if (forming.length <= SHORT_LENGTH) return forming.findIndex((member) => member.id === id);
+  const { places } = remembered(forming);
+  for (let at = places.size; at < forming.length; at += 1) places.set((forming[at] as FormingMember).id, at);
+  return places.get(id) ?? -1;
+}
+
+/** When the oldest member was created; Infinity: there is none. */
+export function oldestInForming(forming: readonly FormingMember[]): number {
+  const known = remembered(forming);
+  for (; known.agedCount < forming.length; known.agedCount += 1)
+    known.oldestMs = Math.min(known.oldestMs, (forming[known.agedCount] as FormingMember).createdAtMs);
+  return known.oldestMs;
+}
