@@ -1,7 +1,10 @@
 import type { Group } from "../core/group.ts";
 import { decodeGroup } from "../core/group-codec.ts";
 
-const GROUP_COUNT_MAX = 1_000;
+/** As many groups as alerts may be under way, each a group of its own. */
+const GROUP_COUNT_MAX = 10_000;
+/** Length of all their texts, in UTF-16 units: a group that forms with a high count has a long one. */
+const UNITS_MAX = 16 * 1_024 * 1_024;
 /** After a turn that met an instance which was there already, so many turns of its mailbox look before new alerts are taken for new again. */
 const READS_AFTER_DUPLICATE = 64;
 
@@ -26,6 +29,7 @@ export type KnownGroup = {
  */
 export class KnownGroups {
   private readonly known = new Map<string, KnownGroup>();
+  private units = 0;
   private readonly readsLeft = new Map<string, number>();
 
   /** What a turn may start from without reading; null: nothing. */
@@ -55,8 +59,13 @@ export class KnownGroups {
 
   /** K1. */
   learn(known: KnownGroup): void {
-    if (this.known.size >= GROUP_COUNT_MAX) this.known.clear();
+    this.forget(known.group.id);
+    if (this.known.size >= GROUP_COUNT_MAX || this.units + known.value.length > UNITS_MAX) {
+      this.known.clear();
+      this.units = 0;
+    }
     this.known.set(known.group.id, known);
+    this.units += known.value.length;
   }
 
   /** The commit came out: what it wrote is stored. */
@@ -67,6 +76,7 @@ export class KnownGroups {
 
   /** The turn did not come out, so nothing that was decided since holds. */
   forget(id: string): void {
+    this.units -= this.known.get(id)?.value.length ?? 0;
     this.known.delete(id);
   }
 
