@@ -78,6 +78,17 @@ export class RedisConnection {
     }
   }
 
+  /** Writes what `send` sends in one system call: one for each command costs more than the command. A cluster has many sockets and writes each at once. */
+  writeTogether(send: () => void): void {
+    const stream = this.client instanceof Redis ? this.client.stream : undefined;
+    stream?.cork();
+    try {
+      send();
+    } finally {
+      stream?.uncork();
+    }
+  }
+
   toBecalmError(error: unknown): BecalmError {
     if (error instanceof BecalmError) return error;
     if (error instanceof TypeError || error instanceof RangeError) return this.#failure("BECALM_STORE_FAILED", error);

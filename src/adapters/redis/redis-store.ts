@@ -69,8 +69,11 @@ export function redisStore(target: string | RedisClient, options: RedisStoreOpti
 
 /** Texts of a script's commits, in UTF-16 units: some 256 alerts, which stall other clients for about 2 ms. */
 const SCRIPT_UNITS_MAX = 384 * 1_024;
+/** Some 30 alerts, with which the server is busy as long as this process with deciding further ones. */
+const SCRIPT_UNITS_ENOUGH = 48 * 1_024;
 /** Keys of one read. */
 const READ_KEY_COUNT_MAX = 1_024;
+const READ_KEY_COUNT_ENOUGH = 128;
 
 class RedisStore implements Store {
   readonly lock: DimensionLock;
@@ -83,13 +86,17 @@ class RedisStore implements Store {
   #outbox: RedisOutbox | null = null;
   readonly #loads = new Together<LoadRequest, LoadResult>({
     sizeMax: READ_KEY_COUNT_MAX,
+    sizeEnough: READ_KEY_COUNT_ENOUGH,
     sizeOf: ({ instanceIds }) => instanceIds.length + 1,
     send: (partition, requests) => this.#load(partition, requests),
+    write: (sendAll) => this.#connection.writeTogether(sendAll),
   });
   readonly #commits = new Together<Commit, CommitOutcome>({
     sizeMax: SCRIPT_UNITS_MAX,
+    sizeEnough: SCRIPT_UNITS_ENOUGH,
     sizeOf: commitSize,
     send: (partition, commits) => this.#commit(partition, commits),
+    write: (sendAll) => this.#connection.writeTogether(sendAll),
   });
 
   constructor(connection: RedisConnection, space: KeySpace) {

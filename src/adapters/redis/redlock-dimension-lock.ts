@@ -26,6 +26,7 @@ const RedlockClient = createRequire(import.meta.url)("redlock") as RedlockClass;
 
 /** Locks of one redlock call. */
 const LOCK_COUNT_MAX = 256;
+const LOCK_COUNT_ENOUGH = 64;
 
 /**
  * What comes in one turn of the event loop for one partition is one call of redlock, which takes all slots or none: groups that form beside
@@ -33,14 +34,19 @@ const LOCK_COUNT_MAX = 256;
  */
 export function redlockDimensionLock(connection: RedisConnection, slotKey: SlotKey): DimensionLock {
   const locks = new RedlockSlots(connection, slotKey);
+  const write = (sendAll: () => void) => connection.writeTogether(sendAll);
   const together = new Together<DimensionLockRequest, Slot | null>({
     sizeMax: LOCK_COUNT_MAX,
+    sizeEnough: LOCK_COUNT_ENOUGH,
     sizeOf: () => 1,
+    write,
     send: (_, requests) => locks.acquireAll(requests),
   });
   const releases = new Together<Slot, null>({
     sizeMax: LOCK_COUNT_MAX,
+    sizeEnough: LOCK_COUNT_ENOUGH,
     sizeOf: () => 1,
+    write,
     send: (_, slots) => locks.releaseAll(slots),
   });
   return {

@@ -1,6 +1,6 @@
 /**
- * What is asked for in one go, before anything is waited for, goes to the server in few commands: a command costs the same whatever it carries.
- * Not in one turn of the event loop: the server would have nothing to do until the turns of all partitions are decided.
+ * What is asked for at about the same time goes to the server in few commands, and these in one write: a command costs the same whatever it
+ * carries, and a write costs as much as a decision.
  */
 
 type Waiting<Request, Reply> = {
@@ -12,9 +12,13 @@ type Waiting<Request, Reply> = {
 export type TogetherOptions<Request, Reply> = {
   /** What one command carries at most; a request that is larger goes alone. */
   readonly sizeMax: number;
+  /** From so much on nothing more is waited for: the server can begin while the rest is decided. */
+  readonly sizeEnough: number;
   readonly sizeOf: (request: Request) => number;
   /** Sends requests of one partition; replies stand in their order. A rejection is that of each of them. */
   readonly send: (partition: number, requests: readonly Request[]) => Promise<readonly Reply[]>;
+  /** Calls `sendAll` so that what it sends is written at once. */
+  readonly write: (sendAll: () => void) => void;
 };
 
 /**
@@ -24,6 +28,9 @@ export type TogetherOptions<Request, Reply> = {
 export class Together<Request, Reply> {
   readonly #options: TogetherOptions<Request, Reply>;
   readonly #waiting = new Map<number, Waiting<Request, Reply>[]>();
+  #size = 0;
+  #isExpected = false;
+  #isDue = false;
 
   constructor(options: TogetherOptions<Request, Reply>) {
     this.#options = options;
@@ -31,19 +38,41 @@ export class Together<Request, Reply> {
 
   ask(partition: number, request: Request): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.size === 0) queueMicrotask(() => this.#sendAll());
       const waiting = this.#waiting.get(partition);
       if (waiting === undefined) this.#waiting.set(partition, [{ request, resolve, reject }]);
       else waiting.push({ request, resolve, reject });
+      this.#size += this.#options.sizeOf(request);
+      this.#expect();
+    });
+  }
+
+  /** At the end of this turn of the event loop; when there is enough, as soon as whoever asks has asked for all that it wants. */
+  #expect(): void {
+    if (!this.#isExpected) {
+      this.#isExpected = true;
+      setImmediate(() => {
+        this.#isExpected = false;
+        this.#sendAll();
+      });
+    }
+    if (this.#isDue || this.#size < this.#options.sizeEnough) return;
+    this.#isDue = true;
+    queueMicrotask(() => {
+      this.#isDue = false;
+      this.#sendAll();
     });
   }
 
   #sendAll(): void {
+    if (this.#waiting.size === 0) return;
     const gathered = [...this.#waiting];
     this.#waiting.clear();
-    for (const [partition, waiting] of gathered) {
-      for (const batch of this.#batches(waiting)) void this.#send(partition, batch);
-    }
+    this.#size = 0;
+    this.#options.write(() => {
+      for (const [partition, waiting] of gathered) {
+        for (const batch of this.#batches(waiting)) void this.#send(partition, batch);
+      }
+    });
   }
 
   #batches(waiting: readonly Waiting<Request, Reply>[]): Waiting<Request, Reply>[][] {
