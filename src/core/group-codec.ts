@@ -2,31 +2,48 @@ import { BecalmError } from "./errors.ts";
 import type { FormingMember } from "./forming.ts";
 import type { Group, Standing } from "./group.ts";
 
-const GROUP_FORMAT = 1;
+const GROUP_FORMAT = 2;
 
-/** A forming member as stored: id, creation time, standing, had an attempt, success time. A group with a high `count` has many of them. */
-type StoredMember = readonly [
-  id: string,
-  createdAtMs: number,
-  standing: Standing,
-  hadAttempt: 0 | 1,
-  succeededAtMs?: number,
-];
+/**
+ * Forming members as one text, a word each: a group with a high `count` has thousands, and writes them with each commit.
+ * A word is `<id>,<letter>,<time>`, or `<id>,<letter>,<time>,<time>` when it has succeeded. The letter is that of its standing, a capital when it had
+ * an attempt. Times count in ms, base 36: of its creation since the group's epoch, of its success since its creation.
+ */
+type StoredGroup = Omit<Group, "forming"> & { readonly format: unknown; readonly forming: string };
 
-type StoredGroup = Omit<Group, "forming"> & { readonly format: unknown; readonly forming: readonly StoredMember[] };
+const LETTERS: Readonly<Record<Standing, string>> = { none: "n", inProgress: "p", succeeded: "s", failed: "f" };
+const STANDINGS: Readonly<Record<string, Standing>> = { n: "none", p: "inProgress", s: "succeeded", f: "failed" };
+const MEMBER = /^([^ ,]+),([npsf]),(-?[0-9a-z]+)(?:,(-?[0-9a-z]+))?$/i;
 
 export function encodeGroup(group: Group): string {
-  return JSON.stringify({ format: GROUP_FORMAT, ...group, forming: group.forming.map(storedMember) });
+  return JSON.stringify({ format: GROUP_FORMAT, ...group, forming: formingText(group) });
 }
 
-function storedMember({ id, createdAtMs, standing, hadAttempt, succeededAtMs }: FormingMember): StoredMember {
-  const member = [id, createdAtMs, standing, hadAttempt ? 1 : 0] as const;
-  return succeededAtMs === null ? member : [...member, succeededAtMs];
+function formingText({ forming, epoch }: Group): string {
+  let text = "";
+  for (const { id, createdAtMs, standing, hadAttempt, succeededAtMs } of forming) {
+    const letter = hadAttempt ? LETTERS[standing].toUpperCase() : LETTERS[standing];
+    const succeeded = succeededAtMs === null ? "" : `,${(succeededAtMs - createdAtMs).toString(36)}`;
+    text += `${text === "" ? "" : " "}${id},${letter},${(createdAtMs - epoch).toString(36)}${succeeded}`;
+  }
+  return text;
 }
 
-function memberOf(stored: StoredMember): FormingMember {
-  const [id, createdAtMs, standing, hadAttempt, succeededAtMs] = stored;
-  return { id, createdAtMs, standing, hadAttempt: hadAttempt === 1, succeededAtMs: succeededAtMs ?? null };
+function formingFrom(groupId: string, text: string, epoch: number): FormingMember[] {
+  if (text === "") return [];
+  return text.split(" ").map((word) => {
+    const [, id = "", letter = "", created = "", succeeded] = MEMBER.exec(word) ?? [];
+    const standing = STANDINGS[letter.toLowerCase()];
+    if (standing === undefined) throw unreadable(groupId, `"${word}" is no member`);
+    const createdAtMs = epoch + Number.parseInt(created, 36);
+    return {
+      id,
+      createdAtMs,
+      standing,
+      hadAttempt: letter !== letter.toLowerCase(),
+      succeededAtMs: succeeded === undefined ? null : createdAtMs + Number.parseInt(succeeded, 36),
+    };
+  });
 }
 
 /**
@@ -38,12 +55,11 @@ export function decodeGroup(id: string, value: string): Group {
   if (format !== GROUP_FORMAT)
     throw unreadable(id, `its format is ${JSON.stringify(format)}, this program knows ${GROUP_FORMAT}`);
   const numbers = [group.epoch, group.lastAtMs, group.waiters, group.held, group.arrivals, group.arms];
-  const lists = [group.forming, group.summaries];
-  const areListed = lists.every(Array.isArray) && group.forming.every(Array.isArray);
-  if (group.id !== id || !numbers.every((value_) => typeof value_ === "number") || !areListed) {
+  const isComplete = Array.isArray(group.summaries) && typeof group.forming === "string";
+  if (group.id !== id || !numbers.every((value_) => typeof value_ === "number") || !isComplete) {
     throw unreadable(id, "a field is missing or of another type");
   }
-  return { ...group, forming: group.forming.map(memberOf) };
+  return { ...group, forming: formingFrom(id, group.forming, group.epoch) };
 }
 
 function parse(id: string, value: string): StoredGroup {
