@@ -1,0 +1,149 @@
+/** Turns that start from what the process knows instead of reading: they save reads, and nothing else is different. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { createEngine, type Engine, memoryStore, type Store } from "../../src/index.ts";
+import type { Commit } from "../../src/ports/store.ts";
+import { type StoreCall, type StoreFate, watchStore } from "../support/watched-store.ts";
+
+const THRESHOLD = 3;
+const RULE = { function: "skip_when_exceed", by: ["cluster"], count: THRESHOLD, window: "5m" };
+const LARGE_THRESHOLD = 500;
+/** More than a commit holds. */
+const MANY = 700;
+
+const alertOf = (number: number) => ({
+  labels: { alertname: "Down", cluster: "core", host: `h-${number}` },
+  startsAt: "2026-11-23T06:49:54Z",
+});
+const alerts = (from: number, count: number) => Array.from({ length: count }, (_, index) => alertOf(from + index));
+
+/** A store whose commits are done long before they are answered. */
+function slowToAnswer(store: Store): Store {
+  const commit: Store["commit"] = async (given) => {
+    const outcome = await store.commit(given);
+    for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+    return outcome;
+  };
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === "commit") return commit;
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+async function engineOn(store: Store, fateOf?: (call: StoreCall) => StoreFate, count = THRESHOLD) {
+  const calls: StoreCall[] = [];
+  const watched = watchStore(store, {
+    isFar: true,
+    fateOf: (call) => {
+      calls.push(call);
+      return fateOf?.(call) ?? "pass";
+    },
+  });
+  const policies = [{ name: "act", match: [], action: { handler: { name: "act" } }, converge: { ...RULE, count } }];
+  const engine = createEngine({ policies, store: watched.store, handlers: { act: () => {} }, partitions: 1 });
+  await engine.start();
+  const counted = (method: StoreCall["method"]) => calls.filter((call) => call.method === method).length;
+  return { engine, counted };
+}
+
+async function outcomes(engine: Engine, given: ReturnType<typeof alerts>): Promise<string[]> {
+  const { instances, rejected } = await engine.ingest(given);
+  expect(rejected).toEqual([]);
+  return instances.map(({ outcome }) => outcome);
+}
+
+/** Which of the alerts ran, by number. `count`: how many were sent. */
+async function executed(engine: Engine, count: number): Promise<number[]> {
+  const ids = new Map((await engine.ingest(alerts(0, count))).instances.map(({ id, alert }) => [id, alert]));
+  const { instances } = await engine.list({ limit: 1_000 });
+  expect(instances).toHaveLength(count);
+  const ran = instances.filter(({ attempt }) => attempt > 0).map(({ id }) => ids.get(id) as number);
+  return ran.sort((left, right) => left - right);
+}
+
+describe("a group that this process knows", () => {
+  test("is not read again for alerts that are new", async () => {
+    const { engine, counted } = await engineOn(memoryStore());
+    await engine.ingest(alerts(0, 10));
+    const before = counted("load");
+    for (let from = 10; from < 60; from += 10)
+      expect(await outcomes(engine, alerts(from, 10))).not.toContain("duplicate");
+    expect(counted("load")).toBe(before);
+    await engine.stop();
+  });
+
+  test("is read when its alerts are sent again: then each turn costs a read and no lost commit", async () => {
+    const { engine, counted } = await engineOn(memoryStore());
+    await engine.ingest(alerts(0, 10));
+    await engine.ingest(alerts(0, 10));
+    const before = { load: counted("load"), commit: counted("commit") };
+    for (let round = 0; round < 5; round += 1)
+      expect(new Set(await outcomes(engine, alerts(0, 10)))).toEqual(new Set(["duplicate"]));
+    expect({ load: counted("load"), commit: counted("commit") }).toEqual({ ...before, load: before.load + 5 });
+    await engine.stop();
+  });
+
+  test("is decided on what is stored when another process has written since", async () => {
+    const store = memoryStore();
+    const [one, other] = [await engineOn(store), await engineOn(store)];
+    await one.engine.ingest(alerts(0, 2));
+    await other.engine.ingest(alerts(2, 10));
+    expect(await outcomes(one.engine, alerts(5, 10))).toEqual([
+      ...Array.from({ length: 7 }, () => "duplicate"),
+      ...Array.from({ length: 3 }, () => "created"),
+    ]);
+    expect(await executed(one.engine, 15)).toEqual([0, 1, 2]);
+    await one.engine.stop();
+    await other.engine.stop();
+  });
+});
+
+describe("more alerts of one group than a commit holds", () => {
+  test("are decided in their order, with two commits under way", async () => {
+    const follows: (string | null)[] = [];
+    const watch = ({ method, argument }: StoreCall): StoreFate => {
+      if (method === "commit") follows.push((argument as Commit).follows);
+      return "pass";
+    };
+    const { engine } = await engineOn(slowToAnswer(memoryStore()), watch, LARGE_THRESHOLD);
+    expect(await outcomes(engine, alerts(0, MANY))).toEqual(Array.from({ length: MANY }, () => "created"));
+    expect(follows.some((commit) => commit !== null)).toBe(true);
+    expect(await executed(engine, MANY)).toEqual(Array.from({ length: LARGE_THRESHOLD }, (_, number) => number));
+    await engine.stop();
+  });
+
+  test.each([1, 2, 3])(
+    "are decided in their order although commit %i of theirs loses to another writer",
+    async (lost) => {
+      let count = 0;
+      const { engine } = await engineOn(memoryStore(), ({ method, argument }) => {
+        if (method !== "commit" || (argument as Commit).settledEffectIds.length > 0) return "pass";
+        count += 1;
+        return count === lost ? { outcome: "conflict" } : "pass";
+      });
+      expect(await outcomes(engine, alerts(0, MANY))).toEqual(Array.from({ length: MANY }, () => "created"));
+      expect(await executed(engine, MANY)).toEqual([0, 1, 2]);
+      await engine.stop();
+    },
+  );
+
+  test.each([1, 2, 3])(
+    "are refused or decided as a whole batch when commit %i of theirs fails, and sent again each is there once",
+    async (failing) => {
+      let count = 0;
+      const { engine } = await engineOn(memoryStore(), ({ method, argument }) => {
+        if (method !== "commit" || (argument as Commit).settledEffectIds.length > 0) return "pass";
+        count += 1;
+        return count === failing ? "lose the reply" : "pass";
+      });
+      const { rejected } = await engine.ingest(alerts(0, MANY));
+      expect(rejected.length).toBeGreaterThan(0);
+      await engine.ingest(rejected.map(({ alert }) => alertOf(alert)));
+      expect(await executed(engine, MANY)).toEqual([0, 1, 2]);
+      await engine.stop();
+    },
+  );
+});
