@@ -3,10 +3,12 @@
  * meanwhile goes through the main path as one batch. Batches of the mailboxes of one partition make their turns beside each other.
  *
  * Owns: the order of the work and how it is cut into batches. Does not own: what a batch does (turn.ts).
- * M1 batches of a mailbox are decided one after the other, and settled in that order. One is under way at a time; of a group two, when the second is
- * full: waiting would not make it larger, and the server works on the first meanwhile. M2 a promise settles only after its batch was committed
- * or refused. M3 what is submitted together is committed together. M4 a mailbox that meets other writers waits alone, its neighbours go on.
+ * M1 batches of a mailbox are decided one after the other. One is under way at a time; of a group that forms no more two, when the second is
+ * full: waiting would not make it larger, and the server works on the first meanwhile. One that loses is decided again before any that comes
+ * after it. M2 a promise settles only after its batch was committed or refused. M3 what is submitted together is committed together.
+ * M4 a mailbox that meets other writers waits alone, its neighbours go on.
  */
+import { isForming } from "../core/group.ts";
 import { COMMIT_BYTES_MAX, COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
 import type { Batch, Work } from "./batch-read.ts";
 import { type Address, mailboxKey } from "./conflicts.ts";
@@ -91,7 +93,7 @@ export class Mailboxes {
 
   /** Lets the next batch of a mailbox begin as soon as its partition comes to it, if it may (M1). */
   private offer(mailbox: Mailbox): void {
-    if (mailbox.isReady || !mayBegin(mailbox)) return;
+    if (mailbox.isReady || !this.mayBegin(mailbox)) return;
     const { partition: number } = mailbox.address;
     const partition = this.partitions.get(number) ?? { ready: [], turns: 0, isExpected: false };
     this.partitions.set(number, partition);
@@ -119,7 +121,7 @@ export class Mailboxes {
 
   private async makeTurn(partition: Partition): Promise<void> {
     partition.turns += 1;
-    const legs = takeLegs(partition.ready);
+    const legs = this.takeLegs(partition.ready);
     const batches = legs.map(({ batch }) => batch);
     const { taken } = await beginTurns(this.world, batches);
     for (const { mailbox } of legs) this.offer(mailbox);
@@ -128,6 +130,35 @@ export class Mailboxes {
     partition.turns -= 1;
     for (const [index, leg] of legs.entries()) this.arrive(leg, outcomes[index] as Taken | TurnFailure);
     this.expectTurn(partition);
+  }
+
+  /** Takes a batch from each mailbox, as long as all of them together are no more than a batch. */
+  private takeLegs(ready: Mailbox[]): Leg[] {
+    const legs: Leg[] = [];
+    const room = { count: BATCH_COUNT_MAX, bytes: BATCH_BYTES_MAX };
+    while (ready.length > 0 && (legs.length === 0 || (room.count > 0 && room.bytes > 0))) {
+      const mailbox = ready.shift() as Mailbox;
+      mailbox.isReady = false;
+      // It may have met other writers since it was offered; it is offered again when that is over.
+      if (!this.mayBegin(mailbox)) continue;
+      mailbox.underway += 1;
+      const parcels = mailbox.queue.splice(0, parcelsInBatch(mailbox.queue));
+      for (const { works, bytes } of parcels) {
+        room.count -= works.length;
+        room.bytes -= bytes;
+      }
+      const works = parcels.length === 1 ? (parcels[0] as Parcel).works : parcels.flatMap((parcel) => parcel.works);
+      legs.push({ mailbox, parcels, batch: { address: mailbox.address, works } });
+    }
+    return legs;
+  }
+
+  /** M1. Lone instances have no group whose next state would be known, and in a forming one the first may hold the only slot of the lock. */
+  private mayBegin({ address, queue, underway, insisting }: Mailbox): boolean {
+    if (queue.length === 0 || insisting !== null || underway >= UNDERWAY_MAX) return false;
+    if (underway === 0) return true;
+    const known = address.groupId === null ? null : this.world.groups.get(address.groupId);
+    return known !== null && !isForming(known.group) && isFull(queue);
   }
 
   private arrive(leg: Leg, taken: Taken | TurnFailure): void {
@@ -174,12 +205,6 @@ export class Mailboxes {
   }
 }
 
-/** M1. Lone instances have no group whose next state would be known. */
-function mayBegin({ address, queue, underway, insisting }: Mailbox): boolean {
-  if (queue.length === 0 || insisting !== null || underway >= UNDERWAY_MAX) return false;
-  return underway === 0 || (address.groupId !== null && isFull(queue));
-}
-
 function isFull(queue: readonly Parcel[]): boolean {
   let [count, bytes] = [0, 0];
   for (const parcel of queue) {
@@ -188,27 +213,6 @@ function isFull(queue: readonly Parcel[]): boolean {
     if (count >= BATCH_COUNT_MAX || bytes >= BATCH_BYTES_MAX) return true;
   }
   return false;
-}
-
-/** Takes a batch from each mailbox, as long as all of them together are no more than a batch. */
-function takeLegs(ready: Mailbox[]): Leg[] {
-  const legs: Leg[] = [];
-  const room = { count: BATCH_COUNT_MAX, bytes: BATCH_BYTES_MAX };
-  while (ready.length > 0 && (legs.length === 0 || (room.count > 0 && room.bytes > 0))) {
-    const mailbox = ready.shift() as Mailbox;
-    mailbox.isReady = false;
-    // It may have met other writers since it was offered; it is offered again when that is over.
-    if (!mayBegin(mailbox)) continue;
-    mailbox.underway += 1;
-    const parcels = mailbox.queue.splice(0, parcelsInBatch(mailbox.queue));
-    for (const { works, bytes } of parcels) {
-      room.count -= works.length;
-      room.bytes -= bytes;
-    }
-    const works = parcels.length === 1 ? (parcels[0] as Parcel).works : parcels.flatMap((parcel) => parcel.works);
-    legs.push({ mailbox, parcels, batch: { address: mailbox.address, works } });
-  }
-  return legs;
 }
 
 /** Cuts what goes to one mailbox into pieces that fit into one commit each. */

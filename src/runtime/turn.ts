@@ -175,7 +175,9 @@ function expectGroup(world: World, { group }: Decision, commit: Commit): void {
 async function committed(world: World, one: Decided | TurnFailure): Promise<CommitOutcome | TurnFailure> {
   if (one instanceof TurnFailure) return one;
   try {
-    return one.commit === null ? "applied" : await world.store.commit(one.commit);
+    if (one.commit !== null) return await world.store.commit(one.commit);
+    // Nothing compared what was only known: that it changes nothing must be seen on what is stored.
+    return one.read.isRead ? "applied" : "conflict";
   } catch (error) {
     return failed(error);
   }

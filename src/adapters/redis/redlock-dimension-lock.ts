@@ -29,7 +29,7 @@ const LOCK_COUNT_MAX = 256;
 const LOCK_COUNT_ENOUGH = 64;
 
 /**
- * What comes in one turn of the event loop for one partition is one call of redlock, which takes all slots or none: groups that form beside
+ * What comes at about the same time for one partition is one call of redlock, which takes all slots or none: groups that form beside
  * each other seldom meet anybody. When a slot of them is taken, each goes alone.
  */
 export function redlockDimensionLock(connection: RedisConnection, slotKey: SlotKey): DimensionLock {
