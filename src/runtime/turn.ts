@@ -71,7 +71,7 @@ export async function beginTurns(
 ): Promise<TurnsUnderway> {
   const known = batches.map((batch) => (mustRead ? null : knownFor(world, batch)));
   const reads = known.includes(null)
-    ? await Promise.all(batches.map((batch, index) => known[index] ?? readFor(world, batch).catch(failed)))
+    ? await Promise.all(batches.map(async (batch, index) => known[index] ?? readFor(world, batch).catch(failed)))
     : (known as Read[]);
   const asked = reads.map((read) => (read instanceof TurnFailure ? null : takeDimensionLock(world, read)));
   const locks = asked.every((answer) => answer === null)

@@ -1,7 +1,6 @@
 import { CANCELLED_BEFORE_IT_BEGAN } from "../../core/effect.ts";
 import { messageOf } from "../../core/errors.ts";
 import { EFFECT_ERROR_BYTES_MAX } from "../../core/limits.ts";
-import type { Action } from "../../core/policy.ts";
 import type { EffectPort, EffectRequest, EffectResult } from "../../ports/effect-port.ts";
 import type { Logger } from "../../ports/logger.ts";
 import { silentLogger } from "../log/pino-logger.ts";
@@ -47,25 +46,17 @@ function runEffect(request: EffectRequest, options: EffectPortOptions): EffectRe
       return runLog(request, options.logger ?? silentLogger);
     case "handler":
       return runHandler(request, action, options.handlers ?? {});
-    default:
-      return request.signal.aborted
-        ? { ok: false, error: CANCELLED_BEFORE_IT_BEGAN }
-        : runElsewhere(request, action, options);
+    case "webhook":
+      return cancelled(request) ?? runWebhook(request, action);
+    case "exec":
+      if (options.allowExec !== true) return { ok: false, error: forbidden(request.policy) };
+      return cancelled(request) ?? runExec(request, action);
   }
 }
 
 /** What happens outside of this process cannot be taken back, so it is not begun in vain. */
-function runElsewhere(
-  request: EffectRequest,
-  action: Extract<Action, { kind: "webhook" | "exec" }>,
-  options: EffectPortOptions,
-): EffectResult | Promise<EffectResult> {
-  switch (action.kind) {
-    case "webhook":
-      return runWebhook(request, action);
-    case "exec":
-      return options.allowExec === true ? runExec(request, action) : { ok: false, error: forbidden(request.policy) };
-  }
+function cancelled({ signal }: EffectRequest): EffectResult | null {
+  return signal.aborted ? { ok: false, error: CANCELLED_BEFORE_IT_BEGAN } : null;
 }
 
 function forbidden(policy: string): string {
