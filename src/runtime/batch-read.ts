@@ -50,15 +50,13 @@ const NOTHING_QUARANTINED: Read["quarantined"] = new Map();
 export function knownFor(world: World, { address, works }: Batch): Read | null {
   const { groupId } = address;
   const instances = new Map<string, Instance>();
-  let isNewExpected = false;
   for (const { command, known } of works) {
     if (known !== undefined) instances.set(known.id, known);
-    else if (command.type === "create") isNewExpected = true;
-    else return null;
+    else if (command.type !== "create") return null;
   }
-  if (isNewExpected && !world.groups.expectsNew(mailboxKey(address))) return null;
   const known = groupId === null ? null : world.groups.get(groupId);
   if (groupId !== null && (known === null || needsPeers(known.group, works))) return null;
+  if (!world.groups.mayGuess(mailboxKey(address))) return null;
   return {
     address,
     works,

@@ -5,8 +5,10 @@ import { decodeGroup } from "../core/group-codec.ts";
 const GROUP_COUNT_MAX = 10_000;
 /** Length of all their texts, in UTF-16 units: a group that forms with a high count has a long one. */
 const UNITS_MAX = 16 * 1_024 * 1_024;
-/** After a turn that met an instance which was there already, so many turns of its mailbox look before new alerts are taken for new again. */
+/** So many turns of a mailbox read, after one that met an instance which was there already: its alerts are being sent again. */
 const READS_AFTER_DUPLICATE = 64;
+/** And after one that lost: another process writes the same group. */
+const READS_AFTER_LOSS = 8;
 
 /** A group as this process read or wrote it last. `version` 0: it was not stored. */
 export type KnownGroup = {
@@ -24,8 +26,8 @@ export type KnownGroup = {
  * compare-and-set, and a turn that loses is made again from what is stored. So nothing here is ever taken for what the store has.
  *
  * K1 an entry only goes forward: to what a turn has just decided, or away, when that turn did not come out.
- * K2 alerts that are sent again and again belong to instances that are there already, which a turn that does not read learns by losing:
- * a mailbox that meets such is read for some turns.
+ * K2 guesses that are wrong cost a turn each, so a mailbox that has made one reads for some turns: its alerts are sent again, or others write
+ * its group.
  */
 export class KnownGroups {
   private readonly known = new Map<string, KnownGroup>();
@@ -37,8 +39,8 @@ export class KnownGroups {
     return this.known.get(id) ?? null;
   }
 
-  /** May new alerts of a mailbox be taken for new without looking? Asked once a turn (K2). */
-  expectsNew(mailbox: string): boolean {
+  /** May the next turn of a mailbox start without reading? Asked once a turn (K2). */
+  mayGuess(mailbox: string): boolean {
     const left = this.readsLeft.get(mailbox);
     if (left === undefined) return true;
     if (left === 1) this.readsLeft.delete(mailbox);
@@ -82,7 +84,16 @@ export class KnownGroups {
 
   /** K2. */
   metDuplicate(mailbox: string): void {
+    this.readFor(mailbox, READS_AFTER_DUPLICATE);
+  }
+
+  /** K2. */
+  hasLost(mailbox: string): void {
+    if (!this.readsLeft.has(mailbox)) this.readFor(mailbox, READS_AFTER_LOSS);
+  }
+
+  private readFor(mailbox: string, turns: number): void {
     if (this.readsLeft.size >= GROUP_COUNT_MAX) this.readsLeft.clear();
-    this.readsLeft.set(mailbox, READS_AFTER_DUPLICATE);
+    this.readsLeft.set(mailbox, turns);
   }
 }

@@ -12,7 +12,7 @@ import type { BecalmError } from "../core/errors.ts";
 import type { Commit, CommitOutcome } from "../ports/store.ts";
 import { commitOf } from "./batch-commit.ts";
 import { type Batch, instanceIdOf, knownFor, type Read, readFor } from "./batch-read.ts";
-import { withRetries } from "./conflicts.ts";
+import { mailboxKey, withRetries } from "./conflicts.ts";
 import { type LockAnswer, takeDimensionLock, UNLOCKED } from "./dimension-lock.ts";
 import type { World } from "./world.ts";
 
@@ -119,6 +119,7 @@ function concluded(
     else world.groups.forget(groupId);
   }
   if (outcome instanceof TurnFailure) return outcome;
+  if (!isApplied && !read.isRead) world.groups.hasLost(mailboxKey(read.address));
   try {
     if (commit !== null && isApplied) world.committed(decision);
     return { outcome, results, isRead: read.isRead };

@@ -100,6 +100,24 @@ describe("a group that this process knows", () => {
   });
 });
 
+test("a group that another process writes too is read for some turns after a lost one", async () => {
+  const store = memoryStore();
+  const rule = { ...RULE, function: "collect" };
+  const [one, other] = [await engineOn(store, undefined, rule), await engineOn(store, undefined, rule)];
+  const lostBy = async (from: number) => {
+    await other.engine.ingest(alerts(from, 1));
+    const before = one.counted("commit");
+    await one.engine.ingest(alerts(from + 1, 1));
+    return one.counted("commit") - before - 1;
+  };
+  await one.engine.ingest(alerts(0, THRESHOLD + 1));
+  const lost: number[] = [];
+  for (let from = 10; from < 30; from += 2) lost.push(await lostBy(from));
+  expect(lost).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+  await one.engine.stop();
+  await other.engine.stop();
+});
+
 test("a group whose members take the lock is decided one batch after the other: none meets the lock of the one before", async () => {
   // Nobody executes, so the lock is taken for ever; with this count it has one slot.
   const { engine } = await engineOn(slowToAnswer(memoryStore()), undefined, { ...RULE, function: "collect_alarm" });
