@@ -46,20 +46,41 @@ function formingFrom(groupId: string, text: string, epoch: number): FormingMembe
   });
 }
 
+/** Format 1 had a list for each member. Its groups are read, and written anew with the next commit. */
+type ListedMember = readonly [
+  id: string,
+  createdAtMs: number,
+  standing: Standing,
+  hadAttempt: 0 | 1,
+  succeededAtMs?: number,
+];
+
+function formingFromLists(lists: readonly ListedMember[]): FormingMember[] {
+  return lists.map(([id, createdAtMs, standing, hadAttempt, succeededAtMs]) => {
+    return { id, createdAtMs, standing, hadAttempt: hadAttempt === 1, succeededAtMs: succeededAtMs ?? null };
+  });
+}
+
 /**
  * Reads a stored group.
  * @throws BECALM_GROUP_UNREADABLE: its alerts are refused and nothing is written, so that a program that can read it loses nothing.
  */
 export function decodeGroup(id: string, value: string): Group {
   const { format, ...group } = parse(id, value);
-  if (format !== GROUP_FORMAT)
-    throw unreadable(id, `its format is ${JSON.stringify(format)}, this program knows ${GROUP_FORMAT}`);
+  if (format !== GROUP_FORMAT && format !== 1)
+    throw unreadable(id, `its format is ${JSON.stringify(format)}, this program knows 1 and ${GROUP_FORMAT}`);
   const numbers = [group.epoch, group.lastAtMs, group.waiters, group.held, group.arrivals, group.arms];
-  const isComplete = Array.isArray(group.summaries) && typeof group.forming === "string";
+  const forming: unknown = group.forming;
+  const isForming = format === 1 ? Array.isArray(forming) && forming.every(Array.isArray) : typeof forming === "string";
+  const isComplete = Array.isArray(group.summaries) && isForming;
   if (group.id !== id || !numbers.every((value_) => typeof value_ === "number") || !isComplete) {
     throw unreadable(id, "a field is missing or of another type");
   }
-  return { ...group, forming: formingFrom(id, group.forming, group.epoch) };
+  return {
+    ...group,
+    forming:
+      format === 1 ? formingFromLists(forming as ListedMember[]) : formingFrom(id, forming as string, group.epoch),
+  };
 }
 
 function parse(id: string, value: string): StoredGroup {

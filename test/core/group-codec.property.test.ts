@@ -25,8 +25,22 @@ test("a forming group is read as it was written, whenever its members were made 
   );
 });
 
+test("a group of format 1, with a list for each member, is read", () => {
+  const forming: FormingMember[] = [
+    { id: "00-a", createdAtMs: EPOCH_MS, standing: "succeeded", hadAttempt: true, succeededAtMs: EPOCH_MS + 5 },
+    { id: "00-b", createdAtMs: EPOCH_MS + 1, standing: "none", hadAttempt: false, succeededAtMs: null },
+  ];
+  const group = { ...newGroup("disk:!sha1#00ff", "disk", EPOCH_MS), forming };
+  const lists = [
+    ["00-a", EPOCH_MS, "succeeded", 1, EPOCH_MS + 5],
+    ["00-b", EPOCH_MS + 1, "none", 0],
+  ];
+  expect(decodeGroup(group.id, JSON.stringify({ ...group, format: 1, forming: lists }))).toEqual(group);
+});
+
 test.each([
-  ["of an earlier format", { format: 1, forming: [] }],
+  ["of a later format", { format: 3 }],
+  ["of format 1 whose members are a text", { format: 1 }],
   ["with a member that is none", { forming: "00-a,x,0" }],
   ["with a member without its time", { forming: "00-a,S" }],
   ["whose members are a list", { forming: [] }],
