@@ -26,6 +26,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, ExitCode>> = {
   BECALM_HISTORY_BROKEN: EXIT.failed,
   BECALM_EFFECT_FORBIDDEN: EXIT.usedWrongly,
   BECALM_WAIT_TIMEOUT: EXIT.failed,
+  BECALM_OUTPUT_FAILED: EXIT.failed,
   BECALM_STOPPED: EXIT.failed,
 };
 

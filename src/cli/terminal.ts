@@ -3,7 +3,7 @@
  * A reader of stdout that has gone away (`becalm ls | head -1`) ends the command quietly.
  */
 import pico from "picocolors";
-import { errorCode, messageOf } from "../core/errors.ts";
+import { BecalmError, errorCode, messageOf } from "../core/errors.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 
 export type Colors = ReturnType<typeof pico.createColors>;
@@ -32,17 +32,13 @@ export function terminal(): Terminal {
     if (hasStatus) stderr.write("\r\u001b[2K");
     hasStatus = false;
   };
-  // Whoever has closed the pipe wants no more of this, and no complaint about it.
-  stdout.on("error", (error: NodeJS.ErrnoException) =>
-    process.exit(error.code === "EPIPE" ? READER_GONE_EXIT_CODE : 1),
-  );
   stderr.on("error", () => {});
   const out = (line: string): Promise<void> => {
     wipe();
     if (stdout.write(`${line}\n`)) return Promise.resolve();
     return new Promise((resolve) => stdout.once("drain", resolve));
   };
-  return {
+  const made: Terminal = {
     out,
     json: (value) => out(JSON.stringify(value)),
     note: (line) => {
@@ -59,6 +55,17 @@ export function terminal(): Terminal {
     outColors: pico.createColors(hasColors(stdout)),
     noteColors: pico.createColors(hasColors(stderr)),
   };
+  stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // Whoever has closed the pipe wants no more of this, and no complaint about it.
+    if (error.code === "EPIPE") process.exit(READER_GONE_EXIT_CODE);
+    process.exit(tellError(made, outputFailed(error)));
+  });
+  return made;
+}
+
+function outputFailed(cause: Error): BecalmError {
+  const what = `The result cannot be written to stdout: ${messageOf(cause)}. Make room, or send it elsewhere, and run the command again.`;
+  return new BecalmError("BECALM_OUTPUT_FAILED", what, { cause });
 }
 
 /** NO_COLOR (no-color.org) wins over everything. */

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   BECALM_HISTORY_BROKEN: "an audit trail that was changed, or a replay that disagrees with it",
   BECALM_EFFECT_FORBIDDEN: "an effect that this engine may not run",
   BECALM_WAIT_TIMEOUT: "an instance did not reach what was waited for in time",
+  BECALM_OUTPUT_FAILED: "the result of a command cannot be written to stdout",
   BECALM_STOPPED: "the engine is stopped or stopping",
 } as const;
 

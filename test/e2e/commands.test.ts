@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { becalm, type Ended, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
+import { becalm, COMMAND, type Ended, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
 import { useRedis } from "../support/redis-server.ts";
 
 // Some tests start the command twenty times, and it may have to be compiled each time.
@@ -574,6 +575,18 @@ describe("the command itself", () => {
       expect(stdout).toContain("boo");
       for (const control of ["\u001b", "\u0007"]) expect(stdout).not.toContain(control);
     }
+  });
+
+  test("that cannot be written, as on a full disk, is an error that says so", () => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [...COMMAND, "check", "--json", POLICIES], {
+      env: { ...process.env, NO_COLOR: "1" },
+      stdio: ["ignore", full, "pipe"],
+      encoding: "utf8",
+    });
+    closeSync(full);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error BECALM_OUTPUT_FAILED: The result cannot be written to stdout: .*ENOSPC/);
   });
 
   test("ends quietly when the reader of a list goes away", async () => {

@@ -11,7 +11,8 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 const isBuilt = spawnSync(process.execPath, [join(ROOT, "scripts/is-built.mjs")]).status === 0;
 const SOURCE_ARGS = ["--import", join(ROOT, "scripts/ts-loader.mjs"), join(ROOT, "src/cli/main.ts")];
-const COMMAND = isBuilt ? [join(ROOT, "dist/src/cli/main.js")] : SOURCE_ARGS;
+/** What stands behind `node` to start the command. */
+export const COMMAND = isBuilt ? [join(ROOT, "dist/src/cli/main.js")] : SOURCE_ARGS;
 
 export type Ended = {
   readonly code: number | null;
