@@ -118,7 +118,7 @@ class LiveEngine implements Engine {
   constructor(options: EngineOptions) {
     this.options = options;
     this.store = options.store ?? memoryStore();
-    this.clock = options.clock ?? systemClock();
+    this.clock = wholeMs(options.clock ?? systemClock());
     this.logger = options.logger ?? silentLogger;
     this.auditLog = new AuditLog(this.logger);
     this.subscriptions = new Subscriptions(this.clock, {
@@ -247,6 +247,11 @@ class LiveEngine implements Engine {
     if (this.subscriptions.isEmpty) return;
     for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
   }
+}
+
+/** Times are stored as whole milliseconds, whatever a program's clock counts in. */
+function wholeMs(clock: Clock): Clock {
+  return { now: () => Math.floor(clock.now()), schedule: (delayMs, fn) => clock.schedule(delayMs, fn) };
 }
 
 function tryAlert(input: AlertInput, receivedAtMs: number): Alert | BecalmError {

@@ -118,7 +118,7 @@ export type Commit = {
   /** Who commits: compared with the group's lease, if there is one. */
   owner: string;
   /**
-   * The commit on whose outcome this one was decided before that was known; null: none. Unless that one was applied (in the last 10 minutes, in
+   * The commit that left what this one was decided on, without reading it again; null: none. Unless that one was applied (in the last 10 minutes, in
    * the same partition), this one answers `conflict`: a version alone does not tell who wrote it.
    */
   follows: string | null;

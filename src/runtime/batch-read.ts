@@ -34,7 +34,7 @@ export type Read = Batch & {
   readonly readable: readonly Work[];
   readonly group: Group | null;
   readonly groupVersion: number;
-  /** The commit that this rests on while its outcome is unknown. */
+  /** The commit without which this may not be what is stored; null: it was read, or there is no group. */
   readonly follows: string | null;
   /** False: it was known. */
   readonly isRead: boolean;
@@ -46,24 +46,29 @@ export type Read = Batch & {
 
 const NOTHING_QUARANTINED: Read["quarantined"] = new Map();
 
-/** null: it has to be read. New alerts are taken for new; that they are is a condition of the commit. */
-export function knownFor(world: World, { address, works }: Batch): Read | null {
+/** Is everything known that these works must know? New alerts are taken for new; that they are is a condition of the commit. */
+export function isKnown(world: World, { address, works }: Batch): boolean {
   const { groupId } = address;
+  if (!works.every(({ command, known }) => command.type === "create" || known !== undefined)) return false;
+  if (groupId === null) return true;
+  const known = world.groups.get(groupId);
+  return known !== null && !needsPeers(known.group, works);
+}
+
+/** null: it has to be read. */
+export function knownFor(world: World, batch: Batch): Read | null {
+  if (!isKnown(world, batch) || !world.groups.mayGuess(mailboxKey(batch.address))) return null;
+  const { address, works } = batch;
+  const known = address.groupId === null ? null : world.groups.get(address.groupId);
   const instances = new Map<string, Instance>();
-  for (const { command, known } of works) {
-    if (known !== undefined) instances.set(known.id, known);
-    else if (command.type !== "create") return null;
-  }
-  const known = groupId === null ? null : world.groups.get(groupId);
-  if (groupId !== null && (known === null || needsPeers(known.group, works))) return null;
-  if (!world.groups.mayGuess(mailboxKey(address))) return null;
+  for (const work of works) if (work.known !== undefined) instances.set(work.known.id, work.known);
   return {
     address,
     works,
     readable: works,
     group: known?.group ?? null,
     groupVersion: known?.version ?? 0,
-    follows: known?.writtenBy ?? null,
+    follows: known?.seenBy ?? null,
     isRead: false,
     instances,
     quarantined: NOTHING_QUARANTINED,

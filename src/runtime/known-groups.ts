@@ -17,8 +17,10 @@ export type KnownGroup = {
   readonly value: string;
   /** Never changed: a decision works on a copy. */
   readonly group: Group;
-  /** The commit that writes it, while its outcome is unknown; null: it is stored. */
-  readonly writtenBy: string | null;
+  /**
+   * The last commit of this process that wrote it or found it so, applied or under way: whoever guesses follows that one. null: it was only read.
+   */
+  readonly seenBy: string | null;
 };
 
 /**
@@ -28,15 +30,23 @@ export type KnownGroup = {
  * K1 an entry only goes forward: to what a turn has just decided, or away, when that turn did not come out.
  * K2 guesses that are wrong cost a turn each, so a mailbox that has made one reads for some turns: its alerts are sent again, or others write
  * its group.
+ * K3 a version does not tell who wrote it: a group may have expired, or a server may have lost its last writes, and another process may have
+ * written as many versions since. So a guess follows this process's last commit on the group, and none is made where there is no such commit.
  */
 export class KnownGroups {
   private readonly known = new Map<string, KnownGroup>();
   private units = 0;
   private readonly readsLeft = new Map<string, number>();
 
-  /** What a turn may start from without reading; null: nothing. */
+  /** What a turn may start from without reading; null: nothing (K3). */
   get(id: string): KnownGroup | null {
-    return this.known.get(id) ?? null;
+    const known = this.known.get(id);
+    return known === undefined || known.seenBy === null ? null : known;
+  }
+
+  /** Will the next turn of a mailbox have to read? (K2) */
+  mustRead(mailbox: string): boolean {
+    return this.readsLeft.has(mailbox);
   }
 
   /** May the next turn of a mailbox start without reading? Asked once a turn (K2). */
@@ -55,7 +65,7 @@ export class KnownGroups {
   decode(id: string, { version, value }: { version: number; value: string }): Group {
     const known = this.known.get(id);
     const group = known?.value === value ? known.group : decodeGroup(id, value);
-    this.learn({ version, value, group, writtenBy: null });
+    this.learn({ version, value, group, seenBy: null });
     return group;
   }
 
@@ -70,10 +80,10 @@ export class KnownGroups {
     this.units += known.value.length;
   }
 
-  /** The commit came out: what it wrote is stored. */
-  applied(id: string, commitId: string): void {
+  /** A commit on its way finds the group as it is known, and leaves it so. */
+  compared(id: string, version: number, commitId: string): void {
     const known = this.known.get(id);
-    if (known?.writtenBy === commitId) this.known.set(id, { ...known, writtenBy: null });
+    if (known?.version === version) this.known.set(id, { ...known, seenBy: commitId });
   }
 
   /** The turn did not come out, so nothing that was decided since holds. */

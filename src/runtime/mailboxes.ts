@@ -4,13 +4,13 @@
  *
  * Owns: the order of the work and how it is cut into batches. Does not own: what a batch does (turn.ts).
  * M1 batches of a mailbox are decided one after the other. One is under way at a time; of a group that forms no more two, when the second is
- * full: waiting would not make it larger, and the server works on the first meanwhile. One that loses is decided again before any that comes
- * after it. M2 a promise settles only after its batch was committed or refused. M3 what is submitted together is committed together.
+ * full (waiting would not make it larger, and the server works on the first meanwhile) and can be decided without reading. One that loses is decided
+ * again before any further one begins. M2 a promise settles only after its batch was committed or refused. M3 what is submitted together is committed together.
  * M4 a mailbox that meets other writers waits alone, its neighbours go on.
  */
 import { isForming } from "../core/group.ts";
 import { COMMIT_BYTES_MAX, COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
-import type { Batch, Work } from "./batch-read.ts";
+import { type Batch, isKnown, type Work } from "./batch-read.ts";
 import { type Address, mailboxKey } from "./conflicts.ts";
 import { beginTurns, type Taken, TurnFailure, takeTurn, type WorkResult } from "./turn.ts";
 import type { World } from "./world.ts";
@@ -36,6 +36,8 @@ type Mailbox = {
   readonly queue: Parcel[];
   /** Batches whose turn has begun and not ended. */
   underway: number;
+  /** The last of them is not decided yet. */
+  isDeciding: boolean;
   /** Those that lost to other writers, one after the other; null: none. */
   insisting: Promise<void> | null;
   isReady: boolean;
@@ -73,7 +75,7 @@ export class Mailboxes {
       const key = mailboxKey(address);
       let mailbox = this.mailboxes.get(key);
       if (mailbox === undefined) {
-        mailbox = { key, address, queue: [], underway: 0, insisting: null, isReady: false };
+        mailbox = { key, address, queue: [], underway: 0, isDeciding: false, insisting: null, isReady: false };
         this.mailboxes.set(key, mailbox);
       }
       mailbox.queue.push(parcel);
@@ -124,7 +126,10 @@ export class Mailboxes {
     const legs = this.takeLegs(partition.ready);
     const batches = legs.map(({ batch }) => batch);
     const { taken } = await beginTurns(this.world, batches);
-    for (const { mailbox } of legs) this.offer(mailbox);
+    for (const { mailbox } of legs) {
+      mailbox.isDeciding = false;
+      this.offer(mailbox);
+    }
     this.expectTurn(partition);
     const outcomes = await taken;
     partition.turns -= 1;
@@ -142,6 +147,7 @@ export class Mailboxes {
       // It may have met other writers since it was offered; it is offered again when that is over.
       if (!this.mayBegin(mailbox)) continue;
       mailbox.underway += 1;
+      mailbox.isDeciding = true;
       const parcels = mailbox.queue.splice(0, parcelsInBatch(mailbox.queue));
       for (const { works, bytes } of parcels) {
         room.count -= works.length;
@@ -153,12 +159,17 @@ export class Mailboxes {
     return legs;
   }
 
-  /** M1. Lone instances have no group whose next state would be known, and in a forming one the first may hold the only slot of the lock. */
-  private mayBegin({ address, queue, underway, insisting }: Mailbox): boolean {
+  /**
+   * M1. Lone instances have no group whose next state would be known, and in a forming one the first may hold the only slot of the lock. What has
+   * to be read is read when the one before it is stored: its instances may be among what that one makes.
+   */
+  private mayBegin({ key, address, queue, underway, isDeciding, insisting }: Mailbox): boolean {
     if (queue.length === 0 || insisting !== null || underway >= UNDERWAY_MAX) return false;
     if (underway === 0) return true;
-    const known = address.groupId === null ? null : this.world.groups.get(address.groupId);
-    return known !== null && !isForming(known.group) && isFull(queue);
+    const { groups } = this.world;
+    const known = address.groupId === null ? null : groups.get(address.groupId);
+    if (known === null || isDeciding || isForming(known.group) || groups.mustRead(key) || !isFull(queue)) return false;
+    return queue.slice(0, parcelsInBatch(queue)).every(({ works }) => isKnown(this.world, { address, works }));
   }
 
   private arrive(leg: Leg, taken: Taken | TurnFailure): void {

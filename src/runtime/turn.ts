@@ -5,7 +5,7 @@
  * T1 nothing that a decision says is acted upon before its commit has been applied.
  * T2 a conflict throws the decision away: the state is read and decided again.
  * T3 what cannot be read is not written: quarantined instances keep their events and timers waiting.
- * T4 a batch may start from what the one before it has not yet written; its commit then follows that one's, and is refused without it.
+ * T4 a batch may start from what the one before it has left or will leave; its commit then follows that one's, and is refused without it.
  */
 import { type Command, type CommandResult, type Decision, decide } from "../core/decide.ts";
 import type { BecalmError } from "../core/errors.ts";
@@ -114,10 +114,7 @@ function concluded(
 ): Taken | TurnFailure {
   const { groupId } = read.address;
   const isApplied = outcome === "applied" || outcome === "duplicate";
-  if (groupId !== null && commit !== null) {
-    if (isApplied) world.groups.applied(groupId, commit.commitId);
-    else world.groups.forget(groupId);
-  }
+  if (groupId !== null && commit !== null && !isApplied) world.groups.forget(groupId);
   if (outcome instanceof TurnFailure) return outcome;
   if (!isApplied && !read.isRead) world.groups.hasLost(mailboxKey(read.address));
   try {
@@ -167,9 +164,10 @@ function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; 
 
 /** What the group will be once the commit is applied: its next batch may start from that. */
 function expectGroup(world: World, { group }: Decision, commit: Commit): void {
-  if (group === null || commit.group === null || commit.group.value === null) return;
-  const { expectedVersion, value } = commit.group;
-  world.groups.learn({ version: expectedVersion + 1, value, group, writtenBy: commit.commitId });
+  if (group === null || commit.group === null) return;
+  const { id, expectedVersion, value } = commit.group;
+  if (value === null) world.groups.compared(id, expectedVersion, commit.commitId);
+  else world.groups.learn({ version: expectedVersion + 1, value, group, seenBy: commit.commitId });
 }
 
 /** Never rejects: the batches beside it go on. */

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { type EffectHandlerInput, type EffectHandlers, effectPort } from "../../src/adapters/effects/effect-port.ts";
 import { EFFECT_ERROR_BYTES_MAX, EFFECT_RESULT_BYTES_MAX } from "../../src/core/limits.ts";
@@ -168,5 +169,13 @@ describe("a handler that takes too long", () => {
       ok: false,
       error: 'Handler "clean" was cancelled.',
     });
+  });
+
+  test("that ended at once leaves nothing behind for whoever asks for its signal later", async () => {
+    const { signal } = new AbortController();
+    const inputs: EffectHandlerInput[] = [];
+    await run({ clean: (input) => void inputs.push(input) }, { signal });
+    expect(inputs[0]?.signal.aborted).toBe(false);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 /** Turns that start from what the process knows instead of reading: they save reads, and nothing else is different. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../../src/adapters/system/system-clock.ts";
 import { createEngine, type Engine, memoryStore, type Store } from "../../src/index.ts";
 import type { Commit } from "../../src/ports/store.ts";
 import { type StoreCall, type StoreFate, watchStore } from "../support/watched-store.ts";
@@ -16,20 +17,25 @@ const alertOf = (number: number) => ({
 });
 const alerts = (from: number, count: number) => Array.from({ length: count }, (_, index) => alertOf(from + index));
 
-/** A store whose commits are done long before they are answered. */
+/** A store that does what it is asked at once and answers long afterwards. */
 function slowToAnswer(store: Store): Store {
-  const commit: Store["commit"] = async (given) => {
-    const outcome = await store.commit(given);
-    for (let turn = 0; turn < 10; turn += 1) await nextTurn();
-    return outcome;
-  };
   return new Proxy(store, {
     get: (target, name) => {
-      if (name === "commit") return commit;
       const member: unknown = Reflect.get(target, name, target);
-      return typeof member === "function" ? member.bind(target) : member;
+      if (typeof member !== "function") return member;
+      const method = member.bind(target) as (...given: unknown[]) => unknown;
+      if (name !== "commit" && name !== "load") return method;
+      return async (given: unknown) => {
+        const answer = await method(given);
+        await turns(10);
+        return answer;
+      };
     },
   });
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await nextTurn();
 }
 
 async function engineOn(store: Store, fateOf?: (call: StoreCall) => StoreFate, rule: object = RULE) {
@@ -116,6 +122,91 @@ test("a group that another process writes too is read for some turns after a los
   expect(lost).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
   await one.engine.stop();
   await other.engine.stop();
+});
+
+describe("a full batch behind another one of its group", () => {
+  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+  const resolved = (number: number) => ({ ...alertOf(number), status: "resolved" as const });
+
+  test("waits while that one is still being read: what it resolves is there", async () => {
+    let end = () => {};
+    const rule = { ...RULE, function: "skip_when_success", count: 1 };
+    const policies = [{ name: "act", match: [], action: { handler: { name: "act" } }, converge: rule }];
+    const act = () => new Promise<void>((resolve) => (end = resolve));
+    const engine = createEngine({ policies, store: slowToAnswer(memoryStore()), handlers: { act }, partitions: 1 });
+    await engine.start();
+    await engine.ingest([alertOf(0)]);
+    await turns(40);
+    const firing = engine.ingest(range(1, 193).map(alertOf));
+    await turns(4);
+    const ended = await engine.ingest(range(1, 193).map(resolved));
+    expect(new Set(ended.instances.map(({ outcome }) => outcome))).toEqual(new Set(["resolved"]));
+    end();
+    await firing;
+    await engine.stop();
+  });
+
+  test("waits when it has to be read and that one guessed wrong: what it resolves is there", async () => {
+    const { engine } = await engineOn(slowToAnswer(memoryStore()), undefined, {
+      ...RULE,
+      function: "defense",
+      count: 1,
+    });
+    await engine.ingest([alertOf(0)]);
+    await turns(60);
+    await engine.ingest([alertOf(1_000)]);
+    const given = [alertOf(1_000), ...range(1, 192).map(alertOf), ...range(1, 192).map(resolved), resolved(0)];
+    const { instances } = await engine.ingest(given);
+    expect(instances.filter(({ outcome }) => outcome === "resolved")).toHaveLength(191);
+    expect((await engine.list({ state: "Waiting" })).instances.map(({ id }) => id)).toEqual([instances[0]?.id]);
+    await engine.stop();
+  });
+});
+
+test("a group that was lost and made again by another process up to the same version is not mistaken for the old one", async () => {
+  let aheadMs = 0;
+  const store = memoryStore({ now: () => Date.now() + aheadMs });
+  const rule = { ...RULE, count: 4 };
+  const [one, other] = [await engineOn(store, undefined, rule), await engineOn(store, undefined, rule)];
+  const ranOn = async ({ engine }: typeof one, number: number) => {
+    const id = (await engine.ingest([alertOf(number)])).instances[0]?.id as string;
+    await engine.get(id).waitFor(({ state }) => state === "Success");
+    return id;
+  };
+  await ranOn(one, 0);
+  aheadMs = 30 * 24 * 3_600_000;
+  const made = await ranOn(other, 1);
+  await ranOn(one, 2);
+  const { group } = await store.load({
+    partition: 0,
+    groupId: (await one.engine.get(made).snapshot()).group,
+    instanceIds: [],
+  });
+  expect(group?.value).toContain(made);
+  await one.engine.stop();
+  await other.engine.stop();
+});
+
+test("times of a clock that counts fractions are stored whole, and can be read by the next process", async () => {
+  let asked = 0;
+  const now = () => {
+    asked += 1;
+    return Date.now() + (asked % 7) / 8;
+  };
+  const clock = { now, schedule: systemClock().schedule };
+  const store = memoryStore();
+  const policies = [{ name: "act", match: [], action: { handler: { name: "act" } }, converge: RULE }];
+  const make = () => createEngine({ policies, store, clock, handlers: { act: () => {} }, partitions: 1 });
+  const first = make();
+  await first.start();
+  for (const number of [0, 1]) {
+    const { instances } = await first.ingest([alertOf(number)]);
+    await first.get(instances[0]?.id as string).waitFor(({ state }) => state === "Success");
+  }
+  await first.stop();
+  const second = make();
+  expect((await second.ingest([alertOf(2)])).rejected).toEqual([]);
+  await second.stop();
 });
 
 test("a group whose members take the lock is decided one batch after the other: none meets the lock of the one before", async () => {

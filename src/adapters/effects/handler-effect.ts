@@ -45,9 +45,16 @@ export function runHandler(
   const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
   if (handler === undefined) return { ok: false, error: missing(name, handlers) };
   let started: Deadline | null = null;
-  const deadline = () => (started ??= startDeadline(request.signal, timeoutMs));
+  let isOver = false;
+  const deadline = () => {
+    started ??= startDeadline(request.signal, timeoutMs);
+    // Whoever asks only now gets a signal that nothing fires any more.
+    if (isOver) started.release();
+    return started;
+  };
   const result = call(name, () => handler(inputOf(request, deadline)));
   if (result instanceof Promise) return within(deadline(), name, result);
+  isOver = true;
   (started as Deadline | null)?.release();
   return result;
 }
