@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/adapters/system/system-clock.ts";
 import { createEngine, type Engine, memoryStore, type Store } from "../../src/index.ts";
+import type { Clock } from "../../src/ports/clock.ts";
 import type { Commit } from "../../src/ports/store.ts";
 import { type StoreCall, type StoreFate, watchStore } from "../support/watched-store.ts";
 
@@ -193,7 +194,8 @@ test("times of a clock that counts fractions are stored whole, and can be read b
     asked += 1;
     return Date.now() + (asked % 7) / 8;
   };
-  const clock = { now, schedule: systemClock().schedule };
+  const system = systemClock();
+  const clock: Clock = { now, schedule: (delayMs, fn) => system.schedule(delayMs, fn) };
   const store = memoryStore();
   const policies = [{ name: "act", match: [], action: { handler: { name: "act" } }, converge: RULE }];
   const make = () => createEngine({ policies, store, clock, handlers: { act: () => {} }, partitions: 1 });
