@@ -94,12 +94,12 @@ function timersOf({ address, readable }: Read, decision: Decision): { armed: Tim
   for (const changed of decision.instances) {
     const changes = timerChanges(changed);
     for (const [name, timer] of changes.armed)
-      armed.push({ ...key(changed.instance.id, name, timer.arm), dueAtMs: timer.dueAtMs });
+      armed.push({ dueAtMs: timer.dueAtMs, ...key(changed.instance.id, name, timer.arm) });
     for (const [name, timer] of changes.cancelled) cancelled.push(key(changed.instance.id, name, timer.arm));
   }
   const groupId = decision.group?.id ?? "";
   for (const { name, timer } of decision.groupTimersArmed)
-    armed.push({ ...key(groupId, name, timer.arm), dueAtMs: timer.dueAtMs });
+    armed.push({ dueAtMs: timer.dueAtMs, ...key(groupId, name, timer.arm) });
   for (const { name, timer } of decision.groupTimersCancelled) cancelled.push(key(groupId, name, timer.arm));
   for (const { fired } of readable) if (fired !== undefined) cancelled.push(fired);
   return { armed, cancelled };

@@ -50,7 +50,8 @@ const NOTHING_QUARANTINED: Read["quarantined"] = new Map();
 export function isKnown(world: World, { address, works }: Batch): boolean {
   const { groupId } = address;
   if (!works.every(({ command, known }) => command.type === "create" || known !== undefined)) return false;
-  if (groupId === null) return true;
+  if (groupId === null)
+    return works.every(({ known }) => known === undefined) || world.groups.lastLone(mailboxKey(address)) !== null;
   const known = world.groups.get(groupId);
   return known !== null && !needsPeers(known.group, works);
 }
@@ -68,7 +69,7 @@ export function knownFor(world: World, batch: Batch): Read | null {
     readable: works,
     group: known?.group ?? null,
     groupVersion: known?.version ?? 0,
-    follows: known?.seenBy ?? null,
+    follows: address.groupId === null ? world.groups.lastLone(mailboxKey(address)) : (known?.seenBy ?? null),
     isRead: false,
     instances,
     quarantined: NOTHING_QUARANTINED,

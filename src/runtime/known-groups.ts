@@ -36,12 +36,22 @@ export type KnownGroup = {
 export class KnownGroups {
   private readonly known = new Map<string, KnownGroup>();
   private units = 0;
+  private readonly loneCommits = new Map<string, string>();
   private readonly readsLeft = new Map<string, number>();
 
   /** What a turn may start from without reading; null: nothing (K3). */
   get(id: string): KnownGroup | null {
     const known = this.known.get(id);
     return known === undefined || known.seenBy === null ? null : known;
+  }
+
+  /** The same for a mailbox of lone instances: the last commit of this process there (K3). */
+  lastLone(mailbox: string): string | null {
+    return this.loneCommits.get(mailbox) ?? null;
+  }
+
+  loneCommitted(mailbox: string, commitId: string): void {
+    this.loneCommits.set(mailbox, commitId);
   }
 
   /** Will the next turn of a mailbox have to read? (K2) */
@@ -86,8 +96,9 @@ export class KnownGroups {
     if (known?.version === version) this.known.set(id, { ...known, seenBy: commitId });
   }
 
-  /** The turn did not come out, so nothing that was decided since holds. */
+  /** The turn did not come out, so nothing that was decided since in its mailbox holds. */
   forget(id: string): void {
+    this.loneCommits.delete(id);
     this.units -= this.known.get(id)?.value.length ?? 0;
     this.known.delete(id);
   }

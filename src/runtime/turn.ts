@@ -12,7 +12,7 @@ import type { BecalmError } from "../core/errors.ts";
 import type { Commit, CommitOutcome } from "../ports/store.ts";
 import { commitOf } from "./batch-commit.ts";
 import { type Batch, instanceIdOf, knownFor, type Read, readFor } from "./batch-read.ts";
-import { mailboxKey, withRetries } from "./conflicts.ts";
+import { type Address, mailboxKey, withRetries } from "./conflicts.ts";
 import { type LockAnswer, takeDimensionLock, UNLOCKED } from "./dimension-lock.ts";
 import type { World } from "./world.ts";
 
@@ -112,9 +112,8 @@ function concluded(
   { read, decision, results, commit }: Decided,
   outcome: CommitOutcome | TurnFailure,
 ): Taken | TurnFailure {
-  const { groupId } = read.address;
   const isApplied = outcome === "applied" || outcome === "duplicate";
-  if (groupId !== null && commit !== null && !isApplied) world.groups.forget(groupId);
+  if (commit !== null && !isApplied) world.groups.forget(mailboxKey(read.address));
   if (outcome instanceof TurnFailure) return outcome;
   if (!isApplied && !read.isRead) world.groups.hasLost(mailboxKey(read.address));
   try {
@@ -155,7 +154,7 @@ function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; 
     });
     const isSettling = read.readable.some((work) => work.settles !== undefined || work.fired !== undefined);
     const commit = decision.isEmpty && !isSettling ? null : commitOf(world, decision, read);
-    if (commit !== null) expectGroup(world, decision, commit);
+    if (commit !== null) expectGroup(world, decision, { commit, address: read.address });
     return { read, decision, results: inOrder(read, decision), commit };
   } catch (error) {
     return failed(error);
@@ -163,7 +162,12 @@ function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; 
 }
 
 /** What the group will be once the commit is applied: its next batch may start from that. */
-function expectGroup(world: World, { group }: Decision, commit: Commit): void {
+function expectGroup(
+  world: World,
+  { group }: Decision,
+  { commit, address }: { commit: Commit; address: Address },
+): void {
+  if (address.groupId === null) world.groups.loneCommitted(mailboxKey(address), commit.commitId);
   if (group === null || commit.group === null) return;
   const { id, expectedVersion, value } = commit.group;
   if (value === null) world.groups.compared(id, expectedVersion, commit.commitId);

@@ -178,4 +178,20 @@ describe("a handler that takes too long", () => {
     expect(inputs[0]?.signal.aborted).toBe(false);
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
+
+  test("is failed when its answer throws at being looked at, and waited for when it is a function that can be", async () => {
+    const broken = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error("no look");
+        },
+      },
+    );
+    expect(await run({ clean: () => broken })).toEqual({ ok: false, error: 'Handler "clean" failed: no look' });
+    const later = new Proxy(() => {}, {
+      get: (_, name) => (name === "then" ? (resolve: (value: number) => void) => resolve(7) : undefined),
+    });
+    expect(await run({ clean: () => later })).toEqual({ ok: true, result: 7 });
+  });
 });

@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/adapters/system/system-clock.ts";
+import { verifyChain } from "../../src/core/audit.ts";
 import { createEngine, type Engine, memoryStore, type Store } from "../../src/index.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Commit } from "../../src/ports/store.ts";
@@ -186,6 +187,33 @@ test("a group that was lost and made again by another process up to the same ver
   expect(group?.value).toContain(made);
   await one.engine.stop();
   await other.engine.stop();
+});
+
+test("the result of an attempt whose instance was lost and made again is decided on what is stored", async () => {
+  let aheadMs = 0;
+  const store = memoryStore({ now: () => Date.now() + aheadMs });
+  const ends: (() => void)[] = [];
+  const act = () => new Promise<void>((resolve) => void ends.push(resolve));
+  const make = (name: string) => {
+    const policies = [{ name: "act", match: [], action: { handler: { name } } }];
+    return createEngine({ policies, store, handlers: { act }, partitions: 1 });
+  };
+  const [one, other] = [make("act"), make("act")];
+  await one.start();
+  const id = (await one.ingest([alertOf(0)])).instances[0]?.id as string;
+  await turns(5);
+  await store.remove(id, 1);
+  aheadMs = 30 * 24 * 3_600_000;
+  await turns(5);
+  await other.ingest([{ ...alertOf(0), annotations: { made: "again" } }]);
+  ends[0]?.();
+  await one.get(id).waitFor(({ state }) => state === "Success");
+  const head = (await store.load({ partition: 0, groupId: null, instanceIds: [id] })).instances
+    .get(id)
+    ?.value.split(" ")[0];
+  expect(verifyChain((await store.history(id)) ?? [], head ?? "")).toBeNull();
+  await one.stop();
+  await other.stop();
 });
 
 test("times of a clock that counts fractions are stored whole, and can be read by the next process", async () => {

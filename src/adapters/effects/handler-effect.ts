@@ -81,13 +81,10 @@ function within(deadline: Deadline, name: string, settled: Promise<EffectResult>
   });
 }
 
-/** Reading `then` may run code of the program's, which may throw. */
+/** What `await` waits for. Reading `then` may run code of the program's, and may throw. */
 function isThenable(answer: unknown): answer is PromiseLike<unknown> {
-  try {
-    return typeof answer === "object" && answer !== null && typeof (answer as { then?: unknown }).then === "function";
-  } catch {
-    return false;
-  }
+  const canThen = (typeof answer === "object" && answer !== null) || typeof answer === "function";
+  return canThen && typeof (answer as { then?: unknown }).then === "function";
 }
 
 function inputOf(request: EffectRequest, deadline: () => Deadline): EffectHandlerInput {
