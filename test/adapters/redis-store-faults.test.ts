@@ -96,6 +96,39 @@ describe("a refused commit", () => {
   });
 });
 
+describe("a commit that the server cannot apply", () => {
+  test("leaves those before it whole and those behind it undone: sent again, each is applied once", async () => {
+    const other = (id: string, instance: string): Partial<Commit> => ({
+      group: groupOf(0, { id }),
+      instances: [newInstance(instance)],
+      effects: [effectOf(`${instance}:1`)],
+      timersArmed: [timerOf(instance, 5), timerOf(instance, 6, { lane: "approval" })],
+    });
+    await store.commit(commitOf({ group: groupOf(0, { id: "broken" }) }));
+    const [key = ""] = (await raw.keys("*")).filter((name) => name.endsWith(":g:broken"));
+    await raw.del(key);
+    await raw.rpush(key, "not a text");
+    const commits = [
+      commitOf(other("before", "00-a")),
+      commitOf({ ...other("broken", "00-b"), group: groupOf(1, { id: "broken" }) }),
+      commitOf(other("behind", "00-c")),
+    ] as const;
+    const settled = await Promise.allSettled(commits.map((commit) => store.commit(commit)));
+    expect(settled.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+    expect(settled[0]).toMatchObject({
+      reason: { code: "BECALM_STORE_FAILED", message: expect.stringContaining("WRONGTYPE") },
+    });
+    expect(await everythingIn(store)).toMatchObject({
+      instances: [{ id: "00-a" }],
+      effects: [{ id: "00-a:1" }],
+      work: [{ owner: "00-a" }],
+      approvals: [{ owner: "00-a" }],
+    });
+    expect(await store.commit(commits[0])).toBe("duplicate");
+    expect(await store.commit(commits[2])).toBe("applied");
+  });
+});
+
 describe("a server that dies", () => {
   test("makes every call reject as BECALM_STORE_UNAVAILABLE with its address, and is used again when it is back", async () => {
     await server.kill9();

@@ -49,7 +49,8 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
     commit.effectLeaseMs,
   ];
   const counts = [created.length, addCreated(args, created), changed.length, ...addRows(args, commit, changed)];
-  args[headAt] = `${about.join(" ")} ${counts.join(" ")}`;
+  const rowCount = args.length - headAt - 2;
+  args[headAt] = `${about.join(" ")} ${rowCount} ${counts.join(" ")}`;
 }
 
 /**

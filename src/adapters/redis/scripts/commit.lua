@@ -1,7 +1,8 @@
 #!lua
 -- Applies commits of one partition that were sent together, one after the other: of each everything, or nothing.
 -- Reads and checks all that a refusal can depend on before the first write of a commit, because Redis never rolls a script back.
--- Rows of one kind lie together, so that one call writes many of them: the calls are most of what a commit costs.
+-- Rows of one kind lie together, and what commits write into keys that they share is gathered and written once, after the last of them:
+-- the calls are most of what a commit costs. No check reads what is gathered.
 --
 -- KEYS[1]  created                zset: instance id by creation time (ms)
 -- KEYS[2]  effects                hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it
@@ -27,6 +28,7 @@
 --     expected version of the group: "-" no group, "0" must not exist
 --     time-to-live of the group in ms, "-" keep it
 --     lease of its effects in ms, 0 claimed by nobody
+--     how many rows it has in all
 --     numbers: new instances, runs of them, changed instances, effects, settled effects,
 --       timers armed in work, in approval, cancelled in work, in approval,
 --       members added to waiters, to held, removed from waiters, from held
@@ -45,17 +47,64 @@
 --     removed member:    id
 --
 -- Returns for each commit "applied", "duplicate", "fenced" or "conflict"
-local call = redis.call
+-- Globals cost a search each.
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local find, match, sub, tonumber, unpack = string.find, string.match, string.sub, tonumber, unpack
 local SHARED_KEYS = 5
-local HEAD_WORDS = 5
-local HEAD_ROWS = 2
 local FIRST_COMMIT = 3
--- Of a number's rows, in the order of the head. New instances: head and first line; a run of them: what it has in common.
-local ROW_WIDTHS = { 2, 4, 3, 2, 1, 2, 2, 1, 1, 2, 2, 1, 1 }
+local HEAD = '^' .. string.rep('(%S+) ', 18) .. '(%S+)$'
+local HEAD_ROWS = 2
+-- Of a new instance, and of what a run of them has in common.
+local NEW_WIDTH, RUN_WIDTH = 2, 4
 -- Lua's stack holds some thousand values.
 local CHUNK = 500
 
-local function exists_any(from, to)
+-- What the commits write into the keys that they share.
+local created, effects, claims, settled = {}, {}, {}, {}
+local armed, cancelled = { {}, {} }, { {}, {} }
+
+local function write_all(command, key, values)
+  for from = 1, #values, CHUNK do
+    call(command, key, unpack(values, from, math.min(from + CHUNK - 1, #values)))
+  end
+end
+
+-- What is put in comes before what is taken out.
+local function write_gathered()
+  write_all('ZADD', KEYS[1], created)
+  write_all('HSET', KEYS[2], effects)
+  write_all('ZADD', KEYS[3], claims)
+  write_all('HDEL', KEYS[2], settled)
+  write_all('ZREM', KEYS[3], settled)
+  for lane = 1, 2 do
+    write_all('ZADD', KEYS[3 + lane], armed[lane])
+    write_all('ZREM', KEYS[3 + lane], cancelled[lane])
+  end
+end
+
+local now_ms
+
+-- When a claim that begins now runs out.
+local function claim_end_ms(lease_ms)
+  if lease_ms == '0' then
+    return '0'
+  end
+  if not now_ms then
+    local time = call('TIME')
+    now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return now_ms + tonumber(lease_ms)
+end
+
+-- Is one of the keys from `from` to `to` there, or `further`, unless it is false?
+local function exists_any(from, to, further)
+  if further then
+    local last = math.min(from + CHUNK - 1, to)
+    if call('EXISTS', further, unpack(KEYS, from, last)) > 0 then
+      return true
+    end
+    from = last + 1
+  end
   for start = from, to, CHUNK do
     if call('EXISTS', unpack(KEYS, start, math.min(start + CHUNK - 1, to))) > 0 then
       return true
@@ -64,15 +113,92 @@ local function exists_any(from, to)
   return false
 end
 
-local function is_at_version(key, expected)
-  return call('GETRANGE', key, 0, #expected) == expected .. ' '
+-- The texts of changed instances as they are stored, or nil when one is not at the version that the commit expects.
+local function read_changed(key, at, count)
+  local texts = {}
+  for index = 0, count - 1 do
+    local text = call('GET', KEYS[key + index * 2])
+    local expected = ARGV[at + index * 3] .. ' '
+    if not text or sub(text, 1, #expected) ~= expected then
+      return nil
+    end
+    texts[index] = text
+  end
+  return texts
 end
 
--- Where rows are written from; each write moves it past them.
+-- Where rows are taken from; what takes some moves it past them.
 local row
 
--- Calls `command` with as many arguments from ARGV as stand for `count` rows of `width`.
-local function write_rows(count, width, command, key, option)
+-- Puts the texts of new instances together, and sets them. An instance's id is the end of its key.
+local function write_new(key, run_count)
+  local id_at = ARGV[2] + 1
+  for _ = 1, run_count do
+    local count, created_at_ms = tonumber(ARGV[row]), ARGV[row + 1]
+    local body, lines_after_first = ' ' .. ARGV[row + 2], ARGV[row + 3]
+    row = row + RUN_WIDTH
+    local texts = {}
+    for index = 1, count do
+      local instance_key, text = KEYS[key], nil
+      if lines_after_first == '-' then
+        text = '1 ' .. ARGV[row] .. body
+      else
+        text = '1 ' .. ARGV[row] .. body .. '\n' .. ARGV[row + 1] .. lines_after_first
+      end
+      texts[index * 2 - 1] = instance_key
+      texts[index * 2] = text
+      created[#created + 1] = created_at_ms
+      created[#created + 1] = sub(instance_key, id_at)
+      key = key + 1
+      row = row + NEW_WIDTH
+    end
+    for from = 1, count * 2, CHUNK do
+      call('MSET', unpack(texts, from, math.min(from + CHUNK - 1, count * 2)))
+    end
+  end
+end
+
+-- The first line is the checkpoint; those after it stay.
+local function write_changed(key, count, texts)
+  for index = 0, count - 1 do
+    local line_end = find(texts[index], '\n', 1, true)
+    local lines = line_end and sub(texts[index], line_end) or ''
+    call('SET', KEYS[key + index * 2], ARGV[row + 1] .. lines)
+    if ARGV[row + 2] ~= '' then
+      call('APPEND', KEYS[key + index * 2 + 1], ARGV[row + 2])
+    end
+    row = row + 3
+  end
+end
+
+local function gather(values, count, width)
+  if count == '0' then
+    return
+  end
+  local last = row + count * width - 1
+  for at = row, last do
+    values[#values + 1] = ARGV[at]
+  end
+  row = last + 1
+end
+
+local function gather_effects(count, lease_ms)
+  if count == '0' then
+    return
+  end
+  local end_ms = claim_end_ms(lease_ms)
+  for index = 0, count - 1 do
+    claims[#claims + 1] = end_ms
+    claims[#claims + 1] = ARGV[row + index * 2]
+  end
+  gather(effects, count, 2)
+end
+
+-- Members of a set of the group.
+local function write_members(count, width, command, key, option)
+  if count == '0' then
+    return
+  end
   local last = row + count * width - 1
   while row <= last do
     local chunk_last = math.min(row + CHUNK - 1, last)
@@ -85,175 +211,98 @@ local function write_rows(count, width, command, key, option)
   end
 end
 
--- The texts of changed instances as they are stored, or nil when one is not at the version that the commit expects.
-local function read_changed(key, at, count)
-  local texts = {}
-  for index = 0, count - 1 do
-    local text = call('GET', KEYS[key + index * 2])
-    local expected = ARGV[at + index * 3] .. ' '
-    if not text or string.sub(text, 1, #expected) ~= expected then
-      return nil
-    end
-    texts[index] = text
-  end
-  return texts
-end
-
--- Puts the texts of new instances together, and sets them. An instance's id is the end of its key.
-local function write_new(key, run_count)
-  for _ = 1, run_count do
-    local count, created_at_ms = tonumber(ARGV[row]), ARGV[row + 1]
-    local body, lines_after_first = ' ' .. ARGV[row + 2], ARGV[row + 3]
-    row = row + 4
-    local to_set, to_list = {}, {}
-    for index = 1, count do
-      local instance_key, text = KEYS[key], nil
-      if lines_after_first == '-' then
-        text = '1 ' .. ARGV[row] .. body
-      else
-        text = '1 ' .. ARGV[row] .. body .. '\n' .. ARGV[row + 1] .. lines_after_first
-      end
-      to_set[index * 2 - 1] = instance_key
-      to_set[index * 2] = text
-      to_list[index * 2 - 1] = created_at_ms
-      to_list[index * 2] = string.sub(instance_key, ARGV[2] + 1)
-      key = key + 1
-      row = row + 2
-    end
-    for start = 1, count * 2, CHUNK do
-      local last = math.min(start + CHUNK - 1, count * 2)
-      call('MSET', unpack(to_set, start, last))
-      call('ZADD', KEYS[1], unpack(to_list, start, last))
-    end
-  end
-end
-
--- The first line is the checkpoint; those after it stay.
-local function write_changed(key, count, texts)
-  for index = 0, count - 1 do
-    local line_end = string.find(texts[index], '\n', 1, true)
-    local lines = line_end and string.sub(texts[index], line_end) or ''
-    call('SET', KEYS[key + index * 2], ARGV[row + 1] .. lines)
-    if ARGV[row + 2] ~= '' then
-      call('APPEND', KEYS[key + index * 2 + 1], ARGV[row + 2])
-    end
-    row = row + 3
-  end
-end
-
-local function write_effects(count, settled_count, lease_ms)
-  if count > 0 then
-    local claimed_until_ms = 0
-    if lease_ms ~= '0' then
-      local time = call('TIME')
-      claimed_until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(lease_ms)
-    end
-    for index = 0, count - 1 do
-      call('ZADD', KEYS[3], claimed_until_ms, ARGV[row + index * 2])
-    end
-    write_rows(count, 2, 'HSET', KEYS[2])
-  end
-  local first_settled_row = row
-  write_rows(settled_count, 1, 'HDEL', KEYS[2])
-  row = first_settled_row
-  write_rows(settled_count, 1, 'ZREM', KEYS[3])
-end
-
--- The group and its sets live equally long.
+-- The group and its sets live equally long. Most groups have no sets.
 local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
-  if ttl_ms ~= '-' then
-    call('SET', group_key, value, 'PX', ttl_ms)
-    call('PEXPIRE', waiters_key, ttl_ms)
-    call('PEXPIRE', held_key, ttl_ms)
+  local has_sets = call('EXISTS', waiters_key, held_key) > 0
+  if ttl_ms == '-' then
+    call('SET', group_key, value)
+    if has_sets then
+      call('PERSIST', waiters_key)
+      call('PERSIST', held_key)
+    end
     return
   end
-  local had_end = call('PTTL', group_key) >= 0
-  call('SET', group_key, value)
-  if had_end then
-    call('PERSIST', waiters_key)
-    call('PERSIST', held_key)
+  call('SET', group_key, value, 'PX', ttl_ms)
+  if has_sets then
+    call('PEXPIRE', waiters_key, ttl_ms)
+    call('PEXPIRE', held_key, ttl_ms)
   end
 end
 
--- How many keys stand before those of the instances.
-local function own_keys(head, group_value)
-  return 1 + tonumber(head[2]) + (head[3] == '-' and 0 or group_value == '' and 2 or 4)
-end
+-- Applies the commit whose keys begin at `key` and whose arguments begin at `first`. Returns its outcome, and where the next one's begin.
+local function apply(key, first)
+  local owner, is_following, expected_version, ttl_ms, lease_ms, row_count, new_count, run_count, changed_count,
+    effect_count, settled_count, armed_work, armed_approval, cancelled_work, cancelled_approval,
+    waiters_added, held_added, waiters_removed, held_removed = match(ARGV[first], HEAD)
+  local group_value = ARGV[first + 1]
+  local has_group, is_written = expected_version ~= '-', group_value ~= ''
+  local group_at = key + 1 + is_following
+  local group_key, lease_key, waiters_key, held_key =
+    KEYS[group_at], KEYS[group_at + 1], KEYS[group_at + 2], KEYS[group_at + 3]
+  local new_key = group_at + (has_group and (is_written and 4 or 2) or 0)
+  local changed_key = new_key + new_count
+  local changed_row = first + HEAD_ROWS + new_count * NEW_WIDTH + run_count * RUN_WIDTH
+  local next_key, next_first = changed_key + changed_count * 2, first + HEAD_ROWS + row_count
 
--- Applies the commit whose keys begin at `key` and whose arguments begin at `first`: `head` are the words of its head, `counts` its numbers of rows.
-local function apply(key, first, head, counts)
-  local follows = head[2] == '1'
-  local expected_version = head[3]
-  local has_group = expected_version ~= '-'
-  local new_key = key + own_keys(head, ARGV[first + 1])
-  local group_keys = key + (follows and 2 or 1)
-  local group_key, lease_key, waiters_key, held_key = KEYS[group_keys], KEYS[group_keys + 1], KEYS[group_keys + 2], KEYS[group_keys + 3]
-  local changed_key = new_key + counts[1]
-  local changed_row = first + HEAD_ROWS + counts[1] * ROW_WIDTHS[1] + counts[2] * ROW_WIDTHS[2]
-
-  local seen = call('MGET', KEYS[key], has_group and lease_key or KEYS[key], follows and KEYS[key + 1] or KEYS[key])
+  local seen = call('MGET', KEYS[key], KEYS[group_at - 1], has_group and lease_key or KEYS[key])
   if seen[1] then
-    return 'duplicate'
+    return 'duplicate', next_key, next_first
   end
-  if has_group then
-    if seen[2] and seen[2] ~= head[1] then
-      return 'fenced'
+  if has_group and seen[3] and seen[3] ~= owner then
+    return 'fenced', next_key, next_first
+  end
+  if is_following == '1' and not seen[2] then
+    return 'conflict', next_key, next_first
+  end
+  if has_group and expected_version ~= '0' then
+    if call('GETRANGE', group_key, 0, #expected_version) ~= expected_version .. ' ' then
+      return 'conflict', next_key, next_first
     end
-    if expected_version == '0' then
-      if call('EXISTS', group_key) > 0 then
-        return 'conflict'
-      end
-    elseif not is_at_version(group_key, expected_version) then
-      return 'conflict'
-    end
   end
-  if follows and not seen[3] then
-    return 'conflict'
+  if exists_any(new_key, changed_key - 1, expected_version == '0' and group_key) then
+    return 'conflict', next_key, next_first
   end
-  if exists_any(new_key, changed_key - 1) then
-    return 'conflict'
-  end
-  local texts = read_changed(changed_key, changed_row, counts[3])
+  local texts = read_changed(changed_key, changed_row, changed_count)
   if not texts then
-    return 'conflict'
+    return 'conflict', next_key, next_first
   end
 
   -- Nothing below refuses.
   call('SET', KEYS[key], '', 'PX', ARGV[1])
   row = first + HEAD_ROWS
-  write_new(new_key, counts[2])
-  write_changed(changed_key, counts[3], texts)
-  write_effects(counts[4], counts[5], head[5])
-  write_rows(counts[6], 2, 'ZADD', KEYS[4])
-  write_rows(counts[7], 2, 'ZADD', KEYS[5])
-  write_rows(counts[8], 1, 'ZREM', KEYS[4])
-  write_rows(counts[9], 1, 'ZREM', KEYS[5])
-  if has_group and ARGV[first + 1] ~= '' then
-    write_rows(counts[10], 2, 'ZADD', waiters_key, 'NX')
-    write_rows(counts[11], 2, 'ZADD', held_key, 'NX')
-    write_rows(counts[12], 1, 'ZREM', waiters_key)
-    write_rows(counts[13], 1, 'ZREM', held_key)
-    write_group(waiters_key, held_key, group_key, ARGV[first + 1], head[4])
+  write_new(new_key, run_count)
+  write_changed(changed_key, changed_count, texts)
+  gather_effects(effect_count, lease_ms)
+  gather(settled, settled_count, 1)
+  gather(armed[1], armed_work, 2)
+  gather(armed[2], armed_approval, 2)
+  gather(cancelled[1], cancelled_work, 1)
+  gather(cancelled[2], cancelled_approval, 1)
+  if is_written then
+    write_members(waiters_added, 2, 'ZADD', waiters_key, 'NX')
+    write_members(held_added, 2, 'ZADD', held_key, 'NX')
+    write_members(waiters_removed, 1, 'ZREM', waiters_key)
+    write_members(held_removed, 1, 'ZREM', held_key)
+    write_group(waiters_key, held_key, group_key, group_value, ttl_ms)
   end
-  return 'applied'
+  return 'applied', next_key, next_first
 end
 
 local outcomes = {}
-local key = SHARED_KEYS + 1
-local first = FIRST_COMMIT
-while key <= #KEYS do
-  local head = {}
-  for word in string.gmatch(ARGV[first], '%S+') do
-    head[#head + 1] = word
+local key, first = SHARED_KEYS + 1, FIRST_COMMIT
+local failure
+while key <= #KEYS and not failure do
+  local is_done, outcome, next_key, next_first = pcall(apply, key, first)
+  if is_done then
+    outcomes[#outcomes + 1] = outcome
+    key, first = next_key, next_first
+  else
+    failure = outcome
   end
-  local counts = {}
-  local row_count = 0
-  for kind, width in ipairs(ROW_WIDTHS) do
-    counts[kind] = tonumber(head[HEAD_WORDS + kind])
-    row_count = row_count + counts[kind] * width
-  end
-  outcomes[#outcomes + 1] = apply(key, first, head, counts)
-  key = key + own_keys(head, ARGV[first + 1]) + counts[1] + counts[3] * 2
-  first = first + HEAD_ROWS + row_count
+end
+-- Those before one that failed are applied, and will be told to be duplicates.
+write_gathered()
+if failure then
+  error(failure)
 end
 return outcomes
