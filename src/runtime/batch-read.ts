@@ -53,7 +53,8 @@ export function isKnown(world: World, { address, works }: Batch): boolean {
   if (groupId === null)
     return works.every(({ known }) => known === undefined) || world.groups.lastLone(mailboxKey(address)) !== null;
   const known = world.groups.get(groupId);
-  return known !== null && !needsPeers(known.group, works);
+  if (known !== null) return !needsPeers(known.group, works);
+  return world.groups.mayBeNew(groupId) && works.every(({ command }) => command.type === "create");
 }
 
 /** null: it has to be read. */
@@ -86,7 +87,9 @@ function needsPeers(group: Group, works: readonly Work[]): boolean {
 export async function readFor(world: World, { address, works }: Batch): Promise<Read> {
   const { groupId } = address;
   const { partition } = address;
+  const isUnknown = groupId !== null && world.groups.isUnknown(groupId);
   const loaded = await world.store.load({ partition, groupId, instanceIds: idsOf(works) });
+  if (isUnknown) world.groups.foundNew(loaded.group === null);
   const group = loaded.group === null || groupId === null ? null : world.groups.decode(groupId, loaded.group);
   if (works.some(({ command }) => command.type === "create" && loaded.instances.has(command.id)))
     world.groups.metDuplicate(mailboxKey(address));

@@ -9,6 +9,8 @@ const UNITS_MAX = 16 * 1_024 * 1_024;
 const READS_AFTER_DUPLICATE = 64;
 /** And after one that lost: another process writes the same group. */
 const READS_AFTER_LOSS = 8;
+/** So many groups of which nothing is known have to be new, one after the other, until the next such ones are taken for new. */
+const NEW_BEFORE_GUESS = 64;
 
 /** A group as this process read or wrote it last. `version` 0: it was not stored. */
 export type KnownGroup = {
@@ -32,17 +34,36 @@ export type KnownGroup = {
  * its group.
  * K3 a version does not tell who wrote it: a group may have expired, or a server may have lost its last writes, and another process may have
  * written as many versions since. So a guess follows this process's last commit on the group, and none is made where there is no such commit.
+ * K4 that a group is new needs no such commit: the store finds out whether there is one, and of nothing there is one version. It is guessed while
+ * the groups of which nothing was known have been new; one that was there, and many are read.
  */
 export class KnownGroups {
   private readonly known = new Map<string, KnownGroup>();
   private units = 0;
   private readonly loneCommits = new Map<string, string>();
   private readonly readsLeft = new Map<string, number>();
+  private newUntilGuess = NEW_BEFORE_GUESS;
 
   /** What a turn may start from without reading; null: nothing (K3). */
   get(id: string): KnownGroup | null {
     const known = this.known.get(id);
     return known === undefined || known.seenBy === null ? null : known;
+  }
+
+  /** Is nothing known of it, not even what was read? */
+  isUnknown(id: string): boolean {
+    return !this.known.has(id);
+  }
+
+  /** May a group of which nothing is known be taken for new? (K4) */
+  mayBeNew(id: string): boolean {
+    return this.newUntilGuess === 0 && this.isUnknown(id);
+  }
+
+  /** A group of which nothing was known was looked for (K4). */
+  foundNew(isNew: boolean): void {
+    if (!isNew) this.newUntilGuess = NEW_BEFORE_GUESS;
+    else if (this.newUntilGuess > 0) this.newUntilGuess -= 1;
   }
 
   /** The same for a mailbox of lone instances: the last commit of this process there (K3). */

@@ -115,13 +115,18 @@ function concluded(
   const isApplied = outcome === "applied" || outcome === "duplicate";
   if (commit !== null && !isApplied) world.groups.forget(mailboxKey(read.address));
   if (outcome instanceof TurnFailure) return outcome;
-  if (!isApplied && !read.isRead) world.groups.hasLost(mailboxKey(read.address));
+  if (!isApplied && !read.isRead) hasGuessedWrong(world, read);
   try {
     if (commit !== null && isApplied) world.committed(decision);
     return { outcome, results, isRead: read.isRead };
   } catch (error) {
     return failed(error);
   }
+}
+
+function hasGuessedWrong({ groups }: World, { address, group }: Read): void {
+  groups.hasLost(mailboxKey(address));
+  if (address.groupId !== null && group === null) groups.foundNew(false);
 }
 
 function failed(error: unknown): TurnFailure {

@@ -5,7 +5,7 @@ import { systemClock } from "../../src/adapters/system/system-clock.ts";
 import { verifyChain } from "../../src/core/audit.ts";
 import { createEngine, type Engine, memoryStore, type Store } from "../../src/index.ts";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { Commit } from "../../src/ports/store.ts";
+import type { Commit, CommitOutcome } from "../../src/ports/store.ts";
 import { type StoreCall, type StoreFate, watchStore } from "../support/watched-store.ts";
 
 const THRESHOLD = 3;
@@ -42,8 +42,10 @@ async function turns(count: number): Promise<void> {
 
 async function engineOn(store: Store, fateOf?: (call: StoreCall) => StoreFate, rule: object = RULE) {
   const calls: StoreCall[] = [];
+  const outcomesOfCommits: CommitOutcome[] = [];
   const watched = watchStore(store, {
     isFar: true,
+    onOutcome: (outcome) => outcomesOfCommits.push(outcome),
     fateOf: (call) => {
       calls.push(call);
       return fateOf?.(call) ?? "pass";
@@ -53,7 +55,8 @@ async function engineOn(store: Store, fateOf?: (call: StoreCall) => StoreFate, r
   const engine = createEngine({ policies, store: watched.store, handlers: { act: () => {} }, partitions: 1 });
   await engine.start();
   const counted = (method: StoreCall["method"]) => calls.filter((call) => call.method === method).length;
-  return { engine, counted };
+  const lost = () => outcomesOfCommits.filter((outcome) => outcome === "conflict").length;
+  return { engine, counted, lost };
 }
 
 async function outcomes(engine: Engine, given: ReturnType<typeof alerts>): Promise<string[]> {
@@ -124,6 +127,56 @@ test("a group that another process writes too is read for some turns after a los
   expect(lost).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
   await one.engine.stop();
   await other.engine.stop();
+});
+
+describe("a group of which nothing is known", () => {
+  /** Of a group of its own. */
+  const loner = (number: number) => ({
+    ...alertOf(number),
+    labels: { ...alertOf(number).labels, cluster: `c-${number}` },
+  });
+  /** What a request with an alert for each of these groups costs. */
+  const costOf = async (
+    { engine, counted, lost }: Awaited<ReturnType<typeof engineOn>>,
+    numbers: readonly number[],
+  ) => {
+    const before = { loads: counted("load"), lost: lost() };
+    const { instances } = await engine.ingest(numbers.map(loner));
+    const [outcome, ...others] = new Set(instances.map((one) => one.outcome));
+    expect(others).toEqual([]);
+    return { loads: counted("load") - before.loads, lost: lost() - before.lost, outcome };
+  };
+  const collect = { ...RULE, function: "collect", count: 1 };
+  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+
+  test("is taken for new without reading, once 64 such groups have been new", async () => {
+    const one = await engineOn(memoryStore(), undefined, collect);
+    expect(await costOf(one, range(0, 64))).toEqual({ loads: 64, lost: 0, outcome: "created" });
+    expect(await costOf(one, range(64, 70))).toEqual({ loads: 0, lost: 0, outcome: "created" });
+    await one.engine.stop();
+  });
+
+  test("is decided on what is stored when there is one, and so are the next 64 of which nothing is known", async () => {
+    const store = memoryStore();
+    const [one, other] = [await engineOn(store, undefined, collect), await engineOn(store, undefined, collect)];
+    await costOf(one, range(0, 64));
+    await costOf(other, range(100, 101));
+    expect(await costOf(one, [100])).toEqual({ loads: 1, lost: 1, outcome: "duplicate" });
+    expect(await costOf(one, range(200, 264))).toEqual({ loads: 64, lost: 0, outcome: "created" });
+    expect(await costOf(one, [264])).toEqual({ loads: 0, lost: 0, outcome: "created" });
+    await one.engine.stop();
+    await other.engine.stop();
+  });
+
+  test("is read after a restart, so that alerts that are sent again lose no commits", async () => {
+    const store = memoryStore();
+    const one = await engineOn(store, undefined, collect);
+    await costOf(one, range(0, 100));
+    await one.engine.stop();
+    const next = await engineOn(store, undefined, collect);
+    expect(await costOf(next, range(0, 100))).toEqual({ loads: 100, lost: 0, outcome: "duplicate" });
+    await next.engine.stop();
+  });
 });
 
 describe("a full batch behind another one of its group", () => {
