@@ -9,13 +9,11 @@ import type { Jobs } from "./jobs.ts";
 
 type Answer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: string };
 
-const LOADER = new URL("../../scripts/ts-loader.mjs", import.meta.url).href;
-
 export class BenchProcess {
   private readonly child: ChildProcess;
 
   constructor() {
-    const execArgv = ["--expose-gc", "--enable-source-maps", "--import", LOADER];
+    const execArgv = ["--expose-gc", "--enable-source-maps"];
     this.child = fork(fileURLToPath(import.meta.url), { execArgv, env: { ...process.env, BECALM_BENCH_PROCESS: "1" } });
   }
 

@@ -2,13 +2,13 @@
 import { spawnSync } from "node:child_process";
 import { createWriteStream, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { fileURLToPath } from "node:url";
 import { HEADER, metricRows, STRATEGIES } from "../support/metric-rows.ts";
 
-const COMMAND = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+/** npm runs the benchmarks in the project's folder. */
+const COMMAND = resolve("dist/src/cli/main.js");
 const HOSTS = 50;
 const PIECE_CHARS = 65_536;
 

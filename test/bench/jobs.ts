@@ -4,20 +4,24 @@ import { memoryStore, redisStore } from "../../src/index.ts";
 import type { Arm, ArmName, Sample, SampleRequest } from "./arms/arm.ts";
 import { measured } from "./arms/arm.ts";
 import { becalm, becalmMemory, openStorm } from "./arms/becalm.ts";
-import { bullmq } from "./arms/bullmq.ts";
-import { ceiling } from "./arms/ceiling.ts";
-import { textbook } from "./arms/textbook.ts";
 import { decisionLatency } from "./decision-latency.ts";
 import { detection } from "./detection.ts";
 import { wakeUp } from "./wake-up.ts";
 import { executedOf } from "./works.ts";
 
-const ARMS: Readonly<Record<ArmName, Arm>> = { becalm, "becalm-memory": becalmMemory, bullmq, textbook, ceiling };
+/** A process loads no library that its own arm does not use. */
+const ARMS: Readonly<Record<ArmName, () => Promise<Arm>>> = {
+  becalm: async () => becalm,
+  "becalm-memory": async () => becalmMemory,
+  bullmq: async () => (await import("./arms/bullmq.ts")).bullmq,
+  textbook: async () => (await import("./arms/textbook.ts")).textbook,
+  ceiling: async () => (await import("./arms/ceiling.ts")).ceiling,
+};
 
 export type PartRequest = SampleRequest & { readonly from: number; readonly total: number };
 
 export const JOBS = {
-  sample: ({ arm, request }: { arm: ArmName; request: SampleRequest }): Promise<Sample> => ARMS[arm](request),
+  sample,
   redisMemory,
   warmedUp,
   part,
@@ -27,6 +31,10 @@ export const JOBS = {
 };
 
 export type Jobs = typeof JOBS;
+
+async function sample({ arm, request }: { arm: ArmName; request: SampleRequest }): Promise<Sample> {
+  return (await ARMS[arm]())(request);
+}
 
 /** Server memory that one converged alert costs: first the alerts that execute, then the difference that the others make. */
 async function redisMemory({ work, count, url, logPath }: SampleRequest): Promise<number> {

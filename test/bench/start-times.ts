@@ -1,10 +1,11 @@
 /** How long the command takes to start, beside Node alone: whole processes, in turn. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
 import { median } from "./stats.ts";
 
-const COMMAND = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+/** npm runs the benchmarks in the project's folder. */
+const COMMAND = resolve("dist/src/cli/main.js");
 
 export async function startTimes(rounds: number): Promise<{ becalmMs: number; nodeMs: number }> {
   if (!existsSync(COMMAND)) throw new Error("dist/ is missing: run `npm run build` first");

@@ -1,4 +1,4 @@
-/** What an arm is: one way to do a work. Each arm runs in a process of its own (arm-process.ts). */
+/** What an arm is: one way to do a work. Each arm runs in a process of its own (bench-process.ts). */
 import type { WorkName } from "../works.ts";
 
 export type ArmName = "becalm" | "becalm-memory" | "bullmq" | "textbook" | "ceiling";
