@@ -21,7 +21,7 @@ import type { Clock } from "./ports/clock.ts";
 import type { Logger } from "./ports/logger.ts";
 import type { Store } from "./ports/store.ts";
 import { EffectRunner } from "./runtime/effect-runner.ts";
-import { type IngestResult, ingestAlerts } from "./runtime/ingest.ts";
+import { deliver, type IngestResult, mailOf } from "./runtime/ingest.ts";
 import { EFFECT_LEASE_MS, Live } from "./runtime/live.ts";
 import { Mailboxes } from "./runtime/mailboxes.ts";
 import { openWorld } from "./runtime/open-world.ts";
@@ -150,9 +150,10 @@ class LiveEngine implements Engine {
 
   async ingest(alerts: readonly AlertInput[]): Promise<IngestResult> {
     const { session, mailboxes, receipts } = await this.parts();
-    const nowMs = this.clock.now();
-    const readings = alerts.map((input) => tryAlert(input, nowMs));
-    return ingestAlerts({ world: session.world, mailboxes, receipts }, readings, nowMs);
+    const atMs = this.clock.now();
+    const readings = alerts.map((input) => tryAlert(input, atMs));
+    const mail = await mailOf(session.world, readings, { atMs });
+    return deliver({ mailboxes, receipts }, mail, { atMs });
   }
 
   get(id: string): InstanceReference {

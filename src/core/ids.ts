@@ -51,8 +51,9 @@ export function noticeIdOf(parts: readonly (string | number)[], partition: numbe
   return withPartition(partition, sha256(parts.join("\n"), "hex"));
 }
 
+/** Joined, not added up: that would be a tree that keeps all 64 digits, three times the size, and instances are known by their ids. */
 function withPartition(partition: number, hex: string): string {
-  return `${String(partition).padStart(2, "0")}-${hex.slice(0, 24)}`;
+  return [String(partition).padStart(2, "0"), hex.slice(0, 24)].join("-");
 }
 
 const INSTANCE_ID = /^(\d\d)-[0-9a-f]{24}$/;

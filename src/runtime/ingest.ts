@@ -1,4 +1,4 @@
-/** Takes the alerts of one request: each to its mailbox, and the answers back in the order of the alerts. */
+/** The alerts of one request: sorted into letters, each to its mailbox, and the answers back in the order of the alerts. */
 import type { Alert } from "../core/alert.ts";
 import { BecalmError } from "../core/errors.ts";
 import type { Work } from "./batch-read.ts";
@@ -25,54 +25,66 @@ export type IngestResult = {
   readonly rejected: readonly { readonly alert: number; readonly error: BecalmError }[];
 };
 
-export type IngestParts = { readonly world: World; readonly mailboxes: Mailboxes; readonly receipts: Receipts };
+export type IngestParts = { readonly mailboxes: Mailboxes; readonly receipts: Receipts };
 
-/** What goes to one mailbox together. `places`: of its works among the intakes. */
+/** What goes to one mailbox together. `places`: of its works, in their order. */
 type Letter = {
   readonly address: Address;
   readonly works: Work[];
-  readonly places: number[];
+  readonly places: Place[];
   readonly size: BatchSize;
 };
 
-/** Resolves when every decision about the alerts is durable, or refused. `readings`: each alert, or why it is none. */
-export async function ingestAlerts(
-  parts: IngestParts,
+/** What one policy makes of one alert, and what is left of it when it is decided. */
+type Place = {
+  readonly alert: number;
+  readonly policy: string;
+  readonly id: string;
+  readonly isResolved: boolean;
+  /** null: not yet. */
+  outcome: Ingested["outcome"] | BecalmError | null;
+  /** Of an instance that was there already. */
+  lastStepAtMs: number;
+};
+
+/** The alerts of one request, on their way. */
+export type Mail = {
+  readonly places: readonly Place[];
+  /** Those that are not sent yet. */
+  readonly letters: Letter[];
+  readonly unmatched: readonly number[];
+  /** Alerts that are refused, and why. */
+  readonly refused: Map<number, BecalmError>;
+};
+
+/** Sorts the alerts of a request. `readings`: each alert, or why it is none. */
+export async function mailOf(
+  world: World,
   readings: readonly (Alert | BecalmError)[],
-  atMs: number,
-): Promise<IngestResult> {
+  { atMs }: { atMs: number },
+): Promise<Mail> {
   const alerts = readings.map((reading) => (reading instanceof BecalmError ? null : reading));
-  const { intakes, unmatched, unreadable } = await intakesOf(parts.world, alerts, { atMs });
-  const results: (WorkResult | BecalmError | null)[] = intakes.map(() => null);
-  await Promise.all(lettersOf(intakes).map((letter) => deliver(parts.mailboxes, letter, results)));
-  const errors = new Map(unreadable);
-  for (const [index, reading] of readings.entries()) if (reading instanceof BecalmError) errors.set(index, reading);
-  for (const [place, { alert }] of intakes.entries()) {
-    const error = errorOf(results[place] ?? null);
-    if (error !== null) errors.set(alert, error);
-  }
-  const instances: Ingested[] = [];
-  for (const [place, { alert, policy, id }] of intakes.entries()) {
-    if (errors.size > 0 && errors.has(alert)) continue;
-    const result = results[place] as WorkResult | null;
-    const outcome = outcomeOf(alerts[alert] as Alert, result);
-    if (outcome === "duplicate") parts.receipts.received(id, { atMs, lastStepAtMs: result?.instance?.atMs ?? 0 });
-    instances.push({ alert, policy, id, outcome });
-  }
-  return { instances, unmatched, rejected: [...errors].map(([alert, error]) => ({ alert, error })) };
+  const { intakes, unmatched, unreadable } = await intakesOf(world, alerts, { atMs });
+  const refused = new Map(unreadable);
+  for (const [index, reading] of readings.entries()) if (reading instanceof BecalmError) refused.set(index, reading);
+  const places = intakes.map(({ alert, policy, id, work }) => {
+    const isResolved = alerts[alert]?.status === "resolved";
+    return { alert, policy, id, isResolved, outcome: work === null ? unsent(isResolved) : null, lastStepAtMs: 0 };
+  });
+  return { places, letters: lettersOf(intakes, places), unmatched, refused };
 }
 
-function errorOf(result: WorkResult | BecalmError | null): BecalmError | null {
-  if (result instanceof BecalmError) return result;
-  return result?.outcome === "quarantined" ? result.error : null;
+/** An earlier version of the policy has made the instance. */
+function unsent(isResolved: boolean): Ingested["outcome"] {
+  return isResolved ? "ignored" : "duplicate";
 }
 
 /** At most a commit's worth in each letter. */
-function lettersOf(intakes: readonly Intake[]): Letter[] {
+function lettersOf(intakes: readonly Intake[], places: readonly Place[]): Letter[] {
   const last = new Map<string, Letter>();
   const letters: Letter[] = [];
-  for (let place = 0; place < intakes.length; place += 1) {
-    const { work, address } = intakes[place] as Intake;
+  for (let index = 0; index < intakes.length; index += 1) {
+    const { work, address } = intakes[index] as Intake;
     if (work === null) continue;
     const key = mailboxKey(address);
     let letter = last.get(key);
@@ -82,27 +94,46 @@ function lettersOf(intakes: readonly Intake[]): Letter[] {
       letters.push(letter);
     }
     letter.works.push(work);
-    letter.places.push(place);
+    letter.places.push(places[index] as Place);
   }
   return letters;
 }
 
-/** What becomes of each work, in its place. */
-async function deliver(
-  mailboxes: Mailboxes,
-  { address, works, places, size }: Letter,
-  into: (WorkResult | BecalmError | null)[],
-): Promise<void> {
+/** Resolves when every decision about the alerts is durable, or refused. */
+export async function deliver(parts: IngestParts, mail: Mail, { atMs }: { atMs: number }): Promise<IngestResult> {
+  await Promise.all(sent(parts.mailboxes, mail));
+  const { places, unmatched, refused } = mail;
+  for (const { alert, outcome } of places) if (outcome instanceof BecalmError) refused.set(alert, outcome);
+  const instances: Ingested[] = [];
+  for (const { alert, policy, id, outcome, lastStepAtMs } of places) {
+    if (refused.size > 0 && refused.has(alert)) continue;
+    if (outcome === "duplicate") parts.receipts.received(id, { atMs, lastStepAtMs });
+    instances.push({ alert, policy, id, outcome: outcome as Ingested["outcome"] });
+  }
+  return { instances, unmatched, rejected: [...refused].map(([alert, error]) => ({ alert, error })) };
+}
+
+/**
+ * Each letter is taken out, and forgotten as soon as it is decided: what a whole request carries would live through collection after
+ * collection of the garbage, and a sixth of the process's memory in a storm was that.
+ */
+function sent(mailboxes: Mailboxes, { letters }: Mail): Promise<void>[] {
+  return letters.splice(0).map((letter) => send(mailboxes, letter));
+}
+
+async function send(mailboxes: Mailboxes, { address, works, places, size }: Letter): Promise<void> {
   try {
     const results = await mailboxes.submit(address, works, size.bytes);
-    for (const [index, place] of places.entries()) into[place] = results[index] as WorkResult;
+    for (let index = 0; index < places.length; index += 1) settle(places[index] as Place, results[index] as WorkResult);
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;
-    for (const place of places) into[place] = error;
+    for (const place of places) place.outcome = error;
   }
 }
 
-function outcomeOf(alert: Alert, result: WorkResult | null): Ingested["outcome"] {
-  if (alert.status === "resolved") return result?.outcome === "applied" ? "resolved" : "ignored";
-  return result?.outcome === "created" ? "created" : "duplicate";
+function settle(place: Place, result: WorkResult): void {
+  if (result.outcome === "quarantined") place.outcome = result.error;
+  else if (place.isResolved) place.outcome = result.outcome === "applied" ? "resolved" : "ignored";
+  else place.outcome = result.outcome === "created" ? "created" : "duplicate";
+  place.lastStepAtMs = result.instance?.atMs ?? 0;
 }
