@@ -97,35 +97,50 @@ describe("a refused commit", () => {
 });
 
 describe("a commit that the server cannot apply", () => {
-  test("leaves those before it whole and those behind it undone: sent again, each is applied once", async () => {
-    const other = (id: string, instance: string): Partial<Commit> => ({
-      group: groupOf(0, { id }),
-      instances: [newInstance(instance)],
-      effects: [effectOf(`${instance}:1`)],
-      timersArmed: [timerOf(instance, 5), timerOf(instance, 6, { lane: "approval" })],
-    });
-    await store.commit(commitOf({ group: groupOf(0, { id: "broken" }) }));
-    const [key = ""] = (await raw.keys("*")).filter((name) => name.endsWith(":g:broken"));
+  const BROKEN = "a group whose key holds something else";
+  const parts = (instance: string, group: Commit["group"]): Partial<Commit> => ({
+    group,
+    instances: [newInstance(instance)],
+    effects: [effectOf(`${instance}:1`)],
+    timersArmed: [timerOf(instance, 5), timerOf(instance, 6, { lane: "approval" })],
+  });
+
+  test("fails alone: those sent with it are whole, and what follows it is refused", async () => {
+    await store.commit(commitOf({ group: groupOf(0, { id: BROKEN }) }));
+    const key = (await raw.keys("*")).find((name) => name.endsWith(`:g:${BROKEN}`)) as string;
     await raw.del(key);
     await raw.rpush(key, "not a text");
+    const broken = commitOf(parts("00-b", groupOf(1, { id: BROKEN })));
     const commits = [
-      commitOf(other("before", "00-a")),
-      commitOf({ ...other("broken", "00-b"), group: groupOf(1, { id: "broken" }) }),
-      commitOf(other("behind", "00-c")),
-    ] as const;
+      commitOf(parts("00-a", groupOf(0, { id: "before" }))),
+      broken,
+      commitOf({ ...parts("00-c", groupOf(0, { id: "follows" })), follows: broken.commitId }),
+      commitOf(parts("00-d", groupOf(0, { id: "behind" }))),
+    ];
     const settled = await Promise.allSettled(commits.map((commit) => store.commit(commit)));
-    expect(settled.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
-    expect(settled[0]).toMatchObject({
-      reason: { code: "BECALM_STORE_FAILED", message: expect.stringContaining("WRONGTYPE") },
+    expect(settled).toEqual([
+      { status: "fulfilled", value: "applied" },
+      { status: "rejected", reason: expect.objectContaining({ code: "BECALM_STORE_FAILED" }) },
+      { status: "fulfilled", value: "conflict" },
+      { status: "fulfilled", value: "applied" },
+    ]);
+    expect(settled[1]).toMatchObject({ reason: { message: expect.stringContaining("WRONGTYPE") } });
+    expect(await everythingIn(store, [])).toMatchObject({
+      instances: [{ id: "00-d" }, { id: "00-a" }],
+      effects: [{ id: "00-a:1" }, { id: "00-d:1" }],
+      work: [{ owner: "00-a" }, { owner: "00-d" }],
+      approvals: [{ owner: "00-a" }, { owner: "00-d" }],
     });
-    expect(await everythingIn(store)).toMatchObject({
-      instances: [{ id: "00-a" }],
-      effects: [{ id: "00-a:1" }],
-      work: [{ owner: "00-a" }],
-      approvals: [{ owner: "00-a" }],
-    });
-    expect(await store.commit(commits[0])).toBe("duplicate");
-    expect(await store.commit(commits[2])).toBe("applied");
+  });
+
+  test("half-way is not there for what follows it", async () => {
+    await store.commit(commitOf({ instances: [newInstance("00-a")] }));
+    const key = (await raw.keys("*")).find((name) => name.endsWith(":i:00-a")) as string;
+    await raw.rpush(key.replace(":i:", ":h:"), "not a text");
+    const broken = commitOf({ instances: [changedInstance("00-a", 1)] });
+    const behind = commitOf({ follows: broken.commitId, instances: [newInstance("00-b")] });
+    const settled = await Promise.allSettled([broken, behind].map((commit) => store.commit(commit)));
+    expect(settled).toMatchObject([{ reason: { code: "BECALM_STORE_FAILED" } }, { value: "conflict" }]);
   });
 });
 

@@ -311,6 +311,18 @@ export function storeContract(
         expect(new Set(await Promise.all(commits.map((commit) => store.commit(commit))))).toEqual(new Set(["applied"]));
       });
 
+      test("keeps what one commit takes out and a later one puts in again, when both are in flight together", async () => {
+        const timer = timerOf("00-a", 7);
+        await applied({ effects: [effectOf("00-a:1")], timersArmed: [timer] });
+        const takes = commitOf({ settledEffectIds: ["00-a:1"], timersCancelled: [timer] });
+        const puts = commitOf({ effects: [effectOf("00-a:1", { value: "again" })], timersArmed: [timer] });
+        expect(await Promise.all([takes, puts].map((commit) => store.commit(commit)))).toEqual(["applied", "applied"]);
+        expect(await timers(7, 10)).toEqual([timer]);
+        expect(await store.claimEffects({ owner: "o", leaseMs: LONG_MS, limit: 10 })).toMatchObject([
+          { value: "again" },
+        ]);
+      });
+
       test("holds 256 instances with everything that belongs to them", async () => {
         const all = Array.from({ length: 256 }, (_, index) => `00-${String(index).padStart(3, "0")}`);
         await applied({

@@ -38,6 +38,8 @@ const REPLY_CODES: readonly (readonly [prefix: string, code: ErrorCode, remedy: 
   ["NOAUTH", "BECALM_STORE_UNAVAILABLE", "It asks for a password: put it into the URL"],
 ];
 
+const FAILED = "failed ";
+
 const FACTS: Partial<Record<ErrorCode, string>> = {
   BECALM_STORE_UNAVAILABLE: "cannot be used",
   BECALM_STORE_FULL: "is out of memory",
@@ -93,7 +95,18 @@ export class RedisConnection {
     if (error instanceof BecalmError) return error;
     if (error instanceof TypeError || error instanceof RangeError) return this.#failure("BECALM_STORE_FAILED", error);
     if (!isReply(error)) return this.#failure("BECALM_STORE_UNAVAILABLE", error);
-    const [, code, remedy] = REPLY_CODES.find(([prefix]) => messageOf(error).startsWith(prefix)) ?? [];
+    return this.#replyError(messageOf(error), error);
+  }
+
+  /** A word that a script answers for one thing of several; `failed <error>` is the server's error, which is that thing's alone. */
+  answerOf<Word extends string>(answer: string): Word | BecalmError {
+    if (!answer.startsWith(FAILED)) return answer as Word;
+    const text = answer.slice(FAILED.length);
+    return this.#replyError(text, new Error(text));
+  }
+
+  #replyError(text: string, error: unknown): BecalmError {
+    const [, code, remedy] = REPLY_CODES.find(([prefix]) => text.startsWith(prefix)) ?? [];
     return this.#failure(code ?? "BECALM_STORE_FAILED", error, remedy);
   }
 

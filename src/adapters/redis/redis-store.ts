@@ -166,9 +166,10 @@ class RedisStore implements Store {
     return this.#commits.ask(commit.partition, commit);
   }
 
-  async #commit(partition: number, commits: readonly Commit[]): Promise<CommitOutcome[]> {
+  async #commit(partition: number, commits: readonly Commit[]) {
     const { keys, args } = commitArguments(partition, commits, this.#open());
-    return this.#connection.run(() => scripts.commit(this.#client, keys, args));
+    const answers = await this.#connection.run(() => scripts.commit(this.#client, keys, args));
+    return answers.map((answer) => this.#connection.answerOf<CommitOutcome>(answer));
   }
 
   async timers({ lane, untilMs, limit }: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {

@@ -10,7 +10,7 @@ export type ScriptRun<Reply> = (
 ) => Promise<Reply>;
 
 export const scripts = {
-  commit: defineScript<("applied" | "duplicate" | "fenced" | "conflict")[]>("commit"),
+  commit: defineScript<string[]>("commit"),
   openNamespace:
     defineScript<[mode: string | null, partitions: string | null, highestTimeMs: string | null]>("open-namespace"),
   advanceTime: defineScript<string>("advance-time"),

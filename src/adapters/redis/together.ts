@@ -15,8 +15,8 @@ export type TogetherOptions<Request, Reply> = {
   /** From so much on nothing more is waited for: the server can begin while the rest is decided. */
   readonly sizeEnough: number;
   readonly sizeOf: (request: Request) => number;
-  /** Sends requests of one partition; replies stand in their order. A rejection is that of each of them. */
-  readonly send: (partition: number, requests: readonly Request[]) => Promise<readonly Reply[]>;
+  /** Sends requests of one partition; replies stand in their order, and an error is that of its request. A rejection is that of each of them. */
+  readonly send: (partition: number, requests: readonly Request[]) => Promise<readonly (Reply | Error)[]>;
   /** Calls `sendAll` so that what it sends is written at once. */
   readonly write: (sendAll: () => void) => void;
 };
@@ -96,7 +96,11 @@ export class Together<Request, Reply> {
         partition,
         batch.map(({ request }) => request),
       );
-      for (const [index, { resolve }] of batch.entries()) resolve(replies[index] as Reply);
+      for (const [index, { resolve, reject }] of batch.entries()) {
+        const reply = replies[index] as Reply | Error;
+        if (reply instanceof Error) reject(reply);
+        else resolve(reply);
+      }
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }

@@ -46,7 +46,7 @@
 --     added member:      order, id
 --     removed member:    id
 --
--- Returns for each commit "applied", "duplicate", "fenced" or "conflict"
+-- Returns for each commit "applied", "duplicate", "fenced", "conflict", or "failed <error>" when one of its keys holds something else
 -- Globals cost a search each.
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local find, match, sub, tonumber, unpack = string.find, string.match, string.sub, tonumber, unpack
@@ -59,9 +59,9 @@ local NEW_WIDTH, RUN_WIDTH = 2, 4
 -- Lua's stack holds some thousand values.
 local CHUNK = 500
 
--- What the commits write into the keys that they share.
-local created, effects, claims, settled = {}, {}, {}, {}
-local armed, cancelled = { {}, {} }, { {}, {} }
+-- What the commits write into the keys that they share: rows of new instances, and of the other keys, by member, what it will hold,
+-- false when it will be gone. The last commit that names a member decides.
+local created, effects, claims, timers = {}, {}, {}, { {}, {} }
 
 local function write_all(command, key, values)
   for from = 1, #values, CHUNK do
@@ -69,17 +69,40 @@ local function write_all(command, key, values)
   end
 end
 
--- What is put in comes before what is taken out.
+local function write_scores(key, scores)
+  local put, gone = {}, {}
+  for member, score in pairs(scores) do
+    if score then
+      put[#put + 1] = score
+      put[#put + 1] = member
+    else
+      gone[#gone + 1] = member
+    end
+  end
+  write_all('ZADD', key, put)
+  write_all('ZREM', key, gone)
+end
+
+local function write_effects()
+  local put, gone = {}, {}
+  for id, value in pairs(effects) do
+    if value then
+      put[#put + 1] = id
+      put[#put + 1] = value
+    else
+      gone[#gone + 1] = id
+    end
+  end
+  write_all('HSET', KEYS[2], put)
+  write_all('HDEL', KEYS[2], gone)
+end
+
 local function write_gathered()
   write_all('ZADD', KEYS[1], created)
-  write_all('HSET', KEYS[2], effects)
-  write_all('ZADD', KEYS[3], claims)
-  write_all('HDEL', KEYS[2], settled)
-  write_all('ZREM', KEYS[3], settled)
-  for lane = 1, 2 do
-    write_all('ZADD', KEYS[3 + lane], armed[lane])
-    write_all('ZREM', KEYS[3 + lane], cancelled[lane])
-  end
+  write_effects()
+  write_scores(KEYS[3], claims)
+  write_scores(KEYS[4], timers[1])
+  write_scores(KEYS[5], timers[2])
 end
 
 local now_ms
@@ -171,27 +194,31 @@ local function write_changed(key, count, texts)
   end
 end
 
-local function gather(values, count, width)
-  if count == '0' then
-    return
+local function gather_effects(count, settled_count, lease_ms)
+  for _ = 1, count do
+    effects[ARGV[row]] = ARGV[row + 1]
+    claims[ARGV[row]] = claim_end_ms(lease_ms)
+    row = row + 2
   end
-  local last = row + count * width - 1
-  for at = row, last do
-    values[#values + 1] = ARGV[at]
+  for _ = 1, settled_count do
+    effects[ARGV[row]] = false
+    claims[ARGV[row]] = false
+    row = row + 1
   end
-  row = last + 1
 end
 
-local function gather_effects(count, lease_ms)
-  if count == '0' then
-    return
+local function gather_armed(lane, count)
+  for _ = 1, count do
+    timers[lane][ARGV[row + 1]] = ARGV[row]
+    row = row + 2
   end
-  local end_ms = claim_end_ms(lease_ms)
-  for index = 0, count - 1 do
-    claims[#claims + 1] = end_ms
-    claims[#claims + 1] = ARGV[row + index * 2]
+end
+
+local function gather_cancelled(lane, count)
+  for _ = 1, count do
+    timers[lane][ARGV[row]] = false
+    row = row + 1
   end
-  gather(effects, count, 2)
 end
 
 -- Members of a set of the group.
@@ -229,7 +256,10 @@ local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
   end
 end
 
--- Applies the commit whose keys begin at `key` and whose arguments begin at `first`. Returns its outcome, and where the next one's begin.
+-- Where the keys and the arguments of the commit behind this one begin.
+local next_key, next_first
+
+-- Applies the commit whose keys begin at `key` and whose arguments begin at `first`.
 local function apply(key, first)
   local owner, is_following, expected_version, ttl_ms, lease_ms, row_count, new_count, run_count, changed_count,
     effect_count, settled_count, armed_work, armed_approval, cancelled_work, cancelled_approval,
@@ -242,42 +272,40 @@ local function apply(key, first)
   local new_key = group_at + (has_group and (is_written and 4 or 2) or 0)
   local changed_key = new_key + new_count
   local changed_row = first + HEAD_ROWS + new_count * NEW_WIDTH + run_count * RUN_WIDTH
-  local next_key, next_first = changed_key + changed_count * 2, first + HEAD_ROWS + row_count
+  next_key, next_first = changed_key + changed_count * 2, first + HEAD_ROWS + row_count
 
   local seen = call('MGET', KEYS[key], KEYS[group_at - 1], has_group and lease_key or KEYS[key])
   if seen[1] then
-    return 'duplicate', next_key, next_first
+    return 'duplicate'
   end
   if has_group and seen[3] and seen[3] ~= owner then
-    return 'fenced', next_key, next_first
+    return 'fenced'
   end
   if is_following == '1' and not seen[2] then
-    return 'conflict', next_key, next_first
+    return 'conflict'
   end
   if has_group and expected_version ~= '0' then
     if call('GETRANGE', group_key, 0, #expected_version) ~= expected_version .. ' ' then
-      return 'conflict', next_key, next_first
+      return 'conflict'
     end
   end
   if exists_any(new_key, changed_key - 1, expected_version == '0' and group_key) then
-    return 'conflict', next_key, next_first
+    return 'conflict'
   end
   local texts = read_changed(changed_key, changed_row, changed_count)
   if not texts then
-    return 'conflict', next_key, next_first
+    return 'conflict'
   end
 
   -- Nothing below refuses.
-  call('SET', KEYS[key], '', 'PX', ARGV[1])
   row = first + HEAD_ROWS
   write_new(new_key, run_count)
   write_changed(changed_key, changed_count, texts)
-  gather_effects(effect_count, lease_ms)
-  gather(settled, settled_count, 1)
-  gather(armed[1], armed_work, 2)
-  gather(armed[2], armed_approval, 2)
-  gather(cancelled[1], cancelled_work, 1)
-  gather(cancelled[2], cancelled_approval, 1)
+  gather_effects(effect_count, settled_count, lease_ms)
+  gather_armed(1, armed_work)
+  gather_armed(2, armed_approval)
+  gather_cancelled(1, cancelled_work)
+  gather_cancelled(2, cancelled_approval)
   if is_written then
     write_members(waiters_added, 2, 'ZADD', waiters_key, 'NX')
     write_members(held_added, 2, 'ZADD', held_key, 'NX')
@@ -285,24 +313,19 @@ local function apply(key, first)
     write_members(held_removed, 1, 'ZREM', held_key)
     write_group(waiters_key, held_key, group_key, group_value, ttl_ms)
   end
-  return 'applied', next_key, next_first
+  -- Last: nothing follows a commit that failed half-way.
+  call('SET', KEYS[key], '', 'PX', ARGV[1])
+  return 'applied'
 end
 
 local outcomes = {}
-local key, first = SHARED_KEYS + 1, FIRST_COMMIT
-local failure
-while key <= #KEYS and not failure do
-  local is_done, outcome, next_key, next_first = pcall(apply, key, first)
-  if is_done then
-    outcomes[#outcomes + 1] = outcome
-    key, first = next_key, next_first
-  else
-    failure = outcome
+next_key, next_first = SHARED_KEYS + 1, FIRST_COMMIT
+while next_key <= #KEYS do
+  local is_done, outcome = pcall(apply, next_key, next_first)
+  if not is_done then
+    outcome = 'failed ' .. (type(outcome) == 'table' and outcome.err or tostring(outcome))
   end
+  outcomes[#outcomes + 1] = outcome
 end
--- Those before one that failed are applied, and will be told to be duplicates.
 write_gathered()
-if failure then
-  error(failure)
-end
 return outcomes
