@@ -89,7 +89,7 @@ export async function readFor(world: World, { address, works }: Batch): Promise<
   const { partition } = address;
   const isUnknown = groupId !== null && world.groups.isUnknown(groupId);
   const loaded = await world.store.load({ partition, groupId, instanceIds: idsOf(works) });
-  if (isUnknown) world.groups.foundNew(loaded.group === null);
+  if (isUnknown) world.groups.foundNew(loaded.group === null && loaded.instances.size === 0);
   const group = loaded.group === null || groupId === null ? null : world.groups.decode(groupId, loaded.group);
   if (works.some(({ command }) => command.type === "create" && loaded.instances.has(command.id)))
     world.groups.metDuplicate(mailboxKey(address));

@@ -60,7 +60,7 @@ export class KnownGroups {
     return this.newUntilGuess === 0 && this.isUnknown(id);
   }
 
-  /** A group of which nothing was known was looked for (K4). */
+  /** A group of which nothing was known was looked for (K4). One that has expired, and whose alerts are sent again, is none that is new. */
   foundNew(isNew: boolean): void {
     if (!isNew) this.newUntilGuess = NEW_BEFORE_GUESS;
     else if (this.newUntilGuess > 0) this.newUntilGuess -= 1;

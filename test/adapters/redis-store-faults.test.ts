@@ -133,14 +133,34 @@ describe("a commit that the server cannot apply", () => {
     });
   });
 
-  test("half-way is not there for what follows it", async () => {
-    await store.commit(commitOf({ instances: [newInstance("00-a")] }));
-    const key = (await raw.keys("*")).find((name) => name.endsWith(":i:00-a")) as string;
-    await raw.rpush(key.replace(":i:", ":h:"), "not a text");
-    const broken = commitOf({ instances: [changedInstance("00-a", 1)] });
-    const behind = commitOf({ follows: broken.commitId, instances: [newInstance("00-b")] });
-    const settled = await Promise.allSettled([broken, behind].map((commit) => store.commit(commit)));
+  const group = groupOf(1);
+  const again: Partial<Commit> = { instances: [changedInstance("00-a", 1)] };
+
+  test.each<[what: string, key: string, commit: Partial<Commit>]>([
+    ["an instance", "i:00-a", again],
+    ["a history", "h:00-a", again],
+    ["the creation times", "created", { instances: [newInstance("00-b")] }],
+    ["the effects", "effects", { effects: [effectOf("00-a:2")] }],
+    ["the claims", "claims", { settledEffectIds: ["e1"] }],
+    ["the timers", "timers:work", { timersArmed: [timerOf("00-a", 9)] }],
+    ["the approvals' timers", "timers:approval", { timersCancelled: [timerOf("00-a", 6, { lane: "approval" })] }],
+    ["waiters", `waiters:${group.id}`, { membersAdded: [{ set: "waiters", instanceId: "00-b", order: 2 }] }],
+    ["held ones", `held:${group.id}`, { membersRemoved: [{ set: "held", instanceId: "00-a" }] }],
+  ])("because %s cannot be written leaves every byte of every key as it was", async (_, end, commit) => {
+    await store.commit(
+      commitOf({ ...full, timersArmed: [timerOf("00-a", 5), timerOf("00-a", 6, { lane: "approval" })] }),
+    );
+    const [instance = ""] = await raw.keys("*:i:00-a");
+    const key = instance.replace("i:00-a", end);
+    await raw.del(key);
+    if (/^[ih]:/.test(end)) await raw.rpush(key, "no text");
+    else await raw.set(key, "no such thing");
+    const before = await bytesOfAllKeys();
+    const broken = commitOf({ ...parts("00-c", group), ...commit });
+    const behind = commitOf({ follows: broken.commitId });
+    const settled = await Promise.allSettled([broken, behind].map((one) => store.commit(one)));
     expect(settled).toMatchObject([{ reason: { code: "BECALM_STORE_FAILED" } }, { value: "conflict" }]);
+    expect(await bytesOfAllKeys()).toEqual(before);
   });
 });
 

@@ -177,6 +177,19 @@ describe("a group of which nothing is known", () => {
     expect(await costOf(next, range(0, 100))).toEqual({ loads: 100, lost: 0, outcome: "duplicate" });
     await next.engine.stop();
   });
+
+  test("but that it has expired is not new: its alerts are sent again and lose no commits", async () => {
+    let aheadMs = 0;
+    const store = memoryStore({ now: () => Date.now() + aheadMs });
+    const one = await engineOn(store);
+    await costOf(one, range(0, 200));
+    await one.engine.stop();
+    aheadMs = 30 * 24 * 3_600_000;
+    const next = await engineOn(store);
+    for (let from = 0; from < 200; from += 50)
+      expect(await costOf(next, range(from, from + 50))).toEqual({ loads: 50, lost: 0, outcome: "duplicate" });
+    await next.engine.stop();
+  });
 });
 
 describe("a full batch behind another one of its group", () => {

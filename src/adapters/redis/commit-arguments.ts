@@ -97,6 +97,10 @@ function addRows(args: ScriptArgument[], commit: Commit, changed: readonly Insta
   for (const { expectedVersion, head, body, historyLines } of changed) {
     args.push(expectedVersion, versioned(expectedVersion + 1, `${head} ${body}`), historyText(historyLines));
   }
+  for (const set of SETS) {
+    add(ofSet(commit.membersAdded, set), ({ order, instanceId }) => args.push(order, instanceId));
+  }
+  for (const set of SETS) add(ofSet(commit.membersRemoved, set), ({ instanceId }) => args.push(instanceId));
   const claimOwner = commit.effectLeaseMs > 0 ? commit.owner : "";
   add(commit.effects, ({ id, value }) => args.push(id, `${claimOwner} ${value}`));
   add(commit.settledEffectIds, (id) => args.push(id));
@@ -104,10 +108,6 @@ function addRows(args: ScriptArgument[], commit: Commit, changed: readonly Insta
     add(ofLane(commit.timersArmed, lane), (timer) => args.push(timer.dueAtMs, timerMember(timer)));
   }
   for (const lane of LANES) add(ofLane(commit.timersCancelled, lane), (timer) => args.push(timerMember(timer)));
-  for (const set of SETS) {
-    add(ofSet(commit.membersAdded, set), ({ order, instanceId }) => args.push(order, instanceId));
-  }
-  for (const set of SETS) add(ofSet(commit.membersRemoved, set), ({ instanceId }) => args.push(instanceId));
   return counts;
 }
 

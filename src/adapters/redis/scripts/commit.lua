@@ -29,9 +29,9 @@
 --     time-to-live of the group in ms, "-" keep it
 --     lease of its effects in ms, 0 claimed by nobody
 --     how many rows it has in all
---     numbers: new instances, runs of them, changed instances, effects, settled effects,
---       timers armed in work, in approval, cancelled in work, in approval,
---       members added to waiters, to held, removed from waiters, from held
+--     numbers: new instances, runs of them, changed instances,
+--       members added to waiters, to held, removed from waiters, from held, effects, settled effects,
+--       timers armed in work, in approval, cancelled in work, in approval
 --   the group's new "<version> <value>", "" without a group or when it is only compared
 --   the rows, all of one kind before the next, in that order:
 --     run of new instances, which differ in their heads and first lines only:
@@ -39,12 +39,12 @@
 --                        lines after the first, each behind a "\n" ("-": there is no line at all);
 --                        then for each: head of the checkpoint, first line
 --     changed instance:  expected version, new "<version> <checkpoint>", lines to append
+--     added member:      order, id
+--     removed member:    id
 --     effect:            id, "<owner of the claim> <value>"
 --     settled effect:    id
 --     armed timer:       due time in ms, member
 --     cancelled timer:   member
---     added member:      order, id
---     removed member:    id
 --
 -- Returns for each commit "applied", "duplicate", "fenced", "conflict", or "failed <error>" when one of its keys holds something else
 -- Globals cost a search each.
@@ -103,6 +103,21 @@ local function write_gathered()
   write_scores(KEYS[3], claims)
   write_scores(KEYS[4], timers[1])
   write_scores(KEYS[5], timers[2])
+end
+
+local seen_types = {}
+
+-- Fails when a key holds something else, and a commit has rows of either kind for it. A key is looked at once a script.
+local function require_type(key, wanted, put_count, gone_count)
+  if put_count == '0' and gone_count == '0' then
+    return
+  end
+  if not seen_types[key] then
+    seen_types[key] = call('TYPE', key).ok
+  end
+  if seen_types[key] ~= wanted and seen_types[key] ~= 'none' then
+    error({ err = 'WRONGTYPE ' .. key .. ' is no ' .. wanted })
+  end
 end
 
 local now_ms
@@ -262,8 +277,8 @@ local next_key, next_first
 -- Applies the commit whose keys begin at `key` and whose arguments begin at `first`.
 local function apply(key, first)
   local owner, is_following, expected_version, ttl_ms, lease_ms, row_count, new_count, run_count, changed_count,
-    effect_count, settled_count, armed_work, armed_approval, cancelled_work, cancelled_approval,
-    waiters_added, held_added, waiters_removed, held_removed = match(ARGV[first], HEAD)
+    waiters_added, held_added, waiters_removed, held_removed, effect_count, settled_count,
+    armed_work, armed_approval, cancelled_work, cancelled_approval = match(ARGV[first], HEAD)
   local group_value = ARGV[first + 1]
   local has_group, is_written = expected_version ~= '-', group_value ~= ''
   local group_at = key + 1 + is_following
@@ -296,16 +311,21 @@ local function apply(key, first)
   if not texts then
     return 'conflict'
   end
+  for index = 0, changed_count - 1 do
+    require_type(KEYS[changed_key + index * 2 + 1], 'string')
+  end
+  require_type(waiters_key, 'zset', waiters_added, waiters_removed)
+  require_type(held_key, 'zset', held_added, held_removed)
+  require_type(KEYS[1], 'zset', new_count, '0')
+  require_type(KEYS[2], 'hash', effect_count, settled_count)
+  require_type(KEYS[3], 'zset', effect_count, settled_count)
+  require_type(KEYS[4], 'zset', armed_work, cancelled_work)
+  require_type(KEYS[5], 'zset', armed_approval, cancelled_approval)
 
-  -- Nothing below refuses.
+  -- Nothing below refuses or fails.
   row = first + HEAD_ROWS
   write_new(new_key, run_count)
   write_changed(changed_key, changed_count, texts)
-  gather_effects(effect_count, settled_count, lease_ms)
-  gather_armed(1, armed_work)
-  gather_armed(2, armed_approval)
-  gather_cancelled(1, cancelled_work)
-  gather_cancelled(2, cancelled_approval)
   if is_written then
     write_members(waiters_added, 2, 'ZADD', waiters_key, 'NX')
     write_members(held_added, 2, 'ZADD', held_key, 'NX')
@@ -313,7 +333,11 @@ local function apply(key, first)
     write_members(held_removed, 1, 'ZREM', held_key)
     write_group(waiters_key, held_key, group_key, group_value, ttl_ms)
   end
-  -- Last: nothing follows a commit that failed half-way.
+  gather_effects(effect_count, settled_count, lease_ms)
+  gather_armed(1, armed_work)
+  gather_armed(2, armed_approval)
+  gather_cancelled(1, cancelled_work)
+  gather_cancelled(2, cancelled_approval)
   call('SET', KEYS[key], '', 'PX', ARGV[1])
   return 'applied'
 end
@@ -321,7 +345,11 @@ end
 local outcomes = {}
 next_key, next_first = SHARED_KEYS + 1, FIRST_COMMIT
 while next_key <= #KEYS do
-  local is_done, outcome = pcall(apply, next_key, next_first)
+  local key = next_key
+  local is_done, outcome = pcall(apply, key, next_first)
+  if next_key == key then
+    error(outcome)
+  end
   if not is_done then
     outcome = 'failed ' .. (type(outcome) == 'table' and outcome.err or tostring(outcome))
   end
