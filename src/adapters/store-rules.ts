@@ -4,26 +4,11 @@
  */
 import { BecalmError } from "../core/errors.ts";
 import { PARTITION_COUNT_MAX } from "../core/limits.ts";
+import { compareCodePoints } from "../core/utf8.ts";
 import type { Commit, InstanceWrite, NamespaceInfo, NamespaceSpec, TimerKey, TimerRow } from "../ports/store.ts";
 
 /** A place in the order of creation. */
 export type CreatedAt = { readonly id: string; readonly createdAtMs: number };
-
-/** Order of two texts by code point. `<` compares UTF-16 units, which puts U+1F600 before U+FF21; UTF-8 bytes, and so Redis, do not. */
-export function compareCodePoints(left: string, right: string): number {
-  const length = Math.min(left.length, right.length);
-  for (let at = 0; at < length; at += 1) {
-    const difference = left.charCodeAt(at) - right.charCodeAt(at);
-    if (difference !== 0) return codePointRank(left.charCodeAt(at)) - codePointRank(right.charCodeAt(at));
-  }
-  return left.length - right.length;
-}
-
-/** Moves the surrogates (halves of code points above U+FFFF) behind all other units. */
-function codePointRank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
-}
 
 /** (dueAtMs, owner, name, arm); the partition comes last only so that no two timers are equal. */
 export function compareTimers(left: TimerRow, right: TimerRow): number {

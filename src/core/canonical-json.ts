@@ -1,4 +1,4 @@
-import { compareCodePoints } from "./fingerprint.ts";
+import { compareCodePoints } from "./utf8.ts";
 
 /**
  * JSON with the keys of every object in code-point order and no white space: equal values give equal texts, whatever order

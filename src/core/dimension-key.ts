@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { ConvergenceRule, DimensionValue } from "./convergence-types.ts";
 import { BecalmError } from "./errors.ts";
-import { compareCodePoints } from "./fingerprint.ts";
+import { compareCodePoints } from "./utf8.ts";
 
 /** What an instance is compared by. For alerts these are the labels. A dimension that is absent counts as the empty text. */
 export type Dimensions = Readonly<Record<string, DimensionValue | undefined>>;

@@ -1,3 +1,5 @@
+import { compareCodePoints } from "./utf8.ts";
+
 /**
  * FNV-1a 64 in two 32-bit halves: BigInt would cost about twenty times as much on the path that every alert takes.
  * The prime is 2^40 + 0x1b3, so a multiplication is one by 0x1b3 plus a shift of the low half by 8 into the high one.
@@ -49,23 +51,6 @@ function addText(text: string): void {
     if (codePoint > 0xffff) i += 1;
     addCodePoint(codePoint >= 0xd800 && codePoint <= 0xdfff ? 0xfffd : codePoint);
   }
-}
-
-/** Compares by code points, which is the order of the UTF-8 bytes; `<` compares UTF-16 units, which differs above U+FFFF. */
-export function compareCodePoints(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i += 1) {
-    const unitA = a.charCodeAt(i);
-    const unitB = b.charCodeAt(i);
-    if (unitA === unitB) continue;
-    // Surrogates stand for code points above every single unit: lift them over U+E000..U+FFFF.
-    return rankOfUnit(unitA) - rankOfUnit(unitB);
-  }
-  return a.length - b.length;
-}
-
-function rankOfUnit(unit: number): number {
-  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
 const BEYOND_UNIT_ORDER = /[\ud800-\uffff]/;

@@ -11,3 +11,20 @@ export function exceedsUtf8Bytes(text: string, bytesMax: number): boolean {
   }
   return bytes > bytesMax;
 }
+
+/** Compares by code points, which is the order of the UTF-8 bytes; `<` compares UTF-16 units, which differs above U+FFFF. */
+export function compareCodePoints(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i += 1) {
+    const unitA = a.charCodeAt(i);
+    const unitB = b.charCodeAt(i);
+    if (unitA === unitB) continue;
+    // Surrogates stand for code points above every single unit: lift them over U+E000..U+FFFF.
+    return rankOfUnit(unitA) - rankOfUnit(unitB);
+  }
+  return a.length - b.length;
+}
+
+function rankOfUnit(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}

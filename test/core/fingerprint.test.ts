@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compareCodePoints, fingerprintOf } from "../../src/core/fingerprint.ts";
+import { fingerprintOf } from "../../src/core/fingerprint.ts";
+import { compareCodePoints } from "../../src/core/utf8.ts";
 
 type CapturedAlert = { labels: Record<string, string>; fingerprint: string };
 

@@ -1,5 +1,5 @@
+import { compareCodePoints } from "../../core/utf8.ts";
 import type { Commit, StoredEffect } from "../../ports/store.ts";
-import { compareCodePoints } from "../store-rules.ts";
 import { SortedList } from "./sorted-list.ts";
 
 /** `claimedUntilMs` 0: nobody ever claimed it. */

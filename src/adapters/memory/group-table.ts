@@ -1,5 +1,5 @@
+import { compareCodePoints } from "../../core/utf8.ts";
 import type { Commit } from "../../ports/store.ts";
-import { compareCodePoints } from "../store-rules.ts";
 import { SortedList, take } from "./sorted-list.ts";
 
 type Member = { readonly id: string; readonly order: number };

@@ -8,6 +8,7 @@
  * M3: no method costs more with the number of stored instances than a binary search, whatever it reads or writes.
  */
 import { COMMIT_ID_TTL_MS } from "../../core/limits.ts";
+import { compareCodePoints } from "../../core/utf8.ts";
 import type { DimensionLock } from "../../ports/dimension-lock.ts";
 import type {
   Commit,
@@ -27,7 +28,6 @@ import type {
 } from "../../ports/store.ts";
 import {
   type CreatedAt,
-  compareCodePoints,
   compareCreated,
   decodeCursor,
   encodeCursor,

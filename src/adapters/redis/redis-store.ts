@@ -5,6 +5,7 @@
  * R2: a command touches keys of one partition only; what spans partitions is asked of each and merged here.
  * R3: every command may be sent twice (ioredis sends again what was not answered), so each is harmless the second time.
  */
+import { compareCodePoints } from "../../core/utf8.ts";
 import type { DimensionLock } from "../../ports/dimension-lock.ts";
 import type {
   Commit,
@@ -24,7 +25,6 @@ import type {
 } from "../../ports/store.ts";
 import {
   type CreatedAt,
-  compareCodePoints,
   compareCreated,
   compareTimers,
   decodeCursor,
