@@ -13,7 +13,7 @@ export class BenchProcess {
   private readonly child: ChildProcess;
 
   constructor() {
-    const execArgv = ["--expose-gc", "--enable-source-maps"];
+    const execArgv = ["--enable-source-maps"];
     this.child = fork(fileURLToPath(import.meta.url), { execArgv, env: { ...process.env, BECALM_BENCH_PROCESS: "1" } });
   }
 

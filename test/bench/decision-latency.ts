@@ -19,8 +19,6 @@ export async function decisionLatency({ url, logPath, count, perSecond }: Latenc
   const alerts = stormAlerts({ count, groups: WORKS.storm.groups });
   const latencies: number[] = [];
   const underway = new Set<Promise<void>>();
-  // As before every sample: nothing is paid for what came before.
-  globalThis.gc?.();
   const startedAtMs = performance.now();
   for (let sent = 0; sent < count; ) {
     const due = Math.min(count, Math.floor(((performance.now() - startedAtMs) * perSecond) / 1_000));

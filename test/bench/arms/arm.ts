@@ -24,9 +24,11 @@ export type Arm = (request: SampleRequest) => Promise<Sample>;
 
 const RSS_LOOKED_AT_EVERY_MS = 50;
 
-/** Takes time, CPU and memory of `work`, after a garbage collection, so that no arm pays for what came before. */
+/**
+ * Takes time, CPU and memory of `work`. No collection of the garbage is forced before it: one while nothing is alive throws away what the compiler
+ * has learned of objects, and the half second behind it takes up to twice as long. An arm has a process of its own, so it pays only for itself.
+ */
 export async function measured(count: number, work: () => Promise<void>): Promise<Sample> {
-  globalThis.gc?.();
   let rssMaxBytes = process.memoryUsage.rss();
   const look = () => (rssMaxBytes = Math.max(rssMaxBytes, process.memoryUsage.rss()));
   const watch = setInterval(look, RSS_LOOKED_AT_EVERY_MS);
