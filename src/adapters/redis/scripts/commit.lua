@@ -69,40 +69,28 @@ local function write_all(command, key, values)
   end
 end
 
-local function write_scores(key, scores)
+-- A sorted set takes score and member, a hash field and value.
+local function write_changes(key, changes, put_command, gone_command)
   local put, gone = {}, {}
-  for member, score in pairs(scores) do
-    if score then
-      put[#put + 1] = score
-      put[#put + 1] = member
-    else
+  for member, value in pairs(changes) do
+    if not value then
       gone[#gone + 1] = member
-    end
-  end
-  write_all('ZADD', key, put)
-  write_all('ZREM', key, gone)
-end
-
-local function write_effects()
-  local put, gone = {}, {}
-  for id, value in pairs(effects) do
-    if value then
-      put[#put + 1] = id
-      put[#put + 1] = value
+    elseif put_command == 'ZADD' then
+      put[#put + 1], put[#put + 2] = value, member
     else
-      gone[#gone + 1] = id
+      put[#put + 1], put[#put + 2] = member, value
     end
   end
-  write_all('HSET', KEYS[2], put)
-  write_all('HDEL', KEYS[2], gone)
+  write_all(put_command, key, put)
+  write_all(gone_command, key, gone)
 end
 
 local function write_gathered()
   write_all('ZADD', KEYS[1], created)
-  write_effects()
-  write_scores(KEYS[3], claims)
-  write_scores(KEYS[4], timers[1])
-  write_scores(KEYS[5], timers[2])
+  write_changes(KEYS[2], effects, 'HSET', 'HDEL')
+  write_changes(KEYS[3], claims, 'ZADD', 'ZREM')
+  write_changes(KEYS[4], timers[1], 'ZADD', 'ZREM')
+  write_changes(KEYS[5], timers[2], 'ZADD', 'ZREM')
 end
 
 local seen_types = {}
