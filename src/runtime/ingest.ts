@@ -114,8 +114,8 @@ export async function deliver(parts: IngestParts, mail: Mail, { atMs }: { atMs: 
 }
 
 /**
- * Each letter is taken out, and forgotten as soon as it is decided: what a whole request carries would live through collection after
- * collection of the garbage, and a sixth of the process's memory in a storm was that.
+ * Each letter is taken out, and forgotten as soon as it is decided: otherwise all that a request carries would live until its last alert is
+ * decided, and be copied by one collection of the garbage after the other.
  */
 function sent(mailboxes: Mailboxes, { letters }: Mail): Promise<void>[] {
   return letters.splice(0).map((letter) => send(mailboxes, letter));

@@ -17,6 +17,7 @@ const alertOf = (number: number) => ({
   labels: { alertname: "Down", cluster: "core", host: `h-${number}` },
   startsAt: "2026-11-23T06:49:54Z",
 });
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
 const alerts = (from: number, count: number) => Array.from({ length: count }, (_, index) => alertOf(from + index));
 
 /** A store that does what it is asked at once and answers long afterwards. */
@@ -147,7 +148,6 @@ describe("a group of which nothing is known", () => {
     return { loads: counted("load") - before.loads, lost: lost() - before.lost, outcome };
   };
   const collect = { ...RULE, function: "collect", count: 1 };
-  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
 
   test("is taken for new without reading, once 64 such groups have been new", async () => {
     const one = await engineOn(memoryStore(), undefined, collect);
@@ -193,7 +193,6 @@ describe("a group of which nothing is known", () => {
 });
 
 describe("a full batch behind another one of its group", () => {
-  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
   const resolved = (number: number) => ({ ...alertOf(number), status: "resolved" as const });
 
   test("waits while that one is still being read: what it resolves is there", async () => {

@@ -38,6 +38,7 @@ const REPLY_CODES: readonly (readonly [prefix: string, code: ErrorCode, remedy: 
   ["NOAUTH", "BECALM_STORE_UNAVAILABLE", "It asks for a password: put it into the URL"],
 ];
 
+/** How a script begins an error that concerns one thing of several (commit.lua). */
 const FAILED = "failed ";
 
 const FACTS: Partial<Record<ErrorCode, string>> = {

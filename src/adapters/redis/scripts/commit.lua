@@ -47,6 +47,7 @@
 --     cancelled timer:   member
 --
 -- Returns for each commit "applied", "duplicate", "fenced", "conflict", or "failed <error>" when one of its keys holds something else
+
 -- Globals cost a search each.
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local find, match, sub, tonumber, unpack = string.find, string.match, string.sub, tonumber, unpack
