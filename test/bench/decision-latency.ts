@@ -1,5 +1,5 @@
 /** Decision latency, open loop: alerts are due at a fixed rate whatever the engine does, and each is timed from when it was due. */
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { redisStore } from "../../src/index.ts";
 import { stormAlerts } from "./alerts.ts";
 import { openStorm } from "./arms/becalm.ts";
@@ -36,7 +36,7 @@ export async function decisionLatency({ url, logPath, count, perSecond }: Latenc
       });
       underway.add(answered);
     }
-    await nextTurn();
+    await pause(1);
   }
   await Promise.all(underway);
   await storm.close();

@@ -101,7 +101,7 @@ function lane(arm: ArmName, work: WorkName, count: number): Lane {
 }
 
 async function storm(bench: Bench, profile: Profile): Promise<Row[]> {
-  const names: readonly ArmName[] = ["becalm", "bullmq", "textbook", "ceiling", "becalm-memory"];
+  const names: readonly ArmName[] = ["becalm", "bullmq", "textbook", "ceiling", "ceiling-apart", "becalm-memory"];
   const lanes = names.map((arm) => lane(arm, "storm", bench.size(arm === "textbook" ? COUNTS.textbook : COUNTS.storm)));
   const rates = await perSecond(bench, profile === "none" ? lanes : lanes.slice(0, -1), profile);
   const toCeiling = { none: atLeast(0.5, 0.65, 0.08), everysec: null, always: atLeast(1.2, 1.6, 0.1) }[profile];
@@ -109,6 +109,11 @@ async function storm(bench: Bench, profile: Profile): Promise<Row[]> {
   const rows = [
     ratio(named("Becalm / BullMQ"), rates, { of: "becalm", to: "bullmq", target: atLeast(2.5, 4, 0.75) }),
     ratio(named("Becalm / ceiling of the same bytes"), rates, { of: "becalm", to: "ceiling", target: toCeiling }),
+    ratio(named("Becalm / the same bytes, checkpoints and lines apart"), rates, {
+      of: "becalm",
+      to: "ceiling-apart",
+      target: null,
+    }),
     ratio(named("Becalm / textbook"), rates, { of: "becalm", to: "textbook", target: atLeast(5, 8, 1.5) }),
   ];
   if (profile !== "none") return rows;

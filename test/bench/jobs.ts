@@ -16,6 +16,7 @@ const ARMS: Readonly<Record<ArmName, () => Promise<Arm>>> = {
   bullmq: async () => (await import("./arms/bullmq.ts")).bullmq,
   textbook: async () => (await import("./arms/textbook.ts")).textbook,
   ceiling: async () => (await import("./arms/ceiling.ts")).ceiling,
+  "ceiling-apart": async () => (await import("./arms/ceiling.ts")).ceilingApart,
 };
 
 export type PartRequest = SampleRequest & { readonly from: number; readonly total: number };

@@ -714,6 +714,13 @@ export function storeContract(
         expect(await store.history("00-a")).toEqual(["birth of 00-a"]);
         expect((await store.touched(["00-a"])).size).toBe(0);
       });
+
+      test("are in no list when they were removed before anybody listed them", async () => {
+        await born(["00-b", 2], ["00-a", 1], ["00-c", 3]);
+        expect(await store.remove("00-b", 1)).toBe(true);
+        expect(ids(await store.oldest({ partition: 0, createdUntilMs: 9, limit: 9 }))).toEqual(["00-a", "00-c"]);
+        expect(ids((await store.list({ limit: 9 })).instances)).toEqual(["00-c", "00-a"]);
+      });
     });
 
     describe("policies", () => {

@@ -1,7 +1,7 @@
 /** What an arm is: one way to do a work. Each arm runs in a process of its own (bench-process.ts). */
 import type { WorkName } from "../works.ts";
 
-export type ArmName = "becalm" | "becalm-memory" | "bullmq" | "textbook" | "ceiling";
+export type ArmName = "becalm" | "becalm-memory" | "bullmq" | "textbook" | "ceiling" | "ceiling-apart";
 
 export type SampleRequest = {
   readonly work: WorkName;

@@ -1,12 +1,14 @@
 /**
  * The ceiling: exactly the bytes that Becalm writes for the work (checkpoints and audit lines, taken from a dry run on the memory store),
  * under the same keys, by bare pipelined commands. No logic, no log, no indexes, no compare-and-set.
+ * Two of them: one packs a new instance as Becalm does, its checkpoint and its first lines in one text; the other writes checkpoints and
+ * lines apart, as who has not thought of that.
  */
 import { Redis } from "ioredis";
 import { redisKeys } from "../../../src/adapters/redis/keys.ts";
 import { memoryStore, type Store } from "../../../src/index.ts";
 import { chunksOf } from "../alerts.ts";
-import { type Arm, inParallel, measured, type SampleRequest } from "./arm.ts";
+import { type Arm, inParallel, measured, type Sample, type SampleRequest } from "./arm.ts";
 import { openStorm } from "./becalm.ts";
 
 const PIPELINE_WRITES = 1_000;
@@ -17,9 +19,12 @@ type Write = { readonly command: "set" | "append"; readonly key: string; readonl
 /** Recording takes longer than writing, so what the last request wrote is kept. */
 let recorded: { readonly what: string; readonly writes: readonly Write[] } | null = null;
 
-export const ceiling: Arm = async (request) => {
+export const ceiling: Arm = (request) => writeAgain(request, { isPacked: true });
+export const ceilingApart: Arm = (request) => writeAgain(request, { isPacked: false });
+
+async function writeAgain(request: SampleRequest, { isPacked }: { isPacked: boolean }): Promise<Sample> {
   const what = `${request.work} ${request.count}`;
-  if (recorded?.what !== what) recorded = { what, writes: await recordWrites(request) };
+  if (recorded?.what !== what) recorded = { what, writes: await recordWrites(request, isPacked) };
   const { writes } = recorded;
   const redis = new Redis(request.url as string);
   const sample = await measured(request.count, async () => {
@@ -34,25 +39,25 @@ export const ceiling: Arm = async (request) => {
   });
   await redis.quit();
   return sample;
-};
+}
 
-async function recordWrites({ work, count, logPath }: SampleRequest): Promise<Write[]> {
+async function recordWrites({ work, count, logPath }: SampleRequest, isPacked: boolean): Promise<Write[]> {
   const writes: Write[] = [];
-  const store = recording(memoryStore(), writes);
+  const store = recording(memoryStore(), { writes, isPacked });
   const storm = await openStorm(store, { work, count, logPath });
   await storm.run({ count });
   await storm.close();
   return writes;
 }
 
-function recording(store: Store, writes: Write[]): Store {
+function recording(store: Store, { writes, isPacked }: { writes: Write[]; isPacked: boolean }): Store {
   const keysOf = redisKeys({ prefix: "becalm", namespace: "bench" }, 16);
   const commit: Store["commit"] = (given) => {
     for (const { id, expectedVersion, head, body, historyLines } of given.instances) {
       const checkpoint = `${expectedVersion + 1} ${head} ${body}`;
       const lines = historyLines.join("\n");
       const key = keysOf.instance(given.partition, id);
-      if (expectedVersion === 0) writes.push({ command: "set", key, text: `${checkpoint}\n${lines}` });
+      if (expectedVersion === 0 && isPacked) writes.push({ command: "set", key, text: `${checkpoint}\n${lines}` });
       else {
         // What goes over the wire: the script keeps the first commit's lines in the server.
         writes.push({ command: "set", key, text: checkpoint });
