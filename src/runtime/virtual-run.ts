@@ -25,7 +25,6 @@ export const LAST_TURN = Number.MAX_SAFE_INTEGER;
 
 /** Groups whose batches are committed at once. */
 const GROUPS_AT_ONCE = 64;
-const OUTBOX_PAGE_COUNT = 10_000;
 
 export type LineOutcome = {
   readonly intakes: readonly Intake[];
@@ -58,12 +57,12 @@ export class VirtualRun {
     this.pending.push(...decision.effects);
   }
 
-  /** Finds what an earlier run left in the outbox. */
+  /** Finds what an earlier run left in the outbox: all of it, for a line may have tens of thousands of alerts. */
   async recover(): Promise<number> {
     const stored = await this.world.store.claimEffects({
       owner: this.world.owner,
       leaseMs: 0,
-      limit: OUTBOX_PAGE_COUNT,
+      limit: Number.MAX_SAFE_INTEGER,
     });
     this.pending = stored.map(decodeEffect);
     return this.pending.length;
@@ -160,19 +159,32 @@ export class VirtualRun {
   /** Runs outstanding effects that `isDue` lets through, a round after the other, until none is left. */
   private async settle(isDue: (effect: Effect) => boolean): Promise<void> {
     for (;;) {
-      const due = this.pending.filter(isDue).sort(compareEffects);
-      const first = due[0];
-      if (first === undefined) return;
-      const round = due.filter((effect) => isSameRound(effect, first)).slice(0, this.concurrency);
-      const taken = new Set(round);
-      this.pending = this.pending.filter((effect) => !taken.has(effect));
-      const reports = await Promise.all(round.map((effect) => this.runner.run(effect, () => effect.atMs)));
-      const works = round.flatMap((effect, index): Addressed[] => {
-        const work = reports[index];
-        return work == null ? [] : [{ address: { partition: effect.partition, groupId: effect.groupId }, work }];
-      });
-      await this.apply(works, first.turn);
+      const round = this.takeRound(isDue);
+      if (round.length === 0) return;
+      for (let from = 0; from < round.length; from += this.concurrency)
+        await this.perform(round.slice(from, from + this.concurrency));
     }
+  }
+
+  /** Takes the first round out of what is outstanding, in the order of emission. What its results emit comes after all of it (compareEffects). */
+  private takeRound(isDue: (effect: Effect) => boolean): Effect[] {
+    const due = this.pending.filter(isDue).sort(compareEffects);
+    const first = due[0];
+    if (first === undefined) return [];
+    const round = due.filter((effect) => isSameRound(effect, first));
+    const taken = new Set(round);
+    this.pending = this.pending.filter((effect) => !taken.has(effect));
+    return round;
+  }
+
+  /** Runs effects of one round beside each other, and applies their results in the order of emission. */
+  private async perform(effects: readonly Effect[]): Promise<void> {
+    const reports = await Promise.all(effects.map((effect) => this.runner.run(effect, () => effect.atMs)));
+    const works = effects.flatMap(({ partition, groupId }, index): Addressed[] => {
+      const work = reports[index];
+      return work == null ? [] : [{ address: { partition, groupId }, work }];
+    });
+    await this.apply(works, effects[0]?.turn ?? 0);
   }
 
   /** Commits works, in order within each group, groups beside each other. Results stand in the order of the works. */

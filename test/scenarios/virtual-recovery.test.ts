@@ -1,0 +1,58 @@
+/** A virtual run that ended in the middle of a line, and the one behind it. */
+import { randomUUID } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { pause, systemClock } from "../../src/adapters/system/system-clock.ts";
+import { commitIds } from "../../src/engine.ts";
+import { toAlert } from "../../src/formats/alert-input.ts";
+import { policySetFrom } from "../../src/formats/policy-file.ts";
+import type { EffectPort } from "../../src/ports/effect-port.ts";
+import type { Store } from "../../src/ports/store.ts";
+import { EffectRunner } from "../../src/runtime/effect-runner.ts";
+import { openWorld } from "../../src/runtime/open-world.ts";
+import { VirtualRun } from "../../src/runtime/virtual-run.ts";
+import { alertOf, MEMORY, policyOf, redisKind, START_MS } from "../support/engine-world.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { useRedis } from "../support/redis-server.ts";
+
+const server = useRedis();
+
+/** A run over a namespace, by a process of its own. */
+async function runOn(store: Store, port: EffectPort): Promise<VirtualRun> {
+  let run: VirtualRun | null = null;
+  const { world } = await openWorld({
+    store,
+    clock: systemClock(),
+    owner: randomUUID(),
+    commitId: commitIds(),
+    pause,
+    random: Math.random,
+    effectLeaseMs: () => 0,
+    committed: (decision) => run?.committed(decision),
+    mode: "virtual",
+    policies: policySetFrom([policyOf(null)]),
+  });
+  run = new VirtualRun(world, new EffectRunner(world, port, 4), { concurrency: 4, highestTimeMs: START_MS });
+  return run;
+}
+
+/** As if the process ended when its first attempt begins. */
+const KILLED: EffectPort = { run: () => Promise.reject(new Error("killed")) };
+const DONE: EffectPort = { run: () => ({ ok: true }) };
+
+describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
+  test("a run that ended in a line of 10,050 alerts leaves no attempt behind that the next one does not take", async () => {
+    const count = 10_050;
+    const storage = kind.make(new ManualClock(START_MS));
+    const alerts = Array.from({ length: count }, (_, index) =>
+      toAlert(alertOf(`a-${index}`), { receivedAtMs: START_MS }),
+    );
+    const killed = await runOn(storage.connect(), KILLED);
+    await expect(killed.line(alerts, START_MS)).rejects.toThrow("killed");
+
+    const store = storage.connect();
+    const next = await runOn(store, DONE);
+    expect(await next.recover()).toBe(count);
+    await next.line(alerts, START_MS);
+    expect(await store.claimEffects({ owner: "nobody", leaseMs: 0, limit: 9 })).toEqual([]);
+  });
+});
