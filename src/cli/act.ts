@@ -1,6 +1,7 @@
 /** What `send`, `approve` and `deny` have in common: one commit, in the namespace's own time, and what becomes of the action that follows. */
 import type { Instance } from "../core/checkpoint.ts";
 import { BecalmError } from "../core/errors.ts";
+import { actionsOf } from "../core/policy.ts";
 import { topLevel } from "../core/step.ts";
 import type { Session } from "../runtime/session.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -34,8 +35,7 @@ export async function act(terminal: Terminal, options: ActingOptions, how: Act):
     const committed = await how.commit(session);
     const attempts = options.run ? await acting.runOutstanding() : 0;
     const instances = await Promise.all(committed.map(({ id }) => session.instance(id)));
-    const isPending = committed.some(({ snapshot }) => snapshot.state === "Processing.running");
-    const action = attempts > 0 ? "ran" : isPending ? "pending" : "none";
+    const action = attempts > 0 ? "ran" : acting.emittedCount() > 0 ? "pending" : "none";
     if (options.json) {
       for (const instance of instances)
         await terminal.json({ ...resultLine(instance), mode, at: isoTime(instance.atMs), action });
@@ -75,9 +75,8 @@ function actionText({ mode }: Acting, { attempts, command }: { attempts: number;
 
 /** An attempt that this process could only fail is better left to whoever can run it. */
 function requireRunnable(session: Session, policyName: string, allowExec: boolean): void {
-  for (const { policy } of session.world.versions.values()) {
-    if (policy.name !== policyName) continue;
-    const { kind } = policy.action;
+  const versions = [...session.world.versions.values()].filter(({ policy }) => policy.name === policyName);
+  for (const { kind } of versions.flatMap(({ policy }) => actionsOf(policy))) {
     if (kind === "handler")
       throw forbidden(
         policyName,

@@ -25,7 +25,7 @@ import { VirtualRun } from "../runtime/virtual-run.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
 
-/** What every command says about where it works. */
+/** What every command says about where it works. `store`: never the empty text; left out: none. */
 export type StoreOptions = { readonly store?: string | undefined; readonly namespace: string };
 
 const CLAIMS_PROLONGED_EVERY_MS = 10_000;
@@ -44,7 +44,7 @@ async function storeAt(url: string, namespace: string): Promise<Store> {
 }
 
 function requireStore({ store }: StoreOptions, command: string): string {
-  if (store !== undefined && store !== "") return store;
+  if (store !== undefined) return store;
   throw usedWrongly(
     `\`becalm ${command}\` reads what a run or an engine left in a store, and no store was named. Give --store redis://HOST:PORT or set BECALM_STORE.`,
   );
@@ -73,6 +73,8 @@ export type Acting = {
   readonly mode: NamespaceMode;
   /** What the namespace takes for now, in epoch ms: virtual time stands where its last run left it. */
   readonly nowMs: number;
+  /** How many effects this session has committed. */
+  emittedCount(): number;
   /** Runs the effects that this session has committed, and what follows from their results, until nothing is outstanding. Gives their number. */
   runOutstanding(): Promise<number>;
 };
@@ -85,13 +87,17 @@ export async function withActing<T>(
 ): Promise<T> {
   const store = await storeAt(requireStore(options, command), options.namespace);
   const pending: Effect[] = [];
-  let committed = (decision: Decision): void => void pending.push(...decision.effects);
+  let emittedCount = 0;
+  let follow = (effects: readonly Effect[]): void => void pending.push(...effects);
   let lease: RunLease | null = null;
   try {
     const { world, info } = await open(store, {
       namespace: options.namespace,
       effectLeaseMs: options.run ? EFFECT_LEASE_MS : 0,
-      committed: (decision) => committed(decision),
+      committed: ({ effects }) => {
+        emittedCount += effects.length;
+        follow(effects);
+      },
     });
     const runner = new EffectRunner(world, effectPort({ allowExec: options.allowExec }), 1);
     if (info.mode === "live") {
@@ -102,23 +108,21 @@ export async function withActing<T>(
         session,
         mode: info.mode,
         nowMs: Date.now(),
+        emittedCount: () => emittedCount,
         runOutstanding: () => runLive({ session, runner, submit, pending }),
       });
     }
     if (options.run) lease = await takeRunLease(store, { owner: world.owner, namespace: options.namespace });
     const nowMs = info.highestTimeMs ?? 0;
     const run = new VirtualRun(world, runner, { concurrency: 1, highestTimeMs: nowMs });
-    let count = 0;
-    committed = (decision) => {
-      count += decision.effects.length;
-      run.committed(decision);
-    };
+    follow = (effects) => run.emitted(effects);
     const session = new Session(world, { submit: (works) => run.send(works), now: () => nowMs });
     return await use({
       session,
       mode: info.mode,
       nowMs,
-      runOutstanding: async () => run.settleAll().then(() => count),
+      emittedCount: () => emittedCount,
+      runOutstanding: async () => run.settleAll().then(() => emittedCount),
     });
   } finally {
     await lease?.release();
@@ -167,14 +171,14 @@ export type RunOptions = StoreOptions & {
 /** Calls `use` with a virtual run over a namespace, made if need be; without a store on one in memory. */
 export async function withVirtualRun<T>(options: RunOptions, use: (running: Running) => Promise<T>): Promise<T> {
   const { policies, concurrency, allowExec, logger = silentLogger, namespace } = options;
-  const isShared = options.store !== undefined && options.store !== "";
-  const store = isShared ? await storeAt(options.store as string, namespace) : memoryStore();
+  const isShared = options.store !== undefined;
+  const store = options.store === undefined ? memoryStore() : await storeAt(options.store, namespace);
   let run: VirtualRun | null = null;
   let lease: RunLease | null = null;
   const auditLog = new AuditLog(logger);
   const committed = (decision: Decision) => {
     auditLog.write(decision.entries);
-    run?.committed(decision);
+    run?.emitted(decision.effects);
   };
   try {
     const { world, info } = await open(store, { namespace, mode: "virtual", policies, committed });
@@ -214,7 +218,7 @@ export async function withDetection<T>(
 }
 
 async function detectionStoreAt({ store, namespace, stream }: DetectionOptions): Promise<DetectionStore> {
-  if (store === undefined || store === "") return forgetfulDetectionStore();
+  if (store === undefined) return forgetfulDetectionStore();
   requireStoreUrl(store);
   const { redisDetectionStore } = await import("../adapters/redis/redis-detection-store.ts");
   return redisDetectionStore(store, { namespace, stream });

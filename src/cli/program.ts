@@ -335,7 +335,11 @@ function addDrawing(add: Add): void {
   });
 }
 
-/** The options as the command's own type, which is what the definitions above make them. Commander leaves out flags that were not given. */
+/**
+ * The options as the command's own type, which is what the definitions above make them. Commander leaves out flags that were not given. An empty
+ * address of a store, as an empty BECALM_STORE gives it, is none.
+ */
 function read<Wanted>(options: Options, flags: readonly string[], more: Options = {}): Wanted {
-  return { ...options, ...Object.fromEntries(flags.map((name) => [name, options[name] === true])), ...more } as Wanted;
+  const given = Object.fromEntries(flags.map((name) => [name, options[name] === true]));
+  return { ...options, store: options["store"] || undefined, ...given, ...more } as Wanted;
 }

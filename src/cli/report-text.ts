@@ -2,6 +2,7 @@
 import { REASONS, type ReasonCode } from "../core/reasons.ts";
 import type { FileSummary, InstanceLine } from "./file-report.ts";
 import type { StoreOptions } from "./open-session.ts";
+import { storeArguments } from "./store-arguments.ts";
 import type { Colors } from "./terminal.ts";
 import { textTable } from "./text-table.ts";
 
@@ -121,10 +122,10 @@ function waitingText(
         "Without --store nothing is kept. Run it with one to answer them with `becalm approve` and `becalm deny`.",
       ),
     ];
-  const where = store.namespace === "default" ? "" : ` --namespace ${store.namespace}`;
-  lines.push(colors.dim(`becalm approve ${first.id}${where} --by WHO --why TEXT     (or deny)`));
+  const where = storeArguments(store);
+  lines.push(colors.dim(`becalm approve ${first.id} ${where} --by WHO --why TEXT     (or deny)`));
   if (first.group !== null)
-    lines.push(colors.dim(`becalm approve --group '${first.group}'${where} --by WHO --why TEXT`));
+    lines.push(colors.dim(`becalm approve --group '${first.group}' ${where} --by WHO --why TEXT`));
   return lines;
 }
 

@@ -1,7 +1,7 @@
 /** `becalm run`: a file of alerts through policies, in virtual time. */
 import { fileLogger, silentLogger } from "../adapters/log/pino-logger.ts";
 import { BecalmError } from "../core/errors.ts";
-import type { Action, PolicySet } from "../core/policy.ts";
+import { actionsOf, type PolicySet } from "../core/policy.ts";
 import { loadPolicySet } from "../formats/policy-file.ts";
 import { EXIT } from "./exit-codes.ts";
 import { reportFile } from "./file-report.ts";
@@ -112,10 +112,7 @@ function stoppedText({ lines }: Taken, { store }: RunCommandOptions): string {
 
 /** What this process may not or cannot run is told before anything is done. */
 function requireRunnable({ policies }: PolicySet, { allowExec }: RunCommandOptions, terminal: Terminal): void {
-  const actions = policies.flatMap(({ name, action, approval }): { name: string; action: Action }[] => [
-    { name, action },
-    { name, action: approval.notify },
-  ]);
+  const actions = policies.flatMap((policy) => actionsOf(policy).map((action) => ({ name: policy.name, action })));
   const exec = actions.find(({ action }) => action.kind === "exec");
   if (exec !== undefined && !allowExec) {
     throw new BecalmError(

@@ -9,6 +9,7 @@ import { type StoreOptions, withVirtualRun } from "./open-session.ts";
 import { packageFile } from "./package-files.ts";
 import { readLines, readText } from "./read-text.ts";
 import { ReportTotals, totalsText } from "./report-text.ts";
+import { storeArguments } from "./store-arguments.ts";
 import { takeLines } from "./take-lines.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -86,14 +87,14 @@ async function explained(session: Session, { id, terminal }: { id: string; termi
   ];
 }
 
-function nextSteps({ store, namespace }: StormDemoOptions): string[] {
-  if (store === undefined) {
+function nextSteps(options: StormDemoOptions): string[] {
+  if (options.store === undefined) {
     return [
       "Nothing was kept: this ran in memory. Go on with your own files, and a Redis to keep them in:",
       "  becalm run --policies FILE --alerts FILE.jsonl --store redis://127.0.0.1:6379",
     ];
   }
-  const where = `--store ${store.replace(/\/\/[^@/]*@/, "//")} --namespace ${namespace}`;
+  const where = storeArguments(options);
   return [
     "All of it is in the store. Look around, and answer those that wait:",
     `  becalm ls --state Waiting ${where}`,

@@ -52,6 +52,11 @@ export function policyVersion(policy: Omit<Policy, "version">): string {
   return hash("sha256", canonicalJson({ ...policy, version: undefined })).slice(0, 16);
 }
 
+/** Everything that a policy may do: its action, and telling whoever may approve. */
+export function actionsOf({ action, approval }: Policy): readonly Action[] {
+  return [action, approval.notify];
+}
+
 /** How long one attempt of an action may take; `log` names none and has the default. */
 export function actionTimeoutMs(action: Action): number {
   return action.kind === "log" ? ACTION_TIMEOUT_MS_DEFAULT : action.timeoutMs;

@@ -8,7 +8,6 @@
  * Groups do not see each other, so different groups of one line may be committed at once without anybody noticing.
  */
 import type { Alert } from "../core/alert.ts";
-import type { Decision } from "../core/decide.ts";
 import { compareEffects, decodeEffect, type Effect } from "../core/effect.ts";
 import type { TimerRow } from "../ports/store.ts";
 import type { Work } from "./batch-read.ts";
@@ -53,8 +52,8 @@ export class VirtualRun {
   }
 
   /** Told of every commit: what it emitted is outstanding from now on. */
-  committed(decision: Decision): void {
-    this.pending.push(...decision.effects);
+  emitted(effects: readonly Effect[]): void {
+    this.pending.push(...effects);
   }
 
   /** Finds what an earlier run left in the outbox: all of it, for a line may have tens of thousands of alerts. */

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { PolicyInput } from "../../src/index.ts";
 import { becalm, COMMAND, type Ended, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
 import { useRedis } from "../support/redis-server.ts";
 
@@ -281,35 +282,64 @@ describe("what people do", () => {
   });
 
   test("in a live namespace is dated now, and run by this process when it is asked to", async () => {
-    const { createEngine, redisStore } = await import("../../src/index.ts");
-    const store = redisStore(redis.url, { namespace: "live" });
-    const policies = [
-      {
-        name: "held",
-        match: [],
-        action: { log: {} },
-        converge: { function: "defense", by: ["cluster"], count: 1, window: "5m" },
-      },
-    ];
-    const engine = createEngine({ policies, store });
-    await engine.start();
-    const labels = (cluster: string, host: string) => ({
-      labels: { alertname: "A", cluster, host },
-      startsAt: new Date().toISOString(),
-    });
-    const first = await engine.ingest([labels("a", "1")]);
-    await engine.get(first.instances[0]?.id as string).waitFor(({ state }) => state === "Success");
-    const { instances } = await engine.ingest([labels("a", "2"), labels("a", "3")]);
-    await engine.stop();
-    await store.close();
-    const where = ["--store", redis.url, "--namespace", "live"];
-    const [one, two] = instances.map(({ id }) => id) as [string, string];
+    const { ids, where } = await liveStorm("live", HELD);
+    const [, one, two] = ids;
     expect((await becalm(["approve", one, ...WHO, ...where])).stdout).toContain("the next engine that is up");
     expect((await becalm(["approve", two, ...WHO, "--run", ...where])).stdout).toContain("here and now");
     expect(jsonLines((await becalm(["show", two, "--json", ...where])).stdout)[0]).toMatchObject({ state: "Success" });
     expect((await becalm(["audit", "verify", ...where])).code).toBe(0);
   });
+
+  test("is not run by a process that could not ask for the approval behind it, and then nothing is done", async () => {
+    const { ids, where } = await liveStorm("asks", { ...HELD, approval: { notify: { exec: { command: ["true"] } } } });
+    const [, one] = ids;
+    const refused = await becalm(["approve", one, ...WHO, "--run", ...where]);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("BECALM_EFFECT_FORBIDDEN")]);
+    expect(jsonLines((await becalm(["show", one, "--json", ...where])).stdout)[0]).toMatchObject({ state: "Waiting" });
+    expect((await becalm(["approve", one, ...WHO, "--run", "--allow-exec", ...where])).code).toBe(0);
+  });
+
+  test("tells of an action that follows for another instance: one that has waited for its peer", async () => {
+    const converge = { ...HELD.converge, function: "wait_when_proceed" };
+    const action = { handler: { name: "fail" } };
+    const { ids, where } = await liveStorm("wakes", { ...HELD, action, converge, retry: { limit: 1, delay: "1h" } });
+    const { stdout } = await becalm(["send", ids[0], "cancel", ...WHO, "--json", ...where]);
+    expect(jsonLines(stdout)).toMatchObject([{ id: ids[0], state: "Failed", action: "pending" }]);
+  });
 });
+
+const HELD = {
+  name: "held",
+  match: [],
+  action: { log: {} },
+  converge: { function: "defense", by: ["cluster"], count: 1, window: "5m" },
+};
+
+/** Three alerts of one cluster, the second and third sent when the first one's attempt has ended, and an engine that was stopped behind them. */
+async function liveStorm(
+  namespace: string,
+  policy: object,
+): Promise<{ ids: [string, string, string]; where: string[] }> {
+  const { createEngine, redisStore } = await import("../../src/index.ts");
+  const store = redisStore(redis.url, { namespace });
+  const fail = () => {
+    throw new Error("it fails");
+  };
+  const engine = createEngine({ policies: [policy as PolicyInput], store, allowExec: true, handlers: { fail } });
+  await engine.start();
+  const alert = (host: string) => ({
+    labels: { alertname: "A", cluster: "a", host },
+    startsAt: new Date().toISOString(),
+  });
+  const first = await engine.ingest([alert("1")]);
+  const id = first.instances[0]?.id as string;
+  await engine.get(id).waitFor(({ state }) => state === "Success" || state === "Failed");
+  const { instances } = await engine.ingest([alert("2"), alert("3")]);
+  await engine.stop();
+  await store.close();
+  const ids = [id, ...instances.map((instance) => instance.id)] as [string, string, string];
+  return { ids, where: ["--store", redis.url, "--namespace", namespace] };
+}
 
 describe("audit verify", () => {
   let at: (...args: string[]) => Promise<Ended>;

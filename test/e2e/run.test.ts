@@ -119,7 +119,15 @@ describe("the output of a run", () => {
     const { stdout } = await becalm(["run", "--policies", POLICIES, "--alerts", STORM, ...inRedis("people")]);
     expect(stdout).toMatch(/executed +14/);
     expect(stdout).toContain("limit_reached");
-    expect(stdout).toMatch(/becalm approve \d\d-[0-9a-f]{24} --namespace people --by WHO --why TEXT/);
+    expect(stdout).toMatch(/becalm approve \d\d-[0-9a-f]{24} --store redis:\S+ --namespace people --by WHO --why TEXT/);
+  });
+
+  test("with an empty BECALM_STORE keeps nothing, and says so", async () => {
+    const { code, stdout } = await becalm(["run", "--policies", POLICIES, "--alerts", STORM], {
+      env: { BECALM_STORE: "" },
+    });
+    expect(code).toBe(0);
+    expect(stdout).toContain("Without --store nothing is kept.");
   });
 });
 

@@ -27,7 +27,7 @@ async function runOn(store: Store, port: EffectPort): Promise<VirtualRun> {
     pause,
     random: Math.random,
     effectLeaseMs: () => 0,
-    committed: (decision) => run?.committed(decision),
+    committed: ({ effects }) => run?.emitted(effects),
     mode: "virtual",
     policies: policySetFrom([policyOf(null)]),
   });
