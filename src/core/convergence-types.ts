@@ -1,4 +1,4 @@
-/** The ten convergence functions, in the order of the design's table. */
+/** The ten convergence functions, in the order of the table in docs/machines.md. */
 export const CONVERGENCE_FUNCTIONS = [
   "skip_when_success",
   "approve_when_failed",
@@ -20,7 +20,7 @@ export type DimensionValue = string | number | boolean | null | readonly Dimensi
 /** A policy's rule. `windowMs` and `maxWindowMs` are exact milliseconds. */
 export type ConvergenceRule = {
   readonly function: ConvergenceFunction;
-  /** Dimensions compared with the instance's own value (the seed's "self"). */
+  /** Dimensions compared with the instance's own value. */
   readonly by?: readonly string[];
   /** Dimension -> allowed values: which instances the rule governs. */
   readonly where?: Readonly<Record<string, readonly DimensionValue[]>>;
@@ -41,7 +41,7 @@ export type Observation = {
   readonly succeeded: number;
   readonly failed: number;
   readonly inProgress: number;
-  /** Peers that ended without failure inside the window. */
+  /** Peers that ended without failure inside the window, the newest 256 of them; an engine counts them under skip_when_proceed only, else 0. */
   readonly settledWithoutFailure: number;
   /** A parent group is open. Until there are groups of groups: false. */
   readonly parentOpen: boolean;

@@ -44,7 +44,7 @@ const APPROVE_DEFENSE: Verdict = { verdict: "approve", reason: "defense_threshol
 
 type Evaluate = (observation: Observation, count: number) => Verdict;
 
-/** One entry a function, in the words of the design's table. */
+/** One entry a function, in the words of the table in docs/machines.md. */
 const EVALUATE: Readonly<Record<ConvergenceFunction, Evaluate>> = {
   skip_when_success: (peers) => (peers.succeeded > 0 ? SKIP_SUCCEEDED : peers.inProgress > 0 ? WAIT : RUN_CLEAR),
   approve_when_failed: (peers) => {

@@ -216,7 +216,7 @@ function versionOf({ before }: Working): number {
   return (before?.version ?? 0) + 1;
 }
 
-/** Birth of an instance that an alert asks for. Labels in order of their names, so that the same episode gives the same bytes whatever brought it. */
+/** Birth of an instance that an alert asks for. */
 export function birthOfAlert(
   alert: Alert,
   options: { policy: CompiledPolicy; groupId: string | null; atMs: number },

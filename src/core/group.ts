@@ -151,7 +151,7 @@ export function isForming(group: Group | null): boolean {
   return group?.open == null || group.open.executed < group.open.rule.count;
 }
 
-/** At exactly its end a group still takes an instance; after it only while somebody is in progress or waits (design, section 4). */
+/** At exactly its end a group still takes an instance; after it only while somebody is in progress or waits. */
 export function isOver(open: OpenGroup, waiters: number, atMs: number): boolean {
   if (atMs <= open.endsAtMs) return false;
   return !(LINGERING.has(open.rule.function) && (open.inProgress > 0 || waiters > 0));

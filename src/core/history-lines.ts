@@ -38,7 +38,7 @@ export function encodeBirth(birth: Birth): string {
   });
 }
 
-/** Labels in order of their names: the same episode gives the same bytes whatever brought it. The fingerprint follows from them. */
+/** The labels in the order in which they came first. The fingerprint follows from them. */
 function storedAlert(alert: Alert): Record<string, unknown> {
   return {
     labels: alert.labels,

@@ -99,8 +99,6 @@ export type InstanceEvent =
   | (At & Actor & { readonly type: "cancel"; readonly reason?: "peer_denied" | "nothing_to_summarise" })
   | (At & Actor & { readonly type: "end" });
 
-export type InstanceEventType = InstanceEvent["type"];
-
 /** Context of an instance that nothing has happened to yet. */
 export function initialContext(policy: InstancePolicy): InstanceContext {
   return {

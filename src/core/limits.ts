@@ -1,5 +1,5 @@
 /**
- * Every limit of Becalm, with its unit at the end of its name. A limit protects memory, the store's latency, or people from
+ * The limits of what comes in, of rules, commits and stores, each with its unit at the end of its name. A limit protects memory, the store's latency, or people from
  * a slip of the hand; what meets one is refused with a clear reason, never cut silently. Relations between limits that other
  * code relies on are checked below, when this file is loaded.
  */

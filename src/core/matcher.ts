@@ -37,31 +37,6 @@ export function parseMatchers(text: string): Matcher[] {
   return matchers;
 }
 
-/** Parses exactly one matcher; errors as in `parseMatchers`. */
-export function parseMatcher(text: string): Matcher {
-  const [matcher, ...others] = parseMatchers(text);
-  if (matcher === undefined || others.length > 0) {
-    throw new BecalmError(
-      "BECALM_ARGUMENT_INVALID",
-      `Expected one matcher such as severity="critical", got ${JSON.stringify(text)}.`,
-      {
-        details: { text, offset: 0 },
-      },
-    );
-  }
-  return matcher;
-}
-
-/** The canonical spelling, which `parseMatcher` reads back as the same matcher. */
-export function formatMatcher(matcher: Matcher): string {
-  const name = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(matcher.name) ? matcher.name : quote(matcher.name);
-  return `${name}${matcher.operator}${quote(matcher.value)}`;
-}
-
-function quote(text: string): string {
-  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
-}
-
 type Labels = Readonly<Record<string, string>>;
 
 /**

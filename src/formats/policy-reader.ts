@@ -31,7 +31,7 @@ import {
 import type { Located } from "./located-value.ts";
 import { POLICY_FILE_KEYS } from "./policy-keys.ts";
 
-/** What a policy's name may be: it stands in the ids of groups, which hold spaces between their parts. */
+/** What a policy's name may be: it stands in the ids of groups, which name it before a colon. */
 const POLICY_NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,99}$/u;
 
 /** Reads a whole file; what the report lists makes the result incomplete. */

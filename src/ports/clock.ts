@@ -1,4 +1,4 @@
-/** Where time comes from. Tests and virtual runs bring their own; nothing else in Becalm reads the system's clock. */
+/** Where the time of decisions and timers comes from. Tests and virtual runs bring their own. */
 export interface Clock {
   /** Epoch milliseconds. */
   now(): number;

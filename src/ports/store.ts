@@ -38,7 +38,7 @@ export interface Store {
 
   /**
    * Outbox: takes effects that nobody holds (never claimed, or the claim has run out by the store's clock) for `leaseMs`, at most `limit`,
-   * ordered by id. `leaseMs: 0` looks without claiming and returns held ones too (virtual runs, `becalm show`).
+   * ordered by id. `leaseMs: 0` looks without claiming and returns held ones too (virtual runs).
    */
   claimEffects(request: { owner: string; leaseMs: number; limit: number; partition?: number }): Promise<StoredEffect[]>;
 
@@ -75,7 +75,7 @@ export interface Store {
   savePolicies(entries: readonly PolicyRecord[]): Promise<void>;
   policies(): Promise<PolicyRecord[]>;
 
-  /** Virtual namespaces: the highest time seen (never falls). Returns the highest. */
+  /** Virtual namespaces: the highest time seen (never falls). Returns the highest. BECALM_STORE_FAILED: the namespace is there no more. */
   advanceTime(toMs: number): Promise<number>;
 
   close(): Promise<void>;

@@ -9,7 +9,7 @@
  * M4 a mailbox that meets other writers waits alone, its neighbours go on.
  */
 import { isForming } from "../core/group.ts";
-import { COMMIT_BYTES_MAX, COMMIT_INSTANCE_COUNT_MAX } from "../core/limits.ts";
+import { COMMIT_BYTES_MAX, COMMIT_INSTANCE_COUNT_MAX, EFFECT_RESULT_BYTES_MAX } from "../core/limits.ts";
 import { type Batch, isKnown, type Work } from "./batch-read.ts";
 import { type Address, mailboxKey } from "./conflicts.ts";
 import { beginTurns, type Taken, TurnFailure, takeTurn, type WorkResult } from "./turn.ts";
@@ -271,9 +271,13 @@ function parcelsInBatch(queue: readonly Parcel[]): number {
   return queue.length;
 }
 
-/** What a command adds to a commit at most, roughly: the alert that it brings, and its checkpoint and line. A character takes up to 3 bytes. */
+/**
+ * What a command adds to a commit, roughly: the alert or the result that it brings, and its checkpoint and line. A character takes up to 3 bytes.
+ * What a commit has beside its commands, its group above all, is in the room that a batch leaves.
+ */
 function bytesOf({ command }: Work): number {
   const around = 1_024;
+  if (command.type === "event" && "result" in command.event) return around + EFFECT_RESULT_BYTES_MAX;
   if (command.type !== "create") return around;
   let length = 0;
   for (const name in command.alert.labels) length += name.length + (command.alert.labels[name]?.length ?? 0);

@@ -1,4 +1,5 @@
 import { BecalmError } from "../core/errors.ts";
+import { PARTITION_COUNT_DEFAULT } from "../core/limits.ts";
 import { compileMatchers } from "../core/matcher.ts";
 import type { PolicySet } from "../core/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../core/policy-versions.ts";
@@ -6,8 +7,6 @@ import type { NamespaceInfo, NamespaceMode, Store } from "../ports/store.ts";
 import { KnownGroups } from "./known-groups.ts";
 import { learnVersions } from "./read-instance.ts";
 import type { World } from "./world.ts";
-
-export const PARTITIONS_DEFAULT = 16;
 
 export type OpenOptions = Pick<
   World,
@@ -27,7 +26,7 @@ export type OpenOptions = Pick<
 export async function openWorld(options: OpenOptions): Promise<{ world: World; info: NamespaceInfo }> {
   const { store, mode, policies } = options;
   const info = await store.open(
-    mode === undefined ? {} : { mode, partitions: options.partitions ?? PARTITIONS_DEFAULT },
+    mode === undefined ? {} : { mode, partitions: options.partitions ?? PARTITION_COUNT_DEFAULT },
   );
   if (info === null) {
     throw new BecalmError(

@@ -9,6 +9,7 @@ import type { OutsideEvent } from "../core/decide.ts";
 import { BecalmError } from "../core/errors.ts";
 import { type EventInput, readEvent } from "../core/event-input.ts";
 import { partitionOf, partitionOfId } from "../core/ids.ts";
+import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../core/limits.ts";
 import { policyKey } from "../core/policy-versions.ts";
 import type { StoredInstance } from "../ports/store.ts";
 import type { Work } from "./batch-read.ts";
@@ -40,8 +41,6 @@ export type Listed = {
 };
 
 const HELD_PAGE_COUNT = 150;
-const LIST_LIMIT_DEFAULT = 100;
-export const LIST_LIMIT_MAX = 1_000;
 /** Rows that a search reads at once. */
 const LIST_SEARCH_COUNT = 1_000;
 
@@ -178,7 +177,7 @@ export class Session {
    * match; those after it are large, so that a rare match among many instances costs few reads.
    */
   async list(filter: ListFilter = {}): Promise<Listed> {
-    const limit = Math.min(Math.max(filter.limit ?? LIST_LIMIT_DEFAULT, 1), LIST_LIMIT_MAX);
+    const limit = Math.min(Math.max(filter.limit ?? LIST_PAGE_COUNT_DEFAULT, 1), LIST_PAGE_COUNT_MAX);
     const instances: Instance[] = [];
     const quarantined: Quarantined[] = [];
     let cursor = filter.cursor;

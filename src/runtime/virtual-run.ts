@@ -92,9 +92,11 @@ export class VirtualRun {
     await this.settle(() => true);
     while (!isStopped()) {
       const row = await this.earliest(Number.MAX_SAFE_INTEGER);
-      if (row === null || !(await this.hasWork())) return;
+      if (row === null || !(await this.hasWork())) break;
       await this.fire(row);
     }
+    // A store that has lost its data says so.
+    await this.world.store.advanceTime(this.highestMs);
   }
 
   /** Runs everything that is outstanding, at its own time: what `--run` means after an approval. */

@@ -1,5 +1,6 @@
 /** Where the Redis store puts things, and whose connection it uses. */
 import { readdirSync, readFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { Cluster, Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { commitArguments } from "../../src/adapters/redis/commit-arguments.ts";
@@ -98,8 +99,15 @@ describe("the target", () => {
   });
 
   test("is not connected to before the first call", async () => {
-    const store = redisStore("redis://localhost:1");
-    await store.close();
+    let connectionCount = 0;
+    const listener = createServer((socket) => {
+      connectionCount += 1;
+      socket.end();
+    });
+    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void listener.close());
+    await redisStore(`redis://127.0.0.1:${(listener.address() as AddressInfo).port}`).close();
+    expect(connectionCount).toBe(0);
   });
 });
 
@@ -124,6 +132,39 @@ describe("on a server", () => {
     await opened(`${server.url}/5`);
     expect(await clientOf(server.url).dbsize()).toBe(0);
     expect(await clientOf(`${server.url}/5`).keys("*")).toEqual(["becalm:default:meta"]);
+  });
+
+  test("a database that the server does not have is refused, before anything is written into another one", async () => {
+    await server.flush();
+    const store = redisStore(`${server.url}/99`);
+    onTestFinished(() => store.close());
+    for (const open of [() => store.open({ mode: "live", partitions: 16 }), () => store.open({})])
+      await expect(open()).rejects.toMatchObject({
+        code: "BECALM_STORE_UNAVAILABLE",
+        message: expect.stringMatching(/\/99 cannot be used: ERR DB index is out of range\. Use a number/),
+      });
+    expect(await clientOf(server.url).dbsize()).toBe(0);
+  });
+
+  test("the time of a namespace that is gone is not written: half a namespace could not be opened", async () => {
+    await server.flush();
+    const store = await opened(server.url);
+    await server.flush();
+    await expect(store.advanceTime(5)).rejects.toMatchObject({
+      code: "BECALM_STORE_FAILED",
+      message: expect.stringContaining('does not have the namespace "default" any more'),
+    });
+    expect(await clientOf(server.url).dbsize()).toBe(0);
+  });
+
+  test("a namespace of which only a time was left is made anew, at that time", async () => {
+    await server.flush();
+    await clientOf(server.url).hset("becalm:default:meta", "highestTimeMs", "7");
+    const store = redisStore(server.url);
+    onTestFinished(() => store.close());
+    expect(await store.open({})).toBeNull();
+    const made = { mode: "virtual", partitions: 16, highestTimeMs: 7 } as const;
+    expect(await store.open({ mode: "virtual", partitions: 16 })).toEqual(made);
   });
 
   test("namespaces and key prefixes do not see each other", async () => {

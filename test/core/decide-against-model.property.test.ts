@@ -157,8 +157,6 @@ const LINGERING: readonly ConvergenceFunction[] = [
 ];
 
 describe.each(CONVERGENCE_FUNCTIONS)("%s", (fn) => {
-  // Left out under the lingering functions, because of the known difference below.
-
   test("decide agrees with the slow model after every operation and every timer", { timeout: 120_000 }, () => {
     fc.assert(
       fc.property(settings(fn), movesOf(EVENTS), (setting, storm) => new Comparison(setting).play(storm)),

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseCondition } from "../../src/core/detection/condition.ts";
 import type { DetectedAlert } from "../../src/core/detection/detected-alert.ts";
-import { decodeGroupState, encodeGroupState } from "../../src/core/detection/group-state-codec.ts";
 import type { Level, Strategy } from "../../src/core/detection/strategy.ts";
 import type { StateEvent } from "../../src/core/records/record-types.ts";
 import { modelDetection } from "../support/detection-model.ts";
 import { DetectionWorld, eventsOf, groupOf, strategy } from "../support/detection-world.ts";
+import { decodeGroupState, encodeGroupState } from "../support/group-state-codec.ts";
 
 const level = (severity: string, when: string): fc.Arbitrary<Level> =>
   fc

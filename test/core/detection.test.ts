@@ -2,11 +2,11 @@ import { describe, expect, test } from "vitest";
 import { advance } from "../../src/core/detection/advance.ts";
 import { conditionHolds, conditionText, parseCondition } from "../../src/core/detection/condition.ts";
 import { applyChanges, emptyGroupState } from "../../src/core/detection/group-state.ts";
-import { decodeGroupState, encodeGroupState } from "../../src/core/detection/group-state-codec.ts";
 import { createRecordRouter } from "../../src/core/detection/router.ts";
 import { fieldsOf, groupStrategies } from "../../src/core/detection/strategy.ts";
 import { fingerprintOf } from "../../src/core/fingerprint.ts";
 import { DetectionWorld, eventsOf, groupOf, points, strategy } from "../support/detection-world.ts";
+import { decodeGroupState, encodeGroupState } from "../support/group-state-codec.ts";
 
 const LEVELS = [
   { severity: "critical", when: parseCondition("> 8"), trigger: { count: 2, window: 3 }, recovery: { count: 1 } },

@@ -39,6 +39,13 @@ async function runOn(store: Store, port: EffectPort): Promise<VirtualRun> {
 const KILLED: EffectPort = { run: () => Promise.reject(new Error("killed")) };
 const DONE: EffectPort = { run: () => ({ ok: true }) };
 
+test("a run whose server lost its data fails at its end, and says so", async () => {
+  const run = await runOn(redisKind(server).make(new ManualClock(START_MS)).connect(), DONE);
+  await run.line([toAlert(alertOf("a"), { receivedAtMs: START_MS })], START_MS);
+  await server.flush();
+  await expect(run.finish()).rejects.toMatchObject({ code: "BECALM_STORE_FAILED" });
+});
+
 describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
   test("a run that ended in a line of 10,050 alerts leaves no attempt behind that the next one does not take", async () => {
     const count = 10_050;

@@ -35,6 +35,7 @@ const REPLY_CODES: readonly (readonly [prefix: string, code: ErrorCode, remedy: 
   ["CLUSTERDOWN", "BECALM_STORE_UNAVAILABLE", "Not all slots of the cluster are served: try again when they are"],
   ["TRYAGAIN", "BECALM_STORE_UNAVAILABLE", "Slots are moving: try again in a moment"],
   ["WRONGPASS", "BECALM_STORE_UNAVAILABLE", "Check the user and the password in the URL"],
+  ["ERR DB index", "BECALM_STORE_UNAVAILABLE", "Use a number of a database that the server has: 0 to 15 by default"],
   ["NOAUTH", "BECALM_STORE_UNAVAILABLE", "It asks for a password: put it into the URL"],
 ];
 
@@ -57,6 +58,8 @@ export class RedisConnection {
   readonly address: string;
   readonly #isOwn: boolean;
   #isClosing = false;
+  /** That of a client of the caller's is the caller's business. */
+  #hasDatabase: boolean;
   /** Why the last connection failed; what a command then reports says only that it gave up. */
   #lastError: Error | null = null;
 
@@ -66,6 +69,7 @@ export class RedisConnection {
    */
   constructor(target: string | RedisClient, patience: { connectTimeout?: number; socketTimeout?: number } = {}) {
     this.#isOwn = typeof target === "string";
+    this.#hasDatabase = !this.#isOwn;
     this.client = typeof target === "string" ? this.#connect(requireUrl(target), patience) : target;
     this.address = addressOf(this.client);
     // Without a listener ioredis prints the errors of a client of our own; the commands report them.
@@ -75,6 +79,7 @@ export class RedisConnection {
   /** Runs commands that may be sent twice; rejects with a BecalmError. */
   async run<Reply>(send: () => Promise<Reply>): Promise<Reply> {
     try {
+      if (!this.#hasDatabase) await this.#requireDatabase();
       return await send().catch((error: unknown) => (isCutOff(error) ? send() : Promise.reject(error)));
     } catch (error) {
       throw this.toBecalmError(error);
@@ -111,6 +116,15 @@ export class RedisConnection {
     return this.#failure(code ?? "BECALM_STORE_FAILED", error, remedy);
   }
 
+  /** What was there before and is no longer. */
+  hasLost(what: string): BecalmError {
+    return new BecalmError(
+      "BECALM_STORE_FAILED",
+      `Redis at ${this.address} does not have ${what} any more: somebody removed it, or the server lost its data. What was written since it was opened may be gone too. Run it again.`,
+      { details: { address: this.address } },
+    );
+  }
+
   async close(): Promise<void> {
     if (!this.#isOwn) return;
     this.#isClosing = true;
@@ -121,6 +135,16 @@ export class RedisConnection {
     if (client.status !== "ready" && client.status !== "end") await anyEvent(client, ["ready", "end"]);
     if (client.status === "ready") void client.quit().catch(() => undefined);
     if (client.status !== "end") await anyEvent(client, ["end"]);
+  }
+
+  /**
+   * A client tells its listeners that the server does not have its database, and goes on in database 0. So the database is asked for once more, before
+   * the first command.
+   */
+  async #requireDatabase(): Promise<void> {
+    const { db = 0 } = (this.client as Redis).options;
+    if (db > 0) await (this.client as Redis).select(db);
+    this.#hasDatabase = true;
   }
 
   #connect(url: string, patience: object): Redis {

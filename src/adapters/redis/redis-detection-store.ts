@@ -24,8 +24,8 @@ import {
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import { detectionCommitArguments } from "./detection-commit-arguments.ts";
 import { type DetectionKeys, detectionKeys } from "./keys.ts";
-import { pairs, requireKeySpace } from "./redis-store.ts";
-import { scripts } from "./scripts.ts";
+import { requireKeySpace } from "./redis-store.ts";
+import { pairs, scripts } from "./scripts.ts";
 
 export type RedisDetectionStoreOptions = {
   /** Default "default". Letters, digits, `.`, `_` and `-`, at most 64. */

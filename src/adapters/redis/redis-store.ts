@@ -49,7 +49,7 @@ import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.t
 import { type KeySpace, type NamespaceKeys, namespaceKeys, type RedisKeys, redisKeys } from "./keys.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
 import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
-import { scripts } from "./scripts.ts";
+import { pairs, scripts } from "./scripts.ts";
 import { Together } from "./together.ts";
 
 export type RedisStoreOptions = {
@@ -313,7 +313,9 @@ class RedisStore implements Store {
 
   async advanceTime(toMs: number): Promise<number> {
     this.#open();
-    return Number(await this.#connection.run(() => scripts.advanceTime(this.#client, [this.#ownKeys.meta], [toMs])));
+    const highest = await this.#connection.run(() => scripts.advanceTime(this.#client, [this.#ownKeys.meta], [toMs]));
+    if (highest === null) throw this.#connection.hasLost(`the namespace "${this.#space.namespace}"`);
+    return Number(highest);
   }
 
   close(): Promise<void> {
@@ -390,11 +392,4 @@ function toInstances(ids: readonly string[], texts: readonly (string | null)[]):
     if (text !== null) instances.set(id, { id, ...parseCheckpoint(text) });
   });
   return instances;
-}
-
-/** A flat reply (a, 1, b, 2) as pairs. */
-export function pairs(flat: readonly string[]): [string, string][] {
-  const rows: [string, string][] = [];
-  for (let at = 0; at < flat.length; at += 2) rows.push([flat[at] as string, flat[at + 1] as string]);
-  return rows;
 }

@@ -13,7 +13,7 @@ export const scripts = {
   commit: defineScript<string[]>("commit"),
   openNamespace:
     defineScript<[mode: string | null, partitions: string | null, highestTimeMs: string | null]>("open-namespace"),
-  advanceTime: defineScript<string>("advance-time"),
+  advanceTime: defineScript<string | null>("advance-time"),
   claimEffects: defineScript<string[]>("claim-effects"),
   extendClaims: defineScript<string[]>("extend-claims"),
   createdPage: defineScript<string[]>("created-page"),
@@ -41,4 +41,11 @@ function defineScript<Reply>(name: string): ScriptRun<Reply> {
       return (await client.eval(lua, keys.length, ...keys, ...args)) as Reply;
     }
   };
+}
+
+/** A flat reply (a, 1, b, 2) as pairs. */
+export function pairs(flat: readonly string[]): [string, string][] {
+  const rows: [string, string][] = [];
+  for (let at = 0; at < flat.length; at += 2) rows.push([flat[at] as string, flat[at + 1] as string]);
+  return rows;
 }

@@ -50,7 +50,7 @@ export function createRecordParser(query: RecordQuery): RecordParser {
   return (raw, options = {}) => parse(plan, raw, options);
 }
 
-/** The event under the standard's own field names (the seed's `clean_*`). */
+/** The event under the standard's own field names. */
 export function cleanEvent(event: StateEvent) {
   return {
     record_id: event.recordId,

@@ -13,15 +13,6 @@ export type Unit = {
   readonly divide: number;
 };
 
-/** The base unit of each family: what a threshold is written in. */
-export const BASE_UNITS: Readonly<Record<UnitFamily, string>> = {
-  bytes: "B",
-  bits: "bit",
-  percent: "%",
-  time: "s",
-  none: "none",
-};
-
 const unit = (family: UnitFamily, multiply: number, divide = 1): Unit => ({ family, multiply, divide });
 
 /**

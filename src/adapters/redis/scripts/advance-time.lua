@@ -5,8 +5,11 @@
 --
 -- ARGV[1] time in ms
 --
--- Returns the highest time (ms, as text)
-local highest_ms = redis.call('HGET', KEYS[1], 'highestTimeMs')
+-- Returns the highest time (ms, as text); false: there is no such namespace any more
+local mode, highest_ms = unpack(redis.call('HMGET', KEYS[1], 'mode', 'highestTimeMs'))
+if not mode then
+  return false
+end
 if highest_ms and tonumber(highest_ms) >= tonumber(ARGV[1]) then
   return highest_ms
 end

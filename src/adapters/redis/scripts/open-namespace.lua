@@ -7,7 +7,7 @@
 -- ARGV[2] number of partitions, "" none given
 --
 -- Returns mode, partitions and highest time (ms, false: none) of the namespace afterwards; mode false: it does not exist
-if redis.call('EXISTS', KEYS[1]) == 0 and ARGV[1] ~= '' and ARGV[2] ~= '' then
+if redis.call('HEXISTS', KEYS[1], 'mode') == 0 and ARGV[1] ~= '' and ARGV[2] ~= '' then
   redis.call('HSET', KEYS[1], 'mode', ARGV[1], 'partitions', ARGV[2])
 end
 return redis.call('HMGET', KEYS[1], 'mode', 'partitions', 'highestTimeMs')

@@ -1,6 +1,6 @@
-import { BecalmError } from "../errors.ts";
-import type { GroupHead, GroupState, PendingPoint, SeriesState } from "./group-state.ts";
-import { addPending, emptyGroupState } from "./group-state.ts";
+import type { GroupHead, GroupState, PendingPoint, SeriesState } from "../../src/core/detection/group-state.ts";
+import { addPending, emptyGroupState } from "../../src/core/detection/group-state.ts";
+import { BecalmError } from "../../src/core/errors.ts";
 
 /** Rises when the stored form changes; a greater one than this is refused. */
 export const GROUP_STATE_FORMAT = 1;
