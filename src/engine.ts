@@ -10,8 +10,15 @@ import type { History } from "./core/audit-types.ts";
 import type { Decision } from "./core/decide.ts";
 import { BecalmError, messageOf } from "./core/errors.ts";
 import type { EventInput } from "./core/event-input.ts";
+import { INSTANCE_STATES } from "./core/instance.ts";
 import { type InstanceSnapshot, toSnapshot } from "./core/instance-snapshot.ts";
-import { RETENTION_MS_DEFAULT } from "./core/limits.ts";
+import {
+  CONCURRENCY_DEFAULT,
+  CONCURRENCY_MAX,
+  LIST_PAGE_COUNT_MAX,
+  PARTITION_COUNT_MAX,
+  RETENTION_MS_DEFAULT,
+} from "./core/limits.ts";
 import { type AlertInput, toAlert } from "./formats/alert-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
@@ -21,6 +28,18 @@ import type { Clock } from "./ports/clock.ts";
 import type { Logger } from "./ports/logger.ts";
 import type { Store } from "./ports/store.ts";
 import { EffectRunner } from "./runtime/effect-runner.ts";
+import {
+  ANYTHING,
+  type Expected,
+  FLAG,
+  FUNCTIONS,
+  having,
+  oneOf,
+  requireGiven,
+  requireOne,
+  TEXT,
+  wholeNumber,
+} from "./runtime/given.ts";
 import { deliver, type IngestResult, mailOf } from "./runtime/ingest.ts";
 import { EFFECT_LEASE_MS, Live } from "./runtime/live.ts";
 import { Mailboxes } from "./runtime/mailboxes.ts";
@@ -87,12 +106,48 @@ export type Engine = {
   get(id: string): InstanceReference;
   list(filter?: ListFilter): Promise<InstancePage>;
   /** Grants one instance, or everything that a group holds. */
-  approve(target: { id: string } | { group: string }, who: { by: string; why: string }): Promise<InstanceSnapshot[]>;
-  deny(target: { id: string } | { group: string }, who: { by: string; why: string }): Promise<InstanceSnapshot[]>;
+  approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
+  deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
 };
 
-/** Makes an engine. Nothing is opened before `start` or the first call that needs the store. */
+export type AnswerTarget = { readonly id: string } | { readonly group: string };
+/** Both go into the audit. */
+export type Who = { readonly by: string; readonly why: string };
+
+const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
+  policies: ANYTHING,
+  store: having("a store, as redisStore(URL) or memoryStore() makes it", ["open", "commit", "close"]),
+  clock: having("a clock with now and schedule", ["now", "schedule"]),
+  handlers: FUNCTIONS,
+  logger: having("a logger with debug, info, warn and error, such as pino's", ["debug", "info", "warn", "error"]),
+  allowExec: FLAG,
+  concurrency: wholeNumber(1, CONCURRENCY_MAX),
+  retentionMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  partitions: wholeNumber(1, PARTITION_COUNT_MAX),
+  drainMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  inspect: {
+    what: "a server of createInspectServer, or an inspection observer of XState",
+    holds: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
+  },
+};
+
+const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
+  state: oneOf(INSTANCE_STATES),
+  policy: TEXT,
+  group: TEXT,
+  quarantined: FLAG,
+  limit: wholeNumber(1, LIST_PAGE_COUNT_MAX),
+  cursor: TEXT,
+};
+
+const TARGETS = { id: TEXT, group: TEXT };
+
+/**
+ * Makes an engine. Nothing is opened before `start` or the first call that needs the store.
+ * @throws BECALM_ARGUMENT_INVALID for an option that it does not have, or a value that is none
+ */
 export function createEngine(options: EngineOptions): Engine {
+  requireGiven("createEngine", options, OPTIONS);
   return new LiveEngine(options);
 }
 
@@ -169,22 +224,27 @@ class LiveEngine implements Engine {
   }
 
   async list(filter: ListFilter = {}): Promise<InstancePage> {
+    requireGiven("engine.list", filter, FILTERS);
     const listed = await (await this.parts()).session.list(filter);
     return { ...listed, instances: listed.instances.map(toSnapshot) };
   }
 
-  async approve(
-    target: { id: string } | { group: string },
-    { by, why }: { by: string; why: string },
-  ): Promise<InstanceSnapshot[]> {
-    return (await (await this.parts()).session.answer(target, { type: "approval.granted", by, why })).map(toSnapshot);
+  approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
+    return this.answer("engine.approve", "approval.granted", { target, who });
   }
 
-  async deny(
-    target: { id: string } | { group: string },
-    { by, why }: { by: string; why: string },
+  deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
+    return this.answer("engine.deny", "approval.denied", { target, who });
+  }
+
+  private async answer(
+    call: string,
+    type: "approval.granted" | "approval.denied",
+    { target, who }: { target: AnswerTarget; who: Who },
   ): Promise<InstanceSnapshot[]> {
-    return (await (await this.parts()).session.answer(target, { type: "approval.denied", by, why })).map(toSnapshot);
+    requireOne(call, target, TARGETS);
+    const { session } = await this.parts();
+    return (await session.answer(target, { ...who, type })).map(toSnapshot);
   }
 
   private parts(): Promise<Parts> {
@@ -217,7 +277,7 @@ class LiveEngine implements Engine {
       allowExec: options.allowExec ?? false,
       logger: this.logger,
     });
-    const runner = new EffectRunner(world, port, options.concurrency ?? 16);
+    const runner = new EffectRunner(world, port, options.concurrency ?? CONCURRENCY_DEFAULT);
     const mailboxes = new Mailboxes(world);
     const retentionMs = options.retentionMs ?? RETENTION_MS_DEFAULT;
     const onFault = (what: string, error: unknown) => this.logger.error({ err: error }, what);

@@ -37,12 +37,14 @@ export {
   type TakeResult,
 } from "./detector.ts";
 export {
+  type AnswerTarget,
   createEngine,
   type Engine,
   type EngineOptions,
   type IngestResult,
   type InstancePage,
   type InstanceReference,
+  type Who,
 } from "./engine.ts";
 export type { AlertInput } from "./formats/alert-input.ts";
 export { loadPolicySet, type PolicyInput, parsePolicies } from "./formats/policy-file.ts";

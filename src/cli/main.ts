@@ -3,9 +3,16 @@
 import { packageVersion } from "./package-files.ts";
 
 const args = process.argv.slice(2);
+const isVersion = args.length === 1 && (args[0] === "--version" || args[0] === "-V");
 
-if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
-  process.stdout.write(`${packageVersion()}\n`);
+// What the terminal does for all else (terminal.ts), in two lines: a reader that has gone wants no more, a full disk is told.
+function outputFailed({ code, message }: NodeJS.ErrnoException): void {
+  if (code !== "EPIPE") process.stderr.write(`error BECALM_OUTPUT_FAILED: The result cannot be written to stdout: ${message}.\n`);
+  process.exitCode = code === "EPIPE" ? 0 : 1;
+}
+
+if (isVersion) {
+  process.stdout.on("error", outputFailed).write(`${packageVersion()}\n`);
 } else {
   const { runProgram } = await import("./program.ts");
   process.exitCode = await runProgram(args);

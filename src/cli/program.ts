@@ -30,6 +30,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
+      // `help` of a command that there is not has no sentence of Commander's.
+      if (error.code === "commander.help") return tellError(to, usedWrongly(sentence(`unknown command '${args[1]}'`)));
       return tellError(to, usedWrongly(sentence(error.message)));
     }
     return tellError(to, error);

@@ -1,4 +1,10 @@
-import type { ConvergenceFunction, ConvergenceRule, Observation } from "./convergence-types.ts";
+import {
+  CONVERGENCE_FUNCTIONS,
+  type ConvergenceFunction,
+  type ConvergenceRule,
+  type Observation,
+} from "./convergence-types.ts";
+import { BecalmError } from "./errors.ts";
 import type { ReasonCode } from "./reasons.ts";
 
 /** What a convergence function answers: act, leave it, look again when a peer settles, or ask a human. */
@@ -95,11 +101,17 @@ export function verdictWithoutGroup(fn: ConvergenceFunction | null): Verdict {
  * @param observation numbers of peers, the instance itself not counted.
  * @returns the verdict, its reason code (docs/reasons.md), and the nearest change that would have flipped it.
  *   `summary` is present when this decision schedules one.
+ * @throws BECALM_ARGUMENT_INVALID for a function that there is not
  */
 export function evaluateConvergence(
   rule: Pick<ConvergenceRule, "function" | "count">,
   observation: Observation,
 ): ExplainedVerdict {
+  if (!Object.hasOwn(EVALUATE, rule.function))
+    throw new BecalmError(
+      "BECALM_ARGUMENT_INVALID",
+      `There is no convergence function ${JSON.stringify(rule.function)}. Use one of ${CONVERGENCE_FUNCTIONS.join(", ")}.`,
+    );
   const verdict = verdictInGroup(rule.function, rule.count, observation);
   return { ...verdict, function: rule.function, counterfactual: counterfactualOf(rule, observation, verdict.verdict) };
 }

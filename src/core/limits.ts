@@ -89,6 +89,9 @@ export const DIMENSION_LOCK_LEASE_MS = 60 * SECOND_MS;
 export const DIMENSION_LOCK_RETRY_MS = 3 * SECOND_MS;
 
 // Engine and store.
+/** Attempts at once in one process. */
+export const CONCURRENCY_DEFAULT = 16;
+export const CONCURRENCY_MAX = 1_000;
 export const PARTITION_COUNT_DEFAULT = 16;
 /** Ids name their partition in two digits. */
 export const PARTITION_COUNT_MAX = 100;
@@ -126,6 +129,7 @@ relation(APPROVAL_TIMEOUT_MS_DEFAULT <= APPROVAL_TIMEOUT_MS_MAX, "the default ti
 relation(CONFLICT_BACKOFF_MS_MIN <= CONFLICT_BACKOFF_MS_MAX, "the back-off's range must not be empty");
 relation(CONFLICT_COUNT_BEFORE_LEASE < CONFLICT_COUNT_MAX, "a lease must be tried before a batch is refused");
 relation(DIMENSION_LOCK_RETRY_MS < DIMENSION_LOCK_LEASE_MS, "a lock must be retried before it runs out");
+relation(CONCURRENCY_DEFAULT <= CONCURRENCY_MAX, "the default concurrency must be allowed");
 relation(PARTITION_COUNT_DEFAULT <= PARTITION_COUNT_MAX, "the default number of partitions must be allowed");
 relation(
   CONFLICT_BACKOFF_MS_MAX * CONFLICT_COUNT_MAX < COMMIT_ID_TTL_MS,

@@ -607,17 +607,20 @@ describe("the command itself", () => {
     }
   });
 
-  test("that cannot be written, as on a full disk, is an error that says so", () => {
-    const full = openSync("/dev/full", "w");
-    const { status, stderr } = spawnSync(process.execPath, [...COMMAND, "check", "--json", POLICIES], {
-      env: { ...process.env, NO_COLOR: "1" },
-      stdio: ["ignore", full, "pipe"],
-      encoding: "utf8",
-    });
-    closeSync(full);
-    expect(status).toBe(1);
-    expect(stderr).toMatch(/^error BECALM_OUTPUT_FAILED: The result cannot be written to stdout: .*ENOSPC/);
-  });
+  test.each([["check", "--json", POLICIES], ["--version"]])(
+    "of %s that cannot be written, as on a full disk, is an error that says so",
+    (...args) => {
+      const full = openSync("/dev/full", "w");
+      const { status, stderr } = spawnSync(process.execPath, [...COMMAND, ...args], {
+        env: { ...process.env, NO_COLOR: "1" },
+        stdio: ["ignore", full, "pipe"],
+        encoding: "utf8",
+      });
+      closeSync(full);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/^error BECALM_OUTPUT_FAILED: The result cannot be written to stdout: .*ENOSPC/);
+    },
+  );
 
   test("ends quietly when the reader of a list goes away", async () => {
     await storm("pipe");
@@ -635,5 +638,16 @@ describe("the command itself", () => {
     const { code, stderr } = await ended;
     expect(code).toBe(0);
     expect(stderr).toBe("");
+  });
+
+  test("ends quietly when nobody wants to know the version", async () => {
+    const { child, ended } = startBecalm(["--version"]);
+    child.stdout?.destroy();
+    expect(await ended).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("names the command that help was asked for and that there is not", async () => {
+    const { code, stderr } = await becalm(["help", "nonsense"]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("Unknown command 'nonsense'.")]);
   });
 });

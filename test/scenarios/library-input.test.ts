@@ -1,0 +1,80 @@
+/** What a program gives by mistake is told at once, with what was meant. */
+import { describe, expect, test } from "vitest";
+import { createEngine, evaluateConvergence } from "../../src/index.ts";
+
+const policies = [{ name: "act", match: [], action: { log: {} } }];
+const refused = (message: RegExp) =>
+  expect.objectContaining({ code: "BECALM_ARGUMENT_INVALID", message: expect.stringMatching(message) });
+
+describe("an engine is not made", () => {
+  test.each<[string, object, RegExp]>([
+    ["of a name that it does not know", { Store: {} }, /has no option "Store". Did you mean store\?/],
+    ["of a name that is like nothing", { zebra: 1 }, /has no option "zebra"\.$/],
+    [
+      "of an address instead of a store",
+      { store: "redis://user:secret@h" },
+      /a store, as redisStore\(URL\) .*, not a text/,
+    ],
+    ["with no attempt at once", { concurrency: 0 }, /"concurrency" a whole number from 1 to 1000, not 0/],
+    ["with words for a number", { concurrency: "x" }, /"concurrency" a whole number/],
+    [
+      "with a retention that is no number",
+      { retentionMs: Number.NaN },
+      /"retentionMs" a whole number from 1 on, not NaN/,
+    ],
+    ["with a drain before now", { drainMs: -1 }, /"drainMs" a whole number from 0 on, not -1/],
+    ["with more partitions than ids have digits for", { partitions: 101 }, /"partitions" a whole number from 1 to 100/],
+    ["with a logger that has no levels", { logger: {} }, /"logger" a logger with debug/],
+    ["with a handler that cannot be called", { handlers: { act: "restart" } }, /"handlers" an object of functions/],
+    ["with a word for a flag", { allowExec: "yes" }, /"allowExec" true or false/],
+    ["with a number to watch it", { inspect: 5 }, /"inspect" a server of createInspectServer/],
+  ])("%s", (_, options, message) => {
+    let error: unknown = null;
+    try {
+      createEngine({ policies, ...options });
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toEqual(refused(message));
+    expect(String(error)).not.toContain("secret");
+  });
+
+  test("of something that is no object", () => {
+    expect(() => createEngine(null as never)).toThrow(refused(/createEngine takes an object, not null/));
+  });
+
+  test("but options that are undefined are as good as left out", async () => {
+    const engine = createEngine({ policies, concurrency: undefined } as never);
+    await engine.stop();
+  });
+});
+
+describe("an engine refuses", () => {
+  test.each<[object, RegExp]>([
+    [{ state: "foo" }, /"state" one of Idle, Processing/],
+    [{ limit: 0 }, /"limit" a whole number from 1 to 1000/],
+    [{ polcy: "a" }, /Did you mean policy\?/],
+  ])("to list by %j", async (filter, message) => {
+    const engine = createEngine({ policies });
+    await expect(engine.list(filter as never)).rejects.toEqual(refused(message));
+    await engine.stop();
+  });
+
+  test.each<[object, RegExp]>([
+    [{}, /takes one of id and group/],
+    [{ id: "a", group: "b" }, /takes one of id and group/],
+    [{ id: "" }, /"id" a text that is not empty, not an empty text/],
+  ])("to grant or deny %j", async (target, message) => {
+    const engine = createEngine({ policies });
+    const who = { by: "ann", why: "so" };
+    await expect(engine.approve(target as never, who)).rejects.toEqual(refused(message));
+    await expect(engine.deny(target as never, who)).rejects.toEqual(refused(message));
+    await engine.stop();
+  });
+});
+
+test.each(["constructor", "skip"])("there is no convergence function %s", (name) => {
+  expect(() => evaluateConvergence({ function: name as never, count: 1 }, {} as never)).toThrow(
+    refused(/There is no convergence function "(constructor|skip)". Use one of skip_when_success,/),
+  );
+});
