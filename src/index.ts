@@ -7,6 +7,7 @@ export { redisDetectionStore } from "./adapters/redis/redis-detection-store.ts";
 export { redisStore } from "./adapters/redis/redis-store.ts";
 export type { Alert } from "./core/alert.ts";
 export type { AuditEntry, Birth, History } from "./core/audit-types.ts";
+export type { Instance } from "./core/checkpoint.ts";
 export {
   type Counterfactual,
   type ExplainedVerdict,
@@ -24,7 +25,7 @@ export { fingerprintOf } from "./core/fingerprint.ts";
 export type { InstanceContext, InstanceEvent, InstancePolicy, InstanceState } from "./core/instance.ts";
 export type { InstanceSnapshot } from "./core/instance-snapshot.ts";
 export type { Policy, PolicySet, Silence } from "./core/policy.ts";
-export { compilePolicy } from "./core/policy-versions.ts";
+export { compilePolicy, type PolicyVersions } from "./core/policy-versions.ts";
 export type { ReasonCode } from "./core/reasons.ts";
 export { parseRecord } from "./core/records/record.ts";
 export type { RecordQuery, Rejection, StateEvent } from "./core/records/record-types.ts";

@@ -27,8 +27,8 @@ export async function answer(terminal: Terminal, options: AnswerOptions): Promis
 
 function targetOf({ id, group, command }: AnswerOptions): { id: string } | { group: string } {
   if (id !== undefined && group !== undefined) throw usedWrongly("Give an id or --group, not both.");
-  if (id !== undefined) return { id };
-  if (group !== undefined) return { group };
+  if (id !== undefined && id !== "") return { id };
+  if (group !== undefined && group !== "") return { group };
   throw usedWrongly(
     `Say what to ${command}: \`becalm ${command} ID\` or \`becalm ${command} --group G\`. \`becalm ls --state Waiting\` shows who waits.`,
   );

@@ -4,6 +4,7 @@ import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
+import { count } from "./text-table.ts";
 import { checkTrail, type TrailFault } from "./trail.ts";
 
 export type AuditOptions = StoreOptions & {
@@ -81,7 +82,11 @@ async function tellTotals(terminal: Terminal, totals: Totals, isJson: boolean): 
   const { green, red } = terminal.outColors;
   const { instances, entries, broken } = totals;
   if (broken === 0)
-    await terminal.out(green(`✓ ${instances} instances, ${entries} entries: every trail leads to its checkpoint.`));
+    await terminal.out(
+      green(
+        `✓ ${count(instances, "instance", "instances")}, ${count(entries, "entry", "entries")}: every trail leads to its checkpoint.`,
+      ),
+    );
   else
     await terminal.out(
       red(`${broken} of ${instances} trails do not hold. Keep the store as it is until you know who wrote to it.`),

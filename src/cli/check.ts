@@ -2,14 +2,15 @@
 import { parseDocument } from "yaml";
 import type { Strategy } from "../core/detection/strategy.ts";
 import { formatDuration } from "../core/duration.ts";
+import { BecalmError } from "../core/errors.ts";
 import type { Action, Policy } from "../core/policy.ts";
 import type { PolicyMistake } from "../formats/field-reader.ts";
 import { parsePolicies } from "../formats/policy-file.ts";
 import { parseStrategies } from "../formats/strategy-file.ts";
 import { EXIT } from "./exit-codes.ts";
 import { readText } from "./read-text.ts";
-import type { Terminal } from "./terminal.ts";
-import { textTable } from "./text-table.ts";
+import { type Terminal, tellError } from "./terminal.ts";
+import { count, textTable } from "./text-table.ts";
 
 export type CheckOptions = { readonly files: readonly string[]; readonly json: boolean };
 
@@ -21,13 +22,24 @@ type Checked = {
 };
 
 export async function check(terminal: Terminal, { files, json }: CheckOptions): Promise<number> {
-  let hasMistakes = false;
+  let exitCode: number = EXIT.done;
   for (const file of files) {
-    const checked = checkText(await readText(file), file);
-    hasMistakes ||= checked.mistakes.length > 0;
+    const checked = await readText(file).then((text) => checkText(text, file), toBecalmError);
+    if (checked instanceof BecalmError) {
+      exitCode = Math.max(exitCode, tellError(terminal, checked));
+      if (json) await terminal.json({ file, ok: false, names: [], mistakes: 0, error: checked.code });
+      continue;
+    }
+    if (checked.mistakes.length > 0) exitCode = Math.max(exitCode, EXIT.failed);
     await (json ? tellJson(terminal, checked) : tellText(terminal, checked));
   }
-  return hasMistakes ? EXIT.failed : EXIT.done;
+  return exitCode;
+}
+
+/** A file that cannot be read does not keep the others from being checked. */
+function toBecalmError(error: unknown): BecalmError {
+  if (error instanceof BecalmError) return error;
+  throw error;
 }
 
 function checkText(text: string, file: string): Checked {
@@ -58,10 +70,6 @@ function hasStrategies(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-function count(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`;
 }
 
 function policyRow({ name, match, action, converge }: Policy): string[] {

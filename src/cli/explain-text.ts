@@ -1,4 +1,5 @@
 /** One instance explained to people: its alert, where it is, and a sentence for each step. For `show` and the demo. */
+import { acceptedText } from "../core/accepted-events.ts";
 import type { AuditEntry, History } from "../core/audit-types.ts";
 import type { Instance } from "../core/checkpoint.ts";
 import { timersOf } from "../core/draft.ts";
@@ -19,13 +20,13 @@ export type Explaining = { readonly colors: Colors; readonly language: Language 
 /** `instance: null`: its checkpoint cannot be read, so only what the history says is shown. */
 export function explainText(instance: Instance | null, history: History, { colors, language }: Explaining): string[] {
   return [
-    ...factsText(instance, history, colors),
+    ...factsText(instance, history, { colors, language }),
     "",
     ...history.entries.flatMap((entry) => entryText(entry, history, { colors, language })),
   ];
 }
 
-function factsText(instance: Instance | null, history: History, colors: Colors): string[] {
+function factsText(instance: Instance | null, history: History, { colors, language }: Explaining): string[] {
   const { birth } = history;
   const facts: [string, string][] = [["policy", `${birth.policy} (version ${birth.policyVersion})`]];
   if (birth.alert !== null) {
@@ -39,7 +40,7 @@ function factsText(instance: Instance | null, history: History, colors: Colors):
     ]);
   if (birth.group !== null) facts.push(["group", birth.group]);
   facts.push(["created", dateTime(birth.createdAtMs)]);
-  if (instance !== null) facts.push(...stateFacts(instance));
+  if (instance !== null) facts.push(...stateFacts(instance, language));
   facts.push(["path", wholePath(history).join(" > ")]);
   return facts.flatMap(([name, text]) => {
     const lines = wrapped(printable(text), COLUMNS - 12);
@@ -50,14 +51,15 @@ function factsText(instance: Instance | null, history: History, colors: Colors):
   });
 }
 
-function stateFacts(instance: Instance): [string, string][] {
+function stateFacts(instance: Instance, language: Language): [string, string][] {
   const { reason, snapshot } = instance;
   const attempts = snapshot.context.attempt;
-  const why = reason === null ? "" : `: ${REASONS[reason].en} (${reason})`;
+  const why = reason === null ? "" : `: ${REASONS[reason][language]} (${reason})`;
   const facts: [string, string][] = [["state", `${topLevel(snapshot.state)}${why}`]];
   if (attempts > 0) facts.push(["attempts", String(attempts)]);
   const timers = [...timersOf(instance)].map(([name, timer]) => `${name} due ${dateTime(timer.dueAtMs)}`);
   if (timers.length > 0) facts.push(["timers", timers.join(", ")]);
+  facts.push(["accepts", acceptedText(snapshot, instance.atMs)]);
   return facts;
 }
 

@@ -22,7 +22,8 @@ export type InspectOptions = StoreOptions & {
   readonly group?: string;
   readonly live: boolean;
   readonly replay: boolean;
-  readonly speed: number;
+  /** Of a replay; as it was when left out. */
+  readonly speed?: number | undefined;
   readonly port: number;
   readonly limit: number;
   /** Fields, separated by commas. */
@@ -55,12 +56,15 @@ export async function inspect(terminal: Terminal, options: InspectOptions): Prom
   });
 }
 
-function requireClear({ ids, policy, group, live, replay: isReplay, format }: InspectOptions): void {
+function requireClear({ ids, policy, group, live, replay: isReplay, format, json, speed }: InspectOptions): void {
   if (format !== undefined && ids.length !== 1) {
     throw usedWrongly(
       `--format draws one instance, but ${ids.length} were named. Name one: becalm inspect ID --format svg.`,
     );
   }
+  if (format !== undefined && json) throw usedWrongly("A drawing is no JSON: leave --json or --format out.");
+  if (speed !== undefined && !isReplay)
+    throw usedWrongly("--speed is that of a replay: add --replay, or leave it out.");
   if (live && isReplay)
     throw usedWrongly(
       "--live and --replay exclude each other: choose whether to follow the instances or to play what they did.",
@@ -121,6 +125,7 @@ async function startReplay(
   terminal: Terminal,
   { session, server, selection, options }: Parts & { options: InspectOptions },
 ): Promise<() => void> {
+  const { speed = 1 } = options;
   const histories = [];
   for await (const page of sessionSource(session, selection).pages()) {
     for (const { id } of page) {
@@ -129,9 +134,9 @@ async function startReplay(
     }
   }
   terminal.note(
-    `${histories.length} ${histories.length === 1 ? "history" : "histories"} to play, at ${options.speed} times the speed; it starts when a viewer connects.`,
+    `${histories.length} ${histories.length === 1 ? "history" : "histories"} to play, at ${speed} times the speed; it starts when a viewer connects.`,
   );
-  const player = new Player(server, histories, { clock: systemClock(), speed: options.speed });
+  const player = new Player(server, histories, { clock: systemClock(), speed });
   server.onFirstViewer(() => player.play());
   return () => player.pause();
 }

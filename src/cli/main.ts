@@ -7,7 +7,8 @@ const isVersion = args.length === 1 && (args[0] === "--version" || args[0] === "
 
 // What the terminal does for all else (terminal.ts), in two lines: a reader that has gone wants no more, a full disk is told.
 function outputFailed({ code, message }: NodeJS.ErrnoException): void {
-  if (code !== "EPIPE") process.stderr.write(`error BECALM_OUTPUT_FAILED: The result cannot be written to stdout: ${message}.\n`);
+  if (code !== "EPIPE")
+    process.stderr.write(`error BECALM_OUTPUT_FAILED: The result cannot be written to stdout: ${message}.\n`);
   process.exitCode = code === "EPIPE" ? 0 : 1;
 }
 

@@ -260,7 +260,7 @@ function addActing(add: Add): void {
   ];
   add(
     "send <id> <event>",
-    "sends an event: start (run anyway), cancel, end, approval.granted, approval.denied, alert.resolved",
+    "sends an event: start (run anyway; after an end where it has come to rest), cancel, end, approval.granted, approval.denied, alert.resolved",
     {
       options: reading(...who(), ...now()),
       examples: [
@@ -308,9 +308,7 @@ function addDrawing(add: Add): void {
       new Option("--group <id>", "only instances of this group"),
       new Option("--live", "follow the instances as they move (the default)"),
       new Option("--replay", "play what they did, from their histories"),
-      new Option("--speed <factor>", "of the replay: 10 is ten times as fast as it was")
-        .default(1)
-        .argParser(positiveNumber),
+      new Option("--speed <factor>", "of the replay: 10 is ten times as fast as it was").argParser(positiveNumber),
       countOf("--limit <count>", "at most so many instances, the newest", {
         max: INSPECT_COUNT_MAX,
         fallback: INSPECT_COUNT_DEFAULT,

@@ -1,4 +1,5 @@
 /** `becalm show`: all about one instance, also about one whose checkpoint cannot be read. */
+import { acceptedEvents } from "../core/accepted-events.ts";
 import type { AuditEntry, History } from "../core/audit-types.ts";
 import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
 import { timersOf } from "../core/draft.ts";
@@ -81,6 +82,7 @@ function showLine({ id, raw, instance, history, errors }: Shown): object {
     version: instance?.version ?? null,
     at: instance === null ? null : isoTime(instance.atMs),
     timers: [...timersOf(instance)].map(([name, { dueAtMs }]) => ({ name, dueAt: isoTime(dueAtMs) })),
+    accepts: instance === null ? [] : acceptedEvents(instance.snapshot, instance.atMs),
     auditHead: instance?.head ?? null,
     entries: history?.entries.map((entry) => entryLine(entry, history)) ?? [],
     ...quarantine,

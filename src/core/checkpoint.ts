@@ -33,6 +33,8 @@ export type Instance = {
   readonly epoch: number | null;
   readonly isOpener: boolean;
   readonly createdAtMs: number;
+  /** When it was decided at last, if it was parked before; null: as it was created. Its group counts it from then on. */
+  readonly decidedAtMs: number | null;
   /** Time of the last step. */
   readonly atMs: number;
   /** Rises by one with every commit: in a decision, that of the commit which it makes. 0: nothing has happened to it yet. */
@@ -61,6 +63,7 @@ export function encodeBody(instance: Instance): string {
     epoch: epoch ?? undefined,
     opener: isOpener || undefined,
     createdAtMs: instance.createdAtMs,
+    decidedAtMs: instance.decidedAtMs ?? undefined,
     atMs: instance.atMs === instance.createdAtMs ? undefined : instance.atMs,
     state: snapshot.state,
     verdict: instance.verdict === usualVerdict(snapshot.state) ? undefined : instance.verdict,
@@ -113,6 +116,7 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
     epoch: optionalNumber(stored, body, "epoch"),
     isOpener: body["opener"] === true,
     createdAtMs,
+    decidedAtMs: optionalNumber(stored, body, "decidedAtMs"),
     atMs: optionalNumber(stored, body, "atMs") ?? createdAtMs,
     snapshot: {
       state: stateOf(stored, body),

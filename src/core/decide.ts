@@ -192,7 +192,7 @@ class Turn {
     if (group.open !== null) {
       return this.must(instance, { ...start, group: this.viewOfOpen(group.open, { instance, atMs }) }, group.epoch);
     }
-    pruneForming(group, rule, instance.createdAtMs);
+    pruneForming(group, rule, instance.parked === null ? instance.createdAtMs : atMs);
     if (group.forming.length + 1 >= rule.count) return this.open(group, rule, { instance, atMs });
     const decided = this.must(instance, start, group.epoch);
     group.forming.push(formingMember(memberOf(decided)));
@@ -227,8 +227,11 @@ class Turn {
     if (instance === undefined) return { outcome: "missing", instance: null };
     if (this.input.isVirtual && event.atMs < instance.atMs) return { outcome: "late", instance };
     const full = this.completed(instance, { ...event, atMs: Math.max(event.atMs, instance.atMs) } as OutsideEvent);
-    const applied = this.draft.apply(instance, full);
+    const joins = full.type === "start" && instance.parked !== null ? this.draft.group : null;
+    const applied = this.draft.apply(instance, full, joins?.epoch ?? null);
     if (applied === null) return { outcome: full.type === "timer.elapsed" ? "stale" : "refused", instance };
+    // Run anyway before the lock was free: it is a peer like any other that was decided now.
+    if (joins?.open === null) joins.forming.push(formingMember(memberOf(applied)));
     if (full.type === "approval.denied") this.denyThoseThatWait(full);
     return { outcome: "applied", instance: applied };
   }
@@ -267,7 +270,7 @@ class Turn {
     }
     const denied = group.wake?.denied ?? null;
     group.wake = null;
-    for (const id of this.input.waiters) {
+    for (const id of this.waiters()) {
       const instance = this.draft.get(id);
       if (instance === undefined || instance.snapshot.state !== "Proceeding") continue;
       if (this.draft.changedCount >= COMMIT_INSTANCE_COUNT_MAX) {
@@ -283,6 +286,18 @@ class Turn {
       this.must(instance, { type: "peers.settled", atMs, group: view });
     }
     if (this.input.hasMoreWaiters && group.waiters > 0) armWake(group, { denied, atMs });
+  }
+
+  /** In order of arrival. Those that came in this batch stand behind the stored ones, if all of these are known. */
+  private waiters(): readonly string[] {
+    const { waiters, hasMoreWaiters } = this.input;
+    const { memberChanges } = this.draft;
+    if (hasMoreWaiters || memberChanges.length === 0) return waiters;
+    const stored = new Set(waiters);
+    const added = memberChanges.filter(
+      ({ set, order, instanceId }) => set === "waiters" && order !== null && !stored.has(instanceId),
+    );
+    return [...waiters, ...added.map(({ instanceId }) => instanceId)];
   }
 
   /** Defense is left in the commit that entered it; the group asks a human once, when its first instance is held. */

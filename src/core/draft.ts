@@ -103,6 +103,7 @@ export class Draft {
       epoch: null,
       isOpener: false,
       createdAtMs: birth.createdAtMs,
+      decidedAtMs: null,
       atMs: birth.createdAtMs,
       version: 0,
       snapshot: initialSnapshot(birth.group === null ? policy.ungoverned : policy.governed),
@@ -249,7 +250,7 @@ export function memberOf(instance: Instance): Member {
   return {
     id: instance.id,
     epoch: instance.epoch,
-    createdAtMs: instance.createdAtMs,
+    createdAtMs: instance.decidedAtMs ?? instance.createdAtMs,
     hadAttempt: instance.snapshot.context.attempt > 0,
     standing: standingOf(instance.snapshot),
     succeededAtMs: instance.succeededAtMs,

@@ -237,6 +237,7 @@ export function isSeenIn({ observation, peers }: GroupView, open: OpenGroup): bo
 export type Member = {
   readonly id: string;
   readonly epoch: number | null;
+  /** When it was decided, which is when it was created, unless it was parked. */
   readonly createdAtMs: number;
   readonly hadAttempt: boolean;
   readonly standing: Standing;

@@ -35,6 +35,7 @@ function outcomeOf(
     epoch: epoch ?? instance.epoch,
     version,
     isOpener: instance.isOpener || (event.type === "start" && event.group?.observation.isNew === true),
+    decidedAtMs: instance.parked !== null && event.type === "start" ? event.atMs : instance.decidedAtMs,
     atMs: event.atMs,
     snapshot: taken.snapshot,
     verdict: explanation.verdict ?? instance.verdict,
@@ -138,6 +139,7 @@ function isSameInstance(a: Instance, b: Instance): boolean {
     a.epoch === b.epoch &&
     a.isOpener === b.isOpener &&
     a.createdAtMs === b.createdAtMs &&
+    a.decidedAtMs === b.decidedAtMs &&
     a.atMs === b.atMs &&
     a.version === b.version &&
     a.verdict === b.verdict &&

@@ -7,6 +7,9 @@ import { type Located, locatePlain, locateYaml, UnreadableValue } from "./locate
 /** A parser's message may quote a line of any length: of a file that is no text, that is most of it. */
 const PARSER_MESSAGE_CHARS_MAX = 200;
 
+/** Behind the first mistakes of syntax a parser only guesses, and of a file that is something else it has something to say about each word. */
+const SYNTAX_MISTAKE_COUNT_MAX = 10;
+
 /**
  * The tree of a YAML or JSON text, or undefined after the report was told why there is none. `expected` says what the
  * whole file is.
@@ -19,10 +22,14 @@ export function readYamlDocument(text: string, report: MistakeReport, expected: 
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, version: "1.2" });
   const [document] = documents;
-  for (const { errors, warnings } of documents) {
-    for (const { pos, message } of [...errors, ...warnings]) {
-      const { line, col } = lines.linePos(pos[0]);
-      report.add({ path: "", place: { line, column: col } }, "YAML or JSON", shortened(message));
+  const found = documents.flatMap(({ errors, warnings }) => [...errors, ...warnings]);
+  for (const [index, { pos, message }] of found.entries()) {
+    const { line, col } = lines.linePos(pos[0]);
+    const place = { path: "", place: { line, column: col } };
+    if (index < SYNTAX_MISTAKE_COUNT_MAX) report.add(place, "YAML or JSON", shortened(message));
+    else {
+      report.add(place, "YAML or JSON", `${found.length - index} more such mistakes from here on`);
+      break;
     }
   }
   if (documents.some(({ errors }) => errors.length > 0)) return undefined;

@@ -147,6 +147,11 @@ export type InstanceWrite = {
   /** 0: the instance must not exist; it is created with version 1. Otherwise the stored version must equal it. */
   expectedVersion: number;
   /**
+   * What the stored head must equal; null: any. A store that has lost its last writes may hold another instance of that version, which grew from
+   * the same alert.
+   */
+  expectedHead: string | null;
+  /**
    * The checkpoint: the hash of the last history line, and its body. They are read as one value, with a space between. In a storm many
    * instances of a commit share their body and their lines after the first: a driver may write those once.
    */

@@ -25,6 +25,7 @@ export function commitOf(world: World, decision: Decision, read: Read): Commit {
     instances: decision.instances.map(({ instance, before, body, lines }) => ({
       id: instance.id,
       expectedVersion: before?.version ?? 0,
+      expectedHead: before?.head ?? null,
       head: instance.head,
       body,
       createdAtMs: instance.createdAtMs,
@@ -36,7 +37,7 @@ export function commitOf(world: World, decision: Decision, read: Read): Commit {
       value: encodeEffect(effect),
     })),
     effectLeaseMs: world.effectLeaseMs(),
-    settledEffectIds: settledBy(readable),
+    settledEffectIds: settledBy(readable, decision),
     timersArmed: timers.armed,
     timersCancelled: timers.cancelled,
     membersAdded: members.membersAdded,
@@ -44,9 +45,14 @@ export function commitOf(world: World, decision: Decision, read: Read): Commit {
   };
 }
 
-function settledBy(works: readonly Work[]): string[] {
+/**
+ * A store that has lost its data may be told of a result and of its instance's alert in one batch: the attempt that the new instance begins has
+ * the id of the old one, and is not settled by that.
+ */
+function settledBy(works: readonly Work[], { effects }: Decision): string[] {
+  const emitted = effects.length === 0 ? null : new Set(effects.map(({ id }) => id));
   const ids: string[] = [];
-  for (const { settles } of works) if (settles !== undefined) ids.push(settles);
+  for (const { settles } of works) if (settles !== undefined && emitted?.has(settles) !== true) ids.push(settles);
   return ids;
 }
 

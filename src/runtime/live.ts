@@ -15,6 +15,7 @@ import type { TimerLane, TimerRow } from "../ports/store.ts";
 import type { Work } from "./batch-read.ts";
 import type { EffectRunner, JustCommitted } from "./effect-runner.ts";
 import type { Mailboxes } from "./mailboxes.ts";
+import { renewNamespace } from "./open-world.ts";
 import { sweep } from "./retention.ts";
 import { workOf } from "./timers.ts";
 import type { World } from "./world.ts";
@@ -24,6 +25,12 @@ export const EFFECT_LEASE_MS = 30_000;
 const CLAIMS_PROLONGED_EVERY_MS = 10_000;
 const TIMERS_POLLED_EVERY_MS = 500;
 const OUTBOX_POLLED_EVERY_MS = 500;
+/** How long a store that has lost its data lacks what its namespace is known by. */
+const NAMESPACE_RENEWED_EVERY_MS = 10_000;
+const SWEPT_EVERY_MS_MIN = 60_000;
+const SWEPT_EVERY_MS_MAX = 3_600_000;
+/** After a fault of a pump. */
+const PUMP_RETRY_MS = 500;
 const PAGE_COUNT = 256;
 const REPORT_RETRY_MS = 200;
 /** What could not be read is tried again this often: somebody may have repaired it. */
@@ -66,7 +73,8 @@ export class Live {
     this.repeat("outbox", 0, () => this.takeEffects());
     this.repeat("unreadable", UNREADABLE_TRIED_EVERY_MS, async () => this.forgetUnreadable());
     this.repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.prolongClaims());
-    this.repeat("retention", Math.min(Math.max(this.options.retentionMs / 16, 60_000), 3_600_000), () => this.forget());
+    this.repeat("namespace", NAMESPACE_RENEWED_EVERY_MS, () => this.renew());
+    this.repeat("retention", this.sweptEveryMs, () => this.forget());
   }
 
   /**
@@ -140,7 +148,7 @@ export class Live {
       const turn = work()
         .catch((error: unknown) => {
           this.options.onFault(`${name}: ${messageOf(error)}`, error);
-          return TIMERS_POLLED_EVERY_MS;
+          return PUMP_RETRY_MS;
         })
         .then((nextMs) => {
           if (this.isRunning) this.cancels.set(name, this.world.clock.schedule(nextMs, run));
@@ -259,8 +267,17 @@ export class Live {
     return CLAIMS_PROLONGED_EVERY_MS;
   }
 
+  private async renew(): Promise<number> {
+    await renewNamespace(this.world);
+    return NAMESPACE_RENEWED_EVERY_MS;
+  }
+
   private async forget(): Promise<number> {
     await sweep(this.world, this.options.retentionMs);
-    return Math.min(Math.max(this.options.retentionMs / 16, 60_000), 3_600_000);
+    return this.sweptEveryMs;
+  }
+
+  private get sweptEveryMs(): number {
+    return Math.min(Math.max(this.options.retentionMs / 16, SWEPT_EVERY_MS_MIN), SWEPT_EVERY_MS_MAX);
   }
 }

@@ -3,7 +3,7 @@ import { PARTITION_COUNT_DEFAULT } from "../core/limits.ts";
 import { compileMatchers } from "../core/matcher.ts";
 import type { PolicySet } from "../core/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../core/policy-versions.ts";
-import type { NamespaceInfo, NamespaceMode, Store } from "../ports/store.ts";
+import type { NamespaceInfo, NamespaceMode, PolicyRecord, Store } from "../ports/store.ts";
 import { KnownGroups } from "./known-groups.ts";
 import { learnVersions } from "./read-instance.ts";
 import type { World } from "./world.ts";
@@ -48,13 +48,28 @@ export async function openWorld(options: OpenOptions): Promise<{ world: World; i
   return { world, info };
 }
 
+/**
+ * Puts back what a namespace is known by, if its store has lost it: what this process goes on writing could not be read by others. Its versions
+ * are those of all instances that it has met.
+ */
+export async function renewNamespace({ store, mode, partitions, versions }: World): Promise<void> {
+  await store.open({ mode, partitions });
+  const known = new Set((await store.policies()).map(({ key }) => key));
+  const lost = [...versions.values()].filter(({ policy }) => !known.has(policyKey(policy)));
+  if (lost.length > 0) await store.savePolicies(lost.map(recordOf));
+}
+
+function recordOf({ policy }: CompiledPolicy): PolicyRecord {
+  return { key: policyKey(policy), value: JSON.stringify(policy) };
+}
+
 async function versionsOf(store: Store, current: readonly CompiledPolicy[]): Promise<Map<string, CompiledPolicy>> {
   const versions = new Map<string, CompiledPolicy>();
   await learnVersions({ store, versions });
   const fresh = current.filter(({ policy }) => !versions.has(policyKey(policy)));
   // Only what is new: a store that is full still lets an engine start, which frees room as its retention goes on.
   if (fresh.length > 0) {
-    await store.savePolicies(fresh.map(({ policy }) => ({ key: policyKey(policy), value: JSON.stringify(policy) })));
+    await store.savePolicies(fresh.map(recordOf));
   }
   for (const compiled of current) versions.set(policyKey(compiled.policy), compiled);
   return versions;

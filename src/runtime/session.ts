@@ -2,6 +2,7 @@
  * The verbs on stored instances that are the same in live and in virtual time: look, list, send, approve, deny.
  * How work reaches the main path differs, so it is given: `submit`.
  */
+import { acceptedText } from "../core/accepted-events.ts";
 import { birthOf, decodeHistory } from "../core/audit.ts";
 import type { Birth, History } from "../core/audit-types.ts";
 import type { Instance } from "../core/checkpoint.ts";
@@ -239,13 +240,14 @@ function accepted(id: string, event: OutsideEvent, result: WorkResult): Instance
   if (result.outcome === "applied") return result.instance as Instance;
   if (result.outcome === "quarantined") throw result.error;
   if (result.outcome === "missing") throw notFound(id);
-  const { state, context } = (result.instance as Instance).snapshot;
+  const { snapshot } = result.instance as Instance;
+  const { state, context } = snapshot;
   const due = context.timers.approval?.dueAtMs;
   const isLate = event.type === "approval.granted" && state === "Waiting" && due !== undefined;
   const why = isLate ? `its approval was due at ${new Date(due).toISOString()}` : `it is ${state.split(".")[0]}`;
   throw new BecalmError(
     "BECALM_EVENT_REFUSED",
-    `Instance ${id} does not accept ${event.type}: ${why}. \`becalm show ${id}\` tells what it waits for.`,
+    `Instance ${id} does not accept ${event.type}: ${why}. It accepts ${acceptedText(snapshot, event.atMs)}.`,
     {
       details: { id, state, event: event.type },
     },

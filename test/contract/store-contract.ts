@@ -2,7 +2,7 @@
  * What every store guarantees. Each store's own test file runs this against a fresh, empty namespace per test.
  */
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Commit, Store } from "../../src/ports/store.ts";
+import type { Commit, Store, StoredInstance } from "../../src/ports/store.ts";
 import {
   changedInstance,
   commitOf,
@@ -696,6 +696,18 @@ export function storeContract(
         expect(ids(await oldest(9, 2, { id: "00-a", createdAtMs: 5 }))).toEqual(["00-b", "00-c"]);
         expect(ids(await oldest(9, 9, { id: "00-aa", createdAtMs: 5 }))).toEqual(["00-b", "00-c"]);
         expect(await oldest(2, 10)).toEqual([]);
+      });
+
+      test("of the expected version but with another head are not changed: they grew from something else", async () => {
+        await born(["00-a", 1]);
+        const [stored] = (await store.list({ limit: 1 })).instances as [StoredInstance];
+        const head = stored.value.slice(0, stored.value.indexOf(" "));
+        const changed = (expectedHead: string) =>
+          commitOf({ instances: [changedInstance("00-a", 1, { expectedHead })] });
+        expect(await store.commit(changed(`${head}x`))).toBe("conflict");
+        expect(await store.commit(changed(head.slice(1)))).toBe("conflict");
+        expect((await store.list({ limit: 1 })).instances).toEqual([stored]);
+        expect(await store.commit(changed(head))).toBe("applied");
       });
 
       test("are removed with all that belongs to them, if they still have the version", async () => {

@@ -37,6 +37,7 @@ export function newInstance(id: string, parts: Partial<InstanceWrite> = {}): Ins
   return {
     id,
     expectedVersion: 0,
+    expectedHead: null,
     head: "born",
     body: id,
     createdAtMs: 1_000,
@@ -51,7 +52,16 @@ export function changedInstance(
   parts: Partial<InstanceWrite> = {},
 ): InstanceWrite {
   const line = `step ${expectedVersion} of ${id}`;
-  return { id, expectedVersion, head: "changed", body: id, createdAtMs: 1_000, historyLines: [line], ...parts };
+  return {
+    id,
+    expectedVersion,
+    expectedHead: null,
+    head: "changed",
+    body: id,
+    createdAtMs: 1_000,
+    historyLines: [line],
+    ...parts,
+  };
 }
 
 export function timerOf(owner: string, dueAtMs: number, parts: Partial<TimerRow> = {}): TimerRow {

@@ -19,6 +19,7 @@ test("a snapshot of an instance is one that XState restores, and the actor goes 
     epoch: null,
     isOpener: false,
     createdAtMs: 1,
+    decidedAtMs: null,
     atMs: 1,
     version: 1,
     snapshot: started.snapshot,

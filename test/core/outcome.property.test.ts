@@ -186,6 +186,7 @@ describe("decisions that are computed once", () => {
       epoch: null,
       isOpener: false,
       createdAtMs: START_MS,
+      decidedAtMs: null,
       atMs: START_MS,
       version: 0,
       snapshot: initialSnapshot(policy.governed),

@@ -406,7 +406,7 @@ describe("audit verify", () => {
   });
 
   test("checks the instances that it is given, and ends with 3 for one that there is not", async () => {
-    expect((await at("audit", "verify", id)).stdout).toContain("✓ 1 instances");
+    expect((await at("audit", "verify", id)).stdout).toContain("✓ 1 instance,");
     expect((await at("audit", "verify", "nonsense")).code).toBe(3);
     expect((await at("audit", "verfy")).code).toBe(2);
   });

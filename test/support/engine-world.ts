@@ -378,6 +378,7 @@ export async function overwrite(
       instances: instanceIds.map((id) => ({
         id,
         expectedVersion,
+        expectedHead: null,
         head,
         body: body.join(" "),
         createdAtMs: 0,

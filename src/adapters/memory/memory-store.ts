@@ -260,10 +260,13 @@ class MemoryStore implements Store {
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
     if (follows !== null && !this.#commitIds.has(follows)) return "conflict";
-    const isCurrent = commit.instances.every(
-      ({ id, expectedVersion }) => (this.#instances.get(id)?.version ?? 0) === expectedVersion,
-    );
-    return isCurrent ? null : "conflict";
+    return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";
+  }
+
+  #isExpected({ id, expectedVersion, expectedHead }: InstanceWrite): boolean {
+    const stored = this.#instances.get(id);
+    if ((stored?.version ?? 0) !== expectedVersion) return false;
+    return expectedHead === null || stored === undefined || stored.head === expectedHead;
   }
 
   /** `key`: partition and group, see leaseKey. */

@@ -94,8 +94,9 @@ function addRows(args: ScriptArgument[], commit: Commit, changed: readonly Insta
     counts.push(items.length);
     for (const item of items) write(item);
   };
-  for (const { expectedVersion, head, body, historyLines } of changed) {
-    args.push(expectedVersion, versioned(expectedVersion + 1, `${head} ${body}`), historyText(historyLines));
+  for (const { expectedVersion, expectedHead, head, body, historyLines } of changed) {
+    const expected = expectedHead === null ? expectedVersion : versioned(expectedVersion, expectedHead);
+    args.push(expected, versioned(expectedVersion + 1, `${head} ${body}`), historyText(historyLines));
   }
   for (const set of SETS) {
     add(ofSet(commit.membersAdded, set), ({ order, instanceId }) => args.push(order, instanceId));

@@ -38,7 +38,7 @@
 --                        how many, creation time in ms, body of the checkpoint,
 --                        lines after the first, each behind a "\n" ("-": there is no line at all);
 --                        then for each: head of the checkpoint, first line
---     changed instance:  expected version, new "<version> <checkpoint>", lines to append
+--     changed instance:  expected version, or "<version> <head>", new "<version> <checkpoint>", lines to append
 --     added member:      order, id
 --     removed member:    id
 --     effect:            id, "<owner of the claim> <value>"
@@ -140,7 +140,7 @@ local function exists_any(from, to, further)
   return false
 end
 
--- The texts of changed instances as they are stored, or nil when one is not at the version that the commit expects.
+-- The texts of changed instances as they are stored, or nil when one is not what the commit expects.
 local function read_changed(key, at, count)
   local texts = {}
   for index = 0, count - 1 do
