@@ -34,7 +34,7 @@ export function decodeCursor(cursor: string): CreatedAt {
   const separator = cursor.indexOf("_");
   const createdAtMs = Number(cursor.slice(0, separator));
   const id = cursor.slice(separator + 1);
-  if (separator < 1 || !Number.isFinite(createdAtMs) || partitionOf(id, PARTITION_COUNT_MAX) === null) {
+  if (separator < 1 || !Number.isFinite(createdAtMs) || partitionInId(id, PARTITION_COUNT_MAX) === null) {
     throw invalid(`The cursor "${cursor}" is none that a page of a list returned. Start again without a cursor.`);
   }
   return { id, createdAtMs };
@@ -43,7 +43,7 @@ export function decodeCursor(cursor: string): CreatedAt {
 const DIGIT_ZERO = 48;
 
 /** The partition in an instance id, or null when the id cannot be one of a namespace with so many partitions. */
-export function partitionOf(instanceId: string, partitions: number): number | null {
+export function partitionInId(instanceId: string, partitions: number): number | null {
   const [tens, ones] = [instanceId.charCodeAt(0) - DIGIT_ZERO, instanceId.charCodeAt(1) - DIGIT_ZERO];
   if (!(tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 && instanceId[2] === "-")) return null;
   const partition = tens * 10 + ones;
@@ -125,7 +125,7 @@ function requireValidInstances(commit: Commit, partitions: number): void {
   const seen = new Set<string>();
   let before: InstanceWrite | null = null;
   for (const instance of commit.instances) {
-    if (partitionOf(instance.id, partitions) !== commit.partition) {
+    if (partitionInId(instance.id, partitions) !== commit.partition) {
       throw invalid(
         `The instance ${instance.id} is not of partition ${commit.partition}. Commit it with its own partition.`,
       );

@@ -17,7 +17,7 @@ import type { Logger } from "../ports/logger.ts";
 import type { NamespaceMode, Store } from "../ports/store.ts";
 import { Detection, type DetectionListener } from "../runtime/detection.ts";
 import { EffectRunner } from "../runtime/effect-runner.ts";
-import { EFFECT_LEASE_MS } from "../runtime/live.ts";
+import { CLAIMS_PROLONGED_EVERY_MS, EFFECT_LEASE_MS } from "../runtime/live.ts";
 import { Mailboxes } from "../runtime/mailboxes.ts";
 import { openWorld } from "../runtime/open-world.ts";
 import { Session, type Submit } from "../runtime/session.ts";
@@ -27,8 +27,6 @@ import { type RunLease, takeRunLease } from "./run-lease.ts";
 
 /** What every command says about where it works. `store`: never the empty text; left out: none. */
 export type StoreOptions = { readonly store?: string | undefined; readonly namespace: string };
-
-const CLAIMS_PROLONGED_EVERY_MS = 10_000;
 
 function requireStoreUrl(url: string): void {
   if (/^rediss?:/.test(url)) return;

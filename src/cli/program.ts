@@ -111,8 +111,8 @@ First steps:
   $ becalm run --policies demo/policies.yaml --alerts demo/storm.jsonl
 `;
 
-function storeOption(): Option {
-  return new Option("--store <url>", "where instances live: redis://[user:password@]host[:port][/database]").env(
+function storeOption(what = "instances live"): Option {
+  return new Option("--store <url>", `where ${what}: redis://[user:password@]host[:port][/database]`).env(
     "BECALM_STORE",
   );
 }
@@ -201,7 +201,9 @@ function addRunning(add: Add): void {
       new Option("--no-flush", "more records will follow: leave the newest points waiting for them"),
       new Option("--strict", "exit 1 when a row was rejected"),
       new Option("--quiet", "no progress, no rejected rows and no counts on stderr"),
-      ...reading(),
+      jsonOption(),
+      storeOption("the stream is kept"),
+      namespaceOption(),
     ],
     examples: [
       "becalm detect --strategies demo/strategies.yaml --records demo/host-metrics.csv",

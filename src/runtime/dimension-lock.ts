@@ -2,13 +2,11 @@
  * The dimension lock: while a group is forming, at most max(floor(count / 2), 1) processes decide for it at once. It only saves the work
  * that a lost compare-and-set throws away; it is never the safety, so an error of the lock is as good as a free slot.
  */
-import type { Instance } from "../core/checkpoint.ts";
-import type { Command } from "../core/decide.ts";
-import { type Group, isForming } from "../core/group.ts";
+import { isForming } from "../core/group.ts";
 import { DIMENSION_LOCK_LEASE_MS, DIMENSION_LOCK_RETRY_MS } from "../core/limits.ts";
 import { policyKey } from "../core/policy-versions.ts";
 import type { DimensionLockHold } from "../ports/dimension-lock.ts";
-import type { Address } from "./conflicts.ts";
+import type { Read } from "./batch-read.ts";
 import type { World } from "./world.ts";
 
 export type LockAnswer = {
@@ -17,18 +15,12 @@ export type LockAnswer = {
   readonly release: () => Promise<void>;
 };
 
+type Locking = Pick<Read, "address" | "group" | "instances" | "readable">;
+
 export const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {} };
 
-/** A batch with what was read for it. */
-type Read = {
-  readonly address: Address;
-  readonly group: Group | null;
-  readonly instances: ReadonlyMap<string, Instance>;
-  readonly readable: readonly { readonly command: Command }[];
-};
-
 /** Takes a slot when the batch decides new instances of a forming group; null: it needs none. Virtual time takes none: it is alone. */
-export function takeDimensionLock(world: World, read: Read): Promise<LockAnswer> | null {
+export function takeDimensionLock(world: World, read: Locking): Promise<LockAnswer> | null {
   const { partition, groupId } = read.address;
   if (world.mode === "virtual" || groupId === null || !isForming(read.group)) return null;
   const count = countDecided(world, read);
@@ -44,7 +36,7 @@ async function acquire(world: World, slot: { key: string; partition: number; slo
 }
 
 /** The threshold of the rule that the batch's first undecided instance falls under; null: the batch decides none. */
-function countDecided(world: World, read: Read): number | null {
+function countDecided(world: World, read: Locking): number | null {
   for (const { command } of read.readable) {
     if (command.type === "create" && !read.instances.has(command.id))
       return command.policy.policy.converge?.count ?? null;

@@ -22,7 +22,7 @@ import type { World } from "./world.ts";
 
 /** How long a claim on an effect lasts without being prolonged. */
 export const EFFECT_LEASE_MS = 30_000;
-const CLAIMS_PROLONGED_EVERY_MS = 10_000;
+export const CLAIMS_PROLONGED_EVERY_MS = 10_000;
 const TIMERS_POLLED_EVERY_MS = 500;
 const OUTBOX_POLLED_EVERY_MS = 500;
 /** How long a store that has lost its data lacks what its namespace is known by. */

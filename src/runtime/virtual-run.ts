@@ -9,6 +9,7 @@
  */
 import type { Alert } from "../core/alert.ts";
 import { compareEffects, decodeEffect, type Effect } from "../core/effect.ts";
+import { compareCodePoints } from "../core/utf8.ts";
 import type { TimerRow } from "../ports/store.ts";
 import type { Work } from "./batch-read.ts";
 import { type Address, mailboxKey } from "./conflicts.ts";
@@ -228,7 +229,7 @@ function isSameRound(a: Effect, b: Effect): boolean {
 }
 
 function compareRows(a: TimerRow, b: TimerRow): number {
-  if (a.dueAtMs !== b.dueAtMs) return a.dueAtMs - b.dueAtMs;
-  if (a.owner !== b.owner) return a.owner < b.owner ? -1 : 1;
-  return a.name < b.name ? -1 : a.name > b.name ? 1 : a.arm - b.arm;
+  return (
+    a.dueAtMs - b.dueAtMs || compareCodePoints(a.owner, b.owner) || compareCodePoints(a.name, b.name) || a.arm - b.arm
+  );
 }

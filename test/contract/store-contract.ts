@@ -296,6 +296,14 @@ export function storeContract(
         expect((await load(["00-b"])).instances.size).toBe(0);
       });
 
+      test("knows a commit in its own partition only", async () => {
+        const first = commitOf({ partition: 0, instances: [newInstance("00-a")] });
+        expect(await store.commit(first)).toBe("applied");
+        const elsewhere = { partition: 1, instances: [newInstance("01-a")] };
+        expect(await store.commit(commitOf({ ...elsewhere, follows: first.commitId }))).toBe("conflict");
+        expect(await store.commit(commitOf({ ...elsewhere, commitId: first.commitId }))).toBe("applied");
+      });
+
       test("applies a commit that follows one in flight, and one that follows it again", async () => {
         const first = commitOf({ group: groupOf(0) });
         const second = commitOf({ group: groupOf(1), follows: first.commitId });

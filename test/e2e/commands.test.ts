@@ -241,7 +241,8 @@ describe("what people do", () => {
     expect((await at("deny", id, ...WHO)).stdout).toContain("Skipped");
     const again = await at("approve", id, ...WHO);
     expect(again.code).toBe(4);
-    expect(again.stderr).toContain("BECALM_EVENT_REFUSED");
+    expect(again.stderr).toMatch(/BECALM_EVENT_REFUSED: .* it is Skipped\. It accepts end\./);
+    expect((await at("show", id)).stdout).toMatch(/accepts +end/);
   });
 
   test("an answer for a group decides all that it holds", async () => {
@@ -490,8 +491,22 @@ describe("check", () => {
 
   test("ends with 3 for a file that there is not, and 2 for a directory", async () => {
     expect((await becalm(["check", "nowhere.yaml"])).code).toBe(3);
+    const { code, stdout } = await becalm(["check", "nowhere.yaml", POLICIES, "--json"]);
+    expect(code).toBe(3);
+    expect(jsonLines(stdout)).toMatchObject([
+      { file: "nowhere.yaml", ok: false, error: "BECALM_NOT_FOUND" },
+      { file: POLICIES, ok: true },
+    ]);
     expect((await becalm(["check", ROOT])).code).toBe(2);
   });
+});
+
+test("check of a file that is something else tells the first mistakes of syntax, and how many more there are", async () => {
+  const { code, stdout } = await becalm(["check", STORM]);
+  expect(code).toBe(1);
+  const lines = stdout.trimEnd().split("\n");
+  expect(lines).toHaveLength(11);
+  expect(lines.at(-1)).toMatch(/found \d+ more such mistakes from here on$/);
 });
 
 describe("pictures", () => {
@@ -577,6 +592,16 @@ describe("the command itself", () => {
       expect(code).toBe(2);
       expect(stderr).toContain("BECALM_STORE");
     }
+  });
+
+  test("refuses options that mean nothing together, and a group without a name", async () => {
+    const where = ["--store", redis.url];
+    for (const args of [
+      ["inspect", "x", "--format", "svg", "--json"],
+      ["inspect", "x", "--speed", "10"],
+      ["approve", "--group", "", ...WHO],
+    ])
+      expect((await becalm([...args, ...where])).code).toBe(2);
   });
 
   test("takes store and namespace from the environment, and says when there is no such namespace", async () => {

@@ -33,7 +33,7 @@ import {
   decodeCursor,
   encodeCursor,
   notOpen,
-  partitionOf,
+  partitionInId,
   requireNamespaceSpec,
   requirePartition,
   requireSameNamespace,
@@ -76,7 +76,7 @@ class MemoryStore implements Store {
   readonly #timers = new TimerTable();
   readonly #effects = new ClaimTable();
   readonly #policies = new Map<string, string>();
-  /** Commit id -> when it may be forgotten; in the order of commits, so the oldest stands first. */
+  /** Partition and commit id -> when it may be forgotten; in the order of commits, so the oldest stands first. */
   readonly #commitIds = new Map<string, number>();
 
   constructor(now: () => number) {
@@ -119,7 +119,7 @@ class MemoryStore implements Store {
     this.#forget(nowMs);
     const refusal = this.#refusal(commit, nowMs);
     if (refusal !== null) return refusal;
-    this.#commitIds.set(commit.commitId, nowMs + COMMIT_ID_TTL_MS);
+    this.#commitIds.set(commitKey(commit.partition, commit.commitId), nowMs + COMMIT_ID_TTL_MS);
     if (commit.group !== null && commit.group.value !== null)
       this.#groups.write(commit, { ...commit.group, value: commit.group.value }, nowMs);
     for (const instance of commit.instances) this.#write(instance, commit.partition);
@@ -201,7 +201,7 @@ class MemoryStore implements Store {
   }
 
   async remove(instanceId: string, version: number): Promise<boolean> {
-    const partition = partitionOf(instanceId, this.#open().partitions);
+    const partition = partitionInId(instanceId, this.#open().partitions);
     const stored = this.#instances.get(instanceId);
     if (partition === null || stored === undefined || stored.version !== version) return false;
     this.#instances.delete(instanceId);
@@ -253,13 +253,13 @@ class MemoryStore implements Store {
 
   /** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
   #refusal(commit: Commit, nowMs: number): CommitOutcome | null {
-    if (this.#commitIds.has(commit.commitId)) return "duplicate";
+    if (this.#commitIds.has(commitKey(commit.partition, commit.commitId))) return "duplicate";
     const { group, partition, follows } = commit;
     if (group !== null) {
       if (this.#isFenced(leaseKey(partition, group.id), commit.owner, nowMs)) return "fenced";
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
-    if (follows !== null && !this.#commitIds.has(follows)) return "conflict";
+    if (follows !== null && !this.#commitIds.has(commitKey(partition, follows))) return "conflict";
     return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";
   }
 
@@ -310,9 +310,9 @@ class MemoryStore implements Store {
 
   /** Drops what has run out. Each row is dropped once, so a commit pays a constant on average. */
   #forget(nowMs: number): void {
-    for (const [commitId, untilMs] of this.#commitIds) {
+    for (const [key, untilMs] of this.#commitIds) {
       if (untilMs > nowMs) break;
-      this.#commitIds.delete(commitId);
+      this.#commitIds.delete(key);
     }
     this.#groups.forget(nowMs);
   }
@@ -320,6 +320,11 @@ class MemoryStore implements Store {
 
 function toStored({ id, version, head, body }: Instance): StoredInstance {
   return { id, version, value: `${head} ${body}` };
+}
+
+/** A commit is known in its own partition only. */
+function commitKey(partition: number, commitId: string): string {
+  return `${partition} ${commitId}`;
 }
 
 function leaseKey(partition: number, groupId: string): string {

@@ -31,7 +31,7 @@ import {
   encodeCursor,
   invalid,
   notOpen,
-  partitionOf,
+  partitionInId,
   requireNamespaceSpec,
   requirePartition,
   requireSameNamespace,
@@ -230,7 +230,7 @@ class RedisStore implements Store {
 
   async history(instanceId: string): Promise<string[] | null> {
     const keysOf = this.#open();
-    const partition = partitionOf(instanceId, keysOf.partitions);
+    const partition = partitionInId(instanceId, keysOf.partitions);
     if (partition === null) return null;
     const keys = [keysOf.instance(partition, instanceId), keysOf.history(partition, instanceId)];
     const [stored, lines] = await this.#connection.run(() => this.#client.mget(...keys));
@@ -239,7 +239,7 @@ class RedisStore implements Store {
 
   async touch(instanceId: string, atMs: number): Promise<void> {
     const keysOf = this.#open();
-    const partition = partitionOf(instanceId, keysOf.partitions);
+    const partition = partitionInId(instanceId, keysOf.partitions);
     if (partition === null) return;
     const keys = [keysOf.instance(partition, instanceId), keysOf.touched(partition)];
     await this.#connection.run(() => scripts.touchInstance(this.#client, keys, [instanceId, atMs]));
@@ -271,7 +271,7 @@ class RedisStore implements Store {
 
   async remove(instanceId: string, version: number): Promise<boolean> {
     const keysOf = this.#open();
-    const partition = partitionOf(instanceId, keysOf.partitions);
+    const partition = partitionInId(instanceId, keysOf.partitions);
     if (partition === null) return false;
     const keys = [
       keysOf.instance(partition, instanceId),
@@ -345,7 +345,7 @@ class RedisStore implements Store {
     const keysOf = this.#open();
     const idsOf = new Map<number, string[]>();
     for (const id of instanceIds) {
-      const partition = partitionOf(id, keysOf.partitions);
+      const partition = partitionInId(id, keysOf.partitions);
       if (partition !== null) idsOf.set(partition, [...(idsOf.get(partition) ?? []), id]);
     }
     await this.#connection.run(() => Promise.all([...idsOf].map(([partition, ids]) => ask(keysOf, partition, ids))));

@@ -28,7 +28,7 @@ function connect() {
   const query = new URLSearchParams(location.search);
   query.set("role", "page");
   socket = new WebSocket(`ws://${location.host}/?${query}`);
-  socket.addEventListener("open", () => tellConnection("live", true));
+  socket.addEventListener("open", () => tellConnection("connected", true));
   socket.addEventListener("message", ({ data }) => take(JSON.parse(data)));
   socket.addEventListener("close", () => {
     tellConnection("not connected", false);
