@@ -111,7 +111,7 @@ First steps:
   $ becalm run --policies demo/policies.yaml --alerts demo/storm.jsonl
 `;
 
-function storeOption(what = "instances live"): Option {
+function storeOption(what: string): Option {
   return new Option("--store <url>", `where ${what}: redis://[user:password@]host[:port][/database]`).env(
     "BECALM_STORE",
   );
@@ -128,7 +128,12 @@ function jsonOption(): Option {
 }
 
 function reading(...more: Option[]): Option[] {
-  return [...more, jsonOption(), storeOption(), namespaceOption()];
+  return [...more, ...keeping("instances live")];
+}
+
+/** `what`: what the store keeps. */
+function keeping(what: string): Option[] {
+  return [jsonOption(), storeOption(what), namespaceOption()];
 }
 
 function countOf(flags: string, text: string, { max, fallback }: { max: number; fallback: number }): Option {
@@ -201,9 +206,7 @@ function addRunning(add: Add): void {
       new Option("--no-flush", "more records will follow: leave the newest points waiting for them"),
       new Option("--strict", "exit 1 when a row was rejected"),
       new Option("--quiet", "no progress, no rejected rows and no counts on stderr"),
-      jsonOption(),
-      storeOption("the stream is kept"),
-      namespaceOption(),
+      ...keeping("the stream is kept"),
     ],
     examples: [
       "becalm detect --strategies demo/strategies.yaml --records demo/host-metrics.csv",
@@ -324,7 +327,7 @@ function addDrawing(add: Add): void {
       ),
       new Option("--format <format>", "draw one instance instead").choices(["svg", "mermaid", "ascii"]),
       jsonOption(),
-      storeOption(),
+      storeOption("instances live"),
       namespaceOption(),
     ],
     examples: [
