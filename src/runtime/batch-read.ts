@@ -142,16 +142,22 @@ function needsWaiters({ open, waiters }: Group, works: readonly Work[]): boolean
   );
 }
 
-/** The first waiters. */
+/** The first waiters: pages of them, until one holds somebody who can be read. Those that cannot be read stay, and would hide who stands behind them. */
 async function readWaiters(
   world: World,
   group: Group,
   { address, works, known }: { address: Address; works: readonly Work[]; known: Known },
 ): Promise<Pick<Read, "waiters" | "hasMoreWaiters">> {
   const limit = Math.max(COMMIT_INSTANCE_COUNT_MAX - works.length, 1);
-  const waiters = await world.store.members({ groupId: group.id, partition: address.partition, set: "waiters", limit });
-  await readMore(world, address, { ids: waiters, known });
-  return { waiters, hasMoreWaiters: waiters.length === limit };
+  const page = { groupId: group.id, partition: address.partition, set: "waiters", limit } as const;
+  const waiters: string[] = [];
+  for (;;) {
+    const ids = await world.store.members({ ...page, offset: waiters.length });
+    await readMore(world, address, { ids, known });
+    waiters.push(...ids);
+    const isLast = ids.length < limit;
+    if (isLast || ids.some((id) => known.instances.has(id))) return { waiters, hasMoreWaiters: !isLast };
+  }
 }
 
 async function readMore(

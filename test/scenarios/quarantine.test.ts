@@ -1,5 +1,7 @@
 /** Stored state that this program cannot read: nothing is written over it, and everything else goes on. */
+
 import { describe, expect, test } from "vitest";
+import { COMMIT_INSTANCE_COUNT_MAX } from "../../src/core/limits.ts";
 import {
   alertOf,
   EngineWorld,
@@ -117,6 +119,24 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     await world.elapse(1);
     const [fresh] = (await take(engine, alertOf("fresh"))) as [string];
     expect(await standing(engine, fresh)).toBe("Processing no_peer_in_the_way");
+  });
+
+  test("waiters that became unreadable hide none that stands behind them, however many they are", {
+    timeout: 60_000,
+  }, async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyOf({ function: "wait_when_proceed", count: 1 })]);
+    const names = Array.from({ length: COMMIT_INSTANCE_COUNT_MAX + 5 }, (_, index) => alertOf(`w-${index}`));
+    await take(engine, alertOf("peer"));
+    const waiting = await take(engine, ...names);
+    const last = (await take(engine, alertOf("last")))[0] as string;
+    await world.settle();
+    for (const id of waiting) await overwrite(world, { id }, "garbage");
+    world.attempts[0]?.succeed();
+    await world.until("the last one runs", async () => world.attempts.length === 2, POLL_MS);
+    world.attempts[1]?.succeed();
+    await world.settle();
+    expect(await standing(engine, last)).toBe("Success no_peer_in_the_way");
   });
 
   test("a grant of a group passes over the instances that cannot be read", async () => {
