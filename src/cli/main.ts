@@ -5,10 +5,12 @@ import { packageVersion } from "./package-files.ts";
 const args = process.argv.slice(2);
 const isVersion = args.length === 1 && (args[0] === "--version" || args[0] === "-V");
 
-// What the terminal does for all else (terminal.ts), in two lines: a reader that has gone wants no more, a full disk is told.
+// As the terminal does for all else (terminal.ts): a reader that has gone wants no more, a full disk is told.
 function outputFailed({ code, message }: NodeJS.ErrnoException): void {
   if (code !== "EPIPE")
-    process.stderr.write(`error BECALM_OUTPUT_FAILED: The result cannot be written to stdout: ${message}.\n`);
+    process.stderr.write(
+      `error BECALM_OUTPUT_FAILED: The result cannot be written to stdout: ${message}. Make room, or send it elsewhere.\n`,
+    );
   process.exitCode = code === "EPIPE" ? 0 : 1;
 }
 

@@ -1,15 +1,12 @@
 /** A store that has lost its last writes, or all of them, under an engine that goes on. */
 import { describe, expect, test } from "vitest";
 import { memoryStore } from "../../src/adapters/memory/memory-store.ts";
-import { pause, systemClock } from "../../src/adapters/system/system-clock.ts";
-import { commitIds } from "../../src/engine.ts";
 import { toAlert } from "../../src/formats/alert-input.ts";
-import { policySetFrom } from "../../src/formats/policy-file.ts";
 import type { StoredEffect } from "../../src/ports/store.ts";
 import type { Work } from "../../src/runtime/batch-read.ts";
 import { type Intake, intakesOf } from "../../src/runtime/intake.ts";
-import { openWorld } from "../../src/runtime/open-world.ts";
 import { takeTurn } from "../../src/runtime/turn.ts";
+import { bareWorld } from "../support/bare-world.ts";
 import {
   alertOf,
   EngineWorld,
@@ -51,18 +48,7 @@ describe("an instance that is made again of the same alert", () => {
 
   test("has its attempt, also when the lost one's result comes in the same batch", async () => {
     const store = memoryStore();
-    const { world } = await openWorld({
-      store,
-      clock: systemClock(),
-      owner: "one",
-      commitId: commitIds(),
-      pause,
-      random: Math.random,
-      effectLeaseMs: () => 0,
-      committed: () => {},
-      mode: "live",
-      policies: policySetFrom([policyOf(null)]),
-    });
+    const world = await bareWorld(store, { mode: "live", policies: [policyOf(null)] });
     const alert = toAlert(alertOf("a"), { receivedAtMs: START_MS });
     const { intakes } = await intakesOf(world, [alert], { atMs: START_MS });
     const { address, id, work } = intakes[0] as Intake;

@@ -50,25 +50,25 @@ test.each(LINGERING)("%s: one that opens its group late leaves no peer in progre
 });
 
 describe("an opener that was parked for longer than its window", () => {
-  test("is a peer of its own group: wait_when_proceed lets nobody run beside it", async () => {
+  test.each<[string, ConvergenceFunction, string]>([
+    [
+      "is a peer of its own group: wait_when_proceed lets nobody run beside it",
+      "wait_when_proceed",
+      "Proceeding peer_in_progress",
+    ],
+    [
+      "counts in its own group: skip_when_exceed runs no more than its count",
+      "skip_when_exceed",
+      "Skipped limit_reached",
+    ],
+  ])("%s", async (_, fn, expected) => {
     const world = new EngineWorld(MEMORY);
-    const engine = await world.engine([policyOf({ function: "wait_when_proceed", count: 1, window: "30s" })]);
-    await killedHolder(world, "wait_when_proceed");
+    const engine = await world.engine([policyOf({ function: fn, count: 1, window: "30s" })]);
+    await killedHolder(world, fn);
     await takeOne(world, engine, "parked");
     await world.elapse(64 * SECOND_MS);
-    const next = await takeOne(world, engine, "next");
-    expect([world.underwayCountMax, await standing(engine, next)]).toEqual([1, "Proceeding peer_in_progress"]);
-    await world.finishAll();
-    expect(await unsound(world, engine)).toEqual([]);
-  });
-
-  test("counts in its own group: skip_when_exceed runs no more than its count", async () => {
-    const world = new EngineWorld(MEMORY);
-    const engine = await world.engine([policyOf({ function: "skip_when_exceed", count: 1, window: "30s" })]);
-    await killedHolder(world, "skip_when_exceed");
-    await takeOne(world, engine, "parked");
-    await world.elapse(64 * SECOND_MS);
-    expect(await standing(engine, await takeOne(world, engine, "next"))).toBe("Skipped limit_reached");
+    const next = await standing(engine, await takeOne(world, engine, "next"));
+    expect([world.underwayCountMax, next]).toEqual([1, expected]);
     await world.finishAll();
     expect(await unsound(world, engine)).toEqual([]);
   });

@@ -1,15 +1,12 @@
 /** A virtual run that ended in the middle of a line, and the one behind it. */
-import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { pause, systemClock } from "../../src/adapters/system/system-clock.ts";
-import { commitIds } from "../../src/engine.ts";
+import type { Decision } from "../../src/core/decide.ts";
 import { toAlert } from "../../src/formats/alert-input.ts";
-import { policySetFrom } from "../../src/formats/policy-file.ts";
 import type { EffectPort } from "../../src/ports/effect-port.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { EffectRunner } from "../../src/runtime/effect-runner.ts";
-import { openWorld } from "../../src/runtime/open-world.ts";
 import { VirtualRun } from "../../src/runtime/virtual-run.ts";
+import { bareWorld } from "../support/bare-world.ts";
 import { alertOf, MEMORY, policyOf, redisKind, START_MS } from "../support/engine-world.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { useRedis } from "../support/redis-server.ts";
@@ -19,18 +16,8 @@ const server = useRedis();
 /** A run over a namespace, by a process of its own. */
 async function runOn(store: Store, port: EffectPort): Promise<VirtualRun> {
   let run: VirtualRun | null = null;
-  const { world } = await openWorld({
-    store,
-    clock: systemClock(),
-    owner: randomUUID(),
-    commitId: commitIds(),
-    pause,
-    random: Math.random,
-    effectLeaseMs: () => 0,
-    committed: ({ effects }) => run?.emitted(effects),
-    mode: "virtual",
-    policies: policySetFrom([policyOf(null)]),
-  });
+  const committed = ({ effects }: Decision) => run?.emitted(effects);
+  const world = await bareWorld(store, { mode: "virtual", policies: [policyOf(null)], committed });
   run = new VirtualRun(world, new EffectRunner(world, port, 4), { concurrency: 4, highestTimeMs: START_MS });
   return run;
 }

@@ -119,7 +119,7 @@ class MemoryStore implements Store {
     this.#forget(nowMs);
     const refusal = this.#refusal(commit, nowMs);
     if (refusal !== null) return refusal;
-    this.#commitIds.set(commitKey(commit.partition, commit.commitId), nowMs + COMMIT_ID_TTL_MS);
+    this.#commitIds.set(nameIn(commit.partition, commit.commitId), nowMs + COMMIT_ID_TTL_MS);
     if (commit.group !== null && commit.group.value !== null)
       this.#groups.write(commit, { ...commit.group, value: commit.group.value }, nowMs);
     for (const instance of commit.instances) this.#write(instance, commit.partition);
@@ -222,8 +222,8 @@ class MemoryStore implements Store {
   }): Promise<boolean> {
     requirePartition(partition, this.#open().partitions);
     const nowMs = this.#now();
-    if (this.#isFenced(leaseKey(partition, groupId), owner, nowMs)) return false;
-    this.#leases.set(leaseKey(partition, groupId), { owner, untilMs: nowMs + ttlMs });
+    if (this.#isFenced(nameIn(partition, groupId), owner, nowMs)) return false;
+    this.#leases.set(nameIn(partition, groupId), { owner, untilMs: nowMs + ttlMs });
     return true;
   }
 
@@ -253,13 +253,13 @@ class MemoryStore implements Store {
 
   /** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
   #refusal(commit: Commit, nowMs: number): CommitOutcome | null {
-    if (this.#commitIds.has(commitKey(commit.partition, commit.commitId))) return "duplicate";
+    if (this.#commitIds.has(nameIn(commit.partition, commit.commitId))) return "duplicate";
     const { group, partition, follows } = commit;
     if (group !== null) {
-      if (this.#isFenced(leaseKey(partition, group.id), commit.owner, nowMs)) return "fenced";
+      if (this.#isFenced(nameIn(partition, group.id), commit.owner, nowMs)) return "fenced";
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
-    if (follows !== null && !this.#commitIds.has(commitKey(partition, follows))) return "conflict";
+    if (follows !== null && !this.#commitIds.has(nameIn(partition, follows))) return "conflict";
     return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";
   }
 
@@ -269,7 +269,7 @@ class MemoryStore implements Store {
     return expectedHead === null || stored === undefined || stored.head === expectedHead;
   }
 
-  /** `key`: partition and group, see leaseKey. */
+  /** `key`: partition and group, see nameIn. */
   #isFenced(key: string, owner: string, nowMs: number): boolean {
     const lease = this.#leases.get(key);
     if (lease === undefined) return false;
@@ -322,11 +322,7 @@ function toStored({ id, version, head, body }: Instance): StoredInstance {
   return { id, version, value: `${head} ${body}` };
 }
 
-/** A commit is known in its own partition only. */
-function commitKey(partition: number, commitId: string): string {
-  return `${partition} ${commitId}`;
-}
-
-function leaseKey(partition: number, groupId: string): string {
-  return `${partition} ${groupId}`;
+/** Names of commits and of groups are known in their own partition only. */
+function nameIn(partition: number, name: string): string {
+  return `${partition} ${name}`;
 }

@@ -11,8 +11,9 @@ export const ROW_COUNT_MAX = 2 ** 32;
 /**
  * Nothing waits for ever: connecting ends after `connectTimeout`, a server that is connected but silent counts as gone after
  * `socketTimeout`, and a command fails after three failed connections in a row: within 1.5 s when they are refused, within 16 s
- * when nobody answers, within 22 s when somebody listens and says nothing. Connecting goes on behind that, so the store works again as soon as the server does. No auto-pipelining: it sends a batch only when the one before is answered, and
- * with many commits in flight that measured half as fast as sending each at once.
+ * when nobody answers, within 22 s when somebody listens and says nothing. Connecting goes on behind that, so the store works again as soon as
+ * the server does. No auto-pipelining: it sends a batch only when the one before is answered, and with many commits in flight that measured
+ * half as fast as sending each at once.
  */
 const CLIENT_OPTIONS = {
   lazyConnect: true,

@@ -1,0 +1,28 @@
+import { randomUUID } from "node:crypto";
+import { pause, systemClock } from "../../src/adapters/system/system-clock.ts";
+import type { Decision } from "../../src/core/decide.ts";
+import { commitIds } from "../../src/engine.ts";
+import { type PolicyInput, policySetFrom } from "../../src/formats/policy-file.ts";
+import type { NamespaceMode, Store } from "../../src/ports/store.ts";
+import { openWorld } from "../../src/runtime/open-world.ts";
+import type { World } from "../../src/runtime/world.ts";
+
+/** What the runtime works with, without an engine around it: a process of its own that runs no effects. */
+export async function bareWorld(
+  store: Store,
+  more: { mode: NamespaceMode; policies: PolicyInput; committed?: (decision: Decision) => void },
+): Promise<World> {
+  const { world } = await openWorld({
+    store,
+    clock: systemClock(),
+    owner: randomUUID(),
+    commitId: commitIds(),
+    pause,
+    random: Math.random,
+    effectLeaseMs: () => 0,
+    committed: more.committed ?? (() => {}),
+    mode: more.mode,
+    policies: policySetFrom(more.policies),
+  });
+  return world;
+}
