@@ -4,12 +4,12 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { advance } from "../src/core/detection/advance.ts";
-import type { DetectedAlert } from "../src/core/detection/detected-alert.ts";
-import { applyChanges, emptyGroupState } from "../src/core/detection/group-state.ts";
-import { createRecordRouter } from "../src/core/detection/router.ts";
-import { fieldsOf, groupStrategies } from "../src/core/detection/strategy.ts";
-import type { StateEvent } from "../src/core/records/record-types.ts";
+import { advance } from "../src/detection/core/advance.ts";
+import type { DetectedAlert } from "../src/detection/core/detected-alert.ts";
+import { applyChanges, emptyGroupState } from "../src/detection/core/group-state.ts";
+import { createRecordRouter } from "../src/detection/core/router.ts";
+import { fieldsOf, groupStrategies } from "../src/detection/core/strategy.ts";
+import type { StateEvent } from "../src/detection/records/record-types.ts";
 import { csvReader } from "../src/formats/csv.ts";
 import { loadStrategies } from "../src/formats/strategy-file.ts";
 

@@ -4,24 +4,24 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { memoryDetectionStore } from "../src/adapters/memory/memory-detection-store.ts";
 import { withVirtualRun } from "../src/cli/open-session.ts";
 import { takeLines } from "../src/cli/take-lines.ts";
-import type { AuditEntry, History } from "../src/core/audit-types.ts";
-import type { Instance } from "../src/core/checkpoint.ts";
-import { registerKeysWithConfig } from "../src/core/checkpoint-keys.ts";
-import type { DetectedAlert } from "../src/core/detection/detected-alert.ts";
-import { createRecordRouter } from "../src/core/detection/router.ts";
-import { STRATEGY_ITEM_ID, type StrategyGroup } from "../src/core/detection/strategy.ts";
-import { cleanEvent } from "../src/core/records/record.ts";
-import type { StateEvent } from "../src/core/records/record-types.ts";
-import { counterfactualText, sentenceOf } from "../src/core/sentences.ts";
+import { registerKeysWithConfig } from "../src/detection/core/checkpoint-keys.ts";
+import type { DetectedAlert } from "../src/detection/core/detected-alert.ts";
+import { createRecordRouter } from "../src/detection/core/router.ts";
+import { STRATEGY_ITEM_ID, type StrategyGroup } from "../src/detection/core/strategy.ts";
+import { Detection } from "../src/detection/detection.ts";
+import { cleanEvent } from "../src/detection/records/record.ts";
+import type { StateEvent } from "../src/detection/records/record-types.ts";
 import { csvReader } from "../src/formats/csv.ts";
 import { detectedLine } from "../src/formats/detected-line.ts";
 import { loadPolicySet } from "../src/formats/policy-file.ts";
 import type { RecordRow } from "../src/formats/record-row.ts";
 import { loadStrategies } from "../src/formats/strategy-file.ts";
-import { Detection } from "../src/runtime/detection.ts";
+import type { AuditEntry, History } from "../src/instance/audit-types.ts";
+import type { Instance } from "../src/instance/checkpoint.ts";
+import { counterfactualText, sentenceOf } from "../src/present/sentences.ts";
+import { memoryDetectionStore } from "../src/stores/memory/memory-detection-store.ts";
 
 const RECORDING = "demo/host-metrics.csv";
 const STRATEGIES = "demo/strategies.yaml";

@@ -1,5 +1,5 @@
 // Runs vitest and ends with one plain line, `N passed, N failed`, made from vitest's own JSON report.
-// Arguments go to vitest: npm test -- test/core
+// Arguments go to vitest: npm test -- test/instance
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,14 +1,15 @@
 /** Composition root of detection for programs: records in, numbered alerts out, durable in a store. */
-import { memoryDetectionStore } from "./adapters/memory/memory-detection-store.ts";
-import { pause } from "./adapters/system/system-clock.ts";
-import type { DetectedAlert } from "./core/detection/detected-alert.ts";
-import type { Strategy } from "./core/detection/strategy.ts";
+
+import type { DetectedAlert } from "./detection/core/detected-alert.ts";
+import type { Strategy } from "./detection/core/strategy.ts";
+import { Detection } from "./detection/detection.ts";
+import type { RefusedRow } from "./detection/detection-batch.ts";
+import type { DetectionStore, SequencePage } from "./detection/detection-store.ts";
 import { commitIds } from "./engine.ts";
 import type { RecordRow } from "./formats/record-row.ts";
 import { strategiesFrom } from "./formats/strategy-file.ts";
-import type { DetectionStore, SequencePage } from "./ports/detection-store.ts";
-import { Detection } from "./runtime/detection.ts";
-import type { RefusedRow } from "./runtime/detection-batch.ts";
+import { memoryDetectionStore } from "./stores/memory/memory-detection-store.ts";
+import { pause } from "./system/system-clock.ts";
 
 /** Records handed to detection at a time; more are taken before the next turn of the event loop only if they are there. */
 const ROWS_AT_ONCE = 500;

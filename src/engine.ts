@@ -1,33 +1,25 @@
 /** The composition root of the library: adapters are chosen here, nowhere else. */
 import { randomUUID } from "node:crypto";
-import { type EffectHandlers, effectPort } from "./adapters/effects/effect-port.ts";
-import { AuditLog } from "./adapters/log/audit-line.ts";
-import { silentLogger } from "./adapters/log/pino-logger.ts";
-import { memoryStore } from "./adapters/memory/memory-store.ts";
-import { pause, systemClock } from "./adapters/system/system-clock.ts";
-import type { Alert } from "./core/alert.ts";
-import type { History } from "./core/audit-types.ts";
-import type { Decision } from "./core/decide.ts";
-import { BecalmError, messageOf } from "./core/errors.ts";
-import type { EventInput } from "./core/event-input.ts";
-import { INSTANCE_STATES } from "./core/instance.ts";
-import { type InstanceSnapshot, toSnapshot } from "./core/instance-snapshot.ts";
+import { type EffectHandlers, effectPort } from "./effects/local-effects.ts";
+import { type AlertInput, toAlert } from "./formats/alert-input.ts";
+import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
+import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
+import { pendingDecision } from "./inspect/inspected.ts";
+import { groupReader, sessionSource } from "./inspect/session-source.ts";
+import type { History } from "./instance/audit-types.ts";
+import type { Decision } from "./instance/decide.ts";
+import type { EventInput } from "./instance/event-input.ts";
+import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
+import type { Alert } from "./model/alert.ts";
+import { BecalmError, messageOf } from "./model/errors.ts";
+import { INSTANCE_STATES } from "./model/instance-types.ts";
 import {
   CONCURRENCY_DEFAULT,
   CONCURRENCY_MAX,
   LIST_PAGE_COUNT_MAX,
   PARTITION_COUNT_MAX,
   RETENTION_MS_DEFAULT,
-} from "./core/limits.ts";
-import { type AlertInput, toAlert } from "./formats/alert-input.ts";
-import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
-import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
-import { pendingDecision } from "./inspect/inspected.ts";
-import { groupReader, sessionSource } from "./inspect/session-source.ts";
-import type { Clock } from "./ports/clock.ts";
-import type { Logger } from "./ports/logger.ts";
-import type { Store } from "./ports/store.ts";
-import { EffectRunner } from "./runtime/effect-runner.ts";
+} from "./model/limits.ts";
 import {
   ANYTHING,
   type Expected,
@@ -40,13 +32,21 @@ import {
   TEXT,
   wholeNumber,
 } from "./runtime/given.ts";
-import { deliver, type IngestResult, mailOf } from "./runtime/ingest.ts";
-import { EFFECT_LEASE_MS, Live } from "./runtime/live.ts";
-import { Mailboxes } from "./runtime/mailboxes.ts";
+import { deliver, type IngestResult, mailOf } from "./runtime/inbox/ingest.ts";
+import { Mailboxes } from "./runtime/inbox/mailboxes.ts";
+import { Receipts } from "./runtime/inbox/receipts.ts";
 import { openWorld } from "./runtime/open-world.ts";
-import { Receipts } from "./runtime/receipts.ts";
 import { type ListFilter, Session } from "./runtime/session.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
+import { EffectRunner } from "./runtime/workers/effect-runner.ts";
+import { EFFECT_LEASE_MS, Live } from "./runtime/workers/live.ts";
+import { memoryStore } from "./stores/memory/memory-store.ts";
+import type { Store } from "./stores/store.ts";
+import { AuditLog } from "./system/audit-line.ts";
+import type { Clock } from "./system/clock.ts";
+import type { Logger } from "./system/logger.ts";
+import { silentLogger } from "./system/pino-logger.ts";
+import { pause, systemClock } from "./system/system-clock.ts";
 
 export type EngineOptions = {
   /** A policy file's content as an object, its list of policies, or what `parsePolicies` gave. */
@@ -88,7 +88,7 @@ export type InstanceReference = {
   ): Promise<InstanceSnapshot>;
 };
 
-export type { Ingested, IngestResult } from "./runtime/ingest.ts";
+export type { Ingested, IngestResult } from "./runtime/inbox/ingest.ts";
 
 export type InstancePage = {
   readonly instances: readonly InstanceSnapshot[];

@@ -1,34 +1,17 @@
 /** Becalm: durable, explainable action instances. Everything that other programs may rely on is named here. */
 
-export type { EffectHandlerInput, EffectHandlers } from "./adapters/effects/effect-port.ts";
-export { memoryDetectionStore } from "./adapters/memory/memory-detection-store.ts";
-export { memoryStore } from "./adapters/memory/memory-store.ts";
-export { redisDetectionStore } from "./adapters/redis/redis-detection-store.ts";
-export { redisStore } from "./adapters/redis/redis-store.ts";
-export type { Alert } from "./core/alert.ts";
-export type { AuditEntry, Birth, History } from "./core/audit-types.ts";
-export type { Instance } from "./core/checkpoint.ts";
 export {
   type Counterfactual,
   type ExplainedVerdict,
   evaluateConvergence,
   type VerdictKind,
-} from "./core/convergence.ts";
-export type { ConvergenceFunction, ConvergenceRule, DimensionValue, Observation } from "./core/convergence-types.ts";
-export { type Command, type DecideInput, type Decision, decide } from "./core/decide.ts";
-export type { DetectedAlert, DetectionReason } from "./core/detection/detected-alert.ts";
-export { STRATEGY_ITEM_ID, type Strategy } from "./core/detection/strategy.ts";
-export { dimensionKey } from "./core/dimension-key.ts";
-export { BecalmError, type ErrorCode, errorCode } from "./core/errors.ts";
-export type { EventInput } from "./core/event-input.ts";
-export { fingerprintOf } from "./core/fingerprint.ts";
-export type { InstanceContext, InstanceEvent, InstancePolicy, InstanceState } from "./core/instance.ts";
-export type { InstanceSnapshot } from "./core/instance-snapshot.ts";
-export type { Policy, PolicySet, Silence } from "./core/policy.ts";
-export { compilePolicy, type PolicyVersions } from "./core/policy-versions.ts";
-export type { ReasonCode } from "./core/reasons.ts";
-export { parseRecord } from "./core/records/record.ts";
-export type { RecordQuery, Rejection, StateEvent } from "./core/records/record-types.ts";
+} from "./convergence/convergence.ts";
+export { dimensionKey } from "./convergence/dimension-key.ts";
+export type { DetectedAlert, DetectionReason } from "./detection/core/detected-alert.ts";
+export { STRATEGY_ITEM_ID, type Strategy } from "./detection/core/strategy.ts";
+export type { DetectionStore, SeriesLevel } from "./detection/detection-store.ts";
+export { parseRecord } from "./detection/records/record.ts";
+export type { RecordQuery, Rejection, StateEvent } from "./detection/records/record-types.ts";
 export {
   createDetector,
   type Detector,
@@ -37,6 +20,7 @@ export {
   type TakeOptions,
   type TakeResult,
 } from "./detector.ts";
+export type { EffectHandlerInput, EffectHandlers } from "./effects/local-effects.ts";
 export {
   type AnswerTarget,
   createEngine,
@@ -53,10 +37,26 @@ export { loadStrategies } from "./formats/strategy-file.ts";
 export { createInspectServer, type InspectServer, type InspectServerOptions } from "./inspect/inspect-server.ts";
 export type { Inspect } from "./inspect/inspect-target.ts";
 export type { InspectionObserver } from "./inspect/observer.ts";
-export type { Clock } from "./ports/clock.ts";
-export type { DetectionStore, SeriesLevel } from "./ports/detection-store.ts";
-export type { DimensionLock } from "./ports/dimension-lock.ts";
-export type { Logger } from "./ports/logger.ts";
-export type { Store } from "./ports/store.ts";
-export { type Replay, type ReplayedStep, replay } from "./replay/replay.ts";
+export type { AuditEntry, Birth, History } from "./instance/audit-types.ts";
+export type { Instance } from "./instance/checkpoint.ts";
+export { type Command, type DecideInput, type Decision, decide } from "./instance/decide.ts";
+export type { EventInput } from "./instance/event-input.ts";
+export type { InstanceSnapshot } from "./instance/instance-snapshot.ts";
+export type { Alert } from "./model/alert.ts";
+export type { ConvergenceFunction, ConvergenceRule, DimensionValue, Observation } from "./model/convergence-rule.ts";
+export { BecalmError, type ErrorCode, errorCode } from "./model/errors.ts";
+export { fingerprintOf } from "./model/fingerprint.ts";
+export type { InstanceContext, InstanceEvent, InstancePolicy, InstanceState } from "./model/instance-types.ts";
+export type { ReasonCode } from "./model/reasons.ts";
+export type { Policy, PolicySet, Silence } from "./policy/policy.ts";
+export { compilePolicy, type PolicyVersions } from "./policy/policy-versions.ts";
 export type { ListFilter } from "./runtime/session.ts";
+export { type Replay, type ReplayedStep, replay } from "./simulate/replay.ts";
+export type { DimensionLock } from "./stores/dimension-lock.ts";
+export { memoryDetectionStore } from "./stores/memory/memory-detection-store.ts";
+export { memoryStore } from "./stores/memory/memory-store.ts";
+export { redisDetectionStore } from "./stores/redis/redis-detection-store.ts";
+export { redisStore } from "./stores/redis/redis-store.ts";
+export type { Store } from "./stores/store.ts";
+export type { Clock } from "./system/clock.ts";
+export type { Logger } from "./system/logger.ts";

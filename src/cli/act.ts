@@ -1,14 +1,14 @@
 /** What `send`, `approve` and `deny` have in common: one commit, in the namespace's own time, and what becomes of the action that follows. */
-import type { Instance } from "../core/checkpoint.ts";
-import { BecalmError } from "../core/errors.ts";
-import { actionsOf } from "../core/policy.ts";
-import { topLevel } from "../core/step.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { topLevel } from "../instance/step.ts";
+import { BecalmError } from "../model/errors.ts";
+import { actionsOf } from "../policy/policy.ts";
+import { isoTime } from "../present/time-text.ts";
 import type { Session } from "../runtime/session.ts";
 import { EXIT } from "./exit-codes.ts";
 import { type Acting, type StoreOptions, withActing } from "./open-session.ts";
 import { stateColor } from "./report-text.ts";
 import type { Terminal } from "./terminal.ts";
-import { isoTime } from "./time-text.ts";
 
 export type ActingOptions = StoreOptions & {
   readonly by?: string;

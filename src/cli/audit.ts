@@ -1,10 +1,11 @@
 /** `becalm audit verify`: every audit trail against the checkpoint that it must lead to. */
+
+import { count } from "../present/text-table.ts";
 import type { Session } from "../runtime/session.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
-import { count } from "./text-table.ts";
 import { checkTrail, type TrailFault } from "./trail.ts";
 
 export type AuditOptions = StoreOptions & {

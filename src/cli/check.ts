@@ -1,16 +1,16 @@
 /** `becalm check`: all mistakes of policy and strategy files, without running anything. */
 import { parseDocument } from "yaml";
-import type { Strategy } from "../core/detection/strategy.ts";
-import { formatDuration } from "../core/duration.ts";
-import { BecalmError } from "../core/errors.ts";
-import type { Action, Policy } from "../core/policy.ts";
+import type { Strategy } from "../detection/core/strategy.ts";
 import type { PolicyMistake } from "../formats/field-reader.ts";
 import { parsePolicies } from "../formats/policy-file.ts";
 import { parseStrategies } from "../formats/strategy-file.ts";
+import { formatDuration } from "../model/duration.ts";
+import { BecalmError } from "../model/errors.ts";
+import type { Action, Policy } from "../policy/policy.ts";
+import { count, textTable } from "../present/text-table.ts";
 import { EXIT } from "./exit-codes.ts";
 import { readText } from "./read-text.ts";
 import { type Terminal, tellError } from "./terminal.ts";
-import { count, textTable } from "./text-table.ts";
 
 export type CheckOptions = { readonly files: readonly string[]; readonly json: boolean };
 

@@ -1,11 +1,12 @@
 /** `becalm detect`: metric records through strategies, to alerts that `becalm run` takes. */
 import { normalize } from "node:path";
-import type { DetectionAudit } from "../core/detection/advance.ts";
-import { fieldsOf, type StrategyGroup } from "../core/detection/strategy.ts";
-import { printable } from "../drawing/text-width.ts";
+import type { DetectionAudit } from "../detection/core/advance.ts";
+import { fieldsOf, type StrategyGroup } from "../detection/core/strategy.ts";
+import type { RefusedRow } from "../detection/detection-batch.ts";
+import { addCounts, addReasons, NO_COUNTS, type SourceCounts } from "../detection/source-position.ts";
 import { loadStrategies } from "../formats/strategy-file.ts";
-import type { RefusedRow } from "../runtime/detection-batch.ts";
-import { addCounts, addReasons, NO_COUNTS, type SourceCounts } from "../runtime/source-position.ts";
+import { printable } from "../present/text-width.ts";
+import { dateTime } from "../present/time-text.ts";
 import { AlertTeller } from "./detected-alerts.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";
@@ -15,7 +16,6 @@ import { type BytesRead, type RecordFormat, readRows, requireReadable } from "./
 import { readText } from "./read-text.ts";
 import { keepHeapSmall } from "./small-heap.ts";
 import type { Terminal } from "./terminal.ts";
-import { dateTime } from "./time-text.ts";
 
 export type DetectCommandOptions = StoreOptions & {
   readonly strategies: string;

@@ -1,10 +1,10 @@
 /** Alerts of a detection stream as they are told on stdout: in order, each once, whoever committed it. */
-import type { DetectedAlert } from "../core/detection/detected-alert.ts";
-import { printable } from "../drawing/text-width.ts";
+import type { DetectedAlert } from "../detection/core/detected-alert.ts";
+import type { DetectionStore } from "../detection/detection-store.ts";
 import { detectedLine } from "../formats/detected-line.ts";
-import type { DetectionStore } from "../ports/detection-store.ts";
+import { printable } from "../present/text-width.ts";
+import { dateTime } from "../present/time-text.ts";
 import type { Terminal } from "./terminal.ts";
-import { dateTime } from "./time-text.ts";
 
 const PAGE_COUNT = 500;
 

@@ -1,4 +1,4 @@
-import { BecalmError, type ErrorCode, errorCode } from "../core/errors.ts";
+import { BecalmError, type ErrorCode, errorCode } from "../model/errors.ts";
 
 export const EXIT = { done: 0, failed: 1, usedWrongly: 2, notFound: 3, refused: 4 } as const;
 

@@ -1,17 +1,17 @@
 /** One instance explained to people: its alert, where it is, and a sentence for each step. For `show` and the demo. */
-import { acceptedText } from "../core/accepted-events.ts";
-import type { AuditEntry, History } from "../core/audit-types.ts";
-import type { Instance } from "../core/checkpoint.ts";
-import { timersOf } from "../core/draft.ts";
-import { REASONS } from "../core/reasons.ts";
-import { counterfactualText, type Language, sentenceOf } from "../core/sentences.ts";
-import { topLevel } from "../core/step.ts";
-import { columnsOf, printable } from "../drawing/text-width.ts";
+import { acceptedText } from "../instance/accepted-events.ts";
+import type { AuditEntry, History } from "../instance/audit-types.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { timersOf } from "../instance/draft.ts";
+import { topLevel } from "../instance/step.ts";
+import { REASONS } from "../model/reasons.ts";
+import { counterfactualText, type Language, sentenceOf } from "../present/sentences.ts";
+import { textTable } from "../present/text-table.ts";
+import { columnsOf, printable } from "../present/text-width.ts";
+import { clockTime, dateTime } from "../present/time-text.ts";
 import { wholePath } from "./file-report.ts";
 import { stateColor } from "./report-text.ts";
 import type { Colors } from "./terminal.ts";
-import { textTable } from "./text-table.ts";
-import { clockTime, dateTime } from "./time-text.ts";
 
 const COLUMNS = 100;
 

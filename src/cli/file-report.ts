@@ -4,17 +4,17 @@
  * F1 it describes the file, not the run: whoever made the instances, the same lines come out, byte for byte.
  * F2 instances are read in batches, so that a long file needs little memory and a distant store few waits.
  */
-import type { History } from "../core/audit-types.ts";
-import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
-import { summaryIdOf } from "../core/decide.ts";
-import { errorCode } from "../core/errors.ts";
-import { partitionOfId } from "../core/ids.ts";
-import type { InstanceState } from "../core/instance.ts";
-import { topLevel } from "../core/step.ts";
-import type { StoredInstance } from "../ports/store.ts";
+import type { History } from "../instance/audit-types.ts";
+import { decodeCheckpoint, type Instance } from "../instance/checkpoint.ts";
+import { summaryIdOf } from "../instance/decide.ts";
+import { topLevel } from "../instance/step.ts";
+import { errorCode } from "../model/errors.ts";
+import { partitionOfId } from "../model/ids.ts";
+import type { InstanceState } from "../model/instance-types.ts";
+import { isoTime } from "../present/time-text.ts";
 import type { Session } from "../runtime/session.ts";
+import type { StoredInstance } from "../stores/store.ts";
 import type { Taken } from "./take-lines.ts";
-import { isoTime } from "./time-text.ts";
 
 const BATCH_COUNT = 256;
 const HISTORIES_AT_ONCE = 64;

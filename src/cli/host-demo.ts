@@ -1,6 +1,6 @@
 /** The demo's part about metrics: ten minutes of a real host become state events, alerts and a few actions. */
-import type { DetectedAlert } from "../core/detection/detected-alert.ts";
-import { fieldsOf } from "../core/detection/strategy.ts";
+import type { DetectedAlert } from "../detection/core/detected-alert.ts";
+import { fieldsOf } from "../detection/core/strategy.ts";
 import { detectedLine } from "../formats/detected-line.ts";
 import { loadPolicySet } from "../formats/policy-file.ts";
 import type { RecordRow } from "../formats/record-row.ts";

@@ -1,15 +1,15 @@
 /** `becalm inspect`: instances in the Stately inspector, as they move or as they moved; with `--format` one of them as a drawing. */
 import { actionInstanceMachine } from "../../machines/index.ts";
-import { systemClock } from "../adapters/system/system-clock.ts";
-import { topLevel } from "../core/step.ts";
 import { type DrawingFormat, drawChart } from "../drawing/index.ts";
 import { follow } from "../inspect/follow.ts";
 import { commitsOf } from "../inspect/history-commits.ts";
 import { createInspectServer, type InspectServer, type InspectServerOptions } from "../inspect/inspect-server.ts";
 import { Player } from "../inspect/player.ts";
 import { type Selection, sessionSource } from "../inspect/session-source.ts";
-import { replay } from "../replay/replay.ts";
+import { topLevel } from "../instance/step.ts";
 import type { Session } from "../runtime/session.ts";
+import { replay } from "../simulate/replay.ts";
+import { systemClock } from "../system/system-clock.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { wholePath } from "./file-report.ts";
 import { catchInterrupts } from "./interrupts.ts";

@@ -1,18 +1,19 @@
 /** `becalm ls`: instances, newest first, a page at a time. */
-import type { Birth } from "../core/audit-types.ts";
-import type { Instance } from "../core/checkpoint.ts";
-import { errorCode } from "../core/errors.ts";
-import { INSTANCE_STATES, type InstanceState } from "../core/instance.ts";
-import { topLevel } from "../core/step.ts";
-import { printable } from "../drawing/text-width.ts";
+
 import { nearestName } from "../formats/nearest-name.ts";
+import type { Birth } from "../instance/audit-types.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { topLevel } from "../instance/step.ts";
+import { errorCode } from "../model/errors.ts";
+import { INSTANCE_STATES, type InstanceState } from "../model/instance-types.ts";
+import { textTable } from "../present/text-table.ts";
+import { printable } from "../present/text-width.ts";
+import { dateTime, isoTime } from "../present/time-text.ts";
 import type { ListFilter, Quarantined, Session } from "../runtime/session.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
 import { stateColor } from "./report-text.ts";
 import type { Terminal } from "./terminal.ts";
-import { textTable } from "./text-table.ts";
-import { dateTime, isoTime } from "./time-text.ts";
 
 export type LsOptions = StoreOptions & {
   readonly state?: string;

@@ -1,27 +1,27 @@
 /** The composition root of the command: which store, in which mode, and who runs effects. No other file of the command chooses an adapter. */
 import { randomUUID } from "node:crypto";
-import { effectPort } from "../adapters/effects/effect-port.ts";
-import { AuditLog } from "../adapters/log/audit-line.ts";
-import { silentLogger } from "../adapters/log/pino-logger.ts";
-import { forgetfulDetectionStore } from "../adapters/memory/forgetful-detection-store.ts";
-import { memoryStore } from "../adapters/memory/memory-store.ts";
-import { pause, systemClock } from "../adapters/system/system-clock.ts";
-import type { Decision } from "../core/decide.ts";
-import type { Strategy } from "../core/detection/strategy.ts";
-import type { Effect } from "../core/effect.ts";
-import { BecalmError } from "../core/errors.ts";
-import type { PolicySet } from "../core/policy.ts";
+import type { Strategy } from "../detection/core/strategy.ts";
+import { Detection, type DetectionListener } from "../detection/detection.ts";
+import type { DetectionStore } from "../detection/detection-store.ts";
+import { effectPort } from "../effects/local-effects.ts";
 import { commitIds } from "../engine.ts";
-import type { DetectionStore } from "../ports/detection-store.ts";
-import type { Logger } from "../ports/logger.ts";
-import type { NamespaceMode, Store } from "../ports/store.ts";
-import { Detection, type DetectionListener } from "../runtime/detection.ts";
-import { EffectRunner } from "../runtime/effect-runner.ts";
-import { CLAIMS_PROLONGED_EVERY_MS, EFFECT_LEASE_MS } from "../runtime/live.ts";
-import { Mailboxes } from "../runtime/mailboxes.ts";
+import type { Decision } from "../instance/decide.ts";
+import type { Effect } from "../instance/effect.ts";
+import { BecalmError } from "../model/errors.ts";
+import type { PolicySet } from "../policy/policy.ts";
+import { Mailboxes } from "../runtime/inbox/mailboxes.ts";
 import { openWorld } from "../runtime/open-world.ts";
 import { Session, type Submit } from "../runtime/session.ts";
-import { VirtualRun } from "../runtime/virtual-run.ts";
+import { EffectRunner } from "../runtime/workers/effect-runner.ts";
+import { CLAIMS_PROLONGED_EVERY_MS, EFFECT_LEASE_MS } from "../runtime/workers/live.ts";
+import { VirtualRun } from "../simulate/virtual-run.ts";
+import { forgetfulDetectionStore } from "../stores/memory/forgetful-detection-store.ts";
+import { memoryStore } from "../stores/memory/memory-store.ts";
+import type { NamespaceMode, Store } from "../stores/store.ts";
+import { AuditLog } from "../system/audit-line.ts";
+import type { Logger } from "../system/logger.ts";
+import { silentLogger } from "../system/pino-logger.ts";
+import { pause, systemClock } from "../system/system-clock.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
 
@@ -37,7 +37,7 @@ function requireStoreUrl(url: string): void {
 
 async function storeAt(url: string, namespace: string): Promise<Store> {
   requireStoreUrl(url);
-  const { redisStore } = await import("../adapters/redis/redis-store.ts");
+  const { redisStore } = await import("../stores/redis/redis-store.ts");
   return redisStore(url, { namespace });
 }
 
@@ -218,7 +218,7 @@ export async function withDetection<T>(
 async function detectionStoreAt({ store, namespace, stream }: DetectionOptions): Promise<DetectionStore> {
   if (store === undefined) return forgetfulDetectionStore();
   requireStoreUrl(store);
-  const { redisDetectionStore } = await import("../adapters/redis/redis-detection-store.ts");
+  const { redisDetectionStore } = await import("../stores/redis/redis-detection-store.ts");
   return redisDetectionStore(store, { namespace, stream });
 }
 

@@ -1,4 +1,4 @@
-/** Limits of the command's options. They stand apart from core/limits.ts so that `--help` loads nothing else. */
+/** Limits of the command's options. They stand apart from model/limits.ts so that `--help` loads nothing else. */
 export const CONCURRENCY_DEFAULT = 16;
 export const CONCURRENCY_MAX = 1_000;
 export const LIST_COUNT_DEFAULT = 100;

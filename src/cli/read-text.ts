@@ -1,9 +1,9 @@
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { BecalmError, messageOf } from "../core/errors.ts";
-import { REQUEST_LINE_BYTES_MAX } from "../core/limits.ts";
 import { type TextLine, TextLines } from "../formats/text-lines.ts";
+import { BecalmError, messageOf } from "../model/errors.ts";
+import { REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
 
 /** The text of a small file. Throws BECALM_NOT_FOUND, or BECALM_ARGUMENT_INVALID when it is no file that can be read. */
 export async function readText(path: string): Promise<string> {

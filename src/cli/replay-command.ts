@@ -1,11 +1,11 @@
 /** `becalm replay`: a history, stepped through the machine again. */
-import { BecalmError } from "../core/errors.ts";
-import { replay } from "../replay/replay.ts";
+import { BecalmError } from "../model/errors.ts";
+import { isoTime } from "../present/time-text.ts";
+import { replay } from "../simulate/replay.ts";
 import { EXIT } from "./exit-codes.ts";
 import { checkedSteps } from "./explain-text.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
 import type { Terminal } from "./terminal.ts";
-import { isoTime } from "./time-text.ts";
 import { checkTrail } from "./trail.ts";
 
 export type ReplayOptions = StoreOptions & { readonly id: string; readonly json: boolean };

@@ -1,10 +1,10 @@
 /** What `becalm run` and the demo tell people about a file's instances: totals, by policy and reason, and who waits. */
-import { REASONS, type ReasonCode } from "../core/reasons.ts";
+import { REASONS, type ReasonCode } from "../model/reasons.ts";
+import { textTable } from "../present/text-table.ts";
 import type { FileSummary, InstanceLine } from "./file-report.ts";
 import type { StoreOptions } from "./open-session.ts";
 import { storeArguments } from "./store-arguments.ts";
 import type { Colors } from "./terminal.ts";
-import { textTable } from "./text-table.ts";
 
 const WAITING_SHOWN_COUNT_MAX = 5;
 

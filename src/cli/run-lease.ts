@@ -4,9 +4,10 @@
  * A run holds a short lease and renews it; one that was killed stops renewing, so the next waits for a moment and goes on.
  * The lease is no safety: that is the compare-and-set of each commit.
  */
-import { pause } from "../adapters/system/system-clock.ts";
-import { BecalmError } from "../core/errors.ts";
-import type { Store } from "../ports/store.ts";
+
+import { BecalmError } from "../model/errors.ts";
+import type { Store } from "../stores/store.ts";
+import { pause } from "../system/system-clock.ts";
 
 const LEASE_MS = 2_000;
 const RENEWED_EVERY_MS = 500;

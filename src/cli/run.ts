@@ -1,8 +1,9 @@
 /** `becalm run`: a file of alerts through policies, in virtual time. */
-import { fileLogger, silentLogger } from "../adapters/log/pino-logger.ts";
-import { BecalmError } from "../core/errors.ts";
-import { actionsOf, type PolicySet } from "../core/policy.ts";
+
 import { loadPolicySet } from "../formats/policy-file.ts";
+import { BecalmError } from "../model/errors.ts";
+import { actionsOf, type PolicySet } from "../policy/policy.ts";
+import { fileLogger, silentLogger } from "../system/pino-logger.ts";
 import { EXIT } from "./exit-codes.ts";
 import { reportFile } from "./file-report.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";

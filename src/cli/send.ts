@@ -1,7 +1,8 @@
 /** `becalm send`: an event to one instance. */
-import type { Instance } from "../core/checkpoint.ts";
-import { type EventInput, SENDABLE_EVENTS } from "../core/event-input.ts";
+
 import { nearestName } from "../formats/nearest-name.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { type EventInput, SENDABLE_EVENTS } from "../instance/event-input.ts";
 import { type ActingOptions, act } from "./act.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";

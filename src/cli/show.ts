@@ -1,18 +1,18 @@
 /** `becalm show`: all about one instance, also about one whose checkpoint cannot be read. */
-import { acceptedEvents } from "../core/accepted-events.ts";
-import type { AuditEntry, History } from "../core/audit-types.ts";
-import { decodeCheckpoint, type Instance } from "../core/checkpoint.ts";
-import { timersOf } from "../core/draft.ts";
-import { BecalmError } from "../core/errors.ts";
-import { counterfactualText, type Language, sentenceOf } from "../core/sentences.ts";
-import { printable } from "../drawing/text-width.ts";
+import { acceptedEvents } from "../instance/accepted-events.ts";
+import type { AuditEntry, History } from "../instance/audit-types.ts";
+import { decodeCheckpoint, type Instance } from "../instance/checkpoint.ts";
+import { timersOf } from "../instance/draft.ts";
+import { BecalmError } from "../model/errors.ts";
+import { counterfactualText, type Language, sentenceOf } from "../present/sentences.ts";
+import { printable } from "../present/text-width.ts";
+import { isoTime } from "../present/time-text.ts";
 import type { Session } from "../runtime/session.ts";
 import { EXIT } from "./exit-codes.ts";
 import { explainText, wrapped } from "./explain-text.ts";
 import { instanceLine } from "./file-report.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
 import type { Terminal } from "./terminal.ts";
-import { isoTime } from "./time-text.ts";
 
 export type ShowOptions = StoreOptions & { readonly id: string; readonly lang: Language; readonly json: boolean };
 

@@ -1,8 +1,9 @@
 /** The demo's part about an alert storm: 183 requests of a real Prometheus become a few actions, three of which are explained in full. */
-import { verifyChain } from "../core/audit.ts";
+
 import { loadPolicySet } from "../formats/policy-file.ts";
-import { replay } from "../replay/replay.ts";
+import { verifyChain } from "../instance/audit.ts";
 import type { Session } from "../runtime/session.ts";
+import { replay } from "../simulate/replay.ts";
 import { checkedSteps, explainText } from "./explain-text.ts";
 import { type InstanceLine, reportFile } from "./file-report.ts";
 import { type StoreOptions, withVirtualRun } from "./open-session.ts";

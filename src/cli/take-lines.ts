@@ -1,9 +1,9 @@
 /** The first half of `becalm run`: the lines of a file, one after the other, through a virtual run. */
 
-import { REQUEST_LINE_BYTES_MAX } from "../core/limits.ts";
 import { parseRequestLine } from "../formats/request-line.ts";
 import type { TextLine } from "../formats/text-lines.ts";
-import type { VirtualRun } from "../runtime/virtual-run.ts";
+import { REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
+import type { VirtualRun } from "../simulate/virtual-run.ts";
 
 /** What a file brought. `ids`: of its instances, whoever made them, in the order of first appearance; some may not exist. */
 export type Taken = {

@@ -3,7 +3,7 @@
  * A reader of stdout that has gone away (`becalm ls | head -1`) ends the command quietly.
  */
 import pico from "picocolors";
-import { BecalmError, errorCode, messageOf } from "../core/errors.ts";
+import { BecalmError, errorCode, messageOf } from "../model/errors.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 
 export type Colors = ReturnType<typeof pico.createColors>;

@@ -1,7 +1,7 @@
 /** Checks that an instance's audit trail and its checkpoint belong together. For `replay` and `audit verify`. */
-import { verifyChain } from "../core/audit.ts";
-import { sha256 } from "../core/digest.ts";
-import { chainHash, splitLine } from "../core/history-lines.ts";
+import { verifyChain } from "../instance/audit.ts";
+import { chainHash, splitLine } from "../instance/history-lines.ts";
+import { sha256 } from "../model/digest.ts";
 import type { Session } from "../runtime/session.ts";
 
 /** `line` is 1-based; 0: the trail as a whole. */

@@ -1,6 +1,6 @@
+import { columnsOf, padColumns, printable } from "../present/text-width.ts";
 import { type ChartMarks, stepsOf } from "./chart-marks.ts";
 import { type Chart, type ChartEdge, type ChartState, type EdgeLabel, labelText } from "./chart-model.ts";
-import { columnsOf, padColumns, printable } from "./text-width.ts";
 
 /**
  * The chart for a terminal: one box for each state in the machine's order, its edges leaving to the right. Guards of one event that

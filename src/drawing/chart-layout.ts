@@ -1,3 +1,4 @@
+import { boldWidth, columnsOf, printable } from "../present/text-width.ts";
 import { type Chart, type ChartEdge, type ChartState, type EdgeLabel, labelText } from "./chart-model.ts";
 import type { Box, Point } from "./geometry.ts";
 import type { LevelEdge, LevelEnd } from "./layer-graph.ts";
@@ -9,7 +10,6 @@ import {
   type StateEdges,
   type StateShape,
 } from "./level-layout.ts";
-import { boldWidth, columnsOf, printable } from "./text-width.ts";
 
 /**
  * Places a whole chart. A compound state is laid out like a chart of its own; an edge that leaves it passes the border of its frame

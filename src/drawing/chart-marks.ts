@@ -1,4 +1,4 @@
-import { BecalmError } from "../core/errors.ts";
+import { BecalmError } from "../model/errors.ts";
 import { ANY_STATE_ID, type Chart, type ChartEdge, type ChartState } from "./chart-model.ts";
 
 /** What to emphasise: the states visited, the edges taken with their step numbers, the state in which the actor is. */

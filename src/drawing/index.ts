@@ -1,5 +1,5 @@
 import type { AnyStateMachine } from "xstate";
-import { BecalmError } from "../core/errors.ts";
+import { BecalmError } from "../model/errors.ts";
 import { drawAscii } from "./ascii.ts";
 import { marksOf } from "./chart-marks.ts";
 import { type Chart, chartOf } from "./chart-model.ts";

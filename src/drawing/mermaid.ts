@@ -1,6 +1,6 @@
+import { printable } from "../present/text-width.ts";
 import type { ChartMarks } from "./chart-marks.ts";
 import { type Chart, type ChartEdge, type ChartState, labelText } from "./chart-model.ts";
-import { printable } from "./text-width.ts";
 
 /** The chart as a Mermaid `stateDiagram-v2`. */
 export function drawMermaid(chart: Chart, marks: ChartMarks, title: string | undefined): string {

@@ -1,9 +1,9 @@
+import { boldWidth, columnsOf, printable } from "../present/text-width.ts";
 import { CARD, layoutChart, type PlacedEdge, type PlacedState, type Placement } from "./chart-layout.ts";
 import type { ChartMarks } from "./chart-marks.ts";
 import { type Chart, labelText } from "./chart-model.ts";
 import type { Point } from "./geometry.ts";
 import { styleSheet, type Theme } from "./svg-style.ts";
-import { boldWidth, columnsOf, printable } from "./text-width.ts";
 
 /**
  * The chart as one SVG document that needs nothing from outside. Everything stands on whole pixels in a fixed order:

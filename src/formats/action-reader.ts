@@ -3,8 +3,8 @@ import {
   ACTION_TIMEOUT_MS_MAX,
   EXEC_ARGUMENT_COUNT_MAX,
   WEBHOOK_HEADER_COUNT_MAX,
-} from "../core/limits.ts";
-import type { Action } from "../core/policy.ts";
+} from "../model/limits.ts";
+import type { Action } from "../policy/policy.ts";
 import {
   describe,
   type Field,

@@ -3,8 +3,8 @@
  * costs several times as much. Each reader answers the value or a Rejection.
  */
 
-import type { Alert } from "../core/alert.ts";
-import { fingerprintOf } from "../core/fingerprint.ts";
+import type { Alert } from "../model/alert.ts";
+import { fingerprintOf } from "../model/fingerprint.ts";
 import {
   ALERT_BYTES_MAX,
   ANNOTATION_COUNT_MAX,
@@ -15,9 +15,9 @@ import {
   LABEL_VALUE_BYTES_MAX,
   TIMESTAMP_AT_MS_MAX,
   TIMESTAMP_AT_MS_MIN,
-} from "../core/limits.ts";
-import { isZeroTime, parseTimestamp } from "../core/timestamp.ts";
-import { exceedsUtf8Bytes } from "../core/utf8.ts";
+} from "../model/limits.ts";
+import { isZeroTime, parseTimestamp } from "../model/timestamp.ts";
+import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import { Rejection, type RejectionCode, shown } from "./rejection.ts";
 
 export type RawObject = Readonly<Record<string, unknown>>;

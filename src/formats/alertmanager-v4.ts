@@ -1,4 +1,4 @@
-import type { Alert } from "../core/alert.ts";
+import type { Alert } from "../model/alert.ts";
 import { buildAlert, isObject, readTime } from "./alert-fields.ts";
 import { Rejection, shown } from "./rejection.ts";
 

@@ -1,12 +1,12 @@
-import { CONVERGENCE_FUNCTIONS, type ConvergenceRule, type DimensionValue } from "../core/convergence-types.ts";
-import { formatDuration } from "../core/duration.ts";
+import { CONVERGENCE_FUNCTIONS, type ConvergenceRule, type DimensionValue } from "../model/convergence-rule.ts";
+import { formatDuration } from "../model/duration.ts";
 import {
   DIMENSION_COUNT_MAX,
   DIMENSION_VALUE_COUNT_MAX,
   RULE_COUNT_MAX,
   SUMMARY_DELAY_MS_MAX,
   WINDOW_MS_MAX,
-} from "../core/limits.ts";
+} from "../model/limits.ts";
 import {
   describe,
   type Field,

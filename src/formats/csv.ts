@@ -6,7 +6,7 @@
  * whole and reading goes on after it: a stray quote costs a few rows, not the rest of the file. The work is linear in
  * the text, whatever it is.
  */
-import { BecalmError } from "../core/errors.ts";
+import { BecalmError } from "../model/errors.ts";
 import type { RecordReader, RecordRow } from "./record-row.ts";
 import { looksBinary, ROW_CHARS_MAX, rejectRow } from "./record-row.ts";
 import { type TextLine, TextLines } from "./text-lines.ts";

@@ -1,4 +1,4 @@
-import type { DetectedAlert } from "../core/detection/detected-alert.ts";
+import type { DetectedAlert } from "../detection/core/detected-alert.ts";
 
 /**
  * A detected alert as a request line that `becalm run` takes: an alert of Alertmanager's API v2, received at the data time at which it

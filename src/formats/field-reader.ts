@@ -2,10 +2,10 @@
  * Small readers of located values. Each answers the value, or undefined after it has told the report what is wrong: a file's
  * mistakes are listed all at once, so nothing here throws.
  */
-import { formatDuration, parseDuration } from "../core/duration.ts";
-import { messageOf } from "../core/errors.ts";
-import { POLICY_TEXT_BYTES_MAX } from "../core/limits.ts";
-import { exceedsUtf8Bytes } from "../core/utf8.ts";
+import { formatDuration, parseDuration } from "../model/duration.ts";
+import { messageOf } from "../model/errors.ts";
+import { POLICY_TEXT_BYTES_MAX } from "../model/limits.ts";
+import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import type { Located, LocatedEntry, Place } from "./located-value.ts";
 import { nearestName } from "./nearest-name.ts";
 

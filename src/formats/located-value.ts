@@ -3,7 +3,7 @@
  * objects are checked by the same code and every mistake can name its line.
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair } from "yaml";
-import { POLICY_FILE_DEPTH_MAX, POLICY_FILE_VALUE_COUNT_MAX } from "../core/limits.ts";
+import { POLICY_FILE_DEPTH_MAX, POLICY_FILE_VALUE_COUNT_MAX } from "../model/limits.ts";
 
 /** 1-based, as editors count. */
 export type Place = { readonly line: number; readonly column: number };

@@ -1,5 +1,5 @@
-import { BecalmError } from "../core/errors.ts";
-import type { Policy, PolicySet, Silence } from "../core/policy.ts";
+import { BecalmError } from "../model/errors.ts";
+import type { Policy, PolicySet, Silence } from "../policy/policy.ts";
 import { MistakeReport, type PolicyMistake } from "./field-reader.ts";
 import type { Located } from "./located-value.ts";
 import { readPolicySet } from "./policy-reader.ts";

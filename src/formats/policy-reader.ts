@@ -1,4 +1,4 @@
-import { messageOf } from "../core/errors.ts";
+import { messageOf } from "../model/errors.ts";
 import {
   APPROVAL_TIMEOUT_MS_DEFAULT,
   APPROVAL_TIMEOUT_MS_MAX,
@@ -11,10 +11,11 @@ import {
   RETRY_LIMIT_DEFAULT,
   RETRY_LIMIT_MAX,
   SILENCE_COUNT_MAX,
-} from "../core/limits.ts";
-import { type Matcher, parseMatchers } from "../core/matcher.ts";
-import { type Policy, type PolicySet, policyVersion, type Retry, type Silence } from "../core/policy.ts";
-import { parseTimestamp } from "../core/timestamp.ts";
+} from "../model/limits.ts";
+import type { Retry } from "../model/retry.ts";
+import { parseTimestamp } from "../model/timestamp.ts";
+import { type Matcher, parseMatchers } from "../policy/matcher.ts";
+import { type Policy, type PolicySet, policyVersion, type Silence } from "../policy/policy.ts";
 import { readAction } from "./action-reader.ts";
 import { readConverge } from "./converge-reader.ts";
 import {

@@ -1,4 +1,4 @@
-import { messageOf } from "../core/errors.ts";
+import { messageOf } from "../model/errors.ts";
 import type { RecordReader, RecordRow } from "./record-row.ts";
 import { looksBinary, ROW_CHARS_MAX, rejectRow } from "./record-row.ts";
 import { type TextLine, TextLines } from "./text-lines.ts";

@@ -1,4 +1,4 @@
-import { BecalmError } from "../core/errors.ts";
+import { BecalmError } from "../model/errors.ts";
 
 /** Why something was not taken: a closed list, so that counters may be kept by it. */
 export const REJECTION_CODES = {
@@ -10,7 +10,7 @@ export const REJECTION_CODES = {
   starts_at: "startsAt is missing or not a time",
   ends_at: "endsAt is not a time or lies before startsAt",
   status: "a status other than firing and resolved",
-  limit: "a limit of core/limits.ts is exceeded",
+  limit: "a limit of model/limits.ts is exceeded",
 } as const;
 
 export type RejectionCode = keyof typeof REJECTION_CODES;

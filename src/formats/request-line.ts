@@ -1,7 +1,7 @@
-import type { Alert } from "../core/alert.ts";
-import { REQUEST_LINE_BYTES_MAX } from "../core/limits.ts";
-import { parseTimestamp } from "../core/timestamp.ts";
-import { exceedsUtf8Bytes } from "../core/utf8.ts";
+import type { Alert } from "../model/alert.ts";
+import { REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
+import { parseTimestamp } from "../model/timestamp.ts";
+import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import { isObject } from "./alert-fields.ts";
 import { readV2Alert } from "./alertmanager-v2.ts";
 import { readV4Alert } from "./alertmanager-v4.ts";

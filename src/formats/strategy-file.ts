@@ -1,5 +1,5 @@
-import type { Strategy } from "../core/detection/strategy.ts";
-import { BecalmError } from "../core/errors.ts";
+import type { Strategy } from "../detection/core/strategy.ts";
+import { BecalmError } from "../model/errors.ts";
 import { MistakeReport, type PolicyMistake } from "./field-reader.ts";
 import type { Located } from "./located-value.ts";
 import { readStrategies } from "./strategy-reader.ts";

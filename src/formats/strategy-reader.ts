@@ -1,18 +1,18 @@
-import type { Condition } from "../core/detection/condition.ts";
-import { parseCondition } from "../core/detection/condition.ts";
-import { NO_DATA_LABEL } from "../core/detection/detected-alert.ts";
+import type { Condition } from "../detection/core/condition.ts";
+import { parseCondition } from "../detection/core/condition.ts";
+import { NO_DATA_LABEL } from "../detection/core/detected-alert.ts";
 import {
   INTERVAL_SECONDS_MAX,
   NO_DATA_INTERVAL_COUNT_MAX,
   RECOVERY_COUNT_MAX,
   TRIGGER_WINDOW_COUNT_MAX,
-} from "../core/detection/detection-limits.ts";
-import type { Level, NoData, Strategy, StrategyQuery } from "../core/detection/strategy.ts";
-import { messageOf } from "../core/errors.ts";
-import { ANNOTATION_COUNT_MAX, DIMENSION_COUNT_MAX, LABEL_COUNT_MAX, LABEL_NAME_BYTES_MAX } from "../core/limits.ts";
-import { PRECISION_MAX } from "../core/records/rounding.ts";
-import { UNIT_NAMES, unitOf } from "../core/records/units.ts";
-import { exceedsUtf8Bytes } from "../core/utf8.ts";
+} from "../detection/core/detection-limits.ts";
+import type { Level, NoData, Strategy, StrategyQuery } from "../detection/core/strategy.ts";
+import { PRECISION_MAX } from "../detection/records/rounding.ts";
+import { UNIT_NAMES, unitOf } from "../detection/records/units.ts";
+import { messageOf } from "../model/errors.ts";
+import { ANNOTATION_COUNT_MAX, DIMENSION_COUNT_MAX, LABEL_COUNT_MAX, LABEL_NAME_BYTES_MAX } from "../model/limits.ts";
+import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import {
   describe,
   type Field,

@@ -1,6 +1,6 @@
 import { LineCounter, parseAllDocuments } from "yaml";
-import { POLICY_FILE_BYTES_MAX, POLICY_MISTAKE_COUNT_MAX } from "../core/limits.ts";
-import { exceedsUtf8Bytes } from "../core/utf8.ts";
+import { POLICY_FILE_BYTES_MAX, POLICY_MISTAKE_COUNT_MAX } from "../model/limits.ts";
+import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import type { MistakeReport, PolicyMistake } from "./field-reader.ts";
 import { type Located, locatePlain, locateYaml, UnreadableValue } from "./located-value.ts";
 

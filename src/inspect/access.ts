@@ -1,6 +1,6 @@
 /** Who may look: a request must come to the loopback address, from a page that is allowed, with the token of this start. Pure. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { BecalmError } from "../core/errors.ts";
+import { BecalmError } from "../model/errors.ts";
 
 export type AccessRules = {
   readonly token: string;

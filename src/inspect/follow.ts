@@ -2,9 +2,9 @@
  * Follows the instances of a namespace that other processes work on: versions are polled, steps are read from the histories.
  * Nothing is read while nobody watches.
  */
-import { messageOf } from "../core/errors.ts";
-import type { Clock } from "../ports/clock.ts";
+import { messageOf } from "../model/errors.ts";
 import type { Session } from "../runtime/session.ts";
+import type { Clock } from "../system/clock.ts";
 import type { InspectedCommit, InspectedInstance, InspectFeed, InspectSource, InspectTarget } from "./inspected.ts";
 
 const POLLED_EVERY_MS = 500;

@@ -1,8 +1,8 @@
 /** A group as the chart in machines/convergence-group.machine.ts shows it. The engine keeps groups as plain numbers. */
 
 import type { GroupContext } from "../../machines/convergence-group.machine.ts";
-import type { ConvergenceRule } from "../core/convergence-types.ts";
-import { type Group, LINGERING } from "../core/group.ts";
+import { type Group, LINGERING } from "../convergence/group.ts";
+import type { ConvergenceRule } from "../model/convergence-rule.ts";
 
 export type GroupSnapshot = { readonly state: "Forming" | "Open" | "Lingering"; readonly context: GroupContext };
 

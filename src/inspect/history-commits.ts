@@ -1,8 +1,8 @@
 /** A history as the commits that it was made by. Pure. */
-import type { AuditEntry, History } from "../core/audit-types.ts";
-import type { ConvergenceRule } from "../core/convergence-types.ts";
-import { compilePolicy } from "../core/policy-versions.ts";
-import { initialSnapshot, type Snapshot } from "../core/step.ts";
+import type { AuditEntry, History } from "../instance/audit-types.ts";
+import { initialSnapshot, type Snapshot } from "../instance/step.ts";
+import type { ConvergenceRule } from "../model/convergence-rule.ts";
+import { compilePolicy } from "../policy/policy-versions.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";
 import { formingGroup } from "./group-snapshot.ts";
 import type { InspectedCommit, InspectedInstance } from "./inspected.ts";

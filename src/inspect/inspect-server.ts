@@ -10,7 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { WebSocket, WebSocketServer } from "ws";
-import { BecalmError } from "../core/errors.ts";
+import { BecalmError } from "../model/errors.ts";
 import { ANYTHING, type Expected, requireGiven, TEXT, wholeNumber } from "../runtime/given.ts";
 import { type AccessRules, originOf, refusal } from "./access.ts";
 import type { InspectedCommit, InspectFeed, InspectSource, InspectTarget, PendingCommit } from "./inspected.ts";

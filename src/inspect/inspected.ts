@@ -1,9 +1,10 @@
 /** What the inspection is told: instances and groups as they are, and commits as they happen. Nothing here knows who watches. */
-import type { StoredEvent } from "../core/audit-types.ts";
-import type { Instance, InstanceKind } from "../core/checkpoint.ts";
-import type { Decision } from "../core/decide.ts";
-import type { Group } from "../core/group.ts";
-import { type Snapshot, step } from "../core/step.ts";
+
+import type { Group } from "../convergence/group.ts";
+import type { StoredEvent } from "../instance/audit-types.ts";
+import type { Instance, InstanceKind } from "../instance/checkpoint.ts";
+import type { Decision } from "../instance/decide.ts";
+import { type Snapshot, step } from "../instance/step.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";
 
 export type InspectedInstance = {

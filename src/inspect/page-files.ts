@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";
 import { convergenceGroupMachine } from "../../machines/convergence-group.machine.ts";
-import { BecalmError } from "../core/errors.ts";
 import { chartOf, drawChartData } from "../drawing/index.ts";
+import { BecalmError } from "../model/errors.ts";
 import { originOf } from "./access.ts";
 import { definitionOf } from "./protocol.ts";
 import { type Redact, redaction } from "./redaction.ts";

@@ -3,7 +3,7 @@
  *
  * P1 steps are told in order of their times; ties in the order in which they were given. P2 nothing is told while it is paused.
  */
-import type { Clock } from "../ports/clock.ts";
+import type { Clock } from "../system/clock.ts";
 import type { InspectServer, PlayCommand } from "./inspect-server.ts";
 import type { InspectedChange, InspectedCommit } from "./inspected.ts";
 

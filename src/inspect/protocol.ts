@@ -20,7 +20,7 @@ export type ActorAddress = {
 
 export type ActorEvent = { readonly type: string } & Readonly<Record<string, unknown>>;
 
-/** State as dotted text, as core/step.ts and the groups keep it. */
+/** State as dotted text, as instance/step.ts and the groups keep it. */
 export type ActorSnapshot = { readonly state: string; readonly context: object };
 
 export type Frames = {

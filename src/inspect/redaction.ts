@@ -4,7 +4,7 @@
  * A field is the name of a key, or the end of a path: `token`, `result.token`, `retry.*`. `*` stands for one key or index. Upper and
  * lower case are the same. Paths start with `context`, `event` or `definition`, so `event.why` hides it in events only.
  */
-import { BecalmError } from "../core/errors.ts";
+import { BecalmError } from "../model/errors.ts";
 
 export type Redact = (root: "context" | "event" | "definition", value: unknown) => unknown;
 

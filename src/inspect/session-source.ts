@@ -1,9 +1,10 @@
 /** Instances and groups of a namespace, as they are stored. */
-import type { Instance } from "../core/checkpoint.ts";
-import { BecalmError } from "../core/errors.ts";
-import type { Group } from "../core/group.ts";
-import { decodeGroup } from "../core/group-codec.ts";
-import { partitionOf } from "../core/ids.ts";
+
+import type { Group } from "../convergence/group.ts";
+import { decodeGroup } from "../convergence/group-codec.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { BecalmError } from "../model/errors.ts";
+import { partitionOf } from "../model/ids.ts";
 import type { ListFilter, Session } from "../runtime/session.ts";
 import type { World } from "../runtime/world.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";

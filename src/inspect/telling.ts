@@ -1,5 +1,5 @@
 /** What one watcher is told of instances and groups, and in which order. The watcher's kind (frames, XState events) is given: `Listener`. */
-import { initialSnapshot } from "../core/step.ts";
+import { initialSnapshot } from "../instance/step.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";
 import { type InspectedChange, type InspectedCommit, type InspectedInstance, snapshotsOf } from "./inspected.ts";
 import { type ActorAddress, type ActorEvent, type ActorSnapshot, groupAddress, instanceAddress } from "./protocol.ts";

@@ -1,6 +1,7 @@
 /** What a program gives is checked before anything is made of it: a slip of the hand would otherwise be seen much later, or never. */
-import { BecalmError } from "../core/errors.ts";
+
 import { nearestName } from "../formats/nearest-name.ts";
+import { BecalmError } from "../model/errors.ts";
 
 /** What a value should be, and whether it is. */
 export type Expected = { readonly what: string; readonly holds: (value: unknown) => boolean };

@@ -1,11 +1,11 @@
-import { BecalmError } from "../core/errors.ts";
-import { PARTITION_COUNT_DEFAULT } from "../core/limits.ts";
-import { compileMatchers } from "../core/matcher.ts";
-import type { PolicySet } from "../core/policy.ts";
-import { type CompiledPolicy, compilePolicy, policyKey } from "../core/policy-versions.ts";
-import type { NamespaceInfo, NamespaceMode, PolicyRecord, Store } from "../ports/store.ts";
-import { KnownGroups } from "./known-groups.ts";
-import { learnVersions } from "./read-instance.ts";
+import { BecalmError } from "../model/errors.ts";
+import { PARTITION_COUNT_DEFAULT } from "../model/limits.ts";
+import { compileMatchers } from "../policy/matcher.ts";
+import type { PolicySet } from "../policy/policy.ts";
+import { type CompiledPolicy, compilePolicy, policyKey } from "../policy/policy-versions.ts";
+import type { NamespaceInfo, NamespaceMode, PolicyRecord, Store } from "../stores/store.ts";
+import { KnownGroups } from "./commit/known-groups.ts";
+import { learnVersions } from "./commit/read-instance.ts";
 import type { World } from "./world.ts";
 
 export type OpenOptions = Pick<

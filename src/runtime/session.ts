@@ -2,22 +2,22 @@
  * The verbs on stored instances that are the same in live and in virtual time: look, list, send, approve, deny.
  * How work reaches the main path differs, so it is given: `submit`.
  */
-import { acceptedText } from "../core/accepted-events.ts";
-import { birthOf, decodeHistory } from "../core/audit.ts";
-import type { Birth, History } from "../core/audit-types.ts";
-import type { Instance } from "../core/checkpoint.ts";
-import type { OutsideEvent } from "../core/decide.ts";
-import { BecalmError } from "../core/errors.ts";
-import { type EventInput, readEvent } from "../core/event-input.ts";
-import { partitionOf, partitionOfId } from "../core/ids.ts";
-import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../core/limits.ts";
-import { policyKey } from "../core/policy-versions.ts";
-import type { StoredInstance } from "../ports/store.ts";
-import type { Work } from "./batch-read.ts";
-import type { Address } from "./conflicts.ts";
-import { learnVersions, readInstance, tryInstance } from "./read-instance.ts";
-import { silenceOf } from "./timers.ts";
-import type { WorkResult } from "./turn.ts";
+import { acceptedText } from "../instance/accepted-events.ts";
+import { birthOf, decodeHistory } from "../instance/audit.ts";
+import type { Birth, History } from "../instance/audit-types.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import type { OutsideEvent } from "../instance/decide.ts";
+import { type EventInput, readEvent } from "../instance/event-input.ts";
+import { BecalmError } from "../model/errors.ts";
+import { partitionOf, partitionOfId } from "../model/ids.ts";
+import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
+import { policyKey } from "../policy/policy-versions.ts";
+import type { StoredInstance } from "../stores/store.ts";
+import type { Work } from "./commit/batch-read.ts";
+import type { Address } from "./commit/conflicts.ts";
+import { learnVersions, readInstance, tryInstance } from "./commit/read-instance.ts";
+import type { WorkResult } from "./commit/turn.ts";
+import { silenceOf } from "./workers/timers.ts";
 import type { World } from "./world.ts";
 
 export type Submit = (works: readonly { address: Address; work: Work }[]) => Promise<WorkResult[]>;

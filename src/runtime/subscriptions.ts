@@ -1,6 +1,6 @@
-import { BecalmError } from "../core/errors.ts";
-import type { InstanceSnapshot } from "../core/instance-snapshot.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { InstanceSnapshot } from "../instance/instance-snapshot.ts";
+import { BecalmError } from "../model/errors.ts";
+import type { Clock } from "../system/clock.ts";
 
 /** How often an instance that somebody watches is read again, for steps that other processes commit. */
 const POLLED_EVERY_MS = 1_000;

@@ -1,9 +1,9 @@
-import type { Decision } from "../core/decide.ts";
-import type { Silence } from "../core/policy.ts";
-import type { CompiledPolicy } from "../core/policy-versions.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { NamespaceMode, Store } from "../ports/store.ts";
-import type { KnownGroups } from "./known-groups.ts";
+import type { Decision } from "../instance/decide.ts";
+import type { Silence } from "../policy/policy.ts";
+import type { CompiledPolicy } from "../policy/policy-versions.ts";
+import type { NamespaceMode, Store } from "../stores/store.ts";
+import type { Clock } from "../system/clock.ts";
+import type { KnownGroups } from "./commit/known-groups.ts";
 
 /** A silence with its matcher compiled. */
 export type CompiledSilence = { readonly silence: Silence; readonly matches: CompiledPolicy["matches"] };

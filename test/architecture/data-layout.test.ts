@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { detectionKeys } from "../../src/adapters/redis/keys.ts";
-import { CHECKPOINT_KEY_NAMES, registerKeysWithConfig } from "../../src/core/checkpoint-keys.ts";
+import { CHECKPOINT_KEY_NAMES, registerKeysWithConfig } from "../../src/detection/core/checkpoint-keys.ts";
+import { detectionKeys } from "../../src/stores/redis/keys.ts";
 
 const page = readFileSync(new URL("../../docs/data-layout.md", import.meta.url), "utf8");
 const MINUTE_MS = 60_000;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ERROR_CODES } from "../../src/core/errors.ts";
+import { ERROR_CODES } from "../../src/model/errors.ts";
 import { readText, sourceFiles } from "./source-files.ts";
 
 const ROW = /^\| `(BECALM_[A-Z_]+)` \| (.+) \| (.+) \| (\d) \|$/gm;

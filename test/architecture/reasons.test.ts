@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { REASONS } from "../../src/core/reasons.ts";
+import { REASONS } from "../../src/model/reasons.ts";
 import { readText } from "./source-files.ts";
 
 const ROW = /^\| `([a-z_]+)` \| (.+?) \| (.+?) \| .+ \|$/gm;

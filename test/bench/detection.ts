@@ -1,9 +1,9 @@
 /** How fast records of a CSV become state events and alerts: parsed, detected and committed to a memory store, on one core. */
 
-import { forgetfulDetectionStore } from "../../src/adapters/memory/forgetful-detection-store.ts";
+import { Detection } from "../../src/detection/detection.ts";
 import { csvReader } from "../../src/formats/csv.ts";
 import { loadStrategies } from "../../src/index.ts";
-import { Detection } from "../../src/runtime/detection.ts";
+import { forgetfulDetectionStore } from "../../src/stores/memory/forgetful-detection-store.ts";
 import { HEADER, metricRows, STRATEGIES } from "../support/metric-rows.ts";
 import { measured, type Sample } from "./arms/arm.ts";
 

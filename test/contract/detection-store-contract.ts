@@ -1,8 +1,8 @@
 /** What every detection store guarantees. Each store's own test file runs this against a fresh, empty stream per test. */
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { KeyConfig } from "../../src/core/checkpoint-keys.ts";
-import type { DetectionCommit, DetectionStore, SeriesLevel } from "../../src/ports/detection-store.ts";
+import type { KeyConfig } from "../../src/detection/core/checkpoint-keys.ts";
+import type { DetectionCommit, DetectionStore, SeriesLevel } from "../../src/detection/detection-store.ts";
 
 export type DetectionStoreWorld = {
   store: DetectionStore;

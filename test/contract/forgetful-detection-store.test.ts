@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { forgetfulDetectionStore } from "../../src/adapters/memory/forgetful-detection-store.ts";
-import type { DetectionCommit, DetectionStore } from "../../src/ports/detection-store.ts";
+import type { DetectionCommit, DetectionStore } from "../../src/detection/detection-store.ts";
+import { forgetfulDetectionStore } from "../../src/stores/memory/forgetful-detection-store.ts";
 
 const COMMIT: DetectionCommit = {
   commitId: "commit-1",

@@ -1,5 +1,5 @@
-import { memoryDetectionStore } from "../../src/adapters/memory/memory-detection-store.ts";
-import type { KeyConfig } from "../../src/core/checkpoint-keys.ts";
+import type { KeyConfig } from "../../src/detection/core/checkpoint-keys.ts";
+import { memoryDetectionStore } from "../../src/stores/memory/memory-detection-store.ts";
 import { detectionStoreContract } from "./detection-store-contract.ts";
 
 detectionStoreContract("memory", (keys?: KeyConfig) => {

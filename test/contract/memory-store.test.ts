@@ -1,4 +1,4 @@
-import { memoryStore } from "../../src/adapters/memory/memory-store.ts";
+import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import { storeContract } from "./store-contract.ts";
 import { storeProperties } from "./store-properties.ts";
 

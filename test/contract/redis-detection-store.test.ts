@@ -1,7 +1,7 @@
 import { Cluster, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { redisDetectionStore } from "../../src/adapters/redis/redis-detection-store.ts";
-import type { KeyConfig } from "../../src/core/checkpoint-keys.ts";
+import type { KeyConfig } from "../../src/detection/core/checkpoint-keys.ts";
+import { redisDetectionStore } from "../../src/stores/redis/redis-detection-store.ts";
 import { startRedis, useRedis, useRedisCluster } from "../support/redis-server.ts";
 import { type DetectionStoreWorld, detectionStoreContract } from "./detection-store-contract.ts";
 import { serverTimePasses } from "./redis-world.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Cluster, Redis } from "ioredis";
 import { onTestFinished } from "vitest";
-import { redisStore } from "../../src/adapters/redis/redis-store.ts";
+import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import type { StoreWorld } from "./store-contract.ts";
 
 let namespaceCount = 0;

@@ -2,7 +2,7 @@
  * What every store guarantees. Each store's own test file runs this against a fresh, empty namespace per test.
  */
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Commit, Store, StoredInstance } from "../../src/ports/store.ts";
+import type { Commit, Store, StoredInstance } from "../../src/stores/store.ts";
 import {
   changedInstance,
   commitOf,

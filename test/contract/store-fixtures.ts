@@ -1,5 +1,5 @@
 /** Building commits and looking at everything that a store holds. */
-import type { Commit, InstanceWrite, Store, StoredEffect, TimerRow } from "../../src/ports/store.ts";
+import type { Commit, InstanceWrite, Store, StoredEffect, TimerRow } from "../../src/stores/store.ts";
 
 export const GROUP = "disk/!sha1#00ff";
 

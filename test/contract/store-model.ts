@@ -1,4 +1,4 @@
-import type { Commit, CommitOutcome, MemberSet, TimerRow } from "../../src/ports/store.ts";
+import type { Commit, CommitOutcome, MemberSet, TimerRow } from "../../src/stores/store.ts";
 
 type Place = { partition: number; id: string };
 type Group = { version: number; value: string; waiters: [string, number][]; held: [string, number][] };

@@ -1,7 +1,7 @@
 /** Random commits against a model of the port that is slow and obvious. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Commit, CommitOutcome } from "../../src/ports/store.ts";
+import type { Commit, CommitOutcome } from "../../src/stores/store.ts";
 import type { StoreWorld } from "./store-contract.ts";
 import { changedInstance, commitOf, effectOf, everythingIn, groupOf, newInstance, timerOf } from "./store-fixtures.ts";
 import { StoreModel } from "./store-model.ts";

@@ -7,7 +7,7 @@ import { labelText } from "../../src/drawing/chart-model.ts";
 import { chartOf, DRAWING_FORMATS, drawChart } from "../../src/drawing/index.ts";
 import { escapeMermaid } from "../../src/drawing/mermaid.ts";
 import { escapeXml } from "../../src/drawing/svg.ts";
-import { columnsOf } from "../../src/drawing/text-width.ts";
+import { columnsOf } from "../../src/present/text-width.ts";
 import { randomMachine } from "./random-machines.ts";
 
 const MACHINES = [actionInstanceMachine, convergenceGroupMachine];

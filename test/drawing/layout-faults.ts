@@ -1,6 +1,6 @@
 import type { PlacedState, Placement } from "../../src/drawing/chart-layout.ts";
 import type { Box, Point } from "../../src/drawing/geometry.ts";
-import { boldWidth, printable } from "../../src/drawing/text-width.ts";
+import { boldWidth, printable } from "../../src/present/text-width.ts";
 
 /** Everything in a placement that a reader would see as a fault, one sentence each. */
 export function faultsOf(placement: Placement): string[] {

@@ -1,9 +1,9 @@
 /** SIGKILL at random moments: what is stored in the end is what an undisturbed run stores. */
 import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
-import { redisDetectionStore } from "../../src/adapters/redis/redis-detection-store.ts";
-import { groupStrategies } from "../../src/core/detection/strategy.ts";
+import { groupStrategies } from "../../src/detection/core/strategy.ts";
 import { loadStrategies } from "../../src/formats/strategy-file.ts";
+import { redisDetectionStore } from "../../src/stores/redis/redis-detection-store.ts";
 import { becalm, startBecalm, useFiles } from "../support/command.ts";
 import { metricCsv, STRATEGIES, seededRandom } from "../support/metric-rows.ts";
 import { useRedis } from "../support/redis-server.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { redisStore } from "../../src/adapters/redis/redis-store.ts";
-import { splitLine } from "../../src/core/history-lines.ts";
+import { splitLine } from "../../src/instance/history-lines.ts";
+import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import { becalm, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
 import { useRedis } from "../support/redis-server.ts";
 import { type Delivery, startWebhookTarget, type WebhookTarget } from "../support/webhook-target.ts";

@@ -2,9 +2,9 @@
 
 import { Redis } from "ioredis";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
-import { redisStore } from "../../src/adapters/redis/redis-store.ts";
 import { createEngine } from "../../src/engine.ts";
 import type { AlertInput } from "../../src/formats/alert-input.ts";
+import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import {
   alertOf,
   EngineWorld,

@@ -3,8 +3,8 @@
  * Whatever fails, the storm must end as it does when nothing fails.
  */
 import { describe, expect, test } from "vitest";
-import { BecalmError } from "../../src/core/errors.ts";
 import type { AlertInput } from "../../src/formats/alert-input.ts";
+import { BecalmError } from "../../src/model/errors.ts";
 import {
   alertOf,
   EngineWorld,

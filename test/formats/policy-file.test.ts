@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { BecalmError } from "../../src/core/errors.ts";
 import { loadPolicySet, type PolicyInput, parsePolicies, policySetFrom } from "../../src/formats/policy-file.ts";
+import { BecalmError } from "../../src/model/errors.ts";
 
 const EXAMPLE = `
 policies:

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { CONVERGENCE_FUNCTIONS } from "../../src/core/convergence-types.ts";
 import { loadPolicySet, parsePolicies } from "../../src/formats/policy-file.ts";
 import { POLICY_FILE_KEYS } from "../../src/formats/policy-keys.ts";
+import { CONVERGENCE_FUNCTIONS } from "../../src/model/convergence-rule.ts";
 import { type Schema, schemaMistakes } from "../support/json-schema.ts";
 
 function read(path: string): string {

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Alert } from "../../src/core/alert.ts";
-import { fingerprintOf } from "../../src/core/fingerprint.ts";
 import { parseRequestLine, type RequestLine, type RequestLineOptions } from "../../src/formats/request-line.ts";
+import type { Alert } from "../../src/model/alert.ts";
+import { fingerprintOf } from "../../src/model/fingerprint.ts";
 
 const RECEIVED_AT = "2026-11-23T06:50:00.000Z";
 const RECEIVED_AT_MS = Date.parse(RECEIVED_AT);

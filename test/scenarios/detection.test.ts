@@ -1,15 +1,15 @@
 /** Detection on a store: restarts, failures and competitors change nothing of what is stored. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { memoryDetectionStore } from "../../src/adapters/memory/memory-detection-store.ts";
-import { groupStrategies, STRATEGY_ITEM_ID } from "../../src/core/detection/strategy.ts";
-import { BecalmError } from "../../src/core/errors.ts";
+import { groupStrategies, STRATEGY_ITEM_ID } from "../../src/detection/core/strategy.ts";
+import { BATCH_ROWS, Detection } from "../../src/detection/detection.ts";
+import type { DetectionStore } from "../../src/detection/detection-store.ts";
 import { createDetector } from "../../src/detector.ts";
 import { csvReader } from "../../src/formats/csv.ts";
 import type { RecordRow } from "../../src/formats/record-row.ts";
 import { loadStrategies } from "../../src/formats/strategy-file.ts";
-import type { DetectionStore } from "../../src/ports/detection-store.ts";
-import { BATCH_ROWS, Detection } from "../../src/runtime/detection.ts";
+import { BecalmError } from "../../src/model/errors.ts";
+import { memoryDetectionStore } from "../../src/stores/memory/memory-detection-store.ts";
 import { metricCsv, STRATEGIES, seededRandom } from "../support/metric-rows.ts";
 
 const strategies = loadStrategies(STRATEGIES, { file: "strategies.yaml" });

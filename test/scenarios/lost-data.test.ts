@@ -1,11 +1,11 @@
 /** A store that has lost its last writes, or all of them, under an engine that goes on. */
 import { describe, expect, test } from "vitest";
-import { memoryStore } from "../../src/adapters/memory/memory-store.ts";
 import { toAlert } from "../../src/formats/alert-input.ts";
-import type { StoredEffect } from "../../src/ports/store.ts";
-import type { Work } from "../../src/runtime/batch-read.ts";
-import { type Intake, intakesOf } from "../../src/runtime/intake.ts";
-import { takeTurn } from "../../src/runtime/turn.ts";
+import type { Work } from "../../src/runtime/commit/batch-read.ts";
+import { takeTurn } from "../../src/runtime/commit/turn.ts";
+import { type Intake, intakesOf } from "../../src/runtime/inbox/intake.ts";
+import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import type { StoredEffect } from "../../src/stores/store.ts";
 import { bareWorld } from "../support/bare-world.ts";
 import {
   alertOf,

@@ -1,9 +1,9 @@
 /** Groups of one partition make their turns beside each other: what happens to one is its own business. */
 import { expect, test } from "vitest";
-import { dimensionKey } from "../../src/core/dimension-key.ts";
-import { groupIdOf } from "../../src/core/ids.ts";
+import { dimensionKey } from "../../src/convergence/dimension-key.ts";
 import { createEngine, type Engine, memoryStore } from "../../src/index.ts";
-import type { Commit } from "../../src/ports/store.ts";
+import { groupIdOf } from "../../src/model/ids.ts";
+import type { Commit } from "../../src/stores/store.ts";
 import { type StoreCall, type StoreFate, watchStore } from "../support/watched-store.ts";
 
 const RULE = { function: "skip_when_exceed", by: ["host"], count: 1, window: "5m" } as const;

@@ -1,9 +1,9 @@
 /** Instances that met a busy dimension lock: they are decided later than they were created, and count from then on. */
 import { describe, expect, test } from "vitest";
-import type { ConvergenceFunction } from "../../src/core/convergence-types.ts";
-import { groupIdOf, partitionOf } from "../../src/core/ids.ts";
 import type { Engine } from "../../src/engine.ts";
 import { dimensionKey } from "../../src/index.ts";
+import type { ConvergenceFunction } from "../../src/model/convergence-rule.ts";
+import { groupIdOf, partitionOf } from "../../src/model/ids.ts";
 import {
   alertOf,
   EngineWorld,

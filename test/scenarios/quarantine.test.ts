@@ -1,7 +1,7 @@
 /** Stored state that this program cannot read: nothing is written over it, and everything else goes on. */
 
 import { describe, expect, test } from "vitest";
-import { COMMIT_INSTANCE_COUNT_MAX } from "../../src/core/limits.ts";
+import { COMMIT_INSTANCE_COUNT_MAX } from "../../src/model/limits.ts";
 import {
   alertOf,
   EngineWorld,

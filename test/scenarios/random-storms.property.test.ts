@@ -1,8 +1,8 @@
 /** Random storms, random outcomes, random people: what must hold of every live engine, whatever happens. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction } from "../../src/core/convergence-types.ts";
-import { BecalmError } from "../../src/core/errors.ts";
+import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction } from "../../src/model/convergence-rule.ts";
+import { BecalmError } from "../../src/model/errors.ts";
 import {
   type Attempt,
   alertOf,

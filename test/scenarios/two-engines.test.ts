@@ -1,7 +1,7 @@
 /** Two engines on one namespace at once, and commits that lose: every promise of one engine holds for both together. */
 import { describe, expect, test } from "vitest";
-import { partitionOf } from "../../src/core/ids.ts";
 import type { IngestResult } from "../../src/engine.ts";
+import { partitionOf } from "../../src/model/ids.ts";
 import {
   alertOf,
   type EngineSetup,

@@ -1,11 +1,11 @@
 /** Turns that start from what the process knows instead of reading: they save reads, and nothing else is different. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { systemClock } from "../../src/adapters/system/system-clock.ts";
-import { verifyChain } from "../../src/core/audit.ts";
 import { createEngine, type Engine, memoryStore, type Store } from "../../src/index.ts";
-import type { Clock } from "../../src/ports/clock.ts";
-import type { Commit, CommitOutcome } from "../../src/ports/store.ts";
+import { verifyChain } from "../../src/instance/audit.ts";
+import type { Commit, CommitOutcome } from "../../src/stores/store.ts";
+import type { Clock } from "../../src/system/clock.ts";
+import { systemClock } from "../../src/system/system-clock.ts";
 import { type StoreCall, type StoreFate, watchStore } from "../support/watched-store.ts";
 
 const THRESHOLD = 3;

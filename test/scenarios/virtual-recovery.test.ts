@@ -1,11 +1,11 @@
 /** A virtual run that ended in the middle of a line, and the one behind it. */
 import { describe, expect, test } from "vitest";
-import type { Decision } from "../../src/core/decide.ts";
+import type { EffectPort } from "../../src/effects/effect-port.ts";
 import { toAlert } from "../../src/formats/alert-input.ts";
-import type { EffectPort } from "../../src/ports/effect-port.ts";
-import type { Store } from "../../src/ports/store.ts";
-import { EffectRunner } from "../../src/runtime/effect-runner.ts";
-import { VirtualRun } from "../../src/runtime/virtual-run.ts";
+import type { Decision } from "../../src/instance/decide.ts";
+import { EffectRunner } from "../../src/runtime/workers/effect-runner.ts";
+import { VirtualRun } from "../../src/simulate/virtual-run.ts";
+import type { Store } from "../../src/stores/store.ts";
 import { bareWorld } from "../support/bare-world.ts";
 import { alertOf, MEMORY, policyOf, redisKind, START_MS } from "../support/engine-world.ts";
 import { ManualClock } from "../support/manual-clock.ts";

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { pause, systemClock } from "../../src/adapters/system/system-clock.ts";
-import type { Decision } from "../../src/core/decide.ts";
 import { commitIds } from "../../src/engine.ts";
 import { type PolicyInput, policySetFrom } from "../../src/formats/policy-file.ts";
-import type { NamespaceMode, Store } from "../../src/ports/store.ts";
+import type { Decision } from "../../src/instance/decide.ts";
 import { openWorld } from "../../src/runtime/open-world.ts";
 import type { World } from "../../src/runtime/world.ts";
+import type { NamespaceMode, Store } from "../../src/stores/store.ts";
+import { pause, systemClock } from "../../src/system/system-clock.ts";
 
 /** What the runtime works with, without an engine around it: a process of its own that runs no effects. */
 export async function bareWorld(

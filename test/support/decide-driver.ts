@@ -1,18 +1,18 @@
-import type { Alert } from "../../src/core/alert.ts";
-import { birthOf } from "../../src/core/audit.ts";
-import { decodeCheckpoint, type Instance } from "../../src/core/checkpoint.ts";
-import { type Command, type Decision, decide, type OutsideEvent } from "../../src/core/decide.ts";
-import { dimensionKey, ruleGoverns } from "../../src/core/dimension-key.ts";
-import { fingerprintOf } from "../../src/core/fingerprint.ts";
-import type { Group } from "../../src/core/group.ts";
-import { decodeGroup, encodeGroup } from "../../src/core/group-codec.ts";
-import { groupIdOf, instanceIdOf } from "../../src/core/ids.ts";
-import type { InstanceState, SilenceNote } from "../../src/core/instance.ts";
-import type { Policy } from "../../src/core/policy.ts";
-import { type CompiledPolicy, compilePolicy, policyKey } from "../../src/core/policy-versions.ts";
-import type { ReasonCode } from "../../src/core/reasons.ts";
-import { topLevel } from "../../src/core/step.ts";
-import { timerChanges } from "../../src/core/timer-changes.ts";
+import { dimensionKey, ruleGoverns } from "../../src/convergence/dimension-key.ts";
+import type { Group } from "../../src/convergence/group.ts";
+import { decodeGroup, encodeGroup } from "../../src/convergence/group-codec.ts";
+import { birthOf } from "../../src/instance/audit.ts";
+import { decodeCheckpoint, type Instance } from "../../src/instance/checkpoint.ts";
+import { type Command, type Decision, decide, type OutsideEvent } from "../../src/instance/decide.ts";
+import { topLevel } from "../../src/instance/step.ts";
+import { timerChanges } from "../../src/instance/timer-changes.ts";
+import type { Alert } from "../../src/model/alert.ts";
+import { fingerprintOf } from "../../src/model/fingerprint.ts";
+import { groupIdOf, instanceIdOf } from "../../src/model/ids.ts";
+import type { InstanceState, SilenceNote } from "../../src/model/instance-types.ts";
+import type { ReasonCode } from "../../src/model/reasons.ts";
+import type { Policy } from "../../src/policy/policy.ts";
+import { type CompiledPolicy, compilePolicy, policyKey } from "../../src/policy/policy-versions.ts";
 import type { Episode, Labels, ModelEffect, ModelOp, ModelSilence, ModelTimer } from "./slow-model-types.ts";
 
 /**

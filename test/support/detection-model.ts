@@ -1,6 +1,6 @@
-import { conditionHolds } from "../../src/core/detection/condition.ts";
-import type { Strategy, StrategyGroup } from "../../src/core/detection/strategy.ts";
-import type { StateEvent } from "../../src/core/records/record-types.ts";
+import { conditionHolds } from "../../src/detection/core/condition.ts";
+import type { Strategy, StrategyGroup } from "../../src/detection/core/strategy.ts";
+import type { StateEvent } from "../../src/detection/records/record-types.ts";
 
 /** One alert as the model tells it. */
 export type ModelAlert = {

@@ -1,15 +1,15 @@
-import type { Advance } from "../../src/core/detection/advance.ts";
-import { advance } from "../../src/core/detection/advance.ts";
-import { parseCondition } from "../../src/core/detection/condition.ts";
-import { applyChanges, emptyGroupState, type GroupState } from "../../src/core/detection/group-state.ts";
+import type { Advance } from "../../src/detection/core/advance.ts";
+import { advance } from "../../src/detection/core/advance.ts";
+import { parseCondition } from "../../src/detection/core/condition.ts";
+import { applyChanges, emptyGroupState, type GroupState } from "../../src/detection/core/group-state.ts";
 import {
   groupStrategies,
   recordQueryOf,
   type Strategy,
   type StrategyGroup,
-} from "../../src/core/detection/strategy.ts";
-import { createRecordParser } from "../../src/core/records/record.ts";
-import type { StateEvent } from "../../src/core/records/record-types.ts";
+} from "../../src/detection/core/strategy.ts";
+import { createRecordParser } from "../../src/detection/records/record.ts";
+import type { StateEvent } from "../../src/detection/records/record-types.ts";
 
 /** A strategy for tests: one level, one series per host; what matters to a test is given. */
 export function strategy(given: Partial<Strategy> & { when?: string } = {}): Strategy {

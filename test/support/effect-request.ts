@@ -1,7 +1,7 @@
-import type { Alert } from "../../src/core/alert.ts";
-import type { Notice } from "../../src/core/audit-types.ts";
-import type { Action } from "../../src/core/policy.ts";
-import type { EffectRequest } from "../../src/ports/effect-port.ts";
+import type { EffectRequest } from "../../src/effects/effect-port.ts";
+import type { Notice } from "../../src/instance/audit-types.ts";
+import type { Alert } from "../../src/model/alert.ts";
+import type { Action } from "../../src/policy/policy.ts";
 
 export const INSTANCE = "03-0123456789abcdef01234567";
 export const EFFECT_ID = `${INSTANCE}_2_1`;

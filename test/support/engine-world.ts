@@ -5,17 +5,17 @@
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { onTestFinished } from "vitest";
-import type { EffectHandlerInput } from "../../src/adapters/effects/effect-port.ts";
-import { memoryStore } from "../../src/adapters/memory/memory-store.ts";
-import { redisStore } from "../../src/adapters/redis/redis-store.ts";
-import { verifyChain } from "../../src/core/audit.ts";
-import { partitionOf } from "../../src/core/ids.ts";
-import type { InstanceSnapshot } from "../../src/core/instance-snapshot.ts";
+import type { EffectHandlerInput } from "../../src/effects/local-effects.ts";
 import { createEngine, type Engine, type EngineOptions, type IngestResult } from "../../src/engine.ts";
 import type { AlertInput } from "../../src/formats/alert-input.ts";
 import type { PolicyInput } from "../../src/formats/policy-file.ts";
-import type { CommitOutcome, Store, StoredInstance } from "../../src/ports/store.ts";
-import { replay } from "../../src/replay/replay.ts";
+import { verifyChain } from "../../src/instance/audit.ts";
+import type { InstanceSnapshot } from "../../src/instance/instance-snapshot.ts";
+import { partitionOf } from "../../src/model/ids.ts";
+import { replay } from "../../src/simulate/replay.ts";
+import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import { redisStore } from "../../src/stores/redis/redis-store.ts";
+import type { CommitOutcome, Store, StoredInstance } from "../../src/stores/store.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { type StoreCall, type StoreFate, type WatchedStore, watchStore } from "./watched-store.ts";
 

@@ -1,6 +1,6 @@
-import type { GroupHead, GroupState, PendingPoint, SeriesState } from "../../src/core/detection/group-state.ts";
-import { addPending, emptyGroupState } from "../../src/core/detection/group-state.ts";
-import { BecalmError } from "../../src/core/errors.ts";
+import type { GroupHead, GroupState, PendingPoint, SeriesState } from "../../src/detection/core/group-state.ts";
+import { addPending, emptyGroupState } from "../../src/detection/core/group-state.ts";
+import { BecalmError } from "../../src/model/errors.ts";
 
 /** Rises when the stored form changes; a greater one than this is refused. */
 export const GROUP_STATE_FORMAT = 1;

@@ -1,14 +1,14 @@
 import { getMicrosteps } from "xstate";
 import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";
-import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction, type Observation } from "../../src/core/convergence-types.ts";
+import { initialSnapshot, type Snapshot, step } from "../../src/instance/step.ts";
+import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction, type Observation } from "../../src/model/convergence-rule.ts";
 import type {
   GroupView,
   InstanceContext,
   InstanceEvent,
   InstancePolicy,
   SilenceNote,
-} from "../../src/core/instance.ts";
-import { initialSnapshot, type Snapshot, step } from "../../src/core/step.ts";
+} from "../../src/model/instance-types.ts";
 
 /**
  * Walks the action-instance machine exhaustively: from a new instance, every event of a small alphabet in every situation that is

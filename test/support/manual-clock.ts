@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/ports/clock.ts";
+import type { Clock } from "../../src/system/clock.ts";
 
 type Scheduled = { readonly dueAtMs: number; readonly order: number; readonly fn: () => void };
 

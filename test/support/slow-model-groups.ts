@@ -1,5 +1,5 @@
-import type { ConvergenceFunction, ConvergenceRule, Observation } from "../../src/core/convergence-types.ts";
-import type { InstanceState } from "../../src/core/instance.ts";
+import type { ConvergenceFunction, ConvergenceRule, Observation } from "../../src/model/convergence-rule.ts";
+import type { InstanceState } from "../../src/model/instance-types.ts";
 import type {
   Entry,
   Episode,

@@ -1,6 +1,6 @@
-import type { ConvergenceRule } from "../../src/core/convergence-types.ts";
-import type { InstanceState } from "../../src/core/instance.ts";
-import type { ReasonCode } from "../../src/core/reasons.ts";
+import type { ConvergenceRule } from "../../src/model/convergence-rule.ts";
+import type { InstanceState } from "../../src/model/instance-types.ts";
+import type { ReasonCode } from "../../src/model/reasons.ts";
 import type { ModelVerdict } from "./slow-model-verdict.ts";
 
 export type ModelPolicy = {

@@ -1,6 +1,6 @@
-import type { ConvergenceFunction, ConvergenceRule, Observation } from "../../src/core/convergence-types.ts";
-import type { InstanceState } from "../../src/core/instance.ts";
-import type { ReasonCode } from "../../src/core/reasons.ts";
+import type { ConvergenceFunction, ConvergenceRule, Observation } from "../../src/model/convergence-rule.ts";
+import type { InstanceState } from "../../src/model/instance-types.ts";
+import type { ReasonCode } from "../../src/model/reasons.ts";
 
 export type ModelVerdict = { readonly verdict: "run" | "skip" | "wait" | "approve"; readonly reason: ReasonCode };
 

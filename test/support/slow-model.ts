@@ -1,5 +1,5 @@
-import type { ConvergenceRule } from "../../src/core/convergence-types.ts";
-import type { InstanceState } from "../../src/core/instance.ts";
+import type { ConvergenceRule } from "../../src/model/convergence-rule.ts";
+import type { InstanceState } from "../../src/model/instance-types.ts";
 import { matches, membersOf, ruleOf, stateOf, timerOf, World } from "./slow-model-groups.ts";
 import type {
   Episode,

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { BecalmError } from "../../src/core/errors.ts";
-import type { CommitOutcome, Store } from "../../src/ports/store.ts";
+import { BecalmError } from "../../src/model/errors.ts";
+import type { CommitOutcome, Store } from "../../src/stores/store.ts";
 
 /** One call of a store's method. `count`: how many calls of that method this store has seen, this one included. */
 export type StoreCall = {

@@ -1,6 +1,7 @@
 /** Becalm through its public surface: an engine with one policy, a no-op handler, and a log file. */
-import { fileLogger } from "../../../src/adapters/log/pino-logger.ts";
+
 import { createEngine, type Engine, type Logger, memoryStore, redisStore, type Store } from "../../../src/index.ts";
+import { fileLogger } from "../../../src/system/pino-logger.ts";
 import { chunksOf, stormAlerts } from "../alerts.ts";
 import { executedOf, policiesOf, WORKS, type WorkName } from "../works.ts";
 import { type Arm, inParallel, measured, type SampleRequest } from "./arm.ts";

@@ -5,8 +5,8 @@
  * lines apart, as who has not thought of that.
  */
 import { Redis } from "ioredis";
-import { redisKeys } from "../../../src/adapters/redis/keys.ts";
 import { memoryStore, type Store } from "../../../src/index.ts";
+import { redisKeys } from "../../../src/stores/redis/keys.ts";
 import { chunksOf } from "../alerts.ts";
 import { type Arm, inParallel, measured, type Sample, type SampleRequest } from "./arm.ts";
 import { openStorm } from "./becalm.ts";

@@ -8,8 +8,6 @@ import { createRequire } from "node:module";
 import { Redis } from "ioredis";
 import { createActor, type Snapshot } from "xstate";
 import { actionInstanceMachine } from "../../../machines/index.ts";
-import { fileLogger } from "../../../src/adapters/log/pino-logger.ts";
-import { groupIdOf, instanceIdOf } from "../../../src/core/ids.ts";
 import { policySetFrom } from "../../../src/formats/policy-file.ts";
 import {
   type AlertInput,
@@ -19,6 +17,8 @@ import {
   type InstanceEvent,
   type Logger,
 } from "../../../src/index.ts";
+import { groupIdOf, instanceIdOf } from "../../../src/model/ids.ts";
+import { fileLogger } from "../../../src/system/pino-logger.ts";
 import { stormAlerts } from "../alerts.ts";
 import { policiesOf, WORKS } from "../works.ts";
 import { type Arm, inParallel, measured } from "./arm.ts";

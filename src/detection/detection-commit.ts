@@ -1,0 +1,86 @@
+/** A batch as the one commit that makes it durable. */
+import { duplicateTtlMs } from "./core/checkpoint-keys.ts";
+import type { CheckResult } from "./core/series.ts";
+import { type PieceWrites, pieceWrites } from "./core/state-pieces.ts";
+import { STRATEGY_ITEM_ID, type StrategyGroup } from "./core/strategy.ts";
+import type { DetectionBatch, GroupAdvance } from "./detection-batch.ts";
+import type { CheckResultsAdded, DetectionCommit, GroupTaking, SeriesLevel } from "./detection-store.ts";
+
+/** Check results kept of each series and level, when its trigger's window is not longer. */
+export const CHECK_RESULTS_KEPT_MIN = 60;
+
+type BatchCommit = Omit<DetectionCommit, "commitId" | "expectedVersion" | "atMs">;
+
+/** `pieces` are added to those of the batch's groups. */
+export function batchCommit({ advances, alerts }: DetectionBatch, pieces: PieceWrites): BatchCommit {
+  const piecesPut = [...pieces.put];
+  const piecesRemoved = [...pieces.removed];
+  for (const { group, state, step } of advances) {
+    const writes = pieceWrites(group.key, state, step.changes);
+    for (const piece of writes.put) piecesPut.push(piece);
+    for (const name of writes.removed) piecesRemoved.push(name);
+  }
+  return {
+    // The format is written with the first record of each group.
+    piecesPut: [...new Map(piecesPut)],
+    piecesRemoved,
+    alerts: alerts.map((alert) => JSON.stringify(alert)),
+    auditEvents: advances.flatMap(({ group, step }) =>
+      step.auditEvents.map((event) =>
+        JSON.stringify({ ...event, strategies: group.strategies.map(({ name }) => name) }),
+      ),
+    ),
+    groups: advances.map(groupTaking),
+    checkpoints: advances.flatMap(({ step }) =>
+      step.lastCheckpoints.map((one) => ({
+        strategyId: one.strategy,
+        itemId: STRATEGY_ITEM_ID,
+        dimensionsMd5: one.dimensionsMd5,
+        level: one.severity,
+        time: one.time,
+      })),
+    ),
+    checkResults: advances.flatMap(({ group, step }) => resultLists(group, step.checkResults)),
+  };
+}
+
+export function seriesLevel(of: { strategy: string; dimensionsMd5: string; severity: string }): SeriesLevel {
+  return {
+    strategyId: of.strategy,
+    itemId: STRATEGY_ITEM_ID,
+    dimensionsMd5: of.dimensionsMd5,
+    level: of.severity,
+  };
+}
+
+function groupTaking({ group, step }: GroupAdvance): GroupTaking {
+  const { head, seenAdded, seenForgottenBefore } = step.changes;
+  return {
+    key: group.key,
+    newestTime: head.newestTime,
+    seenAdded: seenAdded.map(([time, md5]) => [time, `${md5}.${time}`]),
+    seenForgottenBefore,
+    seenTtlMs: duplicateTtlMs(group.intervalSeconds),
+  };
+}
+
+function resultLists(group: StrategyGroup, results: readonly CheckResult[]): CheckResultsAdded[] {
+  const windows = new Map<string, number>();
+  for (const { name, levels } of group.strategies)
+    for (const { severity, trigger } of levels) windows.set(`${name}\n${severity}`, trigger.window);
+  const lists = new Map<string, { of: SeriesLevel; rows: { time: number; text: string }[]; keepCount: number }>();
+  for (const result of results) {
+    const level = `${result.strategy}\n${result.severity}`;
+    const name = `${level}\n${result.dimensionsMd5}`;
+    let list = lists.get(name);
+    if (list === undefined) {
+      const keepCount = Math.max(windows.get(level) ?? 0, CHECK_RESULTS_KEPT_MIN);
+      list = { of: seriesLevel(result), rows: [], keepCount };
+      lists.set(name, list);
+    }
+    list.rows.push({ time: result.time, text: `${result.value}|${result.isAnomalous ? "anomalous" : "normal"}` });
+  }
+  // Older ones would be dropped by the same commit.
+  for (const { rows, keepCount } of lists.values()) rows.splice(0, Math.max(rows.length - keepCount, 0));
+  return [...lists.values()];
+}

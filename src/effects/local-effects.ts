@@ -1,0 +1,68 @@
+import { CANCELLED_BEFORE_IT_BEGAN } from "../instance/effect.ts";
+import { messageOf } from "../model/errors.ts";
+import { EFFECT_ERROR_BYTES_MAX } from "../model/limits.ts";
+import type { Logger } from "../system/logger.ts";
+import { silentLogger } from "../system/pino-logger.ts";
+import { cutText } from "./bounded-text.ts";
+import type { EffectPort, EffectRequest, EffectResult } from "./effect-port.ts";
+import { runExec } from "./exec-effect.ts";
+import { type EffectHandlers, runHandler } from "./handler-effect.ts";
+import { runLog } from "./log-effect.ts";
+import { runWebhook } from "./webhook-effect.ts";
+
+export type { EffectHandler, EffectHandlerInput, EffectHandlers } from "./handler-effect.ts";
+
+export type EffectPortOptions = {
+  /** What `handler` actions call, by name. */
+  readonly handlers?: EffectHandlers;
+  /** May policies start programs? Without it every `exec` action fails. */
+  readonly allowExec?: boolean;
+  /** Where `log` actions write. */
+  readonly logger?: Logger;
+};
+
+/** Runs attempts in this process: each of the four kinds of action in its own file. Whatever an action throws ends here as a failed result. */
+export function effectPort(options: EffectPortOptions = {}): EffectPort {
+  return {
+    run: (request) => {
+      try {
+        const result = runEffect(request, options);
+        return result instanceof Promise ? result.then(bounded, (error) => broken(request, error)) : bounded(result);
+      } catch (error) {
+        return broken(request, error);
+      }
+    },
+  };
+}
+
+function broken({ action }: EffectRequest, error: unknown): EffectResult {
+  return bounded({ ok: false, error: `The ${action.kind} action could not be run: ${messageOf(error)}.` });
+}
+
+function runEffect(request: EffectRequest, options: EffectPortOptions): EffectResult | Promise<EffectResult> {
+  const { action } = request;
+  switch (action.kind) {
+    case "log":
+      return runLog(request, options.logger ?? silentLogger);
+    case "handler":
+      return runHandler(request, action, options.handlers ?? {});
+    case "webhook":
+      return cancelled(request) ?? runWebhook(request, action);
+    case "exec":
+      if (options.allowExec !== true) return { ok: false, error: forbidden(request.policy) };
+      return cancelled(request) ?? runExec(request, action);
+  }
+}
+
+/** What happens outside of this process cannot be taken back, so it is not begun in vain. */
+function cancelled({ signal }: EffectRequest): EffectResult | null {
+  return signal.aborted ? { ok: false, error: CANCELLED_BEFORE_IT_BEGAN } : null;
+}
+
+function forbidden(policy: string): string {
+  return `BECALM_EFFECT_FORBIDDEN: policy "${policy}" wants to start a program, and this engine may not. Start it with --allow-exec (allowExec: true), or change the policy's action.`;
+}
+
+function bounded(result: EffectResult): EffectResult {
+  return result.ok ? result : { ...result, error: cutText(result.error, EFFECT_ERROR_BYTES_MAX) };
+}

@@ -1,0 +1,82 @@
+/** What an audit trail is made of. */
+
+import type { Counterfactual, VerdictKind } from "../convergence/convergence.ts";
+import type { Alert } from "../model/alert.ts";
+import type { Observation } from "../model/convergence-rule.ts";
+import type { InstanceEvent, InstanceState } from "../model/instance-types.ts";
+import type { ReasonCode } from "../model/reasons.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { InstanceKind } from "./checkpoint.ts";
+
+/** Who acts when no person and no program does. */
+export const ENGINE_ACTOR = "becalm";
+
+/** What an instance was made of. The alert is stored once, here. */
+export type Birth = {
+  readonly kind: InstanceKind;
+  readonly policy: string;
+  readonly policyVersion: string;
+  readonly group: string | null;
+  readonly createdAtMs: number;
+  readonly alert: Alert | null;
+  /** Only of a summary or an approval request. */
+  readonly notice: Notice | null;
+};
+
+export type Notice =
+  | {
+      readonly kind: "summary";
+      readonly group: string;
+      readonly opener: string;
+      readonly skipped: number;
+      readonly sample: readonly string[];
+      readonly openedAtMs: number;
+      readonly endsAtMs: number;
+    }
+  | {
+      readonly kind: "approval-request";
+      readonly group: string | null;
+      readonly instance: string;
+      readonly dueAtMs: number;
+    };
+
+/** An event as a line stores it: the entry's `atMs` is not written twice. `lock.busy` is the engine's own: the instance stays Idle. */
+export type StoredEvent =
+  | InstanceEvent
+  | { readonly type: "lock.busy"; readonly atMs: number; readonly dueAtMs: number; readonly arm: number };
+
+export type EntryBody = {
+  readonly version: number;
+  readonly atMs: number;
+  readonly event: StoredEvent;
+  readonly path: readonly InstanceState[];
+  readonly verdict: VerdictKind | null;
+  readonly reason: ReasonCode;
+  /** The formation of the group that this step placed the instance into; null: it stayed where it was. */
+  readonly epoch: number | null;
+  /** sha256 of the checkpoint's body that this step led to, base64url. */
+  readonly checkpoint: string;
+};
+
+/** An audit entry as it is read. */
+export type AuditEntry = EntryBody & {
+  readonly instance: string;
+  readonly observation: Observation | null;
+  /** The threshold that was compared with. */
+  readonly count: number | null;
+  readonly peers: readonly string[];
+  readonly ruleVersion: string;
+  readonly counterfactual: Counterfactual | null;
+  readonly actor: string;
+  readonly previousHash: string;
+  readonly hash: string;
+};
+
+/** Everything about one instance, self-contained: `policy` is the version that it was made under. */
+export type History = {
+  readonly instance: string;
+  readonly policy: Policy;
+  readonly birth: Birth;
+  readonly birthHash: string;
+  readonly entries: readonly AuditEntry[];
+};

@@ -1,0 +1,106 @@
+/** What a decision is asked for, and what it is. Shapes only; decide.ts decides. */
+
+import type { Group } from "../convergence/group.ts";
+import type { Alert } from "../model/alert.ts";
+import type { ArmedTimer, InstanceEvent, SilenceNote } from "../model/instance-types.ts";
+import type { CompiledPolicy, PolicyVersions } from "../policy/policy-versions.ts";
+import type { Instance } from "./checkpoint.ts";
+import type { ChangedInstance, LoggedEntry, MemberChange } from "./draft.ts";
+import type { Effect, EmissionOrder } from "./effect.ts";
+
+/** Events that come from outside; the decision adds the view of the group where the machine wants one. */
+export type OutsideEvent =
+  | Exclude<InstanceEvent, { type: "start" | "peers.settled" | "approval.granted" | "approval.requested" }>
+  | {
+      readonly type: "approval.granted";
+      readonly atMs: number;
+      readonly by: string;
+      readonly why: string;
+      readonly silence: SilenceNote | null;
+    }
+  | {
+      readonly type: "start";
+      readonly atMs: number;
+      readonly approved: true;
+      readonly by: string;
+      readonly why: string;
+      readonly silence: SilenceNote | null;
+    };
+
+/** `order`: its position, from which its effects get their order of emission (instance/effect.ts). */
+export type Command = { readonly order?: EmissionOrder } & CommandBody;
+
+type CommandBody =
+  /** An alert that a policy matches. `lockBusyUntilMs`: nobody may decide now; look again then. */
+  | {
+      readonly type: "create";
+      readonly id: string;
+      readonly atMs: number;
+      readonly alert: Alert;
+      readonly policy: CompiledPolicy;
+      readonly silence: SilenceNote | null;
+      readonly lockBusyUntilMs?: number;
+    }
+  | { readonly type: "event"; readonly id: string; readonly event: OutsideEvent }
+  /** The dimension lock may be free now. */
+  | {
+      readonly type: "unpark";
+      readonly id: string;
+      readonly arm: number;
+      readonly atMs: number;
+      readonly silence: SilenceNote | null;
+      readonly lockBusyUntilMs?: number;
+    }
+  | { readonly type: "summarise"; readonly arm: number; readonly atMs: number }
+  | { readonly type: "wake"; readonly arm: number; readonly atMs: number };
+
+/**
+ * `created`, `applied`: the commit changes the instance. `duplicate`: it exists already. `refused`: its state has no edge for the event.
+ * `late`: dated before the instance's last step (virtual time only). `stale`: the timer is no longer listed. `missing`: no such instance.
+ */
+export type CommandOutcome = "created" | "applied" | "duplicate" | "refused" | "late" | "stale" | "missing";
+
+export type CommandResult = { readonly outcome: CommandOutcome; readonly instance: Instance | null };
+
+export type DecideInput = {
+  readonly partition: number;
+  /** null: a batch of instances that no rule governs. */
+  readonly groupId: string | null;
+  /** The stored group, null when there is none yet. */
+  readonly group: Group | null;
+  readonly instances: ReadonlyMap<string, Instance>;
+  /** The first waiters of the group, in order; needed when a command other than `create` may settle a peer. */
+  readonly waiters: readonly string[];
+  /** Instances of the group whose checkpoints cannot be read: they are no peers. */
+  readonly quarantined?: { has(id: string): boolean };
+  /** More waiters follow after those. */
+  readonly hasMoreWaiters: boolean;
+  readonly policies: PolicyVersions;
+  readonly commands: readonly Command[];
+  /** Virtual time: an event dated before the instance's last step changes nothing. Live clocks may differ a little: there it is dated up. */
+  readonly isVirtual: boolean;
+  /** Virtual runs: see instance/effect.ts. Live: 0. */
+  readonly turn: number;
+  /** Computes every decision anew (instance/outcome.ts). The bytes are the same; tests compare. */
+  readonly isPlain?: boolean;
+};
+
+export type GroupTimer = { readonly name: "summary" | "wake"; readonly timer: ArmedTimer };
+
+export type Decision = {
+  /** One an input command. */
+  readonly results: readonly CommandResult[];
+  /** Nothing changed: there is nothing to commit. */
+  readonly isEmpty: boolean;
+  readonly group: Group | null;
+  /** False: the group stayed as it was stored; that it still is so must hold when the decision is committed. */
+  readonly isGroupChanged: boolean;
+  readonly instances: readonly ChangedInstance[];
+  /** For the log: one an audit line. */
+  readonly entries: readonly LoggedEntry[];
+  /** Run only after the commit, from the outbox. */
+  readonly effects: readonly Effect[];
+  readonly memberChanges: readonly MemberChange[];
+  readonly groupTimersArmed: readonly GroupTimer[];
+  readonly groupTimersCancelled: readonly GroupTimer[];
+};

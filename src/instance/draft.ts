@@ -1,0 +1,276 @@
+/**
+ * The draft of one commit: what a batch of commands changes, step by step, before any of it is durable.
+ *
+ * Owns: the working copies of the group and of the instances, and everything that the commit will write.
+ * Does not own: which event goes to whom (decide.ts).
+ * D1 every change of an instance goes through `apply` or `park`: one history line each.
+ * D2 an instance is written once a commit, with its version raised by one, however many steps it took.
+ */
+
+import type { Standing } from "../convergence/forming.ts";
+import { collectInSummary, countChange, type Group, type Member } from "../convergence/group.ts";
+import type { Alert } from "../model/alert.ts";
+import { effectIdOf } from "../model/ids.ts";
+import type { ArmedTimer, InstanceContext, InstanceEvent } from "../model/instance-types.ts";
+import type { CompiledPolicy } from "../policy/policy-versions.ts";
+import type { Birth, EntryBody } from "./audit-types.ts";
+import type { Instance } from "./checkpoint.ts";
+import type { Effect, EmissionOrder } from "./effect.ts";
+import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
+import { type Outcome, OutcomeMemo, parkedOutcome } from "./outcome.ts";
+import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
+
+/** A history line as the logger gets it. */
+export type LoggedEntry = { readonly instance: string; readonly entry: EntryBody };
+
+/** An instance that the commit writes. */
+export type ChangedInstance = {
+  /** As it will be stored. */
+  readonly instance: Instance;
+  readonly before: Instance | null;
+  /** The checkpoint's body; its head is the instance's. */
+  readonly body: string;
+  readonly lines: readonly string[];
+  /** What its first line says; null: it was born in an earlier commit. */
+  readonly birth: Birth | null;
+};
+
+export type MemberChange = {
+  readonly set: "waiters" | "held";
+  readonly instanceId: string;
+  readonly order: number | null;
+};
+
+/** The same while it is made. */
+type Working = {
+  instance: Instance;
+  readonly before: Instance | null;
+  lines: readonly string[];
+  readonly birth: Birth | null;
+  body: string;
+};
+
+export class Draft {
+  readonly group: Group | null;
+  readonly partition: number;
+  readonly effects: Effect[] = [];
+  readonly entries: LoggedEntry[] = [];
+  readonly memberChanges: MemberChange[] = [];
+  /** Instances whose entering of Waiting or Defense asks for a human, in order. */
+  private readonly requests: Instance[] = [];
+  private readonly stored: ReadonlyMap<string, Instance>;
+  private readonly working = new Map<string, Working>();
+  private readonly memo: OutcomeMemo;
+  private readonly turn: number;
+  private emission: { readonly order: EmissionOrder; count: number } = { order: [], count: 0 };
+
+  constructor(options: {
+    group: Group | null;
+    partition: number;
+    stored: ReadonlyMap<string, Instance>;
+    turn: number;
+    isPlain?: boolean;
+  }) {
+    this.group = options.group;
+    this.partition = options.partition;
+    this.stored = options.stored;
+    this.turn = options.turn;
+    this.memo = new OutcomeMemo(options.isPlain === true);
+  }
+
+  get(id: string): Instance | undefined {
+    return this.working.get(id)?.instance ?? this.stored.get(id);
+  }
+
+  /** Effects that follow are emitted by the command at this position. */
+  beginCommand(order: EmissionOrder): void {
+    this.emission = { order, count: 0 };
+  }
+
+  get changedCount(): number {
+    return this.working.size;
+  }
+
+  /** Brings a new instance into the draft. Its first line is its birth. */
+  create(birth: Birth, options: { id: string; policy: CompiledPolicy }): Instance {
+    const line = encodeBirth(birth);
+    const { id, policy } = options;
+    const instance: Instance = {
+      id,
+      kind: birth.kind,
+      policy: birth.policy,
+      policyVersion: birth.policyVersion,
+      groupId: birth.group,
+      epoch: null,
+      isOpener: false,
+      createdAtMs: birth.createdAtMs,
+      decidedAtMs: null,
+      atMs: birth.createdAtMs,
+      version: 0,
+      snapshot: initialSnapshot(birth.group === null ? policy.ungoverned : policy.governed),
+      verdict: null,
+      reason: null,
+      parked: null,
+      succeededAtMs: null,
+      head: chainHash("", line),
+    };
+    this.working.set(id, { instance, before: null, lines: [line], birth, body: "" });
+    return instance;
+  }
+
+  /** Steps an instance. Refused events change nothing and leave no line. `epoch`: the step places it into this formation of the group. */
+  apply(instance: Instance, event: InstanceEvent, epoch: number | null = null): Instance | null {
+    const working = this.workingOf(instance);
+    const outcome = this.memo.outcomeOf(instance, event, { epoch, version: versionOf(working) });
+    if (outcome === null) return null;
+    const written = this.write(working, outcome);
+    this.follow(instance, written, outcome.effects);
+    if (outcome.isConverged && this.group !== null) collectInSummary(this.group, written.id);
+    return written;
+  }
+
+  /** Leaves an instance undecided in Idle until the dimension lock is free. */
+  park(instance: Instance, timer: ArmedTimer, atMs: number): Instance {
+    const working = this.workingOf(instance);
+    return this.write(working, parkedOutcome(instance, timer, { version: versionOf(working), atMs }));
+  }
+
+  private workingOf(instance: Instance): Working {
+    const before = this.stored.get(instance.id) ?? null;
+    return this.working.get(instance.id) ?? { instance, before, lines: [], birth: null, body: "" };
+  }
+
+  private write(working: Working, outcome: Outcome): Instance {
+    const { id, head } = working.instance;
+    if (working.lines.length === 0) this.working.set(id, working);
+    const isFirst = working.birth !== null && working.lines.length === 1;
+    // Not pushed: most get a single step, and an array that grows makes room for sixteen more.
+    working.lines = [...working.lines, stepLine(outcome.json, { previous: head, isFirst })];
+    working.instance = { ...outcome.next, id, head: chainHash(head, outcome.json) };
+    working.body = outcome.body;
+    this.entries.push({ instance: id, entry: outcome.entry });
+    return working.instance;
+  }
+
+  /** What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects, requests. */
+  private follow(before: Instance, after: Instance, effects: readonly StepEffect[]): void {
+    if (this.group !== null) {
+      if (after.epoch !== null)
+        countChange(this.group, before.epoch === null ? null : memberOf(before), memberOf(after));
+      this.followMembers(this.group, before, after);
+    }
+    for (const effect of effects) {
+      if (effect === "run") this.emitRun(after);
+      else this.requests.push(after);
+    }
+  }
+
+  private followMembers(group: Group, before: Instance, after: Instance): void {
+    const set = (change: MemberChange) => this.memberChanges.push(change);
+    const waited = before.snapshot.state === "Proceeding";
+    const waits = after.snapshot.state === "Proceeding";
+    if (waits && !waited) {
+      group.waiters += 1;
+      group.arrivals += 1;
+      set({ set: "waiters", instanceId: after.id, order: group.arrivals });
+    } else if (waited && !waits) {
+      group.waiters -= 1;
+      set({ set: "waiters", instanceId: after.id, order: null });
+    }
+    const wasHeld = isHeld(before.snapshot);
+    const held = isHeld(after.snapshot);
+    if (held && !wasHeld) {
+      group.held += 1;
+      group.arrivals += 1;
+      set({ set: "held", instanceId: after.id, order: group.arrivals });
+    } else if (wasHeld && !held) {
+      group.held -= 1;
+      set({ set: "held", instanceId: after.id, order: null });
+    }
+  }
+
+  private emitRun(instance: Instance): void {
+    this.emission.count += 1;
+    this.effects.push({
+      id: effectIdOf(instance.id, instance.version, this.effects.length + 1),
+      partition: this.partition,
+      instanceId: instance.id,
+      groupId: instance.groupId,
+      attempt: instance.snapshot.context.attempt,
+      atMs: instance.atMs,
+      turn: this.turn,
+      order: [...this.emission.order, this.emission.count],
+    });
+  }
+
+  /** Instances that ask for a human since the last call. */
+  takeRequests(): Instance[] {
+    return this.requests.length === 0 ? [] : this.requests.splice(0);
+  }
+
+  changed(): ChangedInstance[] {
+    return [...this.working.values()];
+  }
+}
+
+/** Of the commit that writes it. */
+function versionOf({ before }: Working): number {
+  return (before?.version ?? 0) + 1;
+}
+
+/** Birth of an instance that an alert asks for. */
+export function birthOfAlert(
+  alert: Alert,
+  options: { policy: CompiledPolicy; groupId: string | null; atMs: number },
+): Birth {
+  const { policy } = options.policy;
+  return {
+    kind: "action",
+    policy: policy.name,
+    policyVersion: policy.version,
+    group: options.groupId,
+    createdAtMs: options.atMs,
+    alert,
+    notice: null,
+  };
+}
+
+export function isHeld(snapshot: Snapshot): boolean {
+  return snapshot.state === "Defense" || snapshot.state === "Waiting";
+}
+
+/** Where an instance stands among its peers: by its last attempt; under approve_when_failed one that waits for a human is in progress. */
+export function standingOf({ state, context }: Snapshot): Standing {
+  if (state === "Waiting" && context.policy.function === "approve_when_failed") return "inProgress";
+  if (context.attempt === 0) return "none";
+  if (state === "Processing.running" || (state === "Failed" && context.timers.retry !== undefined)) return "inProgress";
+  return context.outcome === "succeeded" ? "succeeded" : "failed";
+}
+
+export function memberOf(instance: Instance): Member {
+  return {
+    id: instance.id,
+    epoch: instance.epoch,
+    createdAtMs: instance.decidedAtMs ?? instance.createdAtMs,
+    hadAttempt: instance.snapshot.context.attempt > 0,
+    standing: standingOf(instance.snapshot),
+    succeededAtMs: instance.succeededAtMs,
+  };
+}
+
+export function hasTimers(instance: Instance | null): boolean {
+  if (instance === null) return false;
+  for (const _ in instance.snapshot.context.timers) return true;
+  return instance.parked !== null;
+}
+
+/** Every timer that an instance expects, by name. */
+export function timersOf(instance: Instance | null): Map<string, ArmedTimer> {
+  const timers = new Map<string, ArmedTimer>(instance === null ? [] : timerEntries(instance.snapshot.context));
+  if (instance?.parked) timers.set("lock", instance.parked);
+  return timers;
+}
+
+function timerEntries(context: InstanceContext): [string, ArmedTimer][] {
+  return Object.entries(context.timers) as [string, ArmedTimer][];
+}

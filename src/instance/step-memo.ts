@@ -1,0 +1,48 @@
+/**
+ * Steps that no time goes into are the same for every instance of a policy: each is taken through the machine once.
+ * A step through the machine costs 4 to 8 us; in small batches there is one for each alert, and one for each result.
+ * test/instance/outcome.property.test.ts shows that the plain way gives the same bytes.
+ */
+
+import type { InstanceContext, InstanceEvent, InstancePolicy } from "../model/instance-types.ts";
+import { verdictOnStart } from "./explain.ts";
+import { type Snapshot, type Step, step } from "./step.ts";
+
+/** Policies have few steps; the bound is for one whose instances have had thousands of attempts. */
+const STEP_COUNT_MAX = 1_000;
+
+const TAKEN = new WeakMap<InstancePolicy, Map<string, Step>>();
+
+/** What `step` answers. */
+export function stepOnce(snapshot: Snapshot, event: InstanceEvent): Step {
+  const seen = seenByGuards(snapshot.context, event);
+  if (seen === null || isTimed(snapshot.context)) return step(snapshot, event);
+  const { policy } = snapshot.context;
+  const key = `${snapshot.state} ${seen} ${contextKey(snapshot.context)}`;
+  const steps = TAKEN.get(policy) ?? new Map<string, Step>();
+  const known = steps.get(key);
+  if (known !== undefined) return known;
+  const taken = step(snapshot, event);
+  if (!taken.accepted || isTimed(taken.snapshot.context)) return taken;
+  if (steps.size >= STEP_COUNT_MAX) steps.clear();
+  TAKEN.set(policy, steps.set(key, taken));
+  return taken;
+}
+
+/** What the machine's guards can tell of an event beside its time; null: it is always taken anew. */
+function seenByGuards({ policy, attempt }: InstanceContext, event: InstanceEvent): string | null {
+  if (event.type === "effect.done") return event.attempt === attempt ? "done" : null;
+  if (event.type !== "start" || event.approved === true || event.silence !== null) return null;
+  const { verdict, reason } = verdictOnStart(policy, event);
+  return `${verdict} ${reason}`;
+}
+
+function isTimed({ timers, waitDueAtMs }: InstanceContext): boolean {
+  for (const _ in timers) return true;
+  return waitDueAtMs !== null;
+}
+
+function contextKey(context: InstanceContext): string {
+  const { attempt, roundAttempt, outcome, cause, closed, cancelled, arms } = context;
+  return `${attempt} ${roundAttempt} ${outcome} ${cause} ${closed} ${cancelled} ${arms}`;
+}

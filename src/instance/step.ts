@@ -1,0 +1,117 @@
+/**
+ * One pure step of an instance through its statechart: snapshot and event in; next snapshot, path and effects out.
+ *
+ * This is the only file that touches XState's inside. `machine.transition` with one reused inert scope costs a fifth of the public
+ * `transition()`, which builds a throw-away actor each time, and one pass gives snapshot, path and actions together. The scope's
+ * shape is internal to XState: its minor version is pinned in package.json and test/instance/step.test.ts compares every step with the public API.
+ */
+import { type AnyActorScope, createEmptyActor } from "xstate";
+import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";
+import {
+  type InstanceContext,
+  type InstanceEvent,
+  type InstancePolicy,
+  type InstanceState,
+  initialContext,
+} from "../model/instance-types.ts";
+
+/** Where an instance is: the state value as one dotted text, and the context. */
+export type Snapshot = { readonly state: StateText; readonly context: InstanceContext };
+
+/** `Processing` never rests in `deciding`, so these eight are all that a checkpoint can hold. */
+export const RESTING_STATES = [
+  "Idle",
+  "Processing.running",
+  "Proceeding",
+  "Success",
+  "Failed",
+  "Defense",
+  "Waiting",
+  "Skipped",
+] as const;
+
+export type StateText = (typeof RESTING_STATES)[number];
+
+export type StepEffect = "run" | "requestApproval";
+
+export type Step =
+  | {
+      readonly accepted: true;
+      readonly snapshot: Snapshot;
+      readonly path: readonly InstanceState[];
+      readonly effects: readonly StepEffect[];
+    }
+  | { readonly accepted: false };
+
+type MachineSnapshot = ReturnType<typeof actionInstanceMachine.resolveState>;
+type Microstep = { type: string; snapshot: { value: unknown }; _transitions: readonly unknown[] };
+
+/** Collects what XState reports while one step runs; emptied before each. Single-threaded and never re-entered, so one is enough. */
+const collected: { microsteps: Microstep[]; actions: string[] } = { microsteps: [], actions: [] };
+
+const inertScope = {
+  self: createEmptyActor(),
+  id: "inert",
+  sessionId: "inert",
+  logger: () => {},
+  defer: () => {},
+  emit: () => {},
+  stopChild: () => {},
+  system: {
+    _sendInspectionEvent: (event: Microstep) => event.type === "@xstate.microstep" && collected.microsteps.push(event),
+  },
+  actionExecutor: (action: { type: string }) => collected.actions.push(action.type),
+} as unknown as AnyActorScope;
+
+/** One resting snapshot a state; only the context differs between instances, so it is filled in by a spread instead of built anew. */
+const TEMPLATES = new Map<StateText, MachineSnapshot>(
+  RESTING_STATES.map((state) => [
+    state,
+    actionInstanceMachine.resolveState({
+      value: state === "Processing.running" ? { Processing: "running" } : state,
+      context: {} as InstanceContext,
+    }),
+  ]),
+);
+
+/** The snapshot of an instance that nothing has happened to yet. */
+export function initialSnapshot(policy: InstancePolicy): Snapshot {
+  return { state: "Idle", context: initialContext(policy) };
+}
+
+/** Top-level state of a resting state: `Processing.running` -> `Processing`. */
+export function topLevel(state: StateText): InstanceState {
+  return state === "Processing.running" ? "Processing" : state;
+}
+
+/**
+ * Steps an instance. `accepted: false` means that the state has no edge for the event: nothing changes.
+ * `path` lists the top-level states from the one before the event to the one after it.
+ */
+export function step(snapshot: Snapshot, event: InstanceEvent): Step {
+  const template = TEMPLATES.get(snapshot.state) as MachineSnapshot;
+  collected.microsteps = [];
+  collected.actions = [];
+  const next = actionInstanceMachine.transition(
+    // XState's snapshots carry methods in their prototype-free body; a spread keeps them.
+    { ...template, context: snapshot.context } as MachineSnapshot,
+    event,
+    inertScope,
+  ) as MachineSnapshot;
+  if (collected.microsteps[0]?._transitions.length === 0) return { accepted: false };
+  const path: InstanceState[] = [topLevel(snapshot.state)];
+  for (const microstep of collected.microsteps) {
+    const state = topOf(microstep.snapshot.value);
+    if (state !== path.at(-1)) path.push(state);
+  }
+  const effects = collected.actions.filter((type): type is StepEffect => type === "run" || type === "requestApproval");
+  return { accepted: true, snapshot: { state: textOf(next.value), context: next.context }, path, effects };
+}
+
+function topOf(value: unknown): InstanceState {
+  return (typeof value === "string" ? value : Object.keys(value as object)[0]) as InstanceState;
+}
+
+function textOf(value: unknown): StateText {
+  return (typeof value === "string" ? value : "Processing.running") as StateText;
+}

@@ -1,0 +1,38 @@
+import type { Alert } from "../model/alert.ts";
+import type { InstancePolicy } from "../model/instance-types.ts";
+import { WAIT_MS_MIN } from "../model/limits.ts";
+import { compileMatchers } from "./matcher.ts";
+import { actionTimeoutMs, type Policy } from "./policy.ts";
+
+/** A policy version as the engine uses it. */
+export type CompiledPolicy = {
+  readonly policy: Policy;
+  readonly matches: (labels: Alert["labels"]) => boolean;
+  /** What the machine's guards read: for an instance that the rule governs, and for one that no rule governs. */
+  readonly governed: InstancePolicy;
+  readonly ungoverned: InstancePolicy;
+};
+
+/** Every policy version of the namespace, by `name@version`: instances keep the one that they were made under. */
+export type PolicyVersions = ReadonlyMap<string, CompiledPolicy>;
+
+export function policyKey(policy: { name: string; version: string }): string {
+  return `${policy.name}@${policy.version}`;
+}
+
+export function compilePolicy(policy: Policy): CompiledPolicy {
+  const rule = policy.converge;
+  const ungoverned: InstancePolicy = {
+    function: null,
+    retry: policy.retry,
+    approvalTimeoutMs: policy.approval.timeoutMs,
+    waitLimitMs: Math.max(WAIT_MS_MIN, actionTimeoutMs(policy.action), rule?.maxWindowMs ?? rule?.windowMs ?? 0),
+    keepOnResolved: policy.onResolved === "keep",
+  };
+  return {
+    policy,
+    matches: compileMatchers(policy.match),
+    governed: { ...ungoverned, function: rule?.function ?? null },
+    ungoverned,
+  };
+}

@@ -1,0 +1,62 @@
+import { hash } from "node:crypto";
+import { canonicalJson } from "../model/canonical-json.ts";
+import type { ConvergenceRule } from "../model/convergence-rule.ts";
+import { ACTION_TIMEOUT_MS_DEFAULT } from "../model/limits.ts";
+import type { Retry } from "../model/retry.ts";
+import type { Matcher } from "./matcher.ts";
+
+/** What a policy does. Exactly one of the four. */
+export type Action =
+  | { readonly kind: "log" }
+  | {
+      readonly kind: "webhook";
+      readonly url: string;
+      readonly timeoutMs: number;
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | { readonly kind: "exec"; readonly command: readonly string[]; readonly timeoutMs: number }
+  | { readonly kind: "handler"; readonly name: string; readonly timeoutMs: number };
+
+/** One policy, parsed and complete: every default is filled in. */
+export type Policy = {
+  readonly name: string;
+  /** First 16 hex digits of the sha256 of the policy's canonical JSON (without this field). */
+  readonly version: string;
+  readonly match: readonly Matcher[];
+  readonly action: Action;
+  readonly converge: ConvergenceRule | null;
+  readonly retry: Retry;
+  /**
+   * `notify`: where approval requests are sent; a log line unless the policy says otherwise, for an action that repairs things
+   * must not run because somebody is asked.
+   */
+  readonly approval: { readonly timeoutMs: number; readonly notify: Action };
+  readonly onResolved: "skip" | "keep";
+};
+
+/** A shield: matching instances are Skipped while `fromMs <= t < toMs`. */
+export type Silence = {
+  readonly match: readonly Matcher[];
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly author: string;
+  readonly comment: string;
+};
+
+/** What a policy file holds, in file order. */
+export type PolicySet = { readonly policies: readonly Policy[]; readonly silences: readonly Silence[] };
+
+/** The version of a policy: it changes with everything that the policy says and with nothing else (order of keys, comments). */
+export function policyVersion(policy: Omit<Policy, "version">): string {
+  return hash("sha256", canonicalJson({ ...policy, version: undefined })).slice(0, 16);
+}
+
+/** Everything that a policy may do: its action, and telling whoever may approve. */
+export function actionsOf({ action, approval }: Policy): readonly Action[] {
+  return [action, approval.notify];
+}
+
+/** How long one attempt of an action may take; `log` names none and has the default. */
+export function actionTimeoutMs(action: Action): number {
+  return action.kind === "log" ? ACTION_TIMEOUT_MS_DEFAULT : action.timeoutMs;
+}

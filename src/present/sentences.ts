@@ -1,0 +1,249 @@
+/**
+ * What an audit entry says to people, in English and in Chinese. Nothing of this is stored: sentences are made when an entry is read.
+ * Two of them are promised word for word: `套餐处理【{name}】已屏蔽， 屏蔽原因：{reason}` and `套餐【{name}】已收敛， 收敛原因：{reason}`.
+ */
+
+import type { Counterfactual, VerdictKind } from "../convergence/convergence.ts";
+import type { AuditEntry, History, Notice } from "../instance/audit-types.ts";
+import type { Observation } from "../model/convergence-rule.ts";
+import type { SilenceNote } from "../model/instance-types.ts";
+import { REASONS } from "../model/reasons.ts";
+
+export const LANGUAGES = ["en", "zh"] as const;
+
+export type Language = (typeof LANGUAGES)[number];
+
+export type Sentence = Readonly<Record<Language, string>>;
+
+/** The sentence of one entry of a history. */
+export function sentenceOf(entry: AuditEntry, history: History): Sentence {
+  const { event } = entry;
+  switch (event.type) {
+    case "start":
+      return startSentence(entry, history);
+    case "peers.settled":
+      return decisionSentence(entry, history, { en: "It looked at its peers again. ", zh: "再次检查同组实例。" });
+    case "lock.busy":
+      return say(
+        `It waits until ${time(event.dueAtMs)}: ${reason(entry).en}.`,
+        `等待到 ${time(event.dueAtMs)}：${reason(entry).zh}。`,
+      );
+    case "effect.done":
+      return say(`Attempt ${event.attempt} succeeded.`, `第 ${event.attempt} 次执行成功。`);
+    case "effect.failed":
+      return failureSentence(entry, event);
+    case "timer.elapsed":
+      return timerSentence(entry, event.timer);
+    case "approval.requested":
+      return say("A human was asked to decide.", "已发起审批。");
+    case "approval.granted":
+      return granted(event);
+    case "approval.denied":
+      return say(`${event.by} denied the approval: ${event.why}`, `${event.by} 拒绝了审批：${event.why}`);
+    case "alert.resolved":
+      return say(
+        `The alert resolved before anything ran, so "${history.birth.policy}" is skipped.`,
+        `套餐【${history.birth.policy}】已跳过，告警已恢复。`,
+      );
+    case "cancel":
+      return cancelSentence(entry, event, history);
+    case "end":
+      return say(`${event.by} closed it: ${event.why}`, `${event.by} 关闭了它：${event.why}`);
+  }
+}
+
+function startSentence(entry: AuditEntry, history: History): Sentence {
+  const { event } = entry;
+  if (event.type !== "start") return say("", "");
+  if (event.approved === true) {
+    return say(
+      `${event.by} said to run it anyway: ${event.why}${passedSilence(event.silence).en}`,
+      `${event.by} 要求直接执行：${event.why}${passedSilence(event.silence).zh}`,
+    );
+  }
+  if (event.silence !== null) return silencedSentence(event.silence, history);
+  if (history.birth.notice !== null) return noticeSentence(history.birth.notice);
+  return decisionSentence(entry, history, { en: "", zh: "" });
+}
+
+/** Names who silenced it and how to run it by hand all the same. */
+function silencedSentence({ author, comment, toMs }: SilenceNote, { birth, instance }: History): Sentence {
+  const why = {
+    en: `${author} silenced it until ${time(toMs)} (${comment})`,
+    zh: `${author} 屏蔽至 ${time(toMs)}（${comment}）`,
+  };
+  const byHand = `becalm send ${instance} start --by WHO --why TEXT`;
+  return say(
+    `Action "${birth.policy}" is silenced: ${why.en}. To run it all the same: ${byHand}`,
+    `套餐处理【${birth.policy}】已屏蔽， 屏蔽原因：${why.zh}。手动执行：${byHand}`,
+  );
+}
+
+function noticeSentence(notice: Notice): Sentence {
+  if (notice.kind === "approval-request") {
+    return say(
+      `A human is asked to decide about ${notice.instance} until ${time(notice.dueAtMs)}.`,
+      `请求审批 ${notice.instance}，截止 ${time(notice.dueAtMs)}。`,
+    );
+  }
+  return say(
+    `The summary of ${notice.skipped} skipped alerts, from ${time(notice.openedAtMs)} to ${time(notice.endsAtMs)}, is sent.`,
+    `发送汇总：${time(notice.openedAtMs)} 至 ${time(notice.endsAtMs)} 共收敛 ${notice.skipped} 条告警。`,
+  );
+}
+
+/** A decision by the convergence function: what, why, and what it saw. */
+function decisionSentence(entry: AuditEntry, { birth }: History, before: Sentence): Sentence {
+  const why = reason(entry);
+  const saw = entry.observation === null ? { en: "", zh: "" } : observationText(entry.observation);
+  const seen = { en: saw.en === "" ? "" : ` (${saw.en})`, zh: saw.zh === "" ? "" : `（${saw.zh}）` };
+  switch (entry.verdict) {
+    case "skip":
+      return say(
+        `${before.en}Action "${birth.policy}" was converged: ${why.en}${seen.en}.`,
+        `${before.zh}套餐【${birth.policy}】已收敛， 收敛原因：${why.zh}${seen.zh}`,
+      );
+    case "wait":
+      return say(
+        `${before.en}Action "${birth.policy}" waits: ${why.en}${seen.en}.`,
+        `${before.zh}套餐【${birth.policy}】等待中，原因：${why.zh}${seen.zh}`,
+      );
+    case "approve":
+      return say(
+        `${before.en}Action "${birth.policy}" is held for an approval: ${why.en}${seen.en}.`,
+        `${before.zh}套餐【${birth.policy}】待审批，原因：${why.zh}${seen.zh}`,
+      );
+    case "run":
+    case null:
+      return say(
+        `${before.en}Action "${birth.policy}" runs: ${why.en}${seen.en}.`,
+        `${before.zh}套餐【${birth.policy}】开始执行，原因：${why.zh}${seen.zh}`,
+      );
+  }
+}
+
+function failureSentence(entry: AuditEntry, event: { attempt: number; error: string }): Sentence {
+  const then = reason(entry);
+  const isPlain = entry.reason === "failed";
+  return say(
+    `Attempt ${event.attempt} failed: ${event.error}${isPlain ? "" : ` (${then.en})`}`,
+    `第 ${event.attempt} 次执行失败：${event.error}${isPlain ? "" : `（${then.zh}）`}`,
+  );
+}
+
+function timerSentence(entry: AuditEntry, timer: "retry" | "wait" | "approval"): Sentence {
+  const why = reason(entry);
+  if (timer === "retry") return say("It is time for the next attempt.", "重试执行。");
+  return say(`It is skipped: ${why.en}.`, `已跳过：${why.zh}。`);
+}
+
+function granted(event: { by: string; why: string; silence: SilenceNote | null }): Sentence {
+  const silence = passedSilence(event.silence);
+  return say(
+    `${event.by} granted the approval: ${event.why}${silence.en}`,
+    `${event.by} 通过了审批：${event.why}${silence.zh}`,
+  );
+}
+
+/** What a person lets through passes a silence; the audit names both. */
+function passedSilence(silence: SilenceNote | null): Sentence {
+  if (silence === null) return say("", "");
+  return say(
+    ` (past the silence of ${silence.author}: ${silence.comment})`,
+    `（越过 ${silence.author} 的屏蔽：${silence.comment}）`,
+  );
+}
+
+function cancelSentence(
+  entry: AuditEntry,
+  event: { by: string; why: string; reason?: string },
+  { birth }: History,
+): Sentence {
+  const why = reason(entry);
+  if (event.reason === "nothing_to_summarise") return say(`No summary is sent: ${why.en}.`, `${why.zh}。`);
+  if (event.reason === "peer_denied") {
+    return say(
+      `Action "${birth.policy}" was converged: ${why.en} (by ${event.by}: ${event.why}).`,
+      `套餐【${birth.policy}】已收敛， 收敛原因：${why.zh}（${event.by}：${event.why}）`,
+    );
+  }
+  return say(`${event.by} cancelled it: ${event.why}`, `${event.by} 取消了它：${event.why}`);
+}
+
+/** The numbers of peers that are not zero. */
+export function observationText(observation: Observation): Sentence {
+  const { executed, succeeded, failed, inProgress, settledWithoutFailure } = observation;
+  const parts: [number, string, string][] = [
+    [executed, "executed", "已执行"],
+    [succeeded, "succeeded", "成功"],
+    [failed, "failed", "失败"],
+    [inProgress, "in progress", "进行中"],
+    [settledWithoutFailure, "just ended", "刚完成"],
+  ];
+  const shown = parts.filter(([count]) => count > 0);
+  if (shown.length === 0) return say("no peers", "无同组实例");
+  return say(
+    `peers: ${shown.map(([count, en]) => `${count} ${en}`).join(", ")}`,
+    `同组：${shown.map(([count, , zh]) => `${zh} ${count}`).join("，")}`,
+  );
+}
+
+const WOULD: Readonly<Record<VerdictKind, Sentence>> = {
+  run: { en: "would have run", zh: "本会执行" },
+  skip: { en: "would have been skipped", zh: "本会被收敛" },
+  wait: { en: "would have waited", zh: "本会等待" },
+  approve: { en: "would have needed an approval", zh: "本会需要审批" },
+};
+
+/** The nearest change that would have decided otherwise: "would have run with count >= 4". null: no rule decided this step. */
+export function counterfactualText({ event, counterfactual }: AuditEntry): Sentence | null {
+  const isHuman = event.type === "approval.granted" || (event.type === "start" && event.approved === true);
+  if (counterfactual === null || isHuman) return null;
+  const { parameter, from, to, verdict } = counterfactual;
+  const would = WOULD[verdict];
+  const { en, zh } = changeText(parameter, { from, to });
+  return say(`${would.en} ${en}`, `${zh}，${would.zh}`);
+}
+
+const PEERS: Readonly<Partial<Record<Counterfactual["parameter"], Sentence>>> = {
+  executed: { en: "executed", zh: "已执行" },
+  succeeded: { en: "succeeded", zh: "成功" },
+  failed: { en: "failed", zh: "失败" },
+  inProgress: { en: "in progress", zh: "进行中" },
+  settledWithoutFailure: { en: "that just ended without failure", zh: "刚完成" },
+};
+
+function changeText(
+  parameter: Counterfactual["parameter"],
+  { from, to }: { from: number | boolean; to: number | boolean },
+): Sentence {
+  const sign = Number(to) > Number(from) ? ">=" : "<=";
+  if (parameter === "count") return say(`with count ${sign} ${to}`, `若 count ${sign} ${to}`);
+  if (parameter === "isNew")
+    return to === true
+      ? say("as the one that opens the group", "若由它开启收敛组")
+      : say("if it had not opened the group", "若不是由它开启收敛组");
+  if (parameter === "parentOpen")
+    return to === true
+      ? say("under an open parent group", "若上级收敛组未关闭")
+      : say("without an open parent group", "若上级收敛组已关闭");
+  const peers = PEERS[parameter] ?? say(parameter, parameter);
+  if (to === 0) return say(`with no peer ${peers.en}`, `若没有${peers.zh}的同组实例`);
+  const bound = sign === ">=" ? { en: "at least", zh: "至少" } : { en: "at most", zh: "至多" };
+  return say(
+    `with ${bound.en} ${to} ${to === 1 ? "peer" : "peers"} ${peers.en}`,
+    `若${bound.zh} ${to} 个同组实例${peers.zh}`,
+  );
+}
+
+function reason(entry: AuditEntry): Sentence {
+  return REASONS[entry.reason];
+}
+
+function say(en: string, zh: string): Sentence {
+  return { en, zh };
+}
+
+function time(atMs: number): string {
+  return new Date(atMs).toISOString();
+}

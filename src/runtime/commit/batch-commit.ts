@@ -1,0 +1,113 @@
+/** From a decision to its one commit. */
+
+import { idleAtMs } from "../../convergence/group.ts";
+import { encodeGroup } from "../../convergence/group-codec.ts";
+import type { Decision } from "../../instance/decide.ts";
+import { encodeEffect } from "../../instance/effect.ts";
+import { timerChanges } from "../../instance/timer-changes.ts";
+import type { Commit, MemberSet, TimerKey, TimerRow } from "../../stores/store.ts";
+import type { World } from "../world.ts";
+import type { Read, Work } from "./batch-read.ts";
+
+/** Groups are kept this long after they could be forgotten: late results and re-sent alerts still find them. */
+const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
+
+/** The one commit of a decision. */
+export function commitOf(world: World, decision: Decision, read: Read): Commit {
+  const { address, readable } = read;
+  const timers = timersOf(read, decision);
+  const members = memberWrites(decision);
+  return {
+    commitId: world.commitId(),
+    partition: address.partition,
+    owner: world.owner,
+    follows: read.follows,
+    group: groupWrite(world, decision, read),
+    instances: decision.instances.map(({ instance, before, body, lines }) => ({
+      id: instance.id,
+      expectedVersion: before?.version ?? 0,
+      expectedHead: before?.head ?? null,
+      head: instance.head,
+      body,
+      createdAtMs: instance.createdAtMs,
+      historyLines: lines,
+    })),
+    effects: decision.effects.map((effect) => ({
+      id: effect.id,
+      partition: address.partition,
+      value: encodeEffect(effect),
+    })),
+    effectLeaseMs: world.effectLeaseMs(),
+    settledEffectIds: settledBy(readable, decision),
+    timersArmed: timers.armed,
+    timersCancelled: timers.cancelled,
+    membersAdded: members.membersAdded,
+    membersRemoved: members.membersRemoved,
+  };
+}
+
+/**
+ * A store that has lost its data may be told of a result and of its instance's alert in one batch: the attempt that the new instance begins has
+ * the id of the old one, and is not settled by that.
+ */
+function settledBy(works: readonly Work[], { effects }: Decision): string[] {
+  const emitted = effects.length === 0 ? null : new Set(effects.map(({ id }) => id));
+  const ids: string[] = [];
+  for (const { settles } of works) if (settles !== undefined && emitted?.has(settles) !== true) ids.push(settles);
+  return ids;
+}
+
+function memberWrites({ memberChanges }: Decision): Pick<Commit, "membersAdded" | "membersRemoved"> {
+  const membersAdded: { set: MemberSet; instanceId: string; order: number }[] = [];
+  const membersRemoved: { set: MemberSet; instanceId: string }[] = [];
+  for (const { set, instanceId, order } of memberChanges) {
+    if (order === null) membersRemoved.push({ set, instanceId });
+    else membersAdded.push({ set, instanceId, order });
+  }
+  return { membersAdded, membersRemoved };
+}
+
+function groupWrite(world: World, { group, isEmpty, isGroupChanged }: Decision, read: Read): Commit["group"] {
+  if (group === null || isEmpty) return null;
+  if (!isGroupChanged) return { id: group.id, expectedVersion: read.groupVersion, value: null, ttlMs: null };
+  const idle =
+    world.mode === "virtual"
+      ? null
+      : idleAtMs(group, group.forming.length === 0 ? 0 : widestWindowMs(world, group.policy));
+  const ttlMs = idle === null ? null : Math.max(idle - group.lastAtMs, 0) + GROUP_KEPT_MS;
+  return { id: group.id, expectedVersion: read.groupVersion, value: encodeGroup(group), ttlMs };
+}
+
+/** An older version of the rule may still decide here, for an instance that was parked under it. */
+function widestWindowMs(world: World, policyName: string): number {
+  let widestMs = 0;
+  for (const { policy } of world.versions.values()) {
+    if (policy.name === policyName) widestMs = Math.max(widestMs, policy.converge?.windowMs ?? 0);
+  }
+  return widestMs;
+}
+
+/** The timers that the decision arms and cancels; those that fired are gone with it. */
+function timersOf({ address, readable }: Read, decision: Decision): { armed: TimerRow[]; cancelled: TimerKey[] } {
+  const armed: TimerRow[] = [];
+  const cancelled: TimerKey[] = [];
+  const key = (owner: string, name: string, arm: number): TimerKey => ({
+    lane: name === "approval" ? "approval" : "work",
+    owner,
+    name,
+    arm,
+    partition: address.partition,
+  });
+  for (const changed of decision.instances) {
+    const changes = timerChanges(changed);
+    for (const [name, timer] of changes.armed)
+      armed.push({ dueAtMs: timer.dueAtMs, ...key(changed.instance.id, name, timer.arm) });
+    for (const [name, timer] of changes.cancelled) cancelled.push(key(changed.instance.id, name, timer.arm));
+  }
+  const groupId = decision.group?.id ?? "";
+  for (const { name, timer } of decision.groupTimersArmed)
+    armed.push({ dueAtMs: timer.dueAtMs, ...key(groupId, name, timer.arm) });
+  for (const { name, timer } of decision.groupTimersCancelled) cancelled.push(key(groupId, name, timer.arm));
+  for (const { fired } of readable) if (fired !== undefined) cancelled.push(fired);
+  return { armed, cancelled };
+}

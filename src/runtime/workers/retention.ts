@@ -1,0 +1,58 @@
+/** Retention: an instance at rest is forgotten, with its audit, some time after its last step and the last receipt of its alert. */
+import type { Instance } from "../../instance/checkpoint.ts";
+import { BecalmError } from "../../model/errors.ts";
+import { tryInstance } from "../commit/read-instance.ts";
+import type { World } from "../world.ts";
+
+const PAGE_COUNT = 256;
+
+/** Nothing can happen to it by itself any more: no attempt, no timer, nobody is asked. */
+export function isAtRest({ snapshot, parked }: Instance): boolean {
+  if (parked !== null) return false;
+  if (snapshot.state === "Idle") return snapshot.context.closed;
+  if (snapshot.state === "Failed") return snapshot.context.timers.retry === undefined;
+  return snapshot.state === "Success" || snapshot.state === "Skipped";
+}
+
+/** Removes what is older than `retentionMs` at rest. Returns how many instances were removed. */
+export async function sweep(world: World, retentionMs: number): Promise<number> {
+  const untilMs = world.clock.now() - retentionMs;
+  let removed = 0;
+  for (let partition = 0; partition < world.partitions; partition += 1)
+    removed += await sweepPartition(world, partition, untilMs);
+  return removed;
+}
+
+async function sweepPartition(world: World, partition: number, untilMs: number): Promise<number> {
+  let removed = 0;
+  let after: { createdAtMs: number; id: string } | undefined;
+  for (;;) {
+    const page = await world.store.oldest({
+      partition,
+      createdUntilMs: untilMs,
+      limit: PAGE_COUNT,
+      ...(after === undefined ? {} : { after }),
+    });
+    removed += await sweepPage(world, { partition, ids: page.map(({ id }) => id), untilMs });
+    if (page.length < PAGE_COUNT) return removed;
+    after = page.at(-1);
+  }
+}
+
+async function sweepPage(
+  world: World,
+  { partition, ids, untilMs }: { partition: number; ids: readonly string[]; untilMs: number },
+): Promise<number> {
+  if (ids.length === 0) return 0;
+  const { instances } = await world.store.load({ partition, groupId: null, instanceIds: ids });
+  const touched = await world.store.touched(ids);
+  let removed = 0;
+  for (const stored of instances.values()) {
+    // A quarantined instance is never removed: somebody may repair it.
+    const instance = await tryInstance(world, stored);
+    if (instance instanceof BecalmError || !isAtRest(instance)) continue;
+    if (Math.max(instance.atMs, touched.get(instance.id) ?? 0) > untilMs) continue;
+    if (await world.store.remove(instance.id, stored.version)) removed += 1;
+  }
+  return removed;
+}

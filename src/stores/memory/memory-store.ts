@@ -1,0 +1,328 @@
+/**
+ * The store of one process: tests and one-shot runs. Everything is gone with the process.
+ *
+ * Owns: all rows of one namespace. Does not own: when anything is due; that is asked for with a time.
+ *
+ * M1: a method decides and writes without awaiting in between, so nothing interleaves and a commit is atomic.
+ * M2: a commit is validated completely before the first write.
+ * M3: no method costs more with the number of stored instances than a binary search, whatever it reads or writes. New instances are put into
+ * their order when somebody asks for it: a storm does not, and it would be a twentieth of its time.
+ */
+import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
+import { compareCodePoints } from "../../model/utf8.ts";
+import type { DimensionLock } from "../dimension-lock.ts";
+import type {
+  Commit,
+  CommitOutcome,
+  InstanceWrite,
+  LoadRequest,
+  LoadResult,
+  MembersRequest,
+  NamespaceInfo,
+  NamespaceSpec,
+  PolicyRecord,
+  Store,
+  StoredEffect,
+  StoredInstance,
+  TimerLane,
+  TimerRow,
+} from "../store.ts";
+import {
+  type CreatedAt,
+  compareCreated,
+  decodeCursor,
+  encodeCursor,
+  notOpen,
+  partitionInId,
+  requireNamespaceSpec,
+  requirePartition,
+  requireSameNamespace,
+  requireValidCommit,
+} from "../store-rules.ts";
+import { ClaimTable } from "./claim-table.ts";
+import { GroupTable } from "./group-table.ts";
+import { memoryDimensionLock } from "./memory-dimension-lock.ts";
+import { SortedList, take } from "./sorted-list.ts";
+import { TimerTable } from "./timer-table.ts";
+
+/** `now`: the clock of leases, of time-to-live and of commit ids, in epoch ms. Default: the system's. */
+export type MemoryStoreOptions = { now?: () => number };
+
+/** A store that lives in this process. `close` keeps its rows, so it can be looked at afterwards or opened again. */
+export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  return new MemoryStore(options.now ?? Date.now);
+}
+
+type Instance = CreatedAt & {
+  version: number;
+  head: string;
+  body: string;
+  lines: string[];
+  touchedAtMs: number | null;
+};
+
+type Lease = { owner: string; untilMs: number };
+
+class MemoryStore implements Store {
+  readonly lock: DimensionLock;
+  readonly #now: () => number;
+  #info: NamespaceInfo | null = null;
+  /** Order of creation, one list a partition, without those of #unordered. */
+  #created: SortedList<CreatedAt>[] = [];
+  #unordered: CreatedAt[][] = [];
+  readonly #instances = new Map<string, Instance>();
+  readonly #groups = new GroupTable();
+  readonly #leases = new Map<string, Lease>();
+  readonly #timers = new TimerTable();
+  readonly #effects = new ClaimTable();
+  readonly #policies = new Map<string, string>();
+  /** Partition and commit id -> when it may be forgotten; in the order of commits, so the oldest stands first. */
+  readonly #commitIds = new Map<string, number>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.lock = memoryDimensionLock(now);
+  }
+
+  async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
+    requireNamespaceSpec(spec);
+    if (this.#info !== null) {
+      requireSameNamespace("memory", this.#info, spec);
+    } else if (spec.mode !== undefined && spec.partitions !== undefined) {
+      this.#info = { mode: spec.mode, partitions: spec.partitions, highestTimeMs: null };
+      this.#created = Array.from({ length: spec.partitions }, () => new SortedList<CreatedAt>(compareCreated));
+      this.#unordered = this.#created.map(() => []);
+    }
+    return this.#info === null ? null : { ...this.#info };
+  }
+
+  async load({ partition, groupId, instanceIds }: LoadRequest): Promise<LoadResult> {
+    requirePartition(partition, this.#open().partitions);
+    const instances = new Map<string, StoredInstance>();
+    for (const id of instanceIds) {
+      const stored = this.#instances.get(id);
+      if (stored !== undefined) instances.set(id, toStored(stored));
+    }
+    const group = groupId === null ? undefined : this.#groups.get(partition, groupId, this.#now());
+    return { group: group === undefined ? null : { version: group.version, value: group.value }, instances };
+  }
+
+  async members({ groupId, partition, set, limit, offset = 0 }: MembersRequest): Promise<string[]> {
+    requirePartition(partition, this.#open().partitions);
+    const group = this.#groups.get(partition, groupId, this.#now());
+    return group === undefined ? [] : group[set].ids(limit, offset);
+  }
+
+  async commit(commit: Commit): Promise<CommitOutcome> {
+    requireValidCommit(commit, this.#open().partitions);
+    const nowMs = this.#now();
+    this.#forget(nowMs);
+    const refusal = this.#refusal(commit, nowMs);
+    if (refusal !== null) return refusal;
+    this.#commitIds.set(nameIn(commit.partition, commit.commitId), nowMs + COMMIT_ID_TTL_MS);
+    if (commit.group !== null && commit.group.value !== null)
+      this.#groups.write(commit, { ...commit.group, value: commit.group.value }, nowMs);
+    for (const instance of commit.instances) this.#write(instance, commit.partition);
+    this.#timers.change(commit.timersArmed, commit.timersCancelled);
+    this.#effects.put(commit, nowMs);
+    return "applied";
+  }
+
+  async timers({ lane, untilMs, limit }: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
+    this.#open();
+    return this.#timers.due(lane, untilMs, limit);
+  }
+
+  async claimEffects(request: {
+    owner: string;
+    leaseMs: number;
+    limit: number;
+    partition?: number;
+  }): Promise<StoredEffect[]> {
+    const { partitions } = this.#open();
+    if (request.partition !== undefined) requirePartition(request.partition, partitions);
+    return this.#effects.claim(request, this.#now());
+  }
+
+  async extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]> {
+    this.#open();
+    return this.#effects.extend(request, this.#now());
+  }
+
+  async list(request: {
+    limit: number;
+    cursor?: string;
+  }): Promise<{ instances: StoredInstance[]; next: string | null }> {
+    this.#open();
+    const before = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
+    const rows = this.#ordered().flatMap((created) => take(created.descending(before), request.limit + 1));
+    rows.sort((left, right) => compareCreated(right, left));
+    const page = rows.slice(0, request.limit);
+    const last = page.at(-1);
+    return {
+      instances: page.map(({ id }) => toStored(this.#instances.get(id) as Instance)),
+      next: last === undefined || rows.length === page.length ? null : encodeCursor(last),
+    };
+  }
+
+  async history(instanceId: string): Promise<string[] | null> {
+    this.#open();
+    return this.#instances.get(instanceId)?.lines.slice() ?? null;
+  }
+
+  async touch(instanceId: string, atMs: number): Promise<void> {
+    this.#open();
+    const stored = this.#instances.get(instanceId);
+    if (stored !== undefined) stored.touchedAtMs = Math.max(stored.touchedAtMs ?? atMs, atMs);
+  }
+
+  async touched(instanceIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    this.#open();
+    const touched = new Map<string, number>();
+    for (const id of instanceIds) {
+      const atMs = this.#instances.get(id)?.touchedAtMs ?? null;
+      if (atMs !== null) touched.set(id, atMs);
+    }
+    return touched;
+  }
+
+  async oldest(request: {
+    partition: number;
+    createdUntilMs: number;
+    limit: number;
+    after?: CreatedAt;
+  }): Promise<CreatedAt[]> {
+    requirePartition(request.partition, this.#open().partitions);
+    const created = this.#ordered()[request.partition] as SortedList<CreatedAt>;
+    const rows = take(created.ascending(request.after), request.limit);
+    return rows
+      .filter((row) => row.createdAtMs <= request.createdUntilMs)
+      .map(({ id, createdAtMs }) => ({ id, createdAtMs }));
+  }
+
+  async remove(instanceId: string, version: number): Promise<boolean> {
+    const partition = partitionInId(instanceId, this.#open().partitions);
+    const stored = this.#instances.get(instanceId);
+    if (partition === null || stored === undefined || stored.version !== version) return false;
+    this.#instances.delete(instanceId);
+    this.#ordered()[partition]?.remove(stored);
+    return true;
+  }
+
+  async lease({
+    groupId,
+    partition,
+    owner,
+    ttlMs,
+  }: {
+    groupId: string;
+    partition: number;
+    owner: string;
+    ttlMs: number;
+  }): Promise<boolean> {
+    requirePartition(partition, this.#open().partitions);
+    const nowMs = this.#now();
+    if (this.#isFenced(nameIn(partition, groupId), owner, nowMs)) return false;
+    this.#leases.set(nameIn(partition, groupId), { owner, untilMs: nowMs + ttlMs });
+    return true;
+  }
+
+  async savePolicies(entries: readonly PolicyRecord[]): Promise<void> {
+    this.#open();
+    for (const { key, value } of entries) if (!this.#policies.has(key)) this.#policies.set(key, value);
+  }
+
+  async policies(): Promise<PolicyRecord[]> {
+    this.#open();
+    const records = [...this.#policies].map(([key, value]) => ({ key, value }));
+    return records.sort((left, right) => compareCodePoints(left.key, right.key));
+  }
+
+  async advanceTime(toMs: number): Promise<number> {
+    const info = this.#open();
+    info.highestTimeMs = Math.max(info.highestTimeMs ?? toMs, toMs);
+    return info.highestTimeMs;
+  }
+
+  async close(): Promise<void> {}
+
+  #open(): NamespaceInfo {
+    if (this.#info === null) throw notOpen("memory");
+    return this.#info;
+  }
+
+  /** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
+  #refusal(commit: Commit, nowMs: number): CommitOutcome | null {
+    if (this.#commitIds.has(nameIn(commit.partition, commit.commitId))) return "duplicate";
+    const { group, partition, follows } = commit;
+    if (group !== null) {
+      if (this.#isFenced(nameIn(partition, group.id), commit.owner, nowMs)) return "fenced";
+      if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
+    }
+    if (follows !== null && !this.#commitIds.has(nameIn(partition, follows))) return "conflict";
+    return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";
+  }
+
+  #isExpected({ id, expectedVersion, expectedHead }: InstanceWrite): boolean {
+    const stored = this.#instances.get(id);
+    if ((stored?.version ?? 0) !== expectedVersion) return false;
+    return expectedHead === null || stored === undefined || stored.head === expectedHead;
+  }
+
+  /** `key`: partition and group, see nameIn. */
+  #isFenced(key: string, owner: string, nowMs: number): boolean {
+    const lease = this.#leases.get(key);
+    if (lease === undefined) return false;
+    if (lease.untilMs > nowMs) return lease.owner !== owner;
+    this.#leases.delete(key);
+    return false;
+  }
+
+  #write(write: InstanceWrite, partition: number): void {
+    const stored = this.#instances.get(write.id);
+    if (stored !== undefined) {
+      stored.version += 1;
+      stored.head = write.head;
+      stored.body = write.body;
+      for (const line of write.historyLines) stored.lines.push(line);
+      return;
+    }
+    const { id, head, body, createdAtMs } = write;
+    const instance: Instance = {
+      id,
+      createdAtMs,
+      version: 1,
+      head,
+      body,
+      lines: write.historyLines.slice(),
+      touchedAtMs: null,
+    };
+    this.#instances.set(id, instance);
+    this.#unordered[partition]?.push(instance);
+  }
+
+  /** All instances in their order of creation. Those of one moment come in any order, so they are sorted among themselves first. */
+  #ordered(): readonly SortedList<CreatedAt>[] {
+    for (const [partition, added] of this.#unordered.entries())
+      for (const instance of added.splice(0).sort(compareCreated)) this.#created[partition]?.add(instance);
+    return this.#created;
+  }
+
+  /** Drops what has run out. Each row is dropped once, so a commit pays a constant on average. */
+  #forget(nowMs: number): void {
+    for (const [key, untilMs] of this.#commitIds) {
+      if (untilMs > nowMs) break;
+      this.#commitIds.delete(key);
+    }
+    this.#groups.forget(nowMs);
+  }
+}
+
+function toStored({ id, version, head, body }: Instance): StoredInstance {
+  return { id, version, value: `${head} ${body}` };
+}
+
+/** Names of commits and of groups are known in their own partition only. */
+function nameIn(partition: number, name: string): string {
+  return `${partition} ${name}`;
+}

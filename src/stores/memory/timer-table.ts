@@ -1,0 +1,40 @@
+import type { TimerKey, TimerLane, TimerRow } from "../store.ts";
+import { compareTimers } from "../store-rules.ts";
+import { SortedList, take } from "./sorted-list.ts";
+
+/** The armed timers: by key, to cancel or arm again, and by due time, one list a lane over all partitions. */
+export class TimerTable {
+  readonly #rows = new Map<string, TimerRow>();
+  readonly #due: Readonly<Record<TimerLane, SortedList<TimerRow>>> = {
+    work: new SortedList<TimerRow>(compareTimers),
+    approval: new SortedList<TimerRow>(compareTimers),
+  };
+
+  change(armed: readonly TimerRow[], cancelled: readonly TimerKey[]): void {
+    for (const row of armed) {
+      this.#cancel(row);
+      const stored = { ...row };
+      this.#rows.set(keyOf(row), stored);
+      this.#due[row.lane].add(stored);
+    }
+    for (const key of cancelled) this.#cancel(key);
+  }
+
+  due(lane: TimerLane, untilMs: number, limit: number): TimerRow[] {
+    return take(this.#due[lane].ascending(), limit)
+      .filter((row) => row.dueAtMs <= untilMs)
+      .map((row) => ({ ...row }));
+  }
+
+  #cancel(timer: TimerKey): void {
+    const key = keyOf(timer);
+    const row = this.#rows.get(key);
+    if (row === undefined) return;
+    this.#rows.delete(key);
+    this.#due[row.lane].remove(row);
+  }
+}
+
+function keyOf({ lane, partition, owner, name, arm }: TimerKey): string {
+  return `${lane} ${partition} ${owner} ${name} ${arm}`;
+}

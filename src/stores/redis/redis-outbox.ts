@@ -1,0 +1,106 @@
+import type { StoredEffect } from "../store.ts";
+import { type RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
+import type { RedisKeys } from "./keys.ts";
+import { scripts } from "./scripts.ts";
+
+type ClaimRequest = { owner: string; leaseMs: number; limit: number; partition?: number };
+
+/** The outbox over all partitions: who claims which effect until when, by the server's clock. */
+export class RedisOutbox {
+  readonly #connection: RedisConnection;
+  readonly #keys: RedisKeys;
+  /** Where the next claim starts, so that a busy partition does not keep the others waiting. */
+  #firstPartition = 0;
+
+  constructor(connection: RedisConnection, keys: RedisKeys) {
+    this.#connection = connection;
+    this.#keys = keys;
+  }
+
+  async claim(request: ClaimRequest): Promise<StoredEffect[]> {
+    if (request.limit < 1) return [];
+    const partitions = request.partition === undefined ? this.#partitions() : [request.partition];
+    if (request.leaseMs === 0) return this.#look(partitions, request.limit);
+    const claimed: StoredEffect[] = [];
+    for (const partition of await this.#claimable(partitions)) {
+      claimed.push(...(await this.#claimOf(partition, { ...request, limit: request.limit - claimed.length })));
+      if (claimed.length >= request.limit) break;
+    }
+    return claimed;
+  }
+
+  /** Asks every partition, because an effect's id does not tell its own; answers with the ids that no partition prolonged. */
+  async extend({
+    owner,
+    leaseMs,
+    effectIds,
+  }: {
+    owner: string;
+    leaseMs: number;
+    effectIds: readonly string[];
+  }): Promise<string[]> {
+    if (effectIds.length === 0) return [];
+    const args = [owner, leaseMs, ...effectIds];
+    const kept = await this.#connection.run(() =>
+      Promise.all(
+        this.#partitions().map((partition) =>
+          scripts.extendClaims(this.#connection.client, this.#keysOf(partition), args),
+        ),
+      ),
+    );
+    const held = new Set(kept.flat());
+    return effectIds.filter((id) => !held.has(id));
+  }
+
+  /** Partitions with something to claim. One look at all saves a script call on each of those that have nothing. */
+  async #claimable(partitions: readonly number[]): Promise<number[]> {
+    const { client } = this.#connection;
+    return this.#connection.run(async () => {
+      const [seconds] = await client.time();
+      const nowMs = (Number(seconds) + 1) * 1_000;
+      const counts = await Promise.all(
+        partitions.map((partition) => client.zcount(this.#keys.claims(partition), "-inf", nowMs)),
+      );
+      return partitions.filter((_, index) => (counts[index] as number) > 0);
+    });
+  }
+
+  async #claimOf(partition: number, { owner, leaseMs, limit }: ClaimRequest): Promise<StoredEffect[]> {
+    const flat = await this.#connection.run(() =>
+      scripts.claimEffects(this.#connection.client, this.#keysOf(partition), [
+        owner,
+        leaseMs,
+        Math.min(limit, ROW_COUNT_MAX),
+      ]),
+    );
+    const effects: StoredEffect[] = [];
+    for (let at = 0; at < flat.length; at += 2)
+      effects.push({ id: flat[at] as string, partition, value: flat[at + 1] as string });
+    return effects;
+  }
+
+  async #look(partitions: readonly number[], limit: number): Promise<StoredEffect[]> {
+    const { client } = this.#connection;
+    const look = async (partition: number): Promise<StoredEffect[]> => {
+      const ids = await client.zrange(this.#keys.claims(partition), "0", String(Math.min(limit, ROW_COUNT_MAX) - 1));
+      const stored = ids.length === 0 ? [] : await client.hmget(this.#keys.effects(partition), ...ids);
+      // An effect that was settled since its id was read is left out.
+      return ids.flatMap((id, index) => {
+        const text = stored[index] ?? null;
+        return text === null ? [] : [{ id, partition, value: text.slice(text.indexOf(" ") + 1) }];
+      });
+    };
+    return (await this.#connection.run(() => Promise.all(partitions.map(look)))).flat();
+  }
+
+  #keysOf(partition: number): string[] {
+    return [this.#keys.effects(partition), this.#keys.claims(partition)];
+  }
+
+  /** All partitions, starting with another one each time. */
+  #partitions(): number[] {
+    const { partitions } = this.#keys;
+    this.#firstPartition = (this.#firstPartition + 1) % partitions;
+    return Array.from({ length: partitions }, (_, index) => (this.#firstPartition + index) % partitions);
+  }
+}

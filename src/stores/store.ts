@@ -1,0 +1,185 @@
+import type { DimensionLock } from "./dimension-lock.ts";
+
+/**
+ * The store: where every decision becomes durable in one atomic write, or not at all.
+ *
+ * Drivers see strings. What is inside a checkpoint, an audit line or an effect is the core's business (instance/checkpoint.ts,
+ * instance/audit.ts, instance/effect.ts); a driver never parses one. No connection and no transaction is exposed. Everything that a commit
+ * touches lies in one partition, so a driver can keep a partition in one place (Redis: one hash slot).
+ *
+ * A store object serves one namespace; `open` comes before everything else. All methods reject with BECALM_STORE_UNAVAILABLE when
+ * the server cannot be reached, BECALM_STORE_FULL when it is out of memory, BECALM_STORE_FAILED otherwise, and with
+ * BECALM_ARGUMENT_INVALID, before anything is written, when what they are given breaks a rule that stands here.
+ *
+ * An instance id starts with its partition in two digits and `-`: that is how `history`, `touch` and `remove` find it. Texts are
+ * ordered by code point, which is also the order of their UTF-8 bytes.
+ */
+export interface Store {
+  /** The counting lock of this namespace, kept in the same place. */
+  readonly lock: DimensionLock;
+
+  /**
+   * Creates the namespace, or checks it against `spec`. Rejects with BECALM_NAMESPACE_MODE or BECALM_NAMESPACE_PARTITIONS.
+   * `spec` may leave either out (a reading command does): then nothing is created and a missing namespace resolves to null.
+   */
+  open(spec: NamespaceSpec): Promise<NamespaceInfo | null>;
+
+  /** One read of all that a batch needs: the group's stored value and the stored instances among `instanceIds`. All ids belong to `partition`. */
+  load(request: LoadRequest): Promise<LoadResult>;
+
+  /** Ids of a group's ordered set (`waiters` or `held`), lowest order first, at most `limit`, after skipping `offset`. */
+  members(request: MembersRequest): Promise<string[]>;
+
+  /** The one write. Validates everything first, then writes everything. */
+  commit(commit: Commit): Promise<CommitOutcome>;
+
+  /** The earliest timers of a lane with `dueAtMs <= untilMs`, over all partitions, ordered by (dueAtMs, owner, name, arm), at most `limit`. Taking one out is a commit's business. */
+  timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]>;
+
+  /**
+   * Outbox: takes effects that nobody holds (never claimed, or the claim has run out by the store's clock) for `leaseMs`, at most `limit`,
+   * ordered by id. `leaseMs: 0` looks without claiming and returns held ones too (virtual runs).
+   */
+  claimEffects(request: { owner: string; leaseMs: number; limit: number; partition?: number }): Promise<StoredEffect[]>;
+
+  /** Prolongs claims of `owner`, also one that has run out if nobody else took it since; the ids that it lost are returned. */
+  extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]>;
+
+  /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`; `next` is null on the last page. */
+  list(request: { limit: number; cursor?: string }): Promise<{ instances: StoredInstance[]; next: string | null }>;
+
+  /** History lines of an instance, oldest first (the birth line is the first); null when there is no such instance. */
+  history(instanceId: string): Promise<string[] | null>;
+
+  /** Records that the alert of an instance was received again (the latest time stands). Nothing happens when there is no such instance. */
+  touch(instanceId: string, atMs: number): Promise<void>;
+
+  /** When the alert of each instance was last received again, for those that `touch` recorded. */
+  touched(instanceIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+
+  /** Ids of instances created at or before `createdUntilMs`, oldest first, at most `limit`, strictly after `(afterMs, afterId)` when given. */
+  oldest(request: {
+    partition: number;
+    createdUntilMs: number;
+    limit: number;
+    after?: { createdAtMs: number; id: string };
+  }): Promise<{ id: string; createdAtMs: number }[]>;
+
+  /** Removes an instance with its history and what `touch` recorded, if it still has `version`. False: it changed meanwhile, or is gone. */
+  remove(instanceId: string, version: number): Promise<boolean>;
+
+  /** Takes or renews a lease on a group for `ttlMs` by the store's clock; false: somebody else has it. A commit of another owner then answers `fenced`. */
+  lease(request: { groupId: string; partition: number; owner: string; ttlMs: number }): Promise<boolean>;
+
+  /** Policy versions: what instances were made under. Written once, never changed. Key: `<policy name>@<version>`. */
+  savePolicies(entries: readonly PolicyRecord[]): Promise<void>;
+  policies(): Promise<PolicyRecord[]>;
+
+  /** Virtual namespaces: the highest time seen (never falls). Returns the highest. BECALM_STORE_FAILED: the namespace is there no more. */
+  advanceTime(toMs: number): Promise<number>;
+
+  close(): Promise<void>;
+}
+
+export type NamespaceMode = "live" | "virtual";
+
+/** `partitions`: 1 to 100. */
+export type NamespaceSpec = { mode?: NamespaceMode; partitions?: number };
+
+export type NamespaceInfo = { mode: NamespaceMode; partitions: number; highestTimeMs: number | null };
+
+export type LoadRequest = { partition: number; groupId: string | null; instanceIds: readonly string[] };
+
+export type LoadResult = {
+  /** null: no such group yet. */
+  group: { version: number; value: string } | null;
+  /** Only those that exist. */
+  instances: ReadonlyMap<string, StoredInstance>;
+};
+
+/** `value` is a checkpoint as instance/checkpoint.ts wrote it; `version` rises by one with every commit of the instance. */
+export type StoredInstance = { id: string; version: number; value: string };
+
+export type MembersRequest = { groupId: string; partition: number; set: MemberSet; limit: number; offset?: number };
+
+/** `waiters`: instances in Proceeding, in order of arrival. `held`: instances in Defense or Waiting. */
+export type MemberSet = "waiters" | "held";
+
+export type CommitOutcome = "applied" | "duplicate" | "conflict" | "fenced";
+
+/**
+ * All that one step (or one batch of steps) makes durable. What is put in comes before what is taken out: an effect, timer or member
+ * that stands in both lists is gone afterwards.
+ */
+export type Commit = {
+  /** Unique per commit; the same id again within 10 minutes answers `duplicate` and writes nothing. */
+  commitId: string;
+  partition: number;
+  /** Who commits: compared with the group's lease, if there is one. */
+  owner: string;
+  /**
+   * The commit that left what this one was decided on, without reading it again; null: none. Unless that one was applied (in the last 10 minutes, in
+   * the same partition), this one answers `conflict`: a version alone does not tell who wrote it.
+   */
+  follows: string | null;
+  /**
+   * Compare-and-set: `expectedVersion` 0 means that the group must not exist. `value` null: only compared, the group keeps its version and
+   * its end, and has no members added or removed. `ttlMs`: drop it, with its ordered sets, this long after this commit, by the store's
+   * clock; null: keep it.
+   */
+  group: { id: string; expectedVersion: number; value: string | null; ttlMs: number | null } | null;
+  /** No instance stands here twice. */
+  instances: readonly InstanceWrite[];
+  /** Effects put into the outbox, claimed for `leaseMs` by `owner` (0: for whoever comes first). */
+  effects: readonly StoredEffect[];
+  effectLeaseMs: number;
+  /** Effects taken out of the outbox: their results are part of this commit. */
+  settledEffectIds: readonly string[];
+  timersArmed: readonly TimerRow[];
+  timersCancelled: readonly TimerKey[];
+  /** Changes of the ordered sets of `group`; an id that is added again keeps its first order. */
+  membersAdded: readonly { set: MemberSet; instanceId: string; order: number }[];
+  membersRemoved: readonly { set: MemberSet; instanceId: string }[];
+};
+
+export type InstanceWrite = {
+  id: string;
+  /** 0: the instance must not exist; it is created with version 1. Otherwise the stored version must equal it. */
+  expectedVersion: number;
+  /**
+   * What the stored head must equal; null: any. A store that has lost its last writes may hold another instance of that version, which grew from
+   * the same alert.
+   */
+  expectedHead: string | null;
+  /**
+   * The checkpoint: the hash of the last history line, and its body. They are read as one value, with a space between. In a storm many
+   * instances of a commit share their body and their lines after the first: a driver may write those once.
+   */
+  head: string;
+  body: string;
+  /** Only for a new instance: when it was created, the order of `list`. */
+  createdAtMs: number;
+  /** Lines appended to the instance's history. Neither a line nor the checkpoint contains a line break. */
+  historyLines: readonly string[];
+};
+
+/** `approval` timers live in a lane of their own, so that a virtual run can tell when only approvals are pending. */
+export type TimerLane = "work" | "approval";
+
+export type TimerKey = {
+  lane: TimerLane;
+  /** Id of the instance or group that owns the timer. Contains no space and no control character. */
+  owner: string;
+  /** What it is for: `retry`, `wait`, `approval`, `lock`, `summary`, `wake`. */
+  name: string;
+  /** Number of the arming: a timer that was armed again has a higher one. */
+  arm: number;
+  partition: number;
+};
+
+export type TimerRow = TimerKey & { dueAtMs: number };
+
+/** `value` is an effect as instance/effect.ts wrote it. */
+export type StoredEffect = { id: string; partition: number; value: string };
+
+export type PolicyRecord = { key: string; value: string };

@@ -1,0 +1,102 @@
+import { openSync } from "node:fs";
+import { pino } from "pino";
+import { BecalmError, messageOf } from "../model/errors.ts";
+import type { Logger } from "./logger.ts";
+
+/** Lines that wait while the disk is slow; further ones are dropped, so that a full disk never fills the memory too. */
+const BUFFER_BYTES_MAX = 16 * 1_024 * 1_024;
+/** Lines are written in pieces of at least this size, or after this time. */
+const WRITE_BYTES = 32 * 1_024;
+const WRITE_BYTES_MAX = 256 * 1_024;
+const WRITE_INTERVAL_MS = 500;
+
+const STDERR_FD = 2;
+
+export type FileLogger = Logger & {
+  /** Writes what is left and closes the file. Later lines are dropped. Never rejects. */
+  close(): Promise<void>;
+};
+
+/** A logger that writes nothing. */
+export const silentLogger: Logger = { debug: drop, info: drop, warn: drop, error: drop };
+
+function drop(): void {}
+
+/**
+ * Logs JSON lines to a file (appended to) or, for `-`, to stderr. Asynchronous: `close` before the process ends.
+ * Throws BECALM_ARGUMENT_INVALID when the file cannot be opened. A file that cannot be written to later is a warning of the process,
+ * once, and never an error of whoever logs.
+ */
+export function fileLogger(path: string): FileLogger {
+  const destination = pino.destination({
+    dest: path === "-" ? STDERR_FD : open(path),
+    sync: false,
+    minLength: WRITE_BYTES,
+    maxWrite: WRITE_BYTES_MAX,
+    maxLength: BUFFER_BYTES_MAX,
+    periodicFlush: WRITE_INTERVAL_MS,
+  });
+  let isOpen = true;
+  let hasFailed = false;
+  const ended = new Promise<void>((resolve) => {
+    destination.on("close", resolve);
+    destination.on("error", (error: Error & { code?: string }) => {
+      // A warning goes to stderr too: where that is what failed, nobody is left to be told.
+      if (!hasFailed && path !== "-") process.emitWarning(`Log lines to ${path} are lost: ${error.message}`);
+      hasFailed = true;
+      // A reader that went away does not come back, and a failed write while closing is the last one.
+      if (isOpen && error.code !== "EPIPE") return;
+      isOpen = false;
+      destination.destroy();
+      resolve();
+    });
+  });
+  // The destination counts the bytes of all that waits with every write, so lines are handed over once a turn: a fifth of the work
+  // that a storm's lines cost (docs/benchmarks.md).
+  let pending = "";
+  const handOver = () => {
+    if (isOpen && pending !== "") destination.write(pending);
+    pending = "";
+  };
+  const write = (line: string) => {
+    if (!isOpen) return;
+    if (pending === "") queueMicrotask(handOver);
+    pending += line;
+  };
+  const logger = pino({ base: null, timestamp: timeField }, { write });
+  const close = () => {
+    handOver();
+    if (isOpen) destination.end();
+    isOpen = false;
+    return ended;
+  };
+  return Object.assign(linesOf(logger), { close });
+}
+
+let lastTime = { atMs: 0, field: "" };
+
+/** Lines of a storm are written many in a millisecond: its text is made once. */
+function timeField(): string {
+  const atMs = Date.now();
+  if (lastTime.atMs !== atMs) lastTime = { atMs, field: `,"time":"${new Date(atMs).toISOString()}"` };
+  return lastTime.field;
+}
+
+function linesOf(logger: pino.Logger): Logger {
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    child: (fields) => linesOf(logger.child(fields)),
+  };
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, "a");
+  } catch (cause) {
+    const what = `The log file ${path} cannot be opened: ${messageOf(cause)}. Give a path that can be written to, or -.`;
+    throw new BecalmError("BECALM_ARGUMENT_INVALID", what, { cause, details: { path } });
+  }
+}

@@ -1,0 +1,182 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { parseCondition } from "../../src/detection/core/condition.ts";
+import type { DetectedAlert } from "../../src/detection/core/detected-alert.ts";
+import type { Level, Strategy } from "../../src/detection/core/strategy.ts";
+import type { StateEvent } from "../../src/detection/records/record-types.ts";
+import { modelDetection } from "../support/detection-model.ts";
+import { DetectionWorld, eventsOf, groupOf, strategy } from "../support/detection-world.ts";
+import { decodeGroupState, encodeGroupState } from "../support/group-state-codec.ts";
+
+const level = (severity: string, when: string): fc.Arbitrary<Level> =>
+  fc
+    .record({
+      window: fc.integer({ min: 1, max: 4 }),
+      count: fc.integer({ min: 1, max: 4 }),
+      recovery: fc.integer({ min: 1, max: 3 }),
+    })
+    .map(({ window, count, recovery }) => ({
+      severity,
+      when: parseCondition(when),
+      trigger: { count: Math.min(count, window), window },
+      recovery: { count: recovery },
+    }));
+
+const strategyNamed = (name: string, intervalSeconds: number): fc.Arbitrary<Strategy> =>
+  fc
+    .record({
+      levels: fc.tuple(level("critical", "> 6"), level("warning", "> 3 or == 0"), fc.integer({ min: 1, max: 2 })),
+      noDataIntervals: fc.option(fc.integer({ min: 1, max: 4 })),
+      resendIntervals: fc.integer({ min: 1, max: 9 }),
+    })
+    .map(({ levels: [critical, warning, count], noDataIntervals, resendIntervals }) =>
+      strategy({
+        name,
+        intervalSeconds,
+        levels: [critical, warning].slice(-count),
+        noData: noDataIntervals === null ? null : { intervals: noDataIntervals, severity: "nodata", keepSeconds: 1 },
+        resendSeconds: resendIntervals * intervalSeconds + 1,
+      }),
+    );
+
+const strategies = fc
+  .integer({ min: 1, max: 4 })
+  .chain((interval) =>
+    fc.tuple(strategyNamed("b", interval), strategyNamed("a", interval), fc.integer({ min: 1, max: 2 })),
+  )
+  .map(([one, two, count]) => [one, two].slice(0, count));
+
+/** Steps forward, mostly small ones; now and then a hole of an hour, after which series are forgotten and windows empty. */
+const records = fc.array(
+  fc.tuple(
+    fc.oneof(
+      { weight: 30, arbitrary: fc.integer({ min: 0, max: 2 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 20, max: 3_600 }) },
+    ),
+    fc.oneof({ weight: 20, arbitrary: fc.integer({ min: 0, max: 9 }) }, { weight: 1, arbitrary: fc.constant(null) }),
+    fc.constantFrom("h1", "h1", "h2"),
+  ),
+  { maxLength: 60 },
+);
+
+/** A record per distinct id, in time order. */
+function timeline(steps: readonly (readonly [number, number | null, string])[]): [number, number | null, string][] {
+  let time = 1_000;
+  const seen = new Set<string>();
+  return steps.flatMap(([step, value, host]) => {
+    time += step;
+    const isNew = !seen.has(`${time} ${host}`);
+    seen.add(`${time} ${host}`);
+    return isNew ? [[time, value, host] as [number, number | null, string]] : [];
+  });
+}
+
+function told(alerts: readonly DetectedAlert[]) {
+  return alerts.map(({ time, reason, dimensionsMd5, strategy: name, severity, alert }) => {
+    return {
+      time,
+      series: dimensionsMd5,
+      strategy: name,
+      severity,
+      reason,
+      startsAt: alert.startsAtMs / 1000,
+      phase: undefined,
+    };
+  });
+}
+
+function inBatches(events: readonly StateEvent[], cuts: readonly number[]): StateEvent[][] {
+  const batches: StateEvent[][] = [[]];
+  for (const [i, event] of events.entries()) {
+    if (cuts.includes(i)) batches.push([]);
+    (batches.at(-1) as StateEvent[]).push(event);
+  }
+  return batches;
+}
+
+const cuts = fc.array(fc.integer({ min: 0, max: 80 }), { maxLength: 12 });
+
+describe("detection", () => {
+  test("equals the slow model, in any order, with repetitions, however records are cut into batches", () => {
+    const disorder = fc.array(fc.tuple(fc.nat(), fc.nat()), { maxLength: 15 });
+    fc.assert(
+      fc.property(
+        fc.record({ some: strategies, steps: records, moves: disorder, cutAt: cuts, flush: fc.boolean() }),
+        (run) => {
+          const { some, steps, moves, cutAt, flush } = run;
+          const world = new DetectionWorld(...some);
+          const events = eventsOf(world.group, timeline(steps));
+          // Any record may come again anywhere: as a duplicate, too late, or too old.
+          for (const [from, to] of moves) {
+            const moved = events[from % Math.max(events.length, 1)];
+            if (moved !== undefined) events.splice(to % (events.length + 1), 0, moved);
+          }
+          for (const batch of inBatches(events, cutAt)) world.takeEvents(batch);
+          if (flush) world.take([], { flush });
+          const model = modelDetection(world.group, events, flush);
+          expect(told(world.steps.flatMap(({ alerts }) => alerts))).toEqual(
+            model.alerts.map((alert) => ({ ...alert, phase: undefined })),
+          );
+          const { duplicates, late, rejected, withoutValue, received } = world.state.head.counters;
+          expect({ duplicates, late, tooOld: rejected, withoutValue, received }).toEqual({
+            duplicates: model.duplicates,
+            late: model.late,
+            tooOld: model.tooOld,
+            withoutValue: model.withoutValue,
+            received: events.length,
+          });
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test("gives the same events for records in any order inside the overlap", () => {
+    const jitters = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 60, maxLength: 60 });
+    fc.assert(
+      fc.property(
+        fc.record({ some: strategies, steps: records, jitter: jitters, cutAt: cuts }),
+        ({ some, steps, jitter, cutAt }) => {
+          const group = groupOf(...some);
+          const ordered = eventsOf(group, timeline(steps));
+          // Each record is delayed by at most one interval, so whatever overtakes it is at most one interval newer.
+          const arrival = ordered.map((event, i) => ({
+            event,
+            at: event.time + (jitter[i] ?? 0) * group.intervalSeconds,
+          }));
+          const shuffled = arrival.sort((a, b) => a.at - b.at).map(({ event }) => event);
+          const runs = [inBatches(ordered, []), inBatches(shuffled, cutAt)].map((batches) => {
+            const world = new DetectionWorld(...some);
+            for (const batch of batches) world.takeEvents(batch);
+            world.take([], { flush: true });
+            const alerts = world.steps.flatMap((step) => step.alerts);
+            const audit = world.steps.flatMap((step) => step.auditEvents);
+            return { alerts, audit, state: encodeGroupState(world.state) };
+          });
+          expect(runs[1]).toEqual(runs[0]);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test("goes on from a stored state as if it had never stopped, and forgets nothing it read again", () => {
+    fc.assert(
+      fc.property(strategies, records, cuts, (some, steps, cutAt) => {
+        const steady = new DetectionWorld(...some);
+        const restarted = new DetectionWorld(...some);
+        for (const batch of inBatches(eventsOf(steady.group, timeline(steps)), cutAt)) {
+          const before = JSON.stringify(encodeGroupState(restarted.state));
+          expect(restarted.takeEvents(batch).alerts).toEqual(steady.takeEvents(batch).alerts);
+          // A step that was not committed leaves the state as it was; the next process takes the batch again.
+          const lost = new DetectionWorld(...some);
+          lost.state = decodeGroupState(JSON.parse(before));
+          lost.takeEvents(batch);
+          restarted.state = decodeGroupState(JSON.parse(JSON.stringify(encodeGroupState(lost.state))));
+          expect(restarted.takeEvents(batch).alerts).toEqual([]);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
