@@ -27,8 +27,8 @@ const STYLE = `
 
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const number = (value) => value.toLocaleString("en-US");
-const text = (x, y, content, attributes = "") => `<text x="${x}" y="${y}" ${attributes}>${escaped(content)}</text>`;
-const rect = (x, y, width, height, attributes) =>
+const text = ([x, y], content, attributes = "") => `<text x="${x}" y="${y}" ${attributes}>${escaped(content)}</text>`;
+const rect = ([x, y, width, height], attributes) =>
   `<rect x="${x}" y="${y}" width="${width}" height="${height}" ${attributes}/>`;
 
 function svg({ width, height, title }, parts) {
@@ -74,7 +74,7 @@ function drawStorm() {
   const step = (RIGHT - LEFT) / BIN_COUNT;
   const bars = bins.map((count, index) => {
     const height = Math.round((count / most) * 110);
-    return rect((LEFT + index * step).toFixed(1), 180 - height, (step - 1.5).toFixed(1), height, 'class="alert"');
+    return rect([(LEFT + index * step).toFixed(1), 180 - height, (step - 1.5).toFixed(1), height], 'class="alert"');
   });
   const executed = rows.filter(({ attempts, policy }) => attempts > 0 && policy !== undefined);
   const stacked = new Map();
@@ -88,18 +88,18 @@ function drawStorm() {
   const minutes = Math.round((toMs - fromMs) / 60_000);
   const shown = `${number(summary.alerts)} alerts become ${summary.executed} actions`;
   return svg({ width: 760, height: 410, title: `A captured storm: ${shown}` }, [
-    text(LEFT, 44, `${number(summary.alerts)} alerts`, 'class="big"'),
-    text(RIGHT, 44, `a rack down, full disks: ${minutes} minutes`, 'class="small" text-anchor="end"'),
+    text([LEFT, 44], `${number(summary.alerts)} alerts`, 'class="big"'),
+    text([RIGHT, 44], `a rack down, full disks: ${minutes} minutes`, 'class="small" text-anchor="end"'),
     ...bars,
     `<line x1="${LEFT}" y1="181" x2="${RIGHT}" y2="181" class="faint"/>`,
-    text(LEFT, 238, `${summary.executed} actions`, 'class="big"'),
-    text(RIGHT, 238, `out of ${summary.instances} possible ones`, 'class="small" text-anchor="end"'),
+    text([LEFT, 238], `${summary.executed} actions`, 'class="big"'),
+    text([RIGHT, 238], `out of ${summary.instances} possible ones`, 'class="small" text-anchor="end"'),
     ...dots,
     `<line x1="${LEFT}" y1="345" x2="${RIGHT}" y2="345" class="faint"/>`,
-    rect(LEFT, 366, 14, 14, 'class="skip"'),
-    text(LEFT + 24, 380, `${summary.skipped} skipped, each with its reason`),
-    rect(405, 366, 14, 14, 'class="wait"'),
-    text(429, 380, `${summary.waiting} wait for a human's answer`),
+    rect([LEFT, 366, 14, 14], 'class="skip"'),
+    text([LEFT + 24, 380], `${summary.skipped} skipped, each with its reason`),
+    rect([405, 366, 14, 14], 'class="wait"'),
+    text([429, 380], `${summary.waiting} wait for a human's answer`),
   ]);
 }
 
@@ -122,21 +122,24 @@ function drawCommit() {
   const parts = [];
   for (const [index, [name, what, kind]] of WAY.entries()) {
     const y = 16 + index * (height + gap);
-    parts.push(rect(110, y, 560, height, `rx="10" class="${kind}"`));
-    parts.push(text(130, y + 28, name, 'class="head"'), text(130, y + 53, what, 'class="small"'));
+    parts.push(rect([110, y, 560, height], `rx="10" class="${kind}"`));
+    parts.push(text([130, y + 28], name, 'class="head"'), text([130, y + 53], what, 'class="small"'));
     if (index > 0) parts.push(`<path class="line" d="M390 ${y - gap} v${gap - 6} m-6 -6 l6 7 l6 -7"/>`);
   }
   const middle = (index) => 16 + index * (height + gap) + height / 2;
   // A lost compare-and-set reads again; a result or a firing timer is a command like any other.
   parts.push(`<path class="line" d="M670 ${middle(5)} h34 V${middle(3)} h-28 m6 -6 l-7 6 l7 6"/>`);
   parts.push(
-    text(712, middle(4) + 6, "conflict", `class="small" transform="rotate(90 712 ${middle(4)})" text-anchor="middle"`),
+    text(
+      [712, middle(4) + 6],
+      "conflict",
+      `class="small" transform="rotate(90 712 ${middle(4)})" text-anchor="middle"`,
+    ),
   );
   parts.push(`<path class="line" d="M110 ${middle(7)} H60 V${middle(2)} h44 m-6 -6 l7 6 l-7 6"/>`);
   parts.push(
     text(
-      44,
-      middle(4.5),
+      [44, middle(4.5)],
       "results, timers, people",
       `class="small" transform="rotate(-90 44 ${middle(4.5)})" text-anchor="middle"`,
     ),
@@ -165,18 +168,18 @@ const MARKS = { r: ["run", "runs"], s: ["skip", "skipped"], w: ["wait", "waits"]
 function mark(kind, x, y) {
   const [style] = MARKS[kind];
   if (kind === "r") return `<circle cx="${x}" cy="${y}" r="11" class="${style}"/>`;
-  if (kind === "s") return rect(x - 10, y - 3, 20, 6, `class="${style}"`);
+  if (kind === "s") return rect([x - 10, y - 3, 20, 6], `class="${style}"`);
   if (kind === "w") return `<circle cx="${x}" cy="${y}" r="9" class="line" stroke-dasharray="4 3"/>`;
   return `<path d="M${x} ${y - 12} l12 22 h-24 z" class="${style}"/>`;
 }
 
 function drawGroups() {
-  const parts = [text(20, 34, "Six alerts while the first attempt runs; count 2", 'class="head"')];
+  const parts = [text([20, 34], "Six alerts while the first attempt runs; count 2", 'class="head"')];
   for (const [index, [name, kinds, what]] of LIVES.entries()) {
     const y = 86 + index * 68;
-    parts.push(text(20, y, name, 'class="mono"'));
+    parts.push(text([20, y], name, 'class="mono"'));
     parts.push(...kinds.split(" ").map((kind, place) => mark(kind, 320 + place * 62, y - 6)));
-    parts.push(text(20, y + 26, what, 'class="small"'));
+    parts.push(text([20, y + 26], what, 'class="small"'));
   }
   const foot = 96 + LIVES.length * 68;
   const legend = [
@@ -186,7 +189,7 @@ function drawGroups() {
     ["a", 540],
   ];
   for (const [kind, x] of legend)
-    parts.push(mark(kind, x, foot - 6), text(x + 24, foot, kind === "a" ? "asks a human" : MARKS[kind][1]));
+    parts.push(mark(kind, x, foot - 6), text([x + 24, foot], kind === "a" ? "asks a human" : MARKS[kind][1]));
   return svg(
     { width: 760, height: foot + 24, title: "Six alerts of one group under each convergence function" },
     parts,
