@@ -14,7 +14,7 @@ import {
 } from "../model/limits.ts";
 import type { Retry } from "../model/retry.ts";
 import { parseTimestamp } from "../model/timestamp.ts";
-import { type Matcher, parseMatchers } from "../policy/matcher.ts";
+import { type Matcher, matchesEmptyText, parseMatchers } from "../policy/matcher.ts";
 import { type Policy, type PolicySet, policyVersion, type Silence } from "../policy/policy.ts";
 import { readAction } from "./action-reader.ts";
 import { readConverge } from "./converge-reader.ts";
@@ -197,11 +197,16 @@ function readSilence(field: Field, report: MistakeReport): Silence | undefined {
   return author === undefined || comment === undefined ? undefined : { match, fromMs, toMs, author, comment };
 }
 
-/** A silence without matchers would silence everything, most likely by mistake; Alertmanager refuses it too. */
+/** A silence of which every matcher matches the empty text silences what it never names, most likely by mistake; Alertmanager refuses it too. */
 function readSilenceMatch(field: Field, report: MistakeReport): Matcher[] | undefined {
   const match = readMatch(field, report);
-  if (match === undefined || match.length > 0) return match;
-  return report.add(field, `at least one matcher (alertname=~".+" silences everything)`, describe(field.value));
+  if (match === undefined || !match.every(matchesEmptyText)) return match;
+  const expected = `at least one matcher that does not match the empty text (alertname=~".+" silences everything)`;
+  return report.add(
+    field,
+    expected,
+    match.length === 0 ? describe(field.value) : "only such as match alerts without the label",
+  );
 }
 
 function readInstant(field: Field, report: MistakeReport): number | undefined {

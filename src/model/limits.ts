@@ -35,7 +35,6 @@ export const POLICY_MISTAKE_COUNT_MAX = 100;
 export const POLICY_COUNT_MAX = 1_000;
 export const SILENCE_COUNT_MAX = 1_000;
 export const MATCHER_COUNT_MAX = 64;
-export const MATCHER_REPEAT_COUNT_MAX = 1_000;
 export const DIMENSION_COUNT_MAX = 32;
 export const DIMENSION_VALUE_COUNT_MAX = 1_000;
 export const POLICY_TEXT_BYTES_MAX = 4 * KIB;

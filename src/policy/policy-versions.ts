@@ -1,7 +1,7 @@
 import type { Alert } from "../model/alert.ts";
 import type { InstancePolicy } from "../model/instance-types.ts";
 import { WAIT_MS_MIN } from "../model/limits.ts";
-import { compileMatchers } from "./matcher.ts";
+import { compileMatchers, type Matcher } from "./matcher.ts";
 import { actionTimeoutMs, type Policy } from "./policy.ts";
 
 /** A policy version as the engine uses it. */
@@ -31,8 +31,17 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   };
   return {
     policy,
-    matches: compileMatchers(policy.match),
+    matches: matchesLater(policy.match),
     governed: { ...ungoverned, function: rule?.function ?? null },
     ungoverned,
+  };
+}
+
+/** Compiled when the first alert asks: an earlier version of a policy is kept for its instances and never asked. */
+function matchesLater(match: readonly Matcher[]): CompiledPolicy["matches"] {
+  let matches: CompiledPolicy["matches"] | null = null;
+  return (labels) => {
+    matches ??= compileMatchers(match);
+    return matches(labels);
   };
 }

@@ -172,7 +172,7 @@ describe("a policy file with mistakes", () => {
 `;
     expect(mistakesOf(text)).toEqual([
       expect.stringMatching(/^f\.yaml:2:11: policies\[0\]\.name: expected a name of letters.*, found "a b"$/),
-      expect.stringMatching(/^f\.yaml:3:13: policies\[0\]\.match\[0\]: expected a matcher.*unterminated group/),
+      expect.stringMatching(/^f\.yaml:3:13: policies\[0\]\.match\[0\]: expected a matcher.*missing closing \)/),
       expect.stringMatching(/^f\.yaml:4:13: policies\[0\]\.action: expected exactly one of .*, found log and webhook$/),
       expect.stringMatching(
         /^f\.yaml:4:40: policies\[0\]\.action\.webhook\.url: expected an http:\/\/ or https:\/\/ URL, found "ftp:\/\/x"$/,
@@ -287,6 +287,20 @@ describe("a policy file with mistakes", () => {
     expect(mistakesOf(`policies: []\nsilences: [{ ${fields} }]`)).toEqual([
       expect.stringMatching(/at least one matcher/),
     ]);
+  });
+
+  test.each([
+    [`['team=~".*"']`, false],
+    [`['team=""']`, false],
+    [`['team=~"|a"', 'zone=""']`, false],
+    [`['team=~".*"', 'site="north"']`, true],
+    [`['team=~".+"']`, true],
+    [`['team!=""']`, true],
+    [`['zone!~"lab.+"']`, true],
+  ])("a silence of %s is taken as Alertmanager takes it: %s", (match, isTaken) => {
+    const fields = "from: 2026-11-23T06:00:00Z, to: 2026-11-23T07:00:00Z, author: a, comment: b";
+    const mistakes = mistakesOf(`policies: []\nsilences: [{ match: ${match}, ${fields} }]`);
+    expect(mistakes).toEqual(isTaken ? [] : [expect.stringMatching(/does not match the empty text/)]);
   });
 
   test("that expands its aliases without end is refused, quickly", () => {

@@ -88,6 +88,53 @@ describe("the syntax of matchers", () => {
   });
 });
 
+describe("escapes mean what they mean to Alertmanager", () => {
+  test.each<[string, string, string]>([
+    // Its older parser reads the list: all names are classic ones.
+    ['a="x\\ty"', "a", "x\\ty"],
+    ["a=~10\\.0", "a", "10\\.0"],
+    ['a="x\ny"', "a", "x\ny"],
+    ['a="\\\\d"', "a", "\\d"],
+    // Its UTF-8 parser reads it: what is quoted is a string of Go.
+    ['"a"="x\\ty"', "a", "x\ty"],
+    ['"a.b"=~"10\\\\.0"', "a.b", "10\\.0"],
+    ['"a\\x20b"="\\U0001f642"', "a b", "\u{1f642}"],
+    ['"a"="\\xf0\\x9f\\x99\\x82"', "a", "\u{1f642}"],
+    ['"a"="\\101\\u00e9\\a\\b\\f\\v\\r"', "a", "A\u00e9\u0007\b\f\v\r"],
+    ['région="x\\ty"', "région", "x\ty"],
+    ['"\ufeffa"="\\n"', "\ufeffa", "\n"],
+  ])("%s", (text, name, value) => {
+    expect(parseMatchers(text)).toMatchObject([{ name, value }]);
+  });
+
+  test("one name in quotes makes the whole list one of the UTF-8 parser", () => {
+    expect(parseMatchers('a="x\\ty"')[0]?.value).toBe("x\\ty");
+    expect(parseMatchers('a="x\\ty","b"="c"')[0]?.value).toBe("x\ty");
+  });
+
+  test.each([
+    ['"a"=~"10\\.0"', 8],
+    ['"a"="\\\'"', 5],
+    ['"a"="\\ud800"', 5],
+    ['"a"="\\U00110000"', 5],
+    ['"a"="\\xf0\\x9f"', 5],
+    ['"a"="\\400"', 5],
+    ['"a"="x\ny"', 6],
+    ['"a\\q"="x"', 2],
+    ['"a"=x\\y', 5],
+  ])("%j is refused at offset %d", (text, offset) => {
+    expect(errorOf(text)).toMatchObject({ details: { offset } });
+  });
+
+  test("an escape that is none says how to write the backslash", () => {
+    expect(errorOf('"a.b"=~"10\\.0"').message).toContain("write \\\\.");
+  });
+
+  test("a quote that is not closed is told where it was opened", () => {
+    expect(errorOf('a="b",c="d').message).toContain("character 9");
+  });
+});
+
 describe("what matchers match", () => {
   test("all of them must hold, and none at all hold for everything", () => {
     expect(matches('a="1",b="2"', { a: "1", b: "2" })).toBe(true);
@@ -148,30 +195,58 @@ describe("regular expressions mean what they mean to Alertmanager", () => {
     ["\\bab\\b", "ab", true],
     ["", "", true],
     [".", "\u{1f600}", true],
+    ["a(?i)b", "aB", true],
+    ["a(?i)b", "AB", false],
+    ["(?i:a)b", "Ab", true],
+    ["(?i:a)b", "AB", false],
+    ["(?m)^a$\\n^b$", "a\nb", true],
+    ["(?U)a+", "aaa", true],
+    ["(?-s).", "\n", false],
+    ["a$", "a\n", false],
+    ["[^\\n]*", "a\nb", false],
   ])("%j on %j: %s", (value, text, expected) => {
     expect(compileMatchers([{ name: "a", operator: "=~", value }])({ a: text })).toBe(expected);
   });
 
   test.each([
-    ["(", /unterminated group/],
-    ["[a", /not closed/],
-    ["a**", /nothing to repeat/],
-    ["*", /nothing to repeat/],
-    ["a\\", /ends with a backslash/],
-    ["\\y", /no escape/],
-    ["(?=a)", /look-around/],
-    ["(?!a)", /look-around/],
-    ["(?<=a)b", /look-around/],
-    ["(?<!a)b", /look-around/],
-    ["(a)\\1", /back-reference/],
-    ["a(?i)b", /not at the start/],
-    ["(?i:a)b", /not at the start/],
-    ["(?m)a", /flag m/],
+    ["(", /missing closing \)/],
+    ["[a", /missing closing \]/],
+    ["a**", /invalid nested repetition operator: `\*\*` at its character 2/],
+    ["*", /missing argument to repetition operator/],
+    ["a\\", /trailing backslash/],
+    ["b\\y", /invalid escape sequence: `\\y` at its character 2/],
+    ["(?=a)", /no look-around/],
+    ["(?!a)", /no look-around/],
+    ["(?<=a)b", /no look-around/],
+    ["(?<!a)b", /no look-around/],
+    ["(a)\\1", /no back-references/],
+    ["a)", /unexpected \)/],
+    ["a\\C", /invalid escape sequence/],
+    ["(?P<n>a)(?P<n>b)", /duplicate capture group name/],
     ["a{1001}", /1000/],
-    ["\\p{Nothing}", /invalid property name/],
-    ["[[:nothing:]]", /class/],
+    ["((a{100}){100}){100}", /1000/],
+    ["a\\p{Nothing}", /invalid character class range: `\\p{Nothing}` at its character 2/],
+    ["[[:nothing:]]", /\[:nothing:\]/],
   ])("%j is refused, saying why", (value, why) => {
     expect(() => compileMatchers([{ name: "a", operator: "=~", value }])).toThrow(why);
+  });
+
+  test.each([
+    ["([a-z]+-?)+[0-9]", "a".repeat(30)],
+    [".*(error|err|e.*r).*fatal", "err".repeat(1_366)],
+    ["(x+x+)+y", "x".repeat(16_384)],
+    ["(.*)(.*)(.*)(.*)(.*)[^a]", "a".repeat(16_384)],
+  ])("%s answers within 50 ms, however the value is made", (value, text) => {
+    const beganAt = performance.now();
+    const test = compileMatchers([{ name: "a", operator: "=~", value }]);
+    expect(test({ a: text })).toBe(false);
+    expect(performance.now() - beganAt).toBeLessThan(50);
+  });
+
+  test("an answer is the same when it is asked for again, and when many others were asked for meanwhile", () => {
+    const test = compileMatchers([{ name: "a", operator: "=~", value: "[0-9]*[02468]" }]);
+    for (let round = 0; round < 2; round += 1)
+      for (let number = 0; number < 600; number += 1) expect(test({ a: `${number}` })).toBe(number % 2 === 0);
   });
 
   test("an escaped text matches itself and nothing else", () => {
