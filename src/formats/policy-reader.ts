@@ -197,7 +197,10 @@ function readSilence(field: Field, report: MistakeReport): Silence | undefined {
   return author === undefined || comment === undefined ? undefined : { match, fromMs, toMs, author, comment };
 }
 
-/** A silence of which every matcher matches the empty text silences what it never names, most likely by mistake; Alertmanager refuses it too. */
+/**
+ * If every matcher matches the empty text, the silence covers alerts that it never names, most likely by mistake.
+ * Alertmanager refuses such a silence too.
+ */
 function readSilenceMatch(field: Field, report: MistakeReport): Matcher[] | undefined {
   const match = readMatch(field, report);
   if (match === undefined || !match.every(matchesEmptyText)) return match;

@@ -1,6 +1,6 @@
 /**
- * Regular expressions of matchers are RE2's, as in Alertmanager, and must match the whole value. RE2 takes time that grows with the value's
- * length, never exponentially, so a pattern of somebody else's cannot hold the process up.
+ * Regular expressions of matchers are RE2's, as in Alertmanager, and must match the whole value. RE2 takes time that
+ * grows with the value's length, never exponentially, so no pattern can hold the process up.
  */
 import { RE2JS, RE2JSSyntaxException } from "re2js";
 import { BecalmError } from "../model/errors.ts";

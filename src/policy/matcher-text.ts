@@ -11,7 +11,7 @@ export function decodeClassic(text: string): string {
 const PIECE = /\\(?:x([0-9a-fA-F]{2})|([0-3][0-7]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([abfnrtv\\"]))|[^\\\n]+/y;
 const NAMED: Readonly<Record<string, number>> = { a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11, "\\": 92, '"': 34 };
 
-/** The UTF-8 parser: the text between quotes is a string of Go, whose escapes may also be bytes (`\xf0\x9f\x99\x82`). */
+/** The UTF-8 parser: the text between quotes is a string of Go; its escapes may be bytes too (`\xf0\x9f\x99\x82`). */
 export function decodeGo(text: string): string | TextMistake {
   if (!/[\\\n]/.test(text)) return text;
   const bytes: number[] = [];
@@ -43,6 +43,6 @@ function isCharacter(codePoint: number): boolean {
 
 function expectedAt(text: string, offset: number): string {
   if (text[offset] === "\n") return "no line break inside quotes (write \\n)";
-  const escape = text.slice(offset, offset + 2);
-  return `an escape of Go (${escape} is not one; write \\${escape} for a backslash, also in a regular expression)`;
+  const refused = text.slice(offset, offset + 2);
+  return `an escape of Go (${refused} is not one; write \\${refused} for a backslash, also in a regular expression)`;
 }

@@ -13,9 +13,10 @@ export type Matcher = {
  * Parses a list of matchers: `a="b"`, `a="b",c=~"d"` or `{a="b", c=~"d"}`; `{}` and the empty text are the empty list.
  * Names and values may be quoted; unquoted ones hold no white space and none of `{}!=~,"'` and the backtick.
  *
- * Escapes mean what they mean to Alertmanager, which asks its older parser first. If all names are classic ones without quotes, only `\"`,
- * `\\` and `\n` are escapes and every other backslash stands for itself, so `=~"10\.0\..*"` says what it seems to say. Otherwise the UTF-8
- * parser reads the whole list: what is quoted is a string of Go (`\t`, `\u00e9`, `\\.`), and what is not quoted has no backslash.
+ * Escapes mean what they mean to Alertmanager, which asks its older parser first. If all names are classic ones without
+ * quotes, only `\"`, `\\` and `\n` are escapes and every other backslash stands for itself, so `=~"10\.0\..*"` says what
+ * it seems to say. Otherwise the UTF-8 parser reads the whole list: what is quoted is a string of Go (`\t`, `\u00e9`,
+ * `\\.`), and what is not quoted has no backslash.
  *
  * Throws BECALM_ARGUMENT_INVALID with `details.offset` (UTF-16 units from the start of the text) at the first mistake,
  * an invalid regular expression included.
@@ -44,7 +45,7 @@ export function parseMatchers(text: string): Matcher[] {
 }
 
 /**
- * Would it match a label set of which nothing is known? As in Alertmanager `!=` and `!~` never count as such: whoever writes them excludes something.
+ * Does it match alerts without its label? As in Alertmanager `!=` and `!~` never count as such: they exclude something.
  */
 export function matchesEmptyText({ operator, value }: Matcher): boolean {
   if (operator === "=") return value === "";
