@@ -54,7 +54,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   machines: ["xstate"],
   authoring: [],
   model: ["node:crypto"],
-  policy: ["node:crypto"],
+  policy: ["node:crypto", "re2js"],
   convergence: ["node:crypto"],
   instance: ["node:crypto", "xstate"],
   "detection core": ["node:crypto"],
