@@ -268,7 +268,7 @@ class LiveEngine implements Engine {
       commitId: commitIds(),
       pause,
       random: Math.random,
-      effectLeaseMs: () => (this.live?.started === true ? EFFECT_LEASE_MS : 0),
+      effectClaimMs: () => (this.live?.started === true ? EFFECT_LEASE_MS : null),
       committed: (decision) => this.committed(decision),
       ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
     });

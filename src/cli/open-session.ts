@@ -91,7 +91,7 @@ export async function withActing<T>(
   try {
     const { world, info } = await open(store, {
       namespace: options.namespace,
-      effectLeaseMs: options.run ? EFFECT_LEASE_MS : 0,
+      effectClaimMs: options.run ? EFFECT_LEASE_MS : null,
       committed: ({ effects }) => {
         emittedCount += effects.length;
         follow(effects);
@@ -226,11 +226,11 @@ type Opening = {
   readonly namespace: string;
   readonly mode?: NamespaceMode;
   readonly policies?: PolicySet;
-  readonly effectLeaseMs?: number;
+  readonly effectClaimMs?: number | null;
   readonly committed?: (decision: Decision) => void;
 };
 
-async function open(store: Store, { namespace, mode, policies, effectLeaseMs = 0, committed = () => {} }: Opening) {
+async function open(store: Store, { namespace, mode, policies, effectClaimMs = null, committed = () => {} }: Opening) {
   try {
     return await openWorld({
       store,
@@ -239,7 +239,7 @@ async function open(store: Store, { namespace, mode, policies, effectLeaseMs = 0
       commitId: commitIds(),
       pause,
       random: Math.random,
-      effectLeaseMs: () => effectLeaseMs,
+      effectClaimMs: () => effectClaimMs,
       committed,
       ...(mode === undefined ? {} : { mode }),
       ...(policies === undefined ? {} : { policies }),

@@ -12,8 +12,6 @@ import { pause } from "../system/system-clock.ts";
 const LEASE_MS = 2_000;
 const RENEWED_EVERY_MS = 500;
 const RETRIED_EVERY_MS = 100;
-/** No group has this id: those of groups hold a `:` and a dimension key. */
-const LEASE_NAME = "virtual-run";
 
 export type RunLease = {
   /** Throws when somebody else has taken it, which takes a pause of this process longer than the lease. */
@@ -26,7 +24,7 @@ export async function takeRunLease(
   store: Store,
   { owner, namespace }: { owner: string; namespace: string },
 ): Promise<RunLease> {
-  const lease = (ttlMs: number) => store.lease({ groupId: LEASE_NAME, partition: 0, owner, ttlMs });
+  const lease = (ttlMs: number) => store.leaseRun({ owner, ttlMs });
   const deadlineMs = performance.now() + LEASE_MS + 10 * RETRIED_EVERY_MS;
   while (!(await lease(LEASE_MS))) {
     if (performance.now() > deadlineMs) throw busy(namespace);

@@ -10,7 +10,7 @@ import type { World } from "./world.ts";
 
 export type OpenOptions = Pick<
   World,
-  "store" | "clock" | "owner" | "commitId" | "pause" | "random" | "effectLeaseMs" | "committed"
+  "store" | "clock" | "owner" | "commitId" | "pause" | "random" | "effectClaimMs" | "committed"
 > & {
   /** Left out by a reading command: it takes the namespace as it is. */
   readonly mode?: NamespaceMode;

@@ -28,8 +28,8 @@ export type World = {
   readonly pause: (ms: number) => Promise<void>;
   /** 0 <= x < 1: jitter. */
   readonly random: () => number;
-  /** How long this process claims the effects that it commits; 0: it does not run them. */
-  readonly effectLeaseMs: () => number;
+  /** How long this process claims the effects that it commits; null: it does not run them. */
+  readonly effectClaimMs: () => number | null;
   /** Told after each commit, never before. */
   readonly committed: (decision: Decision) => void;
 };

@@ -112,8 +112,9 @@ function requireValidGroup(commit: Commit): void {
     throw invalid(`Commit ${commit.commitId} changes members without a group. Put the group into the commit.`);
   }
   requireVersion(group.expectedVersion, "group", group.id);
-  if (group.value === null && (group.expectedVersion === 0 || membersAdded.length + membersRemoved.length > 0)) {
-    throw invalid(`The group ${group.id} is only compared, but it is new or its members change. Give its value.`);
+  if (group.kind === "check") {
+    if (group.expectedVersion > 0 && membersAdded.length + membersRemoved.length === 0) return;
+    throw invalid(`The group ${group.id} is only checked, but it is new or its members change. Write its value.`);
   }
   if (group.ttlMs !== null && (!Number.isInteger(group.ttlMs) || group.ttlMs < 1)) {
     throw invalid(`The group ${group.id} cannot live ${group.ttlMs} ms. Use a whole number of at least 1, or null.`);
@@ -150,7 +151,7 @@ function requireValidInstances(commit: Commit, partitions: number): void {
 }
 
 function requireValidEffects(commit: Commit): void {
-  requireNumber(commit.effectLeaseMs, "effect lease of commit", commit.commitId);
+  if (commit.effectClaimMs !== null) requireLease(commit.effectClaimMs, "claim on the effects of", commit.commitId);
   for (const effect of commit.effects) {
     if (effect.partition === commit.partition) continue;
     throw invalid(
@@ -204,6 +205,12 @@ function requireVersion(version: number, what: string, whose = ""): void {
 function requireNumber(value: number, what: string, whose = ""): void {
   if (Number.isFinite(value)) return;
   throw invalid(`The ${named(what, whose)} is ${value}. Use a finite number.`);
+}
+
+/** A claim or a lease of no time would be none. */
+export function requireLease(ms: number, what: string, whose = ""): void {
+  if (Number.isSafeInteger(ms) && ms > 0) return;
+  throw invalid(`The ${named(what, whose)} cannot last ${ms} ms. Use a whole number of at least 1.`);
 }
 
 /** Every fact about an argument that is wrong in itself. */

@@ -37,16 +37,25 @@ export interface Store {
   timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]>;
 
   /**
-   * Outbox: takes effects that nobody holds (never claimed, or the claim has run out by the store's clock) for `leaseMs`, at most `limit`,
-   * ordered by id. `leaseMs: 0` looks without claiming and returns held ones too (virtual runs).
+   * Outbox: takes effects that nobody holds (never claimed, given back, or the claim has run out by the store's clock) for `leaseMs`, at most
+   * `limit`, ordered by id.
    */
-  claimEffects(request: { owner: string; leaseMs: number; limit: number; partition?: number }): Promise<StoredEffect[]>;
+  claimEffects(request: ClaimRequest): Promise<StoredEffect[]>;
 
-  /** Prolongs claims of `owner`, also one that has run out if nobody else took it since; the ids that it lost are returned. */
-  extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]>;
+  /** Looks at the outbox without claiming: effects that somebody holds included, ordered by id, at most `limit`. */
+  listEffects(request: { limit: number; partition?: number }): Promise<StoredEffect[]>;
+
+  /**
+   * Extends claims of `owner`, also one that has run out if nobody else took it since. Returns the ids that it lost. A claim that was given
+   * back has run out.
+   */
+  extendClaims(request: ExtendRequest): Promise<string[]>;
+
+  /** Gives claims of `owner` back: whoever comes first may take the effects. Claims of others stay. */
+  releaseClaims(request: { owner: string; effectIds: readonly string[] }): Promise<void>;
 
   /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`; `next` is null on the last page. */
-  list(request: { limit: number; cursor?: string }): Promise<{ instances: StoredInstance[]; next: string | null }>;
+  list(request: ListRequest): Promise<ListPage>;
 
   /** History lines of an instance, oldest first (the birth line is the first); null when there is no such instance. */
   history(instanceId: string): Promise<string[] | null>;
@@ -68,8 +77,14 @@ export interface Store {
   /** Removes an instance with its history and what `touch` recorded, if it still has `version`. False: it changed meanwhile, or is gone. */
   remove(instanceId: string, version: number): Promise<boolean>;
 
-  /** Takes or renews a lease on a group for `ttlMs` by the store's clock; false: somebody else has it. A commit of another owner then answers `fenced`. */
-  lease(request: { groupId: string; partition: number; owner: string; ttlMs: number }): Promise<boolean>;
+  /**
+   * Takes or renews a lease on a group for `ttlMs` by the store's clock; false: somebody else has it. While it lasts, a commit of another owner
+   * that touches the group answers `fenced`.
+   */
+  lease(request: LeaseRequest): Promise<boolean>;
+
+  /** The same for the one virtual run that may work on the namespace. It fences nothing. */
+  leaseRun(request: { owner: string; ttlMs: number }): Promise<boolean>;
 
   /** Policy versions: what instances were made under. Written once, never changed. Key: `<policy name>@<version>`. */
   savePolicies(entries: readonly PolicyRecord[]): Promise<void>;
@@ -122,17 +137,14 @@ export type Commit = {
    * the same partition), this one answers `conflict`: a version alone does not tell who wrote it.
    */
   follows: string | null;
-  /**
-   * Compare-and-set: `expectedVersion` 0 means that the group must not exist. `value` null: only compared, the group keeps its version and
-   * its end, and has no members added or removed. `ttlMs`: drop it, with its ordered sets, this long after this commit, by the store's
-   * clock; null: keep it.
-   */
-  group: { id: string; expectedVersion: number; value: string | null; ttlMs: number | null } | null;
+  /** The group that this was decided on; null: none. */
+  group: GroupWrite | GroupCheck | null;
   /** No instance stands here twice. */
   instances: readonly InstanceWrite[];
-  /** Effects put into the outbox, claimed for `leaseMs` by `owner` (0: for whoever comes first). */
+  /** Effects put into the outbox. */
   effects: readonly StoredEffect[];
-  effectLeaseMs: number;
+  /** How long `owner` has claimed them; null: they are for whoever comes first. */
+  effectClaimMs: number | null;
   /** Effects taken out of the outbox: their results are part of this commit. */
   settledEffectIds: readonly string[];
   timersArmed: readonly TimerRow[];
@@ -141,6 +153,19 @@ export type Commit = {
   membersAdded: readonly { set: MemberSet; instanceId: string; order: number }[];
   membersRemoved: readonly { set: MemberSet; instanceId: string }[];
 };
+
+/** Compare-and-set: `expectedVersion` 0 means that the group must not exist; it is created with version 1. */
+export type GroupWrite = {
+  kind: "write";
+  id: string;
+  expectedVersion: number;
+  value: string;
+  /** Drop the group, with its ordered sets, this long after this commit, by the store's clock; null: keep it. */
+  ttlMs: number | null;
+};
+
+/** The group must still have this version. It keeps it, and its end, and no members are added or removed. */
+export type GroupCheck = { kind: "check"; id: string; expectedVersion: number };
 
 export type InstanceWrite = {
   id: string;
@@ -178,6 +203,18 @@ export type TimerKey = {
 };
 
 export type TimerRow = TimerKey & { dueAtMs: number };
+
+/** `leaseMs`: at least 1. */
+export type ClaimRequest = { owner: string; leaseMs: number; limit: number; partition?: number };
+
+/** `leaseMs`: at least 1. */
+export type ExtendRequest = { owner: string; leaseMs: number; effectIds: readonly string[] };
+
+export type ListRequest = { limit: number; cursor?: string };
+
+export type ListPage = { instances: StoredInstance[]; next: string | null };
+
+export type LeaseRequest = { groupId: string; partition: number; owner: string; ttlMs: number };
 
 /** `value` is an effect as instance/effect.ts wrote it. */
 export type StoredEffect = { id: string; partition: number; value: string };

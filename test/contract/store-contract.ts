@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Commit, Store, StoredInstance } from "../../src/stores/store.ts";
 import {
   changedInstance,
+  checkedGroup,
   commitOf,
   effectOf,
   everythingIn,
@@ -61,7 +62,7 @@ export function storeContract(
       store.load({ partition: 0, groupId, instanceIds: ids });
     const timers = (untilMs = Infinity, limit = 100, lane: "work" | "approval" = "work") =>
       store.timers({ lane, untilMs, limit });
-    const look = () => store.claimEffects({ owner: "looker", leaseMs: 0, limit: 100 });
+    const look = () => store.listEffects({ limit: 100 });
     const claim = (owner: string, leaseMs: number, limit = 100) => store.claimEffects({ owner, leaseMs, limit });
     const ids = (rows: readonly { id: string }[]) => rows.map(({ id }) => id);
 
@@ -256,9 +257,9 @@ export function storeContract(
         ["a checkpoint with a line break", { instances: [newInstance("00-new", { body: "a\nb" })] }],
         [
           "members of a group that is only compared",
-          { group: groupOf(1, { value: null }), membersAdded: [{ set: "held", instanceId: "00-new", order: 1 }] },
+          { group: checkedGroup(1), membersAdded: [{ set: "held", instanceId: "00-new", order: 1 }] },
         ],
-        ["a new group that is only compared", { group: groupOf(0, { value: null }) }],
+        ["a new group that is only compared", { group: checkedGroup(0) }],
         ["a history line with a line break", { instances: [newInstance("00-new", { historyLines: ["a\nb"] })] }],
         ["members without a group", { membersAdded: [{ set: "held", instanceId: "00-a", order: 1 }] }],
         ["an effect of another partition", { effects: [effectOf("e1", { partition: 1 })] }],
@@ -269,6 +270,7 @@ export function storeContract(
         ["a group that lives no time", { group: groupOf(1, { ttlMs: 0 }) }],
         ["an owner with a line break", { owner: "a\nb" }],
         ["no commit id", { commitId: "" }],
+        ["effects that are claimed for no time", { effectClaimMs: 0 }],
       ])("refuses %s and writes nothing", async (_, parts) => {
         await seed();
         const before = await everythingIn(store);
@@ -307,7 +309,7 @@ export function storeContract(
       test("applies a commit that follows one in flight, and one that follows it again", async () => {
         const first = commitOf({ group: groupOf(0) });
         const second = commitOf({ group: groupOf(1), follows: first.commitId });
-        const third = commitOf({ group: groupOf(2, { value: null }), follows: second.commitId });
+        const third = commitOf({ group: checkedGroup(2), follows: second.commitId });
         const outcomes = await Promise.all([first, second, third].map((commit) => store.commit(commit)));
         expect(outcomes).toEqual(["applied", "applied", "applied"]);
         expect(await store.commit(commitOf({ follows: "a commit of long ago" }))).toBe("conflict");
@@ -359,7 +361,7 @@ export function storeContract(
           group: groupOf(0, { value }),
           instances: [newInstance("00-a", { body: line, historyLines: [line, line] })],
           effects: [effectOf("e1", { value })],
-          effectLeaseMs: LONG_MS,
+          effectClaimMs: LONG_MS,
         });
         const { group, instances } = await load(["00-a"], GROUP);
         expect(group).toEqual({ version: 1, value });
@@ -429,13 +431,13 @@ export function storeContract(
 
       test("that are only compared keep their version, their end and their members, and refuse what was decided on another version", async () => {
         await applied({ group: groupOf(0, { ttlMs: WHILE_MS }), membersAdded: [add("00-a", 1)] });
-        await applied({ group: groupOf(1, { value: null }), instances: [newInstance("00-b")] });
+        await applied({ group: checkedGroup(1), instances: [newInstance("00-b")] });
         expect((await load([], GROUP)).group).toEqual({ version: 1, value: "group at 0" });
         expect(await members("waiters")).toEqual(["00-a"]);
-        expect(await store.commit(commitOf({ group: groupOf(2, { value: null }) }))).toBe("conflict");
+        expect(await store.commit(commitOf({ group: checkedGroup(2) }))).toBe("conflict");
         await world.outlast(WHILE_MS + 1);
         expect((await load([], GROUP)).group).toBeNull();
-        expect(await store.commit(commitOf({ group: groupOf(1, { value: null }) }))).toBe("conflict");
+        expect(await store.commit(commitOf({ group: checkedGroup(1) }))).toBe("conflict");
       });
 
       test("are leased to one owner, who can renew; afterwards anybody can", async () => {
@@ -446,6 +448,16 @@ export function storeContract(
         await world.outlast(SHORT_MS + 1);
         expect(await lease("engine-b", LONG_MS)).toBe(true);
         expect(await store.commit(commitOf({ group: groupOf(0) }))).toBe("fenced");
+      });
+
+      test("are not fenced by the lease of a run, which one owner has until it has run out", async () => {
+        const lease = (owner: string, ttlMs: number) => store.leaseRun({ owner, ttlMs });
+        expect(await lease("engine-b", LONG_MS)).toBe(true);
+        expect(await lease("engine-a", LONG_MS)).toBe(false);
+        await applied({ group: groupOf(0) });
+        expect(await lease("engine-b", SHORT_MS)).toBe(true);
+        await world.outlast(SHORT_MS + 1);
+        expect(await lease("engine-a", LONG_MS)).toBe(true);
       });
 
       test("are free again after a lease that nobody renewed", async () => {
@@ -559,17 +571,17 @@ export function storeContract(
         await applied({ effects: [effectOf("e1")] }, { partition: 1, effects: [effectOf("e2", { partition: 1 })] });
         const request = { owner: "engine-a", leaseMs: LONG_MS, limit: 10, partition: 1 };
         expect(ids(await store.claimEffects(request))).toEqual(["e2"]);
-        expect(ids(await store.claimEffects({ ...request, leaseMs: 0, partition: 0 }))).toEqual(["e1"]);
+        expect(ids(await store.listEffects({ limit: 10, partition: 0 }))).toEqual(["e1"]);
       });
 
       test("keeps an effect for its committer when it was put in claimed", async () => {
-        await applied({ effects: [effectOf("e1")], effectLeaseMs: LONG_MS });
+        await applied({ effects: [effectOf("e1")], effectClaimMs: LONG_MS });
         expect(await claim("engine-b", LONG_MS)).toEqual([]);
         expect(await store.extendClaims({ owner: "engine-a", leaseMs: LONG_MS, effectIds: ["e1"] })).toEqual([]);
       });
 
       test("gives an effect to the next one when its claim has run out", async () => {
-        await applied({ effects: [effectOf("e1")], effectLeaseMs: SHORT_MS });
+        await applied({ effects: [effectOf("e1")], effectClaimMs: SHORT_MS });
         await world.outlast(SHORT_MS + 1);
         expect(ids(await claim("engine-b", SHORT_MS))).toEqual(["e1"]);
         await world.outlast(SHORT_MS + 1);
@@ -578,7 +590,7 @@ export function storeContract(
 
       test("prolongs what its owner holds and names what it lost", async () => {
         await applied(
-          { effects: [effectOf("mine"), effectOf("lost")], effectLeaseMs: SHORT_MS },
+          { effects: [effectOf("mine"), effectOf("lost")], effectClaimMs: SHORT_MS },
           { effects: [effectOf("free")] },
         );
         await world.outlast(SHORT_MS + 1);
@@ -596,9 +608,26 @@ export function storeContract(
         expect(ids(await claim("engine-b", LONG_MS))).toEqual(["e1"]);
       });
 
+      test("that its owner gives back is for whoever comes first, and those of others stay", async () => {
+        await applied({ effects: [effectOf("mine")], effectClaimMs: LONG_MS });
+        await applied({ owner: "engine-b", effects: [effectOf("other")], effectClaimMs: LONG_MS });
+        await store.releaseClaims({ owner: "engine-a", effectIds: ["mine", "other", "none"] });
+        await world.outlast(2);
+        expect(ids(await claim("engine-c", LONG_MS))).toEqual(["mine"]);
+        await store.releaseClaims({ owner: "engine-c", effectIds: [] });
+        expect(ids(await look())).toEqual(["mine", "other"]);
+      });
+
+      test("refuses a claim of no time", async () => {
+        const refused = { code: "BECALM_ARGUMENT_INVALID" };
+        await expect(claim("engine-a", 0)).rejects.toMatchObject(refused);
+        const none = { owner: "engine-a", leaseMs: 0, effectIds: ["e1"] };
+        await expect(store.extendClaims(none)).rejects.toMatchObject(refused);
+      });
+
       test("forgets an effect with the commit that settles it", async () => {
         await applied(
-          { effects: [effectOf("e1"), effectOf("e2")], effectLeaseMs: LONG_MS },
+          { effects: [effectOf("e1"), effectOf("e2")], effectClaimMs: LONG_MS },
           { settledEffectIds: ["e1", "none"] },
         );
         expect(ids(await look())).toEqual(["e2"]);

@@ -1,5 +1,13 @@
 /** Building commits and looking at everything that a store holds. */
-import type { Commit, InstanceWrite, Store, StoredEffect, TimerRow } from "../../src/stores/store.ts";
+import type {
+  Commit,
+  GroupCheck,
+  GroupWrite,
+  InstanceWrite,
+  Store,
+  StoredEffect,
+  TimerRow,
+} from "../../src/stores/store.ts";
 
 export const GROUP = "disk/!sha1#00ff";
 
@@ -16,7 +24,7 @@ export function commitOf(parts: Partial<Commit> = {}): Commit {
     group: null,
     instances: [],
     effects: [],
-    effectLeaseMs: 0,
+    effectClaimMs: null,
     settledEffectIds: [],
     timersArmed: [],
     timersCancelled: [],
@@ -26,11 +34,13 @@ export function commitOf(parts: Partial<Commit> = {}): Commit {
   };
 }
 
-export function groupOf(
-  expectedVersion: number,
-  parts: Partial<NonNullable<Commit["group"]>> = {},
-): NonNullable<Commit["group"]> {
-  return { id: GROUP, expectedVersion, value: `group at ${expectedVersion}`, ttlMs: null, ...parts };
+export function groupOf(expectedVersion: number, parts: Partial<Omit<GroupWrite, "kind">> = {}): GroupWrite {
+  return { kind: "write", id: GROUP, expectedVersion, value: `group at ${expectedVersion}`, ttlMs: null, ...parts };
+}
+
+/** Only checked, not written. */
+export function checkedGroup(expectedVersion: number, id = GROUP): GroupCheck {
+  return { kind: "check", id, expectedVersion };
 }
 
 export function newInstance(id: string, parts: Partial<InstanceWrite> = {}): InstanceWrite {
@@ -86,7 +96,7 @@ export async function everythingIn(
     groups: await Promise.all(groups.map((group) => groupIn(store, group))),
     work: await store.timers({ lane: "work", untilMs: Infinity, limit: 1_000 }),
     approvals: await store.timers({ lane: "approval", untilMs: Infinity, limit: 1_000 }),
-    effects: await store.claimEffects({ owner: "looker", leaseMs: 0, limit: 1_000 }),
+    effects: await store.listEffects({ limit: 1_000 }),
     policies: await store.policies(),
   };
 }

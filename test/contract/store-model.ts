@@ -66,7 +66,7 @@ export class StoreModel {
   }
 
   #writeGroup({ group, partition, membersAdded, membersRemoved }: Commit): void {
-    if (group === null || group.value === null) return;
+    if (group?.kind !== "write") return;
     const stored = this.#groups[`${partition} ${group.id}`] ?? { version: 0, value: "", waiters: [], held: [] };
     this.#groups[`${partition} ${group.id}`] = stored;
     stored.version += 1;

@@ -3,7 +3,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Commit, CommitOutcome } from "../../src/stores/store.ts";
 import type { StoreWorld } from "./store-contract.ts";
-import { changedInstance, commitOf, effectOf, everythingIn, groupOf, newInstance, timerOf } from "./store-fixtures.ts";
+import {
+  changedInstance,
+  checkedGroup,
+  commitOf,
+  effectOf,
+  everythingIn,
+  groupOf,
+  newInstance,
+  timerOf,
+} from "./store-fixtures.ts";
 import { StoreModel } from "./store-model.ts";
 
 const PARTITIONS = 2;
@@ -64,7 +73,9 @@ const draw: fc.Arbitrary<Draw> = fc
       group:
         parts.group === null
           ? null
-          : groupOf(parts.group.version, { id: parts.group.id, ...(isCompared ? { value: null } : {}) }),
+          : isCompared
+            ? checkedGroup(parts.group.version, parts.group.id)
+            : groupOf(parts.group.version, { id: parts.group.id }),
       instances: parts.instances.map(({ name, version: expectedVersion, createdAtMs, lines, body }) => {
         const historyLines = lines.map((line) => line.replaceAll("\n", ""));
         return expectedVersion === 0

@@ -54,7 +54,7 @@ describe("an instance that is made again of the same alert", () => {
     const { address, id, work } = intakes[0] as Intake;
     const create = work as Work;
     await takeTurn(world, { address, works: [create] });
-    const outbox = () => store.claimEffects({ owner: "two", leaseMs: 0, limit: 9 });
+    const outbox = () => store.listEffects({ limit: 9 });
     const [effect] = (await outbox()) as [StoredEffect];
     expect(await store.remove(id, 1)).toBe(true);
     const done = { type: "event", id, event: { type: "effect.done", attempt: 1, atMs: START_MS } } as const;

@@ -255,7 +255,7 @@ describe("what is over", () => {
   test("leaves no row behind", async () => {
     const before = await raw.keys("*");
     const id = groupOf(0).id;
-    await store.commit(commitOf({ ...full, effectLeaseMs: 60_000 }));
+    await store.commit(commitOf({ ...full, effectClaimMs: 60_000 }));
     await store.touch("00-a", 5);
     const settled = {
       settledEffectIds: ["e1"],

@@ -19,7 +19,7 @@ export async function bareWorld(
     commitId: commitIds(),
     pause,
     random: Math.random,
-    effectLeaseMs: () => 0,
+    effectClaimMs: () => null,
     committed: more.committed ?? (() => {}),
     mode: more.mode,
     policies: policySetFrom(more.policies),

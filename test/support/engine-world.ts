@@ -374,7 +374,7 @@ export async function overwrite(
       ...NOTHING,
       commitId: `overwritten ${instanceIds[0] ?? group} ${expectedVersion}`,
       partition,
-      group: group === null ? null : { id: group, expectedVersion, value: next, ttlMs: null },
+      group: group === null ? null : { kind: "write", id: group, expectedVersion, value: next, ttlMs: null },
       instances: instanceIds.map((id) => ({
         id,
         expectedVersion,
@@ -396,7 +396,7 @@ const NOTHING = {
   owner: "outside",
   follows: null,
   effects: [],
-  effectLeaseMs: 0,
+  effectClaimMs: null,
   settledEffectIds: [],
   timersArmed: [],
   timersCancelled: [],

@@ -37,7 +37,7 @@ export function commitOf(world: World, decision: Decision, read: Read): Commit {
       partition: address.partition,
       value: encodeEffect(effect),
     })),
-    effectLeaseMs: world.effectLeaseMs(),
+    effectClaimMs: world.effectClaimMs(),
     settledEffectIds: settledBy(readable, decision),
     timersArmed: timers.armed,
     timersCancelled: timers.cancelled,
@@ -69,13 +69,13 @@ function memberWrites({ memberChanges }: Decision): Pick<Commit, "membersAdded" 
 
 function groupWrite(world: World, { group, isEmpty, isGroupChanged }: Decision, read: Read): Commit["group"] {
   if (group === null || isEmpty) return null;
-  if (!isGroupChanged) return { id: group.id, expectedVersion: read.groupVersion, value: null, ttlMs: null };
+  if (!isGroupChanged) return { kind: "check", id: group.id, expectedVersion: read.groupVersion };
   const idle =
     world.mode === "virtual"
       ? null
       : idleAtMs(group, group.forming.length === 0 ? 0 : widestWindowMs(world, group.policy));
   const ttlMs = idle === null ? null : Math.max(idle - group.lastAtMs, 0) + GROUP_KEPT_MS;
-  return { id: group.id, expectedVersion: read.groupVersion, value: encodeGroup(group), ttlMs };
+  return { kind: "write", id: group.id, expectedVersion: read.groupVersion, value: encodeGroup(group), ttlMs };
 }
 
 /** An older version of the rule may still decide here, for an instance that was parked under it. */

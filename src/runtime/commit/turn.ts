@@ -174,9 +174,15 @@ function expectGroup(
 ): void {
   if (address.groupId === null) world.groups.loneCommitted(mailboxKey(address), commit.commitId);
   if (group === null || commit.group === null) return;
-  const { id, expectedVersion, value } = commit.group;
-  if (value === null) world.groups.compared(id, expectedVersion, commit.commitId);
-  else world.groups.learn({ version: expectedVersion + 1, value, group, seenBy: commit.commitId });
+  const { id, expectedVersion } = commit.group;
+  if (commit.group.kind === "check") world.groups.compared(id, expectedVersion, commit.commitId);
+  else
+    world.groups.learn({
+      version: expectedVersion + 1,
+      value: commit.group.value,
+      group,
+      seenBy: commit.commitId,
+    });
 }
 
 /** Never rejects: the batches beside it go on. */

@@ -114,7 +114,7 @@ export class Live {
     const effectIds = [...this.taken];
     if (effectIds.length === 0) return;
     try {
-      await this.world.store.extendClaims({ owner: this.world.owner, leaseMs: 0, effectIds });
+      await this.world.store.releaseClaims({ owner: this.world.owner, effectIds });
     } catch (error) {
       this.options.onFault(
         `the claims on ${effectIds.length} effects run out by themselves: ${messageOf(error)}`,

@@ -1,5 +1,5 @@
 import { compareCodePoints } from "../../model/utf8.ts";
-import type { Commit, StoredEffect } from "../store.ts";
+import type { ClaimRequest, Commit, ExtendRequest, StoredEffect } from "../store.ts";
 import { SortedList } from "./sorted-list.ts";
 
 /** `claimedUntilMs` 0: nobody ever claimed it. */
@@ -12,8 +12,8 @@ export class ClaimTable {
     (left, right) => left.claimedUntilMs - right.claimedUntilMs || compareCodePoints(left.id, right.id),
   );
 
-  put({ effects, effectLeaseMs, owner, settledEffectIds }: Commit, nowMs: number): void {
-    const claimedUntilMs = effectLeaseMs > 0 ? nowMs + effectLeaseMs : 0;
+  put({ effects, effectClaimMs, owner, settledEffectIds }: Commit, nowMs: number): void {
+    const claimedUntilMs = effectClaimMs === null ? 0 : nowMs + effectClaimMs;
     for (const { id, partition, value } of effects) {
       this.#take(id);
       this.#add({ id, partition, value, owner, claimedUntilMs });
@@ -21,25 +21,32 @@ export class ClaimTable {
     for (const id of settledEffectIds) this.#take(id);
   }
 
-  claim(
-    { owner, leaseMs, limit, partition }: { owner: string; leaseMs: number; limit: number; partition?: number },
-    nowMs: number,
-  ): StoredEffect[] {
-    const found: Claim[] = [];
-    for (const claim of this.#byEnd.ascending()) {
-      if (found.length >= limit || (leaseMs > 0 && claim.claimedUntilMs > nowMs)) break;
-      if (partition === undefined || claim.partition === partition) found.push(claim);
-    }
-    if (leaseMs > 0) for (const claim of found) this.#prolong(claim, owner, nowMs + leaseMs);
-    return found
-      .sort((left, right) => compareCodePoints(left.id, right.id))
-      .map(({ id, partition: at, value }) => ({ id, partition: at, value }));
+  claim({ owner, leaseMs, limit, partition }: ClaimRequest, nowMs: number): StoredEffect[] {
+    const free = this.#first({ limit, partition }, (claim) => claim.claimedUntilMs <= nowMs);
+    for (const claim of free) this.#prolong(claim, owner, nowMs + leaseMs);
+    return toStored(free);
   }
 
-  extend(
-    { owner, leaseMs, effectIds }: { owner: string; leaseMs: number; effectIds: readonly string[] },
-    nowMs: number,
-  ): string[] {
+  /** Whoever holds them. */
+  list({ limit, partition }: { limit: number; partition?: number }): StoredEffect[] {
+    return toStored(this.#first({ limit, partition }, () => true));
+  }
+
+  /** The first whose claims end, as long as `isWanted`. */
+  #first(
+    { limit, partition }: { limit: number; partition: number | undefined },
+    isWanted: (claim: Claim) => boolean,
+  ): Claim[] {
+    const found: Claim[] = [];
+    for (const claim of this.#byEnd.ascending()) {
+      if (found.length >= limit || !isWanted(claim)) break;
+      if (partition === undefined || claim.partition === partition) found.push(claim);
+    }
+    return found;
+  }
+
+  /** Gives the ids that `owner` does not hold. */
+  extend({ owner, leaseMs, effectIds }: ExtendRequest, nowMs: number): string[] {
     const lost: string[] = [];
     for (const id of effectIds) {
       const claim = this.#claims.get(id);
@@ -65,4 +72,10 @@ export class ClaimTable {
     this.#claims.delete(id);
     this.#byEnd.remove(claim);
   }
+}
+
+function toStored(claims: Claim[]): StoredEffect[] {
+  return claims
+    .sort((left, right) => compareCodePoints(left.id, right.id))
+    .map(({ id, partition, value }) => ({ id, partition, value }));
 }

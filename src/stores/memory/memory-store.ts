@@ -12,9 +12,14 @@ import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
 import type {
+  ClaimRequest,
   Commit,
   CommitOutcome,
+  ExtendRequest,
   InstanceWrite,
+  LeaseRequest,
+  ListPage,
+  ListRequest,
   LoadRequest,
   LoadResult,
   MembersRequest,
@@ -34,6 +39,7 @@ import {
   encodeCursor,
   notOpen,
   partitionInId,
+  requireLease,
   requireNamespaceSpec,
   requirePartition,
   requireSameNamespace,
@@ -62,6 +68,9 @@ type Instance = CreatedAt & {
 };
 
 type Lease = { owner: string; untilMs: number };
+
+/** No key of a group: those begin with the number of a partition. */
+const RUN_LEASE = "run";
 
 class MemoryStore implements Store {
   readonly lock: DimensionLock;
@@ -120,8 +129,7 @@ class MemoryStore implements Store {
     const refusal = this.#refusal(commit, nowMs);
     if (refusal !== null) return refusal;
     this.#commitIds.set(nameIn(commit.partition, commit.commitId), nowMs + COMMIT_ID_TTL_MS);
-    if (commit.group !== null && commit.group.value !== null)
-      this.#groups.write(commit, { ...commit.group, value: commit.group.value }, nowMs);
+    if (commit.group?.kind === "write") this.#groups.write(commit, commit.group, nowMs);
     for (const instance of commit.instances) this.#write(instance, commit.partition);
     this.#timers.change(commit.timersArmed, commit.timersCancelled);
     this.#effects.put(commit, nowMs);
@@ -133,26 +141,31 @@ class MemoryStore implements Store {
     return this.#timers.due(lane, untilMs, limit);
   }
 
-  async claimEffects(request: {
-    owner: string;
-    leaseMs: number;
-    limit: number;
-    partition?: number;
-  }): Promise<StoredEffect[]> {
+  async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
     const { partitions } = this.#open();
     if (request.partition !== undefined) requirePartition(request.partition, partitions);
+    requireLease(request.leaseMs, "claim");
     return this.#effects.claim(request, this.#now());
   }
 
-  async extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]> {
+  async listEffects(request: { limit: number; partition?: number }): Promise<StoredEffect[]> {
+    const { partitions } = this.#open();
+    if (request.partition !== undefined) requirePartition(request.partition, partitions);
+    return this.#effects.list(request);
+  }
+
+  async extendClaims(request: ExtendRequest): Promise<string[]> {
     this.#open();
+    requireLease(request.leaseMs, "claim");
     return this.#effects.extend(request, this.#now());
   }
 
-  async list(request: {
-    limit: number;
-    cursor?: string;
-  }): Promise<{ instances: StoredInstance[]; next: string | null }> {
+  async releaseClaims({ owner, effectIds }: { owner: string; effectIds: readonly string[] }): Promise<void> {
+    this.#open();
+    this.#effects.extend({ owner, effectIds, leaseMs: 0 }, this.#now());
+  }
+
+  async list(request: ListRequest): Promise<ListPage> {
     this.#open();
     const before = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
     const rows = this.#ordered().flatMap((created) => take(created.descending(before), request.limit + 1));
@@ -209,22 +222,14 @@ class MemoryStore implements Store {
     return true;
   }
 
-  async lease({
-    groupId,
-    partition,
-    owner,
-    ttlMs,
-  }: {
-    groupId: string;
-    partition: number;
-    owner: string;
-    ttlMs: number;
-  }): Promise<boolean> {
+  async lease({ groupId, partition, owner, ttlMs }: LeaseRequest): Promise<boolean> {
     requirePartition(partition, this.#open().partitions);
-    const nowMs = this.#now();
-    if (this.#isFenced(nameIn(partition, groupId), owner, nowMs)) return false;
-    this.#leases.set(nameIn(partition, groupId), { owner, untilMs: nowMs + ttlMs });
-    return true;
+    return this.#lease(nameIn(partition, groupId), owner, ttlMs);
+  }
+
+  async leaseRun({ owner, ttlMs }: { owner: string; ttlMs: number }): Promise<boolean> {
+    this.#open();
+    return this.#lease(RUN_LEASE, owner, ttlMs);
   }
 
   async savePolicies(entries: readonly PolicyRecord[]): Promise<void> {
@@ -245,6 +250,13 @@ class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {}
+
+  #lease(key: string, owner: string, ttlMs: number): boolean {
+    const nowMs = this.#now();
+    if (this.#isFenced(key, owner, nowMs)) return false;
+    this.#leases.set(key, { owner, untilMs: nowMs + ttlMs });
+    return true;
+  }
 
   #open(): NamespaceInfo {
     if (this.#info === null) throw notOpen("memory");

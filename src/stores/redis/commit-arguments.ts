@@ -34,19 +34,19 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   if (commit.follows !== null) keys.push(keysOf.commit(partition, commit.follows));
   if (group !== null) {
     keys.push(keysOf.group(partition, group.id), keysOf.lease(partition, group.id));
-    if (group.value !== null) for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
+    if (group.kind === "write") for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
   }
   for (const { id } of created) keys.push(keysOf.instance(partition, id));
   for (const { id } of changed) keys.push(keysOf.instance(partition, id), keysOf.history(partition, id));
   // The head tells the numbers of rows, which are known when the rows stand behind it.
   const headAt = args.length;
-  args.push("", group === null || group.value === null ? "" : versioned(group.expectedVersion + 1, group.value));
+  args.push("", group?.kind === "write" ? versioned(group.expectedVersion + 1, group.value) : "");
   const about = [
     commit.owner,
     commit.follows === null ? 0 : 1,
     group?.expectedVersion ?? "-",
-    group?.ttlMs ?? "-",
-    commit.effectLeaseMs,
+    (group?.kind === "write" ? group.ttlMs : null) ?? "-",
+    commit.effectClaimMs ?? 0,
   ];
   const counts = [created.length, addCreated(args, created), changed.length, ...addRows(args, commit, changed)];
   const rowCount = args.length - headAt - 2;
@@ -102,7 +102,7 @@ function addRows(args: ScriptArgument[], commit: Commit, changed: readonly Insta
     add(ofSet(commit.membersAdded, set), ({ order, instanceId }) => args.push(order, instanceId));
   }
   for (const set of SETS) add(ofSet(commit.membersRemoved, set), ({ instanceId }) => args.push(instanceId));
-  const claimOwner = commit.effectLeaseMs > 0 ? commit.owner : "";
+  const claimOwner = commit.effectClaimMs === null ? "" : commit.owner;
   add(commit.effects, ({ id, value }) => args.push(id, `${claimOwner} ${value}`));
   add(commit.settledEffectIds, (id) => args.push(id));
   for (const lane of LANES) {

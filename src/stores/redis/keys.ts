@@ -22,6 +22,8 @@ export type RedisKeys = {
   commit(partition: number, commitId: string): string;
   group(partition: number, groupId: string): string;
   lease(partition: number, groupId: string): string;
+  /** Of the virtual run that works on the namespace. No group has this name: those of groups hold a `:`. */
+  readonly runLease: string;
   members(partition: number, groupId: string, set: MemberSet): string;
   lockSlot(partition: number, key: string, slot: number): string;
 };
@@ -77,6 +79,7 @@ export function redisKeys({ prefix, namespace }: KeySpace, partitions: number): 
     commit: (partition, commitId) => `${head(partition)}c:${commitId}`,
     group: (partition, groupId) => `${head(partition)}g:${groupId}`,
     lease: (partition, groupId) => `${head(partition)}l:${groupId}`,
+    runLease: `${head(0)}l:virtual-run`,
     members: (partition, groupId, set) => `${head(partition)}${set}:${groupId}`,
     lockSlot: (partition, key, slot) => `${head(partition)}d:${slot}:${key}`,
   };

@@ -1,9 +1,7 @@
-import type { StoredEffect } from "../store.ts";
+import type { ClaimRequest, ExtendRequest, StoredEffect } from "../store.ts";
 import { type RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import { scripts } from "./scripts.ts";
-
-type ClaimRequest = { owner: string; leaseMs: number; limit: number; partition?: number };
 
 /** The outbox over all partitions: who claims which effect until when, by the server's clock. */
 export class RedisOutbox {
@@ -20,7 +18,6 @@ export class RedisOutbox {
   async claim(request: ClaimRequest): Promise<StoredEffect[]> {
     if (request.limit < 1) return [];
     const partitions = request.partition === undefined ? this.#partitions() : [request.partition];
-    if (request.leaseMs === 0) return this.#look(partitions, request.limit);
     const claimed: StoredEffect[] = [];
     for (const partition of await this.#claimable(partitions)) {
       claimed.push(...(await this.#claimOf(partition, { ...request, limit: request.limit - claimed.length })));
@@ -29,16 +26,14 @@ export class RedisOutbox {
     return claimed;
   }
 
-  /** Asks every partition, because an effect's id does not tell its own; answers with the ids that no partition prolonged. */
-  async extend({
-    owner,
-    leaseMs,
-    effectIds,
-  }: {
-    owner: string;
-    leaseMs: number;
-    effectIds: readonly string[];
-  }): Promise<string[]> {
+  /** Without claiming. */
+  async list({ limit, partition }: { limit: number; partition?: number }): Promise<StoredEffect[]> {
+    if (limit < 1) return [];
+    return this.#look(partition === undefined ? this.#partitions() : [partition], limit);
+  }
+
+  /** Asks every partition, because an effect's id does not tell its own; answers with the ids that no partition extended. `leaseMs` 0 ends them. */
+  async extend({ owner, leaseMs, effectIds }: ExtendRequest): Promise<string[]> {
     if (effectIds.length === 0) return [];
     const args = [owner, leaseMs, ...effectIds];
     const kept = await this.#connection.run(() =>

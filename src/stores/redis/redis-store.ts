@@ -8,8 +8,13 @@
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
 import type {
+  ClaimRequest,
   Commit,
   CommitOutcome,
+  ExtendRequest,
+  LeaseRequest,
+  ListPage,
+  ListRequest,
   LoadRequest,
   LoadResult,
   MembersRequest,
@@ -32,6 +37,7 @@ import {
   invalid,
   notOpen,
   partitionInId,
+  requireLease,
   requireNamespaceSpec,
   requirePartition,
   requireSameNamespace,
@@ -190,29 +196,29 @@ class RedisStore implements Store {
     return parts.flat().sort(compareTimers).slice(0, limit);
   }
 
-  async claimEffects(request: {
-    owner: string;
-    leaseMs: number;
-    limit: number;
-    partition?: number;
-  }): Promise<StoredEffect[]> {
+  async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
     this.#open(request.partition);
-    const claimed = await (this.#outbox as RedisOutbox).claim(request);
-    return claimed.sort((left, right) => compareCodePoints(left.id, right.id)).slice(0, request.limit);
+    requireLease(request.leaseMs, "claim");
+    return firstById(await (this.#outbox as RedisOutbox).claim(request), request.limit);
   }
 
-  async extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]> {
+  async listEffects(request: { limit: number; partition?: number }): Promise<StoredEffect[]> {
+    this.#open(request.partition);
+    return firstById(await (this.#outbox as RedisOutbox).list(request), request.limit);
+  }
+
+  async releaseClaims({ owner, effectIds }: { owner: string; effectIds: readonly string[] }): Promise<void> {
     this.#open();
+    await (this.#outbox as RedisOutbox).extend({ owner, effectIds, leaseMs: 0 });
+  }
+
+  async extendClaims(request: ExtendRequest): Promise<string[]> {
+    this.#open();
+    requireLease(request.leaseMs, "claim");
     return (this.#outbox as RedisOutbox).extend(request);
   }
 
-  async list({
-    limit,
-    cursor,
-  }: {
-    limit: number;
-    cursor?: string;
-  }): Promise<{ instances: StoredInstance[]; next: string | null }> {
+  async list({ limit, cursor }: ListRequest): Promise<ListPage> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor);
     const parts = await this.#eachPartition((_, partition) =>
       this.#createdPage("newest", { partition, limit: limit + 1, after }),
@@ -283,18 +289,15 @@ class RedisStore implements Store {
     return outcome === "removed";
   }
 
-  async lease({
-    groupId,
-    partition,
-    owner,
-    ttlMs,
-  }: {
-    groupId: string;
-    partition: number;
-    owner: string;
-    ttlMs: number;
-  }): Promise<boolean> {
-    const key = this.#open(partition).lease(partition, groupId);
+  lease({ groupId, partition, owner, ttlMs }: LeaseRequest): Promise<boolean> {
+    return this.#lease(this.#open(partition).lease(partition, groupId), owner, ttlMs);
+  }
+
+  leaseRun({ owner, ttlMs }: { owner: string; ttlMs: number }): Promise<boolean> {
+    return this.#lease(this.#open().runLease, owner, ttlMs);
+  }
+
+  async #lease(key: string, owner: string, ttlMs: number): Promise<boolean> {
     return (await this.#connection.run(() => scripts.leaseGroup(this.#client, [key], [owner, ttlMs]))) === "held";
   }
 
@@ -383,6 +386,10 @@ export function requireKeySpace({ namespace = "default", keyPrefix = "becalm" }:
     );
   }
   return { prefix: keyPrefix, namespace };
+}
+
+function firstById(effects: StoredEffect[], limit: number): StoredEffect[] {
+  return effects.sort((left, right) => compareCodePoints(left.id, right.id)).slice(0, limit);
 }
 
 function toInstances(ids: readonly string[], texts: readonly (string | null)[]): Map<string, StoredInstance> {
