@@ -180,18 +180,13 @@ class RedisStore implements Store {
 
   async timers({ lane, untilMs, limit }: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
     if (limit < 1) return [];
-    const untilScore = untilMs === Infinity ? "+inf" : String(untilMs);
-    const count = Math.min(limit, ROW_COUNT_MAX);
+    const [untilScore, count] = [untilMs === Infinity ? "+inf" : String(untilMs), Math.min(limit, ROW_COUNT_MAX)];
     // Each partition answers in the port's order (see timerMember), so the first `limit` of all are among the first `limit` of each.
     const parts = await this.#eachPartition(async (keysOf, partition) => {
       const key = keysOf.timers(partition, lane);
       const flat = await this.#client.zrange(key, "-inf", untilScore, "BYSCORE", "LIMIT", 0, count, "WITHSCORES");
-      return pairs(flat).map(([member, score]) => ({
-        lane,
-        partition,
-        ...parseTimerMember(member),
-        dueAtMs: Number(score),
-      }));
+      const rowOf = ([member, score]: [string, string]) => ({ ...parseTimerMember(member), dueAtMs: Number(score) });
+      return pairs(flat).map((pair) => ({ lane, partition, ...rowOf(pair) }));
     });
     return parts.flat().sort(compareTimers).slice(0, limit);
   }
