@@ -1,17 +1,21 @@
 /** `becalm audit verify`: every audit trail against the checkpoint that it must lead to. */
 
+import { type TrailFault, trailFault } from "../instance/trail.ts";
 import { count } from "../present/text-table.ts";
 import type { Session } from "../runtime/session.ts";
+import { readBundle } from "./bundle-file.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
-import { checkTrail, type TrailFault } from "./trail.ts";
+import { checkTrail } from "./trail.ts";
 
 export type AuditOptions = StoreOptions & {
   readonly what: string;
   readonly ids: readonly string[];
   readonly all: boolean;
+  /** A bundle instead of a store. */
+  readonly file?: string;
   readonly json: boolean;
 };
 
@@ -24,6 +28,7 @@ export async function audit(terminal: Terminal, options: AuditOptions): Promise<
   if (options.what !== "verify")
     throw usedWrongly(`There is no \`becalm audit ${options.what}\`. Did you mean \`becalm audit verify\`?`);
   if (options.all && options.ids.length > 0) throw usedWrongly("Give ids or --all, not both.");
+  if (options.file !== undefined) return verifyBundle(terminal, options.file, options);
   return withReading(options, "audit verify", async (session) => {
     const totals: Totals = { instances: 0, entries: 0, broken: 0 };
     const progress = new Progress(terminal);
@@ -46,7 +51,8 @@ export async function audit(terminal: Terminal, options: AuditOptions): Promise<
   });
 }
 
-async function* allIds(session: Session): AsyncGenerator<readonly string[]> {
+/** Ids of all instances, a page at a time, newest first. */
+export async function* allIds(session: Session): AsyncGenerator<readonly string[]> {
   let cursor: string | null | undefined;
   while (cursor !== null) {
     const page = await session.world.store.list({ limit: PAGE_COUNT, ...(cursor === undefined ? {} : { cursor }) });
@@ -63,14 +69,31 @@ async function verifySome(
   { terminal, totals, isJson }: Context,
 ): Promise<void> {
   const checked = await Promise.all(ids.map(async (id) => ({ id, ...(await checkTrail(session, id)) })));
-  for (const { id, lines, fault } of checked) {
-    totals.instances += 1;
-    totals.entries += Math.max(lines.length - 1, 0);
-    if (fault === null) continue;
-    totals.broken += 1;
-    if (isJson) await terminal.json({ id, ok: false, line: fault.line, what: fault.what });
-    else await terminal.out(`${terminal.outColors.red("✗")} ${id}: ${placeOf(fault)}`);
+  for (const one of checked) await addTo(one, { terminal, totals, isJson });
+}
+
+type Checked = { readonly id: string; readonly lines: readonly string[]; readonly fault: TrailFault | null };
+
+async function addTo({ id, lines, fault }: Checked, { terminal, totals, isJson }: Context): Promise<void> {
+  totals.instances += 1;
+  totals.entries += Math.max(lines.length - 1, 0);
+  if (fault === null) return;
+  totals.broken += 1;
+  if (isJson) await terminal.json({ id, ok: false, line: fault.line, what: fault.what });
+  else await terminal.out(`${terminal.outColors.red("✗")} ${id}: ${placeOf(fault)}`);
+}
+
+/** Every line of the bundle, and in it every trail. */
+async function verifyBundle(terminal: Terminal, file: string, { ids, json }: AuditOptions): Promise<number> {
+  const totals: Totals = { instances: 0, entries: 0, broken: 0 };
+  const wanted = new Set(ids);
+  for await (const { instance } of readBundle(file)) {
+    if (wanted.size > 0 && !wanted.has(instance.id)) continue;
+    const { id, lines, checkpoint, birthHash = null } = instance;
+    await addTo({ id, lines, fault: trailFault(lines, checkpoint, birthHash) }, { terminal, totals, isJson: json });
   }
+  await tellTotals(terminal, totals, json);
+  return totals.broken > 0 ? EXIT.failed : EXIT.done;
 }
 
 function placeOf({ line, what }: TrailFault): string {

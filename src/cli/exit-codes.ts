@@ -24,6 +24,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, ExitCode>> = {
   BECALM_STORE_FULL: EXIT.failed,
   BECALM_STORE_FAILED: EXIT.failed,
   BECALM_HISTORY_BROKEN: EXIT.failed,
+  BECALM_BUNDLE_BROKEN: EXIT.failed,
   BECALM_EFFECT_FORBIDDEN: EXIT.usedWrongly,
   BECALM_WAIT_TIMEOUT: EXIT.failed,
   BECALM_OUTPUT_FAILED: EXIT.failed,

@@ -240,15 +240,41 @@ function addLooking(add: Add): void {
     examples: ["becalm show 03-0a1b2c3d4e5f60718293a4b5", "becalm show 03-0a1b2c3d4e5f60718293a4b5 --lang zh"],
     act: async (to, options, [id = ""]) => (await import("./show.ts")).show(to, read(options, ["json"], { id })),
   });
-  add("replay <id>", "steps an instance's history through the machine again and compares every checkpoint", {
-    options: reading(),
-    examples: ["becalm replay 03-0a1b2c3d4e5f60718293a4b5"],
-    act: async (to, options, [id = ""]) =>
-      (await import("./replay-command.ts")).replayCommand(to, read(options, ["json"], { id })),
+  add("replay [id]", "steps histories through the machine again and compares every checkpoint", {
+    options: reading(
+      new Option("--all", "every instance"),
+      new Option("--file <bundle>", "what `becalm export` wrote, instead of a store; - for stdin"),
+    ),
+    examples: ["becalm replay 03-0a1b2c3d4e5f60718293a4b5", "becalm replay --all", "becalm replay --file storm.bundle"],
+    act: async (to, options, [id]) =>
+      (await import("./replay-command.ts")).replayCommand(to, read(options, ["json", "all"], { id })),
+  });
+  add("export [id...]", "writes histories, checkpoints and policies to one file, to verify and replay elsewhere", {
+    options: [
+      new Option("--out <file>", "the bundle; - for stdout").makeOptionMandatory(),
+      new Option("--group <id>", "only instances of this convergence group"),
+      new Option("--since <time>", "only instances created at or after this time, such as 2026-11-23T06:00:00Z"),
+      new Option("--redact <names...>", "labels and annotations whose values are replaced; equal values stay equal"),
+      storeOption("instances live"),
+      namespaceOption(),
+    ],
+    examples: [
+      "becalm export --out storm.bundle",
+      "becalm export --since 2026-11-23T06:00:00Z --redact instance summary --out storm.bundle",
+      "becalm audit verify --file storm.bundle",
+    ],
+    act: async (to, options, ids) => (await import("./export.ts")).exportCommand(to, read(options, [], { ids })),
   });
   add("audit <what> [id...]", "`audit verify`: finds changed, missing and reordered entries of audit trails", {
-    options: reading(new Option("--all", "every instance: the default without ids")),
-    examples: ["becalm audit verify", "becalm audit verify 03-0a1b2c3d4e5f60718293a4b5"],
+    options: reading(
+      new Option("--all", "every instance: the default without ids"),
+      new Option("--file <bundle>", "what `becalm export` wrote, instead of a store; - for stdin"),
+    ),
+    examples: [
+      "becalm audit verify",
+      "becalm audit verify 03-0a1b2c3d4e5f60718293a4b5",
+      "becalm audit verify --file storm.bundle",
+    ],
     act: async (to, options, [what = "", ...ids]) =>
       (await import("./audit.ts")).audit(to, read(options, ["json", "all"], { what, ids })),
   });

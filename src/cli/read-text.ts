@@ -18,8 +18,12 @@ export async function readText(path: string): Promise<string> {
  * Lines of a file, or of stdin for `-`, read as they are needed: the file may be larger than the memory. `signal` ends the waiting for
  * more, and leaves out a line that is not whole.
  */
-export async function* readLines(path: string, signal?: AbortSignal): AsyncGenerator<TextLine> {
-  const lines = new TextLines(REQUEST_LINE_BYTES_MAX);
+export async function* readLines(
+  path: string,
+  signal?: AbortSignal,
+  charsMax = REQUEST_LINE_BYTES_MAX,
+): AsyncGenerator<TextLine> {
+  const lines = new TextLines(charsMax);
   const stream = path === "-" ? process.stdin : await openText(path);
   stream.setEncoding("utf8");
   signal?.addEventListener("abort", () => stream.destroy());

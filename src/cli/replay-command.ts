@@ -1,59 +1,163 @@
-/** `becalm replay`: a history, stepped through the machine again. */
-import { BecalmError } from "../model/errors.ts";
+/** `becalm replay`: histories, stepped through the machine again. */
+import type { History } from "../instance/audit-types.ts";
+import { type TrailFault, trailFault } from "../instance/trail.ts";
+import { BecalmError, messageOf } from "../model/errors.ts";
+import { count } from "../present/text-table.ts";
 import { isoTime } from "../present/time-text.ts";
-import { replay } from "../simulate/replay.ts";
-import { EXIT } from "./exit-codes.ts";
+import { bundledHistory } from "../simulate/bundle.ts";
+import { type Replay, replay } from "../simulate/replay.ts";
+import { allIds } from "./audit.ts";
+import { readBundle } from "./bundle-file.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { checkedSteps } from "./explain-text.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
+import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail } from "./trail.ts";
 
-export type ReplayOptions = StoreOptions & { readonly id: string; readonly json: boolean };
+export type ReplayOptions = StoreOptions & {
+  readonly id?: string;
+  readonly all: boolean;
+  readonly file?: string;
+  readonly json: boolean;
+};
 
 export async function replayCommand(terminal: Terminal, options: ReplayOptions): Promise<number> {
-  const { id, json } = options;
+  const { id, all, file } = options;
+  if (file !== undefined && all) throw usedWrongly("A bundle is replayed whole: leave --all out.");
+  if (file !== undefined) return replayMany(terminal, options, bundled(file, id));
+  if (all && id !== undefined) throw usedWrongly("Give an id or --all, not both.");
+  if (all) return withReading(options, "replay", (session) => replayMany(terminal, options, stored(session)));
+  if (id === undefined) throw usedWrongly("Say what to replay: an id, --all, or --file BUNDLE.");
   return withReading(options, "replay", async (session) => {
     const { fault } = await checkTrail(session, id);
-    const { steps, divergence } = replay(await session.history(id));
-    if (json) {
-      for (const { entry, snapshot, checkpoint, isEqual } of steps) {
-        await terminal.json({
-          version: entry.version,
-          at: isoTime(entry.atMs),
-          event: entry.event.type,
-          path: entry.path,
-          state: snapshot.state,
-          checkpoint,
-          recorded: entry.checkpoint,
-          equal: isEqual,
-        });
-      }
-      await terminal.json({ summary: { id, steps: steps.length, equal: divergence === null, chain: fault === null } });
-    } else {
-      for (const line of checkedSteps(steps, terminal.outColors)) await terminal.out(line);
-    }
-    if (fault !== null) throw broken(id, `line ${fault.line} of its history ${fault.what}`);
-    if (divergence !== null)
-      throw broken(
-        id,
-        `entry ${divergence.entry.version} (${divergence.entry.event.type}) leads to another checkpoint than it says`,
-      );
-    if (!json)
-      await terminal.out(
-        terminal.outColors.green(
-          `${steps.length} ${steps.length === 1 ? "step" : "steps"} replayed: every checkpoint is the same, and the chain of hashes holds.`,
-        ),
-      );
-    return EXIT.done;
+    return replayOne(terminal, options, { id, fault, history: await session.history(id) });
   });
+}
+
+type Replayable = { readonly id: string; readonly fault: TrailFault | null; readonly history: History };
+
+async function replayOne(
+  terminal: Terminal,
+  { json }: ReplayOptions,
+  { id, fault, history }: Replayable,
+): Promise<number> {
+  const { steps, divergence } = replay(history);
+  if (json) {
+    for (const { entry, snapshot, checkpoint, isEqual } of steps) {
+      await terminal.json({
+        version: entry.version,
+        at: isoTime(entry.atMs),
+        event: entry.event.type,
+        path: entry.path,
+        state: snapshot.state,
+        checkpoint,
+        recorded: entry.checkpoint,
+        equal: isEqual,
+      });
+    }
+    await terminal.json({ summary: { id, steps: steps.length, equal: divergence === null, chain: fault === null } });
+  } else {
+    for (const line of checkedSteps(steps, terminal.outColors)) await terminal.out(line);
+  }
+  const what = whatIsWrong(fault, divergence);
+  if (what !== null) throw broken(id, what);
+  if (!json)
+    await terminal.out(
+      terminal.outColors.green(
+        `${count(steps.length, "step", "steps")} replayed: every checkpoint is the same, and the chain of hashes holds.`,
+      ),
+    );
+  return EXIT.done;
+}
+
+type Attempted = Replayable | { readonly id: string; readonly error: BecalmError };
+type Session = Parameters<typeof checkTrail>[0];
+
+async function* stored(session: Session): AsyncGenerator<Attempted> {
+  for await (const ids of allIds(session)) {
+    for (const id of ids) {
+      try {
+        const { fault } = await checkTrail(session, id);
+        yield { id, fault, history: await session.history(id) };
+      } catch (error) {
+        if (!(error instanceof BecalmError)) throw error;
+        // Its retention ended meanwhile.
+        if (error.code !== "BECALM_NOT_FOUND") yield { id, error };
+      }
+    }
+  }
+}
+
+async function* bundled(file: string, id: string | undefined): AsyncGenerator<Attempted> {
+  let isFound = false;
+  for await (const { instance, policies } of readBundle(file)) {
+    if (id !== undefined && instance.id !== id) continue;
+    isFound = true;
+    const fault = trailFault(instance.lines, instance.checkpoint, instance.birthHash ?? null);
+    try {
+      yield { id: instance.id, fault, history: bundledHistory(instance, policies) };
+    } catch (error) {
+      if (!(error instanceof BecalmError)) throw error;
+      yield { id: instance.id, error };
+    }
+  }
+  if (id !== undefined && !isFound)
+    throw new BecalmError(
+      "BECALM_NOT_FOUND",
+      `${file} holds no instance ${id}. \`becalm replay --file ${file}\` lists all.`,
+    );
+}
+
+/** Reports each history that does not hold, and at the end how many do. */
+async function replayMany(
+  terminal: Terminal,
+  { json }: ReplayOptions,
+  many: AsyncGenerator<Attempted>,
+): Promise<number> {
+  const totals = { instances: 0, steps: 0, different: 0 };
+  const progress = new Progress(terminal);
+  for await (const one of many) {
+    totals.instances += 1;
+    const { what, steps } = outcomeOf(one);
+    totals.steps += steps;
+    if (what !== null) {
+      totals.different += 1;
+      if (json) await terminal.json({ id: one.id, equal: false, what });
+      else await terminal.out(`${terminal.outColors.red("✗")} ${one.id}: ${what}`);
+    }
+    progress.update((seconds) => `${totals.steps} steps, ${Math.round(totals.steps / seconds)}/s`);
+  }
+  progress.end();
+  const { green, red } = terminal.outColors;
+  const all = `${count(totals.instances, "history", "histories")}, ${count(totals.steps, "step", "steps")}`;
+  if (json) await terminal.json({ summary: totals });
+  else if (totals.different === 0) await terminal.out(green(`✓ ${all}: every checkpoint is the same.`));
+  else await terminal.out(red(`${totals.different} of ${all} do not lead to the checkpoints that they say.`));
+  return totals.different > 0 ? EXIT.failed : EXIT.done;
+}
+
+function outcomeOf(one: Attempted): { what: string | null; steps: number } {
+  if ("error" in one) return { what: messageOf(one.error), steps: 0 };
+  try {
+    const { steps, divergence } = replay(one.history);
+    return { what: whatIsWrong(one.fault, divergence), steps: steps.length };
+  } catch (error) {
+    if (error instanceof BecalmError) return { what: messageOf(error), steps: 0 };
+    throw error;
+  }
+}
+
+function whatIsWrong(fault: TrailFault | null, divergence: Replay["divergence"]): string | null {
+  if (fault !== null) return `line ${fault.line} of its history ${fault.what}`;
+  if (divergence === null) return null;
+  return `entry ${divergence.entry.version} (${divergence.entry.event.type}) leads to another checkpoint than it says`;
 }
 
 function broken(id: string, what: string): BecalmError {
   return new BecalmError(
     "BECALM_HISTORY_BROKEN",
     `The history of ${id} does not hold: ${what}. Keep the store as it is until you know who wrote to it.`,
-    {
-      details: { id },
-    },
+    { details: { id } },
   );
 }

@@ -54,12 +54,21 @@ export type ChainFault = { readonly line: number; readonly what: string };
 
 /**
  * Checks an instance's chain against the head that its checkpoint keeps.
+ * @param birthHash hash of the first line, if that line is shown redacted and does not give it any more
  * @returns the first fault, or null. A trail that was rewritten from its first line on together with its checkpoint cannot be found (docs/guarantees.md).
  */
-export function verifyChain(lines: readonly string[], head: string): ChainFault | null {
+export function verifyChain(
+  lines: readonly string[],
+  head: string,
+  birthHash: string | null = null,
+): ChainFault | null {
   if (lines.length === 0) return { line: 1, what: "is missing: the instance has no history" };
   let hash = "";
   for (const [index, line] of lines.entries()) {
+    if (index === 0 && birthHash !== null) {
+      hash = birthHash;
+      continue;
+    }
     const { previous, json } = splitLine(line);
     const isBound = index >= 2;
     if (isBound && previous !== hash)

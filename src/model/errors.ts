@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   BECALM_STORE_FULL: "the store is out of memory and refused the write; nothing was written",
   BECALM_STORE_FAILED: "the store answered with an unexpected error",
   BECALM_HISTORY_BROKEN: "an audit trail that was changed, or a replay that disagrees with it",
+  BECALM_BUNDLE_BROKEN: "an exported bundle that was changed, cut short, or is none",
   BECALM_EFFECT_FORBIDDEN: "an effect that this engine may not run",
   BECALM_WAIT_TIMEOUT: "an instance did not reach what was waited for in time",
   BECALM_OUTPUT_FAILED: "the result of a command cannot be written to stdout",

@@ -1,0 +1,206 @@
+/** `becalm export`: instances with their histories, checkpoints and policy versions in one file. */
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { finished } from "node:stream/promises";
+import { birthOf } from "../instance/audit.ts";
+import type { Birth } from "../instance/audit-types.ts";
+import { BecalmError, messageOf } from "../model/errors.ts";
+import { policyKey } from "../policy/policy-versions.ts";
+import { count } from "../present/text-table.ts";
+import type { Session } from "../runtime/session.ts";
+import { type BundledInstance, type BundledPolicy, BundleWriter } from "../simulate/bundle.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { type StoreOptions, withReading } from "./open-session.ts";
+import { Progress } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
+import { checkTrail } from "./trail.ts";
+
+export type ExportOptions = StoreOptions & {
+  readonly ids: readonly string[];
+  readonly out: string;
+  readonly group?: string;
+  readonly since?: string;
+  readonly redact?: readonly string[];
+};
+
+const PAGE_COUNT = 256;
+const READ_AT_ONCE = 32;
+
+type Totals = { instances: number; broken: string[]; removed: number };
+
+export async function exportCommand(terminal: Terminal, options: ExportOptions): Promise<number> {
+  const sinceMs = options.since === undefined ? null : timeOf(options.since);
+  if (options.ids.length > 0 && (options.group !== undefined || sinceMs !== null))
+    throw usedWrongly("Give ids, or --group and --since, not both.");
+  return withReading(options, "export", async (session) => {
+    const file = output(options.out);
+    const totals: Totals = { instances: 0, broken: [], removed: 0 };
+    try {
+      await writeAll(file.write, { session, options, sinceMs, totals, progress: new Progress(terminal) });
+      await file.keep();
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+    return report(terminal, options, totals);
+  });
+}
+
+type Context = {
+  readonly session: Session;
+  readonly options: ExportOptions;
+  readonly sinceMs: number | null;
+  readonly totals: Totals;
+  readonly progress: Progress;
+};
+
+async function writeAll(write: (line: string) => Promise<void>, context: Context): Promise<void> {
+  const { session, options, totals, progress } = context;
+  const bundle = new BundleWriter(options.redact ?? []);
+  const policies = policyTexts(session);
+  await write(bundle.header({ namespace: options.namespace, exportedAtMs: Date.now() }));
+  for await (const one of instancesOf(context)) {
+    const policy = await policies.unwritten(birthOf(one.id, one.lines));
+    if (policy !== null) await write(bundle.policy(policy));
+    await write(bundle.instance(one));
+    totals.instances += 1;
+    progress.update((seconds) => `${totals.instances} instances, ${Math.round(totals.instances / seconds)}/s`);
+  }
+  await write(bundle.end());
+  progress.end();
+}
+
+/** Each version's text once, before the first instance that was made under it. A namespace may learn versions while it is read. */
+function policyTexts(session: Session) {
+  const texts = new Map<string, string>();
+  const written = new Set<string>();
+  return {
+    async unwritten({ policy, policyVersion }: Birth): Promise<BundledPolicy | null> {
+      const key = policyKey({ name: policy, version: policyVersion });
+      if (written.has(key)) return null;
+      written.add(key);
+      if (!texts.has(key))
+        for (const record of await session.world.store.policies()) texts.set(record.key, record.value);
+      const value = texts.get(key);
+      return value === undefined ? null : { policy: key, value };
+    },
+  };
+}
+
+async function* instancesOf(context: Context): AsyncGenerator<Stored> {
+  for await (const ids of idsOf(context)) {
+    for (let start = 0; start < ids.length; start += READ_AT_ONCE) {
+      const some = ids.slice(start, start + READ_AT_ONCE);
+      const read = await Promise.all(some.map((id) => readOne(context.session, id, context.totals)));
+      yield* read.filter((one) => one !== null);
+    }
+  }
+}
+
+type Stored = Omit<BundledInstance, "birthHash">;
+
+/** null: it was removed by its retention meanwhile. A trail that does not hold is exported as it is, and reported. */
+async function readOne(session: Session, id: string, totals: Totals): Promise<Stored | null> {
+  try {
+    const { lines, fault } = await checkTrail(session, id);
+    if (fault !== null) totals.broken.push(id);
+    if (lines.length === 0) return null;
+    const { value, version } = await session.stored(id);
+    return { id, version, checkpoint: value, lines };
+  } catch (error) {
+    if (!(error instanceof BecalmError) || error.code !== "BECALM_NOT_FOUND") throw error;
+    totals.removed += 1;
+    return null;
+  }
+}
+
+async function* idsOf({ session, options, sinceMs }: Context): AsyncGenerator<readonly string[]> {
+  const { ids, group } = options;
+  if (ids.length > 0) {
+    for (const id of ids) await session.stored(id);
+    return yield ids;
+  }
+  let cursor: string | null | undefined;
+  while (cursor !== null) {
+    const page = await session.list({
+      limit: PAGE_COUNT,
+      ...(group === undefined ? {} : { group }),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    const wanted = page.instances.filter(({ createdAtMs }) => sinceMs === null || createdAtMs >= sinceMs);
+    yield wanted.map(({ id }) => id);
+    // Newest first: from the first older one on, all are.
+    cursor = wanted.length < page.instances.length ? null : page.next;
+  }
+}
+
+function timeOf(text: string): number {
+  const atMs = Date.parse(text);
+  if (Number.isFinite(atMs)) return atMs;
+  throw usedWrongly(`--since ${text} is not a time. Write it as 2026-11-23T06:00:00Z.`);
+}
+
+/** The file appears under its name only when it is whole. `-` is stdout. */
+function output(path: string) {
+  if (path === "-") {
+    const write = (line: string) => drained(process.stdout, line);
+    return { write, keep: async () => {}, discard: async () => {} };
+  }
+  const part = `${path}.part`;
+  const stream = createWriteStream(part, { flush: true });
+  let failure: Error | null = null;
+  stream.on("error", (error) => {
+    failure = error;
+  });
+  return {
+    write: async (line: string) => {
+      if (failure !== null) throw cannotWrite(path, failure);
+      await drained(stream, line);
+    },
+    keep: async () => {
+      stream.end();
+      await finished(stream).catch((error: unknown) => {
+        throw cannotWrite(path, error);
+      });
+      await rename(part, path);
+    },
+    discard: async () => {
+      stream.destroy();
+      await rm(part, { force: true });
+    },
+  };
+}
+
+function drained(stream: NodeJS.WritableStream, line: string): Promise<void> {
+  if (stream.write(`${line}\n`)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.removeListener("drain", done).removeListener("error", done);
+      resolve();
+    };
+    stream.once("drain", done).once("error", done);
+  });
+}
+
+function cannotWrite(path: string, cause: unknown): BecalmError {
+  return new BecalmError(
+    "BECALM_OUTPUT_FAILED",
+    `${path} cannot be written: ${messageOf(cause)}. Give another --out.`,
+    {
+      cause,
+      details: { path },
+    },
+  );
+}
+
+function report(terminal: Terminal, { out, redact = [] }: ExportOptions, totals: Totals): number {
+  const { yellow } = terminal.noteColors;
+  const what = `${count(totals.instances, "instance", "instances")} written to ${out === "-" ? "stdout" : out}`;
+  terminal.note(redact.length === 0 ? `${what}.` : `${what}; ${redact.join(", ")} redacted in their alerts.`);
+  if (redact.length > 0)
+    terminal.note("What targets answered, reasons that people gave and group ids are exported as they are.");
+  if (totals.removed > 0)
+    terminal.note(`${count(totals.removed, "instance", "instances")} left out: removed by their retention meanwhile.`);
+  for (const id of totals.broken) terminal.note(yellow(`${id}: its trail does not hold; it was exported as it is.`));
+  return totals.broken.length > 0 ? EXIT.failed : EXIT.done;
+}
