@@ -25,6 +25,12 @@ export const GENERATOR_URL_BYTES_MAX = 16 * KIB;
 export const TIMESTAMP_AT_MS_MIN = 0;
 export const TIMESTAMP_AT_MS_MAX = 253_402_300_799_999;
 
+// Episodes.
+/** A v2 receipt without `endsAt` is good for so long; senders repeat themselves within it. */
+export const RESOLVE_TIMEOUT_MS = 5 * MINUTE_MS;
+/** So soon after the receipt of a resolve, a receipt of the activity that it ended is a late word of a second sender. */
+export const LATE_AFTER_END_MS = 1 * MINUTE_MS;
+
 // The policy file.
 export const POLICY_FILE_BYTES_MAX = 4 * MIB;
 /** Values of a policy file after its aliases are expanded: what makes an alias bomb harmless. */
@@ -119,6 +125,7 @@ relation(
   ALERT_BYTES_MAX * 2 + 128 * KIB <= COMMIT_BYTES_MAX,
   "a commit must hold an instance's checkpoint, audit lines and effect",
 );
+relation(LATE_AFTER_END_MS < RESOLVE_TIMEOUT_MS, "an alert that fires still is repeated after its late words");
 relation(RULE_COUNT_MAX >= COMMIT_INSTANCE_COUNT_MAX, "a group may be larger than a commit");
 relation(SUMMARY_DELAY_MS_MAX <= WINDOW_MS_MAX, "a summary is no later than the longest window");
 relation(ACTION_TIMEOUT_MS_DEFAULT <= ACTION_TIMEOUT_MS_MAX, "the default timeout of an action must be allowed");

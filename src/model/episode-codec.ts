@@ -1,0 +1,59 @@
+/**
+ * The text form of an episode: `<state><start>.<sent>.<a>.<b>`, numbers in base 36 and but for the start relative to it, zero left out.
+ *
+ * Open (`o`): a is the last receipt, b the lease's end (`-`: none). Ended (`a`, `l` or `x`, by its reason): a is the end, b its receipt.
+ * An ended episode keeps no lease: nothing asks for it any more. There is one such text an alert, so it is kept short.
+ */
+import type { EndReason, Episode } from "./episode.ts";
+import { BecalmError } from "./errors.ts";
+
+const OPEN = "o";
+const NO_LEASE = "-";
+const ENDED: Readonly<Record<EndReason, string>> = { alert_resolved: "a", lease_over: "l", resolve_lost: "x" };
+const REASONS: Readonly<Record<string, EndReason>> = { a: "alert_resolved", l: "lease_over", x: "resolve_lost" };
+const NUMBER = /^-?[0-9a-z]{0,11}$/;
+
+export function encodeEpisode({ startMs, sentStartMs, leaseUntilMs, lastReceiptAtMs, end }: Episode): string {
+  const start = startMs.toString(36);
+  const sent = offset(sentStartMs, startMs);
+  if (end !== null)
+    return `${ENDED[end.reason]}${start}.${sent}.${offset(end.atMs, startMs)}.${offset(end.receivedAtMs, startMs)}`;
+  const lease = leaseUntilMs === null ? NO_LEASE : offset(leaseUntilMs, startMs);
+  return `${OPEN}${start}.${sent}.${offset(lastReceiptAtMs, startMs)}.${lease}`;
+}
+
+function offset(atMs: number, startMs: number): string {
+  return atMs === startMs ? "" : (atMs - startMs).toString(36);
+}
+
+/** @throws BECALM_EPISODE_UNREADABLE */
+export function decodeEpisode(text: string): Episode {
+  const parts = text.slice(1).split(".");
+  const [start = "", sent = "", a = "", b = ""] = parts;
+  if (parts.length !== 4 || start === "") throw unreadable(text);
+  const startMs = numberIn(text, start);
+  const at = (part: string) => startMs + numberIn(text, part);
+  const sentStartMs = at(sent);
+  if (text.startsWith(OPEN)) {
+    const leaseUntilMs = b === NO_LEASE ? null : at(b);
+    return { startMs, sentStartMs, leaseUntilMs, lastReceiptAtMs: at(a), end: null };
+  }
+  const reason = REASONS[text.slice(0, 1)];
+  if (reason === undefined) throw unreadable(text);
+  const end = { reason, atMs: at(a), receivedAtMs: at(b) };
+  return { startMs, sentStartMs, leaseUntilMs: null, lastReceiptAtMs: end.receivedAtMs, end };
+}
+
+function numberIn(text: string, part: string): number {
+  const value = part === "" ? 0 : Number.parseInt(part, 36);
+  if (!NUMBER.test(part) || !Number.isSafeInteger(value)) throw unreadable(text);
+  return value;
+}
+
+export function unreadable(text: string): BecalmError {
+  return new BecalmError(
+    "BECALM_EPISODE_UNREADABLE",
+    `The record of an alert's episode cannot be read: ${JSON.stringify(text.slice(0, 200))}. Its alert is refused and nothing is written; repair the record or remove it.`,
+    { details: { record: text.slice(0, 200) } },
+  );
+}
