@@ -1,10 +1,11 @@
-/** `becalm audit verify`: every audit trail against the checkpoint that it must lead to. */
+/** `becalm audit verify`: every audit trail against the checkpoint that it must lead to, and what must move it against what the store has. */
 
 import { type TrailFault, trailFault } from "../instance/trail.ts";
 import { count } from "../present/text-table.ts";
 import type { Session } from "../runtime/session.ts";
 import { readBundle } from "./bundle-file.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { stuckEffects } from "./loose-ends.ts";
 import { type StoreOptions, withReading } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
@@ -46,6 +47,7 @@ export async function audit(terminal: Terminal, options: AuditOptions): Promise<
       }
     }
     progress.end();
+    if (options.ids.length === 0) await reportStuckEffects(session, { terminal, totals, isJson: options.json });
     await tellTotals(terminal, totals, options.json);
     return totals.broken > 0 ? EXIT.failed : EXIT.done;
   });
@@ -96,6 +98,14 @@ async function verifyBundle(terminal: Terminal, file: string, { ids, json }: Aud
   return totals.broken > 0 ? EXIT.failed : EXIT.done;
 }
 
+async function reportStuckEffects(session: Session, { terminal, totals, isJson }: Context): Promise<void> {
+  for (const { id, what } of await stuckEffects(session)) {
+    totals.broken += 1;
+    if (isJson) await terminal.json({ effect: id, ok: false, what });
+    else await terminal.out(`${terminal.outColors.red("✗")} effect ${id} ${what}`);
+  }
+}
+
 function placeOf({ line, what }: TrailFault): string {
   if (line === 0) return what;
   return `line ${line} (${line === 1 ? "its birth" : `entry ${line - 1}`}) ${what}`;
@@ -113,6 +123,6 @@ async function tellTotals(terminal: Terminal, totals: Totals, isJson: boolean): 
     );
   else
     await terminal.out(
-      red(`${broken} of ${instances} trails do not hold. Keep the store as it is until you know who wrote to it.`),
+      red(`${broken} of ${instances} do not hold. Keep the store as it is until you know who wrote to it.`),
     );
 }

@@ -1,6 +1,7 @@
 /** Checks that an instance's audit trail and its checkpoint belong together. For `replay` and `audit verify`. */
 import { type TrailFault, trailFault } from "../instance/trail.ts";
 import type { Session } from "../runtime/session.ts";
+import { missingTimer } from "./loose-ends.ts";
 
 export type TrailCheck = { readonly lines: readonly string[]; readonly fault: TrailFault | null };
 
@@ -12,10 +13,15 @@ const LOOKED_COUNT_MAX = 5;
  */
 export async function checkTrail(session: Session, id: string): Promise<TrailCheck> {
   for (let looked = 1; ; looked += 1) {
-    const { value, version } = await session.stored(id);
+    const stored = await session.stored(id);
+    const { value, version } = stored;
     const lines = (await session.world.store.history(id)) ?? [];
-    const fault = trailFault(lines, value);
+    const fault = trailFault(lines, value) ?? looseEnd(await missingTimer(session, stored));
     if (fault === null || looked >= LOOKED_COUNT_MAX || (await session.stored(id)).version === version)
       return { lines, fault };
   }
+}
+
+function looseEnd(what: string | null): TrailFault | null {
+  return what === null ? null : { line: 0, what };
 }

@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   BECALM_NAMESPACE_BUSY: "another virtual run works on this namespace",
   BECALM_STORE_UNAVAILABLE: "the store cannot be reached",
   BECALM_STORE_FULL: "the store is out of memory and refused the write; nothing was written",
+  BECALM_STORE_FORBIDDEN: "the store's user may not do what is needed; nothing was written",
   BECALM_STORE_FAILED: "the store answered with an unexpected error",
   BECALM_HISTORY_BROKEN: "an audit trail that was changed, or a replay that disagrees with it",
   BECALM_BUNDLE_BROKEN: "an exported bundle that was changed, cut short, or is none",

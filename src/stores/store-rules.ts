@@ -116,7 +116,7 @@ function requireValidGroup(commit: Commit): void {
     if (group.expectedVersion > 0 && membersAdded.length + membersRemoved.length === 0) return;
     throw invalid(`The group ${group.id} is only checked, but it is new or its members change. Write its value.`);
   }
-  if (group.ttlMs !== null && (!Number.isInteger(group.ttlMs) || group.ttlMs < 1)) {
+  if (group.ttlMs !== null && (!Number.isSafeInteger(group.ttlMs) || group.ttlMs < 1)) {
     throw invalid(`The group ${group.id} cannot live ${group.ttlMs} ms. Use a whole number of at least 1, or null.`);
   }
   for (const member of membersAdded) requireNumber(member.order, "order of the member", member.instanceId);

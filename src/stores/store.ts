@@ -8,8 +8,8 @@ import type { DimensionLock } from "./dimension-lock.ts";
  * touches lies in one partition, so a driver can keep a partition in one place (Redis: one hash slot).
  *
  * A store object serves one namespace; `open` comes before everything else. All methods reject with BECALM_STORE_UNAVAILABLE when
- * the server cannot be reached, BECALM_STORE_FULL when it is out of memory, BECALM_STORE_FAILED otherwise, and with
- * BECALM_ARGUMENT_INVALID, before anything is written, when what they are given breaks a rule that stands here.
+ * the server cannot be reached, BECALM_STORE_FULL when it is out of memory, BECALM_STORE_FORBIDDEN when its user lacks a right,
+ * BECALM_STORE_FAILED otherwise, and with BECALM_ARGUMENT_INVALID, before anything is written, when what they are given breaks a rule that stands here.
  *
  * An instance id starts with its partition in two digits and `-`: that is how `history`, `touch` and `remove` find it. Texts are
  * ordered by code point, which is also the order of their UTF-8 bytes.
@@ -36,6 +36,9 @@ export interface Store {
   /** The earliest timers of a lane with `dueAtMs <= untilMs`, over all partitions, ordered by (dueAtMs, owner, name, arm), at most `limit`. Taking one out is a commit's business. */
   timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]>;
 
+  /** When each of these timers is due; null: it is not armed. What an instance waits for is one of the things that an audit compares. */
+  dueTimes(timers: readonly TimerKey[]): Promise<(number | null)[]>;
+
   /**
    * Outbox: takes effects that nobody holds (never claimed, given back, or the claim has run out by the store's clock) for `leaseMs`, at most
    * `limit`, ordered by id.
@@ -53,6 +56,9 @@ export interface Store {
 
   /** Gives claims of `owner` back: whoever comes first may take the effects. Claims of others stay. */
   releaseClaims(request: { owner: string; effectIds: readonly string[] }): Promise<void>;
+
+  /** Ids of effects of a partition that no claim will ever give out, in order: a commit makes none, so they are damage. */
+  unclaimedEffects(partition: number): Promise<string[]>;
 
   /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`; `next` is null on the last page. */
   list(request: ListRequest): Promise<ListPage>;

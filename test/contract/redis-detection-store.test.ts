@@ -2,7 +2,13 @@ import { Cluster, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { KeyConfig } from "../../src/detection/core/checkpoint-keys.ts";
 import { redisDetectionStore } from "../../src/stores/redis/redis-detection-store.ts";
-import { startRedis, useRedis, useRedisCluster } from "../support/redis-server.ts";
+import {
+  allowOnlyWhatIsDocumented,
+  asLimitedUser,
+  startRedis,
+  useRedis,
+  useRedisCluster,
+} from "../support/redis-server.ts";
 import { type DetectionStoreWorld, detectionStoreContract } from "./detection-store-contract.ts";
 import { serverTimePasses } from "./redis-world.ts";
 
@@ -12,8 +18,9 @@ let clock: Redis;
 let clusterClock: Redis;
 let client: Cluster;
 
-beforeAll(() => {
+beforeAll(async () => {
   clock = new Redis(server.url);
+  await allowOnlyWhatIsDocumented(clock);
   clusterClock = new Redis(cluster.addresses[0]?.port as number);
   client = new Cluster([...cluster.addresses]);
 });
@@ -35,7 +42,7 @@ function world(target: string | Cluster, timer: Redis, keys?: KeyConfig): Detect
   return { store: open(), again: open, outlast: (ms) => serverTimePasses(timer, ms) };
 }
 
-detectionStoreContract("redis", (keys) => world(server.url, clock, keys));
+detectionStoreContract("redis", (keys) => world(asLimitedUser(server.url), clock, keys));
 detectionStoreContract("redis cluster", (keys) => world(client, clusterClock, keys));
 
 describe("streams and namespaces on one server", () => {

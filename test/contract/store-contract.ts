@@ -544,6 +544,29 @@ export function storeContract(
       });
     });
 
+    describe("what an audit asks", () => {
+      beforeEach(() => store.open({ mode: "live", partitions }));
+
+      test("when timers are due, in the order of the question; null for those that are not armed", async () => {
+        const rows = [timerOf("00-a", 5), timerOf("00-a", 7, { lane: "approval" }), timerOf("00-b", 9, { arm: 12 })];
+        await applied({ timersArmed: rows });
+        await applied({ timersCancelled: [timerOf("00-a", 0)] });
+        const asked = [timerOf("00-b", 0, { arm: 12 }), timerOf("00-a", 0), timerOf("00-a", 0, { lane: "approval" })];
+        expect(await store.dueTimes([...asked, timerOf("00-b", 0)])).toEqual([9, null, 7, null]);
+        expect(await store.dueTimes([])).toEqual([]);
+        await expect(store.dueTimes([timerOf("00-a", 0, { partition: 99 })])).rejects.toMatchObject({
+          code: "BECALM_ARGUMENT_INVALID",
+        });
+      });
+
+      test("every effect that a commit left can be claimed", async () => {
+        const effects = Array.from({ length: 1_200 }, (_, index) => effectOf(`e${index}`));
+        await applied({ effects }, { effects: [effectOf("f")], effectClaimMs: LONG_MS }, { settledEffectIds: ["e7"] });
+        expect(await store.unclaimedEffects(0)).toEqual([]);
+        expect(await store.unclaimedEffects(1)).toEqual([]);
+      });
+    });
+
     describe("outbox", () => {
       beforeEach(() => store.open({ mode: "live", partitions }));
 

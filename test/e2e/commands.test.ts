@@ -48,6 +48,14 @@ async function storedOf(namespace: string, id: string): Promise<Stored> {
   return { key, text: (await client.get(key)) as string, history: await client.get(historyKey(key)) };
 }
 
+async function keysHolding(end: string, owner: string): Promise<string[]> {
+  const keys = await client.keys(`*:audit:${end}`);
+  const found = await Promise.all(
+    keys.map(async (key) => ((await client.zrange(key, "0", "-1")).some((row) => row.startsWith(owner)) ? [key] : [])),
+  );
+  return found.flat();
+}
+
 const historyKey = (key: string) => key.replace(":i:", ":h:");
 
 function linesOf({ text, history }: Stored): string[] {
@@ -404,6 +412,25 @@ describe("audit verify", () => {
     const gone = await tampered(stored, { lines: [] }, () => at("audit", "verify", id));
     expect(gone.code).toBe(1);
     expect(gone.stdout).toContain("missing");
+  });
+
+  test("finds an instance whose timer is gone, and an effect that nobody can claim", async () => {
+    const waiting = jsonLines<Row>((await at("ls", "--json", "--state", "Waiting")).stdout)[0]?.id as string;
+    const [timers = ""] = await keysHolding("timers:approval", waiting);
+    const member = (await client.zrange(timers, "0", "-1")).find((row) => row.startsWith(waiting)) as string;
+    const dueAtMs = await client.zscore(timers, member);
+    const effects = timers.replace("timers:approval", "effects");
+    await client.zrem(timers, member);
+    await client.hset(effects, `${waiting}:9:0`, " {}");
+    const { code, stdout } = await at("audit", "verify");
+    await client.zadd(timers, dueAtMs as string, member);
+    await client.hdel(effects, `${waiting}:9:0`);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      new RegExp(`✗ ${waiting}: is in Waiting until its timer "approval" of \\S+Z, which the store`),
+    );
+    expect(stdout).toContain(`✗ effect ${waiting}:9:0 is in the outbox without a claim`);
+    expect((await at("audit", "verify")).code).toBe(0);
   });
 
   test("checks the instances that it is given, and ends with 3 for one that there is not", async () => {

@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import type { DetectionCommit } from "../../src/detection/detection-store.ts";
 import { RedisConnection } from "../../src/stores/redis/connection.ts";
+import { redisDetectionStore } from "../../src/stores/redis/redis-detection-store.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import type { Commit, Store } from "../../src/stores/store.ts";
 import {
@@ -160,6 +162,43 @@ describe("a commit that the server cannot apply", () => {
     const behind = commitOf({ follows: broken.commitId });
     const settled = await Promise.allSettled([broken, behind].map((one) => store.commit(one)));
     expect(settled).toMatchObject([{ reason: { code: "BECALM_STORE_FAILED" } }, { value: "conflict" }]);
+    expect(await bytesOfAllKeys()).toEqual(before);
+  });
+});
+
+function detectionCommit(parts: Partial<DetectionCommit>): DetectionCommit {
+  const nothing = { piecesPut: [], piecesRemoved: [], alerts: [], auditEvents: [], groups: [], checkpoints: [] };
+  return { commitId: "c", expectedVersion: 0, atMs: 1_000, ...nothing, checkResults: [], ...parts };
+}
+
+describe("an instance that cannot be removed whole", () => {
+  test.each(["created", "touched"])("because its %s key holds something else stays as it is", async (end) => {
+    await store.commit(commitOf({ instances: [newInstance("00-a")] }));
+    await store.touch("00-a", 5);
+    const [instance = ""] = await raw.keys("*:i:00-a");
+    await raw.set(instance.replace("i:00-a", end), "no such thing");
+    const before = await bytesOfAllKeys();
+    await expect(store.remove("00-a", 1)).rejects.toThrow(/WRONGTYPE/);
+    expect(await bytesOfAllKeys()).toEqual(before);
+  });
+});
+
+describe("a commit of detection that the server cannot apply", () => {
+  test.each<[end: string, commit: Partial<DetectionCommit>]>([
+    ["pieces", { piecesPut: [["head g", "1"]] }],
+    ["alerts", { alerts: ["alert"] }],
+    ["audit", { auditEvents: ["gap"] }],
+  ])("because its %s cannot be written leaves every byte of every key as it was", async (end, parts) => {
+    const detection = redisDetectionStore(server.url);
+    onTestFinished(() => detection.close());
+    await detection.commit(detectionCommit({ commitId: "first", piecesPut: [["head g", "0"]] }));
+    const [stream = ""] = await raw.keys("*:detect:stream");
+    const key = stream.replace(/stream$/, end);
+    await raw.del(key);
+    await raw.set(key, "no such thing");
+    const before = await bytesOfAllKeys();
+    const commit = detectionCommit({ commitId: "second", expectedVersion: 1, ...parts });
+    await expect(detection.commit(commit)).rejects.toThrow(/WRONGTYPE/);
     expect(await bytesOfAllKeys()).toEqual(before);
   });
 });

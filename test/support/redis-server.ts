@@ -12,6 +12,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
+import { requiredCommands } from "../../src/stores/redis/rights.ts";
 
 export type RedisServer = {
   /** `redis://127.0.0.1:<port>` */
@@ -213,6 +214,16 @@ async function freePort(): Promise<number> {
   await once(server, "close");
   if (address === null || typeof address === "string") throw new Error("no free port");
   return address.port;
+}
+
+/** Makes a user who may do what the documented rights allow, and nothing else. */
+export async function allowOnlyWhatIsDocumented(admin: Redis): Promise<void> {
+  const rules = requiredCommands("writing").map((command) => `+${command.toLowerCase()}`);
+  await admin.acl("SETUSER", "limited", "reset", "on", ">secret", "~becalm:*", ...rules);
+}
+
+export function asLimitedUser(url: string): string {
+  return url.replace("redis://", "redis://limited:secret@");
 }
 
 async function withClient<T>(port: number, use: (client: Redis) => Promise<T>): Promise<T> {

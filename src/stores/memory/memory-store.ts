@@ -29,6 +29,7 @@ import type {
   Store,
   StoredEffect,
   StoredInstance,
+  TimerKey,
   TimerLane,
   TimerRow,
 } from "../store.ts";
@@ -141,6 +142,12 @@ class MemoryStore implements Store {
     return this.#timers.due(lane, untilMs, limit);
   }
 
+  async dueTimes(timers: readonly TimerKey[]): Promise<(number | null)[]> {
+    const { partitions } = this.#open();
+    for (const { partition } of timers) requirePartition(partition, partitions);
+    return timers.map((timer) => this.#timers.dueTime(timer));
+  }
+
   async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
     const { partitions } = this.#open();
     if (request.partition !== undefined) requirePartition(request.partition, partitions);
@@ -163,6 +170,12 @@ class MemoryStore implements Store {
   async releaseClaims({ owner, effectIds }: { owner: string; effectIds: readonly string[] }): Promise<void> {
     this.#open();
     this.#effects.extend({ owner, effectIds, leaseMs: 0 }, this.#now());
+  }
+
+  /** An effect and its claim are one row here. */
+  async unclaimedEffects(partition: number): Promise<string[]> {
+    requirePartition(partition, this.#open().partitions);
+    return [];
   }
 
   async list(request: ListRequest): Promise<ListPage> {

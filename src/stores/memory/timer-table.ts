@@ -26,6 +26,10 @@ export class TimerTable {
       .map((row) => ({ ...row }));
   }
 
+  dueTime(timer: TimerKey): number | null {
+    return this.#rows.get(keyOf(timer))?.dueAtMs ?? null;
+  }
+
   #cancel(timer: TimerKey): void {
     const key = keyOf(timer);
     const row = this.#rows.get(key);

@@ -35,6 +35,7 @@ const REPLY_CODES: readonly (readonly [prefix: string, code: ErrorCode, remedy: 
   ["MASTERDOWN", "BECALM_STORE_UNAVAILABLE", "Its master is down: try again when there is one"],
   ["CLUSTERDOWN", "BECALM_STORE_UNAVAILABLE", "Not all slots of the cluster are served: try again when they are"],
   ["TRYAGAIN", "BECALM_STORE_UNAVAILABLE", "Slots are moving: try again in a moment"],
+  ["NOPERM", "BECALM_STORE_FORBIDDEN", "Grant the user what docs/operating.md lists; nothing was written"],
   ["WRONGPASS", "BECALM_STORE_UNAVAILABLE", "Check the user and the password in the URL"],
   ["ERR DB index", "BECALM_STORE_UNAVAILABLE", "Use a number of a database that the server has: 0 to 15 by default"],
   ["NOAUTH", "BECALM_STORE_UNAVAILABLE", "It asks for a password: put it into the URL"],
@@ -46,6 +47,7 @@ const FAILED = "failed ";
 const FACTS: Partial<Record<ErrorCode, string>> = {
   BECALM_STORE_UNAVAILABLE: "cannot be used",
   BECALM_STORE_FULL: "is out of memory",
+  BECALM_STORE_FORBIDDEN: "does not let its user do this",
 };
 
 const REMEDIES: Partial<Record<ErrorCode, string>> = {

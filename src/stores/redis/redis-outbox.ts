@@ -47,6 +47,20 @@ export class RedisOutbox {
     return effectIds.filter((id) => !held.has(id));
   }
 
+  async unclaimed(partition: number): Promise<string[]> {
+    const ids: string[] = [];
+    let cursor = "0";
+    do {
+      const [next, ...found] = await this.#connection.run(() =>
+        scripts.unclaimedEffects(this.#connection.client, this.#keysOf(partition), [cursor]),
+      );
+      ids.push(...found);
+      cursor = next;
+    } while (cursor !== "0");
+    // A scan may meet a row twice.
+    return [...new Set(ids)].sort();
+  }
+
   /** Partitions with something to claim. One look at all saves a script call on each of those that have nothing. */
   async #claimable(partitions: readonly number[]): Promise<number[]> {
     const { client } = this.#connection;

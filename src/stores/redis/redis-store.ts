@@ -24,38 +24,30 @@ import type {
   PolicyRecord,
   Store,
   StoredEffect,
-  StoredInstance,
+  TimerKey,
   TimerLane,
   TimerRow,
 } from "../store.ts";
 import {
   type CreatedAt,
-  compareCreated,
-  compareTimers,
-  decodeCursor,
-  encodeCursor,
   invalid,
   notOpen,
-  partitionInId,
   requireLease,
   requireNamespaceSpec,
   requirePartition,
   requireSameNamespace,
   requireValidCommit,
 } from "../store-rules.ts";
-import {
-  commitArguments,
-  commitSize,
-  parseCheckpoint,
-  parseLines,
-  parseTimerMember,
-  parseVersioned,
-} from "./commit-arguments.ts";
+import { commitArguments, commitSize, parseVersioned } from "./commit-arguments.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import { type KeySpace, type NamespaceKeys, namespaceKeys, type RedisKeys, redisKeys } from "./keys.ts";
+import { RedisPartitions } from "./partitions.ts";
+import { RedisInstances, toInstances } from "./redis-instances.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
+import { RedisTimers } from "./redis-timers.ts";
 import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
-import { pairs, scripts } from "./scripts.ts";
+import { requireRights } from "./rights.ts";
+import { scripts } from "./scripts.ts";
 import { Together } from "./together.ts";
 
 export type RedisStoreOptions = {
@@ -88,8 +80,7 @@ class RedisStore implements Store {
   readonly #space: KeySpace;
   readonly #ownKeys: NamespaceKeys;
   /** null until `open` has found the namespace: the tags in the keys depend on the number of partitions. */
-  #keys: RedisKeys | null = null;
-  #outbox: RedisOutbox | null = null;
+  #parts: OpenParts | null = null;
   readonly #loads = new Together<LoadRequest, LoadResult>({
     sizeMax: READ_KEY_COUNT_MAX,
     sizeEnough: READ_KEY_COUNT_ENOUGH,
@@ -117,6 +108,8 @@ class RedisStore implements Store {
 
   async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
     requireNamespaceSpec(spec);
+    const use = spec.mode === undefined ? "reading" : "writing";
+    await requireRights(this.#connection, { key: this.#ownKeys.meta, use });
     const [mode, partitions, highestTimeMs] = await this.#connection.run(() => this.#readOrCreate(spec));
     if (mode == null) return null;
     const info: NamespaceInfo = {
@@ -125,8 +118,7 @@ class RedisStore implements Store {
       highestTimeMs: highestTimeMs == null ? null : Number(highestTimeMs),
     };
     requireSameNamespace(this.#space.namespace, info, spec);
-    this.#keys = redisKeys(this.#space, info.partitions);
-    this.#outbox = new RedisOutbox(this.#connection, this.#keys);
+    this.#parts = partsOf(new RedisPartitions(this.#connection, redisKeys(this.#space, info.partitions)));
     return info;
   }
 
@@ -178,84 +170,54 @@ class RedisStore implements Store {
     return answers.map((answer) => this.#connection.answerOf<CommitOutcome>(answer));
   }
 
-  async timers({ lane, untilMs, limit }: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
-    if (limit < 1) return [];
-    const [untilScore, count] = [untilMs === Infinity ? "+inf" : String(untilMs), Math.min(limit, ROW_COUNT_MAX)];
-    // Each partition answers in the port's order (see timerMember), so the first `limit` of all are among the first `limit` of each.
-    const parts = await this.#eachPartition(async (keysOf, partition) => {
-      const key = keysOf.timers(partition, lane);
-      const flat = await this.#client.zrange(key, "-inf", untilScore, "BYSCORE", "LIMIT", 0, count, "WITHSCORES");
-      const rowOf = ([member, score]: [string, string]) => ({ ...parseTimerMember(member), dueAtMs: Number(score) });
-      return pairs(flat).map((pair) => ({ lane, partition, ...rowOf(pair) }));
-    });
-    return parts.flat().sort(compareTimers).slice(0, limit);
+  async timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
+    return this.#opened().timers.due(request);
+  }
+
+  async dueTimes(timers: readonly TimerKey[]): Promise<(number | null)[]> {
+    const opened = this.#opened();
+    for (const { partition } of timers) requirePartition(partition, opened.keys.partitions);
+    return opened.timers.dueTimes(timers);
   }
 
   async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
-    this.#open(request.partition);
+    const { outbox } = this.#opened(request.partition);
     requireLease(request.leaseMs, "claim");
-    return firstById(await (this.#outbox as RedisOutbox).claim(request), request.limit);
+    return firstById(await outbox.claim(request), request.limit);
   }
 
   async listEffects(request: { limit: number; partition?: number }): Promise<StoredEffect[]> {
-    this.#open(request.partition);
-    return firstById(await (this.#outbox as RedisOutbox).list(request), request.limit);
+    return firstById(await this.#opened(request.partition).outbox.list(request), request.limit);
   }
 
   async releaseClaims({ owner, effectIds }: { owner: string; effectIds: readonly string[] }): Promise<void> {
-    this.#open();
-    await (this.#outbox as RedisOutbox).extend({ owner, effectIds, leaseMs: 0 });
+    await this.#opened().outbox.extend({ owner, effectIds, leaseMs: 0 });
   }
 
   async extendClaims(request: ExtendRequest): Promise<string[]> {
-    this.#open();
+    const { outbox } = this.#opened();
     requireLease(request.leaseMs, "claim");
-    return (this.#outbox as RedisOutbox).extend(request);
+    return outbox.extend(request);
   }
 
-  async list({ limit, cursor }: ListRequest): Promise<ListPage> {
-    const after = cursor === undefined ? undefined : decodeCursor(cursor);
-    const parts = await this.#eachPartition((_, partition) =>
-      this.#createdPage("newest", { partition, limit: limit + 1, after }),
-    );
-    const rows = parts.flat().sort((left, right) => compareCreated(right, left));
-    const page = rows.slice(0, limit);
-    const stored = await this.#instances(page.map(({ id }) => id));
-    const last = page.at(-1);
-    return {
-      // An instance that was removed since its place was read is left out: the page is shorter, not the last one.
-      instances: page.flatMap(({ id }) => stored.get(id) ?? []),
-      next: last === undefined || rows.length === page.length ? null : encodeCursor(last),
-    };
+  async unclaimedEffects(partition: number): Promise<string[]> {
+    return this.#opened(partition).outbox.unclaimed(partition);
+  }
+
+  async list(request: ListRequest): Promise<ListPage> {
+    return this.#opened().instances.list(request);
   }
 
   async history(instanceId: string): Promise<string[] | null> {
-    const keysOf = this.#open();
-    const partition = partitionInId(instanceId, keysOf.partitions);
-    if (partition === null) return null;
-    const keys = [keysOf.instance(partition, instanceId), keysOf.history(partition, instanceId)];
-    const [stored, lines] = await this.#connection.run(() => this.#client.mget(...keys));
-    return stored == null ? null : parseLines(stored, lines ?? null);
+    return this.#opened().instances.history(instanceId);
   }
 
   async touch(instanceId: string, atMs: number): Promise<void> {
-    const keysOf = this.#open();
-    const partition = partitionInId(instanceId, keysOf.partitions);
-    if (partition === null) return;
-    const keys = [keysOf.instance(partition, instanceId), keysOf.touched(partition)];
-    await this.#connection.run(() => scripts.touchInstance(this.#client, keys, [instanceId, atMs]));
+    return this.#opened().instances.touch(instanceId, atMs);
   }
 
   async touched(instanceIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const touched = new Map<string, number>();
-    await this.#byPartition(instanceIds, async (keysOf, partition, ids) => {
-      const times = await this.#client.hmget(keysOf.touched(partition), ...ids);
-      for (const [index, id] of ids.entries()) {
-        const atMs = times[index] ?? null;
-        if (atMs !== null) touched.set(id, Number(atMs));
-      }
-    });
-    return touched;
+    return this.#opened().instances.touched(instanceIds);
   }
 
   async oldest(request: {
@@ -264,24 +226,11 @@ class RedisStore implements Store {
     limit: number;
     after?: CreatedAt;
   }): Promise<CreatedAt[]> {
-    const { partition, limit, after } = request;
-    this.#open(partition);
-    const rows = await this.#connection.run(() => this.#createdPage("oldest", { partition, limit, after }));
-    return rows.filter(({ createdAtMs }) => createdAtMs <= request.createdUntilMs);
+    return this.#opened(request.partition).instances.oldest(request);
   }
 
   async remove(instanceId: string, version: number): Promise<boolean> {
-    const keysOf = this.#open();
-    const partition = partitionInId(instanceId, keysOf.partitions);
-    if (partition === null) return false;
-    const keys = [
-      keysOf.instance(partition, instanceId),
-      keysOf.history(partition, instanceId),
-      keysOf.created(partition),
-      keysOf.touched(partition),
-    ];
-    const outcome = await this.#connection.run(() => scripts.removeInstance(this.#client, keys, [instanceId, version]));
-    return outcome === "removed";
+    return this.#opened().instances.remove(instanceId, version);
   }
 
   lease({ groupId, partition, owner, ttlMs }: LeaseRequest): Promise<boolean> {
@@ -320,52 +269,32 @@ class RedisStore implements Store {
     return this.#connection.close();
   }
 
-  /** The keys of the open namespace; checks the partition when one is given. */
+  /** What works on the open namespace; checks the partition when one is given. */
+  #opened(partition?: number): OpenParts {
+    if (this.#parts === null) throw notOpen(this.#space.namespace);
+    if (partition !== undefined) requirePartition(partition, this.#parts.keys.partitions);
+    return this.#parts;
+  }
+
   #open(partition?: number): RedisKeys {
-    if (this.#keys === null) throw notOpen(this.#space.namespace);
-    if (partition !== undefined) requirePartition(partition, this.#keys.partitions);
-    return this.#keys;
+    return this.#opened(partition).keys;
   }
+}
 
-  /** Asks all partitions at once; the answers stand in the order of the partitions. */
-  #eachPartition<Reply>(ask: (keysOf: RedisKeys, partition: number) => Promise<Reply>): Promise<Reply[]> {
-    const keysOf = this.#open();
-    return this.#connection.run(() =>
-      Promise.all(Array.from({ length: keysOf.partitions }, (_, partition) => ask(keysOf, partition))),
-    );
-  }
+type OpenParts = {
+  readonly keys: RedisKeys;
+  readonly instances: RedisInstances;
+  readonly timers: RedisTimers;
+  readonly outbox: RedisOutbox;
+};
 
-  /** Asks those partitions that have one of the instances. */
-  async #byPartition(
-    instanceIds: readonly string[],
-    ask: (keysOf: RedisKeys, partition: number, ids: string[]) => Promise<void>,
-  ): Promise<void> {
-    const keysOf = this.#open();
-    const idsOf = new Map<number, string[]>();
-    for (const id of instanceIds) {
-      const partition = partitionInId(id, keysOf.partitions);
-      if (partition !== null) idsOf.set(partition, [...(idsOf.get(partition) ?? []), id]);
-    }
-    await this.#connection.run(() => Promise.all([...idsOf].map(([partition, ids]) => ask(keysOf, partition, ids))));
-  }
-
-  async #instances(instanceIds: readonly string[]): Promise<Map<string, StoredInstance>> {
-    const stored = new Map<string, StoredInstance>();
-    await this.#byPartition(instanceIds, async (keysOf, partition, ids) => {
-      const texts = await this.#client.mget(...ids.map((id) => keysOf.instance(partition, id)));
-      for (const [id, instance] of toInstances(ids, texts)) stored.set(id, instance);
-    });
-    return stored;
-  }
-
-  async #createdPage(
-    first: "newest" | "oldest",
-    { partition, limit, after }: { partition: number; limit: number; after: CreatedAt | undefined },
-  ): Promise<CreatedAt[]> {
-    const args = [first, Math.min(limit, ROW_COUNT_MAX), after?.createdAtMs ?? "", after?.id ?? ""];
-    const flat = await scripts.createdPage(this.#client, [this.#open().created(partition)], args);
-    return pairs(flat).map(([id, createdAtMs]) => ({ id, createdAtMs: Number(createdAtMs) }));
-  }
+function partsOf(partitions: RedisPartitions): OpenParts {
+  return {
+    keys: partitions.keys,
+    instances: new RedisInstances(partitions),
+    timers: new RedisTimers(partitions),
+    outbox: new RedisOutbox(partitions.connection, partitions.keys),
+  };
 }
 
 /** Checks what a program chose for its keys. Throws BECALM_ARGUMENT_INVALID. */
@@ -385,13 +314,4 @@ export function requireKeySpace({ namespace = "default", keyPrefix = "becalm" }:
 
 function firstById(effects: StoredEffect[], limit: number): StoredEffect[] {
   return effects.sort((left, right) => compareCodePoints(left.id, right.id)).slice(0, limit);
-}
-
-function toInstances(ids: readonly string[], texts: readonly (string | null)[]): Map<string, StoredInstance> {
-  const instances = new Map<string, StoredInstance>();
-  ids.forEach((id, index) => {
-    const text = texts[index] ?? null;
-    if (text !== null) instances.set(id, { id, ...parseCheckpoint(text) });
-  });
-  return instances;
 }

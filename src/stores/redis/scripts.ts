@@ -9,6 +9,10 @@ export type ScriptRun<Reply> = (
   args: readonly (string | number)[],
 ) => Promise<Reply>;
 
+const READ_ONLY_HEAD = "#!lua flags=no-writes";
+const readingCommands = new Set<string>();
+const writingCommands = new Set<string>();
+
 export const scripts = {
   commit: defineScript<string[]>("commit"),
   openNamespace:
@@ -16,6 +20,7 @@ export const scripts = {
   advanceTime: defineScript<string | null>("advance-time"),
   claimEffects: defineScript<string[]>("claim-effects"),
   extendClaims: defineScript<string[]>("extend-claims"),
+  unclaimedEffects: defineScript<[cursor: string, ...ids: string[]]>("unclaimed-effects"),
   createdPage: defineScript<string[]>("created-page"),
   touchInstance: defineScript<"touched" | "unchanged">("touch-instance"),
   removeInstance: defineScript<"removed" | "changed">("remove-instance"),
@@ -24,14 +29,20 @@ export const scripts = {
     defineScript<[head: string | null, alertCount: number, pieces: string[], ...seen: string[][]]>("load-detection"),
   commitDetection: defineScript<"applied" | "duplicate" | "conflict">("commit-detection"),
   raiseCheckpoint: defineScript<string>("raise-checkpoint"),
+  missingRights: defineScript<string[]>("missing-rights"),
 };
+
+/** The commands that the scripts' heads name: those of scripts that only read, and those of scripts that may write. */
+export function scriptCommands(): { readonly reading: ReadonlySet<string>; readonly writing: ReadonlySet<string> } {
+  return { reading: readingCommands, writing: writingCommands };
+}
 
 /**
  * Runs by hash, and sends the text only to a server that does not have it (a new one, a restarted one, another master of a cluster).
  * A script may run twice when its reply is lost, so each must bear that.
  */
 function defineScript<Reply>(name: string): ScriptRun<Reply> {
-  const lua = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+  const lua = guarded(readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8"));
   const sha = createHash("sha1").update(lua).digest("hex");
   return async (client, keys, args) => {
     try {
@@ -41,6 +52,23 @@ function defineScript<Reply>(name: string): ScriptRun<Reply> {
       return (await client.eval(lua, keys.length, ...keys, ...args)) as Reply;
     }
   };
+}
+
+/**
+ * Puts the check of the user's rights before everything else that a script does, if it may write: a command that is refused in the middle would
+ * leave the half of it. The check stands in the script, because rights may be taken away at any time.
+ */
+function guarded(lua: string): string {
+  const commands = (/^-- Commands: (.+)$/m.exec(lua)?.[1] ?? "").split(" ").filter((command) => command !== "");
+  const isReading = lua.startsWith(READ_ONLY_HEAD);
+  for (const command of commands) (isReading ? readingCommands : writingCommands).add(command);
+  if (isReading) return lua;
+  const [head = "", ...lines] = lua.split("\n");
+  const names = commands.map((command) => `'${command}'`).join(", ");
+  const refusal = "redis.error_reply('NOPERM this user may not run ' .. name)";
+  const check = `if not redis.acl_check_cmd(name, KEYS[1]) then return ${refusal} end`;
+  const guard = `for _, name in ipairs({ ${names} }) do ${check} end`;
+  return [head, guard, ...lines].join("\n");
 }
 
 /** A flat reply (a, 1, b, 2) as pairs. */

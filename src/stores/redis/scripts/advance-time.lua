@@ -5,6 +5,8 @@
 --
 -- ARGV[1] time in ms
 --
+-- Commands: HMGET HSET
+--
 -- Returns the highest time (ms, as text); false: there is no such namespace any more
 local mode, highest_ms = unpack(redis.call('HMGET', KEYS[1], 'mode', 'highestTimeMs'))
 if not mode then

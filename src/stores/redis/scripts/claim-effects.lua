@@ -8,6 +8,8 @@
 -- ARGV[2] for how long, in ms
 -- ARGV[3] how many at most
 --
+-- Commands: TIME ZRANGE HGET HSET ZADD
+--
 -- Returns effect id and value of each claimed effect, flat
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -25,6 +25,8 @@
 --   strategy:       number of fields; then for each: field, time
 --   check results:  how many to keep, number of rows; then for each: time, text
 --
+-- Commands: GET HMGET TYPE SET HSET HDEL RPUSH ZADD ZREMRANGEBYSCORE ZREMRANGEBYRANK PEXPIRE
+--
 -- Returns "applied", "duplicate" or "conflict"
 local call = redis.call
 local FIRST_ROW = 15
@@ -86,7 +88,24 @@ for strategy = 0, strategy_count - 1 do
 end
 local first_result_row = row
 
--- Nothing below refuses.
+-- Every key that is written must be of its type, or missing.
+local function require_type(key, wanted)
+  local found = call('TYPE', key).ok
+  if found ~= wanted and found ~= 'none' then
+    error({ err = 'WRONGTYPE ' .. key .. ' is not a ' .. wanted })
+  end
+end
+require_type(KEYS[2], 'hash')
+require_type(KEYS[3], 'list')
+require_type(KEYS[4], 'list')
+for group = 0, group_count - 1 do
+  require_type(KEYS[first_group_key + group * 3 + 2], 'zset')
+end
+for result = 0, result_count - 1 do
+  require_type(KEYS[first_result_key + result], 'zset')
+end
+
+-- Nothing below refuses or fails.
 call('SET', KEYS[1], string.format('%d', tonumber(version) + 1) .. ' ' .. ARGV[2])
 
 -- Calls `command` with ARGV[from..to], some at a time.

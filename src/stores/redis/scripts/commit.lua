@@ -1,6 +1,8 @@
 #!lua
 -- Applies commits of one partition that were sent together, one after the other: of each everything, or nothing.
--- Reads and checks all that a refusal can depend on before the first write of a commit, because Redis never rolls a script back.
+-- Redis never rolls a script back, so whatever can refuse or fail comes before the first write: the rights of the user and the time before
+-- all commits, and of each commit every comparison and every key's type and size before its own first write. After that only `call` is used,
+-- which ends the script aloud.
 -- Rows of one kind lie together, and what commits write into keys that they share is gathered and written once, after the last of them:
 -- the calls are most of what a commit costs. No check reads what is gathered.
 --
@@ -46,10 +48,12 @@
 --     armed timer:       due time in ms, member
 --     cancelled timer:   member
 --
+-- Commands: TIME MGET GETRANGE EXISTS GET STRLEN TYPE SET MSET APPEND ZADD ZREM HSET HDEL PERSIST PEXPIRE
+--
 -- Returns for each commit "applied", "duplicate", "fenced", "conflict", or "failed <error>" when one of its keys holds something else
 
 -- Globals cost a search each.
-local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local call, pcall, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
 local find, match, sub, tonumber, unpack = string.find, string.match, string.sub, tonumber, unpack
 local SHARED_KEYS = 5
 local FIRST_COMMIT = 3
@@ -59,6 +63,11 @@ local HEAD_ROWS = 2
 local NEW_WIDTH, RUN_WIDTH = 2, 4
 -- Lua's stack holds some thousand values.
 local CHUNK = 500
+-- Half of what a server takes for one text unless it is told otherwise.
+local HISTORY_BYTES_MAX = 256 * 1024 * 1024
+
+local time = call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- What the commits write into the keys that they share: rows of new instances, and of the other keys, by member, what it will hold,
 -- false when it will be gone. The last commit that names a member decides.
@@ -96,8 +105,21 @@ end
 
 local seen_types = {}
 
--- Fails when a key holds something else, and a commit has rows of either kind for it. A key is looked at once a script.
-local function require_type(key, wanted, put_count, gone_count)
+-- Why the commit that is being checked cannot be applied at all: the first error of its reads and types. It concerns this commit alone.
+local failure
+
+-- A read of a check.
+local function read(...)
+  local reply = pcall(...)
+  if type(reply) == 'table' and reply.err then
+    failure = failure or reply.err
+    return nil
+  end
+  return reply
+end
+
+-- A key that a commit has rows of either kind for must hold `wanted`, or nothing. It is looked at once a script.
+local function check_type(key, wanted, put_count, gone_count)
   if put_count == '0' and gone_count == '0' then
     return
   end
@@ -105,22 +127,21 @@ local function require_type(key, wanted, put_count, gone_count)
     seen_types[key] = call('TYPE', key).ok
   end
   if seen_types[key] ~= wanted and seen_types[key] ~= 'none' then
-    error({ err = 'WRONGTYPE ' .. key .. ' is no ' .. wanted })
+    failure = failure or 'WRONGTYPE ' .. key .. ' is not a ' .. wanted
   end
 end
 
-local now_ms
+-- A history must be a text that has room for what is appended.
+local function check_history(key, appended)
+  local size = read('STRLEN', key)
+  if size and size + #appended > HISTORY_BYTES_MAX then
+    failure = failure or 'ERR ' .. key .. ' would exceed ' .. HISTORY_BYTES_MAX .. ' bytes'
+  end
+end
 
 -- When a claim that begins now runs out.
 local function claim_end_ms(lease_ms)
-  if lease_ms == '0' then
-    return '0'
-  end
-  if not now_ms then
-    local time = call('TIME')
-    now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-  end
-  return now_ms + tonumber(lease_ms)
+  return lease_ms == '0' and '0' or now_ms + tonumber(lease_ms)
 end
 
 -- Is one of the keys from `from` to `to` there, or `further`, unless it is false?
@@ -144,7 +165,7 @@ end
 local function read_changed(key, at, count)
   local texts = {}
   for index = 0, count - 1 do
-    local text = call('GET', KEYS[key + index * 2])
+    local text = read('GET', KEYS[key + index * 2])
     local expected = ARGV[at + index * 3] .. ' '
     if not text or sub(text, 1, #expected) ~= expected then
       return nil
@@ -260,89 +281,126 @@ local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
   end
 end
 
--- Where the keys and the arguments of the commit behind this one begin.
-local next_key, next_first
-
--- Applies the commit whose keys begin at `key` and whose arguments begin at `first`.
-local function apply(key, first)
+-- The commit that is looked at: where its keys and rows begin, and its numbers.
+local function commit_at(key, first)
   local owner, is_following, expected_version, ttl_ms, lease_ms, row_count, new_count, run_count, changed_count,
     waiters_added, held_added, waiters_removed, held_removed, effect_count, settled_count,
     armed_work, armed_approval, cancelled_work, cancelled_approval = match(ARGV[first], HEAD)
   local group_value = ARGV[first + 1]
   local has_group, is_written = expected_version ~= '-', group_value ~= ''
   local group_at = key + 1 + is_following
-  local group_key, lease_key, waiters_key, held_key =
-    KEYS[group_at], KEYS[group_at + 1], KEYS[group_at + 2], KEYS[group_at + 3]
   local new_key = group_at + (has_group and (is_written and 4 or 2) or 0)
   local changed_key = new_key + new_count
-  local changed_row = first + HEAD_ROWS + new_count * NEW_WIDTH + run_count * RUN_WIDTH
-  next_key, next_first = changed_key + changed_count * 2, first + HEAD_ROWS + row_count
+  local first_row = first + HEAD_ROWS
+  return {
+    key = key,
+    owner = owner,
+    is_following = is_following == '1',
+    follows_key = KEYS[group_at - 1],
+    has_group = has_group,
+    is_written = is_written,
+    group_value = group_value,
+    group_key = KEYS[group_at],
+    lease_key = KEYS[group_at + 1],
+    waiters_key = KEYS[group_at + 2],
+    held_key = KEYS[group_at + 3],
+    expected_version = expected_version,
+    ttl_ms = ttl_ms,
+    lease_ms = lease_ms,
+    new_key = new_key,
+    new_count = new_count,
+    run_count = run_count,
+    changed_key = changed_key,
+    changed_count = changed_count,
+    waiters_added = waiters_added,
+    held_added = held_added,
+    waiters_removed = waiters_removed,
+    held_removed = held_removed,
+    effect_count = effect_count,
+    settled_count = settled_count,
+    armed = { armed_work, armed_approval },
+    cancelled = { cancelled_work, cancelled_approval },
+    first_row = first_row,
+    changed_row = first_row + new_count * NEW_WIDTH + run_count * RUN_WIDTH,
+    next_key = changed_key + changed_count * 2,
+    next_first = first_row + row_count,
+  }
+end
 
-  local seen = call('MGET', KEYS[key], KEYS[group_at - 1], has_group and lease_key or KEYS[key])
+-- Why a commit is not applied; nothing: it is, and `commit.texts` are those of its changed instances. Writes nothing.
+local function refusal_of(commit)
+  failure = nil
+  local has_group, group_key, expected_version = commit.has_group, commit.group_key, commit.expected_version
+  local own_key = KEYS[commit.key]
+  local seen = call('MGET', own_key, commit.follows_key, has_group and commit.lease_key or own_key)
   if seen[1] then
     return 'duplicate'
   end
-  if has_group and seen[3] and seen[3] ~= owner then
+  if has_group and seen[3] and seen[3] ~= commit.owner then
     return 'fenced'
   end
-  if is_following == '1' and not seen[2] then
+  if commit.is_following and not seen[2] then
     return 'conflict'
   end
   if has_group and expected_version ~= '0' then
-    if call('GETRANGE', group_key, 0, #expected_version) ~= expected_version .. ' ' then
-      return 'conflict'
+    if read('GETRANGE', group_key, 0, #expected_version) ~= expected_version .. ' ' then
+      return failure and 'failed ' .. failure or 'conflict'
     end
   end
-  if exists_any(new_key, changed_key - 1, expected_version == '0' and group_key) then
+  if exists_any(commit.new_key, commit.changed_key - 1, expected_version == '0' and group_key) then
     return 'conflict'
   end
-  local texts = read_changed(changed_key, changed_row, changed_count)
+  local texts = read_changed(commit.changed_key, commit.changed_row, commit.changed_count)
   if not texts then
-    return 'conflict'
+    return failure and 'failed ' .. failure or 'conflict'
   end
-  for index = 0, changed_count - 1 do
-    require_type(KEYS[changed_key + index * 2 + 1], 'string')
+  commit.texts = texts
+  for index = 0, commit.changed_count - 1 do
+    check_history(KEYS[commit.changed_key + index * 2 + 1], ARGV[commit.changed_row + index * 3 + 2])
   end
-  require_type(waiters_key, 'zset', waiters_added, waiters_removed)
-  require_type(held_key, 'zset', held_added, held_removed)
-  require_type(KEYS[1], 'zset', new_count, '0')
-  require_type(KEYS[2], 'hash', effect_count, settled_count)
-  require_type(KEYS[3], 'zset', effect_count, settled_count)
-  require_type(KEYS[4], 'zset', armed_work, cancelled_work)
-  require_type(KEYS[5], 'zset', armed_approval, cancelled_approval)
+  if commit.is_written then
+    check_type(commit.waiters_key, 'zset', commit.waiters_added, commit.waiters_removed)
+    check_type(commit.held_key, 'zset', commit.held_added, commit.held_removed)
+  end
+  check_type(KEYS[1], 'zset', commit.new_count, '0')
+  check_type(KEYS[2], 'hash', commit.effect_count, commit.settled_count)
+  check_type(KEYS[3], 'zset', commit.effect_count, commit.settled_count)
+  check_type(KEYS[4], 'zset', commit.armed[1], commit.cancelled[1])
+  check_type(KEYS[5], 'zset', commit.armed[2], commit.cancelled[2])
+  return failure and 'failed ' .. failure
+end
 
-  -- Nothing below refuses or fails.
-  row = first + HEAD_ROWS
-  write_new(new_key, run_count)
-  write_changed(changed_key, changed_count, texts)
-  if is_written then
-    write_members(waiters_added, 2, 'ZADD', waiters_key, 'NX')
-    write_members(held_added, 2, 'ZADD', held_key, 'NX')
-    write_members(waiters_removed, 1, 'ZREM', waiters_key)
-    write_members(held_removed, 1, 'ZREM', held_key)
-    write_group(waiters_key, held_key, group_key, group_value, ttl_ms)
+-- Writes a commit that nothing refuses.
+local function write_commit(commit)
+  row = commit.first_row
+  write_new(commit.new_key, commit.run_count)
+  write_changed(commit.changed_key, commit.changed_count, commit.texts)
+  if commit.is_written then
+    local waiters_key, held_key = commit.waiters_key, commit.held_key
+    write_members(commit.waiters_added, 2, 'ZADD', waiters_key, 'NX')
+    write_members(commit.held_added, 2, 'ZADD', held_key, 'NX')
+    write_members(commit.waiters_removed, 1, 'ZREM', waiters_key)
+    write_members(commit.held_removed, 1, 'ZREM', held_key)
+    write_group(waiters_key, held_key, commit.group_key, commit.group_value, commit.ttl_ms)
   end
-  gather_effects(effect_count, settled_count, lease_ms)
-  gather_armed(1, armed_work)
-  gather_armed(2, armed_approval)
-  gather_cancelled(1, cancelled_work)
-  gather_cancelled(2, cancelled_approval)
-  call('SET', KEYS[key], '', 'PX', ARGV[1])
-  return 'applied'
+  gather_effects(commit.effect_count, commit.settled_count, commit.lease_ms)
+  gather_armed(1, commit.armed[1])
+  gather_armed(2, commit.armed[2])
+  gather_cancelled(1, commit.cancelled[1])
+  gather_cancelled(2, commit.cancelled[2])
+  call('SET', KEYS[commit.key], '', 'PX', ARGV[1])
 end
 
 local outcomes = {}
-next_key, next_first = SHARED_KEYS + 1, FIRST_COMMIT
+local next_key, next_first = SHARED_KEYS + 1, FIRST_COMMIT
 while next_key <= #KEYS do
-  local key = next_key
-  local is_done, outcome = pcall(apply, key, next_first)
-  if next_key == key then
-    error(outcome)
+  local commit = commit_at(next_key, next_first)
+  local refusal = refusal_of(commit)
+  if not refusal then
+    write_commit(commit)
   end
-  if not is_done then
-    outcome = 'failed ' .. (type(outcome) == 'table' and outcome.err or tostring(outcome))
-  end
-  outcomes[#outcomes + 1] = outcome
+  outcomes[#outcomes + 1] = refusal or 'applied'
+  next_key, next_first = commit.next_key, commit.next_first
 end
 write_gathered()
 return outcomes

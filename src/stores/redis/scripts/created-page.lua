@@ -8,6 +8,8 @@
 -- ARGV[3] creation time (ms) of the place, "" from the start
 -- ARGV[4] instance id of the place
 --
+-- Commands: ZREVRANK ZRANK ZCOUNT ZSCORE ZRANGE
+--
 -- Returns instance id and creation time (ms) of each, flat
 local is_newest_first = ARGV[1] == 'newest'
 local rank_command = is_newest_first and 'ZREVRANK' or 'ZRANK'

@@ -8,6 +8,8 @@
 -- ARGV[2] for how long from now, in ms
 -- then the effect ids
 --
+-- Commands: TIME HGET ZADD
+--
 -- Returns the ids that were prolonged
 local time = redis.call('TIME')
 local until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2])

@@ -6,6 +6,8 @@
 -- ARGV[1] owner
 -- ARGV[2] for how long, in ms
 --
+-- Commands: GET SET
+--
 -- Returns "held" or "taken"
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then

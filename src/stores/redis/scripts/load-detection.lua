@@ -8,6 +8,8 @@
 --
 -- ARGV[1] there is none
 --
+-- Commands: GET LLEN HGETALL ZRANGE
+--
 -- Returns the head or nil, the number of alerts, name and value of each piece (flat), then for each group record id and time (flat)
 local stored = {
   redis.call('GET', KEYS[1]),

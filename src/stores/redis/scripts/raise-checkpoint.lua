@@ -7,6 +7,8 @@
 -- ARGV[2] time in s
 -- ARGV[3] life of the hash in ms
 --
+-- Commands: HGET HSET PEXPIRE
+--
 -- Returns the time that stands afterwards (s, as text)
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
 local standing = stored and tonumber(stored)

@@ -10,9 +10,17 @@
 -- ARGV[1] instance id
 -- ARGV[2] expected version
 --
+-- Commands: GETRANGE TYPE UNLINK ZREM HDEL
+--
 -- Returns "removed" or "changed" (also when it is gone)
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[2]) ~= ARGV[2] .. ' ' then
   return 'changed'
+end
+for index, wanted in pairs({ [3] = 'zset', [4] = 'hash' }) do
+  local found = redis.call('TYPE', KEYS[index]).ok
+  if found ~= wanted and found ~= 'none' then
+    return redis.error_reply('WRONGTYPE ' .. KEYS[index] .. ' is not a ' .. wanted)
+  end
 end
 redis.call('UNLINK', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[1])

@@ -7,6 +7,8 @@
 -- ARGV[1] instance id
 -- ARGV[2] time in ms
 --
+-- Commands: EXISTS HGET HSET
+--
 -- Returns "touched", or "unchanged" when there is no such instance or a later time stands
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 'unchanged'

@@ -1,0 +1,121 @@
+/** Instances over all partitions: what is read of them one by one and in the order of creation, what is recorded beside them, and their removal. */
+import type { ListPage, ListRequest, StoredInstance } from "../store.ts";
+import { type CreatedAt, compareCreated, decodeCursor, encodeCursor } from "../store-rules.ts";
+import { parseCheckpoint, parseLines } from "./commit-arguments.ts";
+import { type RedisClient, ROW_COUNT_MAX } from "./connection.ts";
+import type { RedisKeys } from "./keys.ts";
+import type { RedisPartitions } from "./partitions.ts";
+import { pairs, scripts } from "./scripts.ts";
+
+export class RedisInstances {
+  readonly #partitions: RedisPartitions;
+
+  constructor(partitions: RedisPartitions) {
+    this.#partitions = partitions;
+  }
+
+  async list({ limit, cursor }: ListRequest): Promise<ListPage> {
+    const after = cursor === undefined ? undefined : decodeCursor(cursor);
+    const parts = await this.#partitions.each((partition) =>
+      this.#createdPage("newest", { partition, limit: limit + 1, after }),
+    );
+    const rows = parts.flat().sort((left, right) => compareCreated(right, left));
+    const page = rows.slice(0, limit);
+    const stored = await this.#stored(page.map(({ id }) => id));
+    const last = page.at(-1);
+    return {
+      // An instance that was removed since its place was read is left out: the page is shorter, not the last one.
+      instances: page.flatMap(({ id }) => stored.get(id) ?? []),
+      next: last === undefined || rows.length === page.length ? null : encodeCursor(last),
+    };
+  }
+
+  async history(instanceId: string): Promise<string[] | null> {
+    const partition = this.#partitions.ofId(instanceId);
+    if (partition === null) return null;
+    const keys = [this.#keys.instance(partition, instanceId), this.#keys.history(partition, instanceId)];
+    const [stored, lines] = await this.#partitions.connection.run(() => this.#client.mget(...keys));
+    return stored == null ? null : parseLines(stored, lines ?? null);
+  }
+
+  async touch(instanceId: string, atMs: number): Promise<void> {
+    const partition = this.#partitions.ofId(instanceId);
+    if (partition === null) return;
+    const keys = [this.#keys.instance(partition, instanceId), this.#keys.touched(partition)];
+    await this.#partitions.connection.run(() => scripts.touchInstance(this.#client, keys, [instanceId, atMs]));
+  }
+
+  async touched(instanceIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const touched = new Map<string, number>();
+    await this.#partitions.ofIds(instanceIds, async (partition, ids) => {
+      const times = await this.#client.hmget(this.#keys.touched(partition), ...ids);
+      for (const [index, id] of ids.entries()) {
+        const atMs = times[index] ?? null;
+        if (atMs !== null) touched.set(id, Number(atMs));
+      }
+    });
+    return touched;
+  }
+
+  async oldest(request: {
+    partition: number;
+    createdUntilMs: number;
+    limit: number;
+    after?: CreatedAt;
+  }): Promise<CreatedAt[]> {
+    const { partition, limit, after } = request;
+    const rows = await this.#partitions.connection.run(() => this.#createdPage("oldest", { partition, limit, after }));
+    return rows.filter(({ createdAtMs }) => createdAtMs <= request.createdUntilMs);
+  }
+
+  async remove(instanceId: string, version: number): Promise<boolean> {
+    const partition = this.#partitions.ofId(instanceId);
+    if (partition === null) return false;
+    const keys = [
+      this.#keys.instance(partition, instanceId),
+      this.#keys.history(partition, instanceId),
+      this.#keys.created(partition),
+      this.#keys.touched(partition),
+    ];
+    const args = [instanceId, version];
+    return (
+      (await this.#partitions.connection.run(() => scripts.removeInstance(this.#client, keys, args))) === "removed"
+    );
+  }
+
+  async #stored(instanceIds: readonly string[]): Promise<Map<string, StoredInstance>> {
+    const stored = new Map<string, StoredInstance>();
+    await this.#partitions.ofIds(instanceIds, async (partition, ids) => {
+      const texts = await this.#client.mget(...ids.map((id) => this.#keys.instance(partition, id)));
+      for (const [id, instance] of toInstances(ids, texts)) stored.set(id, instance);
+    });
+    return stored;
+  }
+
+  async #createdPage(
+    first: "newest" | "oldest",
+    { partition, limit, after }: { partition: number; limit: number; after: CreatedAt | undefined },
+  ): Promise<CreatedAt[]> {
+    const args = [first, Math.min(limit, ROW_COUNT_MAX), after?.createdAtMs ?? "", after?.id ?? ""];
+    const flat = await scripts.createdPage(this.#client, [this.#keys.created(partition)], args);
+    return pairs(flat).map(([id, createdAtMs]) => ({ id, createdAtMs: Number(createdAtMs) }));
+  }
+
+  get #client(): RedisClient {
+    return this.#partitions.connection.client;
+  }
+
+  get #keys(): RedisKeys {
+    return this.#partitions.keys;
+  }
+}
+
+/** Those of `ids` that have a text, by id. */
+export function toInstances(ids: readonly string[], texts: readonly (string | null)[]): Map<string, StoredInstance> {
+  const instances = new Map<string, StoredInstance>();
+  ids.forEach((id, index) => {
+    const text = texts[index] ?? null;
+    if (text !== null) instances.set(id, { id, ...parseCheckpoint(text) });
+  });
+  return instances;
+}

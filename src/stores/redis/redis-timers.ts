@@ -1,0 +1,44 @@
+/** Timers over all partitions. */
+import type { TimerKey, TimerLane, TimerRow } from "../store.ts";
+import { compareTimers } from "../store-rules.ts";
+import { parseTimerMember, timerMember } from "./commit-arguments.ts";
+import { ROW_COUNT_MAX } from "./connection.ts";
+import type { RedisPartitions } from "./partitions.ts";
+import { pairs } from "./scripts.ts";
+
+export class RedisTimers {
+  readonly #partitions: RedisPartitions;
+
+  constructor(partitions: RedisPartitions) {
+    this.#partitions = partitions;
+  }
+
+  async due({ lane, untilMs, limit }: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
+    if (limit < 1) return [];
+    const { connection, keys } = this.#partitions;
+    const untilScore = untilMs === Infinity ? "+inf" : String(untilMs);
+    const count = Math.min(limit, ROW_COUNT_MAX);
+    // Each partition answers in the port's order (see timerMember), so the first `limit` of all are among the first `limit` of each.
+    const parts = await this.#partitions.each(async (partition) => {
+      const key = keys.timers(partition, lane);
+      const flat = await connection.client.zrange(key, "-inf", untilScore, "BYSCORE", "LIMIT", 0, count, "WITHSCORES");
+      return pairs(flat).map(([member, score]) => ({
+        lane,
+        partition,
+        ...parseTimerMember(member),
+        dueAtMs: Number(score),
+      }));
+    });
+    return parts.flat().sort(compareTimers).slice(0, limit);
+  }
+
+  async dueTimes(timers: readonly TimerKey[]): Promise<(number | null)[]> {
+    const { connection, keys } = this.#partitions;
+    const scores = await connection.run(() =>
+      Promise.all(
+        timers.map((timer) => connection.client.zscore(keys.timers(timer.partition, timer.lane), timerMember(timer))),
+      ),
+    );
+    return scores.map((score) => (score === null ? null : Number(score)));
+  }
+}
