@@ -5,7 +5,7 @@
 import { BecalmError } from "../model/errors.ts";
 import { PARTITION_COUNT_MAX } from "../model/limits.ts";
 import { compareCodePoints } from "../model/utf8.ts";
-import type { Commit, InstanceWrite, NamespaceInfo, NamespaceSpec, TimerKey, TimerRow } from "./store.ts";
+import type { Commit, EpisodeWrite, InstanceWrite, NamespaceInfo, NamespaceSpec, TimerKey, TimerRow } from "./store.ts";
 
 /** A place in the order of creation. */
 export type CreatedAt = { readonly id: string; readonly createdAtMs: number };
@@ -97,6 +97,7 @@ export function requireValidCommit(commit: Commit, partitions: number): void {
   requireToken(commit.owner, "owner of a commit");
   requireValidGroup(commit);
   requireValidInstances(commit, partitions);
+  requireValidEpisodes(commit.episodes);
   requireValidEffects(commit);
   for (const timer of commit.timersArmed) {
     requireValidTimer(timer, commit.partition);
@@ -148,6 +149,18 @@ function requireValidInstances(commit: Commit, partitions: number): void {
   throw invalid(
     `Commit ${commit.commitId} writes an instance twice. Write its last checkpoint once, with all its history lines.`,
   );
+}
+
+export function requireValidEpisodes(writes: readonly EpisodeWrite[]): void {
+  const seen = new Set<string>();
+  for (const { key, value, expected } of writes) {
+    requireToken(key, "key of an episode");
+    requireOneLine(value, "record of the episode", key);
+    if (value === "" || expected === "") throw invalid(`The record of the episode ${key} is empty. Give its text.`);
+    seen.add(key);
+  }
+  if (seen.size === writes.length) return;
+  throw invalid("The record of an episode is written twice at once. Write its last value once.");
 }
 
 function requireValidEffects(commit: Commit): void {

@@ -24,7 +24,10 @@ export interface Store {
    */
   open(spec: NamespaceSpec): Promise<NamespaceInfo | null>;
 
-  /** One read of all that a batch needs: the group's stored value and the stored instances among `instanceIds`. All ids belong to `partition`. */
+  /**
+   * One read of all that a batch needs: the group's stored value, the stored instances among `instanceIds`, and the records of episodes.
+   * All of them belong to `partition`.
+   */
   load(request: LoadRequest): Promise<LoadResult>;
 
   /** Ids of a group's ordered set (`waiters` or `held`), lowest order first, at most `limit`, after skipping `offset`. */
@@ -32,6 +35,12 @@ export interface Store {
 
   /** The one write. Validates everything first, then writes everything. */
   commit(commit: Commit): Promise<CommitOutcome>;
+
+  /**
+   * Writes records of episodes and nothing else: cheaper than a commit. All of them are written, or none (`conflict`), and writing the same
+   * again is harmless.
+   */
+  renewEpisodes(request: { partition: number; writes: readonly EpisodeWrite[] }): Promise<"applied" | "conflict">;
 
   /** The earliest timers of a lane with `dueAtMs <= untilMs`, over all partitions, ordered by (dueAtMs, owner, name, arm), at most `limit`. Taking one out is a commit's business. */
   timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]>;
@@ -80,8 +89,11 @@ export interface Store {
     after?: { createdAtMs: number; id: string };
   }): Promise<{ id: string; createdAtMs: number }[]>;
 
-  /** Removes an instance with its history and what `touch` recorded, if it still has `version`. False: it changed meanwhile, or is gone. */
-  remove(instanceId: string, version: number): Promise<boolean>;
+  /**
+   * Removes an instance with its history and what `touch` recorded, if it still has `version`; with it the record of its episode, if that
+   * is still `episode.value`. False: the instance changed meanwhile, or is gone, and nothing was removed.
+   */
+  remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean>;
 
   /**
    * Takes or renews a lease on a group for `ttlMs` by the store's clock; false: somebody else has it. While it lasts, a commit of another owner
@@ -109,14 +121,31 @@ export type NamespaceSpec = { mode?: NamespaceMode; partitions?: number };
 
 export type NamespaceInfo = { mode: NamespaceMode; partitions: number; highestTimeMs: number | null };
 
-export type LoadRequest = { partition: number; groupId: string | null; instanceIds: readonly string[] };
+export type LoadRequest = {
+  partition: number;
+  groupId: string | null;
+  instanceIds: readonly string[];
+  /** Default: none. */
+  episodeKeys?: readonly string[];
+};
 
 export type LoadResult = {
   /** null: no such group yet. */
   group: { version: number; value: string } | null;
   /** Only those that exist. */
   instances: ReadonlyMap<string, StoredInstance>;
+  /** Records by key; only those that exist. */
+  episodes: ReadonlyMap<string, string>;
 };
+
+/**
+ * The record of an alert's episodes under one policy, as model/episode-record.ts wrote it. `key` tells policy and alert, and is known in its
+ * own partition only; neither contains a line break, and the key no space.
+ */
+export type StoredEpisode = { key: string; value: string };
+
+/** `expected`: the record that was read; null: there must be none. */
+export type EpisodeWrite = StoredEpisode & { expected: string | null };
 
 /** `value` is a checkpoint as instance/checkpoint.ts wrote it; `version` rises by one with every commit of the instance. */
 export type StoredInstance = { id: string; version: number; value: string };
@@ -147,6 +176,8 @@ export type Commit = {
   group: GroupWrite | GroupCheck | null;
   /** No instance stands here twice. */
   instances: readonly InstanceWrite[];
+  /** Records of episodes. Unless each is as it is expected, the commit answers `conflict`. No key stands here twice. */
+  episodes: readonly EpisodeWrite[];
   /** Effects put into the outbox. */
   effects: readonly StoredEffect[];
   /** How long `owner` has claimed them; null: they are for whoever comes first. */

@@ -3,6 +3,7 @@
  */
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Commit, Store, StoredInstance } from "../../src/stores/store.ts";
+import { episodeContract } from "./store-episodes.ts";
 import {
   changedInstance,
   checkedGroup,
@@ -38,6 +39,7 @@ export function storeContract(
   options: StoreContractOptions = {},
 ): void {
   const partitions = options.partitions ?? 16;
+  episodeContract(name, makeWorld, partitions);
 
   describe(`${name}: the store's contract`, () => {
     let world: StoreWorld;
@@ -133,13 +135,13 @@ export function storeContract(
       });
 
       test("creates a group with version 1 and raises its version by one with each commit", async () => {
-        expect(await load([], GROUP)).toEqual({ group: null, instances: new Map() });
+        expect(await load([], GROUP)).toEqual({ group: null, instances: new Map(), episodes: new Map() });
         await applied({ group: groupOf(0) }, { group: groupOf(1) });
         expect((await load([], GROUP)).group).toEqual({ version: 2, value: "group at 1" });
       });
 
       test("loads nothing when nothing is asked for", async () => {
-        expect(await load([])).toEqual({ group: null, instances: new Map() });
+        expect(await load([])).toEqual({ group: null, instances: new Map(), episodes: new Map() });
       });
 
       test("answers duplicate to a commit id that it has seen, and writes nothing", async () => {

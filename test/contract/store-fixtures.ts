@@ -1,6 +1,7 @@
 /** Building commits and looking at everything that a store holds. */
 import type {
   Commit,
+  EpisodeWrite,
   GroupCheck,
   GroupWrite,
   InstanceWrite,
@@ -23,6 +24,7 @@ export function commitOf(parts: Partial<Commit> = {}): Commit {
     follows: null,
     group: null,
     instances: [],
+    episodes: [],
     effects: [],
     effectClaimMs: null,
     settledEffectIds: [],
@@ -80,6 +82,10 @@ export function timerOf(owner: string, dueAtMs: number, parts: Partial<TimerRow>
 
 export function effectOf(id: string, parts: Partial<StoredEffect> = {}): StoredEffect {
   return { id, partition: 0, value: `{"run":"${id}"}`, ...parts };
+}
+
+export function episodeOf(key: string, parts: Partial<EpisodeWrite> = {}): EpisodeWrite {
+  return { key, value: `episode of ${key}`, expected: null, ...parts };
 }
 
 /** All that the port shows of a store, for comparing before and after. */

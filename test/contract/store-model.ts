@@ -9,6 +9,7 @@ export class StoreModel {
   #instances: { id: string; version: number; value: string; createdAtMs: number; lines: string[] }[] = [];
   #groups: Record<string, Group> = {};
   #timers: TimerRow[] = [];
+  #episodes: Record<string, string> = {};
   #effects: Record<string, { id: string; partition: number; value: string }> = {};
 
   commit(commit: Commit): CommitOutcome {
@@ -18,7 +19,10 @@ export class StoreModel {
       return "conflict";
     for (const { id, expectedVersion } of commit.instances)
       if ((this.#find(id)?.version ?? 0) !== expectedVersion) return "conflict";
+    for (const { key, expected } of commit.episodes)
+      if ((this.#episodes[`${partition} ${key}`] ?? null) !== expected) return "conflict";
     this.#commitIds.push(commit.commitId);
+    for (const { key, value } of commit.episodes) this.#episodes[`${partition} ${key}`] = value;
     this.#writeInstances(commit);
     for (const effect of commit.effects) this.#effects[effect.id] = effect;
     for (const id of commit.settledEffectIds) delete this.#effects[id];
@@ -27,6 +31,14 @@ export class StoreModel {
       this.#timers = this.#timers.filter((timer) => !isSame(timer, key as TimerRow));
     this.#writeGroup(commit);
     return "applied";
+  }
+
+  episodes(partition: number, keys: readonly string[]): Record<string, string> {
+    const own = keys.flatMap((key) => {
+      const value = this.#episodes[`${partition} ${key}`];
+      return value === undefined ? [] : [[key, value]];
+    });
+    return Object.fromEntries(own);
   }
 
   everything(places: readonly Place[]) {

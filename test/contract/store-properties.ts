@@ -60,6 +60,10 @@ const draw: fc.Arbitrary<Draw> = fc
     removed: fc.array(fc.record({ set: fc.constantFrom("waiters" as const, "held" as const), name: nameOf }), {
       maxLength: 1,
     }),
+    episodes: fc.uniqueArray(
+      fc.record({ name: nameOf, expected: fc.constantFrom(null, null, "1", "2"), value: fc.constantFrom("1", "2") }),
+      { selector: ({ name }) => name, maxLength: 2 },
+    ),
     resent: fc.boolean(),
   })
   .map((parts) => {
@@ -82,6 +86,7 @@ const draw: fc.Arbitrary<Draw> = fc
           ? newInstance(own(name), { body, createdAtMs, historyLines })
           : changedInstance(own(name), expectedVersion, { historyLines });
       }),
+      episodes: parts.episodes.map(({ name, expected, value }) => ({ key: name, expected, value })),
       effects: parts.effects.map((name) => effectOf(own(name), { partition })),
       settledEffectIds: parts.settled.map(own),
       timersArmed: parts.armed.map(({ name, dueAtMs, arm, isApproval }) =>
@@ -119,6 +124,10 @@ export function storeProperties(name: string, makeWorld: () => Promise<StoreWorl
             expect(answered).toEqual(sent.map((commit) => model.commit(commit)));
           }
           expect(await everythingIn(store, GROUP_PLACES)).toEqual(model.everything(GROUP_PLACES));
+          for (const partition of [0, 1]) {
+            const { episodes } = await store.load({ partition, groupId: null, instanceIds: [], episodeKeys: NAMES });
+            expect(Object.fromEntries(episodes)).toEqual(model.episodes(partition, NAMES));
+          }
           await store.close();
         }),
         { numRuns: runs },

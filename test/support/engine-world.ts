@@ -395,6 +395,7 @@ export async function overwrite(
 const NOTHING = {
   owner: "outside",
   follows: null,
+  episodes: [],
   effects: [],
   effectClaimMs: null,
   settledEffectIds: [],

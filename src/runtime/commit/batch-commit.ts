@@ -32,6 +32,7 @@ export function commitOf(world: World, decision: Decision, read: Read): Commit {
       createdAtMs: instance.createdAtMs,
       historyLines: lines,
     })),
+    episodes: [],
     effects: decision.effects.map((effect) => ({
       id: effect.id,
       partition: address.partition,

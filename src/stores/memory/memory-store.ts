@@ -15,6 +15,7 @@ import type {
   ClaimRequest,
   Commit,
   CommitOutcome,
+  EpisodeWrite,
   ExtendRequest,
   InstanceWrite,
   LeaseRequest,
@@ -28,6 +29,7 @@ import type {
   PolicyRecord,
   Store,
   StoredEffect,
+  StoredEpisode,
   StoredInstance,
   TimerKey,
   TimerLane,
@@ -45,8 +47,10 @@ import {
   requirePartition,
   requireSameNamespace,
   requireValidCommit,
+  requireValidEpisodes,
 } from "../store-rules.ts";
 import { ClaimTable } from "./claim-table.ts";
+import { EpisodeTable } from "./episode-table.ts";
 import { GroupTable } from "./group-table.ts";
 import { memoryDimensionLock } from "./memory-dimension-lock.ts";
 import { SortedList, take } from "./sorted-list.ts";
@@ -82,6 +86,7 @@ class MemoryStore implements Store {
   #unordered: CreatedAt[][] = [];
   readonly #instances = new Map<string, Instance>();
   readonly #groups = new GroupTable();
+  readonly #episodes = new EpisodeTable();
   readonly #leases = new Map<string, Lease>();
   readonly #timers = new TimerTable();
   readonly #effects = new ClaimTable();
@@ -106,7 +111,7 @@ class MemoryStore implements Store {
     return this.#info === null ? null : { ...this.#info };
   }
 
-  async load({ partition, groupId, instanceIds }: LoadRequest): Promise<LoadResult> {
+  async load({ partition, groupId, instanceIds, episodeKeys = [] }: LoadRequest): Promise<LoadResult> {
     requirePartition(partition, this.#open().partitions);
     const instances = new Map<string, StoredInstance>();
     for (const id of instanceIds) {
@@ -114,7 +119,11 @@ class MemoryStore implements Store {
       if (stored !== undefined) instances.set(id, toStored(stored));
     }
     const group = groupId === null ? undefined : this.#groups.get(partition, groupId, this.#now());
-    return { group: group === undefined ? null : { version: group.version, value: group.value }, instances };
+    return {
+      group: group === undefined ? null : { version: group.version, value: group.value },
+      instances,
+      episodes: this.#episodes.read(partition, episodeKeys),
+    };
   }
 
   async members({ groupId, partition, set, limit, offset = 0 }: MembersRequest): Promise<string[]> {
@@ -132,8 +141,17 @@ class MemoryStore implements Store {
     this.#commitIds.set(nameIn(commit.partition, commit.commitId), nowMs + COMMIT_ID_TTL_MS);
     if (commit.group?.kind === "write") this.#groups.write(commit, commit.group, nowMs);
     for (const instance of commit.instances) this.#write(instance, commit.partition);
+    this.#episodes.write(commit.partition, commit.episodes);
     this.#timers.change(commit.timersArmed, commit.timersCancelled);
     this.#effects.put(commit, nowMs);
+    return "applied";
+  }
+
+  async renewEpisodes({ partition, writes }: { partition: number; writes: readonly EpisodeWrite[] }) {
+    requirePartition(partition, this.#open().partitions);
+    requireValidEpisodes(writes);
+    if (!this.#episodes.mayRenew(partition, writes)) return "conflict";
+    this.#episodes.write(partition, writes);
     return "applied";
   }
 
@@ -226,12 +244,13 @@ class MemoryStore implements Store {
       .map(({ id, createdAtMs }) => ({ id, createdAtMs }));
   }
 
-  async remove(instanceId: string, version: number): Promise<boolean> {
+  async remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean> {
     const partition = partitionInId(instanceId, this.#open().partitions);
     const stored = this.#instances.get(instanceId);
     if (partition === null || stored === undefined || stored.version !== version) return false;
     this.#instances.delete(instanceId);
     this.#ordered()[partition]?.remove(stored);
+    if (episode !== undefined) this.#episodes.remove(partition, episode);
     return true;
   }
 
@@ -285,6 +304,7 @@ class MemoryStore implements Store {
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
     if (follows !== null && !this.#commitIds.has(nameIn(partition, follows))) return "conflict";
+    if (!this.#episodes.areExpected(partition, commit.episodes)) return "conflict";
     return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";
   }
 

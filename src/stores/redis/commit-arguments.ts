@@ -1,5 +1,5 @@
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
-import type { Commit, InstanceWrite, MemberSet, TimerKey, TimerLane } from "../store.ts";
+import type { Commit, EpisodeWrite, InstanceWrite, MemberSet, TimerKey, TimerLane } from "../store.ts";
 import type { RedisKeys } from "./keys.ts";
 
 type ScriptArgument = string | number;
@@ -20,6 +20,7 @@ const COMMIT_AROUND_UNITS = 2_000;
 export function commitArguments(partition: number, commits: readonly Commit[], keysOf: RedisKeys): ScriptArguments {
   const keys = [keysOf.created(partition), keysOf.effects(partition), keysOf.claims(partition)];
   for (const lane of LANES) keys.push(keysOf.timers(partition, lane));
+  keys.push(keysOf.episodes(partition));
   const args: ScriptArgument[] = [COMMIT_ID_TTL_MS, Buffer.byteLength(keysOf.instance(partition, ""))];
   for (const commit of commits) addCommit({ keys, args }, commit, keysOf);
   return { keys, args };
@@ -98,6 +99,7 @@ function addRows(args: ScriptArgument[], commit: Commit, changed: readonly Insta
     const expected = expectedHead === null ? expectedVersion : versioned(expectedVersion, expectedHead);
     args.push(expected, versioned(expectedVersion + 1, `${head} ${body}`), historyText(historyLines));
   }
+  addEpisodes(args, commit.episodes, counts);
   for (const set of SETS) {
     add(ofSet(commit.membersAdded, set), ({ order, instanceId }) => args.push(order, instanceId));
   }
@@ -110,6 +112,19 @@ function addRows(args: ScriptArgument[], commit: Commit, changed: readonly Insta
   }
   for (const lane of LANES) add(ofLane(commit.timersCancelled, lane), (timer) => args.push(timerMember(timer)));
   return counts;
+}
+
+/** New records, then changed ones. */
+function addEpisodes(args: ScriptArgument[], episodes: readonly EpisodeWrite[], counts: number[]): void {
+  let newCount = 0;
+  for (const { key, expected, value } of episodes) {
+    if (expected !== null) continue;
+    newCount += 1;
+    args.push(key, value);
+  }
+  if (newCount < episodes.length)
+    for (const { key, expected, value } of episodes) if (expected !== null) args.push(key, expected, value);
+  counts.push(newCount, episodes.length - newCount);
 }
 
 /** Most commits have no timers and no members: nothing is made for them. */

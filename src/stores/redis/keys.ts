@@ -16,6 +16,7 @@ export type RedisKeys = {
   history(partition: number, id: string): string;
   created(partition: number): string;
   touched(partition: number): string;
+  episodes(partition: number): string;
   timers(partition: number, lane: TimerLane): string;
   effects(partition: number): string;
   claims(partition: number): string;
@@ -73,6 +74,7 @@ export function redisKeys({ prefix, namespace }: KeySpace, partitions: number): 
     history: (partition, id) => `${head(partition)}h:${id}`,
     created: (partition) => `${head(partition)}created`,
     touched: (partition) => `${head(partition)}touched`,
+    episodes: (partition) => `${head(partition)}episodes`,
     timers: (partition, lane) => `${head(partition)}timers:${lane}`,
     effects: (partition) => `${head(partition)}effects`,
     claims: (partition) => `${head(partition)}claims`,

@@ -1,5 +1,5 @@
 /** Instances over all partitions: what is read of them one by one and in the order of creation, what is recorded beside them, and their removal. */
-import type { ListPage, ListRequest, StoredInstance } from "../store.ts";
+import type { ListPage, ListRequest, StoredEpisode, StoredInstance } from "../store.ts";
 import { type CreatedAt, compareCreated, decodeCursor, encodeCursor } from "../store-rules.ts";
 import { parseCheckpoint, parseLines } from "./commit-arguments.ts";
 import { type RedisClient, ROW_COUNT_MAX } from "./connection.ts";
@@ -68,7 +68,7 @@ export class RedisInstances {
     return rows.filter(({ createdAtMs }) => createdAtMs <= request.createdUntilMs);
   }
 
-  async remove(instanceId: string, version: number): Promise<boolean> {
+  async remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean> {
     const partition = this.#partitions.ofId(instanceId);
     if (partition === null) return false;
     const keys = [
@@ -76,8 +76,9 @@ export class RedisInstances {
       this.#keys.history(partition, instanceId),
       this.#keys.created(partition),
       this.#keys.touched(partition),
+      this.#keys.episodes(partition),
     ];
-    const args = [instanceId, version];
+    const args = [instanceId, version, episode?.key ?? "", episode?.value ?? ""];
     return (
       (await this.#partitions.connection.run(() => scripts.removeInstance(this.#client, keys, args))) === "removed"
     );

@@ -11,6 +11,7 @@ import type {
   ClaimRequest,
   Commit,
   CommitOutcome,
+  EpisodeWrite,
   ExtendRequest,
   LeaseRequest,
   ListPage,
@@ -24,6 +25,7 @@ import type {
   PolicyRecord,
   Store,
   StoredEffect,
+  StoredEpisode,
   TimerKey,
   TimerLane,
   TimerRow,
@@ -37,6 +39,7 @@ import {
   requirePartition,
   requireSameNamespace,
   requireValidCommit,
+  requireValidEpisodes,
 } from "../store-rules.ts";
 import { commitArguments, commitSize, parseVersioned } from "./commit-arguments.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
@@ -84,7 +87,7 @@ class RedisStore implements Store {
   readonly #loads = new Together<LoadRequest, LoadResult>({
     sizeMax: READ_KEY_COUNT_MAX,
     sizeEnough: READ_KEY_COUNT_ENOUGH,
-    sizeOf: ({ instanceIds }) => instanceIds.length + 1,
+    sizeOf: ({ instanceIds, episodeKeys }) => instanceIds.length + (episodeKeys?.length ?? 0) + 1,
     send: (partition, requests) => this.#load(partition, requests),
     write: (sendAll) => this.#connection.writeTogether(sendAll),
   });
@@ -138,18 +141,38 @@ class RedisStore implements Store {
   async #load(partition: number, requests: readonly LoadRequest[]): Promise<LoadResult[]> {
     const keysOf = this.#open();
     const keys: string[] = [];
-    for (const { groupId, instanceIds } of requests) {
+    const episodeKeys: string[] = [];
+    for (const { groupId, instanceIds, episodeKeys: some = [] } of requests) {
       for (const id of instanceIds) keys.push(keysOf.instance(partition, id));
       if (groupId !== null) keys.push(keysOf.group(partition, groupId));
+      for (const key of some) episodeKeys.push(key);
     }
-    const texts = keys.length === 0 ? [] : await this.#connection.run(() => this.#client.mget(keys));
-    let at = 0;
-    return requests.map(({ groupId, instanceIds }) => {
+    const [texts, records] = await this.#connection.run(() =>
+      Promise.all([
+        keys.length === 0 ? [] : this.#client.mget(keys),
+        episodeKeys.length === 0 ? [] : this.#client.hmget(keysOf.episodes(partition), ...episodeKeys),
+      ]),
+    );
+    let [at, recordAt] = [0, 0];
+    return requests.map(({ groupId, instanceIds, episodeKeys: some = [] }) => {
       const instances = toInstances(instanceIds, texts.slice(at, at + instanceIds.length));
       at += instanceIds.length;
       const groupText = groupId === null ? null : (texts[at++] ?? null);
-      return { group: groupText === null ? null : parseVersioned(groupText), instances };
+      const episodes = new Map<string, string>();
+      for (const key of some) {
+        const record = records[recordAt++] ?? null;
+        if (record !== null) episodes.set(key, record);
+      }
+      return { group: groupText === null ? null : parseVersioned(groupText), instances, episodes };
     });
+  }
+
+  async renewEpisodes({ partition, writes }: { partition: number; writes: readonly EpisodeWrite[] }) {
+    const key = this.#open(partition).episodes(partition);
+    requireValidEpisodes(writes);
+    if (writes.length === 0) return "applied";
+    const args = writes.flatMap(({ key: field, expected, value }) => [field, expected ?? "", value]);
+    return this.#connection.run(() => scripts.renewEpisodes(this.#client, [key], args));
   }
 
   async members({ groupId, partition, set, limit, offset = 0 }: MembersRequest): Promise<string[]> {
@@ -229,8 +252,8 @@ class RedisStore implements Store {
     return this.#opened(request.partition).instances.oldest(request);
   }
 
-  async remove(instanceId: string, version: number): Promise<boolean> {
-    return this.#opened().instances.remove(instanceId, version);
+  async remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean> {
+    return this.#opened().instances.remove(instanceId, version, episode);
   }
 
   lease({ groupId, partition, owner, ttlMs }: LeaseRequest): Promise<boolean> {

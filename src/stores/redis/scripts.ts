@@ -21,6 +21,7 @@ export const scripts = {
   claimEffects: defineScript<string[]>("claim-effects"),
   extendClaims: defineScript<string[]>("extend-claims"),
   unclaimedEffects: defineScript<[cursor: string, ...ids: string[]]>("unclaimed-effects"),
+  renewEpisodes: defineScript<"applied" | "conflict">("renew-episodes"),
   createdPage: defineScript<string[]>("created-page"),
   touchInstance: defineScript<"touched" | "unchanged">("touch-instance"),
   removeInstance: defineScript<"removed" | "changed">("remove-instance"),

@@ -11,6 +11,7 @@
 -- KEYS[3]  claims                 zset: effect id by when its claim runs out (ms, server time); 0 never claimed
 -- KEYS[4]  timers, lane work      zset: timer by due time (ms)
 -- KEYS[5]  timers, lane approval  zset: timer by due time (ms)
+-- KEYS[6]  episodes               hash: policy and alert -> record of its episodes
 -- then for each commit:
 --   commit id                     empty string, lives ARGV[1] ms
 --   id of the commit before       the same; this one is refused unless that one was applied (only when it follows one)
@@ -31,7 +32,7 @@
 --     time-to-live of the group in ms, "-" keep it
 --     lease of its effects in ms, 0 claimed by nobody
 --     how many rows it has in all
---     numbers: new instances, runs of them, changed instances,
+--     numbers: new instances, runs of them, changed instances, new episodes, changed episodes,
 --       members added to waiters, to held, removed from waiters, from held, effects, settled effects,
 --       timers armed in work, in approval, cancelled in work, in approval
 --   the group's new "<version> <value>", "" without a group or when it is only compared
@@ -41,6 +42,8 @@
 --                        lines after the first, each behind a "\n" ("-": there is no line at all);
 --                        then for each: head of the checkpoint, first line
 --     changed instance:  expected version, or "<version> <head>", new "<version> <checkpoint>", lines to append
+--     new episode:       key, record
+--     changed episode:   key, expected record, record
 --     added member:      order, id
 --     removed member:    id
 --     effect:            id, "<owner of the claim> <value>"
@@ -48,16 +51,16 @@
 --     armed timer:       due time in ms, member
 --     cancelled timer:   member
 --
--- Commands: TIME MGET GETRANGE EXISTS GET STRLEN TYPE SET MSET APPEND ZADD ZREM HSET HDEL PERSIST PEXPIRE
+-- Commands: TIME MGET HMGET GETRANGE EXISTS GET STRLEN TYPE SET MSET APPEND ZADD ZREM HSET HDEL PERSIST PEXPIRE
 --
 -- Returns for each commit "applied", "duplicate", "fenced", "conflict", or "failed <error>" when one of its keys holds something else
 
 -- Globals cost a search each.
 local call, pcall, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
 local find, match, sub, tonumber, unpack = string.find, string.match, string.sub, tonumber, unpack
-local SHARED_KEYS = 5
+local SHARED_KEYS = 6
 local FIRST_COMMIT = 3
-local HEAD = '^' .. string.rep('(%S+) ', 18) .. '(%S+)$'
+local HEAD = '^' .. string.rep('(%S+) ', 20) .. '(%S+)$'
 local HEAD_ROWS = 2
 -- Of a new instance, and of what a run of them has in common.
 local NEW_WIDTH, RUN_WIDTH = 2, 4
@@ -175,6 +178,30 @@ local function read_changed(key, at, count)
   return texts
 end
 
+-- Are the records of episodes as the commit expects them? Those of new ones are missing.
+local function are_expected(at, new_count, changed_count)
+  local count = new_count + changed_count
+  local changed_at = at + new_count * 2
+  for from = 0, count - 1, CHUNK do
+    local last = math.min(from + CHUNK, count) - 1
+    local keys = {}
+    for index = from, last do
+      keys[#keys + 1] = ARGV[index < new_count and at + index * 2 or changed_at + (index - new_count) * 3]
+    end
+    local records = read('HMGET', KEYS[6], unpack(keys))
+    if not records then
+      return false
+    end
+    for index = from, last do
+      local expected = index >= new_count and ARGV[changed_at + (index - new_count) * 3 + 1]
+      if records[index - from + 1] ~= expected then
+        return false
+      end
+    end
+  end
+  return true
+end
+
 -- Where rows are taken from; what takes some moves it past them.
 local row
 
@@ -217,6 +244,17 @@ local function write_changed(key, count, texts)
     end
     row = row + 3
   end
+end
+
+-- At once, not gathered: the commits behind this one compare them.
+local function write_episodes(new_count, changed_count)
+  local rows = {}
+  for index = 0, new_count + changed_count - 1 do
+    local is_new = index < new_count
+    rows[#rows + 1], rows[#rows + 2] = ARGV[row], ARGV[row + (is_new and 1 or 2)]
+    row = row + (is_new and 2 or 3)
+  end
+  write_all('HSET', KEYS[6], rows)
 end
 
 local function gather_effects(count, settled_count, lease_ms)
@@ -284,7 +322,7 @@ end
 -- The commit that is looked at: where its keys and rows begin, and its numbers.
 local function commit_at(key, first)
   local owner, is_following, expected_version, ttl_ms, lease_ms, row_count, new_count, run_count, changed_count,
-    waiters_added, held_added, waiters_removed, held_removed, effect_count, settled_count,
+    new_episodes, changed_episodes, waiters_added, held_added, waiters_removed, held_removed, effect_count, settled_count,
     armed_work, armed_approval, cancelled_work, cancelled_approval = match(ARGV[first], HEAD)
   local group_value = ARGV[first + 1]
   local has_group, is_written = expected_version ~= '-', group_value ~= ''
@@ -292,6 +330,7 @@ local function commit_at(key, first)
   local new_key = group_at + (has_group and (is_written and 4 or 2) or 0)
   local changed_key = new_key + new_count
   local first_row = first + HEAD_ROWS
+  local changed_row = first_row + new_count * NEW_WIDTH + run_count * RUN_WIDTH
   return {
     key = key,
     owner = owner,
@@ -321,7 +360,10 @@ local function commit_at(key, first)
     armed = { armed_work, armed_approval },
     cancelled = { cancelled_work, cancelled_approval },
     first_row = first_row,
-    changed_row = first_row + new_count * NEW_WIDTH + run_count * RUN_WIDTH,
+    changed_row = changed_row,
+    new_episodes = tonumber(new_episodes),
+    changed_episodes = tonumber(changed_episodes),
+    episode_row = changed_row + changed_count * 3,
     next_key = changed_key + changed_count * 2,
     next_first = first_row + row_count,
   }
@@ -355,6 +397,9 @@ local function refusal_of(commit)
     return failure and 'failed ' .. failure or 'conflict'
   end
   commit.texts = texts
+  if not are_expected(commit.episode_row, commit.new_episodes, commit.changed_episodes) then
+    return failure and 'failed ' .. failure or 'conflict'
+  end
   for index = 0, commit.changed_count - 1 do
     check_history(KEYS[commit.changed_key + index * 2 + 1], ARGV[commit.changed_row + index * 3 + 2])
   end
@@ -375,6 +420,7 @@ local function write_commit(commit)
   row = commit.first_row
   write_new(commit.new_key, commit.run_count)
   write_changed(commit.changed_key, commit.changed_count, commit.texts)
+  write_episodes(commit.new_episodes, commit.changed_episodes)
   if commit.is_written then
     local waiters_key, held_key = commit.waiters_key, commit.held_key
     write_members(commit.waiters_added, 2, 'ZADD', waiters_key, 'NX')
