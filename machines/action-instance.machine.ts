@@ -36,6 +36,21 @@ function elapsed({ context, event }: GuardArgs, timer: InstanceTimerName): boole
   return event.type === "timer.elapsed" && event.timer === timer && context.timers[timer]?.arm === event.arm;
 }
 
+/** The timer that `again` armed asks for the decision, and is still listed. */
+function asksAgain({ context, event }: GuardArgs): boolean {
+  if (event.type !== "reconsider" || event.cause !== "again") return false;
+  return context.timers.reconsider !== undefined && context.timers.reconsider.arm === event.arm;
+}
+
+/** An end of the alert that says that its trouble is over. A lease that ran out says nothing: what watches it may be what died. */
+function isSolved({ event }: GuardArgs): boolean {
+  return event.type === "alert.resolved" && event.reason !== "lease_over";
+}
+
+function isPaused({ event }: GuardArgs): boolean {
+  return "paused" in event && event.paused !== undefined;
+}
+
 function isCurrentAttempt({ context, event }: GuardArgs): boolean {
   return (event.type === "effect.done" || event.type === "effect.failed") && event.attempt === context.attempt;
 }
@@ -80,13 +95,47 @@ export const actionInstanceMachine = setup({
     in_time: ({ context, event }) => event.atMs < (context.timers.approval?.dueAtMs ?? Number.POSITIVE_INFINITY),
     not_kept: ({ context }) => !context.policy.keepOnResolved && !context.closed,
     retry_due: ({ context }) => context.timers.retry !== undefined,
+    /** The emergency stop: what would run is held for a human. */
+    paused: isPaused,
+    retry_paused: (args) => elapsed(args, "retry") && isPaused(args),
+    /** Done is not solved: the alert fires still. */
+    unverified: (args) => {
+      const { context, event } = args;
+      if (event.type !== "effect.done" || event.isOpen !== true || event.observed === true) return false;
+      return isCurrentAttempt(args) && context.policy.verifyMs !== null;
+    },
+    verified: isSolved,
+    verified_late: (args) =>
+      isSolved(args) && args.context.policy.verifyMs !== null && args.context.timers.retry !== undefined,
+    verify_elapsed: (args) => elapsed(args, "verify"),
+    decided_again: (args) => {
+      const { context, event } = args;
+      if (event.type !== "reconsider" || !event.isOpen) return false;
+      if (event.cause === "silence_over") return context.silenced && !context.policy.isSilenceFinal;
+      return asksAgain(args);
+    },
+    /** Its alert fires no longer: there is nothing to decide. */
+    again_over: (args) => asksAgain(args) && args.event.type === "reconsider" && !args.event.isOpen,
+    resumed: ({ context, event }) =>
+      event.type === "reconsider" &&
+      event.cause === "resumed" &&
+      context.paused &&
+      (event.isOpen || context.policy.keepOnResolved),
   },
   actions: {
     /** The only place where a remediation starts. The engine puts the effect into the outbox. */
     run: () => {},
     /** The engine asks a human, once per group. */
     requestApproval: () => {},
-    beginRound: assign({ roundAttempt: 0, closed: false, cancelled: false, cause: null, waitDueAtMs: null }),
+    beginRound: assign({
+      roundAttempt: 0,
+      closed: false,
+      cancelled: false,
+      cause: null,
+      waitDueAtMs: null,
+      silenced: false,
+      timers: {},
+    }),
     beginAttempt: assign(({ context }) => ({
       attempt: context.attempt + 1,
       roundAttempt: context.roundAttempt + 1,
@@ -99,9 +148,11 @@ export const actionInstanceMachine = setup({
       const dueAtMs = context.waitDueAtMs ?? event.atMs + context.policy.waitLimitMs;
       return { waitDueAtMs: dueAtMs, ...arm(context, "wait", dueAtMs) };
     }),
+    /** What the emergency stop holds has no deadline: it ends when a human ends it. */
     beginApproval: assign(({ context, event }) =>
-      arm(context, "approval", event.atMs + context.policy.approvalTimeoutMs),
+      context.paused ? { timers: {} } : arm(context, "approval", event.atMs + context.policy.approvalTimeoutMs),
     ),
+    beginVerifying: assign(({ context, event }) => arm(context, "verify", event.atMs + (context.policy.verifyMs ?? 0))),
     scheduleRetry: assign(({ context, event }) => {
       const { retry } = context.policy;
       const isLast = context.cause === "peer" || context.cancelled || context.roundAttempt > retry.limit;
@@ -114,7 +165,28 @@ export const actionInstanceMachine = setup({
     fail: assign({ outcome: "failed", cause: "own" }),
     abort: assign({ outcome: "failed", cause: "own", cancelled: true }),
     forgo: assign({ cancelled: true, timers: {} }),
-    close: assign({ closed: true, timers: {} }),
+    close: assign({ closed: true, silenced: false, timers: {} }),
+    shield: assign({ silenced: true }),
+    holdForPause: assign({ paused: true, timers: {}, waitDueAtMs: null }),
+    release: assign({ paused: false, grants: [] }),
+    countGrant: assign(({ context, event }) =>
+      event.type === "approval.counted" ? { grants: [...context.grants, event.by] } : {},
+    ),
+    /** Skipped by convergence: it is looked at again, as often as the policy allows. */
+    scheduleAgain: assign(({ context, event }) => {
+      const { again } = context.policy;
+      if (again === null || context.agains >= again.limit) return {};
+      return arm(context, "reconsider", event.atMs + again.afterMs);
+    }),
+    /** Of all timers only that one outlives the way into Skipped. */
+    rest: assign(({ context }) => ({
+      timers: context.timers.reconsider === undefined ? {} : { reconsider: context.timers.reconsider },
+      paused: false,
+    })),
+    countAgain: assign(({ context, event }) => ({
+      reconsidered: context.reconsidered + 1,
+      agains: context.agains + (event.type === "reconsider" && event.cause === "again" ? 1 : 0),
+    })),
     /** In Idle, at once: a granted instance starts a new round. */
     startApproved: raise(({ event }) => ({
       type: "start" as const,
@@ -123,11 +195,19 @@ export const actionInstanceMachine = setup({
       silence: null,
       approved: true as const,
     })),
+    /** In Idle, at once: an instance that is decided again looks at what the event brought. */
+    startAgain: raise(({ event }) => ({
+      type: "start" as const,
+      atMs: event.atMs,
+      group: event.type === "reconsider" ? event.group : null,
+      silence: event.type === "reconsider" ? event.silence : null,
+      ...(event.type === "reconsider" && event.paused !== undefined ? { paused: event.paused } : {}),
+    })),
   },
 }).createMachine({
   id: "action-instance",
   context: ({ input }) => initialContext(input.policy),
-  // The longest chain of one event has three moves; XState's own limit is none.
+  // The longest chain of one event has five moves; XState's own limit is none.
   options: { maxIterations: 16 },
   initial: "Idle",
   states: {
@@ -135,12 +215,12 @@ export const actionInstanceMachine = setup({
       on: {
         start: [
           { guard: "approved", target: "#action-instance.Processing.running", actions: "beginRound" },
-          { guard: "silenced", target: "Skipped" },
+          { guard: "silenced", target: "Skipped", actions: "shield" },
           { guard: "defense", target: "Defense" },
-          { guard: "skip_when_exceed", target: "Skipped" },
-          { guard: "collect", target: "Skipped" },
-          { guard: "collect_alarm", target: "Skipped" },
-          { guard: "trigger", target: "Skipped" },
+          { guard: "skip_when_exceed", target: "Skipped", actions: "scheduleAgain" },
+          { guard: "collect", target: "Skipped", actions: "scheduleAgain" },
+          { guard: "collect_alarm", target: "Skipped", actions: "scheduleAgain" },
+          { guard: "trigger", target: "Skipped", actions: "scheduleAgain" },
           { guard: "not_closed", target: "Processing", actions: "beginRound" },
         ],
         "alert.resolved": { guard: "not_kept", target: "Skipped" },
@@ -156,6 +236,7 @@ export const actionInstanceMachine = setup({
             { guard: "peer_succeeded", target: "#action-instance.Success", actions: "blamePeer" },
             { guard: "peer_proceeds", target: "#action-instance.Proceeding" },
             { guard: "peer_failed", target: "#action-instance.Failed", actions: "blamePeer" },
+            { guard: "paused", target: "#action-instance.Defense", actions: "holdForPause" },
             { target: "running" },
           ],
         },
@@ -163,8 +244,20 @@ export const actionInstanceMachine = setup({
           description: "An attempt is under way; a retry or a grant enters here.",
           entry: ["beginAttempt", "run"],
           on: {
-            "effect.done": { guard: "current_attempt", target: "#action-instance.Success", actions: "succeed" },
+            "effect.done": [
+              { guard: "unverified", target: "verifying" },
+              { guard: "current_attempt", target: "#action-instance.Success", actions: "succeed" },
+            ],
             "effect.failed": { guard: "current_attempt", target: "#action-instance.Failed", actions: "fail" },
+            cancel: { target: "#action-instance.Failed", actions: "abort" },
+          },
+        },
+        verifying: {
+          description: "The attempt succeeded; whether it helped shows when the alert resolves.",
+          entry: "beginVerifying",
+          on: {
+            "alert.resolved": { guard: "verified", target: "#action-instance.Success", actions: "succeed" },
+            "timer.elapsed": { guard: "verify_elapsed", target: "#action-instance.Failed", actions: "fail" },
             cancel: { target: "#action-instance.Failed", actions: "abort" },
           },
         },
@@ -172,30 +265,35 @@ export const actionInstanceMachine = setup({
     },
     Proceeding: {
       entry: "beginWaiting",
-      always: { guard: "skip_when_proceed", target: "Skipped" },
+      always: { guard: "skip_when_proceed", target: "Skipped", actions: "scheduleAgain" },
       on: {
         "peers.settled": { target: "Processing" },
-        "timer.elapsed": { guard: "wait_elapsed", target: "Skipped" },
+        "timer.elapsed": { guard: "wait_elapsed", target: "Skipped", actions: "scheduleAgain" },
         "alert.resolved": { guard: "not_kept", target: "Skipped" },
         cancel: { target: "Skipped" },
       },
     },
     Success: {
       entry: "disarm",
-      always: { guard: "skip_when_success", target: "Skipped" },
+      always: { guard: "skip_when_success", target: "Skipped", actions: "scheduleAgain" },
       on: { end: { target: "Idle", actions: "close" } },
     },
     Failed: {
       entry: "scheduleRetry",
       always: { guard: "approve_when_failed", target: "Waiting" },
       on: {
-        "timer.elapsed": { guard: "retry_elapsed", target: "Processing.running" },
+        "timer.elapsed": [
+          { guard: "retry_paused", target: "Waiting", actions: "holdForPause" },
+          { guard: "retry_elapsed", target: "Processing.running" },
+        ],
+        "alert.resolved": { guard: "verified_late", target: "Success", actions: "succeed" },
         cancel: { guard: "retry_due", actions: "forgo" },
         end: { target: "Idle", actions: "close" },
       },
     },
     Defense: {
-      description: "The group reached its threshold; the request to a human is raised in the same commit.",
+      description:
+        "A threshold is reached or everything is paused; the request to a human is raised in the same commit.",
       on: {
         "approval.requested": { target: "Waiting" },
         "alert.resolved": { guard: "not_kept", target: "Skipped" },
@@ -204,18 +302,28 @@ export const actionInstanceMachine = setup({
     },
     Waiting: {
       entry: ["beginApproval", "requestApproval"],
+      exit: "release",
       on: {
         "approval.granted": { guard: "in_time", target: "Idle", actions: ["disarm", "startApproved"] },
+        "approval.counted": { guard: "in_time", actions: "countGrant" },
         "approval.denied": { target: "Skipped" },
         "timer.elapsed": { guard: "approval_elapsed", target: "Skipped" },
+        reconsider: { guard: "resumed", target: "Idle", actions: ["countAgain", "beginRound", "startAgain"] },
         "alert.resolved": { guard: "not_kept", target: "Skipped" },
         cancel: { target: "Skipped" },
         end: { target: "Idle", actions: "close" },
       },
     },
     Skipped: {
-      entry: "disarm",
-      on: { end: { target: "Idle", actions: "close" } },
+      entry: "rest",
+      on: {
+        start: { guard: "approved", target: "#action-instance.Processing.running", actions: "beginRound" },
+        reconsider: [
+          { guard: "decided_again", target: "Idle", actions: ["countAgain", "beginRound", "startAgain"] },
+          { guard: "again_over", actions: "disarm" },
+        ],
+        end: { target: "Idle", actions: "close" },
+      },
     },
   },
 });

@@ -6,7 +6,7 @@
  */
 import type { History } from "../instance/audit-types.ts";
 import { decodeCheckpoint, type Instance } from "../instance/checkpoint.ts";
-import { summaryIdOf } from "../instance/decide.ts";
+import { summaryIdOf } from "../instance/notices.ts";
 import { topLevel } from "../instance/step.ts";
 import { errorCode } from "../model/errors.ts";
 import { partitionOfId } from "../model/ids.ts";

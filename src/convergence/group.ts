@@ -206,19 +206,28 @@ function settledTimes(members: readonly FormingMember[], rule: ConvergenceRule):
   return times.sort((a, b) => a - b).slice(-SETTLED_COUNT_MAX);
 }
 
-/** What a decision in the open group looks at. Numbers of peers only; the instance that is decided has no attempt yet, so it is not among them. */
-export function viewOf(open: OpenGroup, options: { isNew: boolean; atMs: number; ownVersion: string }): GroupView {
+/** `left`: what the group still counts of the instance that is decided again: its attempt, which is no peer's. */
+type ViewOptions = {
+  readonly isNew: boolean;
+  readonly atMs: number;
+  readonly ownVersion: string;
+  readonly left?: Member | null;
+};
+
+/** What a decision in the open group looks at: numbers of peers only, the instance that is decided is never among them. */
+export function viewOf(open: OpenGroup, options: ViewOptions): GroupView {
   const since = options.atMs - open.rule.windowMs;
+  const left = options.left ?? null;
   const observation: Observation = {
     isNew: options.isNew,
-    executed: open.executed,
+    executed: open.executed - (left === null ? 0 : 1),
     succeeded: open.succeeded,
     failed: open.failed,
     inProgress: open.inProgress,
     settledWithoutFailure: open.settledAtMs.filter((time) => time >= since).length,
     parentOpen: false,
   };
-  const view = { observation, count: open.rule.count, peers: [...open.peers] };
+  const view = { observation, count: open.rule.count, peers: open.peers.filter((id) => id !== left?.id) };
   return open.ruleVersion === options.ownVersion ? view : { ...view, ruleVersion: open.ruleVersion };
 }
 
@@ -253,6 +262,23 @@ export function countChange(group: Group, before: Member | null, after: Member):
   }
   if (after.createdAtMs < group.open.openedAtMs - group.open.rule.windowMs) return;
   countInOpen(group.open, before, after);
+}
+
+/**
+ * Takes an instance that is decided again out of the formation that it was decided in.
+ * @returns what the open group goes on counting of it: an attempt that was made stays made. null: nothing.
+ */
+export function leaveGroup(group: Group, member: Member): Member | null {
+  if (member.epoch !== group.epoch) return null;
+  const { open } = group;
+  if (open === null) {
+    group.forming = group.forming.filter(({ id }) => id !== member.id);
+    return null;
+  }
+  if (member.createdAtMs < open.openedAtMs - open.rule.windowMs) return null;
+  const left: Member = { ...member, standing: "none", succeededAtMs: null };
+  countInOpen(open, member, left);
+  return member.hadAttempt ? left : null;
 }
 
 function countInForming({ forming }: Group, after: Member): void {
@@ -330,6 +356,14 @@ export function collectInSummary(group: Group, instanceId: string): void {
   if (summary === undefined) return;
   summary.skipped += 1;
   if (summary.sample.length < SUMMARY_SAMPLE_COUNT_MAX) summary.sample.push(instanceId);
+}
+
+/** Takes an instance out of the summary of the open group: it is decided again, and counted again if it is skipped again. */
+export function takeFromSummary(group: Group, instanceId: string): void {
+  const summary = group.summaries.find((candidate) => candidate.openedAtMs === group.open?.openedAtMs);
+  if (summary === undefined) return;
+  summary.skipped -= 1;
+  summary.sample = summary.sample.filter((id) => id !== instanceId);
 }
 
 /**

@@ -21,6 +21,8 @@ export type Birth = {
   readonly alert: Alert | null;
   /** Only of a summary or an approval request. */
   readonly notice: Notice | null;
+  /** Made while its policy was only watched: it acts on nothing. */
+  readonly observed?: true;
 };
 
 export type Notice =

@@ -10,19 +10,25 @@ import { groupIdFrom, storedGroup } from "../model/ids.ts";
 import {
   type ArmedTimer,
   type InstanceContext,
+  type InstancePolicy,
   type InstanceTimerName,
   initialContext,
 } from "../model/instance-types.ts";
 import { REASONS, type ReasonCode } from "../model/reasons.ts";
-import { type PolicyVersions, policyKey } from "../policy/policy-versions.ts";
+import { type CompiledPolicy, type PolicyVersions, policyKey } from "../policy/policy-versions.ts";
+import {
+  CHECKPOINT_FORMAT,
+  MACHINE_ID,
+  MACHINE_VERSION,
+  type MachineVersion,
+  machineText,
+  machineVersionOf,
+  migrated,
+} from "./machine-version.ts";
 import { RESTING_STATES, type Snapshot, type StateText } from "./step.ts";
 
-export const CHECKPOINT_FORMAT = 1;
-export const MACHINE_ID = "action-instance";
-/** Rises when a stored snapshot would mean something else to the machine. */
-export const MACHINE_VERSION = 1;
-/** As it is stored: machine, its version, and the format of the envelope. */
-const MACHINE = `${MACHINE_ID}@${MACHINE_VERSION}/${CHECKPOINT_FORMAT}`;
+export { CHECKPOINT_FORMAT, MACHINE_ID, MACHINE_VERSION, machineVersionOf } from "./machine-version.ts";
+
 const MACHINE_TEXT = /^(.*)@(\d+)\/(\d+)$/;
 
 /** `action`: made by an alert. The other two are notices that the engine sends by itself; they retry and are audited like any other. */
@@ -52,6 +58,8 @@ export type Instance = {
   readonly parked: ArmedTimer | null;
   /** When its last attempt succeeded. */
   readonly succeededAtMs: number | null;
+  /** Made while its policy was only watched: it decides and acts on nothing. */
+  readonly isObserved: boolean;
   /** Hash of the last history line. */
   readonly head: string;
 };
@@ -60,13 +68,15 @@ export type Instance = {
 export function encodeBody(instance: Instance): string {
   const { snapshot, kind, groupId, epoch, isOpener, parked, succeededAtMs } = instance;
   const { context } = snapshot;
+  const version = machineVersionOf(instance);
   return JSON.stringify({
-    machine: MACHINE,
+    machine: machineText(version),
     kind: kind === "action" ? undefined : kind,
     policy: policyKey({ name: instance.policy, version: instance.policyVersion }),
     group: groupId === null ? undefined : storedGroup(groupId, instance.policy),
     epoch: epoch ?? undefined,
     opener: isOpener || undefined,
+    observed: instance.isObserved || undefined,
     createdAtMs: instance.createdAtMs,
     decidedAtMs: instance.decidedAtMs ?? undefined,
     atMs: instance.atMs === instance.createdAtMs ? undefined : instance.atMs,
@@ -75,6 +85,13 @@ export function encodeBody(instance: Instance): string {
     reason: instance.reason ?? undefined,
     parked: parked ?? undefined,
     succeededAtMs: succeededAtMs === null ? undefined : succeededAtMs,
+    ...contextFields(context, version),
+  });
+}
+
+/** The context without what a default says. Version 1 did not say that a silence skipped an instance: its reason says so. */
+function contextFields(context: InstanceContext, version: MachineVersion): Record<string, unknown> {
+  return {
     attempt: context.attempt || undefined,
     roundAttempt: context.roundAttempt || undefined,
     outcome: context.outcome === "none" ? undefined : context.outcome,
@@ -84,7 +101,12 @@ export function encodeBody(instance: Instance): string {
     waitDueAtMs: context.waitDueAtMs ?? undefined,
     timers: isEmpty(context.timers) ? undefined : context.timers,
     arms: context.arms || undefined,
-  });
+    silenced: (version > 1 && context.silenced) || undefined,
+    paused: context.paused || undefined,
+    grants: context.grants.length === 0 ? undefined : context.grants,
+    reconsidered: context.reconsidered || undefined,
+    agains: context.agains || undefined,
+  };
 }
 
 function isEmpty(timers: InstanceContext["timers"]): boolean {
@@ -101,20 +123,20 @@ type Fields = Record<string, unknown>;
  */
 export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Instance {
   const separator = stored.value.indexOf(" ");
-  const body = parseBody(stored, stored.value.slice(separator + 1));
-  refuseForeign(stored, body);
+  const body = readable(stored, parseBody(stored, stored.value.slice(separator + 1)));
   const key = text(stored, body, "policy");
   const compiled = policies.get(key);
   if (compiled === undefined)
     throw broken(stored, `it was made under policy ${key}, which the namespace does not know`, { unknownPolicy: key });
   const { name, version: policyVersion } = compiled.policy;
   const groupId = body["group"] === undefined ? null : groupIdFrom(text(stored, body, "group"), name);
+  const kind = oneOf(stored, body, { key: "kind", allowed: ["action", "summary", "approval-request"] }) ?? "action";
   const createdAtMs = number(stored, body, "createdAtMs");
   return {
     id: stored.id,
     version: stored.version,
     head: stored.value.slice(0, Math.max(separator, 0)),
-    kind: oneOf(stored, body, { key: "kind", allowed: ["action", "summary", "approval-request"] }) ?? "action",
+    kind,
     policy: name,
     policyVersion,
     groupId,
@@ -125,13 +147,23 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
     atMs: optionalNumber(stored, body, "atMs") ?? createdAtMs,
     snapshot: {
       state: stateOf(stored, body),
-      context: contextOf(stored, body, initialContext(groupId === null ? compiled.ungoverned : compiled.governed)),
+      context: contextOf(stored, body, initialContext(machinePolicyOf(compiled, { kind, groupId }))),
     },
     verdict: verdictOf(stored, body),
     reason: reasonOf(stored, body),
     parked: body["parked"] === undefined ? null : timerOf(stored, "parked", body["parked"]),
     succeededAtMs: optionalNumber(stored, body, "succeededAtMs"),
+    isObserved: body["observed"] === true,
   };
+}
+
+/** What the machine's guards read of a policy: it depends on whether its rule governs the instance; a notice is not verified nor decided again. */
+export function machinePolicyOf(
+  compiled: CompiledPolicy,
+  { kind, groupId }: Pick<Instance, "kind" | "groupId">,
+): InstancePolicy {
+  if (kind !== "action") return compiled.notice;
+  return groupId === null ? compiled.ungoverned : compiled.governed;
 }
 
 /** The verdict that goes without saying: what is in Skipped was skipped. Anything else is stored. */
@@ -156,9 +188,11 @@ function parseBody(stored: Stored, body: string): Fields {
   throw broken(stored, "its text is not a JSON object");
 }
 
-function refuseForeign(stored: Stored, body: Fields): void {
+/** The body as this version of the machine reads it. */
+function readable(stored: Stored, body: Fields): Fields {
   const machine = text(stored, body, "machine");
-  if (machine === MACHINE) return;
+  const current = migrated(machine, body);
+  if (current !== null) return current;
   const [, id, version, format] = MACHINE_TEXT.exec(machine) ?? [];
   if (id !== MACHINE_ID) {
     throw new BecalmError(
@@ -186,16 +220,36 @@ function contextOf(stored: Stored, body: Fields, defaults: InstanceContext): Ins
     waitDueAtMs: optionalNumber(stored, body, "waitDueAtMs"),
     timers: timersOf(stored, body["timers"]),
     arms: optionalNumber(stored, body, "arms") ?? 0,
+    silenced: body["silenced"] === true,
+    paused: body["paused"] === true,
+    grants: textsOf(stored, body, "grants"),
+    reconsidered: optionalNumber(stored, body, "reconsidered") ?? 0,
+    agains: optionalNumber(stored, body, "agains") ?? 0,
   };
 }
+
+function textsOf(stored: Stored, body: Fields, key: string): readonly string[] {
+  const value = body[key];
+  if (value === undefined) return [];
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
+  throw broken(stored, `\`${key}\` is no list of texts`);
+}
+
+const TIMER_NAMES: readonly string[] = [
+  "retry",
+  "wait",
+  "approval",
+  "verify",
+  "reconsider",
+] satisfies InstanceTimerName[];
 
 function timersOf(stored: Stored, value: unknown): InstanceContext["timers"] {
   if (value === undefined) return {};
   if (typeof value !== "object" || value === null) throw broken(stored, "`timers` is no object");
   const timers: Partial<Record<InstanceTimerName, ArmedTimer>> = {};
   for (const [name, timer] of Object.entries(value)) {
-    if (name !== "retry" && name !== "wait" && name !== "approval") throw broken(stored, `unknown timer "${name}"`);
-    timers[name] = timerOf(stored, name, timer);
+    if (!TIMER_NAMES.includes(name)) throw broken(stored, `unknown timer "${name}"`);
+    timers[name as InstanceTimerName] = timerOf(stored, name, timer);
   }
   return timers;
 }

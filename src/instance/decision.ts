@@ -2,15 +2,20 @@
 
 import type { Group } from "../convergence/group.ts";
 import type { Alert } from "../model/alert.ts";
-import type { ArmedTimer, InstanceEvent, SilenceNote } from "../model/instance-types.ts";
+import type { ArmedTimer, InstanceEvent, PauseNote, ReconsiderCause, SilenceNote } from "../model/instance-types.ts";
 import type { CompiledPolicy, PolicyVersions } from "../policy/policy-versions.ts";
 import type { Instance } from "./checkpoint.ts";
-import type { ChangedInstance, LoggedEntry, MemberChange } from "./draft.ts";
+import type { ChangedInstance, Hold, LoggedEntry, MemberChange } from "./draft.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
 
 /** Events that come from outside; the decision adds the view of the group where the machine wants one. */
 export type OutsideEvent =
-  | Exclude<InstanceEvent, { type: "start" | "peers.settled" | "approval.granted" | "approval.requested" }>
+  | Exclude<
+      InstanceEvent,
+      {
+        type: "start" | "peers.settled" | "approval.granted" | "approval.counted" | "approval.requested" | "reconsider";
+      }
+    >
   | {
       readonly type: "approval.granted";
       readonly atMs: number;
@@ -51,6 +56,17 @@ type CommandBody =
       readonly silence: SilenceNote | null;
       readonly lockBusyUntilMs?: number;
     }
+  /** Decides it once more, as if it came now. `silence`: one that is active now. `arm`: of the timer, when its policy says `again`. */
+  | {
+      readonly type: "reconsider";
+      readonly id: string;
+      readonly atMs: number;
+      readonly cause: ReconsiderCause;
+      /** Its alert fires still. */
+      readonly isOpen: boolean;
+      readonly silence: SilenceNote | null;
+      readonly arm?: number;
+    }
   | { readonly type: "summarise"; readonly arm: number; readonly atMs: number }
   | { readonly type: "wake"; readonly arm: number; readonly atMs: number };
 
@@ -81,9 +97,18 @@ export type DecideInput = {
   readonly isVirtual: boolean;
   /** Virtual runs: see instance/effect.ts. Live: 0. */
   readonly turn: number;
+  /** The emergency stops that hold. */
+  readonly pauses?: readonly PauseNote[];
+  /** How many attempts may still begin, and the pause that begins with the next one. */
+  readonly brakes?: readonly Brake[];
+  /** Instances that are made now are only watched: they decide and act on nothing. */
+  readonly isObserving?: boolean;
   /** Computes every decision anew (instance/outcome.ts). The bytes are the same; tests compare. */
   readonly isPlain?: boolean;
 };
+
+/** Of a policy, or (pause.scope null) of the whole namespace. */
+export type Brake = { readonly attemptsLeft: number; readonly pause: PauseNote };
 
 export type GroupTimer = { readonly name: "summary" | "wake"; readonly timer: ArmedTimer };
 
@@ -101,6 +126,10 @@ export type Decision = {
   /** Run only after the commit, from the outbox. */
   readonly effects: readonly Effect[];
   readonly memberChanges: readonly MemberChange[];
+  /** Instances that a pause or a silence holds from now on, in order. */
+  readonly holds: readonly Hold[];
+  /** Pauses that a brake begins with this decision. */
+  readonly braked: readonly PauseNote[];
   readonly groupTimersArmed: readonly GroupTimer[];
   readonly groupTimersCancelled: readonly GroupTimer[];
 };

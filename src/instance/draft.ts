@@ -14,7 +14,7 @@ import { effectIdOf } from "../model/ids.ts";
 import type { ArmedTimer, InstanceContext, InstanceEvent } from "../model/instance-types.ts";
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
 import type { Birth, EntryBody } from "./audit-types.ts";
-import type { Instance } from "./checkpoint.ts";
+import { type Instance, machinePolicyOf } from "./checkpoint.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
 import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
 import { type Outcome, OutcomeMemo, parkedOutcome } from "./outcome.ts";
@@ -34,6 +34,12 @@ export type ChangedInstance = {
   /** What its first line says; null: it was born in an earlier commit. */
   readonly birth: Birth | null;
 };
+
+/** Who holds an instance that waits for nobody in its group: the pause of `scope` (null: of the namespace), or the silence with that id. */
+export type Hold = { readonly instanceId: string } & (
+  | { readonly by: "pause"; readonly scope: string | null }
+  | { readonly by: "silence"; readonly silence: string }
+);
 
 export type MemberChange = {
   readonly set: "waiters" | "held";
@@ -56,10 +62,12 @@ export class Draft {
   readonly effects: Effect[] = [];
   readonly entries: LoggedEntry[] = [];
   readonly memberChanges: MemberChange[] = [];
+  readonly holds: Hold[] = [];
   /** Instances whose entering of Waiting or Defense asks for a human, in order. */
   private readonly requests: Instance[] = [];
   private readonly stored: ReadonlyMap<string, Instance>;
   private readonly working = new Map<string, Working>();
+  private readonly attempts = new Map<string, number>();
   private readonly memo: OutcomeMemo;
   private readonly turn: number;
   private emission: { readonly order: EmissionOrder; count: number } = { order: [], count: 0 };
@@ -107,24 +115,25 @@ export class Draft {
       decidedAtMs: null,
       atMs: birth.createdAtMs,
       version: 0,
-      snapshot: initialSnapshot(birth.group === null ? policy.ungoverned : policy.governed),
+      snapshot: initialSnapshot(machinePolicyOf(policy, { kind: birth.kind, groupId: birth.group })),
       verdict: null,
       reason: null,
       parked: null,
       succeededAtMs: null,
+      isObserved: birth.observed === true,
       head: chainHash("", line),
     };
     this.working.set(id, { instance, before: null, lines: [line], birth, body: "" });
     return instance;
   }
 
-  /** Steps an instance. Refused events change nothing and leave no line. `epoch`: the step places it into this formation of the group. */
-  apply(instance: Instance, event: InstanceEvent, epoch: number | null = null): Instance | null {
+  /** Steps an instance. Refused events change nothing and leave no line. */
+  apply(instance: Instance, event: InstanceEvent, { epoch = null, left }: Place = {}): Instance | null {
     const working = this.workingOf(instance);
     const outcome = this.memo.outcomeOf(instance, event, { epoch, version: versionOf(working) });
     if (outcome === null) return null;
     const written = this.write(working, outcome);
-    this.follow(instance, written, outcome.effects);
+    this.follow({ before: instance, after: written, left }, event, outcome.effects);
     if (outcome.isConverged && this.group !== null) collectInSummary(this.group, written.id);
     return written;
   }
@@ -153,15 +162,16 @@ export class Draft {
   }
 
   /** What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects, requests. */
-  private follow(before: Instance, after: Instance, effects: readonly StepEffect[]): void {
+  private follow({ before, after, left }: Stepped, event: InstanceEvent, effects: readonly StepEffect[]): void {
     if (this.group !== null) {
-      if (after.epoch !== null)
-        countChange(this.group, before.epoch === null ? null : memberOf(before), memberOf(after));
+      if (after.epoch !== null) countChange(this.group, left === undefined ? countedOf(before) : left, memberOf(after));
       this.followMembers(this.group, before, after);
     }
+    const hold = holdOf(before, after, event);
+    if (hold !== null) this.holds.push(hold);
     for (const effect of effects) {
       if (effect === "run") this.emitRun(after);
-      else this.requests.push(after);
+      else if (!after.snapshot.context.paused) this.requests.push(after);
     }
   }
 
@@ -189,7 +199,10 @@ export class Draft {
     }
   }
 
+  /** What is only watched acts on nothing (decide.ts lets its attempt end at once). */
   private emitRun(instance: Instance): void {
+    if (instance.isObserved) return;
+    if (instance.kind === "action") this.attempts.set(instance.policy, this.attemptsOf(instance.policy) + 1);
     this.emission.count += 1;
     this.effects.push({
       id: effectIdOf(instance.id, instance.version, this.effects.length + 1),
@@ -203,6 +216,14 @@ export class Draft {
     });
   }
 
+  /** Attempts of a policy's action that this commit begins; null: of all policies. */
+  attemptsOf(policy: string | null): number {
+    if (policy !== null) return this.attempts.get(policy) ?? 0;
+    let sum = 0;
+    for (const count of this.attempts.values()) sum += count;
+    return sum;
+  }
+
   /** Instances that ask for a human since the last call. */
   takeRequests(): Instance[] {
     return this.requests.length === 0 ? [] : this.requests.splice(0);
@@ -213,6 +234,27 @@ export class Draft {
   }
 }
 
+/**
+ * `epoch`: the step places the instance into this formation of the group. `left`: what the group counts of it, when it has left the group to be
+ * decided again; absent: that follows from what it was.
+ */
+export type Place = { readonly epoch?: number | null; readonly left?: Member | null };
+
+type Stepped = { readonly before: Instance; readonly after: Instance; readonly left: Member | null | undefined };
+
+function countedOf(instance: Instance): Member | null {
+  return instance.epoch === null ? null : memberOf(instance);
+}
+
+/** Who holds the instance from this step on. null: nobody does, or whoever did before. */
+function holdOf(before: Instance, after: Instance, event: InstanceEvent): Hold | null {
+  const [was, is] = [before.snapshot.context, after.snapshot.context];
+  if (is.paused && !was.paused && "paused" in event && event.paused !== undefined)
+    return { instanceId: after.id, by: "pause", scope: event.paused.scope };
+  const silence = is.silenced && "silence" in event ? event.silence?.id : undefined;
+  return silence === undefined ? null : { instanceId: after.id, by: "silence", silence };
+}
+
 /** Of the commit that writes it. */
 function versionOf({ before }: Working): number {
   return (before?.version ?? 0) + 1;
@@ -221,7 +263,7 @@ function versionOf({ before }: Working): number {
 /** Birth of an instance that an alert asks for. */
 export function birthOfAlert(
   alert: Alert,
-  options: { policy: CompiledPolicy; groupId: string | null; atMs: number },
+  options: { policy: CompiledPolicy; groupId: string | null; atMs: number; isObserved?: boolean },
 ): Birth {
   const { policy } = options.policy;
   return {
@@ -232,16 +274,24 @@ export function birthOfAlert(
     createdAtMs: options.atMs,
     alert,
     notice: null,
+    ...(options.isObserved === true ? { observed: true } : {}),
   };
 }
 
-export function isHeld(snapshot: Snapshot): boolean {
-  return snapshot.state === "Defense" || snapshot.state === "Waiting";
+/** Held by its group's rule, for which the group asks a human once. What a pause holds is not the group's. */
+export function isHeld({ state, context }: Snapshot): boolean {
+  return (state === "Defense" || state === "Waiting") && !context.paused;
 }
 
-/** Where an instance stands among its peers: by its last attempt; under approve_when_failed one that waits for a human is in progress. */
+/**
+ * Where an instance stands among its peers: by its last attempt. Under approve_when_failed one that waits for a human is in progress; one
+ * that a pause holds is nobody's peer; one that is verified is in progress, but under wait_when_proceed, whose mutex is about running.
+ */
 export function standingOf({ state, context }: Snapshot): Standing {
-  if (state === "Waiting" && context.policy.function === "approve_when_failed") return "inProgress";
+  const fn = context.policy.function;
+  if (context.paused) return "none";
+  if (state === "Waiting" && fn === "approve_when_failed") return "inProgress";
+  if (state === "Processing.verifying") return fn === "wait_when_proceed" ? "succeeded" : "inProgress";
   if (context.attempt === 0) return "none";
   if (state === "Processing.running" || (state === "Failed" && context.timers.retry !== undefined)) return "inProgress";
   return context.outcome === "succeeded" ? "succeeded" : "failed";

@@ -35,6 +35,7 @@ export function encodeBirth(birth: Birth): string {
     createdAtMs: birth.createdAtMs,
     alert: birth.alert === null ? undefined : storedAlert(birth.alert),
     notice: birth.notice ?? undefined,
+    observed: birth.observed,
   });
 }
 
@@ -142,6 +143,7 @@ export function decodeBirth(json: Record<string, unknown>): Birth {
             fingerprint: fingerprintOf(stored.alert.labels),
           },
     notice: stored.notice ?? null,
+    ...(stored.observed === true ? { observed: true } : {}),
   };
 }
 
@@ -162,7 +164,7 @@ export function decodeEntry(json: Record<string, unknown>, owner: EntryOwner): E
 }
 
 /** Events whose guards look at the group; the defaults that were left out are put back. */
-const LOOKING: ReadonlySet<unknown> = new Set(["start", "approval.granted", "peers.settled"]);
+const LOOKING: ReadonlySet<unknown> = new Set(["start", "approval.granted", "peers.settled", "reconsider"]);
 
 function decodeEvent(
   stored: Record<string, unknown>,

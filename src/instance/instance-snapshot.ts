@@ -1,9 +1,9 @@
 import type { VerdictKind } from "../convergence/convergence.ts";
 import type { ArmedTimer, InstanceContext, InstanceState } from "../model/instance-types.ts";
 import type { ReasonCode } from "../model/reasons.ts";
-import { CHECKPOINT_FORMAT, type Instance, type InstanceKind, MACHINE_ID, MACHINE_VERSION } from "./checkpoint.ts";
+import { CHECKPOINT_FORMAT, type Instance, type InstanceKind, MACHINE_ID, machineVersionOf } from "./checkpoint.ts";
 import { timersOf } from "./draft.ts";
-import { topLevel } from "./step.ts";
+import { type StateValue, stateValue, topLevel } from "./step.ts";
 
 /** The checkpoint envelope as programs read it; it is a persisted XState snapshot as well. */
 export type InstanceSnapshot = {
@@ -29,7 +29,7 @@ export type InstanceSnapshot = {
   readonly auditHead: string;
   /** The fields of a persisted XState snapshot, so that the whole can be given to `createActor(actionInstanceMachine, { snapshot })`. */
   readonly status: "active";
-  readonly value: string | { readonly Processing: "running" };
+  readonly value: StateValue;
   readonly context: InstanceContext;
   readonly children: Readonly<Record<string, never>>;
   readonly historyValue: Readonly<Record<string, never>>;
@@ -40,7 +40,7 @@ export function toSnapshot(instance: Instance): InstanceSnapshot {
   return {
     format: CHECKPOINT_FORMAT,
     machine: MACHINE_ID,
-    machineVersion: MACHINE_VERSION,
+    machineVersion: machineVersionOf(instance),
     id: instance.id,
     version: instance.version,
     kind: instance.kind,
@@ -56,7 +56,7 @@ export function toSnapshot(instance: Instance): InstanceSnapshot {
     atMs: instance.atMs,
     auditHead: instance.head,
     status: "active",
-    value: state === "Processing.running" ? { Processing: "running" } : state,
+    value: stateValue(state),
     context,
     children: {},
     historyValue: {},

@@ -1,12 +1,12 @@
 /** What one step makes of an instance, before it is written: next state, audit entry, and both as text. */
 
 import { sha256 } from "../model/digest.ts";
-import type { ArmedTimer, InstanceContext, InstanceEvent } from "../model/instance-types.ts";
+import type { ArmedTimer, InstanceContext, InstanceEvent, ReconsiderEvent } from "../model/instance-types.ts";
 import type { EntryBody, StoredEvent } from "./audit-types.ts";
 import { encodeBody, type Instance } from "./checkpoint.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { encodeEntry } from "./history-lines.ts";
-import { type StepEffect, step } from "./step.ts";
+import { type Step, type StepEffect, step } from "./step.ts";
 import { stepOnce } from "./step-memo.ts";
 
 export type Outcome = {
@@ -31,21 +31,47 @@ function outcomeOf(
   const taken = isPlain ? step(instance.snapshot, event) : stepOnce(instance.snapshot, event);
   if (!taken.accepted) return null;
   const explanation = explain(instance, event, taken);
+  const isAnew = event.type === "reconsider" && taken.path.includes("Idle");
   const next: Instance = {
     ...instance,
-    epoch: epoch ?? instance.epoch,
+    ...(isAnew ? placedAnew(event, epoch) : placed(instance, event, epoch)),
     version,
-    isOpener: instance.isOpener || (event.type === "start" && event.group?.observation.isNew === true),
-    decidedAtMs: instance.parked !== null && event.type === "start" ? event.atMs : instance.decidedAtMs,
     atMs: event.atMs,
     snapshot: taken.snapshot,
     verdict: explanation.verdict ?? instance.verdict,
     reason: explanation.lasting ? explanation.reason : instance.reason,
     parked: null,
-    succeededAtMs:
-      event.type === "effect.done" ? event.atMs : taken.effects.includes("run") ? null : instance.succeededAtMs,
+    succeededAtMs: succeededAtMs(instance, event, taken),
   };
   return written(next, event, { path: taken.path, explanation, epoch, effects: taken.effects });
+}
+
+type Place = Pick<Instance, "epoch" | "isOpener" | "decidedAtMs">;
+
+/** Where a step leaves an instance among its peers. */
+function placed(
+  { epoch: before, isOpener, decidedAtMs, parked }: Instance,
+  event: InstanceEvent,
+  epoch: number | null,
+): Place {
+  const isStart = event.type === "start";
+  return {
+    epoch: epoch ?? before,
+    isOpener: isOpener || (isStart && event.group?.observation.isNew === true),
+    decidedAtMs: parked !== null && isStart ? event.atMs : decidedAtMs,
+  };
+}
+
+/** It has left the group that it was decided in, and counts as if it came now. */
+function placedAnew({ group, atMs }: ReconsiderEvent, epoch: number | null): Place {
+  return { epoch, isOpener: group?.observation.isNew === true, decidedAtMs: atMs };
+}
+
+/** When the last attempt turned out to be a success: at once, or once the alert had resolved. */
+function succeededAtMs(instance: Instance, event: InstanceEvent, { snapshot, effects }: Step & { accepted: true }) {
+  if (effects.includes("run")) return null;
+  const isOwn = event.type === "effect.done" || event.type === "alert.resolved";
+  return isOwn && snapshot.state === "Success" ? event.atMs : instance.succeededAtMs;
 }
 
 /** The instance stays undecided in Idle, until its timer fires: others decide for the dimension right now. */
@@ -125,9 +151,16 @@ export class OutcomeMemo {
 function isSameEvent(a: InstanceEvent, b: InstanceEvent): boolean {
   if (a.atMs !== b.atMs) return false;
   if (a.type === "start" && b.type === "start")
-    return a.group === b.group && a.silence === b.silence && a.approved === undefined && b.approved === undefined;
+    return (
+      a.group === b.group &&
+      a.silence === b.silence &&
+      a.paused === b.paused &&
+      a.approved === undefined &&
+      b.approved === undefined
+    );
   if (a.type !== "effect.done" || b.type !== "effect.done") return false;
-  return a.attempt === b.attempt && a.result === undefined && b.result === undefined;
+  const isPlain = a.result === undefined && b.result === undefined;
+  return isPlain && a.attempt === b.attempt && a.isOpen === b.isOpen && a.observed === b.observed;
 }
 
 /** Id and head aside. */
@@ -148,6 +181,7 @@ function isSameInstance(a: Instance, b: Instance): boolean {
     a.parked === null &&
     b.parked === null &&
     a.succeededAtMs === b.succeededAtMs &&
+    a.isObserved === b.isObserved &&
     a.snapshot.state === b.snapshot.state &&
     isSameContext(a.snapshot.context, b.snapshot.context)
   );
@@ -166,6 +200,12 @@ function isSameContext(a: InstanceContext, b: InstanceContext): boolean {
     a.closed === b.closed &&
     a.cancelled === b.cancelled &&
     a.waitDueAtMs === b.waitDueAtMs &&
-    a.arms === b.arms
+    a.arms === b.arms &&
+    a.silenced === b.silenced &&
+    a.paused === b.paused &&
+    a.grants.length === 0 &&
+    b.grants.length === 0 &&
+    a.reconsidered === b.reconsidered &&
+    a.agains === b.agains
   );
 }

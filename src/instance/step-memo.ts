@@ -31,18 +31,23 @@ export function stepOnce(snapshot: Snapshot, event: InstanceEvent): Step {
 
 /** What the machine's guards can tell of an event beside its time; null: it is always taken anew. */
 function seenByGuards({ policy, attempt }: InstanceContext, event: InstanceEvent): string | null {
-  if (event.type === "effect.done") return event.attempt === attempt ? "done" : null;
-  if (event.type !== "start" || event.approved === true || event.silence !== null) return null;
+  if (event.type === "effect.done") {
+    const isVerified = event.isOpen === true || event.observed === true;
+    return event.attempt === attempt && !isVerified ? "done" : null;
+  }
+  if (event.type !== "start" || event.approved === true || event.silence !== null || event.paused !== undefined)
+    return null;
   const { verdict, reason } = verdictOnStart(policy, event);
   return `${verdict} ${reason}`;
 }
 
-function isTimed({ timers, waitDueAtMs }: InstanceContext): boolean {
+/** Also what only a silence or a human can have brought about, which is seldom. */
+function isTimed({ timers, waitDueAtMs, silenced, paused, grants }: InstanceContext): boolean {
   for (const _ in timers) return true;
-  return waitDueAtMs !== null;
+  return waitDueAtMs !== null || silenced || paused || grants.length > 0;
 }
 
 function contextKey(context: InstanceContext): string {
-  const { attempt, roundAttempt, outcome, cause, closed, cancelled, arms } = context;
-  return `${attempt} ${roundAttempt} ${outcome} ${cause} ${closed} ${cancelled} ${arms}`;
+  const { attempt, roundAttempt, outcome, cause, closed, cancelled, arms, reconsidered, agains } = context;
+  return `${attempt} ${roundAttempt} ${outcome} ${cause} ${closed} ${cancelled} ${arms} ${reconsidered} ${agains}`;
 }

@@ -18,10 +18,11 @@ import {
 /** Where an instance is: the state value as one dotted text, and the context. */
 export type Snapshot = { readonly state: StateText; readonly context: InstanceContext };
 
-/** `Processing` never rests in `deciding`, so these eight are all that a checkpoint can hold. */
+/** `Processing` never rests in `deciding`, so these nine are all that a checkpoint can hold. */
 export const RESTING_STATES = [
   "Idle",
   "Processing.running",
+  "Processing.verifying",
   "Proceeding",
   "Success",
   "Failed",
@@ -68,7 +69,7 @@ const TEMPLATES = new Map<StateText, MachineSnapshot>(
   RESTING_STATES.map((state) => [
     state,
     actionInstanceMachine.resolveState({
-      value: state === "Processing.running" ? { Processing: "running" } : state,
+      value: stateValue(state),
       context: {} as InstanceContext,
     }),
   ]),
@@ -81,7 +82,19 @@ export function initialSnapshot(policy: InstancePolicy): Snapshot {
 
 /** Top-level state of a resting state: `Processing.running` -> `Processing`. */
 export function topLevel(state: StateText): InstanceState {
-  return state === "Processing.running" ? "Processing" : state;
+  return isProcessing(state) ? "Processing" : state;
+}
+
+function isProcessing(state: StateText): state is "Processing.running" | "Processing.verifying" {
+  return state === "Processing.running" || state === "Processing.verifying";
+}
+
+export type StateValue = Exclude<InstanceState, "Processing"> | { readonly Processing: "running" | "verifying" };
+
+/** A resting state as XState writes it: `Processing.running` -> `{ Processing: "running" }`. */
+export function stateValue(state: StateText): StateValue {
+  if (!isProcessing(state)) return state;
+  return { Processing: state === "Processing.running" ? "running" : "verifying" };
 }
 
 /**
@@ -113,5 +126,7 @@ function topOf(value: unknown): InstanceState {
 }
 
 function textOf(value: unknown): StateText {
-  return (typeof value === "string" ? value : "Processing.running") as StateText;
+  return (
+    typeof value === "string" ? value : `Processing.${(value as { Processing: string }).Processing}`
+  ) as StateText;
 }

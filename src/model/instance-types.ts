@@ -23,9 +23,18 @@ export type InstancePolicy = {
   /** Total time in Proceeding, from first entering it. */
   readonly waitLimitMs: number;
   readonly keepOnResolved: boolean;
+  /** How long after a successful attempt the alert may take to resolve; null: the attempt's success is enough. */
+  readonly verifyMs: number | null;
+  /** Those that were skipped by convergence and fire still are decided again; null: they stay skipped. */
+  readonly again: Again | null;
+  /** What a silence skipped stays skipped when the silence ends. */
+  readonly isSilenceFinal: boolean;
 };
 
-export type InstanceTimerName = "retry" | "wait" | "approval";
+/** After which time an instance that convergence skipped is decided once more, and how often at most. */
+export type Again = { readonly afterMs: number; readonly limit: number };
+
+export type InstanceTimerName = "retry" | "wait" | "approval" | "verify" | "reconsider";
 
 /** A timer that the instance expects. It is stale when this entry is gone or has another arm number. */
 export type ArmedTimer = { readonly dueAtMs: number; readonly arm: number };
@@ -49,6 +58,16 @@ export type InstanceContext = {
   readonly timers: Readonly<Partial<Record<InstanceTimerName, ArmedTimer>>>;
   /** Timers armed so far: the next one gets this number plus one. */
   readonly arms: number;
+  /** In Skipped: because of a silence. */
+  readonly silenced: boolean;
+  /** In Defense and Waiting: held by the emergency stop, not by a rule. */
+  readonly paused: boolean;
+  /** Who granted the approval so far, when it needs several people. */
+  readonly grants: readonly string[];
+  /** How often it was decided again, for whatever cause. */
+  readonly reconsidered: number;
+  /** How often of these because its policy says `again`. */
+  readonly agains: number;
 };
 
 /** What a decision looked at. `peers` is a bounded sample of ids, for the audit only. */
@@ -61,43 +80,95 @@ export type GroupView = {
   readonly ruleVersion?: string;
 };
 
-export type SilenceNote = { readonly author: string; readonly comment: string; readonly toMs: number };
+export type SilenceNote = {
+  readonly author: string;
+  readonly comment: string;
+  readonly toMs: number;
+  /** Under which id it can be found and ended; older entries have none. */
+  readonly id?: string;
+};
+
+/** An emergency stop as a decision saw it. `scope`: the name of the policy that it stops; null: the whole namespace. */
+export type PauseNote = {
+  readonly by: string;
+  readonly why: string;
+  readonly sinceMs: number;
+  readonly scope: string | null;
+};
+
+/** Why an episode of an alert ended: it resolved, its lease ran out, or a later episode shows that its end was missed. */
+export const EPISODE_ENDS = ["alert_resolved", "lease_over", "resolve_lost"] as const;
+
+export type EpisodeEnd = (typeof EPISODE_ENDS)[number];
+
+/** Why an instance is decided once more: the silence that held it ended, its policy says `again`, or a pause was lifted. */
+export const RECONSIDER_CAUSES = ["silence_over", "again", "resumed"] as const;
+
+export type ReconsiderCause = (typeof RECONSIDER_CAUSES)[number];
 
 type At = { readonly atMs: number };
 type Actor = { readonly by: string; readonly why: string };
 
-/** `group: null`: decided without a group. `silence: null`: none is active. */
-export type StartEvent = At & {
-  readonly type: "start";
-  readonly group: GroupView | null;
-  readonly silence: SilenceNote | null;
-  readonly approved?: true;
-  readonly by?: string;
-  readonly why?: string;
-};
+/** The emergency stop that holds at the event; absent: none does. */
+type UnderPause = { readonly paused?: PauseNote };
+
+/** What a decision looks at. `group: null`: decided without a group. `silence: null`: none is active. */
+type Look = UnderPause & { readonly group: GroupView | null; readonly silence: SilenceNote | null };
+
+export type StartEvent = At &
+  Look & {
+    readonly type: "start";
+    readonly approved?: true;
+    readonly by?: string;
+    readonly why?: string;
+  };
 
 export type InstanceEvent =
   | StartEvent
-  | (At & { readonly type: "effect.done"; readonly attempt: number; readonly result?: unknown })
+  /** `isOpen`: the alert fires still, so that its success can be verified. `observed`: nothing was done, the policy is only watched. */
+  | (At & {
+      readonly type: "effect.done";
+      readonly attempt: number;
+      readonly result?: unknown;
+      readonly isOpen?: boolean;
+      readonly observed?: true;
+    })
   | (At & {
       readonly type: "effect.failed";
       readonly attempt: number;
       readonly error: string;
       readonly result?: unknown;
     })
-  | (At & { readonly type: "peers.settled"; readonly group: GroupView })
-  | (At & { readonly type: "timer.elapsed"; readonly timer: InstanceTimerName; readonly arm: number })
-  | (At & { readonly type: "approval.requested" })
+  | (At & UnderPause & { readonly type: "peers.settled"; readonly group: GroupView })
   | (At &
-      Actor & {
-        readonly type: "approval.granted";
-        readonly group: GroupView | null;
-        readonly silence: SilenceNote | null;
+      UnderPause & {
+        readonly type: "timer.elapsed";
+        readonly timer: Exclude<InstanceTimerName, "reconsider">;
+        readonly arm: number;
       })
+  | (At & { readonly type: "approval.requested" })
+  /** `with`: who granted it before, when the approval needs several people. */
+  | (At & Actor & Look & { readonly type: "approval.granted"; readonly with?: readonly string[] })
+  /** A grant that is not the last one which the approval needs. */
+  | (At & Actor & { readonly type: "approval.counted" })
   | (At & Actor & { readonly type: "approval.denied" })
-  | (At & { readonly type: "alert.resolved" })
+  /** `reason` absent: it resolved. */
+  | (At & { readonly type: "alert.resolved"; readonly reason?: EpisodeEnd })
+  | ReconsiderEvent
   | (At & Actor & { readonly type: "cancel"; readonly reason?: "peer_denied" | "nothing_to_summarise" })
   | (At & Actor & { readonly type: "end" });
+
+/**
+ * Decides an instance once more, as if it came now. `isOpen`: its alert fires still. `arm`: of the timer that asks for it, when its policy
+ * says `again`.
+ */
+export type ReconsiderEvent = At &
+  Look & {
+    readonly type: "reconsider";
+    readonly cause: ReconsiderCause;
+    readonly isOpen: boolean;
+    readonly arm?: number;
+  };
 
 /** Context of an instance that nothing has happened to yet. */
 export function initialContext(policy: InstancePolicy): InstanceContext {
@@ -112,5 +183,10 @@ export function initialContext(policy: InstancePolicy): InstanceContext {
     waitDueAtMs: null,
     timers: {},
     arms: 0,
+    silenced: false,
+    paused: false,
+    grants: [],
+    reconsidered: 0,
+    agains: 0,
   };
 }

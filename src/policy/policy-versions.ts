@@ -8,9 +8,10 @@ import { actionTimeoutMs, type Policy } from "./policy.ts";
 export type CompiledPolicy = {
   readonly policy: Policy;
   readonly matches: (labels: Alert["labels"]) => boolean;
-  /** What the machine's guards read: for an instance that the rule governs, and for one that no rule governs. */
+  /** What the machine's guards read: for an instance that the rule governs, for one that no rule governs, and for a notice. */
   readonly governed: InstancePolicy;
   readonly ungoverned: InstancePolicy;
+  readonly notice: InstancePolicy;
 };
 
 /** Every policy version of the namespace, by `name@version`: instances keep the one that they were made under. */
@@ -22,18 +23,24 @@ export function policyKey(policy: { name: string; version: string }): string {
 
 export function compilePolicy(policy: Policy): CompiledPolicy {
   const rule = policy.converge;
+  const verifyMs = policy.verify?.resolvedWithinMs ?? null;
+  const waitMs = Math.max(WAIT_MS_MIN, actionTimeoutMs(policy.action), rule?.maxWindowMs ?? rule?.windowMs ?? 0);
   const ungoverned: InstancePolicy = {
     function: null,
     retry: policy.retry,
     approvalTimeoutMs: policy.approval.timeoutMs,
-    waitLimitMs: Math.max(WAIT_MS_MIN, actionTimeoutMs(policy.action), rule?.maxWindowMs ?? rule?.windowMs ?? 0),
+    waitLimitMs: waitMs + (verifyMs ?? 0),
     keepOnResolved: policy.onResolved === "keep",
+    verifyMs,
+    again: policy.again ?? null,
+    isSilenceFinal: policy.afterSilence === "skip",
   };
   return {
     policy,
     matches: matchesLater(policy.match),
     governed: { ...ungoverned, function: rule?.function ?? null },
     ungoverned,
+    notice: { ...ungoverned, verifyMs: null, again: null },
   };
 }
 

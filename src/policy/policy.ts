@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { canonicalJson } from "../model/canonical-json.ts";
 import type { ConvergenceRule } from "../model/convergence-rule.ts";
+import type { Again } from "../model/instance-types.ts";
 import { ACTION_TIMEOUT_MS_DEFAULT } from "../model/limits.ts";
 import type { Retry } from "../model/retry.ts";
 import type { Matcher } from "./matcher.ts";
@@ -30,8 +31,32 @@ export type Policy = {
    * `notify`: where approval requests are sent; a log line unless the policy says otherwise, for an action that repairs things
    * must not run because somebody is asked.
    */
-  readonly approval: { readonly timeoutMs: number; readonly notify: Action };
+  readonly approval: {
+    readonly timeoutMs: number;
+    readonly notify: Action;
+    /** How many people must grant it; absent: one. */
+    readonly quorum?: number;
+  };
   readonly onResolved: "skip" | "keep";
+  // What follows is absent unless the policy says it: versions of policies that do not are what they always were.
+  /** An attempt is a success only if the alert resolves within this time. */
+  readonly verify?: { readonly resolvedWithinMs: number };
+  /** What a silence skipped stays skipped when the silence ends; absent: it is decided then. */
+  readonly afterSilence?: "skip";
+  /** Those that convergence skipped and that fire still are decided once more. */
+  readonly again?: Again;
+  /** It decides and audits everything and acts on nothing. */
+  readonly mode?: "observe";
+  readonly limits?: Limits;
+};
+
+/** A brake: what would go beyond it is held, and a pause of the policy, or of the whole namespace, begins. */
+export type Limits = {
+  /** Attempts within `perMs`. */
+  readonly actions?: number;
+  /** Failed attempts within `perMs`. */
+  readonly failures?: number;
+  readonly perMs: number;
 };
 
 /** A shield: matching instances are Skipped while `fromMs <= t < toMs`. */
@@ -44,7 +69,12 @@ export type Silence = {
 };
 
 /** What a policy file holds, in file order. */
-export type PolicySet = { readonly policies: readonly Policy[]; readonly silences: readonly Silence[] };
+export type PolicySet = {
+  readonly policies: readonly Policy[];
+  readonly silences: readonly Silence[];
+  /** The brake of the whole namespace. */
+  readonly limits?: Limits;
+};
 
 /** The version of a policy: it changes with everything that the policy says and with nothing else (order of keys, comments). */
 export function policyVersion(policy: Omit<Policy, "version">): string {

@@ -6,7 +6,13 @@
 import type { Counterfactual, VerdictKind } from "../convergence/convergence.ts";
 import type { AuditEntry, History, Notice } from "../instance/audit-types.ts";
 import type { Observation } from "../model/convergence-rule.ts";
-import type { SilenceNote } from "../model/instance-types.ts";
+import type {
+  InstanceEvent,
+  PauseNote,
+  ReconsiderCause,
+  ReconsiderEvent,
+  SilenceNote,
+} from "../model/instance-types.ts";
 import { REASONS } from "../model/reasons.ts";
 
 export const LANGUAGES = ["en", "zh"] as const;
@@ -28,23 +34,27 @@ export function sentenceOf(entry: AuditEntry, history: History): Sentence {
         `It waits until ${time(event.dueAtMs)}: ${reason(entry).en}.`,
         `等待到 ${time(event.dueAtMs)}：${reason(entry).zh}。`,
       );
+    case "reconsider":
+      return reconsideredSentence(entry, event, history);
     case "effect.done":
-      return say(`Attempt ${event.attempt} succeeded.`, `第 ${event.attempt} 次执行成功。`);
+      return doneSentence(entry, event.attempt);
     case "effect.failed":
       return failureSentence(entry, event);
     case "timer.elapsed":
-      return timerSentence(entry, event.timer);
+      return timerSentence(entry, event.timer, history.birth.policy);
     case "approval.requested":
       return say("A human was asked to decide.", "已发起审批。");
     case "approval.granted":
       return granted(event);
+    case "approval.counted":
+      return say(
+        `${event.by} granted the approval, and it needs more people: ${event.why}`,
+        `${event.by} 通过了审批，仍需他人审批：${event.why}`,
+      );
     case "approval.denied":
       return say(`${event.by} denied the approval: ${event.why}`, `${event.by} 拒绝了审批：${event.why}`);
     case "alert.resolved":
-      return say(
-        `The alert resolved before anything ran, so "${history.birth.policy}" is skipped.`,
-        `套餐【${history.birth.policy}】已跳过，告警已恢复。`,
-      );
+      return resolvedSentence(entry, history);
     case "cancel":
       return cancelSentence(entry, event, history);
     case "end":
@@ -57,13 +67,74 @@ function startSentence(entry: AuditEntry, history: History): Sentence {
   if (event.type !== "start") return say("", "");
   if (event.approved === true) {
     return say(
-      `${event.by} said to run it anyway: ${event.why}${passedSilence(event.silence).en}`,
-      `${event.by} 要求直接执行：${event.why}${passedSilence(event.silence).zh}`,
+      `${event.by} said to run it anyway: ${event.why}${passed(event).en}`,
+      `${event.by} 要求直接执行：${event.why}${passed(event).zh}`,
     );
   }
   if (event.silence !== null) return silencedSentence(event.silence, history);
   if (history.birth.notice !== null) return noticeSentence(history.birth.notice);
   return decisionSentence(entry, history, { en: "", zh: "" });
+}
+
+const CAUSES: Readonly<Record<ReconsiderCause, Sentence>> = {
+  silence_over: { en: "the silence is over", zh: "屏蔽已结束" },
+  again: { en: "its alert fires still", zh: "告警仍在触发" },
+  resumed: { en: "the pause is over", zh: "暂停已解除" },
+};
+
+/** Says why it is decided again and how often that has been, then what is decided. */
+function reconsideredSentence(entry: AuditEntry, event: ReconsiderEvent, history: History): Sentence {
+  if (entry.reason === "episode_over")
+    return say(`It is not decided again: ${reason(entry).en}.`, `${reason(entry).zh}。`);
+  const nth = timesDecidedAgain(entry, history);
+  const cause = CAUSES[event.cause];
+  const before = say(
+    `It is decided again, for the ${ordinal(nth)} time (${cause.en}). `,
+    `第 ${nth} 次重新决策（${cause.zh}）。`,
+  );
+  if (event.silence === null) return decisionSentence(entry, history, before);
+  const silenced = silencedSentence(event.silence, history);
+  return say(before.en + silenced.en, before.zh + silenced.zh);
+}
+
+/** This entry and those before it that decided the instance again. */
+function timesDecidedAgain({ hash }: AuditEntry, { entries }: History): number {
+  const until = entries.findIndex((candidate) => candidate.hash === hash);
+  const seen = until < 0 ? entries : entries.slice(0, until + 1);
+  return seen.filter(({ event, path }) => event.type === "reconsider" && path.includes("Idle")).length;
+}
+
+function ordinal(n: number): string {
+  const teen = n % 100 >= 11 && n % 100 <= 13;
+  return `${n}${teen ? "th" : (["th", "st", "nd", "rd"][n % 10] ?? "th")}`;
+}
+
+function doneSentence(entry: AuditEntry, attempt: number): Sentence {
+  if (entry.reason === "verifying") {
+    return say(
+      `Attempt ${attempt} succeeded; it counts once the alert resolves.`,
+      `第 ${attempt} 次执行成功，等待告警恢复确认。`,
+    );
+  }
+  if (entry.reason === "observed") {
+    return say(
+      `Attempt ${attempt} counts as succeeded: ${reason(entry).en}.`,
+      `第 ${attempt} 次执行视为成功：${reason(entry).zh}。`,
+    );
+  }
+  return say(`Attempt ${attempt} succeeded.`, `第 ${attempt} 次执行成功。`);
+}
+
+function resolvedSentence(entry: AuditEntry, { birth }: History): Sentence {
+  const why = reason(entry);
+  if (entry.reason === "verified") return say(`The alert resolved: ${why.en}.`, `告警已恢复：${why.zh}。`);
+  if (entry.reason === "alert_resolved") {
+    return say(
+      `The alert resolved before anything ran, so "${birth.policy}" is skipped.`,
+      `套餐【${birth.policy}】已跳过，告警已恢复。`,
+    );
+  }
+  return say(`Action "${birth.policy}" is skipped: ${why.en}.`, `套餐【${birth.policy}】已跳过，${why.zh}。`);
 }
 
 /** Names who silenced it and how to run it by hand all the same. */
@@ -94,6 +165,7 @@ function noticeSentence(notice: Notice): Sentence {
 
 /** A decision by the convergence function: what, why, and what it saw. */
 function decisionSentence(entry: AuditEntry, { birth }: History, before: Sentence): Sentence {
+  if (entry.reason === "paused") return pausedSentence(entry, birth.policy, before);
   const why = reason(entry);
   const saw = entry.observation === null ? { en: "", zh: "" } : observationText(entry.observation);
   const seen = { en: saw.en === "" ? "" : ` (${saw.en})`, zh: saw.zh === "" ? "" : `（${saw.zh}）` };
@@ -122,6 +194,24 @@ function decisionSentence(entry: AuditEntry, { birth }: History, before: Sentenc
   }
 }
 
+/** It would have run, but an emergency stop holds. */
+function pausedSentence({ event }: AuditEntry, policy: string, before: Sentence): Sentence {
+  const pause = "paused" in event ? event.paused : undefined;
+  const who = pause === undefined ? say("", "") : pauseText(pause);
+  return say(
+    `${before.en}Action "${policy}" would run, but is held: ${who.en}.`,
+    `${before.zh}套餐【${policy}】本应执行，已被暂停：${who.zh}。`,
+  );
+}
+
+function pauseText({ by, why, sinceMs, scope }: PauseNote): Sentence {
+  const what = scope === null ? say("everything", "全部") : say(`policy "${scope}"`, `套餐【${scope}】`);
+  return say(
+    `${by} has paused ${what.en} since ${time(sinceMs)} (${why})`,
+    `${by} 自 ${time(sinceMs)} 暂停${what.zh}（${why}）`,
+  );
+}
+
 function failureSentence(entry: AuditEntry, event: { attempt: number; error: string }): Sentence {
   const then = reason(entry);
   const isPlain = entry.reason === "failed";
@@ -131,26 +221,42 @@ function failureSentence(entry: AuditEntry, event: { attempt: number; error: str
   );
 }
 
-function timerSentence(entry: AuditEntry, timer: "retry" | "wait" | "approval"): Sentence {
+function timerSentence(entry: AuditEntry, timer: "retry" | "wait" | "approval" | "verify", policy: string): Sentence {
   const why = reason(entry);
+  if (entry.reason === "paused")
+    return pausedSentence(entry, policy, { en: "It is time for the next attempt. ", zh: "重试时间已到。" });
   if (timer === "retry") return say("It is time for the next attempt.", "重试执行。");
+  if (timer === "verify") {
+    const next = entry.reason === "not_resolved" ? say("", "") : say(`; ${why.en}`, `；${why.zh}`);
+    const missed = REASONS.not_resolved;
+    return say(`It counts as failed: ${missed.en}${next.en}.`, `视为失败：${missed.zh}${next.zh}。`);
+  }
   return say(`It is skipped: ${why.en}.`, `已跳过：${why.zh}。`);
 }
 
-function granted(event: { by: string; why: string; silence: SilenceNote | null }): Sentence {
-  const silence = passedSilence(event.silence);
+function granted(event: InstanceEvent & { type: "approval.granted" }): Sentence {
+  const others = event.with ?? [];
+  const withOthers =
+    others.length === 0 ? say("", "") : say(` (after ${others.join(", ")})`, `（此前：${others.join("、")}）`);
   return say(
-    `${event.by} granted the approval: ${event.why}${silence.en}`,
-    `${event.by} 通过了审批：${event.why}${silence.zh}`,
+    `${event.by} granted the approval${withOthers.en}: ${event.why}${passed(event).en}`,
+    `${event.by} 通过了审批${withOthers.zh}：${event.why}${passed(event).zh}`,
   );
 }
 
-/** What a person lets through passes a silence; the audit names both. */
-function passedSilence(silence: SilenceNote | null): Sentence {
-  if (silence === null) return say("", "");
+/** What a person lets through passes a silence and a pause; the audit names them. */
+function passed({ silence, paused }: { silence: SilenceNote | null; paused?: PauseNote }): Sentence {
+  const past =
+    silence === null
+      ? say("", "")
+      : say(
+          ` (past the silence of ${silence.author}: ${silence.comment})`,
+          `（越过 ${silence.author} 的屏蔽：${silence.comment}）`,
+        );
+  if (paused === undefined) return past;
   return say(
-    ` (past the silence of ${silence.author}: ${silence.comment})`,
-    `（越过 ${silence.author} 的屏蔽：${silence.comment}）`,
+    `${past.en} (past the pause of ${paused.by}: ${paused.why})`,
+    `${past.zh}（越过 ${paused.by} 的暂停：${paused.why}）`,
   );
 }
 

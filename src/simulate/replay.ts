@@ -56,7 +56,7 @@ function rethrow(error: unknown): never {
 function again(draft: Draft, instance: Instance, entry: AuditEntry): Instance {
   const { event } = entry;
   if (event.type === "lock.busy") return draft.park(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, event.atMs);
-  const applied = draft.apply(instance, event, entry.epoch);
+  const applied = draft.apply(instance, event, { epoch: entry.epoch });
   if (applied !== null) return applied;
   throw new BecalmError(
     "BECALM_HISTORY_BROKEN",

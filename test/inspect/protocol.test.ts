@@ -98,6 +98,9 @@ function inputOf(policy: History["policy"]) {
     approvalTimeoutMs: policy.approval.timeoutMs,
     waitLimitMs: 600_000,
     keepOnResolved: false,
+    verifyMs: null,
+    again: null,
+    isSilenceFinal: false,
   };
 }
 

@@ -28,7 +28,7 @@ test.each<[string, InstanceEvent[], string]>([
     ],
     "end",
   ],
-  ["Skipped", [{ type: "cancel", atMs: 1, ...who }], "end"],
+  ["Skipped", [{ type: "cancel", atMs: 1, ...who }], "start, end"],
   [
     "Idle",
     [

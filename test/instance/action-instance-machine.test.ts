@@ -25,6 +25,8 @@ const ANY = ALL_FUNCTIONS;
 /** Functions under which an instance can wait for a peer, or be held for a human. */
 const WAITS: Row["under"] = ["skip_when_success", "approve_when_failed", "wait_when_proceed"];
 const HOLDS: Row["under"] = ["approve_when_failed", "defense"];
+/** Functions that skip, or under which waiting for a peer can take too long. */
+const SKIPS: Row["under"] = ALL_FUNCTIONS.filter((fn) => fn !== null && fn !== "relevance" && fn !== "defense");
 
 /**
  * The machine's table, written by hand: every move, and the convergence functions under which it happens.
@@ -42,10 +44,17 @@ const TABLE: readonly Row[] = [
   { from: "Processing.deciding", on: "always", to: "Success", under: ["skip_when_success", "approve_when_failed"] },
   { from: "Processing.deciding", on: "always", to: "Proceeding", under: [...WAITS, "skip_when_proceed"] },
   { from: "Processing.deciding", on: "always", to: "Failed", under: ["approve_when_failed"] },
+  // The emergency stop: it would run.
+  { from: "Processing.deciding", on: "always", to: "Defense", under: ANY },
   { from: "Processing.deciding", on: "always", to: "Processing.running", under: ANY },
+  { from: "Processing.running", on: "effect.done", to: "Processing.verifying", under: ANY },
   { from: "Processing.running", on: "effect.done", to: "Success", under: ANY },
   { from: "Processing.running", on: "effect.failed", to: "Failed", under: ANY },
   { from: "Processing.running", on: "cancel", to: "Failed", under: ANY },
+
+  { from: "Processing.verifying", on: "alert.resolved", to: "Success", under: ANY },
+  { from: "Processing.verifying", on: "timer.elapsed verify", to: "Failed", under: ANY },
+  { from: "Processing.verifying", on: "cancel", to: "Failed", under: ANY },
 
   { from: "Proceeding", on: "always", to: "Skipped", under: ["skip_when_proceed"] },
   { from: "Proceeding", on: "peers.settled", to: "Processing.deciding", under: WAITS },
@@ -57,21 +66,30 @@ const TABLE: readonly Row[] = [
   { from: "Success", on: "end", to: "Idle", under: ANY },
 
   { from: "Failed", on: "always", to: "Waiting", under: ["approve_when_failed"] },
+  { from: "Failed", on: "timer.elapsed retry", to: "Waiting", under: ANY },
   { from: "Failed", on: "timer.elapsed retry", to: "Processing.running", under: ANY },
+  { from: "Failed", on: "alert.resolved", to: "Success", under: ANY },
   { from: "Failed", on: "cancel", to: "Failed", under: ANY },
   { from: "Failed", on: "end", to: "Idle", under: ANY },
 
-  { from: "Defense", on: "approval.requested", to: "Waiting", under: ["defense"] },
-  { from: "Defense", on: "alert.resolved", to: "Skipped", under: ["defense"] },
-  { from: "Defense", on: "cancel", to: "Skipped", under: ["defense"] },
+  { from: "Defense", on: "approval.requested", to: "Waiting", under: ANY },
+  { from: "Defense", on: "alert.resolved", to: "Skipped", under: ANY },
+  { from: "Defense", on: "cancel", to: "Skipped", under: ANY },
 
-  { from: "Waiting", on: "approval.granted", to: "Idle", under: HOLDS },
-  { from: "Waiting", on: "approval.denied", to: "Skipped", under: HOLDS },
+  { from: "Waiting", on: "approval.granted", to: "Idle", under: ANY },
+  { from: "Waiting", on: "approval.counted", to: "Waiting", under: ANY },
+  { from: "Waiting", on: "approval.denied", to: "Skipped", under: ANY },
   { from: "Waiting", on: "timer.elapsed approval", to: "Skipped", under: HOLDS },
-  { from: "Waiting", on: "alert.resolved", to: "Skipped", under: HOLDS },
-  { from: "Waiting", on: "cancel", to: "Skipped", under: HOLDS },
-  { from: "Waiting", on: "end", to: "Idle", under: HOLDS },
+  { from: "Waiting", on: "alert.resolved", to: "Skipped", under: ANY },
+  { from: "Waiting", on: "cancel", to: "Skipped", under: ANY },
+  { from: "Waiting", on: "end", to: "Idle", under: ANY },
+  // What a pause held is decided when it is lifted.
+  { from: "Waiting", on: "reconsider", to: "Idle", under: ANY },
 
+  { from: "Skipped", on: "start approved", to: "Processing.running", under: ANY },
+  // The silence is over, or time has passed; or the alert fires no longer, and only the timer is disarmed.
+  { from: "Skipped", on: "reconsider", to: "Idle", under: ANY },
+  { from: "Skipped", on: "reconsider", to: "Skipped", under: SKIPS },
   { from: "Skipped", on: "end", to: "Idle", under: ANY },
 ];
 
@@ -110,10 +128,12 @@ describe("the table is the machine", () => {
     expect(Object.fromEntries(observed)).toEqual(Object.fromEntries(expected));
   });
 
-  test("there are eight top-level states, and Processing has the two children deciding and running", () => {
+  test("there are eight top-level states, and Processing has the children deciding, running and verifying", () => {
     expect(Object.keys(actionInstanceMachine.states)).toEqual([...INSTANCE_STATES]);
     for (const [state, node] of Object.entries(actionInstanceMachine.states)) {
-      expect(Object.keys(node.states), state).toEqual(state === "Processing" ? ["deciding", "running"] : []);
+      expect(Object.keys(node.states), state).toEqual(
+        state === "Processing" ? ["deciding", "running", "verifying"] : [],
+      );
     }
     expect(actionInstanceMachine.states.Processing?.config.initial).toBe("deciding");
   });
@@ -135,6 +155,7 @@ describe("the table is the machine", () => {
       Idle: [],
       "Processing.running": ["start"],
       Proceeding: ["start"],
+      Defense: ["start"],
       Skipped: ["start"],
       Waiting: ["start"],
       Success: ["start", "effect.done"],
@@ -150,7 +171,17 @@ function stateOf(value: unknown): Snapshot["state"] {
 describe("one event ends where it must", () => {
   test("a snapshot never rests in Processing.deciding", () => {
     expect(new Set(moves.map(({ after }) => after.state))).toEqual(
-      new Set(["Idle", "Processing.running", "Proceeding", "Success", "Failed", "Defense", "Waiting", "Skipped"]),
+      new Set([
+        "Idle",
+        "Processing.running",
+        "Processing.verifying",
+        "Proceeding",
+        "Success",
+        "Failed",
+        "Defense",
+        "Waiting",
+        "Skipped",
+      ]),
     );
   });
 
@@ -168,18 +199,57 @@ describe("one event ends where it must", () => {
     const atRest = moves.filter(({ snapshot: { state, context } }) => {
       return (state === "Success" || state === "Skipped" || state === "Failed") && context.timers.retry === undefined;
     });
-    expect(new Set(atRest.map(({ event }) => event.type))).toEqual(new Set(["end"]));
+    const seen = atRest.filter(({ snapshot }) => snapshot.state !== "Skipped");
+    expect(new Set(seen.map(({ event }) => event.type))).toEqual(new Set(["end"]));
+  });
+
+  test("what was skipped accepts end, a person who runs it anyway, and to be decided again when its reason allows it", () => {
+    const skipped = moves.filter(({ snapshot }) => snapshot.state === "Skipped");
+    expect(new Set(skipped.map(({ event }) => event.type))).toEqual(new Set(["end", "start", "reconsider"]));
+    for (const {
+      event,
+      snapshot: { context },
+    } of skipped) {
+      if (event.type === "start") expect(event.approved).toBe(true);
+      if (event.type !== "reconsider") continue;
+      expect(event.cause).not.toBe("resumed");
+      if (event.cause === "silence_over")
+        expect([context.silenced, context.policy.isSilenceFinal, event.isOpen]).toEqual([true, false, true]);
+      if (event.cause === "again") expect(context.timers.reconsider?.arm).toBe(event.arm);
+    }
+  });
+
+  test("an instance is decided again by its policy's own will at most as often as that says, and only while its alert fires", () => {
+    for (const { event, after, path, snapshot } of moves) {
+      if (event.type !== "reconsider") continue;
+      expect(after.context.agains).toBeLessThanOrEqual(1);
+      const isDecided = path.includes("Idle");
+      expect(after.context.reconsidered - snapshot.context.reconsidered).toBe(isDecided ? 1 : 0);
+      if (isDecided && event.cause === "again") expect(event.isOpen).toBe(true);
+      if (!isDecided) expect([after.state, after.context.timers]).toEqual(["Skipped", {}]);
+    }
   });
 
   test("timers live exactly as long as the state that armed them", () => {
     for (const { after } of moves) {
       const armed = Object.keys(after.context.timers);
-      const allowed = { Proceeding: ["wait"], Waiting: ["approval"], Failed: ["retry"] }[after.state as "Failed"] ?? [];
+      const allowed = TIMERS[after.state] ?? [];
       expect(armed.length === 0 ? [] : allowed, after.state).toEqual(armed);
-      if (after.state === "Proceeding" || after.state === "Waiting") expect(armed).toEqual(allowed);
+      const isBounded = ["Proceeding", "Waiting", "Processing.verifying"].includes(after.state);
+      if (isBounded && !after.context.paused) expect(armed).toEqual(allowed);
+      // What a pause holds has no deadline.
+      if (after.context.paused) expect(armed).toEqual([]);
     }
   });
 });
+
+const TIMERS: Readonly<Record<string, string[]>> = {
+  Proceeding: ["wait"],
+  Waiting: ["approval"],
+  Failed: ["retry"],
+  "Processing.verifying": ["verify"],
+  Skipped: ["reconsider"],
+};
 
 function situationsWithoutWayHome(policy: ReturnType<typeof policyWith>): string[] {
   const before = new Map<string, Set<string>>();
@@ -218,12 +288,32 @@ describe("a remediation starts once, and never behind a human's back", () => {
     }
   });
 
-  test("from Defense and Waiting only a grant leads to Processing", () => {
+  test("from Defense and Waiting only a grant, or the end of the pause that held it, leads to Processing", () => {
     const left = moves.filter(({ path: [first, ...rest] }) => {
       return (first === "Defense" || first === "Waiting") && rest.includes("Processing");
     });
-    expect(new Set(left.map(({ event }) => event.type))).toEqual(new Set(["approval.granted"]));
-    for (const { path } of left) expect(path).toEqual(["Waiting", "Idle", "Processing"]);
+    expect(new Set(left.map(({ event }) => event.type))).toEqual(new Set(["approval.granted", "reconsider"]));
+    for (const { path, event, snapshot } of left) {
+      expect(path.slice(0, 3)).toEqual(["Waiting", "Idle", "Processing"]);
+      if (event.type === "approval.granted") expect(path).toHaveLength(3);
+      else expect(snapshot.context.paused).toBe(true);
+    }
+  });
+
+  test("while a pause holds, no event but a person's grant or run anyway begins an attempt", () => {
+    const under = moves.filter(({ event, effects }) => {
+      return "paused" in event && event.paused !== undefined && effects.includes("run");
+    });
+    for (const { event } of under) {
+      expect(event.type === "approval.granted" || (event.type === "start" && event.approved === true)).toBe(true);
+    }
+    expect(moves.some(({ after }) => after.context.paused)).toBe(true);
+  });
+
+  test("a lease that ran out verifies nothing", () => {
+    const verified = moves.filter(({ event, after }) => event.type === "alert.resolved" && after.state === "Success");
+    expect(verified.length).toBeGreaterThan(0);
+    for (const { event } of verified) expect("reason" in event && event.reason).not.toBe("lease_over");
   });
 
   test("a closed instance is started only by a person", () => {
@@ -256,8 +346,9 @@ describe("a remediation starts once, and never behind a human's back", () => {
   });
 
   test("keep, and only keep, holds an instance whose alert resolved", () => {
-    for (const { event, snapshot } of moves) {
-      if (event.type === "alert.resolved") expect(snapshot.context.policy.keepOnResolved).toBe(false);
+    for (const { event, snapshot, after } of moves) {
+      if (event.type === "alert.resolved" && after.state !== "Success")
+        expect(snapshot.context.policy.keepOnResolved).toBe(false);
     }
   });
 });

@@ -316,7 +316,7 @@ const FITTING: Readonly<Record<ModelEventType, readonly string[]>> = {
   resolved: ["Proceeding", "Waiting"],
   cancel: ["Processing", "Proceeding", "Failed", "Waiting"],
   end: ["Success", "Failed", "Waiting", "Skipped"],
-  startApproved: ["Idle"],
+  startApproved: ["Idle", "Skipped"],
 };
 
 /** A batch of alerts is decided group by group, so within one operation the order over several groups is not compared. */

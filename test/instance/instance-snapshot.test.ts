@@ -27,6 +27,7 @@ test("a snapshot of an instance is one that XState restores, and the actor goes 
     reason: "no_rule",
     parked: null,
     succeededAtMs: null,
+    isObserved: false,
     head: "h",
   };
   const snapshot = toSnapshot(instance);

@@ -194,6 +194,7 @@ describe("decisions that are computed once", () => {
       reason: null,
       parked: null,
       succeededAtMs: null,
+      isObserved: false,
       head: id,
     });
     const event = { type: "start", atMs: START_MS, silence: null, group } as const;

@@ -16,8 +16,10 @@ import {
   type Visit,
 } from "../support/machine-exploration.ts";
 
-/** Retries and `on_resolved` are told apart by the machine's own tests; here one of each function is enough, for the public way is slow. */
-const POLICIES = explorationPolicies().filter(({ retry, keepOnResolved }) => retry.limit === 1 && !keepOnResolved);
+/** Retries, `on_resolved` and what needs no verifying are told apart by the machine's own tests; here one of each function is enough, for the public way is slow. */
+const POLICIES = explorationPolicies().filter(({ retry, verifyMs, keepOnResolved }) => {
+  return retry.limit === 1 && verifyMs !== null && !keepOnResolved;
+});
 
 /** The same step by XState's public, slower functions. */
 function publicStep({ snapshot, event }: Visit): Step {

@@ -1,13 +1,16 @@
 import { getMicrosteps } from "xstate";
 import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";
-import { initialSnapshot, type Snapshot, step } from "../../src/instance/step.ts";
+import { initialSnapshot, type Snapshot, stateValue, step } from "../../src/instance/step.ts";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction, type Observation } from "../../src/model/convergence-rule.ts";
-import type {
-  GroupView,
-  InstanceContext,
-  InstanceEvent,
-  InstancePolicy,
-  SilenceNote,
+import {
+  EPISODE_ENDS,
+  type GroupView,
+  type InstanceContext,
+  type InstanceEvent,
+  type InstancePolicy,
+  type PauseNote,
+  RECONSIDER_CAUSES,
+  type SilenceNote,
 } from "../../src/model/instance-types.ts";
 
 /**
@@ -27,6 +30,7 @@ const COUNT = 2;
 const AT_MS = 1_000;
 const ACTOR = { by: "ada", why: "test" } as const;
 const SILENCE: SilenceNote = { author: "ops", comment: "rack move", toMs: 5_000 };
+const PAUSE: PauseNote = { by: "ada", why: "the racks move", sinceMs: 500, scope: null };
 
 /** Retries of the explored policies: 10 s, then twice as long each. */
 export function retries(limit: number): InstancePolicy["retry"] {
@@ -40,16 +44,25 @@ export function policyWith(overrides: Partial<InstancePolicy>): InstancePolicy {
     approvalTimeoutMs: 1_800_000,
     waitLimitMs: 600_000,
     keepOnResolved: false,
+    verifyMs: null,
+    again: null,
+    isSilenceFinal: false,
     ...overrides,
   };
 }
 
-/** Each function (and none), with and without a retry, with `on_resolved` skip and keep. */
+/** What a policy may say beside: to verify, to decide again, and what a silence's end means. */
+const EXTRAS: readonly Partial<InstancePolicy>[] = [
+  { keepOnResolved: false },
+  { keepOnResolved: true },
+  { verifyMs: 60_000, again: { afterMs: 30_000, limit: 1 } },
+  { verifyMs: 60_000, isSilenceFinal: true, keepOnResolved: true },
+];
+
+/** Each function (and none), with and without a retry, with each of the extras. */
 export function explorationPolicies(): InstancePolicy[] {
   return ALL_FUNCTIONS.flatMap((fn) =>
-    [0, 1].flatMap((limit) =>
-      [false, true].map((keepOnResolved) => policyWith({ function: fn, retry: retries(limit), keepOnResolved })),
-    ),
+    [0, 1].flatMap((limit) => EXTRAS.map((extra) => policyWith({ function: fn, retry: retries(limit), ...extra }))),
   );
 }
 
@@ -97,20 +110,31 @@ export function eventsFor({ state, context }: Snapshot): InstanceEvent[] {
     events.push({ type: "start", atMs: AT_MS, group, silence: SILENCE });
     events.push({ type: "start", atMs: AT_MS, group, silence: SILENCE, approved: true, ...ACTOR });
   }
+  const paused = state === "Idle" ? [null, ...starts.filter((_, index) => index % 5 === 0)] : [null];
+  for (const group of paused) events.push({ type: "start", atMs: AT_MS, group, silence: null, paused: PAUSE });
   events.push(...looks.map((group) => ({ type: "peers.settled" as const, atMs: AT_MS, group })));
+  for (const group of few) events.push({ type: "peers.settled", atMs: AT_MS, group, paused: PAUSE });
+  events.push(...reconsiderations(context, few));
   for (const attempt of [context.attempt, context.attempt - 1, context.attempt + 1]) {
-    events.push({ type: "effect.done", atMs: AT_MS, attempt });
+    events.push(
+      { type: "effect.done", atMs: AT_MS, attempt },
+      { type: "effect.done", atMs: AT_MS, attempt, isOpen: true },
+    );
+    events.push({ type: "effect.done", atMs: AT_MS, attempt, isOpen: true, observed: true });
     events.push({ type: "effect.failed", atMs: AT_MS, attempt, error: "exit 1" });
   }
   const grant = { type: "approval.granted", ...ACTOR, group: null, silence: null } as const;
   const dueAtMs = context.timers.approval?.dueAtMs ?? AT_MS;
   for (const atMs of [dueAtMs - 1, dueAtMs, dueAtMs + 1]) events.push({ ...grant, atMs });
-  for (const timer of ["retry", "wait", "approval"] as const) {
+  for (const timer of ["retry", "wait", "approval", "verify"] as const) {
     for (const arm of [context.arms, context.arms - 1, context.arms + 1]) {
       events.push({ type: "timer.elapsed", atMs: AT_MS, timer, arm });
+      events.push({ type: "timer.elapsed", atMs: AT_MS, timer, arm, paused: PAUSE });
     }
   }
   events.push({ type: "approval.requested", atMs: AT_MS }, { type: "alert.resolved", atMs: AT_MS });
+  for (const reason of EPISODE_ENDS) events.push({ type: "alert.resolved", atMs: AT_MS, reason });
+  events.push({ type: "approval.counted", atMs: AT_MS, ...ACTOR });
   events.push({ type: "approval.denied", atMs: AT_MS, ...ACTOR }, { type: "end", atMs: AT_MS, ...ACTOR });
   events.push(
     { type: "cancel", atMs: AT_MS, ...ACTOR },
@@ -119,10 +143,29 @@ export function eventsFor({ state, context }: Snapshot): InstanceEvent[] {
   return events;
 }
 
+/** Every cause, with the alert firing still or not, past a silence, under a pause, by the right timer and by a wrong one. */
+function reconsiderations({ arms }: InstanceContext, views: readonly GroupView[]): InstanceEvent[] {
+  const event = { type: "reconsider", atMs: AT_MS, silence: null } as const;
+  return RECONSIDER_CAUSES.flatMap((cause) =>
+    [false, true].flatMap((isOpen) =>
+      [undefined, arms, arms - 1].flatMap((arm): InstanceEvent[] => {
+        const asked = { ...event, cause, isOpen, ...(arm === undefined ? {} : { arm }) };
+        const plain = [null, ...views].map((group) => ({ ...asked, group }));
+        return [...plain, { ...asked, group: null, silence: SILENCE }, { ...asked, group: null, paused: PAUSE }];
+      }),
+    ),
+  );
+}
+
 /** What guards can tell apart. Every context field is either here or only ever compared with a number that the event carries. */
 export function situation({ state, context }: Snapshot): string {
   const { roundAttempt, outcome, cause, closed, cancelled, waitDueAtMs, timers, attempt } = context;
+  const { silenced, paused, grants, agains } = context;
   const seen = [
+    silenced,
+    paused,
+    grants.length > 0,
+    agains,
     roundAttempt,
     outcome,
     cause,
@@ -161,8 +204,7 @@ function exploreAnew(policy: InstancePolicy): Visit[] {
 
 /** XState's own snapshot for one of ours. */
 export function machineSnapshot({ state, context }: Snapshot): ReturnType<typeof actionInstanceMachine.resolveState> {
-  const value = state === "Processing.running" ? { Processing: "running" as const } : state;
-  return actionInstanceMachine.resolveState({ value, context: context as InstanceContext });
+  return actionInstanceMachine.resolveState({ value: stateValue(state), context: context as InstanceContext });
 }
 
 /** The moves of one step, from XState's public API. The first is the event's, the others are `always` or the raised start of a grant. */
@@ -171,10 +213,16 @@ export function edgesOf({ snapshot, event }: Visit): Edge[] {
   let from = dotted(machineSnapshot(snapshot).value);
   getMicrosteps(actionInstanceMachine, machineSnapshot(snapshot), event).forEach(([next], index) => {
     const to = dotted(next.value);
-    edges.push({ from, on: index === 0 ? nameOf(event) : from === "Idle" ? "start approved" : "always", to });
+    edges.push({ from, on: index === 0 ? nameOf(event) : from === "Idle" ? raisedBy(event) : "always", to });
     from = to;
   });
   return edges;
+}
+
+/** The start that a grant or a reconsideration raises in Idle. */
+function raisedBy(event: InstanceEvent): string {
+  if (event.type !== "reconsider") return "start approved";
+  return event.silence === null ? "start" : "start silenced";
 }
 
 function nameOf(event: InstanceEvent): string {

@@ -131,8 +131,13 @@ export class SlowModel {
         }
         break;
       case "Success":
+        this.end(instance, type);
+        break;
       case "Skipped":
         this.end(instance, type);
+        // "Run anyway without `end` first".
+        if (type === "startApproved")
+          this.run(instance, ["Skipped", "Processing"], { reason: "run_anyway", roundBegan: true });
         break;
       case "Failed":
         this.end(instance, type);

@@ -34,7 +34,13 @@ export async function workOf(world: World, row: TimerRow, atMs: number): Promise
     const silence = await silenceOf(world, row.owner, atMs);
     return { address, work: { command: { type: "unpark", id: row.owner, arm: row.arm, atMs, silence }, fired: row } };
   }
-  const event = { type: "timer.elapsed" as const, atMs, timer: row.name as InstanceTimerName, arm: row.arm };
+  if (row.name === "reconsider") {
+    const silence = await silenceOf(world, row.owner, atMs);
+    const command = { type: "reconsider", id: row.owner, atMs, cause: "again", isOpen: true, silence } as const;
+    return { address, work: { command: { ...command, arm: row.arm }, fired: row } };
+  }
+  const timer = row.name as Exclude<InstanceTimerName, "reconsider">;
+  const event = { type: "timer.elapsed" as const, atMs, timer, arm: row.arm };
   return { address, work: { command: { type: "event", id: row.owner, event }, fired: row } };
 }
 

@@ -1,0 +1,60 @@
+/** Notices that the engine makes by itself: the one approval request of a group, and its summary. They are instances of their own. */
+import type { PendingSummary } from "../convergence/group.ts";
+import { noticeIdOf, partitionOfId } from "../model/ids.ts";
+import type { InstanceEvent } from "../model/instance-types.ts";
+import type { Birth, Notice } from "./audit-types.ts";
+import type { Instance } from "./checkpoint.ts";
+
+/** What a notice is made of, and the event that decides it. */
+export type NewNotice = { readonly id: string; readonly birth: Birth; readonly event: InstanceEvent };
+
+/** Asks a human about the first instance that a group holds. */
+export function approvalRequestFor(held: Instance, partition: number): NewNotice {
+  const notice: Notice = {
+    kind: "approval-request",
+    group: held.groupId,
+    instance: held.id,
+    dueAtMs: held.snapshot.context.timers.approval?.dueAtMs ?? held.atMs,
+  };
+  const id = noticeIdOf(["approval-request", held.id, held.version - 1, held.snapshot.context.arms], partition);
+  return { id, birth: birthOfNotice(notice, { ...held }), event: startAlone(held.atMs) };
+}
+
+/** Tells of those that a group skipped; if it skipped none, the notice is cancelled at once, so that the audit says so. */
+export function summaryOf(
+  { openerId, skipped, sample, openedAtMs, endsAtMs, ruleVersion }: PendingSummary,
+  made: { group: string; policy: string; isObserved: boolean; atMs: number },
+): NewNotice {
+  const { group, atMs } = made;
+  const notice: Notice = { kind: "summary", group, opener: openerId, skipped, sample, openedAtMs, endsAtMs };
+  const event: InstanceEvent =
+    skipped > 0
+      ? startAlone(atMs)
+      : { type: "cancel", atMs, by: "becalm", why: "nothing was skipped", reason: "nothing_to_summarise" };
+  return { id: summaryIdOf(openerId), birth: birthOfNotice(notice, { ...made, policyVersion: ruleVersion }), event };
+}
+
+function birthOfNotice(
+  notice: Notice,
+  { policy, policyVersion, atMs, isObserved }: Pick<Instance, "policy" | "policyVersion" | "atMs" | "isObserved">,
+): Birth {
+  const birth: Birth = {
+    kind: notice.kind,
+    policy,
+    policyVersion,
+    group: null,
+    createdAtMs: atMs,
+    alert: null,
+    notice,
+  };
+  return isObserved ? { ...birth, observed: true } : birth;
+}
+
+/** Summaries are found from the opener of their group: its instances name it. */
+export function summaryIdOf(openerId: string): string {
+  return noticeIdOf(["summary", openerId], partitionOfId(openerId) ?? 0);
+}
+
+function startAlone(atMs: number): InstanceEvent {
+  return { type: "start", atMs, group: null, silence: null };
+}
