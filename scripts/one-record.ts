@@ -115,6 +115,7 @@ async function actOn(alert: DetectedAlert): Promise<Acted> {
     const taken = await takeLines({
       lines: requests(),
       run,
+      label: "the detected alert",
       onRejected: fail,
       onLine: () => {},
       isStopped: () => false,

@@ -47,6 +47,10 @@ export type FileSummary = {
   readonly summaries: number;
   readonly unmatched: number;
   readonly rejected: number;
+  /** Receipts that were resolved when they came. */
+  readonly resolved: number;
+  /** Alerts that senders say that they have left out. */
+  readonly truncated: number;
 };
 
 /** Instances in which nothing happens until somebody else does something. */
@@ -74,8 +78,8 @@ export async function reportFile(
       await onLine(line);
     }
   }
-  const { alerts, unmatched, rejected } = taken;
-  return { alerts, ...totals, unmatched, rejected };
+  const { alerts, unmatched, rejected, resolved, truncated } = taken;
+  return { alerts, ...totals, unmatched, rejected, resolved, truncated };
 }
 
 async function readRows(

@@ -99,7 +99,15 @@ async function actOn(alerts: readonly DetectedAlert[], place: StormDemoOptions, 
   const options = { ...place, policies, concurrency: CONCURRENCY, allowExec: false };
   return withVirtualRun(options, async ({ session, run, checkLease }) => {
     const onRejected = (what: string) => terminal.note(what);
-    const taken = await takeLines({ lines: requests(), run, onRejected, onLine: checkLease, isStopped: () => false });
+    const isStopped = () => false;
+    const taken = await takeLines({
+      lines: requests(),
+      run,
+      label: RECORDS,
+      onRejected,
+      onLine: checkLease,
+      isStopped,
+    });
     await run.finish();
     const totals = new ReportTotals();
     const summary = await reportFile(session, taken, {

@@ -169,8 +169,9 @@ function addRunning(add: Add): void {
       new Option("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
       new Option(
         "--alerts <file>",
-        "a request of Alertmanager's API v2 or of its webhook a line; - for stdin",
+        "requests, webhooks or alerts as JSON or JSON lines (docs/inputs.md); - for stdin",
       ).makeOptionMandatory(),
+      new Option("--sort", "take the requests in the order of their times, not of the file"),
       countOf("--concurrency <n>", "attempts at once", { max: CONCURRENCY_MAX, fallback: CONCURRENCY_DEFAULT }),
       new Option("--allow-exec", "lets policies start programs"),
       new Option("--strict", "exit 1 when a line or an alert was rejected"),
@@ -184,7 +185,7 @@ function addRunning(add: Add): void {
       "becalm run --policies policies.yaml --alerts storm.jsonl --store redis://127.0.0.1:6379 --namespace storm",
     ],
     act: async (to, options) =>
-      (await import("./run.ts")).run(to, read(options, ["allowExec", "strict", "json", "quiet"])),
+      (await import("./run.ts")).run(to, read(options, ["allowExec", "strict", "sort", "json", "quiet"])),
   });
   add("detect", "makes alerts of metric records, by strategies; a restart goes on where the last run ended", {
     options: [

@@ -47,13 +47,7 @@ export function totalsText(
 function headline(summary: FileSummary, { bold, green, yellow, dim }: Colors): string[] {
   const counts = textTable(
     [
-      [
-        "alerts in",
-        String(summary.alerts),
-        summary.rejected + summary.unmatched === 0
-          ? ""
-          : dim(`${summary.unmatched} matched no policy, ${summary.rejected} rejected`),
-      ],
+      ["alerts in", String(summary.alerts), dim(alertsText(summary))],
       [
         "instances",
         String(summary.instances),
@@ -77,6 +71,16 @@ function headline(summary: FileSummary, { bold, green, yellow, dim }: Colors): s
     },
   );
   return counts;
+}
+
+function alertsText({ resolved, unmatched, rejected, truncated }: FileSummary): string {
+  const parts = [
+    [resolved, "resolved"],
+    [unmatched, "matched no policy"],
+    [rejected, "rejected"],
+    [truncated, "left out by the sender"],
+  ] as const;
+  return parts.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`])).join(", ");
 }
 
 function byReasonText(totals: ReportTotals, colors: Colors): string[] {

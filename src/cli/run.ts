@@ -20,6 +20,7 @@ export type RunCommandOptions = StoreOptions & {
   readonly concurrency: number;
   readonly allowExec: boolean;
   readonly strict: boolean;
+  readonly sort: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly log?: string;
@@ -53,11 +54,14 @@ async function runFile(
 ): Promise<number> {
   const progress = new Progress(terminal, { isQuiet: options.quiet });
   const isStopped = () => interrupts.exitCode() !== null;
+  const label = options.alerts === "-" ? "stdin" : options.alerts;
+  const tell = (what: string) => terminal.note(`${terminal.noteColors.yellow(label)}: ${what}`);
   const taken = await takeLines({
     lines: readLines(options.alerts, interrupts.signal),
     run: running.run,
-    onRejected: (what) =>
-      terminal.note(`${terminal.noteColors.yellow(options.alerts === "-" ? "stdin" : options.alerts)}: ${what}`),
+    label,
+    isSorted: options.sort,
+    onRejected: tell,
     onLine: (now) => {
       running.checkLease();
       progress.update((seconds) => progressText(now, seconds));
@@ -71,8 +75,10 @@ async function runFile(
     terminal.note(stoppedText(taken, options));
     return stoppedBy;
   }
+  for (const warning of taken.warnings) tell(warning);
   await report(terminal, options, { running, taken });
-  return options.strict && taken.rejected > 0 ? EXIT.failed : EXIT.done;
+  const isFruitless = taken.alerts === 0 && taken.rejected > 0;
+  return isFruitless || (options.strict && taken.rejected > 0) ? EXIT.failed : EXIT.done;
 }
 
 async function report(

@@ -38,6 +38,7 @@ export async function stormDemo(terminal: Terminal, options: StormDemoOptions): 
       const taken = await takeLines({
         lines: readLines(packageFile(STORM)),
         run,
+        label: STORM,
         onRejected: (what) => terminal.note(what),
         onLine: checkLease,
         isStopped: () => false,

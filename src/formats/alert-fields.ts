@@ -16,7 +16,7 @@ import {
   TIMESTAMP_AT_MS_MAX,
   TIMESTAMP_AT_MS_MIN,
 } from "../model/limits.ts";
-import { isZeroTime, parseTimestamp } from "../model/timestamp.ts";
+import { isZeroTime, parseAlertTime } from "../model/timestamp.ts";
 import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import { Rejection, type RejectionCode, shown } from "./rejection.ts";
 
@@ -149,13 +149,16 @@ let lastTime: { readonly text: string; readonly atMs: number } = { text: "1970-0
 export function readTime(raw: unknown, name: "startsAt" | "endsAt"): number | null | Rejection {
   if (raw === undefined || raw === null || raw === "") return null;
   const code = name === "startsAt" ? "starts_at" : "ends_at";
-  if (typeof raw !== "string") return new Rejection(code, `${name} must be an RFC 3339 time, got ${shown(raw)}`);
-  const atMs = raw === lastTime.text ? lastTime.atMs : parseTimestamp(raw);
+  if (typeof raw !== "string")
+    return new Rejection(code, `${name} must be a time such as 2026-11-23T06:00:00Z, got ${shown(raw)}`);
+  const atMs = raw === lastTime.text ? lastTime.atMs : parseAlertTime(raw);
   if (atMs !== null) {
     if (raw !== lastTime.text) lastTime = { text: raw, atMs };
     return checkedTime(atMs, name);
   }
-  return isZeroTime(raw) ? null : new Rejection(code, `${name} must be an RFC 3339 time, got ${shown(raw)}`);
+  return isZeroTime(raw)
+    ? null
+    : new Rejection(code, `${name} must be a time such as 2026-11-23T06:00:00Z, got ${shown(raw)}`);
 }
 
 /** Any instant from 1970 to the year 9999 is taken: old and future times are the sender's business, they arm no timer. */

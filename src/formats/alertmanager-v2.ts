@@ -1,14 +1,13 @@
 import type { Alert } from "../model/alert.ts";
-import { buildAlert, isObject, readTime } from "./alert-fields.ts";
-import { Rejection, shown } from "./rejection.ts";
+import { buildAlert, type RawObject, readTime } from "./alert-fields.ts";
+import { Rejection } from "./rejection.ts";
 
 /**
  * One alert of a POST to `/api/v2/alerts`, as Prometheus sends it: no status and no fingerprint, `endsAt` is a lease.
  * It is resolved when `endsAt <= receivedAtMs`. An absent `startsAt` is `receivedAtMs` (each receipt is then an episode
  * of its own), or `endsAt` if that is earlier. With `receivedAtMs` null nothing is resolved yet; the caller decides later.
  */
-export function readV2Alert(raw: unknown, receivedAtMs: number | null): Alert | Rejection {
-  if (!isObject(raw)) return new Rejection("shape", `an alert must be an object, got ${shown(raw)}`);
+export function readV2Alert(raw: RawObject, receivedAtMs: number | null): Alert | Rejection {
   const endsAtMs = readTime(raw.endsAt, "endsAt");
   if (endsAtMs instanceof Rejection) return endsAtMs;
   const givenStartsAtMs = readTime(raw.startsAt, "startsAt");

@@ -9,18 +9,24 @@ type Expectation = "value" | "value or ]" | "key" | "key or }" | ":" | ", or end
  * early). Asked only after JSON.parse has refused the text: its own messages name a position for some mistakes only.
  */
 export function jsonErrorOffset(text: string): number {
+  const { end, isWhole } = jsonValueAt(text, 0);
+  return isWhole ? skipSpace(text, end) : end;
+}
+
+/** The value that begins at `start`, or behind the white space there: where it ends, or where it stops being JSON. */
+export function jsonValueAt(text: string, start: number): { readonly end: number; readonly isWhole: boolean } {
   const open: string[] = [];
   let expected: Expectation = "value";
-  let offset = 0;
+  let offset = start;
   while (expected !== "nothing") {
-    const start = skipSpace(text, offset);
-    const token = readToken(text, start);
+    const begin = skipSpace(text, offset);
+    const token = readToken(text, begin);
     const next: Expectation | null = token.isValid ? after(expected, token.kind, open) : null;
-    if (next === null) return token.isValid ? start : token.end;
+    if (next === null) return { end: token.isValid ? begin : token.end, isWhole: false };
     expected = next;
     offset = token.end;
   }
-  return skipSpace(text, offset);
+  return { end: offset, isWhole: true };
 }
 
 /** `kind` is the mark itself, "text" or "scalar"; of a token that is not valid `end` is where it goes wrong. */
@@ -51,7 +57,8 @@ function readText(text: string, start: number): Token {
   return end < text.length ? { kind: "text", end: end + 1, isValid: true } : { kind: "text", end, isValid: false };
 }
 
-function skipSpace(text: string, start: number): number {
+/** The first offset from `start` on that is no white space of JSON. */
+export function skipSpace(text: string, start: number): number {
   let offset = start;
   while (offset < text.length && " \t\n\r".includes(text[offset] as string)) offset += 1;
   return offset;

@@ -1,6 +1,6 @@
 import { BecalmError } from "../model/errors.ts";
 
-/** Why something was not taken: a closed list, so that counters may be kept by it. */
+/** Why something was not taken: a closed list, so that counters may be kept by it. docs/inputs.md has the same. */
 export const REJECTION_CODES = {
   json: "the text is not JSON",
   shape: "JSON of another shape than the format's",
@@ -8,9 +8,10 @@ export const REJECTION_CODES = {
   labels: "labels that are missing, empty or not text",
   annotations: "annotations that are not a map of texts",
   starts_at: "startsAt is missing or not a time",
-  ends_at: "endsAt is not a time or lies before startsAt",
-  status: "a status other than firing and resolved",
-  limit: "a limit of model/limits.ts is exceeded",
+  ends_at: "endsAt is not a time, or an alert of API v2 ends before it starts",
+  status: "a status that is missing, or other than firing and resolved",
+  suppressed: "listed by Alertmanager as silenced, inhibited or muted",
+  limit: "a limit of this page is exceeded",
 } as const;
 
 export type RejectionCode = keyof typeof REJECTION_CODES;

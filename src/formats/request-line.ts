@@ -1,12 +1,13 @@
 import type { Alert } from "../model/alert.ts";
-import { REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
-import { parseTimestamp } from "../model/timestamp.ts";
+import { ALERT_COUNT_MAX, REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
+import { parseAlertTime } from "../model/timestamp.ts";
 import { exceedsUtf8Bytes } from "../model/utf8.ts";
-import { isObject } from "./alert-fields.ts";
 import { readV2Alert } from "./alertmanager-v2.ts";
 import { readV4Alert } from "./alertmanager-v4.ts";
+import { isRecordedEvent } from "./event-recorder.ts";
 import { jsonErrorOffset } from "./json-position.ts";
 import { type AlertRejection, Rejection, type RejectionCode, shown } from "./rejection.ts";
+import { isCaptured, isRequest, type RawAlert, type RawAlerts, rawAlertsOf } from "./request-alerts.ts";
 
 export type RequestLineOptions = {
   /** When the request came, for a body that does not say so itself (a server's clock). */
@@ -19,74 +20,112 @@ export type RequestLineOptions = {
 export type RequestLine = {
   /** When the request says that it was received, else the option; null when neither does. */
   readonly receivedAtMs: number | null;
-  /** The line's time: receivedAt, else the greatest startsAt, never below the floor; null when nothing gives one. */
+  /** The request's own time: receivedAt, else the greatest startsAt; null when nothing gives one. */
+  readonly ownAtMs: number | null;
+  /** The line's time: the request's own, never below the floor; without one the floor. */
   readonly atMs: number | null;
   readonly alerts: readonly Alert[];
   readonly rejections: readonly AlertRejection[];
+  /** How many alerts the sender says that it has left out (`truncatedAlerts`). */
+  readonly truncated: number;
 };
 
 /** A line of which nothing was taken. */
 export type RejectedLine = { readonly rejected: RejectionCode; readonly reason: string };
 
 /**
- * Reads one request: a captured one (`{ receivedAt, path, headers, body }`, of which only receivedAt and body count) or a bare
- * body. A body is Alertmanager's v2 array or its v4 webhook object, or either as a JSON text. Unknown keys are ignored.
+ * Reads one request: a captured one (`{ receivedAt, path, headers, body }`, of which only receivedAt and body count) or
+ * a bare body, in any of the shapes of request-alerts.ts. A body may also be a JSON text. Unknown keys are ignored.
  * A bad alert is rejected with its index and the others are taken. Never throws.
  */
 export function parseRequestLine(line: string, options: RequestLineOptions = {}): RequestLine | RejectedLine {
-  if (exceedsUtf8Bytes(line, REQUEST_LINE_BYTES_MAX)) {
-    return { rejected: "limit", reason: `a request is at most ${REQUEST_LINE_BYTES_MAX} bytes` };
-  }
-  const value = parseJson(line, "the line");
+  const value = parseRequestText(line);
   const request = value instanceof Rejection ? value : readRequest(value, options);
   return request instanceof Rejection ? { rejected: request.code, reason: request.reason } : request;
 }
 
-/** The same for a request that has been parsed already, such as the body that an HTTP server read. */
+/** The JSON value of a line, or of a whole document. */
+export function parseRequestText(text: string): unknown {
+  if (exceedsUtf8Bytes(text, REQUEST_LINE_BYTES_MAX))
+    return new Rejection("limit", `a request is at most ${REQUEST_LINE_BYTES_MAX} bytes`);
+  return parseJson(text, "the line");
+}
+
+/** The requests that a value holds: a list of captured requests, webhooks or recorded events is one of several. */
+export function requestsOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) && value.some(isRequest) ? value : [value];
+}
+
+/** Reads a request that has been parsed already, such as the body that an HTTP server read. */
 export function readRequest(value: unknown, options: RequestLineOptions = {}): RequestLine | Rejection {
-  const isCaptured = isObject(value) && "body" in value && !Array.isArray(value.alerts);
-  const receivedAtMs = readReceivedAt(isCaptured ? value.receivedAt : undefined, options);
+  const rawBody = isCaptured(value) ? value.body : value;
+  const receivedAtMs = readReceivedAt(receivedAtOf(value), options);
   if (receivedAtMs instanceof Rejection) return receivedAtMs;
-  const rawBody = isCaptured ? value.body : value;
   const body = typeof rawBody === "string" ? parseJson(rawBody, "the body") : rawBody;
-  if (body instanceof Rejection) return body;
-  if (Array.isArray(body)) return readV2Body(body, receivedAtMs, options.floorMs ?? null);
-  if (isObject(body) && Array.isArray(body.alerts))
-    return readV4Body(body.alerts, receivedAtMs, options.floorMs ?? null);
-  return new Rejection(
-    "shape",
-    `expected an array of alerts (API v2) or an object with alerts (webhook), got ${shown(body)}`,
-  );
+  const found = body instanceof Rejection ? body : rawAlertsOf(body);
+  if (found instanceof Rejection) return found;
+  if (found.alerts.length > ALERT_COUNT_MAX)
+    return new Rejection("limit", `a request has at most ${ALERT_COUNT_MAX} alerts, got ${found.alerts.length}`);
+  return readAlerts(found, receivedAtMs, options.floorMs ?? null);
+}
+
+function receivedAtOf(value: unknown): unknown {
+  if (isCaptured(value)) return value.receivedAt;
+  return isRecordedEvent(value) ? value["@timestamp"] : undefined;
 }
 
 function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    const offset = jsonErrorOffset(text);
-    const found =
-      offset >= text.length ? "it ends too early" : `unexpected ${JSON.stringify(text.slice(offset, offset + 12))}`;
-    return new Rejection("json", `${what} is not JSON: ${found} at character ${offset + 1}`);
+    return new Rejection("json", `${what} is not JSON: ${jsonMistake(text, jsonErrorOffset(text))}`);
   }
+}
+
+/** What stands where a text stops being JSON, and where that is. */
+function jsonMistake(text: string, offset: number): string {
+  const found =
+    offset >= text.length ? "it ends too early" : `unexpected ${JSON.stringify(text.slice(offset, offset + 12))}`;
+  const lineStart = text.lastIndexOf("\n", offset - 1) + 1;
+  if (lineStart === 0) return `${found} at character ${offset + 1}`;
+  const line = text.slice(0, lineStart).split("\n").length;
+  return `${found} at character ${offset - lineStart + 1} of its line ${line}`;
 }
 
 function readReceivedAt(raw: unknown, options: RequestLineOptions): number | null | Rejection {
   if (raw === undefined || raw === null) return options.receivedAtMs ?? null;
-  const atMs = typeof raw === "string" ? parseTimestamp(raw) : null;
-  return atMs ?? new Rejection("received_at", `receivedAt must be an RFC 3339 time, got ${shown(raw)}`);
+  const atMs = typeof raw === "string" ? parseAlertTime(raw) : null;
+  return (
+    atMs ?? new Rejection("received_at", `receivedAt must be a time such as 2026-11-23T06:00:00Z, got ${shown(raw)}`)
+  );
 }
 
-function readV4Body(raw: readonly unknown[], receivedAtMs: number | null, floorMs: number | null): RequestLine {
-  const { alerts, rejections } = readAll(raw, readV4Alert);
-  return { receivedAtMs, atMs: timeOfLine(alerts, receivedAtMs, floorMs), alerts, rejections };
+function readAlerts({ alerts: raw, truncated }: RawAlerts, receivedAtMs: number | null, floorMs: number | null) {
+  const alerts: Alert[] = [];
+  const rejections: AlertRejection[] = [];
+  /** Whether the alert with this place among `alerts` says itself that it fires, or has ended. */
+  const isSettled: boolean[] = [];
+  for (let index = 0; index < raw.length; index += 1) {
+    const item = raw[index] as RawAlert | Rejection;
+    const alert = item instanceof Rejection ? item : readAlert(item, receivedAtMs);
+    if (alert instanceof Rejection) rejections.push({ index, code: alert.code, reason: alert.reason });
+    else {
+      alerts.push(alert);
+      isSettled.push(typeof (item as RawAlert).raw.status === "string" && (item as RawAlert).raw.status !== "");
+    }
+  }
+  const ownAtMs = receivedAtMs ?? greatestStart(alerts);
+  const atMs = ownAtMs === null ? floorMs : Math.max(ownAtMs, floorMs ?? ownAtMs);
+  // Without receivedAt the line's own time, known only now, decides which ends have passed.
+  const settled =
+    receivedAtMs !== null
+      ? alerts
+      : alerts.map((alert, at) => (isSettled[at] === true ? alert : resolvedBy(alert, atMs)));
+  return { receivedAtMs, ownAtMs, atMs, alerts: settled, rejections, truncated };
 }
 
-function readV2Body(raw: readonly unknown[], receivedAtMs: number | null, floorMs: number | null): RequestLine {
-  const { alerts, rejections } = readAll(raw, (item) => readV2Alert(item, receivedAtMs));
-  const atMs = timeOfLine(alerts, receivedAtMs, floorMs);
-  if (receivedAtMs !== null) return { receivedAtMs, atMs, alerts, rejections };
-  // Without receivedAt the line's own time, known only now, decides which leases have run out.
-  return { receivedAtMs, atMs, alerts: alerts.map((alert) => resolvedBy(alert, atMs)), rejections };
+function readAlert({ raw, form, webhookStatus }: RawAlert, receivedAtMs: number | null): Alert | Rejection {
+  return form === "v4" ? readV4Alert(raw, { receivedAtMs, status: webhookStatus }) : readV2Alert(raw, receivedAtMs);
 }
 
 function resolvedBy(alert: Alert, atMs: number | null): Alert {
@@ -94,22 +133,8 @@ function resolvedBy(alert: Alert, atMs: number | null): Alert {
   return isResolved ? { ...alert, status: "resolved" } : alert;
 }
 
-function readAll(
-  raw: readonly unknown[],
-  read: (item: unknown) => Alert | Rejection,
-): Pick<RequestLine, "alerts" | "rejections"> {
-  const alerts: Alert[] = [];
-  const rejections: AlertRejection[] = [];
-  for (let index = 0; index < raw.length; index += 1) {
-    const alert = read(raw[index]);
-    if (alert instanceof Rejection) rejections.push({ index, code: alert.code, reason: alert.reason });
-    else alerts.push(alert);
-  }
-  return { alerts, rejections };
-}
-
-function timeOfLine(alerts: readonly Alert[], receivedAtMs: number | null, floorMs: number | null): number | null {
-  let atMs = receivedAtMs;
-  if (atMs === null) for (const { startsAtMs } of alerts) atMs = Math.max(atMs ?? startsAtMs, startsAtMs);
-  return atMs === null ? floorMs : Math.max(atMs, floorMs ?? atMs);
+function greatestStart(alerts: readonly Alert[]): number | null {
+  let atMs: number | null = null;
+  for (const { startsAtMs } of alerts) atMs = Math.max(atMs ?? startsAtMs, startsAtMs);
+  return atMs;
 }

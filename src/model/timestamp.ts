@@ -2,7 +2,7 @@ const DAY_MS = 86_400_000;
 const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
 const DAYS_IN_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-const ZERO_TIME = /^0001-01-01[Tt]00:00:00(?:\.0+)?(?:[Zz]|[+-]00:00)$/;
+const ZERO_TIME = /^0001-01-01(?:[Tt ]00:00(?::00(?:[.,]0+)?)?(?:[Zz]|[+-]00:?00)?)?$/;
 
 /** Is this Go's zero time, which Prometheus and Alertmanager write for "none"? */
 export function isZeroTime(text: string): boolean {
@@ -25,6 +25,21 @@ export function parseTimestamp(text: string): number | null {
   const offsetMs = fractionEnd === -1 ? null : offset(text, fractionEnd);
   if (offsetMs === null || isZeroTime(text)) return null;
   return dayMs + hour * 3_600_000 + minute * 60_000 + second * 1_000 + fractionMs(text, fractionEnd) - offsetMs;
+}
+
+const OTHER_FORMS = /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:[.,]\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?$/;
+
+/**
+ * The same for every form of time that Alertmanager takes: beside RFC 3339 without a zone (UTC), without seconds, with
+ * a space for the T, with an offset without a colon, with a decimal comma, and a date alone.
+ */
+export function parseAlertTime(text: string): number | null {
+  const atMs = parseTimestamp(text);
+  if (atMs !== null || isZeroTime(text)) return atMs;
+  const [, date, minute = "00:00", second = ":00", zone = "Z"] = OTHER_FORMS.exec(text) ?? [];
+  if (date === undefined) return null;
+  const offset = zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone;
+  return parseTimestamp(`${date}T${minute}${second.replace(",", ".")}${offset}`);
 }
 
 function hasDateTimeMarks(text: string): boolean {

@@ -84,6 +84,8 @@ describe("the output of a run", () => {
       "summaries",
       "unmatched",
       "rejected",
+      "resolved",
+      "truncated",
     ]);
     expect(summary["instances"]).toBe(instances.length);
     expect(summary["executed"]).toBe(instances.filter((line) => (line["attempts"] as number) > 0).length);
@@ -154,11 +156,11 @@ describe("lines that cannot be taken", () => {
     expect((await run("-", ["--strict"], good)).code).toBe(0);
   });
 
-  test("are also those above 16 MiB, of which no more than that is kept", async () => {
-    const long = `${good.slice(0, -1)},"rest":"${"x".repeat(17 * 1_024 * 1_024)}"}`;
+  test("are also those above 128 MiB, of which no more than that is kept", async () => {
+    const long = `${good.slice(0, -1)},"rest":"${"x".repeat(129 * 1_024 * 1_024)}"}`;
     const { code, stdout, stderr } = await run("-", [], `${long}\n${good}\n`);
     expect(code).toBe(0);
-    expect(stderr).toContain("line 1 rejected: a request is at most 16777216 bytes");
+    expect(stderr).toContain("line 1 rejected: a request is at most 134217728 bytes");
     expect(summaryOf(stdout)).toMatchObject({ alerts: 1, rejected: 1 });
   });
 

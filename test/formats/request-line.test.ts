@@ -165,9 +165,11 @@ describe("what an alert becomes", () => {
     expect(taken(captured(JSON.stringify([v2]))).alerts).toHaveLength(1);
     expect(taken(captured([]))).toEqual({
       receivedAtMs: RECEIVED_AT_MS,
+      ownAtMs: RECEIVED_AT_MS,
       atMs: RECEIVED_AT_MS,
       alerts: [],
       rejections: [],
+      truncated: 0,
     });
   });
 
@@ -192,11 +194,11 @@ describe("a bad alert is rejected with its index, and the others are taken", () 
     ["labels as a list", { ...v2, labels: ["a"] }, "labels"],
     ["a label that is a number", { ...v2, labels: { a: 1 } }, "labels"],
     ["a label without a name", { ...v2, labels: { "": "x" } }, "labels"],
-    ["65 labels", { ...v2, labels: labels(65) }, "limit"],
-    ["a label of 4097 bytes", { ...v2, labels: { a: text(4_097) } }, "limit"],
-    ["a label of 1366 characters of 3 bytes", { ...v2, labels: { a: "磁".repeat(1_366) } }, "limit"],
+    ["257 labels", { ...v2, labels: labels(257) }, "limit"],
+    ["a label of 16385 bytes", { ...v2, labels: { a: text(16_385) } }, "limit"],
+    ["a label of 5462 characters of 3 bytes", { ...v2, labels: { a: "磁".repeat(5_462) } }, "limit"],
     ["a label's name of 1025 bytes", { ...v2, labels: { [text(1_025)]: "1" } }, "limit"],
-    ["an annotation of 16385 bytes", { ...v2, annotations: { a: text(16_385) } }, "limit"],
+    ["an annotation of 65537 bytes", { ...v2, annotations: { a: text(65_537) } }, "limit"],
     [
       "more than 384 KiB in all",
       { ...v2, annotations: Object.fromEntries([...Array(30).keys()].map((i) => [`a${i}`, text(16_000)])) },
@@ -236,7 +238,14 @@ describe("a bad alert is rejected with its index, and the others are taken", () 
     });
   });
 
-  test("an alert at its limits is taken: 64 labels, 4096 bytes a value", () => {
+  test("an alert at its limits is taken: 256 labels, 16384 bytes a value", () => {
+    expect(taken(captured([{ ...v2, labels: labels(256) }])).rejections).toEqual([]);
+    expect(taken(captured([{ ...v2, labels: { a: text(16_384) } }])).rejections).toEqual([]);
+    expect(taken(captured([{ ...v2, labels: { a: "磁".repeat(5_461) } }])).rejections).toEqual([]);
+    expect(taken(captured([{ ...v2, annotations: { a: text(65_536) } }])).rejections).toEqual([]);
+  });
+
+  test("an alert of 64 labels of 4096 bytes is taken", () => {
     const full = Object.fromEntries([...Array(64).keys()].map((i) => [`l${i}`, text(4_096)]));
     expect(taken(captured([{ ...v2, labels: full }])).rejections).toEqual([]);
     expect(taken(captured([{ ...v2, labels: { a: "磁".repeat(1_365) } }])).rejections).toEqual([]);
@@ -268,8 +277,17 @@ describe("a line that cannot be read is rejected whole", () => {
     expect(parseRequestLine(line)).toMatchObject({ rejected, reason: expect.stringMatching(reason) });
   });
 
-  test("more than 16 MiB", () => {
-    expect(parseRequestLine(" ".repeat(16 * 1_048_576 + 1))).toMatchObject({ rejected: "limit" });
+  test("more than 128 MiB", () => {
+    expect(parseRequestLine(" ".repeat(128 * 1_048_576 + 1))).toMatchObject({ rejected: "limit" });
+  });
+
+  test("more than 100,000 alerts", () => {
+    const body = (count: number) => JSON.stringify(Array(count).fill({ labels: { a: "1" }, startsAt: v2.startsAt }));
+    expect(taken(body(100_000)).alerts).toHaveLength(100_000);
+    expect(parseRequestLine(body(100_001))).toMatchObject({
+      rejected: "limit",
+      reason: expect.stringContaining("100000"),
+    });
   });
 
   test("a text of megabytes that is not closed", () => {

@@ -132,10 +132,10 @@ describe("a mistake names file, line, key, what was expected and what was found"
     [`{ ${RIGHT}, labels: { h: here } }`, "no label that is a dimension too"],
     [`{ ${RIGHT}, labels: { "": here } }`, "a name of 1 to 1024 bytes"],
     [
-      `{ ${RIGHT}, labels: { ${many(62)} } }`,
-      "at most 64, with the dimensions, alertname, severity, no_data, found 66",
+      `{ ${RIGHT}, labels: { ${many(254)} } }`,
+      "at most 256, with the dimensions, alertname, severity, no_data, found 258",
     ],
-    [`{ ${RIGHT}, annotations: { ${many(64)} } }`, "at most 64, with the summary, found 65"],
+    [`{ ${RIGHT}, annotations: { ${many(256)} } }`, "at most 256, with the summary, found 257"],
     ...["severity", "no_data", "alertname"].map((name) => [
       `{ name: a, query: { value: v, time: t, dimensions: [h, ${name}] }, interval: 1m, ${LEVELS} }`,
       `query.dimensions[1]: expected no dimension that is named like a label of every alert, found "${name}"`,
