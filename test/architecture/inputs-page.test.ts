@@ -11,7 +11,7 @@ function rowsBelow(heading: string): [string, string][] {
     match[1] as string,
     match[2] as string,
   ]);
-  return rows.slice(2) as [string, string][];
+  return rows.slice(1) as [string, string][];
 }
 
 describe("the page of inputs", () => {
