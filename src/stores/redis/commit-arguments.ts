@@ -1,72 +1,85 @@
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
 import type { Commit, EpisodeWrite, InstanceWrite, MemberSet, TimerKey, TimerLane } from "../store.ts";
+import { addRow, type HeadField, headText } from "./commit-layout.ts";
 import type { RedisKeys } from "./keys.ts";
 
 type ScriptArgument = string | number;
 
 export type ScriptArguments = { keys: string[]; args: ScriptArgument[] };
 
-/** In the order of commit.lua's keys and counts. */
-const LANES: readonly TimerLane[] = ["work", "approval"];
-const SETS: readonly MemberSet[] = ["waiters", "held"];
-
 /** What a commit counts for beside its texts: its keys, its group, its numbers. */
 const COMMIT_AROUND_UNITS = 2_000;
 
-/**
- * Valid commits of one partition as KEYS and ARGV of commit.lua; its head has the layout. Flat texts with counts: a commit is the hot
- * path, and parsing JSON in Lua would double its cost.
- */
+/** Valid commits of one partition as KEYS and ARGV of commit.lua. commit-layout.ts has the layout. */
 export function commitArguments(partition: number, commits: readonly Commit[], keysOf: RedisKeys): ScriptArguments {
-  const keys = [keysOf.created(partition), keysOf.effects(partition), keysOf.claims(partition)];
-  for (const lane of LANES) keys.push(keysOf.timers(partition, lane));
-  keys.push(keysOf.episodes(partition));
+  const keys = [
+    keysOf.created(partition),
+    keysOf.effects(partition),
+    keysOf.claims(partition),
+    keysOf.timers(partition, "work"),
+    keysOf.timers(partition, "approval"),
+    keysOf.episodes(partition),
+  ];
   const args: ScriptArgument[] = [COMMIT_ID_TTL_MS, Buffer.byteLength(keysOf.instance(partition, ""))];
   for (const commit of commits) addCommit({ keys, args }, commit, keysOf);
   return { keys, args };
 }
 
 function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: RedisKeys): void {
-  const { partition, group } = commit;
-  const created: InstanceWrite[] = [];
+  const { group } = commit;
+  const news: InstanceWrite[] = [];
   const changed: InstanceWrite[] = [];
-  for (const instance of commit.instances) (instance.expectedVersion === 0 ? created : changed).push(instance);
+  for (const instance of commit.instances) (instance.expectedVersion === 0 ? news : changed).push(instance);
+  addKeys(keys, { commit, news, changed }, keysOf);
+  // The head tells the numbers of rows, which are known when the rows stand behind it.
+  const headAt = args.length;
+  args.push("", group?.kind === "write" ? versioned(group.expectedVersion + 1, group.value) : "");
+  const runs = addNews(args, news);
+  addChanged(args, changed);
+  const counts = addRest(args, commit);
+  args[headAt] = headText({
+    owner: commit.owner,
+    follows: commit.follows === null ? 0 : 1,
+    expectedVersion: group?.expectedVersion ?? "-",
+    ttlMs: (group?.kind === "write" ? group.ttlMs : null) ?? "-",
+    claimMs: commit.effectClaimMs ?? 0,
+    argumentCount: args.length - headAt - 2,
+    runs,
+    news: news.length,
+    changed: changed.length,
+    ...counts,
+  });
+}
+
+type Sorted = { commit: Commit; news: readonly InstanceWrite[]; changed: readonly InstanceWrite[] };
+
+function addKeys(keys: string[], { commit, news, changed }: Sorted, keysOf: RedisKeys): void {
+  const { partition, group } = commit;
   keys.push(keysOf.commit(partition, commit.commitId));
   if (commit.follows !== null) keys.push(keysOf.commit(partition, commit.follows));
   if (group !== null) {
     keys.push(keysOf.group(partition, group.id), keysOf.lease(partition, group.id));
-    if (group.kind === "write") for (const set of SETS) keys.push(keysOf.members(partition, group.id, set));
+    if (group.kind === "write")
+      keys.push(keysOf.members(partition, group.id, "waiters"), keysOf.members(partition, group.id, "held"));
   }
-  for (const { id } of created) keys.push(keysOf.instance(partition, id));
+  for (const { id } of news) keys.push(keysOf.instance(partition, id));
   for (const { id } of changed) keys.push(keysOf.instance(partition, id), keysOf.history(partition, id));
-  // The head tells the numbers of rows, which are known when the rows stand behind it.
-  const headAt = args.length;
-  args.push("", group?.kind === "write" ? versioned(group.expectedVersion + 1, group.value) : "");
-  const about = [
-    commit.owner,
-    commit.follows === null ? 0 : 1,
-    group?.expectedVersion ?? "-",
-    (group?.kind === "write" ? group.ttlMs : null) ?? "-",
-    commit.effectClaimMs ?? 0,
-  ];
-  const counts = [created.length, addCreated(args, created), changed.length, ...addRows(args, commit, changed)];
-  const rowCount = args.length - headAt - 2;
-  args[headAt] = `${about.join(" ")} ${rowCount} ${counts.join(" ")}`;
 }
 
 /**
- * New instances as runs that have all but their heads and births in common, and answers how many there are: in a storm most instances of
+ * New instances as runs that have all but their heads and births in common, and answers how many runs there are: in a storm most instances of
  * a commit are the same decision, and half of their text is that.
  */
-function addCreated(args: ScriptArgument[], created: readonly InstanceWrite[]): number {
+function addNews(args: ScriptArgument[], news: readonly InstanceWrite[]): number {
   let runs = 0;
-  for (let from = 0, to = 0; from < created.length; from = to) {
-    const first = created[from] as InstanceWrite;
-    while (to < created.length && isSameButBirth(first, created[to] as InstanceWrite)) to += 1;
-    args.push(to - from, first.createdAtMs, first.body, linesAfterFirst(first.historyLines));
+  for (let from = 0, to = 0; from < news.length; from = to) {
+    const first = news[from] as InstanceWrite;
+    while (to < news.length && isSameButBirth(first, news[to] as InstanceWrite)) to += 1;
+    const { createdAtMs, body, historyLines } = first;
+    addRow(args, "run", { count: to - from, createdAtMs, body, linesAfterFirst: linesAfterFirst(historyLines) });
     for (let at = from; at < to; at += 1) {
-      const { head, historyLines: lines } = created[at] as InstanceWrite;
-      args.push(head, lines[0] ?? "");
+      const { head, historyLines: lines } = news[at] as InstanceWrite;
+      addRow(args, "new", { head, firstLine: lines[0] ?? "" });
     }
     runs += 1;
   }
@@ -88,43 +101,67 @@ function isSameButBirth(a: InstanceWrite, b: InstanceWrite): boolean {
   return true;
 }
 
-/** Adds the rows of every other kind, and answers the numbers of those that follow the changed instances. */
-function addRows(args: ScriptArgument[], commit: Commit, changed: readonly InstanceWrite[]): number[] {
-  const counts: number[] = [];
-  const add = <Item>(items: readonly Item[], write: (item: Item) => void) => {
-    counts.push(items.length);
-    for (const item of items) write(item);
-  };
+function addChanged(args: ScriptArgument[], changed: readonly InstanceWrite[]): void {
   for (const { expectedVersion, expectedHead, head, body, historyLines } of changed) {
-    const expected = expectedHead === null ? expectedVersion : versioned(expectedVersion, expectedHead);
-    args.push(expected, versioned(expectedVersion + 1, `${head} ${body}`), historyText(historyLines));
+    addRow(args, "changed", {
+      expected: expectedHead === null ? expectedVersion : versioned(expectedVersion, expectedHead),
+      checkpoint: versioned(expectedVersion + 1, `${head} ${body}`),
+      lines: historyText(historyLines),
+    });
   }
-  addEpisodes(args, commit.episodes, counts);
-  for (const set of SETS) {
-    add(ofSet(commit.membersAdded, set), ({ order, instanceId }) => args.push(order, instanceId));
-  }
-  for (const set of SETS) add(ofSet(commit.membersRemoved, set), ({ instanceId }) => args.push(instanceId));
-  const claimOwner = commit.effectClaimMs === null ? "" : commit.owner;
-  add(commit.effects, ({ id, value }) => args.push(id, `${claimOwner} ${value}`));
-  add(commit.settledEffectIds, (id) => args.push(id));
-  for (const lane of LANES) {
-    add(ofLane(commit.timersArmed, lane), (timer) => args.push(timer.dueAtMs, timerMember(timer)));
-  }
-  for (const lane of LANES) add(ofLane(commit.timersCancelled, lane), (timer) => args.push(timerMember(timer)));
-  return counts;
 }
 
-/** New records, then changed ones. */
-function addEpisodes(args: ScriptArgument[], episodes: readonly EpisodeWrite[], counts: number[]): void {
-  let newCount = 0;
-  for (const { key, expected, value } of episodes) {
-    if (expected !== null) continue;
-    newCount += 1;
-    args.push(key, value);
-  }
-  if (newCount < episodes.length)
-    for (const { key, expected, value } of episodes) if (expected !== null) args.push(key, expected, value);
-  counts.push(newCount, episodes.length - newCount);
+type RestField = Exclude<HeadField, "owner" | "follows" | "expectedVersion" | "ttlMs" | "claimMs" | "argumentCount">;
+
+/** Adds the rows behind those of instances, in the order of the layout, and answers how many of each there are. */
+function addRest(
+  args: ScriptArgument[],
+  commit: Commit,
+): Record<Exclude<RestField, "runs" | "news" | "changed">, number> {
+  const { membersAdded, membersRemoved, timersArmed, timersCancelled } = commit;
+  const added = (set: MemberSet) =>
+    count(ofSet(membersAdded, set), ({ order, instanceId: id }) => addRow(args, "memberAdded", { order, id }));
+  const removed = (set: MemberSet) =>
+    count(ofSet(membersRemoved, set), ({ instanceId: id }) => addRow(args, "memberRemoved", { id }));
+  const armed = (lane: TimerLane) =>
+    count(ofLane(timersArmed, lane), (timer) =>
+      addRow(args, "timerArmed", { dueAtMs: timer.dueAtMs, member: timerMember(timer) }),
+    );
+  const cancelled = (lane: TimerLane) =>
+    count(ofLane(timersCancelled, lane), (timer) => addRow(args, "timerCancelled", { member: timerMember(timer) }));
+  const { episodes } = commit;
+  const claimOwner = commit.effectClaimMs === null ? "" : commit.owner;
+  // Each adds its rows as it is counted.
+  return {
+    newEpisodes: count(withExpected(episodes, false), ({ key, value: record }) =>
+      addRow(args, "newEpisode", { key, record }),
+    ),
+    changedEpisodes: count(withExpected(episodes, true), ({ key, expected, value: record }) =>
+      addRow(args, "changedEpisode", { key, expected: expected as string, record }),
+    ),
+    waitersAdded: added("waiters"),
+    heldAdded: added("held"),
+    waitersRemoved: removed("waiters"),
+    heldRemoved: removed("held"),
+    effects: count(commit.effects, ({ id, value }) =>
+      addRow(args, "effect", { id, claimed: `${claimOwner} ${value}` }),
+    ),
+    settled: count(commit.settledEffectIds, (id) => addRow(args, "settled", { id })),
+    workArmed: armed("work"),
+    approvalArmed: armed("approval"),
+    workCancelled: cancelled("work"),
+    approvalCancelled: cancelled("approval"),
+  };
+}
+
+function count<Item>(items: readonly Item[], add: (item: Item) => void): number {
+  for (const item of items) add(item);
+  return items.length;
+}
+
+/** Those of a record that was there, or those of a new one. */
+function withExpected(episodes: readonly EpisodeWrite[], isThere: boolean): readonly EpisodeWrite[] {
+  return episodes.length === 0 ? episodes : episodes.filter(({ expected }) => (expected !== null) === isThere);
 }
 
 /** Most commits have no timers and no members: nothing is made for them. */

@@ -6,50 +6,76 @@
 -- Rows of one kind lie together, and what commits write into keys that they share is gathered and written once, after the last of them:
 -- the calls are most of what a commit costs. No check reads what is gathered.
 --
--- KEYS[1]  created                zset: instance id by creation time (ms)
--- KEYS[2]  effects                hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it
--- KEYS[3]  claims                 zset: effect id by when its claim runs out (ms, server time); 0 never claimed
--- KEYS[4]  timers, lane work      zset: timer by due time (ms)
--- KEYS[5]  timers, lane approval  zset: timer by due time (ms)
--- KEYS[6]  episodes               hash: policy and alert -> record of its episodes
+-- <keys and arguments> of commit-layout.ts, by `npm run generate`
+-- KEYS[1] created: zset: instance id by creation time (ms)
+-- KEYS[2] effects: hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it
+-- KEYS[3] claims: zset: effect id by when its claim runs out (ms, server time); 0 never claimed
+-- KEYS[4] work_timers: zset: timer of the lane work by due time (ms)
+-- KEYS[5] approval_timers: zset: timer of the lane approval by due time (ms)
+-- KEYS[6] episodes: hash: policy and alert -> record of its episodes
 -- then for each commit:
---   commit id                     empty string, lives ARGV[1] ms
---   id of the commit before       the same; this one is refused unless that one was applied (only when it follows one)
---   group                         string "<version> <value>"           (these two only with a group)
---   lease of the group            string: owner
---   waiters of the group          zset: instance id by order           (these two only when it is written)
---   held of the group             zset: instance id by order
---   each new instance             string: a line "<version> <checkpoint>", then the lines of its first commit
---   each changed instance, and its history (string: the lines since its first commit, each ended by "\n")
+--   own: its id: empty string, lives as long as commit ids are remembered
+--   before: id of the commit that it follows, refused unless that one was applied (only when it follows one)
+--   group: string "<version> <value>" (only with a group)
+--   lease: string: owner (only with a group)
+--   waiters: zset: instance id by order (only when the group is written)
+--   held: zset: instance id by order (only when the group is written)
+--   news: of each new instance: string: a line "<version> <checkpoint>", then the lines of its first commit
+--   changed: of each changed instance: the same, and its history: string: the lines since its first commit
 --
--- ARGV[1]  how long commit ids are remembered, in ms
--- ARGV[2]  how many bytes of an instance's key stand before its id
+-- ARGV[1] commit_id_ttl_ms: how long commit ids are remembered, in ms
+-- ARGV[2] instance_key_head_bytes: how many bytes of an instance's key stand before its id
 -- then for each commit:
 --   its head, words with a space between them:
---     owner
---     1 when it follows a commit, 0 when not
---     expected version of the group: "-" no group, "0" must not exist
---     time-to-live of the group in ms, "-" keep it
---     lease of its effects in ms, 0 claimed by nobody
---     how many rows it has in all
---     numbers: new instances, runs of them, changed instances, new episodes, changed episodes,
---       members added to waiters, to held, removed from waiters, from held, effects, settled effects,
---       timers armed in work, in approval, cancelled in work, in approval
+--     owner: who commits
+--     follows: 1 when it follows a commit, 0 when not
+--     expected_version: of the group: "-" no group, "0" must not exist
+--     ttl_ms: of the group, "-" keep it
+--     claim_ms: how long its effects are claimed, 0 by nobody
+--     argument_count: how many arguments follow the group's value
+--     runs: number of runs of new instances
+--     news: number of new instances in all runs
+--     changed: number of changed instances
+--     new_episodes: number of records
+--     changed_episodes: number of records
+--     waiters_added: number of members
+--     held_added: number of members
+--     waiters_removed: number of members
+--     held_removed: number of members
+--     effects: number of effects
+--     settled: number of settled effects
+--     work_armed: number of timers
+--     approval_armed: number of timers
+--     work_cancelled: number of timers
+--     approval_cancelled: number of timers
 --   the group's new "<version> <value>", "" without a group or when it is only compared
---   the rows, all of one kind before the next, in that order:
---     run of new instances, which differ in their heads and first lines only:
---                        how many, creation time in ms, body of the checkpoint,
---                        lines after the first, each behind a "\n" ("-": there is no line at all);
---                        then for each: head of the checkpoint, first line
---     changed instance:  expected version, or "<version> <head>", new "<version> <checkpoint>", lines to append
---     new episode:       key, record
---     changed episode:   key, expected record, record
---     added member:      order, id
---     removed member:    id
---     effect:            id, "<owner of the claim> <value>"
---     settled effect:    id
---     armed timer:       due time in ms, member
---     cancelled timer:   member
+--   rows, all of one kind before the next:
+--     runs: count, created_at_ms, body, lines_after_first; behind each its new rows: head, first_line
+--     changed: expected, checkpoint, lines
+--     new_episodes: key, record
+--     changed_episodes: key, expected, record
+--     waiters_added: order, id
+--     held_added: order, id
+--     waiters_removed: id
+--     held_removed: id
+--     effects: id, claimed
+--     settled: id
+--     work_armed: due_at_ms, member
+--     approval_armed: due_at_ms, member
+--     work_cancelled: member
+--     approval_cancelled: member
+--   what a field of a row holds:
+--     run.count: how many new instances, which differ in their heads and first lines only
+--     run.created_at_ms: creation time in ms
+--     run.body: of the checkpoint
+--     run.lines_after_first: each behind a "\n" ("-": there is no line at all)
+--     new.head: of the checkpoint
+--     changed.expected: version, or "<version> <head>"
+--     changed.checkpoint: new "<version> <checkpoint>"
+--     changed.lines: to append, each ended by a line break
+--     changed_episode.expected: the record that was read
+--     effect.claimed: "<owner of the claim> <value>"
+-- </keys and arguments>
 --
 -- Commands: TIME MGET HMGET GETRANGE EXISTS GET STRLEN TYPE SET MSET APPEND ZADD ZREM HSET HDEL PERSIST PEXPIRE
 --
@@ -57,24 +83,74 @@
 
 -- Globals cost a search each.
 local call, pcall, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
-local find, match, sub, tonumber, unpack = string.find, string.match, string.sub, tonumber, unpack
-local SHARED_KEYS = 6
-local FIRST_COMMIT = 3
-local HEAD = '^' .. string.rep('(%S+) ', 20) .. '(%S+)$'
-local HEAD_ROWS = 2
--- Of a new instance, and of what a run of them has in common.
-local NEW_WIDTH, RUN_WIDTH = 2, 4
+local find, sub, tonumber, unpack = string.find, string.sub, tonumber, unpack
 -- Lua's stack holds some thousand values.
 local CHUNK = 500
 -- Half of what a server takes for one text unless it is told otherwise.
 local HISTORY_BYTES_MAX = 256 * 1024 * 1024
+
+-- <names> of commit-layout.ts, by `npm run generate`
+local SHARED_KEY = { created = 1, effects = 2, claims = 3, work_timers = 4, approval_timers = 5, episodes = 6 }
+local SHARED_ARGUMENT = { commit_id_ttl_ms = 1, instance_key_head_bytes = 2 }
+local FIRST_KEY, FIRST_ARGUMENT = 7, 3
+-- Where a field lies in its row.
+local ROW = {
+  run = { width = 4, count = 0, created_at_ms = 1, body = 2, lines_after_first = 3 },
+  new = { width = 2, head = 0, first_line = 1 },
+  changed = { width = 3, expected = 0, checkpoint = 1, lines = 2 },
+  new_episode = { width = 2, key = 0, record = 1 },
+  changed_episode = { width = 3, key = 0, expected = 1, record = 2 },
+  member_added = { width = 2, order = 0, id = 1 },
+  member_removed = { width = 1, id = 0 },
+  effect = { width = 2, id = 0, claimed = 1 },
+  settled = { width = 1, id = 0 },
+  timer_armed = { width = 2, due_at_ms = 0, member = 1 },
+  timer_cancelled = { width = 1, member = 0 },
+}
+local HEAD = '^' .. string.rep('(%S+) ', 20) .. '(%S+)$'
+-- The head and the group's value.
+local HEAD_WIDTH = 2
+local function head_of(text)
+  local owner, follows, expected_version, ttl_ms, claim_ms, argument_count, runs, news, changed,
+    new_episodes, changed_episodes, waiters_added, held_added, waiters_removed, held_removed,
+    effects, settled, work_armed, approval_armed, work_cancelled, approval_cancelled = string.match(text, HEAD)
+  return {
+    owner = owner,
+    follows = follows,
+    expected_version = expected_version,
+    ttl_ms = ttl_ms,
+    claim_ms = claim_ms,
+    argument_count = argument_count,
+    runs = runs,
+    news = news,
+    changed = changed,
+    new_episodes = new_episodes,
+    changed_episodes = changed_episodes,
+    waiters_added = waiters_added,
+    held_added = held_added,
+    waiters_removed = waiters_removed,
+    held_removed = held_removed,
+    effects = effects,
+    settled = settled,
+    work_armed = work_armed,
+    approval_armed = approval_armed,
+    work_cancelled = work_cancelled,
+    approval_cancelled = approval_cancelled,
+  }
+end
+-- </names>
+
+local RUN, NEW, CHANGED = ROW.run, ROW.new, ROW.changed
+local episodes_key = KEYS[SHARED_KEY.episodes]
+local created_key, effects_key, claims_key = KEYS[SHARED_KEY.created], KEYS[SHARED_KEY.effects], KEYS[SHARED_KEY.claims]
+local timer_keys = { work = KEYS[SHARED_KEY.work_timers], approval = KEYS[SHARED_KEY.approval_timers] }
 
 local time = call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- What the commits write into the keys that they share: rows of new instances, and of the other keys, by member, what it will hold,
 -- false when it will be gone. The last commit that names a member decides.
-local created, effects, claims, timers = {}, {}, {}, { {}, {} }
+local created, effects, claims, timers = {}, {}, {}, { work = {}, approval = {} }
 
 local function write_all(command, key, values)
   for from = 1, #values, CHUNK do
@@ -99,11 +175,11 @@ local function write_changes(key, changes, put_command, gone_command)
 end
 
 local function write_gathered()
-  write_all('ZADD', KEYS[1], created)
-  write_changes(KEYS[2], effects, 'HSET', 'HDEL')
-  write_changes(KEYS[3], claims, 'ZADD', 'ZREM')
-  write_changes(KEYS[4], timers[1], 'ZADD', 'ZREM')
-  write_changes(KEYS[5], timers[2], 'ZADD', 'ZREM')
+  write_all('ZADD', created_key, created)
+  write_changes(effects_key, effects, 'HSET', 'HDEL')
+  write_changes(claims_key, claims, 'ZADD', 'ZREM')
+  write_changes(timer_keys.work, timers.work, 'ZADD', 'ZREM')
+  write_changes(timer_keys.approval, timers.approval, 'ZADD', 'ZREM')
 end
 
 local seen_types = {}
@@ -143,8 +219,8 @@ local function check_history(key, appended)
 end
 
 -- When a claim that begins now runs out.
-local function claim_end_ms(lease_ms)
-  return lease_ms == '0' and '0' or now_ms + tonumber(lease_ms)
+local function claim_end_ms(claim_ms)
+  return claim_ms == '0' and '0' or now_ms + tonumber(claim_ms)
 end
 
 -- Is one of the keys from `from` to `to` there, or `further`, unless it is false?
@@ -169,7 +245,7 @@ local function read_changed(key, at, count)
   local texts = {}
   for index = 0, count - 1 do
     local text = read('GET', KEYS[key + index * 2])
-    local expected = ARGV[at + index * 3] .. ' '
+    local expected = ARGV[at + index * CHANGED.width + CHANGED.expected] .. ' '
     if not text or sub(text, 1, #expected) ~= expected then
       return nil
     end
@@ -178,23 +254,26 @@ local function read_changed(key, at, count)
   return texts
 end
 
--- Are the records of episodes as the commit expects them? Those of new ones are missing.
+-- Is each record of an episode as the commit expects it? Rows of new ones, which must be missing, lie before those of changed ones.
 local function are_expected(at, new_count, changed_count)
-  local count = new_count + changed_count
-  local changed_at = at + new_count * 2
-  for from = 0, count - 1, CHUNK do
-    local last = math.min(from + CHUNK, count) - 1
-    local keys = {}
-    for index = from, last do
-      keys[#keys + 1] = ARGV[index < new_count and at + index * 2 or changed_at + (index - new_count) * 3]
-    end
-    local records = read('HMGET', KEYS[6], unpack(keys))
+  local NEW_EPISODE, CHANGED_EPISODE = ROW.new_episode, ROW.changed_episode
+  local keys, expected = {}, {}
+  for index = 1, new_count do
+    keys[index], expected[index] = ARGV[at + NEW_EPISODE.key], false
+    at = at + NEW_EPISODE.width
+  end
+  for index = new_count + 1, new_count + changed_count do
+    keys[index], expected[index] = ARGV[at + CHANGED_EPISODE.key], ARGV[at + CHANGED_EPISODE.expected]
+    at = at + CHANGED_EPISODE.width
+  end
+  for from = 1, #keys, CHUNK do
+    local last = math.min(from + CHUNK - 1, #keys)
+    local records = read('HMGET', episodes_key, unpack(keys, from, last))
     if not records then
       return false
     end
     for index = from, last do
-      local expected = index >= new_count and ARGV[changed_at + (index - new_count) * 3 + 1]
-      if records[index - from + 1] ~= expected then
+      if records[index - from + 1] ~= expected[index] then
         return false
       end
     end
@@ -207,25 +286,23 @@ local row
 
 -- Puts the texts of new instances together, and sets them. An instance's id is the end of its key.
 local function write_new(key, run_count)
-  local id_at = ARGV[2] + 1
+  local id_at = ARGV[SHARED_ARGUMENT.instance_key_head_bytes] + 1
   for _ = 1, run_count do
-    local count, created_at_ms = tonumber(ARGV[row]), ARGV[row + 1]
-    local body, lines_after_first = ' ' .. ARGV[row + 2], ARGV[row + 3]
-    row = row + RUN_WIDTH
+    local count, created_at_ms = tonumber(ARGV[row + RUN.count]), ARGV[row + RUN.created_at_ms]
+    local body, lines_after_first = ' ' .. ARGV[row + RUN.body], ARGV[row + RUN.lines_after_first]
+    row = row + RUN.width
     local texts = {}
     for index = 1, count do
-      local instance_key, text = KEYS[key], nil
-      if lines_after_first == '-' then
-        text = '1 ' .. ARGV[row] .. body
-      else
-        text = '1 ' .. ARGV[row] .. body .. '\n' .. ARGV[row + 1] .. lines_after_first
+      local instance_key, text = KEYS[key], '1 ' .. ARGV[row + NEW.head] .. body
+      if lines_after_first ~= '-' then
+        text = text .. '\n' .. ARGV[row + NEW.first_line] .. lines_after_first
       end
       texts[index * 2 - 1] = instance_key
       texts[index * 2] = text
       created[#created + 1] = created_at_ms
       created[#created + 1] = sub(instance_key, id_at)
       key = key + 1
-      row = row + NEW_WIDTH
+      row = row + NEW.width
     end
     for from = 1, count * 2, CHUNK do
       call('MSET', unpack(texts, from, math.min(from + CHUNK - 1, count * 2)))
@@ -238,58 +315,67 @@ local function write_changed(key, count, texts)
   for index = 0, count - 1 do
     local line_end = find(texts[index], '\n', 1, true)
     local lines = line_end and sub(texts[index], line_end) or ''
-    call('SET', KEYS[key + index * 2], ARGV[row + 1] .. lines)
-    if ARGV[row + 2] ~= '' then
-      call('APPEND', KEYS[key + index * 2 + 1], ARGV[row + 2])
+    call('SET', KEYS[key + index * 2], ARGV[row + CHANGED.checkpoint] .. lines)
+    if ARGV[row + CHANGED.lines] ~= '' then
+      call('APPEND', KEYS[key + index * 2 + 1], ARGV[row + CHANGED.lines])
     end
-    row = row + 3
+    row = row + CHANGED.width
   end
 end
 
 -- At once, not gathered: the commits behind this one compare them.
 local function write_episodes(new_count, changed_count)
+  local NEW_EPISODE, CHANGED_EPISODE = ROW.new_episode, ROW.changed_episode
   local rows = {}
-  for index = 0, new_count + changed_count - 1 do
-    local is_new = index < new_count
-    rows[#rows + 1], rows[#rows + 2] = ARGV[row], ARGV[row + (is_new and 1 or 2)]
-    row = row + (is_new and 2 or 3)
+  for _ = 1, new_count do
+    rows[#rows + 1], rows[#rows + 2] = ARGV[row + NEW_EPISODE.key], ARGV[row + NEW_EPISODE.record]
+    row = row + NEW_EPISODE.width
   end
-  write_all('HSET', KEYS[6], rows)
+  for _ = 1, changed_count do
+    rows[#rows + 1], rows[#rows + 2] = ARGV[row + CHANGED_EPISODE.key], ARGV[row + CHANGED_EPISODE.record]
+    row = row + CHANGED_EPISODE.width
+  end
+  write_all('HSET', episodes_key, rows)
 end
 
-local function gather_effects(count, settled_count, lease_ms)
+local function gather_effects(count, settled_count, claim_ms)
+  local EFFECT, SETTLED = ROW.effect, ROW.settled
   for _ = 1, count do
-    effects[ARGV[row]] = ARGV[row + 1]
-    claims[ARGV[row]] = claim_end_ms(lease_ms)
-    row = row + 2
+    local id = ARGV[row + EFFECT.id]
+    effects[id] = ARGV[row + EFFECT.claimed]
+    claims[id] = claim_end_ms(claim_ms)
+    row = row + EFFECT.width
   end
   for _ = 1, settled_count do
-    effects[ARGV[row]] = false
-    claims[ARGV[row]] = false
-    row = row + 1
+    local id = ARGV[row + SETTLED.id]
+    effects[id] = false
+    claims[id] = false
+    row = row + SETTLED.width
   end
 end
 
-local function gather_armed(lane, count)
+local function gather_armed(changes, count)
+  local ARMED = ROW.timer_armed
   for _ = 1, count do
-    timers[lane][ARGV[row + 1]] = ARGV[row]
-    row = row + 2
+    changes[ARGV[row + ARMED.member]] = ARGV[row + ARMED.due_at_ms]
+    row = row + ARMED.width
   end
 end
 
-local function gather_cancelled(lane, count)
+local function gather_cancelled(changes, count)
+  local CANCELLED = ROW.timer_cancelled
   for _ = 1, count do
-    timers[lane][ARGV[row]] = false
-    row = row + 1
+    changes[ARGV[row + CANCELLED.member]] = false
+    row = row + CANCELLED.width
   end
 end
 
--- Members of a set of the group.
-local function write_members(count, width, command, key, option)
+-- Members of a set of the group; a row of them lies as the command takes it.
+local function write_members(count, kind, command, key, option)
   if count == '0' then
     return
   end
-  local last = row + count * width - 1
+  local last = row + count * kind.width - 1
   while row <= last do
     local chunk_last = math.min(row + CHUNK - 1, last)
     if option then
@@ -319,126 +405,104 @@ local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
   end
 end
 
--- The commit that is looked at: where its keys and rows begin, and its numbers.
+-- The commit that is looked at: what its head says, and where its keys and rows begin.
 local function commit_at(key, first)
-  local owner, is_following, expected_version, ttl_ms, lease_ms, row_count, new_count, run_count, changed_count,
-    new_episodes, changed_episodes, waiters_added, held_added, waiters_removed, held_removed, effect_count, settled_count,
-    armed_work, armed_approval, cancelled_work, cancelled_approval = match(ARGV[first], HEAD)
-  local group_value = ARGV[first + 1]
-  local has_group, is_written = expected_version ~= '-', group_value ~= ''
-  local group_at = key + 1 + is_following
-  local new_key = group_at + (has_group and (is_written and 4 or 2) or 0)
-  local changed_key = new_key + new_count
-  local first_row = first + HEAD_ROWS
-  local changed_row = first_row + new_count * NEW_WIDTH + run_count * RUN_WIDTH
-  return {
-    key = key,
-    owner = owner,
-    is_following = is_following == '1',
-    follows_key = KEYS[group_at - 1],
-    has_group = has_group,
-    is_written = is_written,
-    group_value = group_value,
-    group_key = KEYS[group_at],
-    lease_key = KEYS[group_at + 1],
-    waiters_key = KEYS[group_at + 2],
-    held_key = KEYS[group_at + 3],
-    expected_version = expected_version,
-    ttl_ms = ttl_ms,
-    lease_ms = lease_ms,
-    new_key = new_key,
-    new_count = new_count,
-    run_count = run_count,
-    changed_key = changed_key,
-    changed_count = changed_count,
-    waiters_added = waiters_added,
-    held_added = held_added,
-    waiters_removed = waiters_removed,
-    held_removed = held_removed,
-    effect_count = effect_count,
-    settled_count = settled_count,
-    armed = { armed_work, armed_approval },
-    cancelled = { cancelled_work, cancelled_approval },
-    first_row = first_row,
-    changed_row = changed_row,
-    new_episodes = tonumber(new_episodes),
-    changed_episodes = tonumber(changed_episodes),
-    episode_row = changed_row + changed_count * 3,
-    next_key = changed_key + changed_count * 2,
-    next_first = first_row + row_count,
-  }
+  local commit = head_of(ARGV[first])
+  local is_following = commit.follows == '1'
+  local group_at = is_following and key + 2 or key + 1
+  commit.group_value = ARGV[first + 1]
+  commit.has_group, commit.is_written = commit.expected_version ~= '-', commit.group_value ~= ''
+  commit.own_key = KEYS[key]
+  commit.before_key = is_following and KEYS[key + 1] or nil
+  local new_at = group_at
+  if commit.has_group then
+    commit.group_key, commit.lease_key = KEYS[group_at], KEYS[group_at + 1]
+    new_at = group_at + 2
+    if commit.is_written then
+      commit.waiters_key, commit.held_key = KEYS[group_at + 2], KEYS[group_at + 3]
+      new_at = group_at + 4
+    end
+  end
+  commit.new_at = new_at
+  commit.changed_at = new_at + commit.news
+  commit.first_row = first + HEAD_WIDTH
+  commit.first_changed_row = commit.first_row + commit.runs * RUN.width + commit.news * NEW.width
+  commit.first_episode_row = commit.first_changed_row + commit.changed * CHANGED.width
+  commit.next_key = commit.changed_at + commit.changed * 2
+  commit.next_first = commit.first_row + commit.argument_count
+  return commit
 end
 
 -- Why a commit is not applied; nothing: it is, and `commit.texts` are those of its changed instances. Writes nothing.
 local function refusal_of(commit)
   failure = nil
-  local has_group, group_key, expected_version = commit.has_group, commit.group_key, commit.expected_version
-  local own_key = KEYS[commit.key]
-  local seen = call('MGET', own_key, commit.follows_key, has_group and commit.lease_key or own_key)
+  local group_key, expected_version = commit.group_key, commit.expected_version
+  local seen = call('MGET', commit.own_key, commit.before_key or commit.own_key, commit.lease_key or commit.own_key)
   if seen[1] then
     return 'duplicate'
   end
-  if has_group and seen[3] and seen[3] ~= commit.owner then
+  if commit.has_group and seen[3] and seen[3] ~= commit.owner then
     return 'fenced'
   end
-  if commit.is_following and not seen[2] then
+  if commit.before_key and not seen[2] then
     return 'conflict'
   end
-  if has_group and expected_version ~= '0' then
+  if commit.has_group and expected_version ~= '0' then
     if read('GETRANGE', group_key, 0, #expected_version) ~= expected_version .. ' ' then
       return failure and 'failed ' .. failure or 'conflict'
     end
   end
-  if exists_any(commit.new_key, commit.changed_key - 1, expected_version == '0' and group_key) then
+  if exists_any(commit.new_at, commit.changed_at - 1, expected_version == '0' and group_key) then
     return 'conflict'
   end
-  local texts = read_changed(commit.changed_key, commit.changed_row, commit.changed_count)
+  local texts = read_changed(commit.changed_at, commit.first_changed_row, commit.changed)
   if not texts then
     return failure and 'failed ' .. failure or 'conflict'
   end
   commit.texts = texts
-  if not are_expected(commit.episode_row, commit.new_episodes, commit.changed_episodes) then
+  if not are_expected(commit.first_episode_row, tonumber(commit.new_episodes), tonumber(commit.changed_episodes)) then
     return failure and 'failed ' .. failure or 'conflict'
   end
-  for index = 0, commit.changed_count - 1 do
-    check_history(KEYS[commit.changed_key + index * 2 + 1], ARGV[commit.changed_row + index * 3 + 2])
+  for index = 0, commit.changed - 1 do
+    local lines = ARGV[commit.first_changed_row + index * CHANGED.width + CHANGED.lines]
+    check_history(KEYS[commit.changed_at + index * 2 + 1], lines)
   end
   if commit.is_written then
     check_type(commit.waiters_key, 'zset', commit.waiters_added, commit.waiters_removed)
     check_type(commit.held_key, 'zset', commit.held_added, commit.held_removed)
   end
-  check_type(KEYS[1], 'zset', commit.new_count, '0')
-  check_type(KEYS[2], 'hash', commit.effect_count, commit.settled_count)
-  check_type(KEYS[3], 'zset', commit.effect_count, commit.settled_count)
-  check_type(KEYS[4], 'zset', commit.armed[1], commit.cancelled[1])
-  check_type(KEYS[5], 'zset', commit.armed[2], commit.cancelled[2])
+  check_type(created_key, 'zset', commit.news, '0')
+  check_type(effects_key, 'hash', commit.effects, commit.settled)
+  check_type(claims_key, 'zset', commit.effects, commit.settled)
+  check_type(timer_keys.work, 'zset', commit.work_armed, commit.work_cancelled)
+  check_type(timer_keys.approval, 'zset', commit.approval_armed, commit.approval_cancelled)
   return failure and 'failed ' .. failure
 end
 
--- Writes a commit that nothing refuses.
+-- Writes a commit that nothing refuses; takes its rows in the order of the layout.
 local function write_commit(commit)
   row = commit.first_row
-  write_new(commit.new_key, commit.run_count)
-  write_changed(commit.changed_key, commit.changed_count, commit.texts)
+  write_new(commit.new_at, commit.runs)
+  write_changed(commit.changed_at, commit.changed, commit.texts)
   write_episodes(commit.new_episodes, commit.changed_episodes)
   if commit.is_written then
     local waiters_key, held_key = commit.waiters_key, commit.held_key
-    write_members(commit.waiters_added, 2, 'ZADD', waiters_key, 'NX')
-    write_members(commit.held_added, 2, 'ZADD', held_key, 'NX')
-    write_members(commit.waiters_removed, 1, 'ZREM', waiters_key)
-    write_members(commit.held_removed, 1, 'ZREM', held_key)
+    write_members(commit.waiters_added, ROW.member_added, 'ZADD', waiters_key, 'NX')
+    write_members(commit.held_added, ROW.member_added, 'ZADD', held_key, 'NX')
+    write_members(commit.waiters_removed, ROW.member_removed, 'ZREM', waiters_key)
+    write_members(commit.held_removed, ROW.member_removed, 'ZREM', held_key)
     write_group(waiters_key, held_key, commit.group_key, commit.group_value, commit.ttl_ms)
   end
-  gather_effects(commit.effect_count, commit.settled_count, commit.lease_ms)
-  gather_armed(1, commit.armed[1])
-  gather_armed(2, commit.armed[2])
-  gather_cancelled(1, commit.cancelled[1])
-  gather_cancelled(2, commit.cancelled[2])
-  call('SET', KEYS[commit.key], '', 'PX', ARGV[1])
+  gather_effects(commit.effects, commit.settled, commit.claim_ms)
+  gather_armed(timers.work, commit.work_armed)
+  gather_armed(timers.approval, commit.approval_armed)
+  gather_cancelled(timers.work, commit.work_cancelled)
+  gather_cancelled(timers.approval, commit.approval_cancelled)
+  call('SET', commit.own_key, '', 'PX', ARGV[SHARED_ARGUMENT.commit_id_ttl_ms])
 end
 
 local outcomes = {}
-local next_key, next_first = SHARED_KEYS + 1, FIRST_COMMIT
+local next_key, next_first = FIRST_KEY, FIRST_ARGUMENT
 while next_key <= #KEYS do
   local commit = commit_at(next_key, next_first)
   local refusal = refusal_of(commit)

@@ -1,0 +1,134 @@
+/**
+ * How a commit lies in KEYS and ARGV of commit.lua: the one table that both sides read. commit-arguments.ts writes by these names;
+ * scripts/commit-layout.ts makes the names of the script and the comment at its head from them (`npm run generate`), and a test says when
+ * that was forgotten.
+ *
+ * Flat texts with counts: a commit is the hot path, and parsing JSON in Lua would double its cost.
+ */
+
+/** What a name holds, in the order in which the values lie. */
+type Names = Readonly<Record<string, string>>;
+
+/** Keys that all commits of a call share. */
+export const SHARED_KEYS = {
+  created: "zset: instance id by creation time (ms)",
+  effects: 'hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it',
+  claims: "zset: effect id by when its claim runs out (ms, server time); 0 never claimed",
+  workTimers: "zset: timer of the lane work by due time (ms)",
+  approvalTimers: "zset: timer of the lane approval by due time (ms)",
+  episodes: "hash: policy and alert -> record of its episodes",
+} as const satisfies Names;
+
+/** Arguments that all commits of a call share. */
+export const SHARED_ARGUMENTS = {
+  commitIdTtlMs: "how long commit ids are remembered, in ms",
+  instanceKeyHeadBytes: "how many bytes of an instance's key stand before its id",
+} as const satisfies Names;
+
+/** The first argument of a commit: words with a space between them. Each number of rows has the name of its rows. */
+export const HEAD = {
+  owner: "who commits",
+  follows: "1 when it follows a commit, 0 when not",
+  expectedVersion: 'of the group: "-" no group, "0" must not exist',
+  ttlMs: 'of the group, "-" keep it',
+  claimMs: "how long its effects are claimed, 0 by nobody",
+  argumentCount: "how many arguments follow the group's value",
+  runs: "number of runs of new instances",
+  news: "number of new instances in all runs",
+  changed: "number of changed instances",
+  newEpisodes: "number of records",
+  changedEpisodes: "number of records",
+  waitersAdded: "number of members",
+  heldAdded: "number of members",
+  waitersRemoved: "number of members",
+  heldRemoved: "number of members",
+  effects: "number of effects",
+  settled: "number of settled effects",
+  workArmed: "number of timers",
+  approvalArmed: "number of timers",
+  workCancelled: "number of timers",
+  approvalCancelled: "number of timers",
+} as const satisfies Names;
+
+/** The second argument of a commit. */
+export const GROUP_VALUE = 'the group\'s new "<version> <value>", "" without a group or when it is only compared';
+
+/** One row of each kind. Where a row has a score, it stands first, as in the server's own commands. */
+export const ROWS = {
+  run: {
+    count: "how many new instances, which differ in their heads and first lines only",
+    createdAtMs: "creation time in ms",
+    body: "of the checkpoint",
+    linesAfterFirst: 'each behind a "\\n" ("-": there is no line at all)',
+  },
+  new: { head: "of the checkpoint", firstLine: "" },
+  changed: {
+    expected: 'version, or "<version> <head>"',
+    checkpoint: 'new "<version> <checkpoint>"',
+    lines: "to append, each ended by a line break",
+  },
+  newEpisode: { key: "", record: "" },
+  changedEpisode: { key: "", expected: "the record that was read", record: "" },
+  memberAdded: { order: "", id: "" },
+  memberRemoved: { id: "" },
+  effect: { id: "", claimed: '"<owner of the claim> <value>"' },
+  settled: { id: "" },
+  timerArmed: { dueAtMs: "", member: "" },
+  timerCancelled: { member: "" },
+} as const satisfies Readonly<Record<string, Names>>;
+
+/** The rows of a commit, all of one kind before the next. `under`: the number in the head that says how many there are. */
+export const ROW_ORDER = [
+  { under: "runs", kind: "run", each: "new" },
+  { under: "changed", kind: "changed" },
+  { under: "newEpisodes", kind: "newEpisode" },
+  { under: "changedEpisodes", kind: "changedEpisode" },
+  { under: "waitersAdded", kind: "memberAdded" },
+  { under: "heldAdded", kind: "memberAdded" },
+  { under: "waitersRemoved", kind: "memberRemoved" },
+  { under: "heldRemoved", kind: "memberRemoved" },
+  { under: "effects", kind: "effect" },
+  { under: "settled", kind: "settled" },
+  { under: "workArmed", kind: "timerArmed" },
+  { under: "approvalArmed", kind: "timerArmed" },
+  { under: "workCancelled", kind: "timerCancelled" },
+  { under: "approvalCancelled", kind: "timerCancelled" },
+] as const satisfies readonly { under: keyof typeof HEAD; kind: RowKind; each?: RowKind }[];
+
+/** Keys of a commit, in this order; those of a group only with one, its sets only when it is written. */
+export const COMMIT_KEYS = {
+  own: "its id: empty string, lives as long as commit ids are remembered",
+  before: "id of the commit that it follows, refused unless that one was applied (only when it follows one)",
+  group: 'string "<version> <value>" (only with a group)',
+  lease: "string: owner (only with a group)",
+  waiters: "zset: instance id by order (only when the group is written)",
+  held: "zset: instance id by order (only when the group is written)",
+  news: 'of each new instance: string: a line "<version> <checkpoint>", then the lines of its first commit',
+  changed: "of each changed instance: the same, and its history: string: the lines since its first commit",
+} as const satisfies Names;
+
+export type HeadField = keyof typeof HEAD;
+export type RowKind = keyof typeof ROWS;
+export type Row<Kind extends RowKind> = Readonly<Record<keyof (typeof ROWS)[Kind], string | number>>;
+
+const HEAD_FIELDS = Object.keys(HEAD) as HeadField[];
+const ROW_FIELDS = Object.fromEntries(
+  Object.entries(ROWS).map(([kind, fields]) => [kind, Object.keys(fields)]),
+) as unknown as { readonly [Kind in RowKind]: readonly (keyof Row<Kind>)[] };
+
+/** The words of a head in their order. */
+export function headText(head: Readonly<Record<HeadField, string | number>>): string {
+  let text = "";
+  for (const field of HEAD_FIELDS) text += text === "" ? head[field] : ` ${head[field]}`;
+  return text;
+}
+
+/** Adds one row in the order of its fields. */
+export function addRow<Kind extends RowKind>(args: (string | number)[], kind: Kind, row: Row<Kind>): void {
+  for (const field of ROW_FIELDS[kind]) args.push(row[field]);
+}
+
+/** The fields of a kind of rows, in their order. */
+export function rowFields<Kind extends RowKind>(kind: Kind): readonly (keyof Row<Kind>)[] {
+  return ROW_FIELDS[kind];
+}
