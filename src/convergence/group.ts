@@ -8,10 +8,11 @@
  * G3 an instance counts in the open group when it has the group's epoch and was created inside the window before the opening.
  * The functions below change the draft that they are given; `decide` gives them its own copy.
  */
-import type { ConvergenceFunction, ConvergenceRule, Observation } from "../model/convergence-rule.ts";
+import type { ConvergenceRule, Observation } from "../model/convergence-rule.ts";
 import type { ArmedTimer, GroupView } from "../model/instance-types.ts";
 import { PEER_SAMPLE_COUNT_MAX, SUMMARY_SAMPLE_COUNT_MAX } from "../model/limits.ts";
 import { type FormingMember, oldestInForming, placeInForming, type Standing } from "./forming.ts";
+import { lingers, TRAITS } from "./traits.ts";
 
 export type OpenGroup = {
   readonly rule: ConvergenceRule;
@@ -64,14 +65,6 @@ export type Group = {
 };
 
 const SETTLED_COUNT_MAX = 256;
-
-/** Functions under which a group with a peer in progress or a waiter stays open past its window. */
-export const LINGERING: ReadonlySet<ConvergenceFunction> = new Set<ConvergenceFunction>([
-  "skip_when_success",
-  "approve_when_failed",
-  "skip_when_proceed",
-  "wait_when_proceed",
-]);
 
 export function newGroup(id: string, policy: string, atMs: number): Group {
   return {
@@ -146,15 +139,17 @@ function isSameFields<Fields extends object>(a: Fields, b: Fields): boolean {
   return true;
 }
 
-/** While it forms, deciding takes the dimension lock: no group yet, or fewer than `count` executed in it. */
+/** While it forms, deciding takes the dimension lock: no group yet, or fewer than `count` executed where that number decides. */
 export function isForming(group: Group | null): boolean {
-  return group?.open == null || group.open.executed < group.open.rule.count;
+  if (group?.open == null) return true;
+  const { executed, rule } = group.open;
+  return TRAITS[rule.function].limitsExecuted && executed < rule.count;
 }
 
 /** At exactly its end a group still takes an instance; after it only while somebody is in progress or waits. */
 export function isOver(open: OpenGroup, waiters: number, atMs: number): boolean {
   if (atMs <= open.endsAtMs) return false;
-  return !(LINGERING.has(open.rule.function) && (open.inProgress > 0 || waiters > 0));
+  return !(lingers(open.rule.function) && (open.inProgress > 0 || waiters > 0));
 }
 
 /** `unreadableWaiters`: waiters whose checkpoints cannot be read keep no group open, for nobody knows how long. */
@@ -189,7 +184,7 @@ export function openGroup(
     succeeded: standing("succeeded"),
     failed: standing("failed"),
     inProgress: standing("inProgress"),
-    running: LINGERING.has(rule.function)
+    running: lingers(rule.function)
       ? peers.filter((member) => member.standing === "inProgress").map((member) => member.id)
       : [],
     settledAtMs: settledTimes(group.forming, rule),
@@ -201,7 +196,7 @@ export function openGroup(
 }
 
 function settledTimes(members: readonly FormingMember[], rule: ConvergenceRule): number[] {
-  if (rule.function !== "skip_when_proceed") return [];
+  if (!TRAITS[rule.function].tracksSettled) return [];
   const times = members.flatMap((member) => (member.succeededAtMs === null ? [] : [member.succeededAtMs]));
   return times.sort((a, b) => a - b).slice(-SETTLED_COUNT_MAX);
 }
@@ -297,8 +292,8 @@ export function formingMember(member: Member): FormingMember {
 function countInOpen(open: OpenGroup, before: Member | null, after: Member): void {
   const was = standingAsCounted(open, before);
   if (was !== after.standing) {
-    if (LINGERING.has(open.rule.function)) open.running = open.running.filter((id) => id !== after.id);
-    if (after.standing === "inProgress" && LINGERING.has(open.rule.function)) open.running.push(after.id);
+    if (lingers(open.rule.function)) open.running = open.running.filter((id) => id !== after.id);
+    if (after.standing === "inProgress" && lingers(open.rule.function)) open.running.push(after.id);
     if (was !== "none") open[was] -= 1;
     if (after.standing !== "none") open[after.standing] += 1;
   }
@@ -306,14 +301,14 @@ function countInOpen(open: OpenGroup, before: Member | null, after: Member): voi
     open.executed += 1;
     if (open.peers.length < PEER_SAMPLE_COUNT_MAX) open.peers.push(after.id);
   }
-  if (open.rule.function === "skip_when_proceed") recount(open, before?.succeededAtMs ?? null, after.succeededAtMs);
+  if (TRAITS[open.rule.function].tracksSettled) recount(open, before?.succeededAtMs ?? null, after.succeededAtMs);
 }
 
 /** Who was dropped while quarantined was no peer since, whatever its checkpoint says. */
 function standingAsCounted(open: OpenGroup, before: Member | null): Standing {
   if (before === null) return "none";
   const wasDropped =
-    before.standing === "inProgress" && LINGERING.has(open.rule.function) && !open.running.includes(before.id);
+    before.standing === "inProgress" && lingers(open.rule.function) && !open.running.includes(before.id);
   return wasDropped ? "none" : before.standing;
 }
 

@@ -1,3 +1,4 @@
+import { TRAITS } from "../convergence/traits.ts";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceRule, type DimensionValue } from "../model/convergence-rule.ts";
 import { formatDuration } from "../model/duration.ts";
 import {
@@ -134,8 +135,8 @@ function readSummaryDelay(fields: ConvergeFields, report: MistakeReport): number
   const field = fields.get("summary_delay");
   if (field.value === undefined) return null;
   const word = fields.get("function").value;
-  const sendsSummary = word?.kind === "scalar" && (word.value === "collect" || word.value === "collect_alarm");
-  if (!sendsSummary)
+  const fn = CONVERGENCE_FUNCTIONS.find((name) => word?.kind === "scalar" && word.value === name);
+  if (fn === undefined || !TRAITS[fn].summarises)
     return report.add(field, "no summary_delay: only collect and collect_alarm send summaries", describe(field.value));
   return readDuration(field, { minMs: 0, maxMs: SUMMARY_DELAY_MS_MAX }, report);
 }

@@ -1,7 +1,8 @@
 /** A group as the chart in machines/convergence-group.machine.ts shows it. The engine keeps groups as plain numbers. */
 
 import type { GroupContext } from "../../machines/convergence-group.machine.ts";
-import { type Group, LINGERING } from "../convergence/group.ts";
+import type { Group } from "../convergence/group.ts";
+import { lingers } from "../convergence/traits.ts";
 import type { ConvergenceRule } from "../model/convergence-rule.ts";
 
 export type GroupSnapshot = { readonly state: "Forming" | "Open" | "Lingering"; readonly context: GroupContext };
@@ -31,7 +32,7 @@ function contextOf(rule: ConvergenceRule | null): GroupContext {
   return {
     count: rule?.count ?? 0,
     lastsMs: rule?.maxWindowMs ?? rule?.windowMs ?? 0,
-    lingers: rule !== null && LINGERING.has(rule.function),
+    lingers: rule !== null && lingers(rule.function),
     endsAtMs: 0,
     inProgress: 0,
     waiters: 0,
