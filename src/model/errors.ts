@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   BECALM_NAMESPACE_MODE: "a live engine on a virtual namespace, or the reverse",
   BECALM_NAMESPACE_PARTITIONS: "the namespace was made with another number of partitions",
   BECALM_NAMESPACE_BUSY: "another virtual run works on this namespace",
+  BECALM_STORE_BUSY: "another process writes to this store, which takes one writer",
   BECALM_STORE_UNAVAILABLE: "the store cannot be reached",
   BECALM_STORE_FULL: "the store is out of memory and refused the write; nothing was written",
   BECALM_STORE_FORBIDDEN: "the store's user may not do what is needed; nothing was written",

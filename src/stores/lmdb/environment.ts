@@ -1,0 +1,256 @@
+/**
+ * One LMDB file, shared by everything in this process that names its path. It is opened for reading by the first look, and for writing by
+ * the first write, which makes this process the only writer (writer-lock.ts).
+ *
+ * Writes are answered when they are on the disk. Those that come while a transaction is being written wait and go into the next one
+ * together, so the disk is waited for once for all of them.
+ *
+ * E1: no `overlappingSync`. It is the default of the binding and writes its own order of meta pages; without it a commit is LMDB's own:
+ * pages, fdatasync, then the meta page through a descriptor that writes through. The binding's promise comes after all of that.
+ * E2: writes of one transaction are done in the order they were asked for. One that throws leaves nothing and fails alone: the
+ * transaction is taken back, and the others are done again without it.
+ * E3: a transaction that cannot be committed leaves nothing of any of its writes, and all of them fail.
+ */
+import { mkdirSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { BecalmError } from "../../model/errors.ts";
+import { toBecalmError } from "./lmdb-errors.ts";
+import { type Database, loadLmdb } from "./load-lmdb.ts";
+import type { ReadRows, Row, WriteRows } from "./rows.ts";
+import { takeWriterLock } from "./writer-lock.ts";
+
+/** Larger than the system's, so that an alert's row stays inside a page: a longer one takes whole pages. */
+const PAGE_BYTES = 8_192;
+/** How long one transaction may keep the event loop. */
+const TRANSACTION_MS_MAX = 8;
+/** No table has this key. */
+const WRITER_KEY = "!writer";
+
+type Write = {
+  readonly run: (rows: WriteRows) => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+const environments = new Map<string, Environment>();
+
+/** The file of a store's path: a folder holds it under one name; a path that ends in `.mdb` is the file itself. */
+export function databaseFile(path: string): string {
+  const whole = resolve(path);
+  return whole.endsWith(".mdb") ? whole : join(whole, "becalm.mdb");
+}
+
+export class Environment {
+  readonly path: string;
+  readonly #file: string;
+  #users = 0;
+  #database: Database | null = null;
+  #unlock: (() => Promise<void>) | null = null;
+  /** Opening, reopening and closing come one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #queue: Write[] = [];
+  #pumping: Promise<void> | null = null;
+  #shared = new Map<string, unknown>();
+
+  /** The environment of a path. Each call is one use, given back by `release`. */
+  static use(path: string): Environment {
+    const file = databaseFile(path);
+    const environment = environments.get(file) ?? new Environment(path, file);
+    environments.set(file, environment);
+    environment.#users += 1;
+    return environment;
+  }
+
+  private constructor(path: string, file: string) {
+    this.path = path;
+    this.#file = file;
+  }
+
+  /** What all that use this environment in this process have in common while this process is the writer. */
+  shared<T>(name: string, make: () => T): T {
+    const value = this.#shared.has(name) ? (this.#shared.get(name) as T) : make();
+    this.#shared.set(name, value);
+    return value;
+  }
+
+  /** Looks at what was committed last; null: there is no store at this path. */
+  async read<T>(look: (rows: ReadRows) => T): Promise<T | null> {
+    const database = this.#database ?? (await this.#inTurn(() => this.#openForReading()));
+    if (database === null) return null;
+    try {
+      if (this.#unlock === null) database.resetReadTxn();
+      return look(readRows(database));
+    } catch (error) {
+      throw await toBecalmError(error, this.path);
+    }
+  }
+
+  /** Writes, and resolves with what `run` gave when it is durable. `run` may be called more than once, and does not wait for anything. */
+  write<T>(run: (rows: WriteRows) => T): Promise<T> {
+    return new Promise<T>((resolved, reject) => {
+      this.#queue.push({ run, resolve: resolved as (value: unknown) => void, reject });
+      this.#pumping ??= this.#pump();
+    });
+  }
+
+  /** Opens for writing, so that a second writer is reported before there is anything to write. @throws BECALM_STORE_BUSY */
+  async beWriter(): Promise<void> {
+    if (this.#unlock === null) await this.#inTurn(() => this.#openForWriting());
+  }
+
+  /** Copies what was committed last into a new file, while others go on writing. False: there is no store at this path. */
+  async copyTo(file: string): Promise<boolean> {
+    const database = this.#database ?? (await this.#inTurn(() => this.#openForReading()));
+    if (database === null) return false;
+    await database.backup(file, true);
+    return true;
+  }
+
+  /** Gives one use back; the last one closes, after what was asked for is written. */
+  async release(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users > 0) return;
+    await this.#pumping;
+    await this.#inTurn(async () => {
+      if (this.#users > 0) return;
+      environments.delete(this.#file);
+      await this.#close();
+    });
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act).catch(async (error: unknown) => {
+      throw await toBecalmError(error, this.path);
+    });
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #openForReading(): Promise<Database | null> {
+    if (this.#database !== null || statSync(this.#file, { throwIfNoEntry: false }) === undefined) return this.#database;
+    this.#database = await this.#openDatabase({ readOnly: true });
+    return this.#database;
+  }
+
+  async #openForWriting(): Promise<void> {
+    if (this.#unlock !== null) return;
+    await this.#close();
+    mkdirSync(dirname(this.#file), { recursive: true });
+    const database = await this.#openDatabase({ readOnly: false });
+    try {
+      this.#unlock = await takeWriterLock(
+        {
+          read: () => database.get(WRITER_KEY),
+          replace: (previous, next) =>
+            database.transactionSync(() => {
+              if (database.get(WRITER_KEY) !== previous) return false;
+              database.putSync(WRITER_KEY, next);
+              return true;
+            }),
+        },
+        { folder: dirname(this.#file), path: this.path },
+      );
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    this.#database = database;
+  }
+
+  async #openDatabase({ readOnly }: { readOnly: boolean }): Promise<Database> {
+    const open = await loadLmdb();
+    return open({
+      path: this.#file,
+      noSubdir: true,
+      readOnly,
+      pageSize: PAGE_BYTES,
+      overlappingSync: false,
+      encoding: "string",
+      keyEncoder: TEXT_KEYS,
+    } as Parameters<typeof open>[0]) as Database;
+  }
+
+  async #close(): Promise<void> {
+    const [database, unlock] = [this.#database, this.#unlock];
+    this.#database = null;
+    this.#unlock = null;
+    this.#shared = new Map();
+    await database?.close();
+    await unlock?.();
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      await this.beWriter();
+      while (this.#queue.length > 0) await this.#transact(this.#database as Database);
+    } catch (error) {
+      for (const { reject } of this.#queue.splice(0)) reject(error);
+    } finally {
+      this.#pumping = null;
+    }
+  }
+
+  async #transact(database: Database): Promise<void> {
+    const batch = { done: [] as { write: Write; value: unknown }[], failing: null as Write | null };
+    try {
+      await database.childTransaction(() => this.#runQueued(writeRows(database), batch));
+    } catch (error) {
+      const reason = await toBecalmError(error, this.path);
+      const at = batch.failing === null ? 0 : this.#queue.indexOf(batch.failing);
+      const count = batch.failing === null ? Math.max(batch.done.length, 1) : 1;
+      for (const { reject } of this.#queue.splice(at, count)) reject(reason);
+      return;
+    }
+    this.#queue.splice(0, batch.done.length);
+    for (const { write, value } of batch.done) write.resolve(value);
+  }
+
+  #runQueued(rows: WriteRows, batch: { done: { write: Write; value: unknown }[]; failing: Write | null }): void {
+    const untilMs = performance.now() + TRANSACTION_MS_MAX;
+    while (this.#queue.length > batch.done.length && (batch.done.length === 0 || performance.now() < untilMs)) {
+      const write = this.#queue[batch.done.length] as Write;
+      batch.failing = write;
+      batch.done.push({ write, value: write.run(rows) });
+    }
+    batch.failing = null;
+  }
+}
+
+/** Keys are texts; see row-keys.ts. */
+const TEXT_KEYS = {
+  writeKey: (key: string, target: Buffer, start: number): number => start + target.write(key, start, "utf8"),
+  readKey: (source: Buffer, start: number, end: number): string => source.toString("utf8", start, end),
+};
+
+function readRows(database: Database): ReadRows {
+  return {
+    get: (key) => database.get(key),
+    ascending: (from, to) => database.getRange({ start: from, end: to }) as Iterable<Row>,
+    descending: (from, to) => descending(database, from, to),
+  };
+}
+
+/** The binding's ranges begin with their start and stop before their end, in both directions. */
+function* descending(database: Database, from: string, to: string): Generator<Row> {
+  for (const row of database.getRange({ start: to, end: from, reverse: true }) as Iterable<Row>)
+    if (row.key !== to) yield row;
+}
+
+function writeRows(database: Database): WriteRows {
+  return {
+    ...readRows(database),
+    put: (key, value) => database.putSync(key, value),
+    remove: (key) => void database.removeSync(key),
+  };
+}
+
+/** Where a backup of a path goes: the file inside a folder, or the file. */
+export function requireNewFile(path: string): string {
+  const file = databaseFile(path);
+  if (statSync(file, { throwIfNoEntry: false }) !== undefined)
+    throw new BecalmError(
+      "BECALM_ARGUMENT_INVALID",
+      `${basename(file)} exists already in ${dirname(file)}. Give a new place.`,
+    );
+  return file;
+}

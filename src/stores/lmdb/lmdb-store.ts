@@ -1,0 +1,351 @@
+/**
+ * The store in a file of LMDB, embedded in the process and durable through a loss of power: what is answered is on the disk. One process
+ * writes to a file, any number may look. What lies where: docs/data-layout.md.
+ *
+ * L1: every write is one function of the transaction's rows, which checks all before it writes; environment.ts puts those that come
+ * together into one transaction.
+ * L2: what only has a meaning while the writer lives is kept in its memory: leases, slots of the counting lock. Claims of effects are
+ * stored, and free when another writer takes over.
+ */
+import type { DimensionLock } from "../dimension-lock.ts";
+import { memoryDimensionLock } from "../memory/memory-dimension-lock.ts";
+import type {
+  Commit,
+  CommitOutcome,
+  LoadRequest,
+  LoadResult,
+  MembersRequest,
+  NamespaceInfo,
+  NamespaceSpec,
+  PolicyRecord,
+  Store,
+  StoredEffect,
+  StoredInstance,
+  TimerLane,
+  TimerRow,
+} from "../store.ts";
+import {
+  type CreatedAt,
+  decodeCursor,
+  encodeCursor,
+  invalid,
+  notOpen,
+  partitionInId,
+  requireNamespaceSpec,
+  requirePartition,
+  requireSameNamespace,
+  requireValidCommit,
+} from "../store-rules.ts";
+import { CommitIdRows } from "./commit-id-rows.ts";
+import { EffectRows } from "./effect-rows.ts";
+import { Environment } from "./environment.ts";
+import { GroupLeases } from "./group-leases.ts";
+import { GroupRows } from "./group-rows.ts";
+import { InstanceRows, requireUsableId } from "./instance-rows.ts";
+import { NamespaceRows, PolicyRows } from "./namespace-rows.ts";
+import type { ReadRows, WriteRows } from "./rows.ts";
+import { TimerRows } from "./timer-rows.ts";
+
+export type LmdbStoreOptions = {
+  /** Default "default". Letters, digits, `.`, `_` and `-`, at most 64. */
+  namespace?: string;
+  /** The clock of leases, of time-to-live and of commit ids, in epoch ms. Default: the system's. */
+  now?: () => number;
+};
+
+/**
+ * A store in a folder of this machine, or in a file that ends in `.mdb`. Nothing is opened before the first call; reading makes nothing.
+ * `close` must be called: it waits for what is being written.
+ */
+export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
+  const { namespace = "default", now = Date.now } = options;
+  requireStorePath(path);
+  requireNamespaceName(namespace);
+  return new LmdbStore({ path, namespace, now });
+}
+
+/** @throws BECALM_ARGUMENT_INVALID */
+export function requireStorePath(path: string): void {
+  if (typeof path === "string" && path !== "") return;
+  throw invalid(`The path of an lmdb store is ${JSON.stringify(path)}. Give a folder.`);
+}
+
+/** @throws BECALM_ARGUMENT_INVALID */
+export function requireNamespaceName(namespace: string): void {
+  if (/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) return;
+  throw invalid(`The namespace ${JSON.stringify(namespace)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`);
+}
+
+/** What lies in an open namespace. */
+type Tables = {
+  readonly info: NamespaceInfo;
+  readonly instances: InstanceRows;
+  readonly groups: GroupRows;
+  readonly timers: TimerRows;
+  readonly effects: EffectRows;
+  readonly commitIds: CommitIdRows;
+  readonly policies: PolicyRows;
+};
+
+/** What the stores of a namespace in this process have in common while it writes. */
+type WriterState = { readonly lock: DimensionLock; readonly leases: GroupLeases; claimsFreed: Promise<void> | null };
+
+class LmdbStore implements Store {
+  readonly lock: DimensionLock = {
+    acquire: async (request) => {
+      const state = await this.#writerState(this.#open());
+      return state.lock.acquire(request);
+    },
+  };
+  readonly #path: string;
+  readonly #namespace: string;
+  readonly #now: () => number;
+  readonly #namespaces: NamespaceRows;
+  #environment: Environment | null = null;
+  #tables: Tables | null = null;
+  /** Where the next claim starts, so that a busy partition does not keep the others waiting. */
+  #firstPartition = 0;
+
+  constructor({ path, namespace, now }: { path: string; namespace: string; now: () => number }) {
+    this.#path = path;
+    this.#namespace = namespace;
+    this.#now = now;
+    this.#namespaces = new NamespaceRows(namespace);
+  }
+
+  async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
+    requireNamespaceSpec(spec);
+    this.#environment ??= Environment.use(this.#path);
+    const environment = this.#environment;
+    const { mode, partitions } = spec;
+    let found = await environment.read((rows) => this.#namespaces.read(rows));
+    if (found === null && mode !== undefined && partitions !== undefined)
+      found = await environment.write((rows) => this.#namespaces.create(rows, { mode, partitions }));
+    if (found === null) return null;
+    const { info, prefix } = found;
+    requireSameNamespace(this.#namespace, info, spec);
+    if (mode !== undefined) await environment.beWriter();
+    this.#tables = {
+      info,
+      instances: new InstanceRows(prefix),
+      groups: new GroupRows(prefix),
+      timers: new TimerRows(prefix),
+      effects: new EffectRows(prefix),
+      commitIds: new CommitIdRows(prefix),
+      policies: new PolicyRows(prefix),
+    };
+    return { ...info };
+  }
+
+  async load({ partition, groupId, instanceIds }: LoadRequest): Promise<LoadResult> {
+    const { groups, instances } = this.#open(partition);
+    return this.#read((rows) => {
+      const stored = new Map<string, StoredInstance>();
+      for (const id of instanceIds) {
+        const instance = instances.read(rows, id);
+        if (instance !== undefined) stored.set(id, instance);
+      }
+      const group = groupId === null ? null : groups.get(rows, { partition, id: groupId }, this.#now());
+      return { group, instances: stored };
+    });
+  }
+
+  async members({ groupId, partition, set, limit, offset = 0 }: MembersRequest): Promise<string[]> {
+    const { groups } = this.#open(partition);
+    return this.#read((rows) => {
+      if (groups.get(rows, { partition, id: groupId }, this.#now()) === null) return [];
+      return groups.members(rows, { partition, groupId, set, limit, offset });
+    });
+  }
+
+  async commit(commit: Commit): Promise<CommitOutcome> {
+    const tables = this.#open();
+    requireValidCommit(commit, tables.info.partitions);
+    for (const { id } of commit.instances) requireUsableId(id);
+    const { leases } = await this.#writerState(tables);
+    return this.#write((rows) => {
+      const nowMs = this.#now();
+      const refusal = refusalOf(rows, commit, { tables, leases, nowMs });
+      if (refusal !== null) return refusal;
+      const { commitIds, groups, instances, timers, effects } = tables;
+      commitIds.forget(rows, nowMs);
+      groups.forget(rows, nowMs);
+      commitIds.add(rows, commit, nowMs);
+      groups.write(rows, commit, nowMs);
+      for (const instance of commit.instances) instances.write(rows, instance, commit.partition);
+      timers.change(rows, commit.timersArmed, commit.timersCancelled);
+      effects.put(rows, commit, nowMs);
+      return "applied";
+    });
+  }
+
+  async timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
+    const { timers } = this.#open();
+    return this.#read((rows) => timers.due(rows, request));
+  }
+
+  async claimEffects(request: {
+    owner: string;
+    leaseMs: number;
+    limit: number;
+    partition?: number;
+  }): Promise<StoredEffect[]> {
+    const { owner, leaseMs, limit, partition } = request;
+    const tables = this.#open(partition);
+    if (leaseMs === 0) return this.#read((rows) => tables.effects.look(rows, { limit, partition }));
+    await this.#writerState(tables);
+    const partitions = partition === undefined ? this.#partitions(tables) : [partition];
+    const nowMs = this.#now();
+    // Nothing to claim is the usual answer of a poll: it costs no transaction.
+    const isFree = await this.#read((rows) => tables.effects.hasFree(rows, partitions, nowMs));
+    if (!isFree || limit < 1) return [];
+    const claimed = await this.#write((rows) =>
+      tables.effects.claim(rows, { owner, leaseMs, limit, partitions }, nowMs),
+    );
+    return claimed.sort((left, right) => (left.id < right.id ? -1 : 1));
+  }
+
+  async extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]> {
+    const tables = this.#open();
+    if (request.effectIds.length === 0) return [];
+    await this.#writerState(tables);
+    return this.#write((rows) => tables.effects.extend(rows, request, this.#now()));
+  }
+
+  async list(request: {
+    limit: number;
+    cursor?: string;
+  }): Promise<{ instances: StoredInstance[]; next: string | null }> {
+    const { instances, info } = this.#open();
+    const before = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
+    const limit = request.limit + 1;
+    const found = await this.#read((rows) => instances.newest(rows, { partitions: info.partitions, limit, before }));
+    const page = found.slice(0, request.limit);
+    const last = page.at(-1);
+    return {
+      instances: page.map(({ stored }) => stored),
+      next: last === undefined || found.length === page.length ? null : encodeCursor(last),
+    };
+  }
+
+  async history(instanceId: string): Promise<string[] | null> {
+    const { instances } = this.#open();
+    return this.#read((rows) => instances.history(rows, instanceId));
+  }
+
+  async touch(instanceId: string, atMs: number): Promise<void> {
+    const { instances } = this.#open();
+    await this.#write((rows) => instances.touch(rows, instanceId, atMs));
+  }
+
+  async touched(instanceIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const { instances } = this.#open();
+    return this.#read((rows) => {
+      const touched = new Map<string, number>();
+      for (const id of instanceIds) {
+        const atMs = instances.touchedAtMs(rows, id);
+        if (atMs !== null) touched.set(id, atMs);
+      }
+      return touched;
+    });
+  }
+
+  async oldest(request: {
+    partition: number;
+    createdUntilMs: number;
+    limit: number;
+    after?: CreatedAt;
+  }): Promise<CreatedAt[]> {
+    const { partition, limit, after, createdUntilMs } = request;
+    const { instances } = this.#open(partition);
+    const found = await this.#read((rows) => instances.oldest(rows, { partition, limit, after }));
+    return found.filter(({ createdAtMs }) => createdAtMs <= createdUntilMs);
+  }
+
+  async remove(instanceId: string, version: number): Promise<boolean> {
+    const { instances, info } = this.#open();
+    if (partitionInId(instanceId, info.partitions) === null) return false;
+    return this.#write((rows) => instances.remove(rows, instanceId, version));
+  }
+
+  async lease(request: { groupId: string; partition: number; owner: string; ttlMs: number }): Promise<boolean> {
+    const { leases } = await this.#writerState(this.#open(request.partition));
+    return leases.take(request, this.#now());
+  }
+
+  async savePolicies(entries: readonly PolicyRecord[]): Promise<void> {
+    const { policies } = this.#open();
+    if (entries.length > 0) await this.#write((rows) => policies.save(rows, entries));
+  }
+
+  async policies(): Promise<PolicyRecord[]> {
+    const { policies } = this.#open();
+    return this.#read((rows) => policies.all(rows));
+  }
+
+  async advanceTime(toMs: number): Promise<number> {
+    this.#open();
+    return this.#write((rows) => this.#namespaces.advanceTime(rows, toMs));
+  }
+
+  async close(): Promise<void> {
+    const environment = this.#environment;
+    this.#environment = null;
+    this.#tables = null;
+    await environment?.release();
+  }
+
+  /** The tables of the open namespace; checks the partition when one is given. */
+  #open(partition?: number): Tables {
+    if (this.#tables === null) throw notOpen(this.#namespace);
+    if (partition !== undefined) requirePartition(partition, this.#tables.info.partitions);
+    return this.#tables;
+  }
+
+  /** Of an open namespace; its file is there. */
+  async #read<T>(look: (rows: ReadRows) => T): Promise<T> {
+    const answer = await (this.#environment as Environment).read(look);
+    return answer as T;
+  }
+
+  #write<T>(run: (rows: WriteRows) => T): Promise<T> {
+    return (this.#environment as Environment).write(run);
+  }
+
+  /** Makes this process the writer. What an earlier writer had claimed is free then. */
+  async #writerState({ effects, info }: Tables): Promise<WriterState> {
+    const environment = this.#environment as Environment;
+    await environment.beWriter();
+    const state = environment.shared<WriterState>(this.#namespace, () => ({
+      lock: memoryDimensionLock(this.#now),
+      leases: new GroupLeases(),
+      claimsFreed: null,
+    }));
+    state.claimsFreed ??= this.#read((rows) => effects.hasClaims(rows, info.partitions)).then(async (hasClaims) => {
+      if (hasClaims) await this.#write((rows) => effects.free(rows, info.partitions));
+    });
+    await state.claimsFreed;
+    return state;
+  }
+
+  #partitions({ info }: Tables): number[] {
+    this.#firstPartition = (this.#firstPartition + 1) % info.partitions;
+    return Array.from({ length: info.partitions }, (_, index) => (this.#firstPartition + index) % info.partitions);
+  }
+}
+
+type Deciding = { readonly tables: Tables; readonly leases: GroupLeases; readonly nowMs: number };
+
+/** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
+function refusalOf(rows: ReadRows, commit: Commit, { tables, leases, nowMs }: Deciding): CommitOutcome | null {
+  const { group, partition, follows, owner } = commit;
+  const { commitIds, groups, instances } = tables;
+  if (commitIds.has(rows, partition, commit.commitId)) return "duplicate";
+  if (group !== null) {
+    if (leases.isFenced({ groupId: group.id, partition, owner }, nowMs)) return "fenced";
+    const version = groups.get(rows, { partition, id: group.id }, nowMs)?.version ?? 0;
+    if (version !== group.expectedVersion) return "conflict";
+  }
+  if (follows !== null && !commitIds.has(rows, partition, follows)) return "conflict";
+  return commit.instances.every((write) => instances.isExpected(rows, write)) ? null : "conflict";
+}
