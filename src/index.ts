@@ -53,6 +53,8 @@ export { compilePolicy, type PolicyVersions } from "./policy/policy-versions.ts"
 export type { ListFilter } from "./runtime/session.ts";
 export { type Replay, type ReplayedStep, replay } from "./simulate/replay.ts";
 export type { DimensionLock } from "./stores/dimension-lock.ts";
+export { lmdbDetectionStore } from "./stores/lmdb/lmdb-detection-store.ts";
+export { lmdbStore } from "./stores/lmdb/lmdb-store.ts";
 export { memoryDetectionStore } from "./stores/memory/memory-detection-store.ts";
 export { memoryStore } from "./stores/memory/memory-store.ts";
 export { redisDetectionStore } from "./stores/redis/redis-detection-store.ts";

@@ -28,15 +28,22 @@ import { type RunLease, takeRunLease } from "./run-lease.ts";
 /** What every command says about where it works. `store`: never the empty text; left out: none. */
 export type StoreOptions = { readonly store?: string | undefined; readonly namespace: string };
 
+const LMDB = "lmdb:";
+
 function requireStoreUrl(url: string): void {
-  if (/^rediss?:/.test(url)) return;
+  if (/^rediss?:|^lmdb:./.test(url)) return;
   throw usedWrongly(
-    "--store (or BECALM_STORE) is no address of a store. Write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS.",
+    "--store (or BECALM_STORE) is no address of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
+      "(rediss:// for TLS).",
   );
 }
 
 async function storeAt(url: string, namespace: string): Promise<Store> {
   requireStoreUrl(url);
+  if (url.startsWith(LMDB)) {
+    const { lmdbStore } = await import("../stores/lmdb/lmdb-store.ts");
+    return lmdbStore(url.slice(LMDB.length), { namespace });
+  }
   const { redisStore } = await import("../stores/redis/redis-store.ts");
   return redisStore(url, { namespace });
 }
@@ -44,7 +51,7 @@ async function storeAt(url: string, namespace: string): Promise<Store> {
 function requireStore({ store }: StoreOptions, command: string): string {
   if (store !== undefined) return store;
   throw usedWrongly(
-    `\`becalm ${command}\` reads what a run or an engine left in a store, and no store was named. Give --store redis://HOST:PORT or set BECALM_STORE.`,
+    `\`becalm ${command}\` reads what a run or an engine left in a store, and no store was named. Give --store lmdb:PATH or redis://HOST:PORT, or set BECALM_STORE.`,
   );
 }
 
@@ -218,6 +225,10 @@ export async function withDetection<T>(
 async function detectionStoreAt({ store, namespace, stream }: DetectionOptions): Promise<DetectionStore> {
   if (store === undefined) return forgetfulDetectionStore();
   requireStoreUrl(store);
+  if (store.startsWith(LMDB)) {
+    const { lmdbDetectionStore } = await import("../stores/lmdb/lmdb-detection-store.ts");
+    return lmdbDetectionStore(store.slice(LMDB.length), { namespace, stream });
+  }
   const { redisDetectionStore } = await import("../stores/redis/redis-detection-store.ts");
   return redisDetectionStore(store, { namespace, stream });
 }

@@ -112,7 +112,7 @@ First steps:
 `;
 
 function storeOption(what: string): Option {
-  return new Option("--store <url>", `where ${what}: redis://[user:password@]host[:port][/database]`).env(
+  return new Option("--store <url>", `where ${what}: lmdb:PATH, or redis://[user:password@]host[:port][/database]`).env(
     "BECALM_STORE",
   );
 }

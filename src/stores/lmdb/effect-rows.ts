@@ -4,7 +4,7 @@
  *
  * A claim is held by the process that writes: when another one takes over (or the same one starts again), its claims are free at once.
  */
-import type { Commit, StoredEffect } from "../store.ts";
+import type { Commit, ExtendRequest, StoredEffect } from "../store.ts";
 import { AFTER_ALL, part, sortable, twoDigits } from "./row-keys.ts";
 import { type ReadRows, takeRows, type WriteRows } from "./rows.ts";
 
@@ -20,8 +20,8 @@ export class EffectRows {
   }
 
   put(rows: WriteRows, commit: Commit, nowMs: number): void {
-    const { effects, effectLeaseMs, owner, settledEffectIds } = commit;
-    const until = effectLeaseMs > 0 ? sortable(nowMs + effectLeaseMs) : FREE;
+    const { effects, effectClaimMs, owner, settledEffectIds } = commit;
+    const until = effectClaimMs === null ? FREE : sortable(nowMs + effectClaimMs);
     for (const effect of effects) {
       this.#take(rows, effect.id);
       this.#add(rows, { ...effect, owner: until === FREE ? "" : owner, until });
@@ -50,7 +50,7 @@ export class EffectRows {
   }
 
   /** All, claimed ones too, in the order of their ids. */
-  look(rows: ReadRows, { limit, partition }: { limit: number; partition: number | undefined }): StoredEffect[] {
+  list(rows: ReadRows, { limit, partition }: { limit: number; partition: number | undefined }): StoredEffect[] {
     const found: StoredEffect[] = [];
     if (limit < 1) return found;
     const from = `${this.#prefix}f`;
@@ -63,11 +63,7 @@ export class EffectRows {
   }
 
   /** Gives the ids that `owner` has lost. */
-  extend(
-    rows: WriteRows,
-    { owner, leaseMs, effectIds }: { owner: string; leaseMs: number; effectIds: readonly string[] },
-    nowMs: number,
-  ): string[] {
+  extend(rows: WriteRows, { owner, leaseMs, effectIds }: ExtendRequest, nowMs: number): string[] {
     const until = sortable(nowMs + leaseMs);
     return effectIds.filter((id) => {
       const claim = this.#read(rows, id);

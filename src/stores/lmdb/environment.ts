@@ -7,14 +7,15 @@
  *
  * E1: no `overlappingSync`. It is the default of the binding and writes its own order of meta pages; without it a commit is LMDB's own:
  * pages, fdatasync, then the meta page through a descriptor that writes through. The binding's promise comes after all of that.
- * E2: writes of one transaction are done in the order they were asked for. One that throws leaves nothing and fails alone: the
+ * E2: no `eventTurnBatching`: it has a promise of its own, which nobody handles when a commit fails, and that ends the process.
+ * E3: writes of one transaction are done in the order they were asked for. One that throws leaves nothing and fails alone: the
  * transaction is taken back, and the others are done again without it.
- * E3: a transaction that cannot be committed leaves nothing of any of its writes, and all of them fail.
+ * E4: a transaction that cannot be committed leaves nothing of any of its writes, and all of them fail.
  */
-import { mkdirSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { BecalmError } from "../../model/errors.ts";
-import { toBecalmError } from "./lmdb-errors.ts";
+import { NotADatabase, toBecalmError } from "./lmdb-errors.ts";
 import { type Database, loadLmdb } from "./load-lmdb.ts";
 import type { ReadRows, Row, WriteRows } from "./rows.ts";
 import { takeWriterLock } from "./writer-lock.ts";
@@ -158,6 +159,7 @@ export class Environment {
   }
 
   async #openDatabase({ readOnly }: { readOnly: boolean }): Promise<Database> {
+    requireDatabase(this.#file, { readOnly });
     const open = await loadLmdb();
     return open({
       path: this.#file,
@@ -165,6 +167,7 @@ export class Environment {
       readOnly,
       pageSize: PAGE_BYTES,
       overlappingSync: false,
+      eventTurnBatching: false,
       encoding: "string",
       keyEncoder: TEXT_KEYS,
     } as Parameters<typeof open>[0]) as Database;
@@ -213,6 +216,27 @@ export class Environment {
       batch.done.push({ write, value: write.run(rows) });
     }
     batch.failing = null;
+  }
+}
+
+/** In the first page, behind its head. */
+const MAGIC = Buffer.from([0xde, 0xc0, 0xef, 0xbe]);
+const MAGIC_AT = 24;
+
+/** A missing or empty file becomes a store. Of any other one this asks first: the binding takes the process down when it cannot open it. */
+function requireDatabase(file: string, { readOnly }: { readOnly: boolean }): void {
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) {
+    accessSync(dirname(file), constants.W_OK);
+    return;
+  }
+  accessSync(file, readOnly ? constants.R_OK : constants.R_OK | constants.W_OK);
+  const descriptor = openSync(file, "r");
+  try {
+    const head = Buffer.alloc(MAGIC_AT + MAGIC.length);
+    const length = readSync(descriptor, head, 0, head.length, 0);
+    if (length > 0 && !head.subarray(MAGIC_AT).equals(MAGIC)) throw new NotADatabase("not a file of LMDB");
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -1,22 +1,42 @@
-type Holder = { readonly groupId: string; readonly partition: number; readonly owner: string };
+type Lease = { readonly owner: string; readonly untilMs: number };
 
-/** Leases on groups, among those that share the writing process. */
+/** No key of a group: those begin with the number of a partition. */
+const RUN_LEASE = "run";
+
+/** Leases on groups and on the run, among those that share the writing process. */
 export class GroupLeases {
-  readonly #leases = new Map<string, { readonly owner: string; readonly untilMs: number }>();
+  readonly #leases = new Map<string, Lease>();
 
-  isFenced({ groupId, partition, owner }: Holder, nowMs: number): boolean {
-    const key = `${partition} ${groupId}`;
+  isFenced(
+    { groupId, partition, owner }: { groupId: string; partition: number; owner: string },
+    nowMs: number,
+  ): boolean {
+    return this.#isHeld(`${partition} ${groupId}`, owner, nowMs);
+  }
+
+  take(
+    { groupId, partition, ...lease }: { groupId: string; partition: number; owner: string; ttlMs: number },
+    nowMs: number,
+  ): boolean {
+    return this.#take(`${partition} ${groupId}`, lease, nowMs);
+  }
+
+  takeRun(lease: { owner: string; ttlMs: number }, nowMs: number): boolean {
+    return this.#take(RUN_LEASE, lease, nowMs);
+  }
+
+  #take(key: string, { owner, ttlMs }: { owner: string; ttlMs: number }, nowMs: number): boolean {
+    if (this.#isHeld(key, owner, nowMs)) return false;
+    this.#leases.set(key, { owner, untilMs: nowMs + ttlMs });
+    return true;
+  }
+
+  /** By somebody else. */
+  #isHeld(key: string, owner: string, nowMs: number): boolean {
     const lease = this.#leases.get(key);
     if (lease === undefined) return false;
     if (lease.untilMs > nowMs) return lease.owner !== owner;
     this.#leases.delete(key);
     return false;
-  }
-
-  take({ ttlMs, ...holder }: Holder & { ttlMs: number }, nowMs: number): boolean {
-    if (this.isFenced(holder, nowMs)) return false;
-    const { partition, groupId, owner } = holder;
-    this.#leases.set(`${partition} ${groupId}`, { owner, untilMs: nowMs + ttlMs });
-    return true;
   }
 }

@@ -35,7 +35,7 @@ export class GroupRows {
   /** Writes the group's part of a commit whose version was checked. */
   write(rows: WriteRows, commit: Commit, nowMs: number): void {
     const { group, partition } = commit;
-    if (group === null || group.value === null) return;
+    if (group?.kind !== "write") return;
     const name = nameOf(partition, group.id);
     const key = `${this.#prefix}g${name}`;
     const old = rows.get(key);

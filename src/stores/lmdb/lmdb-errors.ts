@@ -2,14 +2,18 @@ import { BecalmError, messageOf } from "../../model/errors.ts";
 
 /** Codes of LMDB and of the system (positive: errno) that mean something to the caller. Any other is BECALM_STORE_FAILED. */
 const NO_SPACE = [-30_792, 28, 27, 122];
-const NOT_ALLOWED = [1, 2, 13, 30];
-const NOT_A_STORE = [-30_796, -30_794, -30_793];
+const NOT_ALLOWED = [1, 2, 13, 20, 21, 30];
+const DAMAGED = [-30_796, -30_794, -30_793];
+
+/** A file that holds something else. */
+export class NotADatabase extends Error {}
 
 /** The error of the binding as ours. One that is ours already stays as it is. */
 export async function toBecalmError(error: unknown, path: string): Promise<BecalmError> {
   if (error instanceof BecalmError) return error;
   const cause = await causeOf(error);
-  const code = Number((cause as { code?: unknown }).code);
+  const { code: name, errno } = cause as NodeJS.ErrnoException;
+  const code = errno === undefined ? Number(name) : Math.abs(errno);
   const details = { path };
   if (NO_SPACE.includes(code) || /No space left|File too large|MDB_MAP_FULL/.test(messageOf(cause)))
     return new BecalmError(
@@ -23,9 +27,10 @@ export async function toBecalmError(error: unknown, path: string): Promise<Becal
       `The store ${path} cannot be opened: ${messageOf(cause)}. Check the path and who may read and write there.`,
       { cause, details },
     );
-  const remedy = NOT_A_STORE.includes(code)
-    ? "It is no store of LMDB, or was damaged: give another path, or restore a backup"
-    : "Look at the disk and its log";
+  const remedy =
+    cause instanceof NotADatabase || DAMAGED.includes(code)
+      ? "Give the path of a store, or restore it from a backup"
+      : "Look at the disk and its log";
   return new BecalmError("BECALM_STORE_FAILED", `The store ${path} failed: ${messageOf(cause)}. ${remedy}.`, {
     cause,
     details,

@@ -7,11 +7,17 @@
  * L2: what only has a meaning while the writer lives is kept in its memory: leases, slots of the counting lock. Claims of effects are
  * stored, and free when another writer takes over.
  */
+import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
 import { memoryDimensionLock } from "../memory/memory-dimension-lock.ts";
 import type {
+  ClaimRequest,
   Commit,
   CommitOutcome,
+  ExtendRequest,
+  LeaseRequest,
+  ListPage,
+  ListRequest,
   LoadRequest,
   LoadResult,
   MembersRequest,
@@ -31,6 +37,7 @@ import {
   invalid,
   notOpen,
   partitionInId,
+  requireLease,
   requireNamespaceSpec,
   requirePartition,
   requireSameNamespace,
@@ -184,38 +191,35 @@ class LmdbStore implements Store {
     return this.#read((rows) => timers.due(rows, request));
   }
 
-  async claimEffects(request: {
-    owner: string;
-    leaseMs: number;
-    limit: number;
-    partition?: number;
-  }): Promise<StoredEffect[]> {
-    const { owner, leaseMs, limit, partition } = request;
+  async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
+    const { limit, partition } = request;
     const tables = this.#open(partition);
-    if (leaseMs === 0) return this.#read((rows) => tables.effects.look(rows, { limit, partition }));
+    requireLease(request.leaseMs, "claim");
     await this.#writerState(tables);
     const partitions = partition === undefined ? this.#partitions(tables) : [partition];
     const nowMs = this.#now();
     // Nothing to claim is the usual answer of a poll: it costs no transaction.
     const isFree = await this.#read((rows) => tables.effects.hasFree(rows, partitions, nowMs));
     if (!isFree || limit < 1) return [];
-    const claimed = await this.#write((rows) =>
-      tables.effects.claim(rows, { owner, leaseMs, limit, partitions }, nowMs),
-    );
-    return claimed.sort((left, right) => (left.id < right.id ? -1 : 1));
+    const claimed = await this.#write((rows) => tables.effects.claim(rows, { ...request, partitions }, nowMs));
+    return claimed.sort((left, right) => compareCodePoints(left.id, right.id));
   }
 
-  async extendClaims(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<string[]> {
-    const tables = this.#open();
-    if (request.effectIds.length === 0) return [];
-    await this.#writerState(tables);
-    return this.#write((rows) => tables.effects.extend(rows, request, this.#now()));
+  async listEffects({ limit, partition }: { limit: number; partition?: number }): Promise<StoredEffect[]> {
+    const { effects } = this.#open(partition);
+    return this.#read((rows) => effects.list(rows, { limit, partition }));
   }
 
-  async list(request: {
-    limit: number;
-    cursor?: string;
-  }): Promise<{ instances: StoredInstance[]; next: string | null }> {
+  async extendClaims(request: ExtendRequest): Promise<string[]> {
+    requireLease(request.leaseMs, "claim");
+    return this.#extend(request);
+  }
+
+  async releaseClaims(request: { owner: string; effectIds: readonly string[] }): Promise<void> {
+    await this.#extend({ ...request, leaseMs: 0 });
+  }
+
+  async list(request: ListRequest): Promise<ListPage> {
     const { instances, info } = this.#open();
     const before = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
     const limit = request.limit + 1;
@@ -268,9 +272,14 @@ class LmdbStore implements Store {
     return this.#write((rows) => instances.remove(rows, instanceId, version));
   }
 
-  async lease(request: { groupId: string; partition: number; owner: string; ttlMs: number }): Promise<boolean> {
+  async lease(request: LeaseRequest): Promise<boolean> {
     const { leases } = await this.#writerState(this.#open(request.partition));
     return leases.take(request, this.#now());
+  }
+
+  async leaseRun(request: { owner: string; ttlMs: number }): Promise<boolean> {
+    const { leases } = await this.#writerState(this.#open());
+    return leases.takeRun(request, this.#now());
   }
 
   async savePolicies(entries: readonly PolicyRecord[]): Promise<void> {
@@ -293,6 +302,13 @@ class LmdbStore implements Store {
     this.#environment = null;
     this.#tables = null;
     await environment?.release();
+  }
+
+  async #extend(request: ExtendRequest): Promise<string[]> {
+    const tables = this.#open();
+    if (request.effectIds.length === 0) return [];
+    await this.#writerState(tables);
+    return this.#write((rows) => tables.effects.extend(rows, request, this.#now()));
   }
 
   /** The tables of the open namespace; checks the partition when one is given. */
