@@ -255,7 +255,9 @@ describe("what cannot be a store", () => {
     await expect(storeAt(join(folder, "folder.mdb")).open({})).rejects.toMatchObject({
       code: "BECALM_STORE_UNAVAILABLE",
     });
-    await expect(storeAt(join(folder, "becalm.mdb", "below")).open(LIVE)).rejects.toMatchObject({ code: "BECALM_STORE_UNAVAILABLE" });
+    await expect(storeAt(join(folder, "becalm.mdb", "below")).open(LIVE)).rejects.toMatchObject({
+      code: "BECALM_STORE_UNAVAILABLE",
+    });
     expect(() => lmdbStore("")).toThrow(/Give a folder/);
     expect(() => lmdbStore(folder, { namespace: "a b" })).toThrow(/is no name/);
   });

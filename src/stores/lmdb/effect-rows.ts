@@ -73,6 +73,14 @@ export class EffectRows {
     });
   }
 
+  /** Ids of effects of a partition whose claim is missing. */
+  unclaimed(rows: ReadRows, partition: number): string[] {
+    const from = `${this.#prefix}f`;
+    return Array.from(rows.ascending(from, `${from}${AFTER_ALL}`), ({ value }) => parse(value))
+      .filter((claim) => claim.partition === partition && rows.get(this.#claimKey(claim)) === undefined)
+      .map(({ id }) => id);
+  }
+
   /** Is there anything that nobody holds? */
   hasFree(rows: ReadRows, partitions: readonly number[], nowMs: number): boolean {
     return partitions.some((partition) => {

@@ -14,6 +14,7 @@ import type {
   ClaimRequest,
   Commit,
   CommitOutcome,
+  EpisodeWrite,
   ExtendRequest,
   LeaseRequest,
   ListPage,
@@ -26,7 +27,9 @@ import type {
   PolicyRecord,
   Store,
   StoredEffect,
+  StoredEpisode,
   StoredInstance,
+  TimerKey,
   TimerLane,
   TimerRow,
 } from "../store.ts";
@@ -42,16 +45,14 @@ import {
   requirePartition,
   requireSameNamespace,
   requireValidCommit,
+  requireValidEpisodes,
 } from "../store-rules.ts";
-import { CommitIdRows } from "./commit-id-rows.ts";
-import { EffectRows } from "./effect-rows.ts";
 import { Environment } from "./environment.ts";
 import { GroupLeases } from "./group-leases.ts";
-import { GroupRows } from "./group-rows.ts";
-import { InstanceRows, requireUsableId } from "./instance-rows.ts";
-import { NamespaceRows, PolicyRows } from "./namespace-rows.ts";
+import { requireUsableId } from "./instance-rows.ts";
+import { NamespaceRows } from "./namespace-rows.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";
-import { TimerRows } from "./timer-rows.ts";
+import { commitTo, type Tables, tablesOf } from "./tables.ts";
 
 export type LmdbStoreOptions = {
   /** Default "default". Letters, digits, `.`, `_` and `-`, at most 64. */
@@ -82,17 +83,6 @@ export function requireNamespaceName(namespace: string): void {
   if (/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) return;
   throw invalid(`The namespace ${JSON.stringify(namespace)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`);
 }
-
-/** What lies in an open namespace. */
-type Tables = {
-  readonly info: NamespaceInfo;
-  readonly instances: InstanceRows;
-  readonly groups: GroupRows;
-  readonly timers: TimerRows;
-  readonly effects: EffectRows;
-  readonly commitIds: CommitIdRows;
-  readonly policies: PolicyRows;
-};
 
 /** What the stores of a namespace in this process have in common while it writes. */
 type WriterState = { readonly lock: DimensionLock; readonly leases: GroupLeases; claimsFreed: Promise<void> | null };
@@ -129,23 +119,15 @@ class LmdbStore implements Store {
     if (found === null && mode !== undefined && partitions !== undefined)
       found = await environment.write((rows) => this.#namespaces.create(rows, { mode, partitions }));
     if (found === null) return null;
-    const { info, prefix } = found;
+    const { info } = found;
     requireSameNamespace(this.#namespace, info, spec);
     if (mode !== undefined) await environment.beWriter();
-    this.#tables = {
-      info,
-      instances: new InstanceRows(prefix),
-      groups: new GroupRows(prefix),
-      timers: new TimerRows(prefix),
-      effects: new EffectRows(prefix),
-      commitIds: new CommitIdRows(prefix),
-      policies: new PolicyRows(prefix),
-    };
+    this.#tables = tablesOf(found);
     return { ...info };
   }
 
-  async load({ partition, groupId, instanceIds }: LoadRequest): Promise<LoadResult> {
-    const { groups, instances } = this.#open(partition);
+  async load({ partition, groupId, instanceIds, episodeKeys = [] }: LoadRequest): Promise<LoadResult> {
+    const { groups, instances, episodes } = this.#open(partition);
     return this.#read((rows) => {
       const stored = new Map<string, StoredInstance>();
       for (const id of instanceIds) {
@@ -153,7 +135,7 @@ class LmdbStore implements Store {
         if (instance !== undefined) stored.set(id, instance);
       }
       const group = groupId === null ? null : groups.get(rows, { partition, id: groupId }, this.#now());
-      return { group, instances: stored };
+      return { group, instances: stored, episodes: episodes.read(rows, partition, episodeKeys) };
     });
   }
 
@@ -170,25 +152,24 @@ class LmdbStore implements Store {
     requireValidCommit(commit, tables.info.partitions);
     for (const { id } of commit.instances) requireUsableId(id);
     const { leases } = await this.#writerState(tables);
-    return this.#write((rows) => {
-      const nowMs = this.#now();
-      const refusal = refusalOf(rows, commit, { tables, leases, nowMs });
-      if (refusal !== null) return refusal;
-      const { commitIds, groups, instances, timers, effects } = tables;
-      commitIds.forget(rows, nowMs);
-      groups.forget(rows, nowMs);
-      commitIds.add(rows, commit, nowMs);
-      groups.write(rows, commit, nowMs);
-      for (const instance of commit.instances) instances.write(rows, instance, commit.partition);
-      timers.change(rows, commit.timersArmed, commit.timersCancelled);
-      effects.put(rows, commit, nowMs);
-      return "applied";
-    });
+    return this.#write((rows) => commitTo(rows, commit, { tables, leases, nowMs: this.#now() }));
+  }
+
+  async renewEpisodes({ partition, writes }: { partition: number; writes: readonly EpisodeWrite[] }) {
+    const { episodes } = this.#open(partition);
+    requireValidEpisodes(writes);
+    return this.#write((rows) => episodes.renew(rows, partition, writes));
   }
 
   async timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
     const { timers } = this.#open();
     return this.#read((rows) => timers.due(rows, request));
+  }
+
+  async dueTimes(asked: readonly TimerKey[]): Promise<(number | null)[]> {
+    for (const { partition } of asked) this.#open(partition);
+    const { timers } = this.#open();
+    return this.#read((rows) => asked.map((timer) => timers.dueTime(rows, timer)));
   }
 
   async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
@@ -217,6 +198,11 @@ class LmdbStore implements Store {
 
   async releaseClaims(request: { owner: string; effectIds: readonly string[] }): Promise<void> {
     await this.#extend({ ...request, leaseMs: 0 });
+  }
+
+  async unclaimedEffects(partition: number): Promise<string[]> {
+    const { effects } = this.#open(partition);
+    return this.#read((rows) => effects.unclaimed(rows, partition));
   }
 
   async list(request: ListRequest): Promise<ListPage> {
@@ -266,10 +252,15 @@ class LmdbStore implements Store {
     return found.filter(({ createdAtMs }) => createdAtMs <= createdUntilMs);
   }
 
-  async remove(instanceId: string, version: number): Promise<boolean> {
-    const { instances, info } = this.#open();
-    if (partitionInId(instanceId, info.partitions) === null) return false;
-    return this.#write((rows) => instances.remove(rows, instanceId, version));
+  async remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean> {
+    const { instances, episodes, info } = this.#open();
+    const partition = partitionInId(instanceId, info.partitions);
+    if (partition === null) return false;
+    return this.#write((rows) => {
+      if (!instances.remove(rows, instanceId, version)) return false;
+      if (episode !== undefined) episodes.remove(rows, partition, episode);
+      return true;
+    });
   }
 
   async lease(request: LeaseRequest): Promise<boolean> {
@@ -348,20 +339,4 @@ class LmdbStore implements Store {
     this.#firstPartition = (this.#firstPartition + 1) % info.partitions;
     return Array.from({ length: info.partitions }, (_, index) => (this.#firstPartition + index) % info.partitions);
   }
-}
-
-type Deciding = { readonly tables: Tables; readonly leases: GroupLeases; readonly nowMs: number };
-
-/** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
-function refusalOf(rows: ReadRows, commit: Commit, { tables, leases, nowMs }: Deciding): CommitOutcome | null {
-  const { group, partition, follows, owner } = commit;
-  const { commitIds, groups, instances } = tables;
-  if (commitIds.has(rows, partition, commit.commitId)) return "duplicate";
-  if (group !== null) {
-    if (leases.isFenced({ groupId: group.id, partition, owner }, nowMs)) return "fenced";
-    const version = groups.get(rows, { partition, id: group.id }, nowMs)?.version ?? 0;
-    if (version !== group.expectedVersion) return "conflict";
-  }
-  if (follows !== null && !commitIds.has(rows, partition, follows)) return "conflict";
-  return commit.instances.every((write) => instances.isExpected(rows, write)) ? null : "conflict";
 }

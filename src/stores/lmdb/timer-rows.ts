@@ -3,7 +3,7 @@
  * `T<lane><partition><owner><name><arm>`: when it is due.
  */
 import type { TimerKey, TimerLane, TimerRow } from "../store.ts";
-import { AFTER_ALL, part, sortable, twoDigits } from "./row-keys.ts";
+import { AFTER_ALL, numberOf, part, sortable, twoDigits } from "./row-keys.ts";
 import { type ReadRows, takeRows, type WriteRows } from "./rows.ts";
 
 const LANES: Readonly<Record<TimerLane, string>> = { work: "w", approval: "a" };
@@ -36,6 +36,11 @@ export class TimerRows {
     const from = `${this.#prefix}t${LANES[lane]}`;
     const until = `${from}${sortable(untilMs)}${AFTER_ALL}`;
     return takeRows(rows.ascending(from, until), limit).map(({ value }) => rowOf(lane, value));
+  }
+
+  dueTime(rows: ReadRows, timer: TimerKey): number | null {
+    const due = rows.get(this.#byKey(timer));
+    return due === undefined ? null : numberOf(due);
   }
 
   #byKey({ lane, partition, owner, name, arm }: TimerKey): string {
