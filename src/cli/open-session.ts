@@ -28,7 +28,7 @@ import { type RunLease, takeRunLease } from "./run-lease.ts";
 /** What every command says about where it works. `store`: never the empty text; left out: none. */
 export type StoreOptions = { readonly store?: string | undefined; readonly namespace: string };
 
-const LMDB = "lmdb:";
+export const LMDB = "lmdb:";
 
 function requireStoreUrl(url: string): void {
   if (/^rediss?:|^lmdb:./.test(url)) return;

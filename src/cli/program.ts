@@ -266,6 +266,16 @@ function addLooking(add: Add): void {
     ],
     act: async (to, options, ids) => (await import("./export.ts")).exportCommand(to, read(options, [], { ids })),
   });
+  add("backup <target>", "copies an lmdb store, while its writer goes on, to a new folder or a new .mdb file", {
+    options: [jsonOption(), storeOption("the original is")],
+    examples: [
+      "becalm backup backups/monday --store lmdb:./becalm-data",
+      "becalm ls --store lmdb:backups/monday",
+      "becalm backup monday.mdb --store lmdb:./becalm-data",
+    ],
+    act: async (to, options, [target = ""]) =>
+      (await import("./backup.ts")).backup(to, read(options, ["json"], { target })),
+  });
   add("audit <what> [id...]", "`audit verify`: finds changed, missing and reordered entries of audit trails", {
     options: reading(
       new Option("--all", "every instance: the default without ids"),

@@ -13,8 +13,7 @@
  * E4: a transaction that cannot be committed leaves nothing of any of its writes, and all of them fail.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
-import { BecalmError } from "../../model/errors.ts";
+import { dirname, join, resolve } from "node:path";
 import { NotADatabase, toBecalmError } from "./lmdb-errors.ts";
 import { type Database, loadLmdb } from "./load-lmdb.ts";
 import type { ReadRows, Row, WriteRows } from "./rows.ts";
@@ -103,7 +102,9 @@ export class Environment {
   async copyTo(file: string): Promise<boolean> {
     const database = this.#database ?? (await this.#inTurn(() => this.#openForReading()));
     if (database === null) return false;
-    await database.backup(file, true);
+    await database.backup(file, true).catch(async (error: unknown) => {
+      throw await toBecalmError(error, file);
+    });
     return true;
   }
 
@@ -266,15 +267,4 @@ function writeRows(database: Database): WriteRows {
     put: (key, value) => database.putSync(key, value),
     remove: (key) => void database.removeSync(key),
   };
-}
-
-/** Where a backup of a path goes: the file inside a folder, or the file. */
-export function requireNewFile(path: string): string {
-  const file = databaseFile(path);
-  if (statSync(file, { throwIfNoEntry: false }) !== undefined)
-    throw new BecalmError(
-      "BECALM_ARGUMENT_INVALID",
-      `${basename(file)} exists already in ${dirname(file)}. Give a new place.`,
-    );
-  return file;
 }

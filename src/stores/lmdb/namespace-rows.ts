@@ -54,6 +54,11 @@ export class NamespaceRows {
   }
 }
 
+/** All of a file. */
+export function namespaceNames(rows: ReadRows): string[] {
+  return Array.from(rows.ascending(TABLE, `${TABLE}${AFTER_ALL}`), ({ key }) => key.slice(TABLE.length));
+}
+
 /** A number that no namespace or stream of the file has. */
 export function nextNumber(rows: WriteRows): number {
   const number = Number(rows.get(COUNT_KEY) ?? "0") + 1;
@@ -66,7 +71,7 @@ function namespaceOf({ number, ...info }: Stored): Namespace {
 }
 
 export function prefixOf(number: number): string {
-  return `${number.toString(36)}:`;
+  return `${number}:`;
 }
 
 export class PolicyRows {

@@ -1,0 +1,22 @@
+/** `becalm backup`: a copy of an lmdb store, made while its writer goes on. */
+import { count } from "../present/text-table.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { LMDB, type StoreOptions } from "./open-session.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type BackupOptions = Pick<StoreOptions, "store"> & { readonly target: string; readonly json: boolean };
+
+export async function backup(terminal: Terminal, { store, target, json }: BackupOptions): Promise<number> {
+  if (store?.startsWith(LMDB) !== true)
+    throw usedWrongly(
+      "`becalm backup` copies an lmdb store: give --store lmdb:PATH or set BECALM_STORE. A Redis server makes its own backups (BGSAVE).",
+    );
+  const { lmdbBackup } = await import("../stores/lmdb/lmdb-backup.ts");
+  const { file, bytes, namespaces } = await lmdbBackup(store.slice(LMDB.length), target);
+  if (json) await terminal.json({ file, bytes, namespaces });
+  else {
+    await terminal.out(`${file}: ${count(bytes, "byte", "bytes")}, namespaces: ${namespaces.join(", ") || "none"}`);
+    terminal.note(`It is a store like the one that it was copied from: becalm ls --store ${LMDB}${target}`);
+  }
+  return EXIT.done;
+}
