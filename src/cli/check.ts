@@ -7,6 +7,7 @@ import { parseStrategies } from "../formats/strategy-file.ts";
 import { formatDuration } from "../model/duration.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { Action, Policy } from "../policy/policy.ts";
+import { policyWarnings } from "../policy/policy-warnings.ts";
 import { count, textTable } from "../present/text-table.ts";
 import { EXIT } from "./exit-codes.ts";
 import { readText } from "./read-text.ts";
@@ -19,6 +20,8 @@ type Checked = {
   readonly what: string;
   readonly rows: readonly string[][];
   readonly mistakes: readonly PolicyMistake[];
+  /** What is allowed and most likely not meant. */
+  readonly warnings: readonly string[];
 };
 
 export async function check(terminal: Terminal, { files, json }: CheckOptions): Promise<number> {
@@ -50,6 +53,7 @@ function checkText(text: string, file: string): Checked {
       mistakes,
       what: count(strategies.length, "strategy", "strategies"),
       rows: strategies.map(strategyRow),
+      warnings: [],
     };
   }
   const { policySet, mistakes } = parsePolicies(text, { file });
@@ -59,6 +63,7 @@ function checkText(text: string, file: string): Checked {
     mistakes,
     what: `${count(policies.length, "policy", "policies")}, ${count(silences.length, "silence", "silences")}`,
     rows: policies.map(policyRow),
+    warnings: policyWarnings(policySet),
   };
 }
 
@@ -103,8 +108,9 @@ function strategyRow({ name, intervalSeconds, levels, noData }: Strategy): strin
   return [name, `every ${intervalSeconds} s`, severities, noData === null ? "" : `no data: ${noData.severity}`];
 }
 
-async function tellText(terminal: Terminal, { file, what, rows, mistakes }: Checked): Promise<void> {
+async function tellText(terminal: Terminal, { file, what, rows, mistakes, warnings }: Checked): Promise<void> {
   const { red, green, dim } = terminal.outColors;
+  for (const warning of warnings) terminal.note(`warning: ${warning}`);
   if (mistakes.length > 0) {
     for (const { message } of mistakes) await terminal.out(message);
     terminal.note(red(`${file}: ${count(mistakes.length, "mistake", "mistakes")}`));
@@ -115,12 +121,13 @@ async function tellText(terminal: Terminal, { file, what, rows, mistakes }: Chec
     await terminal.out(`  ${line}`);
 }
 
-async function tellJson(terminal: Terminal, { file, rows, mistakes }: Checked): Promise<void> {
+async function tellJson(terminal: Terminal, { file, rows, mistakes, warnings }: Checked): Promise<void> {
   for (const mistake of mistakes) await terminal.json(mistake);
   await terminal.json({
     file,
     ok: mistakes.length === 0,
     names: rows.map(([name]) => name),
     mistakes: mistakes.length,
+    warnings,
   });
 }

@@ -15,7 +15,7 @@ const EMPTY: PolicySet = { policies: [], silences: [] };
 /** Reads a policy file, YAML or JSON, and lists all its mistakes with line, column and path. Never throws. */
 export function parsePolicies(text: string, { file }: { file: string }): ParsedPolicies {
   const report = new MistakeReport(file);
-  return finish(readYamlDocument(text, report, "a map with the keys policies, silences"), report);
+  return finish(readYamlDocument(text, report, "a map with the keys policies, silences, limits"), report);
 }
 
 /** Reads a policy file. Throws BECALM_POLICY_INVALID whose message and `details.mistakes` list all mistakes. */
@@ -27,7 +27,7 @@ export function loadPolicySet(text: string, { file }: { file: string }): PolicyS
 export type PolicyInput =
   | PolicySet
   | readonly unknown[]
-  | { readonly policies: readonly unknown[]; readonly silences?: readonly unknown[] };
+  | { readonly policies: readonly unknown[]; readonly silences?: readonly unknown[]; readonly limits?: unknown };
 
 /** The policy set of a program's plain objects. Throws BECALM_POLICY_INVALID whose message lists all mistakes. */
 export function policySetFrom(input: PolicyInput): PolicySet {
@@ -42,13 +42,14 @@ export function policySetFrom(input: PolicyInput): PolicySet {
 /** Policies that were parsed before bear a version, which no file can give them; they are taken as they are. */
 function asPolicySet(input: PolicyInput): PolicySet | null {
   const given = (Array.isArray(input) ? { policies: input } : input) as Partial<PolicySet> | null;
-  const { policies, silences = [] } = given ?? {};
+  const { policies, silences = [], limits } = given ?? {};
   if (!Array.isArray(policies) || !Array.isArray(silences) || policies.length + silences.length === 0) return null;
   const isParsed = policies.every(
     (policy: Partial<Policy> | null) => typeof policy?.version === "string" && "onResolved" in policy,
   );
   const areSilencesParsed = silences.every((silence: Partial<Silence> | null) => typeof silence?.fromMs === "number");
-  return isParsed && areSilencesParsed ? { policies, silences } : null;
+  if (!isParsed || !areSilencesParsed) return null;
+  return { policies, silences, ...(limits === undefined ? {} : { limits }) };
 }
 
 function finish(root: Located | undefined, report: MistakeReport): ParsedPolicies {

@@ -31,6 +31,7 @@ import {
 } from "./field-reader.ts";
 import type { Located } from "./located-value.ts";
 import { POLICY_FILE_KEYS } from "./policy-keys.ts";
+import { readLimits, readPolicyOptions, readQuorum } from "./policy-options-reader.ts";
 
 /** What a policy's name may be: it stands in the ids of groups, which name it before a colon. */
 const POLICY_NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,99}$/u;
@@ -55,7 +56,8 @@ export function readPolicySet(root: Located, report: MistakeReport): PolicySet {
           read: readSilence,
         });
   reportRepeatedNames(fields.get("policies"), report);
-  return { policies, silences };
+  const limits = readLimits(fields.get("limits"), report) ?? null;
+  return { policies, silences, ...(limits === null ? {} : { limits }) };
 }
 
 function isNull(value: Located): boolean {
@@ -83,9 +85,11 @@ function readPolicy(field: Field, report: MistakeReport): Policy | undefined {
   const retry = readRetry(fields.get("retry"), report);
   const approval = readApproval(fields.get("approval"), report);
   const onResolved = readOnResolved(fields.get("on_resolved"), report);
+  const options = readPolicyOptions(fields, report);
   if (name === undefined || match === undefined || action === undefined || converge === undefined) return undefined;
   if (retry === undefined || approval === undefined || onResolved === undefined) return undefined;
-  const policy = { name, match, action, converge, retry, approval, onResolved };
+  if (options === undefined) return undefined;
+  const policy = { name, match, action, converge, retry, approval, onResolved, ...options };
   return { ...policy, version: policyVersion(policy) };
 }
 
@@ -175,7 +179,9 @@ function readApproval(field: Field, report: MistakeReport): Policy["approval"] |
       ? defaults.timeoutMs
       : readDuration(timeout, { minMs: 1, maxMs: APPROVAL_TIMEOUT_MS_MAX }, report);
   const notify = notifyField.value === undefined ? defaults.notify : readAction(notifyField, report);
-  return timeoutMs === undefined || notify === undefined ? undefined : { timeoutMs, notify };
+  const quorum = readQuorum(fields.get("quorum"), report);
+  if (timeoutMs === undefined || notify === undefined || quorum === undefined) return undefined;
+  return { timeoutMs, notify, ...(quorum > 1 ? { quorum } : {}) };
 }
 
 function readOnResolved(field: Field, report: MistakeReport): Policy["onResolved"] | undefined {

@@ -80,6 +80,18 @@ export const RETRY_BACKOFF_MAX = 10;
 export const APPROVAL_TIMEOUT_MS_DEFAULT = 30 * MINUTE_MS;
 export const APPROVAL_TIMEOUT_MS_MAX = 31 * DAY_MS;
 
+// Verifying, deciding again, brakes.
+export const QUORUM_MAX = 100;
+export const VERIFY_MS_MAX = 31 * DAY_MS;
+/** Often enough for anybody, and far enough apart that a storm is not decided again as fast as it came. */
+export const AGAIN_AFTER_MS_MIN = 1 * SECOND_MS;
+export const AGAIN_AFTER_MS_MAX = 31 * DAY_MS;
+export const AGAIN_LIMIT_DEFAULT = 1;
+export const AGAIN_LIMIT_MAX = 1_000;
+/** Attempts, and failed ones, that a brake counts. */
+export const BRAKE_COUNT_MAX = 1_000_000;
+export const BRAKE_PER_MS_MAX = 1 * DAY_MS;
+
 // One commit, and what happens when it loses.
 export const COMMIT_INSTANCE_COUNT_MAX = 256;
 export const COMMIT_BYTES_MAX = 1 * MIB;
@@ -129,6 +141,7 @@ relation(ACTION_TIMEOUT_MS_DEFAULT <= ACTION_TIMEOUT_MS_MAX, "the default timeou
 relation(RETRY_DELAY_MS_DEFAULT <= RETRY_DELAY_MS_MAX, "the default delay of a retry must be allowed");
 relation(RETRY_BACKOFF_DEFAULT <= RETRY_BACKOFF_MAX, "the default backoff must be allowed");
 relation(APPROVAL_TIMEOUT_MS_DEFAULT <= APPROVAL_TIMEOUT_MS_MAX, "the default timeout of an approval must be allowed");
+relation(AGAIN_LIMIT_DEFAULT <= AGAIN_LIMIT_MAX, "the default limit of deciding again must be allowed");
 relation(CONFLICT_BACKOFF_MS_MIN <= CONFLICT_BACKOFF_MS_MAX, "the back-off's range must not be empty");
 relation(CONFLICT_COUNT_BEFORE_LEASE < CONFLICT_COUNT_MAX, "a lease must be tried before a batch is refused");
 relation(DIMENSION_LOCK_RETRY_MS < DIMENSION_LOCK_LEASE_MS, "a lock must be retried before it runs out");

@@ -100,6 +100,39 @@ describe("a policy file that is right", () => {
     ]);
   });
 
+  test("may verify, decide again, observe, ask several people and brake", () => {
+    const fields = [
+      "verify: { resolved_within: 10m }",
+      "again: { after: 11m, limit: 3 }",
+      "after_silence: skip",
+      "mode: observe",
+      "limits: { failures: 5, per: 1m }",
+      "approval: { quorum: 2 }",
+    ];
+    const set = load(`limits: { actions: 50, per: 10m }\n${policyWith(fields.join("\n    "))}`);
+    expect(set.limits).toEqual({ actions: 50, perMs: 600_000 });
+    expect(set.policies[0]).toMatchObject({
+      verify: { resolvedWithinMs: 600_000 },
+      again: { afterMs: 660_000, limit: 3 },
+      afterSilence: "skip",
+      mode: "observe",
+      limits: { failures: 5, perMs: 60_000 },
+      approval: { quorum: 2 },
+    });
+    expect(policySetFrom(set)).toEqual(set);
+  });
+
+  test("has the version that it always had while it says none of these, and says the default in any way", () => {
+    const [plain] = load(policyWith("retry: { limit: 1 }")).policies;
+    const [same] = load(
+      policyWith("retry: { limit: 1 }\n    after_silence: decide\n    mode: act\n    approval: { quorum: 1 }"),
+    ).policies;
+    expect(same).toEqual(plain);
+    expect(Object.keys(plain ?? {}).sort()).toEqual(
+      ["action", "approval", "converge", "match", "name", "onResolved", "retry", "version"].sort(),
+    );
+  });
+
   test("may be JSON, indented by tabs or not", () => {
     const json = { policies: [{ name: "a", match: ['x="1"'], action: { log: {} } }] };
     expect(load(JSON.stringify(json))).toEqual(load(JSON.stringify(json, null, "\t")));
@@ -258,7 +291,7 @@ describe("a policy file with mistakes", () => {
     ["silences: []", /policies: expected a list of policies, found nothing/],
     ["", /an empty file/],
     ["# only a comment\n", /an empty file/],
-    ["[]", /expected a map with the keys policies, silences, found an empty list/],
+    ["[]", /expected a map with the keys policies, silences, limits, found an empty list/],
     ["policies: [", /f\.yaml:1:\d+: expected YAML or JSON/],
     ["policies: []\n---\npolicies: []", /one document, found 2/],
     ["policies: !!js/function x", /Unresolved tag/],
