@@ -1,5 +1,6 @@
 import { assign, raise, setup } from "xstate";
 import {
+  HELD_DUE_AT_MS,
   type InstanceContext,
   type InstanceEvent,
   type InstancePolicy,
@@ -150,7 +151,7 @@ export const actionInstanceMachine = setup({
     }),
     /** What the emergency stop holds has no deadline: it ends when a human ends it. */
     beginApproval: assign(({ context, event }) =>
-      context.paused ? { timers: {} } : arm(context, "approval", event.atMs + context.policy.approvalTimeoutMs),
+      context.paused ? {} : arm(context, "approval", event.atMs + context.policy.approvalTimeoutMs),
     ),
     beginVerifying: assign(({ context, event }) => arm(context, "verify", event.atMs + (context.policy.verifyMs ?? 0))),
     scheduleRetry: assign(({ context, event }) => {
@@ -166,8 +167,16 @@ export const actionInstanceMachine = setup({
     abort: assign({ outcome: "failed", cause: "own", cancelled: true }),
     forgo: assign({ cancelled: true, timers: {} }),
     close: assign({ closed: true, silenced: false, timers: {} }),
-    shield: assign({ silenced: true }),
-    holdForPause: assign({ paused: true, timers: {}, waitDueAtMs: null }),
+    /** It is looked at again when the silence ends. */
+    shield: assign(({ context, event }) => {
+      const silence = event.type === "start" ? event.silence : null;
+      const isFinal = silence?.id === undefined || context.policy.isSilenceFinal;
+      return isFinal ? { silenced: true } : { silenced: true, ...arm(context, "silence", silence.toMs) };
+    }),
+    holdForPause: assign(({ context, event }) => {
+      const arrival = "arrival" in event && event.arrival !== undefined ? event.arrival : event.atMs;
+      return { paused: true, waitDueAtMs: null, ...arm(context, "pause", HELD_DUE_AT_MS + arrival) };
+    }),
     release: assign({ paused: false, grants: [] }),
     countGrant: assign(({ context, event }) =>
       event.type === "approval.counted" ? { grants: [...context.grants, event.by] } : {},
@@ -178,9 +187,12 @@ export const actionInstanceMachine = setup({
       if (again === null || context.agains >= again.limit) return {};
       return arm(context, "reconsider", event.atMs + again.afterMs);
     }),
-    /** Of all timers only that one outlives the way into Skipped. */
-    rest: assign(({ context }) => ({
-      timers: context.timers.reconsider === undefined ? {} : { reconsider: context.timers.reconsider },
+    /** Of all timers only those of a decision that may follow outlive the way into Skipped. */
+    rest: assign(({ context: { timers } }) => ({
+      timers: {
+        ...(timers.reconsider === undefined ? {} : { reconsider: timers.reconsider }),
+        ...(timers.silence === undefined ? {} : { silence: timers.silence }),
+      },
       paused: false,
     })),
     countAgain: assign(({ context, event }) => ({
@@ -202,6 +214,7 @@ export const actionInstanceMachine = setup({
       group: event.type === "reconsider" ? event.group : null,
       silence: event.type === "reconsider" ? event.silence : null,
       ...(event.type === "reconsider" && event.paused !== undefined ? { paused: event.paused } : {}),
+      ...(event.type === "reconsider" && event.arrival !== undefined ? { arrival: event.arrival } : {}),
     })),
   },
 }).createMachine({

@@ -59,6 +59,8 @@ export type Group = {
   arrivals: number;
   /** Group timers armed so far. */
   arms: number;
+  /** The order of the last instance that a pause held, in ms; absent: there has been none. */
+  lastHeldAtMs?: number;
   summaries: PendingSummary[];
   /** Waiters are still to be looked at again: the last commit was cut. `denied`: those that wait are skipped, for the approval was denied. */
   wake: { timer: ArmedTimer; denied: { by: string; why: string } | null } | null;
@@ -112,6 +114,7 @@ export function isUnchanged(before: Group, after: Group): boolean {
     before.held === after.held &&
     before.arrivals === after.arrivals &&
     before.arms === after.arms &&
+    before.lastHeldAtMs === after.lastHeldAtMs &&
     before.wake === after.wake &&
     isSameList(before.forming, after.forming, Object.is) &&
     isSameList(before.summaries, after.summaries, (a, b) => a.timer === b.timer && a.skipped === b.skipped) &&

@@ -241,6 +241,8 @@ const TIMER_NAMES: readonly string[] = [
   "approval",
   "verify",
   "reconsider",
+  "silence",
+  "pause",
 ] satisfies InstanceTimerName[];
 
 function timersOf(stored: Stored, value: unknown): InstanceContext["timers"] {

@@ -59,7 +59,6 @@ export function decide(input: DecideInput): Decision {
     entries: draft.entries,
     effects: draft.effects,
     memberChanges: draft.memberChanges,
-    holds: draft.holds,
     braked: taker.stops.braked,
     groupTimersArmed: timersAfter.filter((timer) => !includesTimer(timersBefore, timer)),
     groupTimersCancelled: timersBefore.filter((timer) => !includesTimer(timersAfter, timer)),

@@ -5,7 +5,7 @@ import type { Alert } from "../model/alert.ts";
 import type { ArmedTimer, InstanceEvent, PauseNote, ReconsiderCause, SilenceNote } from "../model/instance-types.ts";
 import type { CompiledPolicy, PolicyVersions } from "../policy/policy-versions.ts";
 import type { Instance } from "./checkpoint.ts";
-import type { ChangedInstance, Hold, LoggedEntry, MemberChange } from "./draft.ts";
+import type { ChangedInstance, LoggedEntry, MemberChange } from "./draft.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
 
 /** Events that come from outside; the decision adds the view of the group where the machine wants one. */
@@ -126,8 +126,6 @@ export type Decision = {
   /** Run only after the commit, from the outbox. */
   readonly effects: readonly Effect[];
   readonly memberChanges: readonly MemberChange[];
-  /** Instances that a pause or a silence holds from now on, in order. */
-  readonly holds: readonly Hold[];
   /** Pauses that a brake begins with this decision. */
   readonly braked: readonly PauseNote[];
   readonly groupTimersArmed: readonly GroupTimer[];

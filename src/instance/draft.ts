@@ -11,7 +11,7 @@ import type { Standing } from "../convergence/forming.ts";
 import { collectInSummary, countChange, type Group, type Member } from "../convergence/group.ts";
 import type { Alert } from "../model/alert.ts";
 import { effectIdOf } from "../model/ids.ts";
-import type { ArmedTimer, InstanceContext, InstanceEvent } from "../model/instance-types.ts";
+import { type ArmedTimer, HELD_DUE_AT_MS, type InstanceContext, type InstanceEvent } from "../model/instance-types.ts";
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
 import type { Birth, EntryBody } from "./audit-types.ts";
 import { type Instance, machinePolicyOf } from "./checkpoint.ts";
@@ -35,12 +35,6 @@ export type ChangedInstance = {
   readonly birth: Birth | null;
 };
 
-/** Who holds an instance that waits for nobody in its group: the pause of `scope` (null: of the namespace), or the silence with that id. */
-export type Hold = { readonly instanceId: string } & (
-  | { readonly by: "pause"; readonly scope: string | null }
-  | { readonly by: "silence"; readonly silence: string }
-);
-
 export type MemberChange = {
   readonly set: "waiters" | "held";
   readonly instanceId: string;
@@ -62,7 +56,6 @@ export class Draft {
   readonly effects: Effect[] = [];
   readonly entries: LoggedEntry[] = [];
   readonly memberChanges: MemberChange[] = [];
-  readonly holds: Hold[] = [];
   /** Instances whose entering of Waiting or Defense asks for a human, in order. */
   private readonly requests: Instance[] = [];
   private readonly stored: ReadonlyMap<string, Instance>;
@@ -133,7 +126,7 @@ export class Draft {
     const outcome = this.memo.outcomeOf(instance, event, { epoch, version: versionOf(working) });
     if (outcome === null) return null;
     const written = this.write(working, outcome);
-    this.follow({ before: instance, after: written, left }, event, outcome.effects);
+    this.follow({ before: instance, after: written, left }, outcome.effects);
     if (outcome.isConverged && this.group !== null) collectInSummary(this.group, written.id);
     return written;
   }
@@ -162,13 +155,15 @@ export class Draft {
   }
 
   /** What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects, requests. */
-  private follow({ before, after, left }: Stepped, event: InstanceEvent, effects: readonly StepEffect[]): void {
+  private follow({ before, after, left }: Stepped, effects: readonly StepEffect[]): void {
     if (this.group !== null) {
       if (after.epoch !== null) countChange(this.group, left === undefined ? countedOf(before) : left, memberOf(after));
       this.followMembers(this.group, before, after);
     }
-    const hold = holdOf(before, after, event);
-    if (hold !== null) this.holds.push(hold);
+    const { timers } = after.snapshot.context;
+    if (this.group !== null && timers.pause !== undefined) {
+      this.group.lastHeldAtMs = Math.max(this.group.lastHeldAtMs ?? 0, timers.pause.dueAtMs - HELD_DUE_AT_MS);
+    }
     for (const effect of effects) {
       if (effect === "run") this.emitRun(after);
       else if (!after.snapshot.context.paused) this.requests.push(after);
@@ -244,15 +239,6 @@ type Stepped = { readonly before: Instance; readonly after: Instance; readonly l
 
 function countedOf(instance: Instance): Member | null {
   return instance.epoch === null ? null : memberOf(instance);
-}
-
-/** Who holds the instance from this step on. null: nobody does, or whoever did before. */
-function holdOf(before: Instance, after: Instance, event: InstanceEvent): Hold | null {
-  const [was, is] = [before.snapshot.context, after.snapshot.context];
-  if (is.paused && !was.paused && "paused" in event && event.paused !== undefined)
-    return { instanceId: after.id, by: "pause", scope: event.paused.scope };
-  const silence = is.silenced && "silence" in event ? event.silence?.id : undefined;
-  return silence === undefined ? null : { instanceId: after.id, by: "silence", silence };
 }
 
 /** Of the commit that writes it. */

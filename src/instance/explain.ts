@@ -1,5 +1,11 @@
 import { type Verdict, type VerdictKind, verdictInGroup, verdictWithoutGroup } from "../convergence/convergence.ts";
-import type { InstanceEvent, InstancePolicy, ReconsiderEvent, StartEvent } from "../model/instance-types.ts";
+import type {
+  FiringTimerName,
+  InstanceEvent,
+  InstancePolicy,
+  ReconsiderEvent,
+  StartEvent,
+} from "../model/instance-types.ts";
 import type { ReasonCode } from "../model/reasons.ts";
 import type { Instance } from "./checkpoint.ts";
 import type { Step } from "./step.ts";
@@ -77,7 +83,7 @@ function doneReason({ observed }: InstanceEvent & { type: "effect.done" }, taken
   return taken.snapshot.state === "Success" ? "succeeded" : "verifying";
 }
 
-function explainTimer(timer: "retry" | "wait" | "approval" | "verify", taken: Accepted): Explanation {
+function explainTimer(timer: FiringTimerName, taken: Accepted): Explanation {
   switch (timer) {
     case "retry":
       return taken.snapshot.context.paused ? lasting("approve", "paused") : passing(null, "retried");

@@ -33,9 +33,11 @@ export function machineVersionOf({ snapshot, reason, isObserved }: Versioned): M
   return isOf2 ? 2 : 1;
 }
 
+const TIMERS_OF_2 = ["verify", "reconsider", "silence", "pause"] as const;
+
 function usesVersion2({ policy, timers, paused, grants, reconsidered }: InstanceContext): boolean {
   if (policy.verifyMs !== null || policy.again !== null || paused || reconsidered > 0) return true;
-  return grants.length > 0 || timers.verify !== undefined || timers.reconsider !== undefined;
+  return grants.length > 0 || TIMERS_OF_2.some((name) => timers[name] !== undefined);
 }
 
 /** As it is stored: machine, its version, and the format of the envelope. */

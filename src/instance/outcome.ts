@@ -155,6 +155,7 @@ function isSameEvent(a: InstanceEvent, b: InstanceEvent): boolean {
       a.group === b.group &&
       a.silence === b.silence &&
       a.paused === b.paused &&
+      a.arrival === b.arrival &&
       a.approved === undefined &&
       b.approved === undefined
     );

@@ -3,7 +3,7 @@ import type { PauseNote } from "../model/instance-types.ts";
 import type { Brake, DecideInput } from "./decision.ts";
 import type { Draft } from "./draft.ts";
 
-export type UnderPause = { readonly paused?: PauseNote };
+export type UnderPause = { readonly paused?: PauseNote; readonly arrival?: number };
 
 const NONE: UnderPause = {};
 
@@ -21,15 +21,22 @@ export class Stops {
   }
 
   /** The pause that holds for a policy now: one that was there, or one that a brake begins because no attempt is left. */
-  of(policy: string): UnderPause {
-    if (this.pauses.length === 0 && this.brakes.length === 0) return NONE;
+  of(policy: string, atMs: number): UnderPause {
+    const paused = this.find(policy);
+    if (paused === undefined) return NONE;
+    const last = this.draft.group?.lastHeldAtMs ?? Number.NEGATIVE_INFINITY;
+    return { paused, arrival: Math.max(atMs, last + 1) };
+  }
+
+  private find(policy: string): PauseNote | undefined {
+    if (this.pauses.length === 0 && this.brakes.length === 0) return undefined;
     const concerns = ({ scope }: PauseNote): boolean => scope === null || scope === policy;
     const holding = this.pauses.find(concerns);
-    if (holding !== undefined) return { paused: holding };
+    if (holding !== undefined) return holding;
     const brake = this.brakes.find(({ pause, attemptsLeft }) => {
       return concerns(pause) && attemptsLeft <= this.draft.attemptsOf(pause.scope);
     });
-    return brake === undefined ? NONE : { paused: brake.pause };
+    return brake?.pause;
   }
 
   /** Notes that an instance is held; a brake that held it has begun its pause. */

@@ -117,7 +117,7 @@ export class Turn {
   }
 
   private startOf({ policy }: CompiledPolicy, { atMs, silence }: Pick<StartEvent, "atMs" | "silence">): Look["event"] {
-    return { type: "start", atMs, silence, group: null, ...this.stops.of(policy.name) };
+    return { type: "start", atMs, silence, group: null, ...this.stops.of(policy.name, atMs) };
   }
 
   /**
@@ -137,9 +137,7 @@ export class Turn {
       ...(arm === undefined ? {} : { arm }),
     } satisfies InstanceEvent;
     const asked = step(instance.snapshot, event);
-    // While another silence holds it, it is not decided: that one's end will.
-    const isSilencedStill = cause === "silence_over" && silence !== null;
-    if (!asked.accepted || isSilencedStill) return { outcome: cause === "again" ? "stale" : "refused", instance };
+    if (!asked.accepted) return { outcome: arm === undefined ? "refused" : "stale", instance };
     if (!asked.path.includes("Idle")) return { outcome: "applied", instance: this.must(instance, event) };
     const left = this.leave(instance);
     return { outcome: "applied", instance: this.begin(instance, { policy, event, left }) };
@@ -218,7 +216,7 @@ export class Turn {
 
   /** An event as the machine takes it: with what it must know of the world. null: that person has granted it before. */
   private completed(instance: Instance, event: OutsideEvent): InstanceEvent | null {
-    const stops = () => this.stops.of(instance.policy);
+    const stops = () => this.stops.of(instance.policy, event.atMs);
     if (event.type === "start") return { ...event, group: this.viewFor(instance, event.atMs), ...stops() };
     if (event.type === "approval.granted") return this.grantOf(instance, event);
     if (event.type === "effect.done") return doneOf(event, instance.snapshot.context.policy);
@@ -234,7 +232,7 @@ export class Turn {
     const { atMs, by, why } = event;
     if (grants.length + 1 < quorum) return { type: "approval.counted", atMs, by, why };
     const others = grants.length === 0 ? {} : { with: grants };
-    return { ...event, ...others, group: this.viewFor(instance, atMs), ...this.stops.of(instance.policy) };
+    return { ...event, ...others, group: this.viewFor(instance, atMs), ...this.stops.of(instance.policy, atMs) };
   }
 
   private viewFor(instance: Instance, atMs: number): GroupView | null {
@@ -279,7 +277,7 @@ export class Turn {
       }
       const view = viewOf(group.open, { isNew: false, atMs, ownVersion: instance.policyVersion });
       if (verdictInGroup(group.open.rule.function, view.count, view.observation).verdict === "wait") return;
-      this.must(instance, { type: "peers.settled", atMs, group: view, ...this.stops.of(instance.policy) });
+      this.must(instance, { type: "peers.settled", atMs, group: view, ...this.stops.of(instance.policy, atMs) });
     }
     if (this.input.hasMoreWaiters && group.waiters > 0) armWake(group, { denied, atMs });
   }

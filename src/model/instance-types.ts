@@ -1,5 +1,6 @@
 /** What the action-instance machine knows: its context and its events. All plain JSON; nothing here is mutable state of a process. */
 import type { ConvergenceFunction, Observation } from "./convergence-rule.ts";
+import { TIMESTAMP_AT_MS_MAX } from "./limits.ts";
 import type { Retry } from "./retry.ts";
 
 export const INSTANCE_STATES = [
@@ -34,7 +35,11 @@ export type InstancePolicy = {
 /** After which time an instance that convergence skipped is decided once more, and how often at most. */
 export type Again = { readonly afterMs: number; readonly limit: number };
 
-export type InstanceTimerName = "retry" | "wait" | "approval" | "verify" | "reconsider";
+/** `reconsider`, `silence`: it is decided again, because its policy says `again`, or because the silence ends. `pause`: it is held, in this order. */
+export type InstanceTimerName = "retry" | "wait" | "approval" | "verify" | "reconsider" | "silence" | "pause";
+
+/** Timers that come back as an event of their own name; the others make `reconsider`. */
+export type FiringTimerName = Exclude<InstanceTimerName, "reconsider" | "silence" | "pause">;
 
 /** A timer that the instance expects. It is stale when this entry is gone or has another arm number. */
 export type ArmedTimer = { readonly dueAtMs: number; readonly arm: number };
@@ -109,8 +114,11 @@ export type ReconsiderCause = (typeof RECONSIDER_CAUSES)[number];
 type At = { readonly atMs: number };
 type Actor = { readonly by: string; readonly why: string };
 
-/** The emergency stop that holds at the event; absent: none does. */
-type UnderPause = { readonly paused?: PauseNote };
+/** The emergency stop that holds at the event, and the order in which it holds an instance (ms, no two of a group alike); absent: none does. */
+type UnderPause = { readonly paused?: PauseNote; readonly arrival?: number };
+
+/** What a pause holds has no deadline: its timer, which only keeps the order, is due after the end of time. */
+export const HELD_DUE_AT_MS = TIMESTAMP_AT_MS_MAX + 1;
 
 /** What a decision looks at. `group: null`: decided without a group. `silence: null`: none is active. */
 type Look = UnderPause & { readonly group: GroupView | null; readonly silence: SilenceNote | null };
@@ -143,7 +151,7 @@ export type InstanceEvent =
   | (At &
       UnderPause & {
         readonly type: "timer.elapsed";
-        readonly timer: Exclude<InstanceTimerName, "reconsider">;
+        readonly timer: FiringTimerName;
         readonly arm: number;
       })
   | (At & { readonly type: "approval.requested" })

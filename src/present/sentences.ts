@@ -7,6 +7,7 @@ import type { Counterfactual, VerdictKind } from "../convergence/convergence.ts"
 import type { AuditEntry, History, Notice } from "../instance/audit-types.ts";
 import type { Observation } from "../model/convergence-rule.ts";
 import type {
+  FiringTimerName,
   InstanceEvent,
   PauseNote,
   ReconsiderCause,
@@ -84,8 +85,7 @@ const CAUSES: Readonly<Record<ReconsiderCause, Sentence>> = {
 
 /** Says why it is decided again and how often that has been, then what is decided. */
 function reconsideredSentence(entry: AuditEntry, event: ReconsiderEvent, history: History): Sentence {
-  if (entry.reason === "episode_over")
-    return say(`It is not decided again: ${reason(entry).en}.`, `${reason(entry).zh}。`);
+  if (entry.reason === "episode_over") return say(`It stays as it is: ${reason(entry).en}.`, `${reason(entry).zh}。`);
   const nth = timesDecidedAgain(entry, history);
   const cause = CAUSES[event.cause];
   const before = say(
@@ -221,7 +221,7 @@ function failureSentence(entry: AuditEntry, event: { attempt: number; error: str
   );
 }
 
-function timerSentence(entry: AuditEntry, timer: "retry" | "wait" | "approval" | "verify", policy: string): Sentence {
+function timerSentence(entry: AuditEntry, timer: FiringTimerName, policy: string): Sentence {
   const why = reason(entry);
   if (entry.reason === "paused")
     return pausedSentence(entry, policy, { en: "It is time for the next attempt. ", zh: "重试时间已到。" });

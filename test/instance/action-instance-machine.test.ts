@@ -4,6 +4,7 @@ import { actionInstanceMachine } from "../../machines/action-instance.machine.ts
 import { initialSnapshot, type Snapshot, type StepEffect, step } from "../../src/instance/step.ts";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction } from "../../src/model/convergence-rule.ts";
 import { INSTANCE_STATES } from "../../src/model/instance-types.ts";
+import { TIMESTAMP_AT_MS_MAX } from "../../src/model/limits.ts";
 import {
   ALL_FUNCTIONS,
   dotted,
@@ -233,12 +234,12 @@ describe("one event ends where it must", () => {
   test("timers live exactly as long as the state that armed them", () => {
     for (const { after } of moves) {
       const armed = Object.keys(after.context.timers);
-      const allowed = TIMERS[after.state] ?? [];
+      const allowed = timersIn(after);
       expect(armed.length === 0 ? [] : allowed, after.state).toEqual(armed);
       const isBounded = ["Proceeding", "Waiting", "Processing.verifying"].includes(after.state);
       if (isBounded && !after.context.paused) expect(armed).toEqual(allowed);
       // What a pause holds has no deadline.
-      if (after.context.paused) expect(armed).toEqual([]);
+      if (after.context.paused) expect(after.context.timers.pause?.dueAtMs).toBeGreaterThan(TIMESTAMP_AT_MS_MAX);
     }
   });
 });
@@ -248,8 +249,13 @@ const TIMERS: Readonly<Record<string, string[]>> = {
   Waiting: ["approval"],
   Failed: ["retry"],
   "Processing.verifying": ["verify"],
-  Skipped: ["reconsider"],
 };
+
+function timersIn({ state, context }: Snapshot): string[] {
+  if (context.paused) return ["pause"];
+  if (state === "Skipped") return [context.silenced ? "silence" : "reconsider"];
+  return TIMERS[state] ?? [];
+}
 
 function situationsWithoutWayHome(policy: ReturnType<typeof policyWith>): string[] {
   const before = new Map<string, Set<string>>();

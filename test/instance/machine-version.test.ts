@@ -153,6 +153,7 @@ function* exploreVersion1(first: Snapshot): Generator<{ snapshot: Snapshot; even
 function isOf1(event: InstanceEvent): boolean {
   if (event.type === "reconsider" || event.type === "approval.counted" || "paused" in event) return false;
   if (event.type === "timer.elapsed") return event.timer !== "verify";
+  if ("silence" in event && event.silence?.id !== undefined) return false;
   if (event.type === "effect.done") return event.isOpen === undefined && event.observed === undefined;
   return event.type !== "alert.resolved" || event.reason === undefined;
 }

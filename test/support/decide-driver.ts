@@ -4,12 +4,19 @@ import { decodeGroup, encodeGroup } from "../../src/convergence/group-codec.ts";
 import { birthOf } from "../../src/instance/audit.ts";
 import { decodeCheckpoint, type Instance } from "../../src/instance/checkpoint.ts";
 import { type Command, type Decision, decide, type OutsideEvent } from "../../src/instance/decide.ts";
+import type { Brake } from "../../src/instance/decision.ts";
 import { topLevel } from "../../src/instance/step.ts";
 import { timerChanges } from "../../src/instance/timer-changes.ts";
 import type { Alert } from "../../src/model/alert.ts";
 import { fingerprintOf } from "../../src/model/fingerprint.ts";
 import { groupIdOf, instanceIdOf } from "../../src/model/ids.ts";
-import type { InstanceState, SilenceNote } from "../../src/model/instance-types.ts";
+import {
+  HELD_DUE_AT_MS,
+  type InstanceState,
+  type PauseNote,
+  type ReconsiderCause,
+  type SilenceNote,
+} from "../../src/model/instance-types.ts";
 import type { ReasonCode } from "../../src/model/reasons.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../../src/policy/policy-versions.ts";
@@ -21,7 +28,7 @@ import type { Episode, Labels, ModelEffect, ModelOp, ModelSilence, ModelTimer } 
  */
 
 type Timer = ModelTimer & { readonly arm: number };
-type GroupTimer = Omit<Timer, "name"> & { readonly name: ModelTimer["name"] | "wake" };
+type GroupTimer = Omit<Timer, "name"> & { readonly name: ModelTimer["name"] | "wake" | "reconsider" | "silence" };
 const ACTOR = { by: "ada", why: "test" } as const;
 const PARTITION = 0;
 
@@ -37,6 +44,14 @@ export type DrivenInstance = {
 
 export class DecideDriver {
   readonly effects: ModelEffect[] = [];
+  /** The emergency stops that hold, and what brakes leave: as a decision gets them. */
+  pauses: readonly PauseNote[] = [];
+  brakes: readonly Brake[] = [];
+  isObserving = false;
+  /** Pauses that brakes have begun. */
+  readonly braked: PauseNote[] = [];
+  /** Instances whose alert fires no longer. */
+  readonly over = new Set<string>();
   private readonly policies: readonly CompiledPolicy[];
   private readonly versions: Map<string, CompiledPolicy>;
   private readonly silences: readonly ModelSilence[];
@@ -95,13 +110,58 @@ export class DecideDriver {
     }
   }
 
+  /** What a pause holds has a timer that is due after the end of time. */
   nextTimer(): Timer | null {
-    return (this.timers.sort(compareTimers)[0] as Timer | undefined) ?? null;
+    const first = this.timers.sort(compareTimers)[0] as Timer | undefined;
+    return first === undefined || first.dueAtMs >= HELD_DUE_AT_MS ? null : first;
+  }
+
+  /** Fires what is due before `atMs`, in order. */
+  advance(atMs: number): void {
+    for (let timer = this.nextTimer(); timer !== null && timer.dueAtMs < atMs; timer = this.nextTimer())
+      this.fireTimer();
+  }
+
+  /** Decides again what pauses have held, in the order in which they held it. */
+  resume(atMs: number): void {
+    const held = this.timers.filter(({ dueAtMs }) => dueAtMs >= HELD_DUE_AT_MS).sort(compareTimers);
+    for (const { owner } of held) this.reconsider(owner, { cause: "resumed", atMs });
+  }
+
+  reconsider(id: string, { cause, atMs, arm }: { cause: ReconsiderCause; atMs: number; arm?: number }): void {
+    const { labels } = birthOf(id, this.lines.get(id) ?? []).alert as Alert;
+    const isOpen = !this.over.has(id);
+    const silence = this.silenceAt(atMs, labels);
+    const command: Command = {
+      type: "reconsider",
+      id,
+      atMs,
+      cause,
+      isOpen,
+      silence,
+      ...(arm === undefined ? {} : { arm }),
+    };
+    this.take(this.read(id).groupId, [command]);
+  }
+
+  /** Sends an event that the slow model does not know, or in a way that it does not. */
+  sendEvent(id: string, event: OutsideEvent): void {
+    this.send(id, event);
+  }
+
+  snapshot(id: string): Instance {
+    return this.read(id);
+  }
+
+  history(id: string): readonly string[] {
+    return this.lines.get(id) ?? [];
   }
 
   fireTimer(): void {
     const { name, owner, arm, dueAtMs } = this.timers.sort(compareTimers).shift() as GroupTimer;
     if (name === "wake") this.take(owner, [{ type: "wake", arm, atMs: dueAtMs }]);
+    else if (name === "reconsider") this.reconsider(owner, { cause: "again", atMs: dueAtMs, arm });
+    else if (name === "silence") this.reconsider(owner, { cause: "silence_over", atMs: dueAtMs, arm });
     else if (name === "summary") this.take(owner, [{ type: "summarise", arm, atMs: dueAtMs }]);
     else this.send(owner, { type: "timer.elapsed", atMs: dueAtMs, timer: name, arm });
   }
@@ -124,7 +184,7 @@ export class DecideDriver {
     const { attempt } = this.read(id).snapshot.context;
     switch (op.type) {
       case "done":
-        return { type: "effect.done", atMs, attempt };
+        return { type: "effect.done", atMs, attempt, isOpen: !this.over.has(id) };
       case "failed":
         return { type: "effect.failed", atMs, attempt, error: "exit 1" };
       case "grant":
@@ -160,7 +220,11 @@ export class DecideDriver {
       commands,
       isVirtual: true,
       turn: 0,
+      pauses: this.pauses,
+      brakes: this.brakes,
+      isObserving: this.isObserving,
     });
+    this.braked.push(...decision.braked);
     this.keep(groupId, decision);
     while (this.timers.some(({ name }) => name === "wake")) {
       const index = this.timers.findIndex(({ name }) => name === "wake");
@@ -240,7 +304,9 @@ export class DecideDriver {
     const silence = this.silences.find(({ match, fromMs, toMs }) => {
       return fromMs <= atMs && atMs < toMs && Object.entries(match).every(([name, value]) => labels[name] === value);
     });
-    return silence === undefined ? null : { author: "ops", comment: "test", toMs: silence.toMs };
+    return silence === undefined
+      ? null
+      : { author: "ops", comment: "test", toMs: silence.toMs, ...(silence.id === undefined ? {} : { id: silence.id }) };
   }
 }
 

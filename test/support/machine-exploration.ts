@@ -108,6 +108,7 @@ export function eventsFor({ state, context }: Snapshot): InstanceEvent[] {
   }));
   for (const group of [null, views[0] as GroupView]) {
     events.push({ type: "start", atMs: AT_MS, group, silence: SILENCE });
+    events.push({ type: "start", atMs: AT_MS, group, silence: { ...SILENCE, id: "s1" } });
     events.push({ type: "start", atMs: AT_MS, group, silence: SILENCE, approved: true, ...ACTOR });
   }
   const paused = state === "Idle" ? [null, ...starts.filter((_, index) => index % 5 === 0)] : [null];

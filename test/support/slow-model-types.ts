@@ -18,6 +18,8 @@ export type ModelSilence = {
   readonly match: Readonly<Record<string, string>>;
   readonly fromMs: number;
   readonly toMs: number;
+  /** By which the end of the silence is known; without one it has none. */
+  readonly id?: string;
 };
 
 export type Labels = Readonly<Record<string, string>>;
@@ -63,7 +65,7 @@ export type ModelInstance = Episode & {
 export type ModelTimer = {
   readonly dueAtMs: number;
   readonly owner: string;
-  readonly name: "retry" | "wait" | "approval" | "summary";
+  readonly name: "retry" | "wait" | "approval" | "verify" | "summary";
 };
 
 export type SlowModelOptions = {

@@ -208,7 +208,7 @@ export class SlowModel {
     }
   }
 
-  private elapse(instance: Instance, name: "retry" | "wait" | "approval"): void {
+  private elapse(instance: Instance, name: Exclude<ModelTimer["name"], "summary">): void {
     if (name === "retry") this.run(instance, ["Failed", "Processing"], { reason: "retried" });
     if (name === "wait") this.enter(instance, ["Proceeding", "Skipped"], { reason: "wait_timeout" });
     if (name === "approval") this.enter(instance, ["Waiting", "Skipped"], { reason: "approval_timeout" });

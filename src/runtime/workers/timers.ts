@@ -5,7 +5,7 @@ import type { Instance } from "../../instance/checkpoint.ts";
 import type { Alert } from "../../model/alert.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { partitionOfId } from "../../model/ids.ts";
-import type { InstanceTimerName } from "../../model/instance-types.ts";
+import type { FiringTimerName } from "../../model/instance-types.ts";
 import type { TimerRow } from "../../stores/store.ts";
 import type { Work } from "../commit/batch-read.ts";
 import type { Address } from "../commit/conflicts.ts";
@@ -34,12 +34,13 @@ export async function workOf(world: World, row: TimerRow, atMs: number): Promise
     const silence = await silenceOf(world, row.owner, atMs);
     return { address, work: { command: { type: "unpark", id: row.owner, arm: row.arm, atMs, silence }, fired: row } };
   }
-  if (row.name === "reconsider") {
+  if (row.name === "reconsider" || row.name === "silence") {
+    const cause = row.name === "silence" ? "silence_over" : "again";
     const silence = await silenceOf(world, row.owner, atMs);
-    const command = { type: "reconsider", id: row.owner, atMs, cause: "again", isOpen: true, silence } as const;
-    return { address, work: { command: { ...command, arm: row.arm }, fired: row } };
+    const command = { type: "reconsider", id: row.owner, atMs, cause, isOpen: true, silence, arm: row.arm } as const;
+    return { address, work: { command, fired: row } };
   }
-  const timer = row.name as Exclude<InstanceTimerName, "reconsider">;
+  const timer = row.name as FiringTimerName;
   const event = { type: "timer.elapsed" as const, atMs, timer, arm: row.arm };
   return { address, work: { command: { type: "event", id: row.owner, event }, fired: row } };
 }
