@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { withVirtualRun } from "../src/cli/open-session.ts";
+import { SIMULATED, withVirtualRun } from "../src/cli/open-session.ts";
 import { takeLines } from "../src/cli/take-lines.ts";
 import { registerKeysWithConfig } from "../src/detection/core/checkpoint-keys.ts";
 import type { DetectedAlert } from "../src/detection/core/detected-alert.ts";
@@ -107,7 +107,7 @@ async function actOn(alert: DetectedAlert): Promise<Acted> {
   const requests = async function* () {
     yield { line: 1, text: JSON.stringify(detectedLine(1, alert)), isTooLong: false };
   };
-  const options = { namespace: "one-record", policies, concurrency: 1, allowExec: false };
+  const options = { namespace: "one-record", policies, concurrency: 1, effects: SIMULATED };
   return withVirtualRun(options, async ({ session, run }) => {
     const fail = (what: string): never => {
       throw new Error(what);

@@ -31,11 +31,12 @@ export type Act = {
 export async function act(terminal: Terminal, options: ActingOptions, how: Act): Promise<number> {
   return withActing(options, how.command, async (acting) => {
     const { session, mode, nowMs } = acting;
-    if (options.run) requireRunnable(session, await how.policyOf(session), options.allowExec);
+    if (options.run && mode !== "simulated") requireRunnable(session, await how.policyOf(session), options.allowExec);
     const committed = await how.commit(session);
     const attempts = options.run ? await acting.runOutstanding() : 0;
     const instances = await Promise.all(committed.map(({ id }) => session.instance(id)));
-    const action = attempts > 0 ? "ran" : acting.emittedCount() > 0 ? "pending" : "none";
+    const ran = mode === "simulated" ? "simulated" : "ran";
+    const action = attempts > 0 ? ran : acting.emittedCount() > 0 ? "pending" : "none";
     if (options.json) {
       for (const instance of instances)
         await terminal.json({ ...resultLine(instance), mode, at: isoTime(instance.atMs), action });
@@ -43,7 +44,7 @@ export async function act(terminal: Terminal, options: ActingOptions, how: Act):
     }
     const { length } = instances;
     await terminal.out(
-      `${how.done}${length === 1 ? "" : ` for ${length} instances`}${mode === "virtual" ? `, at ${isoTime(nowMs)} of the namespace's virtual time` : ""}.`,
+      `${how.done}${length === 1 ? "" : ` for ${length} instances`}${mode !== "live" ? `, at ${isoTime(nowMs)} of the namespace's virtual time` : ""}.`,
     );
     for (const instance of instances)
       await terminal.out(
@@ -66,6 +67,8 @@ function resultLine(instance: Instance): object {
 }
 
 function actionText({ mode }: Acting, { attempts, command }: { attempts: number; command: string }): string {
+  if (attempts > 0 && mode === "simulated")
+    return "The namespace is simulated: what followed was not performed, but taken to have succeeded.";
   if (attempts > 0)
     return `${attempts === 1 ? "The action that followed ran" : `${attempts} actions that followed ran`} here and now.`;
   const next =

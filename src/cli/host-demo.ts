@@ -7,7 +7,7 @@ import type { RecordRow } from "../formats/record-row.ts";
 import { loadStrategies } from "../formats/strategy-file.ts";
 import type { TextLine } from "../formats/text-lines.ts";
 import { type FileSummary, reportFile } from "./file-report.ts";
-import { withDetection, withVirtualRun } from "./open-session.ts";
+import { SIMULATED, withDetection, withVirtualRun } from "./open-session.ts";
 import { packageFile } from "./package-files.ts";
 import { readRows } from "./read-records.ts";
 import { readText } from "./read-text.ts";
@@ -75,7 +75,7 @@ export async function hostDemo(terminal: Terminal, options: StormDemoOptions): P
     "",
     flowText({ rows, eventCount, alerts, summary }, colors),
     "",
-    ...totalsText(totals, summary, { colors, store: null }),
+    ...totalsText(totals, summary, { colors, store: null, isSimulated: true }),
     "",
     ...nextSteps.map((line) => colors.dim(line)),
   ];
@@ -96,7 +96,7 @@ async function actOn(alerts: readonly DetectedAlert[], place: StormDemoOptions, 
     for (const [index, alert] of alerts.entries())
       yield { line: index + 1, text: JSON.stringify(detectedLine(index + 1, alert)), isTooLong: false };
   };
-  const options = { ...place, policies, concurrency: CONCURRENCY, allowExec: false };
+  const options = { ...place, policies, concurrency: CONCURRENCY, effects: SIMULATED };
   return withVirtualRun(options, async ({ session, run, checkLease }) => {
     const onRejected = (what: string) => terminal.note(what);
     const isStopped = () => false;

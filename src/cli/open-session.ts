@@ -4,6 +4,7 @@ import type { Strategy } from "../detection/core/strategy.ts";
 import { Detection, type DetectionListener } from "../detection/detection.ts";
 import type { DetectionStore } from "../detection/detection-store.ts";
 import { effectPort } from "../effects/local-effects.ts";
+import { ALL_SUCCEED, type Assumptions, simulatedEffects } from "../effects/simulated-effects.ts";
 import { commitIds } from "../engine.ts";
 import type { Decision } from "../instance/decide.ts";
 import type { Effect } from "../instance/effect.ts";
@@ -104,7 +105,9 @@ export async function withActing<T>(
         follow(effects);
       },
     });
-    const runner = new EffectRunner(world, effectPort({ allowExec: options.allowExec }), 1);
+    const isSimulated = info.mode === "simulated";
+    const port = isSimulated ? simulatedEffects(ALL_SUCCEED) : effectPort({ allowExec: options.allowExec });
+    const runner = new EffectRunner(world, port, 1);
     if (info.mode === "live") {
       const mailboxes = new Mailboxes(world);
       const submit = (works: Parameters<Submit>[0]) => mailboxes.submitEach(works);
@@ -169,13 +172,22 @@ export type Running = {
 export type RunOptions = StoreOptions & {
   readonly policies: PolicySet;
   readonly concurrency: number;
-  readonly allowExec: boolean;
+  readonly effects: RunEffects;
   readonly logger?: Logger;
 };
 
+/** What a virtual run does with effects: assume how they end, or really perform them. */
+export type RunEffects =
+  | { readonly kind: "simulated"; readonly assumptions: Assumptions }
+  | { readonly kind: "performed"; readonly allowExec: boolean };
+
+/** Nothing outside is touched, and everything succeeds. */
+export const SIMULATED: RunEffects = { kind: "simulated", assumptions: ALL_SUCCEED };
+
 /** Calls `use` with a virtual run over a namespace, made if need be; without a store on one in memory. */
 export async function withVirtualRun<T>(options: RunOptions, use: (running: Running) => Promise<T>): Promise<T> {
-  const { policies, concurrency, allowExec, logger = silentLogger, namespace } = options;
+  const { policies, concurrency, effects, logger = silentLogger, namespace } = options;
+  const mode = effects.kind === "simulated" ? "simulated" : "virtual";
   const isShared = options.store !== undefined;
   const store = options.store === undefined ? memoryStore() : await storeAt(options.store, namespace);
   let run: VirtualRun | null = null;
@@ -186,9 +198,13 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
     run?.emitted(decision.effects);
   };
   try {
-    const { world, info } = await open(store, { namespace, mode: "virtual", policies, committed });
+    const { world, info } = await open(store, { namespace, mode, policies, committed });
     if (isShared) lease = await takeRunLease(store, { owner: world.owner, namespace });
-    const runner = new EffectRunner(world, effectPort({ allowExec, logger }), concurrency);
+    const port =
+      effects.kind === "simulated"
+        ? simulatedEffects(effects.assumptions)
+        : effectPort({ allowExec: effects.allowExec, logger });
+    const runner = new EffectRunner(world, port, concurrency);
     const highestTimeMs = info.highestTimeMs ?? 0;
     run = new VirtualRun(world, runner, { concurrency, highestTimeMs });
     const started = run;

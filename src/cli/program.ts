@@ -83,6 +83,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
     return command;
   };
   addRunning(add);
+  addDetecting(add);
   addLooking(add);
   addActing(add);
   addDrawing(add);
@@ -164,7 +165,7 @@ function addRunning(add: Add): void {
     ],
     act: async (to, options) => (await import("./demo.ts")).demo(to, read(options, [])),
   });
-  add("run", "takes a file of alerts through policies, in virtual time; the same file always gives the same output", {
+  add("run", "simulates: what a file of alerts would do under policies; --execute really does it", {
     options: [
       new Option("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
       new Option(
@@ -172,8 +173,16 @@ function addRunning(add: Add): void {
         "requests, webhooks or alerts as JSON or JSON lines (docs/inputs.md); - for stdin",
       ).makeOptionMandatory(),
       new Option("--sort", "take the requests in the order of their times, not of the file"),
-      countOf("--concurrency <n>", "attempts at once", { max: CONCURRENCY_MAX, fallback: CONCURRENCY_DEFAULT }),
-      new Option("--allow-exec", "lets policies start programs"),
+      new Option("--execute", "perform the actions: webhooks are posted, programs started"),
+      new Option(
+        "--assume <policy=pattern>",
+        "how the attempts of a policy (* for all) are taken to end: ok or failed, a word an attempt, as in failed,ok",
+      ).argParser((given, before: readonly string[] | undefined) => [...(before ?? []), given]),
+      countOf("--concurrency <n>", "with --execute: attempts at once", {
+        max: CONCURRENCY_MAX,
+        fallback: CONCURRENCY_DEFAULT,
+      }),
+      new Option("--allow-exec", "with --execute: lets policies start programs"),
       new Option("--strict", "exit 1 when a line or an alert was rejected"),
       new Option("--log <file>", "append a JSON line for each audit entry and log action; - for stderr"),
       new Option("--quiet", "no progress and no counts on stderr"),
@@ -181,12 +190,16 @@ function addRunning(add: Add): void {
     ],
     examples: [
       "becalm run --policies policies.yaml --alerts storm.jsonl",
+      "becalm run --policies policies.yaml --alerts storm.jsonl --assume restart-web=failed,ok",
       "becalm run --policies policies.yaml --alerts - --json < storm.jsonl | jq .state",
       "becalm run --policies policies.yaml --alerts storm.jsonl --store redis://127.0.0.1:6379 --namespace storm",
     ],
     act: async (to, options) =>
-      (await import("./run.ts")).run(to, read(options, ["allowExec", "strict", "sort", "json", "quiet"])),
+      (await import("./run.ts")).run(to, read(options, ["execute", "allowExec", "strict", "sort", "json", "quiet"])),
   });
+}
+
+function addDetecting(add: Add): void {
   add("detect", "makes alerts of metric records, by strategies; a restart goes on where the last run ended", {
     options: [
       new Option("--strategies <file>", "YAML or JSON, see docs/strategies.md").makeOptionMandatory(),

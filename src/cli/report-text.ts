@@ -31,20 +31,34 @@ export class ReportTotals {
   }
 }
 
+/** `isSimulated`: nothing was really done. */
+export type TotalsTextOptions = {
+  readonly colors: Colors;
+  readonly store: StoreOptions | null;
+  readonly isSimulated: boolean;
+};
+
+const SIMULATED_TEXT =
+  "Simulated: no action was performed. Every attempt is assumed to succeed, unless --assume says otherwise.";
+
 export function totalsText(
   totals: ReportTotals,
   summary: FileSummary,
-  { colors, store }: { colors: Colors; store: StoreOptions | null },
+  { colors, store, isSimulated }: TotalsTextOptions,
 ): string[] {
   return [
-    ...headline(summary, colors),
+    ...(isSimulated ? [colors.yellow(SIMULATED_TEXT), ""] : []),
+    ...headline(summary, { colors, isSimulated }),
     "",
     ...byReasonText(totals, colors),
     ...(store === null ? [] : waitingText(totals, { summary, colors, store })),
   ];
 }
 
-function headline(summary: FileSummary, { bold, green, yellow, dim }: Colors): string[] {
+function headline(
+  summary: FileSummary,
+  { colors: { bold, green, yellow, dim }, isSimulated }: Pick<TotalsTextOptions, "colors" | "isSimulated">,
+): string[] {
   const counts = textTable(
     [
       ["alerts in", String(summary.alerts), dim(alertsText(summary))],
@@ -53,13 +67,17 @@ function headline(summary: FileSummary, { bold, green, yellow, dim }: Colors): s
         String(summary.instances),
         dim("one an episode and policy that matches it; an alert that is sent again makes none"),
       ],
-      ["executed", String(summary.executed), dim("had at least one attempt")],
+      [
+        "executed",
+        String(summary.executed),
+        dim(isSimulated ? "would have had at least one attempt" : "had at least one attempt"),
+      ],
       ["skipped", String(summary.skipped), dim("nothing had to run: the reasons are below")],
       ["waiting", String(summary.waiting), dim("for a human, or for a peer")],
       [
         "groups",
         String(summary.groups),
-        dim(`opened by them; ${summary.summaries} ${summary.summaries === 1 ? "summary was" : "summaries were"} sent`),
+        dim(`opened by them; ${summary.summaries} ${summary.summaries === 1 ? "summary" : "summaries"} sent`),
       ],
     ],
     {

@@ -1,13 +1,14 @@
-/** `becalm run`: a file of alerts through policies, in virtual time. */
+/** `becalm run`: what a file of alerts would do under policies, in virtual time; with `--execute` it is really done. */
 
 import { loadPolicySet } from "../formats/policy-file.ts";
 import { BecalmError } from "../model/errors.ts";
 import { actionsOf, type PolicySet } from "../policy/policy.ts";
 import { fileLogger, silentLogger } from "../system/pino-logger.ts";
-import { EXIT } from "./exit-codes.ts";
+import { readAssumptions } from "./assumptions.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { reportFile } from "./file-report.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";
-import { type Running, type StoreOptions, withVirtualRun } from "./open-session.ts";
+import { type RunEffects, type Running, type StoreOptions, withVirtualRun } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import { readLines, readText } from "./read-text.ts";
 import { ReportTotals, totalsText } from "./report-text.ts";
@@ -18,6 +19,9 @@ export type RunCommandOptions = StoreOptions & {
   readonly policies: string;
   readonly alerts: string;
   readonly concurrency: number;
+  /** Performs the actions instead of assuming how they end. */
+  readonly execute: boolean;
+  readonly assume?: readonly string[];
   readonly allowExec: boolean;
   readonly strict: boolean;
   readonly sort: boolean;
@@ -28,15 +32,15 @@ export type RunCommandOptions = StoreOptions & {
 
 export async function run(terminal: Terminal, options: RunCommandOptions): Promise<number> {
   const policies = loadPolicySet(await readText(options.policies), { file: options.policies });
-  requireRunnable(policies, options, terminal);
+  const effects = effectsOf(policies, options, terminal);
   const logger = options.log === undefined ? null : fileLogger(options.log);
   const interrupts = catchInterrupts((signal) =>
     terminal.note(`${signal}: stopping after this line; once more stops at once`),
   );
   try {
-    const { store, namespace, concurrency, allowExec } = options;
+    const { store, namespace, concurrency } = options;
     return await withVirtualRun(
-      { store, namespace, policies, concurrency, allowExec, logger: logger ?? silentLogger },
+      { store, namespace, policies, concurrency, effects, logger: logger ?? silentLogger },
       (running) => runFile(terminal, options, { running, interrupts }),
     );
   } finally {
@@ -97,13 +101,13 @@ async function report(
         terminal.noteColors.yellow(error instanceof BecalmError ? `${error.code}: ${error.message}` : String(error)),
       ),
   });
+  const textOptions = { colors: terminal.outColors, store: options, isSimulated: !options.execute };
   if (options.json) await terminal.json({ summary });
-  else
-    for (const line of totalsText(totals, summary, { colors: terminal.outColors, store: options }))
-      await terminal.out(line);
+  else for (const line of totalsText(totals, summary, textOptions)) await terminal.out(line);
   if (options.quiet) return;
   const { created, duplicates, rejected } = taken;
-  terminal.note(`${created} created, ${duplicates} duplicates, ${rejected} rejected`);
+  const how = options.execute ? "" : "; simulated, nothing was performed (--execute performs the actions)";
+  terminal.note(`${created} created, ${duplicates} duplicates, ${rejected} rejected${how}`);
 }
 
 function progressText({ lines, alerts }: Taken, seconds: number): string {
@@ -115,6 +119,19 @@ function stoppedText({ lines }: Taken, { store }: RunCommandOptions): string {
   const where = `Stopped after line ${lines}.`;
   if (store === undefined) return `${where} Nothing is kept without --store: run it again from the start.`;
   return `${where} All up to there is durable: run the same command again to go on, its output is the same as without the stop.`;
+}
+
+/** What becomes of the actions; options that contradict each other are refused before anything is done. */
+function effectsOf(policies: PolicySet, options: RunCommandOptions, terminal: Terminal): RunEffects {
+  const { execute, assume = [], allowExec } = options;
+  if (!execute) {
+    if (allowExec) throw usedWrongly("--allow-exec goes with --execute: without it nothing is performed.");
+    const names = policies.policies.map(({ name }) => name);
+    return { kind: "simulated", assumptions: readAssumptions(assume, names) };
+  }
+  if (assume.length > 0) throw usedWrongly("--assume and --execute contradict each other: give one of them.");
+  requireRunnable(policies, options, terminal);
+  return { kind: "performed", allowExec };
 }
 
 /** What this process may not or cannot run is told before anything is done. */

@@ -6,7 +6,7 @@ import type { Session } from "../runtime/session.ts";
 import { replay } from "../simulate/replay.ts";
 import { checkedSteps, explainText } from "./explain-text.ts";
 import { type InstanceLine, reportFile } from "./file-report.ts";
-import { type StoreOptions, withVirtualRun } from "./open-session.ts";
+import { SIMULATED, type StoreOptions, withVirtualRun } from "./open-session.ts";
 import { packageFile } from "./package-files.ts";
 import { readLines, readText } from "./read-text.ts";
 import { ReportTotals, totalsText } from "./report-text.ts";
@@ -33,7 +33,7 @@ const EXPLAINED: readonly { readonly title: string; readonly isIt: (line: Instan
 export async function stormDemo(terminal: Terminal, options: StormDemoOptions): Promise<void> {
   const policies = loadPolicySet(await readText(packageFile(POLICIES)), { file: POLICIES });
   await withVirtualRun(
-    { ...options, policies, concurrency: CONCURRENCY, allowExec: false },
+    { ...options, policies, concurrency: CONCURRENCY, effects: SIMULATED },
     async ({ session, run, checkLease }) => {
       const taken = await takeLines({
         lines: readLines(packageFile(STORM)),
@@ -59,7 +59,7 @@ export async function stormDemo(terminal: Terminal, options: StormDemoOptions): 
         "",
         `${bold("An alert storm")} of a real Prometheus: ${taken.lines} requests through the ${policies.policies.length} policies of ${cyan(POLICIES)}`,
         "",
-        ...totalsText(totals, summary, { colors: terminal.outColors, store: null }),
+        ...totalsText(totals, summary, { colors: terminal.outColors, store: null, isSimulated: true }),
       ];
       for (const [index, { title }] of EXPLAINED.entries()) {
         const id = found.get(title);

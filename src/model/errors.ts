@@ -15,7 +15,7 @@ export const ERROR_CODES = {
   BECALM_GROUP_UNREADABLE: "a group's stored state cannot be read; its alerts are refused until it can",
   BECALM_EPISODE_UNREADABLE: "the record of an alert's episode cannot be read; the alert is refused until it can",
   BECALM_CONFLICT: "other writers won 20 times in a row; nothing was written, send again",
-  BECALM_NAMESPACE_MODE: "a live engine on a virtual namespace, or the reverse",
+  BECALM_NAMESPACE_MODE: "an engine, a simulated run or an executing run on a namespace that another of the three made",
   BECALM_NAMESPACE_PARTITIONS: "the namespace was made with another number of partitions",
   BECALM_NAMESPACE_BUSY: "another virtual run works on this namespace",
   BECALM_STORE_BUSY: "another process writes to this store, which takes one writer",

@@ -5,7 +5,16 @@
 import { BecalmError } from "../model/errors.ts";
 import { PARTITION_COUNT_MAX } from "../model/limits.ts";
 import { compareCodePoints } from "../model/utf8.ts";
-import type { Commit, EpisodeWrite, InstanceWrite, NamespaceInfo, NamespaceSpec, TimerKey, TimerRow } from "./store.ts";
+import type {
+  Commit,
+  EpisodeWrite,
+  InstanceWrite,
+  NamespaceInfo,
+  NamespaceMode,
+  NamespaceSpec,
+  TimerKey,
+  TimerRow,
+} from "./store.ts";
 
 /** A place in the order of creation. */
 export type CreatedAt = { readonly id: string; readonly createdAtMs: number };
@@ -60,12 +69,19 @@ export function requireNamespaceSpec(spec: NamespaceSpec): void {
   }
 }
 
+const MADE_BY: Readonly<Record<NamespaceMode, string>> = {
+  live: "an engine, which works by the clock",
+  virtual: "`becalm run --execute`, which performs the actions",
+  simulated: "`becalm run`, which only simulates",
+};
+
 /** Throws when the namespace is not what `spec` asks for. */
 export function requireSameNamespace(name: string, info: NamespaceInfo, spec: NamespaceSpec): void {
   if (spec.mode !== undefined && spec.mode !== info.mode) {
     throw new BecalmError(
       "BECALM_NAMESPACE_MODE",
-      `The namespace "${name}" is ${info.mode} and cannot be used as a ${spec.mode} one. Choose another namespace.`,
+      `The namespace "${name}" was made by ${MADE_BY[info.mode]}; ${MADE_BY[spec.mode]}, does not take it. ` +
+        "Choose another namespace.",
       { details: { namespace: name, stored: info.mode, asked: spec.mode } },
     );
   }

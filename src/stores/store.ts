@@ -114,7 +114,11 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export type NamespaceMode = "live" | "virtual";
+/**
+ * Who made a namespace: an engine by the clock (`live`), `becalm run` in the time of its file, performing the actions
+ * (`virtual`, the older name) or assuming how they end (`simulated`). None of them takes another's.
+ */
+export type NamespaceMode = "live" | "virtual" | "simulated";
 
 /** `partitions`: 1 to 100. */
 export type NamespaceSpec = { mode?: NamespaceMode; partitions?: number };

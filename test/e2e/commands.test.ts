@@ -21,7 +21,7 @@ let client: Redis;
 /** A storm of its own for each group of tests, so that what one does to it does not disturb the others. */
 async function storm(namespace: string): Promise<(...args: string[]) => Promise<Ended>> {
   const where = ["--store", redis.url, "--namespace", namespace];
-  const { code } = await becalm(["run", "--policies", POLICIES, "--alerts", STORM, "--quiet", ...where]);
+  const { code } = await becalm(["run", "--execute", "--policies", POLICIES, "--alerts", STORM, "--quiet", ...where]);
   expect(code).toBe(0);
   return (...args) => becalm([...args, ...where]);
 }
@@ -226,7 +226,7 @@ describe("what people do", () => {
     expect(approved.code).toBe(0);
     expect(approved.stdout).toContain("the next `becalm run` on this namespace");
     expect(jsonLines((await at("show", id, "--json")).stdout)[0]).toMatchObject({ state: "Processing", attempts: 1 });
-    const { stdout } = await at("run", "--policies", POLICIES, "--alerts", STORM, "--json");
+    const { stdout } = await at("run", "--execute", "--policies", POLICIES, "--alerts", STORM, "--json");
     expect(jsonLines<Row>(stdout).find((row) => row.id === id)).toMatchObject({
       state: "Success",
       path: ["Idle", "Defense", "Waiting", "Idle", "Processing", "Success"],
@@ -485,7 +485,7 @@ describe("a checkpoint that cannot be read", () => {
       expect(refused.stderr).toContain(code);
     }
     expect((await at("ls")).code).toBe(0);
-    const again = await at("run", "--policies", POLICIES, "--alerts", STORM, "--json");
+    const again = await at("run", "--execute", "--policies", POLICIES, "--alerts", STORM, "--json");
     expect(again.code).toBe(0);
     expect(jsonLines<Row>(again.stdout).filter(({ state }) => state === null)).toHaveLength(damages.length);
     for (const [key, value] of values) expect(await client.get(key)).toBe(value);

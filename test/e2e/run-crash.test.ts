@@ -34,7 +34,18 @@ function policyFile(url: string): string {
 
 function runArgs(namespace: string): string[] {
   const where = ["--store", redis.url, "--namespace", namespace];
-  return ["run", "--policies", policies, "--alerts", STORM, "--json", "--concurrency", String(CONCURRENCY), ...where];
+  return [
+    "run",
+    "--execute",
+    "--policies",
+    policies,
+    "--alerts",
+    STORM,
+    "--json",
+    "--concurrency",
+    String(CONCURRENCY),
+    ...where,
+  ];
 }
 
 beforeAll(async () => {

@@ -213,7 +213,7 @@ describe("what is wrong before the first line", () => {
       "exec.yaml",
       "policies:\n  - { name: x, match: [], action: { exec: { command: [/bin/false] } } }\n",
     );
-    const args = ["run", "--policies", exec, "--alerts", "-", "--json"];
+    const args = ["run", "--execute", "--policies", exec, "--alerts", "-", "--json"];
     const refused = await becalm(args, { input: request([alert({})]) });
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain("BECALM_EFFECT_FORBIDDEN");
@@ -250,7 +250,7 @@ describe("what is wrong before the first line", () => {
 describe("beside its output a run", () => {
   test("logs a JSON line an audit entry to the file of --log", async () => {
     const log = file("run.log", "");
-    const { code } = await run("-", ["--log", log], request([alert({ cluster: "a" })]));
+    const { code } = await run("-", ["--log", log, "--execute"], request([alert({ cluster: "a" })]));
     expect(code).toBe(0);
     const lines = jsonLines(readFileSync(log, "utf8"));
     expect(lines.map((line) => line["msg"])).toEqual([

@@ -72,7 +72,7 @@ function groupWrite(world: World, { group, isEmpty, isGroupChanged }: Decision, 
   if (group === null || isEmpty) return null;
   if (!isGroupChanged) return { kind: "check", id: group.id, expectedVersion: read.groupVersion };
   const idle =
-    world.mode === "virtual"
+    world.mode !== "live"
       ? null
       : idleAtMs(group, group.forming.length === 0 ? 0 : widestWindowMs(world, group.policy));
   const ttlMs = idle === null ? null : Math.max(idle - group.lastAtMs, 0) + GROUP_KEPT_MS;

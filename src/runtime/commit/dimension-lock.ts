@@ -22,7 +22,7 @@ export const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {}
 /** Takes a slot when the batch decides new instances of a forming group; null: it needs none. Virtual time takes none: it is alone. */
 export function takeDimensionLock(world: World, read: Locking): Promise<LockAnswer> | null {
   const { partition, groupId } = read.address;
-  if (world.mode === "virtual" || groupId === null || !isForming(read.group)) return null;
+  if (world.mode !== "live" || groupId === null || !isForming(read.group)) return null;
   const count = countDecided(world, read);
   if (count === null) return null;
   return acquire(world, { key: groupId, partition, slots: Math.max(Math.floor(count / 2), 1) });

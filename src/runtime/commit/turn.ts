@@ -154,7 +154,7 @@ function decideOn(world: World, read: Read, { lock, turn }: { lock: LockAnswer; 
       quarantined: read.quarantined,
       policies: world.versions,
       commands: read.readable.map((work) => parkedIf(lock, work.command)),
-      isVirtual: world.mode === "virtual",
+      isVirtual: world.mode !== "live",
       turn,
     });
     const isSettling = read.readable.some((work) => work.settles !== undefined || work.fired !== undefined);
