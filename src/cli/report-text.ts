@@ -38,8 +38,7 @@ export type TotalsTextOptions = {
   readonly isSimulated: boolean;
 };
 
-const SIMULATED_TEXT =
-  "Simulated: no action was performed. Every attempt is assumed to succeed, unless --assume says otherwise.";
+const SIMULATED_TEXT = "Simulated: no action was performed. Every attempt ended as assumed (--assume).";
 
 export function totalsText(
   totals: ReportTotals,

@@ -14,14 +14,26 @@ let policies: string;
 let undisturbed: string;
 
 function runArgs(namespace: string): string[] {
-  return ["run", "--policies", policies, "--alerts", STORM, "--json", "--store", redis.url, "--namespace", namespace];
+  return [
+    "run",
+    "--execute",
+    "--policies",
+    policies,
+    "--alerts",
+    STORM,
+    "--json",
+    "--store",
+    redis.url,
+    "--namespace",
+    namespace,
+  ];
 }
 
 beforeAll(async () => {
   target = await startWebhookTarget(() => 200);
   const action = `action: { webhook: { url: "${target.url}" } }`;
   policies = file("policies.yaml", `policies:\n  - { name: each, match: ['alertname="HighErrorRate"'], ${action} }\n`);
-  undisturbed = (await becalm(["run", "--policies", policies, "--alerts", STORM, "--json"])).stdout;
+  undisturbed = (await becalm(["run", "--execute", "--policies", policies, "--alerts", STORM, "--json"])).stdout;
 });
 
 afterAll(() => target.stop());
