@@ -20,6 +20,8 @@ import {
   PARTITION_COUNT_MAX,
   RETENTION_MS_DEFAULT,
 } from "./model/limits.ts";
+import type { Policy } from "./policy/policy.ts";
+import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
 import {
   ANYTHING,
   type Expected,
@@ -35,7 +37,7 @@ import {
 import { deliver, type IngestResult, mailOf } from "./runtime/inbox/ingest.ts";
 import { Mailboxes } from "./runtime/inbox/mailboxes.ts";
 import { Receipts } from "./runtime/inbox/receipts.ts";
-import { openWorld } from "./runtime/open-world.ts";
+import { openWorld, putInForce } from "./runtime/open-world.ts";
 import { type ListFilter, Session } from "./runtime/session.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
 import { EffectRunner } from "./runtime/workers/effect-runner.ts";
@@ -108,6 +110,12 @@ export type Engine = {
   /** Grants one instance, or everything that a group holds. */
   approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
   deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
+  /** Puts other policies into force. Instances keep the version that they were made under. Rejects with BECALM_POLICY_INVALID; the old ones stay then. */
+  reload(policies: PolicyInput): Promise<void>;
+  /** One version of a policy, `name@version`; by its name alone the one in force. null: there is no such policy. */
+  policy(reference: string): Promise<Policy | null>;
+  /** Calls `fn` with every step that this process commits, whichever instance it is of. Returns what ends it. */
+  subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void;
 };
 
 export type AnswerTarget = { readonly id: string } | { readonly group: string };
@@ -165,6 +173,7 @@ class LiveEngine implements Engine {
   private readonly logger: Logger;
   private readonly auditLog: AuditLog;
   private readonly subscriptions: Subscriptions;
+  private readonly stepListeners: StepListeners;
   private opening: Promise<Parts> | null = null;
   private live: Live | null = null;
   private inspection: { committed(decision: Decision): void; detach(): void } | null = null;
@@ -180,6 +189,9 @@ class LiveEngine implements Engine {
       read: async (id) => toSnapshot(await (await this.parts()).session.instance(id)),
       onFault: (error) => this.logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
     });
+    this.stepListeners = new StepListeners((error) =>
+      this.logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
+    );
   }
 
   async start(): Promise<void> {
@@ -235,6 +247,21 @@ class LiveEngine implements Engine {
 
   deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
     return this.answer("engine.deny", "approval.denied", { target, who });
+  }
+
+  async reload(policies: PolicyInput): Promise<void> {
+    const set = policySetFrom(policies);
+    const { session } = await this.parts();
+    await putInForce(session.world, set);
+  }
+
+  async policy(reference: string): Promise<Policy | null> {
+    const { session } = await this.parts();
+    return session.policy(reference);
+  }
+
+  subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void {
+    return this.stepListeners.add(fn);
   }
 
   private async answer(
@@ -305,6 +332,7 @@ class LiveEngine implements Engine {
     this.live?.committed(decision);
     this.inspection?.committed(decision);
     this.auditLog.write(decision.entries);
+    this.stepListeners.publish(decision);
     if (this.subscriptions.isEmpty) return;
     for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
   }

@@ -32,6 +32,11 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, ExitCode>> = {
   BECALM_WAIT_TIMEOUT: EXIT.failed,
   BECALM_OUTPUT_FAILED: EXIT.failed,
   BECALM_STOPPED: EXIT.failed,
+  BECALM_BUSY: EXIT.failed,
+  BECALM_REQUEST_REFUSED: EXIT.failed,
+  BECALM_VERSION_MOVED: EXIT.refused,
+  BECALM_UNAUTHENTICATED: EXIT.refused,
+  BECALM_FORBIDDEN: EXIT.refused,
 };
 
 export function exitCodeOf(error: unknown): ExitCode {

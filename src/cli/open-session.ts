@@ -39,7 +39,8 @@ function requireStoreUrl(url: string): void {
   );
 }
 
-async function storeAt(url: string, namespace: string): Promise<Store> {
+/** A store that is not opened yet. */
+export async function storeAt(url: string, namespace: string): Promise<Store> {
   requireStoreUrl(url);
   if (url.startsWith(LMDB)) {
     const { lmdbStore } = await import("../stores/lmdb/lmdb-store.ts");
@@ -49,7 +50,7 @@ async function storeAt(url: string, namespace: string): Promise<Store> {
   return redisStore(url, { namespace });
 }
 
-function requireStore({ store }: StoreOptions, command: string): string {
+export function requireStore({ store }: StoreOptions, command: string): string {
   if (store !== undefined) return store;
   throw usedWrongly(
     `\`becalm ${command}\` reads what a run or an engine left in a store, and no store was named. Give --store lmdb:PATH or redis://HOST:PORT, or set BECALM_STORE.`,

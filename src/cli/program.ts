@@ -1,5 +1,6 @@
 /** Names, options and help of all commands. What a command does is in a file of its own, loaded when it is called. */
 import { type Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { Add, Options } from "./add-command.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import {
   CONCURRENCY_DEFAULT,
@@ -11,6 +12,7 @@ import {
   PORT_MAX,
 } from "./option-limits.ts";
 import { packageVersion } from "./package-files.ts";
+import { addServing } from "./serve-program.ts";
 import { type Terminal, tellError, terminal } from "./terminal.ts";
 
 /** Runs the command that the arguments name; resolves to the exit code. */
@@ -49,10 +51,6 @@ function sentence(message: string): string {
   ].join(" ");
 }
 
-/** As Commander gives them: each command says what it takes. */
-type Options = Readonly<Record<string, unknown>>;
-type Act = (to: Terminal, options: Options, args: readonly string[]) => Promise<number>;
-
 function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
   const program = new Command("becalm")
     .description("Turns alert storms into a few audited actions.")
@@ -87,14 +85,9 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
   addLooking(add);
   addActing(add);
   addDrawing(add);
+  addServing(add, [storeOption("instances live (default: lmdb:./becalm-data)"), namespaceOption()]);
   return program;
 }
-
-type Add = (
-  name: string,
-  summary: string,
-  how: { options?: Option[]; examples: readonly string[]; act: Act },
-) => Command;
 
 function argumentTerm(argument: Argument): string {
   const name = argument.name() + (argument.variadic ? "..." : "");

@@ -29,6 +29,11 @@ export const ERROR_CODES = {
   BECALM_WAIT_TIMEOUT: "an instance did not reach what was waited for in time",
   BECALM_OUTPUT_FAILED: "the result of a command cannot be written to stdout",
   BECALM_STOPPED: "the engine is stopped or stopping",
+  BECALM_BUSY: "more arrives than can be taken; nothing was written, send again",
+  BECALM_REQUEST_REFUSED: "an HTTP request that breaks a rule of the protocol or a limit",
+  BECALM_VERSION_MOVED: "the instance is no longer at the version that the caller saw",
+  BECALM_UNAUTHENTICATED: "a request without a valid token",
+  BECALM_FORBIDDEN: "a caller, page or address that may not do this",
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -34,18 +34,35 @@ export async function openWorld(options: OpenOptions): Promise<{ world: World; i
       "The store has no such namespace. Check --store and --namespace; `becalm run` or an engine makes one.",
     );
   }
-  const current = (policies?.policies ?? []).map(compilePolicy);
+  const { current, silences } = inForce(policies);
   const versions = await versionsOf(store, current);
   const world: World = {
     ...options,
     mode: info.mode,
     partitions: info.partitions,
     current,
-    silences: (policies?.silences ?? []).map((silence) => ({ silence, matches: compileMatchers(silence.match) })),
+    silences,
     groups: new KnownGroups(),
     versions,
   };
   return { world, info };
+}
+
+function inForce(policies: PolicySet | undefined): Pick<World, "current" | "silences"> {
+  return {
+    current: (policies?.policies ?? []).map(compilePolicy),
+    silences: (policies?.silences ?? []).map((silence) => ({ silence, matches: compileMatchers(silence.match) })),
+  };
+}
+
+/** Other policies and silences from now on. Their versions are durable before the first instance is made under one. */
+export async function putInForce(world: World, policies: PolicySet): Promise<void> {
+  const { current, silences } = inForce(policies);
+  const fresh = current.filter(({ policy }) => !world.versions.has(policyKey(policy)));
+  if (fresh.length > 0) await world.store.savePolicies(fresh.map(recordOf));
+  for (const compiled of fresh) world.versions.set(policyKey(compiled.policy), compiled);
+  world.current = current;
+  world.silences = silences;
 }
 
 /**

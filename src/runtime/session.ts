@@ -11,6 +11,7 @@ import { type EventInput, readEvent } from "../instance/event-input.ts";
 import { BecalmError } from "../model/errors.ts";
 import { partitionOf, partitionOfId } from "../model/ids.ts";
 import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
+import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import type { StoredInstance } from "../stores/store.ts";
 import type { Work } from "./commit/batch-read.ts";
@@ -80,6 +81,14 @@ export class Session {
       );
     }
     return decodeHistory(id, lines, policy.policy);
+  }
+
+  /** One version of a policy, `name@version`; by its name alone the one in force. */
+  async policy(reference: string): Promise<Policy | null> {
+    const { current, versions } = this.world;
+    const named = current.find(({ policy }) => policy.name === reference);
+    if (named === undefined && !versions.has(reference)) await learnVersions(this.world);
+    return (named ?? versions.get(reference))?.policy ?? null;
   }
 
   /** Raw history lines, oldest first. */

@@ -17,8 +17,8 @@ export type World = {
   /** Unique to this process: claims and leases carry it. */
   readonly owner: string;
   /** The policies that new alerts are matched against, in order. */
-  readonly current: readonly CompiledPolicy[];
-  readonly silences: readonly CompiledSilence[];
+  current: readonly CompiledPolicy[];
+  silences: readonly CompiledSilence[];
   readonly groups: KnownGroups;
   /** Every version that the namespace knows, by `name@version`. */
   readonly versions: Map<string, CompiledPolicy>;

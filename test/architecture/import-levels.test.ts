@@ -34,7 +34,8 @@ const BELOW: Record<string, readonly string[]> = {
   engine: ENGINE,
   detector: [...ENGINE, "engine"],
   index: ABOVE,
-  cli: ABOVE,
+  server: ABOVE,
+  cli: [...ABOVE, "server"],
 };
 
 /** Files whose level is not their folder's: ports that lie beside their drivers, and the pure part of detection. */

@@ -24,6 +24,7 @@ export type Ended = {
 /** `keepsInputOpen`: more may come. */
 export type CommandOptions = {
   readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
   readonly input?: string;
   readonly keepsInputOpen?: boolean;
 };
@@ -33,7 +34,7 @@ export type RunningCommand = { readonly child: ChildProcess; readonly ended: Pro
 /** Starts `becalm ARGS`. The environment is the test's own, without what would change the command's meaning. */
 export function startBecalm(
   args: readonly string[],
-  { env = {}, input = "", keepsInputOpen = false }: CommandOptions = {},
+  { env = {}, cwd, input = "", keepsInputOpen = false }: CommandOptions = {},
 ): RunningCommand {
   const {
     BECALM_STORE: _store,
@@ -42,7 +43,10 @@ export function startBecalm(
     FORCE_COLOR: _force,
     ...inherited
   } = process.env;
-  const child = spawn(process.execPath, [...COMMAND, ...args], { env: { ...inherited, ...env } });
+  const child = spawn(process.execPath, [...COMMAND, ...args], {
+    env: { ...inherited, ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  });
   const killWithParent = () => child.kill("SIGKILL");
   process.once("exit", killWithParent);
   const texts = { stdout: "", stderr: "" };

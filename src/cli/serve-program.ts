@@ -1,0 +1,89 @@
+/** Names, options and help of `becalm serve`. */
+import { InvalidArgumentError, Option } from "commander";
+import type { Add } from "./add-command.ts";
+import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX } from "./option-limits.ts";
+import type { ServeOptions } from "./serve.ts";
+
+export function addServing(add: Add, where: readonly Option[]): void {
+  const named = (flags: string, text: string) => new Option(flags, text).env(variableOf(flags));
+  add("serve", "takes alerts over HTTP: Prometheus, Alertmanager, amtool and Grafana talk to it as to Alertmanager", {
+    options: [
+      named("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
+      named("--strategies <file>", "makes alerts of records that are posted, see docs/strategies.md"),
+      named("--listen <address>", "HOST:PORT; port 0 is any free one").default("127.0.0.1:9095"),
+      named("--tokens <file>", "who may do what: a JSON array of { name, role, token }"),
+      named("--insecure-listen", "listen beyond loopback without tokens"),
+      named("--allow-exec", "lets policies start programs"),
+      named("--allow-origin <origin...>", "pages of these origins may send requests"),
+      named("--tls-cert <file>", "answer with TLS: the certificate"),
+      named("--tls-key <file>", "and its key"),
+      named("--max-body <size>", "of one request, such as 32MiB")
+        .default(32 * 1_024 * 1_024, "32MiB")
+        .argParser(byteSize),
+      named("--watch", "read the policies again when their file changes"),
+      named("--log <file>", "a JSON line for each audit entry; - for stderr").default("-"),
+      named("--concurrency <n>", "attempts at once").default(CONCURRENCY_DEFAULT).argParser(concurrency),
+      named("--drain <duration>", "how long requests and attempts may take to end")
+        .default(30_000, "30s")
+        .argParser(durationMs),
+      named("--request-timeout <duration>", "how long a client has for a whole request")
+        .default(30_000, "30s")
+        .argParser(durationMs),
+      ...where,
+    ],
+    examples: [
+      "becalm serve --policies policies.yaml",
+      "becalm serve --policies policies.yaml --listen 0.0.0.0:9095 --tokens tokens.json --store redis://127.0.0.1:6379",
+    ],
+    act: async (to, options) => (await import("./serve.ts")).serve(to, serveOptions(options)),
+  });
+}
+
+/** `--tls-cert <file>` may also stand in the environment as BECALM_TLS_CERT. */
+function variableOf(flags: string): string {
+  const name = flags.split(" ")[0] ?? flags;
+  return `BECALM_${name.slice(2).replaceAll("-", "_").toUpperCase()}`;
+}
+
+const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 };
+
+function byteSize(given: string): number {
+  const found = /^(\d{1,12})(|KiB|MiB|GiB)$/.exec(given);
+  const bytes = Number(found?.[1]) * (UNIT_BYTES[found?.[2] ?? ""] ?? Number.NaN);
+  if (bytes >= 1 && bytes <= 1_073_741_824) return bytes;
+  throw new InvalidArgumentError("Give a size up to 1GiB, such as 32MiB.");
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+function durationMs(given: string): number {
+  const found = /^(\d{1,6})(ms|s|m|h)$/.exec(given);
+  const ms = Number(found?.[1]) * (UNIT_MS[found?.[2] ?? ""] ?? Number.NaN);
+  if (ms >= 1 && ms <= 86_400_000) return ms;
+  throw new InvalidArgumentError("Give a duration up to 24h, such as 30s.");
+}
+
+function concurrency(given: string): number {
+  const count = Number(given);
+  if (/^\d{1,6}$/.test(given) && count >= 1 && count <= CONCURRENCY_MAX) return count;
+  throw new InvalidArgumentError(`Give a whole number from 1 to ${CONCURRENCY_MAX}.`);
+}
+
+/** Flags that were not given are missing, and an empty address of a store is none. */
+function serveOptions(options: Readonly<Record<string, unknown>>): ServeOptions {
+  const { maxBody, drain, requestTimeout, store, ...rest } = options;
+  const flags = ["insecureListen", "allowExec", "watch"].map((name) => [name, isOn(options[name])] as const);
+  return {
+    ...rest,
+    ...Object.fromEntries(flags),
+    store: store || undefined,
+    maxBodyBytes: maxBody,
+    drainMs: drain,
+    requestMs: requestTimeout,
+  } as unknown as ServeOptions;
+}
+
+/** A flag in the environment is a text: `BECALM_WATCH=0` does not mean yes. */
+function isOn(value: unknown): boolean {
+  return value === true || (typeof value === "string" && !["", "0", "false", "no"].includes(value.toLowerCase()));
+}

@@ -1,0 +1,76 @@
+/** What commits made of instances, for whoever watches all of them: metrics, event streams, programs. */
+import type { VerdictKind } from "../convergence/convergence.ts";
+import type { Decision } from "../instance/decide.ts";
+import { type InstanceSnapshot, toSnapshot } from "../instance/instance-snapshot.ts";
+import { topLevel } from "../instance/step.ts";
+import type { InstanceState } from "../model/instance-types.ts";
+import type { ReasonCode } from "../model/reasons.ts";
+
+/** One step of one instance that a commit of this process made durable. */
+export type CommittedStep = {
+  readonly id: string;
+  readonly policy: string;
+  readonly group: string | null;
+  /** Of the instance after the whole commit. */
+  readonly version: number;
+  readonly atMs: number;
+  readonly event: string;
+  /** The state that the commit found; null: it created the instance. */
+  readonly from: InstanceState | null;
+  readonly to: InstanceState;
+  readonly verdict: VerdictKind | null;
+  readonly reason: ReasonCode;
+  /** The instance after the whole commit. */
+  snapshot(): InstanceSnapshot;
+};
+
+export type StepListener = (steps: readonly CommittedStep[]) => void;
+
+/** Listeners of one engine. What one of them throws is reported and keeps nobody else from hearing. */
+export class StepListeners {
+  readonly #listeners = new Set<StepListener>();
+  readonly #onFault: (error: unknown) => void;
+
+  constructor(onFault: (error: unknown) => void) {
+    this.#onFault = onFault;
+  }
+
+  add(listener: StepListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  publish(decision: Decision): void {
+    if (this.#listeners.size === 0) return;
+    const steps = stepsOf(decision);
+    for (const listener of Array.from(this.#listeners)) {
+      try {
+        listener(steps);
+      } catch (error) {
+        this.#onFault(error);
+      }
+    }
+  }
+}
+
+function stepsOf({ instances, entries }: Decision): CommittedStep[] {
+  const changes = new Map(instances.map((change) => [change.instance.id, change]));
+  return entries.flatMap(({ instance: id, entry }) => {
+    const change = changes.get(id);
+    if (change === undefined) return [];
+    const { instance, before } = change;
+    return {
+      id,
+      policy: instance.policy,
+      group: instance.groupId,
+      version: instance.version,
+      atMs: entry.atMs,
+      event: entry.event.type,
+      from: before === null ? null : topLevel(before.snapshot.state),
+      to: entry.path.at(-1) ?? topLevel(instance.snapshot.state),
+      verdict: entry.verdict,
+      reason: entry.reason,
+      snapshot: () => toSnapshot(instance),
+    };
+  });
+}

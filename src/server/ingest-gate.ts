@@ -1,0 +1,61 @@
+/** Alerts on their way to the engine: at most so many at once, and counted by what became of them. */
+import type { Engine, IngestResult } from "../engine.ts";
+import type { AlertInput } from "../formats/alert-input.ts";
+import { HttpRefusal, isForNow } from "./http/http-refusal.ts";
+import type { Metrics } from "./metrics/metrics.ts";
+
+/** More in flight only adds latency; a sender that is told so keeps its alerts and comes again. */
+const IN_FLIGHT_COUNT_MAX = 20_000;
+
+export class IngestGate {
+  readonly #engine: Pick<Engine, "ingest">;
+  readonly #metrics: Metrics;
+  readonly #now: () => number;
+  #inFlight = 0;
+
+  constructor(engine: Pick<Engine, "ingest">, { metrics, now }: { metrics: Metrics; now: () => number }) {
+    this.#engine = engine;
+    this.#metrics = metrics;
+    this.#now = now;
+  }
+
+  readonly ingest = async (alerts: readonly AlertInput[]): Promise<IngestResult> => {
+    const { length } = alerts;
+    if (this.#inFlight > 0 && this.#inFlight + length > IN_FLIGHT_COUNT_MAX) {
+      this.#metrics.received("refused", length);
+      const why = `${this.#inFlight} alerts are being decided. Send these again in a moment.`;
+      throw new HttpRefusal(503, "BECALM_BUSY", { why, headers: { "retry-after": "1" } });
+    }
+    this.#inFlight += length;
+    try {
+      const result = await this.#engine.ingest(alerts);
+      this.#count(alerts, result);
+      return result;
+    } catch (error) {
+      this.#metrics.received("refused", length);
+      throw error;
+    } finally {
+      this.#inFlight -= length;
+    }
+  };
+
+  #count(alerts: readonly AlertInput[], { instances, unmatched, rejected }: IngestResult): void {
+    const counts = new Map<string, number>();
+    const add = (outcome: string) => counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+    const nowMs = this.#now();
+    for (const { outcome, alert } of instances) {
+      add(outcome);
+      if (outcome !== "created") continue;
+      const startsAtMs = startOf(alerts[alert] as AlertInput);
+      if (startsAtMs !== null) this.#metrics.decidedAfter(nowMs - startsAtMs);
+    }
+    for (const { error } of rejected) add(isForNow(error) ? "refused" : "rejected");
+    for (const [outcome, count] of counts) this.#metrics.received(outcome, count);
+    this.#metrics.received("unmatched", unmatched.length);
+  }
+}
+
+function startOf(alert: AlertInput): number | null {
+  const given = "startsAtMs" in alert ? alert.startsAtMs : alert.startsAt;
+  return typeof given === "number" ? given : null;
+}

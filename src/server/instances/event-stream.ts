@@ -1,0 +1,122 @@
+/**
+ * `GET /v1/events`: server-sent events, one a committed step. The newest are kept, so that who comes back with Last-Event-ID misses nothing; who was
+ * away too long is told so (`event: gap`). A viewer that does not read is cut instead of filling the memory.
+ */
+import { randomBytes } from "node:crypto";
+import { isoTime } from "../../present/time-text.ts";
+import type { CommittedStep } from "../../runtime/committed-steps.ts";
+import { HttpRefusal } from "../http/http-refusal.ts";
+import type { Route } from "../http/route.ts";
+
+const KEPT_COUNT = 4_096;
+const VIEWER_COUNT_MAX = 100;
+/** What may wait for a viewer that reads slowly. */
+const PENDING_BYTES_MAX = 1_048_576;
+const COMMENT_EVERY_MS = 15_000;
+
+const HEADERS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+} as const;
+
+type Viewer = ReadableStreamDefaultController<Uint8Array>;
+
+const UTF8 = new TextEncoder();
+
+export class EventStream {
+  /** Numbers of another process mean nothing here. */
+  readonly #process = randomBytes(4).toString("hex");
+  readonly #kept: string[] = [];
+  readonly #viewers = new Set<Viewer>();
+  readonly #countMax: number;
+  #count = 0;
+
+  constructor({ keptCount = KEPT_COUNT }: { keptCount?: number } = {}) {
+    this.#countMax = keptCount;
+  }
+
+  get viewers(): number {
+    return this.#viewers.size;
+  }
+
+  publish(steps: readonly CommittedStep[]): void {
+    const texts = steps.map((step) => this.#textOf(step));
+    this.#kept.push(...texts);
+    if (this.#kept.length > this.#countMax) this.#kept.splice(0, this.#kept.length - this.#countMax);
+    if (this.#viewers.size === 0) return;
+    const bytes = UTF8.encode(texts.join(""));
+    for (const viewer of this.#viewers) this.#send(viewer, bytes);
+  }
+
+  /** Ends all streams; viewers come back elsewhere, or here after a restart. */
+  close(): void {
+    for (const viewer of this.#viewers) viewer.close();
+    this.#viewers.clear();
+  }
+
+  /** What came after `lastId`, and then all that happens, until one of the two ends it. */
+  open(lastId: string | undefined): Response {
+    if (this.#viewers.size >= VIEWER_COUNT_MAX) {
+      const why = `${VIEWER_COUNT_MAX} viewers are connected already. Try again later.`;
+      throw new HttpRefusal(503, "BECALM_BUSY", { why, headers: { "retry-after": "10" } });
+    }
+    let end = () => {};
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start: (viewer) => {
+          viewer.enqueue(UTF8.encode(`retry: 1000\n\n${this.#missed(lastId)}`));
+          this.#viewers.add(viewer);
+          const comments = setInterval(() => this.#send(viewer, UTF8.encode(":\n\n")), COMMENT_EVERY_MS);
+          end = () => {
+            clearInterval(comments);
+            this.#viewers.delete(viewer);
+          };
+        },
+        cancel: () => end(),
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: PENDING_BYTES_MAX }),
+    );
+    return new Response(body, { headers: HEADERS });
+  }
+
+  /** A viewer with a full queue does not read: it is cut, and resumes when it comes back. */
+  #send(viewer: Viewer, bytes: Uint8Array): void {
+    if (!this.#viewers.has(viewer)) return;
+    if ((viewer.desiredSize ?? 0) >= bytes.length) viewer.enqueue(bytes);
+    else {
+      this.#viewers.delete(viewer);
+      viewer.error(new Error("the viewer does not read"));
+    }
+  }
+
+  #textOf({ id, policy, group, version, atMs, event, from, to, verdict, reason }: CommittedStep): string {
+    this.#count += 1;
+    const data = { id, policy, group, version, at: isoTime(atMs), event, from, state: to, verdict, reason };
+    return `id: ${this.#process}-${this.#count}\nevent: step\ndata: ${JSON.stringify(data)}\n\n`;
+  }
+
+  /** What came after `lastId`, or that something is missing. */
+  #missed(lastId: string | undefined): string {
+    if (lastId === undefined || lastId === "") return "";
+    const [process, number] = lastId.split("-");
+    const seen = process === this.#process && /^\d{1,15}$/.test(number ?? "") ? Number(number) : null;
+    const oldest = this.#count - this.#kept.length;
+    if (seen === null || seen < oldest || seen > this.#count)
+      return `id: ${this.#process}-${this.#count}\nevent: gap\ndata: {"lastId":${JSON.stringify(lastId)}}\n\n`;
+    return this.#kept.slice(seen - oldest).join("");
+  }
+}
+
+export function eventRoutes(stream: EventStream): Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/v1/events",
+      role: "read",
+      summary: "Committed steps as they happen; resumes with Last-Event-ID, or says that it has a gap",
+      answers: { 200: { what: "server-sent events: `step`, `gap`", type: "text/event-stream" } },
+      handle: (c) => stream.open(c.req.header("last-event-id")),
+    },
+  ];
+}

@@ -1,0 +1,238 @@
+/** Instances: lists, one, its history and picture; and what people and programs say to it. */
+import { z } from "zod";
+import { actionInstanceMachine } from "../../../machines/index.ts";
+import { drawChart } from "../../drawing/index.ts";
+import type { InstancePage } from "../../engine.ts";
+import type { History } from "../../instance/audit-types.ts";
+import { type EventInput, SENDABLE_EVENTS } from "../../instance/event-input.ts";
+import type { InstanceSnapshot } from "../../instance/instance-snapshot.ts";
+import { BecalmError, errorCode } from "../../model/errors.ts";
+import { INSTANCE_STATES } from "../../model/instance-types.ts";
+import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
+import { entryJson, explainedRow, instanceDetail, wholePath } from "../../present/instance-json.ts";
+import { HttpRefusal } from "../http/http-refusal.ts";
+import { checked, withJson } from "../http/json-body.ts";
+import { json } from "../http/replies.ts";
+import type { Ctx, Parameter, Route } from "../http/route.ts";
+import type { InstancePorts } from "./ports.ts";
+import { WHO, whoOf } from "./who.ts";
+
+const EVENT = z.object({ type: z.enum(SENDABLE_EVENTS), ...WHO.partial().shape });
+
+const LIST_QUERY: readonly Parameter[] = [
+  { name: "state", what: `one of ${INSTANCE_STATES.join(", ")}` },
+  { name: "policy", what: "only those of this policy" },
+  { name: "group", what: "only those of this group" },
+  { name: "quarantined", what: "only those whose checkpoints cannot be read", type: "boolean" },
+  { name: "limit", what: `at most so many, 1 to ${LIST_PAGE_COUNT_MAX}`, type: "integer" },
+  { name: "cursor", what: "`next` of an earlier page" },
+];
+
+const INSTANCE = { 200: { what: "the instance" } } as const;
+const DECIDED = {
+  200: { what: "the instance as it is now" },
+  409: { what: "its state refuses; `details.last` says what happened meanwhile" },
+  412: { what: "it is no longer at the version that If-Match names" },
+} as const;
+
+export function instanceRoutes(ports: InstancePorts): Route[] {
+  return [...readingRoutes(ports), ...answeringRoutes(ports)];
+}
+
+function readingRoutes(ports: InstancePorts): Route[] {
+  const { engine } = ports;
+  return [
+    {
+      method: "GET",
+      path: "/v1/instances",
+      role: "read",
+      summary: "Instances, newest first",
+      query: LIST_QUERY,
+      answers: { 200: { what: "{ instances, next }" } },
+      handle: async (c) => json(await pageJson(ports, await engine.list(filterOf(new URL(c.req.url).searchParams)))),
+    },
+    {
+      method: "GET",
+      path: "/v1/instances/{id}",
+      role: "read",
+      summary: "One instance",
+      answers: INSTANCE,
+      handle: (c) => shown(idOf(c), ports),
+    },
+    {
+      method: "GET",
+      path: "/v1/instances/{id}/history",
+      role: "read",
+      summary: "Every step of an instance, with why",
+      answers: { 200: { what: "{ instance, alert, entries }" } },
+      handle: async (c) => {
+        const history = await engine.get(idOf(c)).history();
+        const entries = history.entries.map((entry) => entryJson(entry, history));
+        return json({ instance: history.instance, birth: history.birth, entries });
+      },
+    },
+    {
+      method: "GET",
+      path: "/v1/instances/{id}/drawing.svg",
+      role: "read",
+      summary: "The machine with the way that the instance took",
+      answers: { 200: { what: "a picture", type: "image/svg+xml" } },
+      handle: async (c) => drawing(idOf(c), ports),
+    },
+  ];
+}
+
+function answeringRoutes(ports: InstancePorts): Route[] {
+  const answer = (type: "approval.granted" | "approval.denied") => (c: Ctx) =>
+    withJson(c, ports.bodies, (body) => send(c, ports, { type, ...whoOf(c, checked(WHO, body)) }));
+  return [
+    {
+      method: "POST",
+      path: "/v1/instances/{id}/events",
+      role: "operate",
+      summary: `Sends an event: ${SENDABLE_EVENTS.join(", ")}`,
+      body: { schema: EVENT },
+      answers: DECIDED,
+      handle: (c) => withJson(c, ports.bodies, (body) => send(c, ports, eventOf(c, checked(EVENT, body)))),
+    },
+    {
+      method: "POST",
+      path: "/v1/instances/{id}/approve",
+      role: "operate",
+      summary: "Grants the approval",
+      body: { schema: WHO },
+      answers: DECIDED,
+      handle: answer("approval.granted"),
+    },
+    {
+      method: "POST",
+      path: "/v1/instances/{id}/deny",
+      role: "operate",
+      summary: "Denies the approval",
+      body: { schema: WHO },
+      answers: DECIDED,
+      handle: answer("approval.denied"),
+    },
+  ];
+}
+
+function idOf(c: Ctx): string {
+  return c.req.param("id") ?? "";
+}
+
+function eventOf(c: Ctx, { type, by, why }: z.infer<typeof EVENT>): EventInput {
+  if (type === "alert.resolved") return { type };
+  if (why === undefined)
+    throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why: "The body needs `why`: the reason." });
+  const who = whoOf(c, { by, why });
+  return type === "start" ? { type, approved: true, ...who } : { type, ...who };
+}
+
+export function filterOf(query: URLSearchParams): Parameters<InstancePorts["engine"]["list"]>[0] {
+  const filter: Record<string, unknown> = {};
+  for (const name of ["state", "policy", "group", "cursor"] as const) {
+    const value = query.get(name);
+    if (value !== null && value !== "") filter[name] = value;
+  }
+  const limit = query.get("limit");
+  if (limit !== null) filter.limit = Number(limit);
+  if (query.get("quarantined") === "true") filter.quarantined = true;
+  return filter;
+}
+
+export async function pageJson(ports: InstancePorts, page: InstancePage): Promise<object> {
+  const instances = await Promise.all(page.instances.map((instance) => rowJson(ports, instance)));
+  const quarantined = page.quarantined.map(({ id, version, error }) => quarantinedJson(id, error, version));
+  return { instances: [...instances, ...quarantined], next: page.next };
+}
+
+export async function rowJson({ engine }: InstancePorts, instance: InstanceSnapshot): Promise<object> {
+  return explainedRow(instance, await historyOf(engine, instance.id));
+}
+
+/** null: it cannot be read; the instance is shown without it. */
+async function historyOf(engine: InstancePorts["engine"], id: string): Promise<History | null> {
+  try {
+    return await engine.get(id).history();
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "BECALM_HISTORY_BROKEN" || code === "BECALM_NOT_FOUND") return null;
+    throw error;
+  }
+}
+
+function quarantinedJson(id: string, error: BecalmError, version: number | null): object {
+  return { id, version, quarantined: true, code: error.code, error: error.message };
+}
+
+export function etagOf({ version }: Pick<InstanceSnapshot, "version">): string {
+  return `"${version}"`;
+}
+
+const QUARANTINING: ReadonlySet<string> = new Set([
+  "BECALM_CHECKPOINT_INVALID",
+  "BECALM_CHECKPOINT_UNKNOWN_MACHINE",
+  "BECALM_CHECKPOINT_NEWER",
+]);
+
+async function shown(id: string, { engine }: InstancePorts): Promise<Response> {
+  try {
+    const snapshot = await engine.get(id).snapshot();
+    return json(instanceDetail(snapshot, await engine.get(id).history()), { etag: etagOf(snapshot) });
+  } catch (error) {
+    if (error instanceof BecalmError && QUARANTINING.has(error.code)) return json(quarantinedJson(id, error, null));
+    throw error;
+  }
+}
+
+async function drawing(id: string, { engine }: InstancePorts): Promise<Response> {
+  const snapshot = await engine.get(id).snapshot();
+  const picture = drawChart(actionInstanceMachine, {
+    format: "svg",
+    path: wholePath(await engine.get(id).history()),
+    current: typeof snapshot.value === "string" ? snapshot.value : "Processing.running",
+    title: `${id} is ${snapshot.state}`,
+  });
+  const headers = {
+    "content-type": "image/svg+xml",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "x-content-type-options": "nosniff",
+  };
+  return new Response(picture, { headers });
+}
+
+/** 412 comes before 409: who saw an older version is told that before the state is asked. */
+async function send(c: Ctx, ports: InstancePorts, event: EventInput): Promise<Response> {
+  const id = idOf(c);
+  const reference = ports.engine.get(id);
+  const expected = c.req.header("if-match");
+  if (expected !== undefined && expected !== "*") {
+    const seen = await reference.snapshot();
+    if (!expected.split(",").some((tag) => tag.trim() === etagOf(seen))) throw await moved(ports, seen);
+  }
+  try {
+    const snapshot = await reference.send(event);
+    return json(await rowJson(ports, snapshot), { etag: etagOf(snapshot) });
+  } catch (error) {
+    throw errorCode(error) === "BECALM_EVENT_REFUSED" ? await refusedByState(ports, error as BecalmError, id) : error;
+  }
+}
+
+async function moved(ports: InstancePorts, seen: InstanceSnapshot): Promise<HttpRefusal> {
+  const why = `Instance ${seen.id} has moved on to version ${seen.version}. Look at it again, then decide again.`;
+  const details = { version: seen.version, state: seen.state, last: await lastEntry(ports, seen.id) };
+  return new HttpRefusal(412, "BECALM_VERSION_MOVED", { why, details, headers: { etag: etagOf(seen) } });
+}
+
+async function refusedByState(ports: InstancePorts, error: BecalmError, id: string): Promise<HttpRefusal> {
+  const last = await lastEntry(ports, id);
+  return new HttpRefusal(409, "BECALM_EVENT_REFUSED", { why: error.message, details: { ...error.details, last } });
+}
+
+/** What happened meanwhile, by whom and when. */
+async function lastEntry({ engine }: InstancePorts, id: string): Promise<object | null> {
+  const history = await historyOf(engine, id);
+  const last = history?.entries.at(-1);
+  if (history === null || last === undefined) return null;
+  return entryJson(last, history);
+}

@@ -1,0 +1,60 @@
+/** A store that is measured: the same calls, each timed or counted. */
+import { errorCode } from "../../model/errors.ts";
+import type { Commit, CommitOutcome, Store } from "../../stores/store.ts";
+
+/** What is told of a store's calls. */
+export type StoreMeter = {
+  committed(outcome: CommitOutcome, seconds: number): void;
+  failed(call: string, code: string): void;
+  /** Effects that were put into the outbox, and those whose results are durable. */
+  emitted(effectIds: readonly string[]): void;
+  settled(effectIds: readonly string[]): void;
+  timersFound(dueAtMs: readonly number[]): void;
+};
+
+const METERED = ["load", "members", "timers", "claimEffects", "extendClaims", "list", "history", "commit"] as const;
+
+/** Everything is asked of the driver itself, which has private fields; what is measured is put in between. */
+export function meteredStore(store: Store, meter: StoreMeter): Store {
+  const between = new Map<string | symbol, unknown>();
+  for (const name of METERED) {
+    const call = (store[name] as (request: unknown) => Promise<unknown>).bind(store);
+    between.set(name, (request: unknown) => call(request).catch(reported(meter, name)));
+  }
+  const commit = between.get("commit") as Store["commit"];
+  const timers = between.get("timers") as Store["timers"];
+  between.set("commit", (request: Commit) => timedCommit(request, commit, meter));
+  between.set("timers", async (request: Parameters<Store["timers"]>[0]) => {
+    const rows = await timers(request);
+    if (rows.length > 0) meter.timersFound(rows.map(({ dueAtMs }) => dueAtMs));
+    return rows;
+  });
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (between.has(name)) return between.get(name);
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      const bound: unknown = value.bind(target);
+      between.set(name, bound);
+      return bound;
+    },
+  });
+}
+
+function reported(meter: StoreMeter, call: string): (error: unknown) => never {
+  return (error) => {
+    meter.failed(call, errorCode(error) ?? "UNEXPECTED");
+    throw error;
+  };
+}
+
+async function timedCommit(request: Commit, commit: Store["commit"], meter: StoreMeter): Promise<CommitOutcome> {
+  const startedMs = performance.now();
+  const outcome = await commit(request);
+  meter.committed(outcome, (performance.now() - startedMs) / 1_000);
+  if (outcome === "applied" || outcome === "duplicate") {
+    if (request.effects.length > 0) meter.emitted(request.effects.map(({ id }) => id));
+    if (request.settledEffectIds.length > 0) meter.settled(request.settledEffectIds);
+  }
+  return outcome;
+}

@@ -1,0 +1,196 @@
+/**
+ * What Prometheus reads. The hot path only counts in maps; labels are resolved when somebody reads. No label holds an instance, a fingerprint or
+ * anything else that a storm makes more of.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { CommittedStep } from "../../runtime/committed-steps.ts";
+import { StepCounts } from "./step-counts.ts";
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const DELAY_SECONDS = [1, 5, 15, 30, 60, 120, 300, 900, 3_600];
+
+export type Waiting = { readonly approvals: number; readonly oldestAtMs: number | null };
+
+export type MetricsSources = {
+  readonly version: string;
+  readonly now: () => number;
+  readonly functionOf: (policy: string) => string;
+  /** Asked when somebody reads, at most once in a while. */
+  readonly waiting: () => Promise<Waiting>;
+  readonly viewedAlerts: () => number;
+  readonly heldBodyBytes: () => number;
+};
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #steps: StepCounts;
+  readonly #requests: Counter<"method" | "route" | "status">;
+  readonly #requestSeconds: Histogram<"route">;
+  readonly #alerts: Counter<"outcome">;
+  readonly #delay: Histogram;
+  readonly #reloads: Counter<"outcome">;
+  readonly commitSeconds: Histogram;
+  readonly commits: Counter<"outcome">;
+  readonly storeErrors: Counter<"call" | "code">;
+  readonly timerLateness: Histogram;
+  readonly effectSeconds: Histogram;
+
+  constructor(sources: MetricsSources) {
+    const registers = [this.registry];
+    const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
+      new Counter<Label>({ name, help, labelNames, registers });
+    const histogram = <Label extends string>(
+      name: string,
+      help: string,
+      options: { labelNames?: Label[]; buckets?: number[] } = {},
+    ) =>
+      new Histogram<Label>({
+        name,
+        help,
+        labelNames: options.labelNames ?? [],
+        buckets: options.buckets ?? SECONDS,
+        registers,
+      });
+    this.#steps = new StepCounts(this.registry, sources.functionOf);
+    this.#requests = counter("becalm_http_requests_total", "Requests answered.", ["method", "route", "status"]);
+    this.#requestSeconds = histogram(
+      "becalm_http_request_duration_seconds",
+      "From a request's headers to its answer.",
+      { labelNames: ["route"] },
+    );
+    this.#alerts = counter("becalm_alerts_received_total", "Alerts received, by what became of them.", ["outcome"]);
+    this.#delay = histogram("becalm_decision_delay_seconds", "From an alert's start to its first decision.", {
+      buckets: DELAY_SECONDS,
+    });
+    this.#reloads = counter("becalm_reloads_total", "Readings of the policy file after the start.", ["outcome"]);
+    this.commitSeconds = histogram("becalm_commit_duration_seconds", "Commits, from the call to the store's answer.");
+    this.commits = counter("becalm_commits_total", "Commits, by the store's answer.", ["outcome"]);
+    this.storeErrors = counter("becalm_store_errors_total", "Calls of the store that failed.", ["call", "code"]);
+    this.timerLateness = histogram(
+      "becalm_timer_lateness_seconds",
+      "How long after its due time a timer was taken up.",
+    );
+    this.effectSeconds = histogram(
+      "becalm_effect_duration_seconds",
+      "From the commit of an effect to the commit of its result.",
+      { buckets: [...SECONDS, 30, 60, 300] },
+    );
+    addGauges(this.registry, sources);
+  }
+
+  stepped(steps: readonly CommittedStep[]): void {
+    this.#steps.add(steps);
+  }
+
+  answered({ method, route, status, ms }: { method: string; route: string; status: number; ms: number }): void {
+    this.#requests.inc({ method, route, status: String(status) });
+    this.#requestSeconds.observe({ route }, ms / 1_000);
+  }
+
+  received(outcome: string, count: number): void {
+    if (count > 0) this.#alerts.inc({ outcome }, count);
+  }
+
+  decidedAfter(delayMs: number): void {
+    this.#delay.observe(Math.max(delayMs, 0) / 1_000);
+  }
+
+  reloaded(outcome: "done" | "refused"): void {
+    this.#reloads.inc({ outcome });
+  }
+
+  async read(): Promise<{ type: string; body: string }> {
+    return { type: this.registry.contentType, body: await this.registry.metrics() };
+  }
+}
+
+/** How long numbers that cost a read of the store are given again. */
+const WAITING_KEPT_MS = 10_000;
+
+function addGauges(registry: Registry, sources: MetricsSources): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  new Gauge({ name: "becalm_build_info", help: "The version that runs.", labelNames: ["version"], registers }).set(
+    { version: sources.version },
+    1,
+  );
+  const startedAt = sources.now() / 1_000;
+  gauge("becalm_process_start_time_seconds", "When the process started.", () => startedAt);
+  gauge("becalm_process_resident_memory_bytes", "Memory of the process.", () => process.memoryUsage.rss());
+  gauge(
+    "becalm_viewed_alerts",
+    "Alerts that the Alertmanager API shows, and those that ended lately.",
+    sources.viewedAlerts,
+  );
+  gauge("becalm_http_held_body_bytes", "Bodies of requests that are being worked on.", sources.heldBodyBytes);
+  addProcessCpu(registers);
+  addLoopDelay(registers);
+  addWaiting(registers, sources);
+}
+
+function addProcessCpu(registers: Registry[]): void {
+  let lastSeconds = 0;
+  new Counter({
+    name: "becalm_process_cpu_seconds_total",
+    help: "CPU time of the process.",
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage();
+      const seconds = (user + system) / 1e6;
+      this.inc(seconds - lastSeconds);
+      lastSeconds = seconds;
+    },
+  });
+}
+
+function addLoopDelay(registers: Registry[]): void {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  new Gauge({
+    name: "becalm_event_loop_delay_p99_seconds",
+    help: "How late the event loop was, 99th percentile since the last reading.",
+    registers,
+    collect() {
+      this.set(delay.percentile(99) / 1e9);
+      delay.reset();
+    },
+  });
+}
+
+function addWaiting(registers: Registry[], { waiting, now }: MetricsSources): void {
+  let known: Promise<Waiting> | null = null;
+  let knownAtMs = 0;
+  const current = () => {
+    if (known === null || now() - knownAtMs > WAITING_KEPT_MS) {
+      knownAtMs = now();
+      known = waiting().catch(() => ({ approvals: Number.NaN, oldestAtMs: null }));
+    }
+    return known;
+  };
+  new Gauge({
+    name: "becalm_approvals_waiting",
+    help: "Instances that wait for a person.",
+    registers,
+    async collect() {
+      this.set((await current()).approvals);
+    },
+  });
+  new Gauge({
+    name: "becalm_approvals_oldest_age_seconds",
+    help: "How long the one that waits longest has waited; 0: nobody waits.",
+    registers,
+    async collect() {
+      const { oldestAtMs } = await current();
+      this.set(oldestAtMs === null ? 0 : Math.max(now() - oldestAtMs, 0) / 1_000);
+    },
+  });
+}

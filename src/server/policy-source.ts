@@ -1,0 +1,58 @@
+/** The policies in force, and reading them again: all mistakes are reported, and then the old ones stay. */
+import { BecalmError, messageOf } from "../model/errors.ts";
+import type { PolicySet } from "../policy/policy.ts";
+import { type CompiledPolicy, compilePolicy } from "../policy/policy-versions.ts";
+import type { Logger } from "../system/logger.ts";
+
+export type PolicySourceOptions = {
+  /** Reads and checks the file. Throws BECALM_POLICY_INVALID with every mistake. */
+  readonly read: () => Promise<PolicySet>;
+  /** Puts a set into force: new instances are made under it, running ones keep their version. */
+  readonly apply: (set: PolicySet) => Promise<void>;
+  readonly logger: Logger;
+  readonly reloaded: (outcome: "done" | "refused") => void;
+};
+
+export class PolicySource {
+  readonly #options: PolicySourceOptions;
+  #set: PolicySet;
+  #compiled: readonly CompiledPolicy[];
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(first: PolicySet, options: PolicySourceOptions) {
+    this.#options = options;
+    this.#set = first;
+    this.#compiled = first.policies.map(compilePolicy);
+  }
+
+  get set(): PolicySet {
+    return this.#set;
+  }
+
+  get compiled(): readonly CompiledPolicy[] {
+    return this.#compiled;
+  }
+
+  /** One after the other: two readings at once could leave the older file in force. */
+  reload(): Promise<void> {
+    const reading = this.#running.then(() => this.#reload());
+    this.#running = reading.catch(() => {});
+    return reading;
+  }
+
+  async #reload(): Promise<void> {
+    const { read, apply, logger, reloaded } = this.#options;
+    try {
+      const set = await read();
+      await apply(set);
+      this.#set = set;
+      this.#compiled = set.policies.map(compilePolicy);
+    } catch (error) {
+      reloaded("refused");
+      logger.error({ reason: messageOf(error) }, "the policies were not reloaded; the old ones stay in force");
+      throw error instanceof BecalmError ? error : new BecalmError("BECALM_POLICY_INVALID", messageOf(error));
+    }
+    reloaded("done");
+    logger.info({ policies: this.#set.policies.length }, "the policies were reloaded");
+  }
+}

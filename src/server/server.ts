@@ -1,0 +1,123 @@
+/** The server: an engine behind HTTP. Everything that a request may reach is put together here, and nowhere else. */
+import type { Engine } from "../engine.ts";
+import type { Logger } from "../system/logger.ts";
+import { alertmanagerRoutes, type SilenceDesk } from "./alertmanager/routes.ts";
+import type { AlertView } from "./alertmanager/view.ts";
+import { createApp } from "./app.ts";
+import type { TokenBook } from "./auth/tokens.ts";
+import { isLoopback, type ListenAddress, urlHost } from "./http/listen-address.ts";
+import { Listener, type TlsFiles } from "./http/listener.ts";
+import { openApi } from "./http/openapi.ts";
+import type { BodyReader } from "./http/request-body.ts";
+import type { Route } from "./http/route.ts";
+import { IngestGate } from "./ingest-gate.ts";
+import { alertRoutes } from "./instances/alert-routes.ts";
+import { EventStream, eventRoutes } from "./instances/event-stream.ts";
+import { groupRoutes } from "./instances/group-routes.ts";
+import { instanceRoutes } from "./instances/instance-routes.ts";
+import { policyRoutes } from "./instances/policy-routes.ts";
+import type { InstancePorts } from "./instances/ports.ts";
+import type { Metrics } from "./metrics/metrics.ts";
+import { operationRoutes } from "./operation-routes.ts";
+import type { PolicySource } from "./policy-source.ts";
+
+export type ServerOptions = {
+  readonly engine: Engine;
+  readonly policies: PolicySource;
+  readonly metrics: Metrics;
+  readonly view: AlertView;
+  readonly silences: SilenceDesk;
+  readonly bodies: BodyReader;
+  readonly address: ListenAddress;
+  readonly tokens: TokenBook | null;
+  readonly origins: readonly string[];
+  readonly tls: TlsFiles | null;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly version: string;
+  /** How long a client has for a whole request. */
+  readonly requestMsMax?: number;
+};
+
+export type BecalmServer = {
+  readonly url: string;
+  /** `/-/ready` answers 200 from now on. */
+  ready(): void;
+  /** Takes no new connection and lets the requests under way end. */
+  close(drainMs: number): Promise<void>;
+};
+
+type Phase = "starting" | "ready" | "draining";
+
+export async function openServer(options: ServerOptions): Promise<BecalmServer> {
+  const { engine, metrics, address, tls, tokens, logger } = options;
+  let phase: Phase = "starting";
+  const stream = new EventStream();
+  const ends = [
+    engine.subscribe((steps) => metrics.stepped(steps)),
+    engine.subscribe((steps) => stream.publish(steps)),
+  ];
+  const routes = routesOf(options, { stream, notReady: () => (phase === "ready" ? null : `the server is ${phase}`) });
+  const app = createApp({
+    access: { tokens, isLoopbackOnly: isLoopback(address.host), isTls: tls !== null, origins: options.origins },
+    routes,
+    logger,
+    isDraining: () => phase === "draining",
+    answered: (request) => metrics.answered(request),
+  });
+  const listener = await Listener.open({
+    address,
+    tls,
+    fetch: (request, env) => app.fetch(request, env as Record<string, never>),
+    ...(options.requestMsMax === undefined ? {} : { requestMsMax: options.requestMsMax }),
+  });
+  return {
+    url: `${tls === null ? "http" : "https"}://${urlHost(address.host ?? "0.0.0.0")}:${listener.port}`,
+    ready: () => {
+      phase = "ready";
+    },
+    close: async (drainMs) => {
+      phase = "draining";
+      stream.close();
+      for (const end of ends) end();
+      await listener.close(drainMs);
+    },
+  };
+}
+
+type Own = { readonly stream: EventStream; readonly notReady: () => string | null };
+
+function routesOf(options: ServerOptions, { stream, notReady }: Own): Route[] {
+  const { engine, policies, metrics, view, silences, bodies, now, version } = options;
+  const { ingest } = new IngestGate(engine, { metrics, now });
+  const ports: InstancePorts = { engine, policies: () => policies.compiled, bodies, now };
+  const about = { version, startedAtMs: now() };
+  const routes: Route[] = [
+    ...alertmanagerRoutes({ ingest, policies: ports.policies, view, silences, bodies, now, about }),
+    ...alertRoutes({ ...ports, ingest, view }),
+    ...instanceRoutes(ports),
+    ...groupRoutes(ports),
+    ...policyRoutes(ports),
+    ...eventRoutes(stream),
+  ];
+  let description: object | null = null;
+  routes.push(
+    ...operationRoutes({
+      notReady,
+      metrics: () => metrics.read(),
+      reload: () => policies.reload(),
+      openApi: () => {
+        description ??= openApi(routes, { version });
+        return description;
+      },
+    }),
+  );
+  return routes;
+}
+
+/** How many instances wait for a person, and since when: for the metrics, so at most a page of them is read. */
+export async function waitingNow(engine: Engine): Promise<{ approvals: number; oldestAtMs: number | null }> {
+  const { instances } = await engine.list({ state: "Waiting", limit: 1_000 });
+  const ages = instances.map(({ atMs }) => atMs);
+  return { approvals: instances.length, oldestAtMs: ages.length === 0 ? null : Math.min(...ages) };
+}

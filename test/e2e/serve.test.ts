@@ -1,0 +1,226 @@
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { becalm, useFiles } from "../support/command.ts";
+import { send, sendJson } from "../support/http-client.ts";
+import { useRedis } from "../support/redis-server.ts";
+import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
+
+const redis = useRedis();
+const file = useFiles();
+const EVERY = "policies:\n  - { name: every, match: [], action: { log: {} } }\n";
+const running: Serving[] = [];
+let count = 0;
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map(stopServe));
+});
+
+async function serve(args: readonly string[], env: Record<string, string> = {}): Promise<Serving> {
+  const serving = await startServe(args, { env });
+  running.push(serving);
+  return serving;
+}
+
+/** A namespace of its own for each server. */
+function where(): string[] {
+  count += 1;
+  return ["--store", redis.url, "--namespace", `serve-${count}`];
+}
+
+describe("becalm serve", () => {
+  test("says where it listens, answers, and ends with 0 when it is asked to", async () => {
+    const serving = await serve(["--policies", file("every.yaml", EVERY), ...where()]);
+    expect((await send(`${serving.url}/-/ready`)).status).toBe(200);
+    expect((await sendJson(`${serving.url}/api/v2/alerts`, [{ labels: { a: "b" } }])).status).toBe(200);
+    const { code, stdout } = await stopServe(serving);
+    expect([code, stdout]).toEqual([0, ""]);
+  });
+
+  test("needs no store to be named: it keeps its own beside it, and what it acknowledged outlives a kill", async () => {
+    const cwd = mkdtempSync(join(tmpdir(), "becalm-serve-"));
+    const policies = file("lmdb.yaml", EVERY);
+    const first = await startServe(["--policies", policies], { cwd });
+    expect((await sendJson(`${first.url}/api/v2/alerts`, [{ labels: { instance: "kept" } }])).status).toBe(200);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    const second = await startServe(["--policies", policies], { cwd });
+    expect((await send(`${second.url}/v1/instances`)).text).toContain('"kept"');
+    await stopServe(second);
+    rmSync(cwd, { recursive: true });
+  });
+
+  test("takes its options from the environment too", async () => {
+    const env = {
+      BECALM_POLICIES: file("env.yaml", EVERY),
+      BECALM_STORE: redis.url,
+      BECALM_NAMESPACE: "from-env",
+      BECALM_TOKENS: file("tokens.json", '[{ "name": "a", "role": "read", "token": "secret-token" }]'),
+      BECALM_WATCH: "0",
+    };
+    const serving = await serve([], env);
+    expect((await send(`${serving.url}/v1/policies`)).status).toBe(401);
+    const headers = { authorization: "Bearer secret-token" };
+    expect((await send(`${serving.url}/v1/policies`, { headers })).json).toMatchObject({
+      policies: [{ name: "every" }],
+    });
+    expect(serving.said()).not.toContain("secret-token");
+  });
+
+  test.each([
+    [["--listen", "0.0.0.0:0"], /--tokens FILE.*--insecure-listen/s],
+    [["--listen", "nowhere"], /not an address to listen on/],
+    [["--tls-cert", "x"], /--tls-cert and --tls-key together/],
+    [["--max-body", "much"], /Give a size/],
+    [["--tokens", "/nope"], /tokens file \/nope cannot be read/],
+  ])("refuses %j before it opens anything", async (args, why) => {
+    const { code, stderr } = await becalm(["serve", "--policies", file("p.yaml", EVERY), ...where(), ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(why);
+  });
+
+  test("names all mistakes of its policies and does not start", async () => {
+    const bad = "policies:\n  - { name: a, action: { log: {} } }\n  - { name: b, match: ['x'], action: {} }\n";
+    const { code, stderr } = await becalm(["serve", "--policies", file("bad.yaml", bad), ...where()]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/policies\[0\].*policies\[1\]/s);
+  });
+
+  test("says that its address is taken", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => other.once("listening", resolve));
+    const { port } = other.address() as { port: number };
+    const { code, stderr } = await becalm([
+      "serve",
+      "--policies",
+      file("p.yaml", EVERY),
+      ...where(),
+      "--listen",
+      `127.0.0.1:${port}`,
+    ]);
+    other.close();
+    expect([code, stderr.includes("something else listens there")]).toEqual([2, true]);
+  });
+
+  test.each(["SIGHUP", "POST /-/reload", "--watch"])(
+    "reads its policies again after %s; with mistakes the old ones stay",
+    async (how) => {
+      const path = file("reload.yaml", EVERY);
+      const serving = await serve(["--policies", path, ...where(), ...(how === "--watch" ? ["--watch"] : [])]);
+      const reload = async () => {
+        if (how === "SIGHUP") serving.child.kill("SIGHUP");
+        return how === "POST /-/reload" ? send(`${serving.url}/-/reload`, { method: "POST" }) : null;
+      };
+      const names = async () => {
+        const { json } = await send(`${serving.url}/v1/policies`);
+        return (json as { policies: { name: string }[] }).policies.map(({ name }) => name);
+      };
+      writeFileSync(path, EVERY.replace("every", "other"));
+      expect((await reload())?.status ?? 200).toBe(200);
+      await expect.poll(names, { timeout: 5_000 }).toEqual(["other"]);
+      writeFileSync(path, "policies:\n  - { name: a }\n  - { nme: b }\n");
+      const refused = await reload();
+      if (refused !== null) {
+        expect(refused.status).toBe(400);
+        expect(refused.text).toMatch(/policies\[0\].*policies\[1\]/s);
+      }
+      await expect.poll(() => serving.said(), { timeout: 5_000 }).toContain("the policies were not reloaded");
+      expect(await names()).toEqual(["other"]);
+      expect((await send(`${serving.url}/metrics`)).text).toContain('becalm_reloads_total{outcome="refused"} 1');
+    },
+  );
+
+  test("answers with TLS", async () => {
+    const [cert, key] = [file("cert.pem", ""), file("key.pem", "")];
+    const made = spawnSync("openssl", [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+      "-days",
+      "1",
+      "-subj",
+      "/CN=localhost",
+    ]);
+    expect(made.status).toBe(0);
+    const serving = await serve([
+      "--policies",
+      file("p.yaml", EVERY),
+      ...where(),
+      "--tls-cert",
+      cert,
+      "--tls-key",
+      key,
+    ]);
+    expect(serving.url).toMatch(/^https:/);
+    const { stdout } = spawnSync(
+      "curl",
+      ["-s", "--cacert", cert, `${serving.url.replace("127.0.0.1", "localhost")}/-/ready`],
+      { encoding: "utf8" },
+    );
+    expect(stdout).toBe("OK");
+  });
+});
+
+describe("SIGTERM under load", () => {
+  test("waits for a request of which only a part has come", async () => {
+    const serving = await serve(["--policies", file("p.yaml", EVERY), ...where()]);
+    const body = JSON.stringify([{ labels: { a: "b" } }]);
+    const socket = connect(Number(new URL(serving.url).port), "127.0.0.1");
+    let answer = "";
+    socket.setEncoding("utf8").on("data", (piece: string) => (answer += piece));
+    const closed = once(socket, "close");
+    socket.write(
+      `POST /api/v2/alerts HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 5)}`,
+    );
+    // The first answer shows that the server has this connection, too.
+    expect((await send(`${serving.url}/-/ready`)).status).toBe(200);
+    serving.child.kill("SIGTERM");
+    await expect.poll(() => serving.said(), { timeout: 5_000 }).toContain("draining");
+    socket.write(body.slice(5));
+    await closed;
+    expect(answer).toMatch(/^HTTP\/1.1 200 .*connection: close/is);
+    expect((await serving.ended).code).toBe(0);
+  });
+
+  test("lets every request end that it has taken, ends with 0, and loses nothing that it acknowledged", async () => {
+    const at = where();
+    const serving = await serve(["--policies", file("p.yaml", EVERY), ...at]);
+    const acknowledged = new Set<string>();
+    const faults: string[] = [];
+    let isStopping = false;
+    const client = async (name: number) => {
+      for (let number = 0; !isStopping || number === 0; number += 1) {
+        const instance = `${name}-${number}`;
+        try {
+          const { status } = await sendJson(`${serving.url}/api/v2/alerts`, [{ labels: { instance } }]);
+          if (status === 200) acknowledged.add(instance);
+          else if (status !== 503) faults.push(`${status}`);
+        } catch (error) {
+          // Nobody had taken the connection yet.
+          if (!["ECONNREFUSED", "ECONNRESET"].includes((error as NodeJS.ErrnoException).code ?? ""))
+            faults.push(String(error));
+          return;
+        }
+      }
+    };
+    const clients = Array.from({ length: 8 }, (_, name) => client(name));
+    await expect.poll(() => acknowledged.size, { timeout: 10_000 }).toBeGreaterThan(100);
+    const { code } = await stopServe(serving);
+    isStopping = true;
+    await Promise.all(clients);
+    expect([code, faults]).toEqual([0, []]);
+    const { stdout } = await becalm(["ls", ...at, "--json", "--limit", "1000"]);
+    for (const instance of [...acknowledged].slice(-200)) expect(stdout).toContain(`"${instance}"`);
+  });
+});

@@ -1,0 +1,205 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { TokenBook } from "../../src/server/auth/tokens.ts";
+import { send, sendJson } from "../support/http-client.ts";
+import { type ServerWorld, serverWorld } from "../support/server-world.ts";
+
+const POLICIES = `
+policies:
+  - name: restart
+    match: ['alertname="Down"']
+    action: { handler: { name: restart } }
+    converge: { function: defense, by: [alertname], count: 1, window: 5m }
+  - name: page
+    match: ['severity="page"']
+    action: { webhook: { url: "http://user:secret@127.0.0.1:9/hook?key=secret", headers: { authorization: secret } } }
+`;
+
+type Row = {
+  id: string;
+  state: string;
+  version: number;
+  alert: { labels: Record<string, string> };
+  sentence: { en: string };
+};
+type List = { instances: Row[]; next: string | null };
+type ErrorBody = { error: { code: string; message: string; details: Record<string, unknown> } };
+
+const tokens = new TokenBook([{ caller: { name: "ann", role: "admin" }, token: "t" }]);
+const AS_ANN = { authorization: "Bearer t" };
+
+describe("instances over HTTP", () => {
+  let world: ServerWorld;
+  const get = async (path: string) => send(world.url + path, { headers: AS_ANN });
+  const post = (path: string, body: unknown, headers = {}) =>
+    sendJson(world.url + path, body, { headers: { ...AS_ANN, ...headers } });
+  const held = async () => ((await get("/v1/instances?state=Waiting")).json as List).instances;
+
+  beforeAll(async () => {
+    const handlers = { restart: async () => ({ ok: true }) };
+    world = await serverWorld({ policies: POLICIES, tokens, engine: { handlers } });
+    const alert = (instance: string) => ({
+      status: "firing",
+      labels: { alertname: "Down", instance },
+      startsAt: new Date().toISOString(),
+    });
+    for (const instance of ["a", "b", "c", "d", "e", "f", "g"]) await post("/v1/alerts", [alert(instance)]);
+    await vi.waitUntil(async () => (await held()).length === 6, { timeout: 10_000 });
+  });
+  afterAll(() => world.close());
+
+  test("are listed newest first with what made them and why, in pages", async () => {
+    const first = (await get("/v1/instances?policy=restart&limit=4")).json as List;
+    expect(first.instances).toHaveLength(4);
+    expect(first.instances[0]).toMatchObject({ policy: "restart", alert: { labels: { alertname: "Down" } } });
+    expect(first.instances[0]?.sentence.en).toMatch(/\w/);
+    const second = (await get(`/v1/instances?policy=restart&limit=4&cursor=${first.next}`)).json as List;
+    const ids = [...first.instances, ...second.instances].map(({ id }) => id);
+    // Seven alerts, and the request that asks for the approval of six.
+    expect(new Set(ids).size).toBe(8);
+    expect(second.next).toBeNull();
+  });
+
+  test.each(["limit=0", "limit=x", "limit=1001", "state=Nowhere"])("refuse the filter %s", async (query) => {
+    const { status, json } = await get(`/v1/instances?${query}`);
+    expect(status).toBe(400);
+    expect(json).toMatchObject({ error: { code: "BECALM_ARGUMENT_INVALID" } });
+  });
+
+  test("show one with its version as ETag, its history and its picture", async () => {
+    const [row] = await held();
+    const { status, headers, json } = await get(`/v1/instances/${row?.id}`);
+    expect([status, headers["etag"]]).toEqual([200, `"${row?.version}"`]);
+    expect(json).toMatchObject({ id: row?.id, state: "Waiting", path: expect.arrayContaining(["Defense", "Waiting"]) });
+    const history = (await get(`/v1/instances/${row?.id}/history`)).json as { entries: { sentence: { en: string } }[] };
+    expect(history.entries.length).toBeGreaterThan(0);
+    const picture = await get(`/v1/instances/${row?.id}/drawing.svg`);
+    expect(picture.headers["content-type"]).toBe("image/svg+xml");
+    expect(picture.headers["content-security-policy"]).toContain("default-src 'none'");
+    expect(picture.text).toMatch(/^<svg/);
+  });
+
+  test.each(["03-000000000000000000000000", "99-000000000000000000000000", "x", "__proto__", "%00"])(
+    "say that there is no %s",
+    async (id) => {
+      expect((await get(`/v1/instances/${id}`)).status).toBe(404);
+      expect((await post(`/v1/instances/${id}/approve`, { why: "x" })).status).toBe(404);
+    },
+  );
+
+  test("an approval is by the token's name, and the loser is told who won and when", async () => {
+    const [row] = await held();
+    const path = `/v1/instances/${row?.id}`;
+    const won = await post(`${path}/approve`, { by: "somebody else", why: "looked at it" });
+    expect(won.status).toBe(200);
+    const lost = await post(`${path}/deny`, { why: "too late" });
+    expect(lost.status).toBe(409);
+    const history = (await get(`${path}/history`)).json as { entries: { actor: string }[] };
+    expect(history.entries.some(({ actor }) => actor === "ann")).toBe(true);
+    const { error } = lost.json as ErrorBody;
+    expect(error.code).toBe("BECALM_EVENT_REFUSED");
+    expect(error.details["last"]).toMatchObject({ at: expect.stringMatching(/Z$/), actor: expect.any(String) });
+  });
+
+  test("412 comes before 409: who saw an older version is told so, and nothing is written", async () => {
+    const [row] = await held();
+    const path = `/v1/instances/${row?.id}`;
+    const old = { "if-match": `"${(row?.version ?? 0) - 1}"` };
+    const refused = await post(`${path}/approve`, { why: "x" }, old);
+    expect(refused.status).toBe(412);
+    expect((refused.json as ErrorBody).error.details).toMatchObject({ version: row?.version, state: "Waiting" });
+    const denied = await post(`${path}/deny`, { why: "no" }, { "if-match": `"${row?.version}"` });
+    expect(denied.status).toBe(200);
+    expect((await post(`${path}/deny`, { why: "no" }, old)).status).toBe(412);
+    expect((await post(`${path}/deny`, { why: "no" })).status).toBe(409);
+  });
+
+  test("take events that are sent, and refuse those that there are not", async () => {
+    const [row] = await held();
+    const path = `/v1/instances/${row?.id}/events`;
+    expect((await post(path, { type: "nope", why: "x" })).status).toBe(400);
+    expect((await post(path, { type: "cancel" })).status).toBe(400);
+    const cancelled = await post(path, { type: "cancel", why: "wrong host" });
+    expect(cancelled.json).toMatchObject({ id: row?.id, state: "Skipped" });
+  });
+
+  test("are answered for a whole group at once", async () => {
+    const { approvals } = (await get("/v1/approvals")).json as {
+      approvals: { group: string; instances: string[]; held: number }[];
+    };
+    expect(approvals).toHaveLength(1);
+    const [storm] = approvals;
+    expect(storm?.instances).toHaveLength(storm?.held ?? 0);
+    const { groups } = (await get("/v1/groups")).json as { groups: { id: string }[] };
+    expect(groups.map(({ id }) => id)).toContain(storm?.group);
+    const path = `/v1/groups/${encodeURIComponent(storm?.group ?? "")}`;
+    expect((await get(path)).json).toMatchObject({ id: storm?.group, policy: "restart" });
+    const { status, json } = await post(`${path}/approve`, { why: "go" });
+    expect([status, (json as List).instances.length]).toEqual([200, storm?.held]);
+    expect((await post(`${path}/approve`, { why: "go" })).status).toBe(404);
+    expect((await get("/v1/groups/nope")).status).toBe(404);
+  });
+
+  test("show the policies, without what is secret in them", async () => {
+    const { text, json } = await get("/v1/policies");
+    expect(text).not.toContain("secret");
+    const { policies } = json as { policies: { name: string; version: string }[] };
+    const [policy] = policies;
+    expect((await get(`/v1/policies/${policy?.name}@${policy?.version}`)).json).toMatchObject({ name: policy?.name });
+    expect((await get(`/v1/policies/${policy?.name}`)).json).toMatchObject({ version: policy?.version });
+    expect((await get("/v1/policies/nope@1")).status).toBe(404);
+  });
+});
+
+describe("what became of each alert", () => {
+  let world: ServerWorld;
+  beforeAll(async () => {
+    world = await serverWorld({ policies: POLICIES, engine: { handlers: { restart: async () => ({}) } } });
+  });
+  afterAll(() => world.close());
+
+  test("is told alert by alert; the good ones of a bad body are taken", async () => {
+    const startsAt = new Date().toISOString();
+    const alerts = [
+      { status: "firing", labels: { alertname: "Down", instance: "a" }, startsAt },
+      { status: "broken", labels: { alertname: "Down" }, startsAt },
+      { status: "firing", labels: { alertname: "Other" }, startsAt },
+    ];
+    const { status, json } = await sendJson(`${world.url}/v1/alerts`, { version: "4", status: "firing", alerts });
+    expect(status).toBe(400);
+    expect(json).toMatchObject({
+      taken: 1,
+      unmatched: 1,
+      rejected: 1,
+      alerts: [
+        { index: 0, outcome: "taken", instances: [{ policy: "restart", outcome: "created" }] },
+        { index: 1, outcome: "rejected", code: "BECALM_ALERT_INVALID" },
+        { index: 2, outcome: "unmatched", instances: [] },
+      ],
+    });
+    expect((await send(`${world.url}/api/v2/alerts`)).json).toHaveLength(2);
+  });
+
+  test.each([{ body: {} }, { body: 1 }, { body: null }, { body: { alerts: {} } }])(
+    "refuses the body $body",
+    async ({ body }) => {
+      expect((await sendJson(`${world.url}/v1/alerts`, body)).status).toBe(400);
+    },
+  );
+
+  test("names of a prototype are labels like any other", async () => {
+    const labels = JSON.parse('{"__proto__":"x","constructor":"y","toString":"z","severity":"page"}') as object;
+    expect((await sendJson(`${world.url}/api/v2/alerts`, [{ labels }])).status).toBe(200);
+    const { json } = await send(`${world.url}/api/v2/alerts?filter=severity=page`);
+    expect((json as { labels: object }[])[0]?.labels).toEqual(labels);
+    expect(Object.keys(Object.prototype)).toEqual([]);
+    expect(({} as Record<string, unknown>)["x"]).toBeUndefined();
+  });
+
+  test("an answer without a token is marked as unproved", async () => {
+    const { json } = await send(`${world.url}/v1/instances?policy=restart`);
+    const [row] = (json as List).instances;
+    await sendJson(`${world.url}/v1/instances/${row?.id}/events`, { type: "end", by: "bob", why: "done" });
+    const { text } = await send(`${world.url}/v1/instances/${row?.id}/history`);
+    expect(text).toContain("bob (unauthenticated)");
+  });
+});
