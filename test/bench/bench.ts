@@ -58,6 +58,17 @@ export class Bench {
     }
   }
 
+  /** A fresh folder, gone afterwards. */
+  async withFolder<Result>(use: (folder: string) => Promise<Result>): Promise<Result> {
+    rmSync(this.logPath, { force: true });
+    const folder = mkdtempSync(join(this.dir, "store-"));
+    try {
+      return await use(folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
   async end(): Promise<void> {
     for (const process of this.processes.values()) await process.end();
     rmSync(this.dir, { recursive: true, force: true });

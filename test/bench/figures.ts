@@ -86,6 +86,7 @@ export const FIGURES: readonly Figure[] = [
       ];
     },
   },
+  { name: "lmdb", when: "full", run: lmdb },
   { name: "redis-memory", when: "always", run: redisMemory },
   { name: "growth", when: "full", run: growth },
   { name: "latency", when: "full", run: latency },
@@ -144,9 +145,9 @@ async function sampleOf(bench: Bench, { arm, request }: Lane, profile: Profile):
   const process = bench.processOf(arm);
   if (arm === "becalm-memory")
     return process.run("sample", { arm, request: { ...request, url: null, logPath: bench.logPath } });
-  return bench.withServer(profile, (url) =>
-    process.run("sample", { arm, request: { ...request, url, logPath: bench.logPath } }),
-  );
+  const sampleAt = (url: string) =>
+    process.run("sample", { arm, request: { ...request, url, logPath: bench.logPath } });
+  return arm === "becalm-lmdb" ? bench.withFolder(sampleAt) : bench.withServer(profile, sampleAt);
 }
 
 /** Alerts a second of each lane: the median of its samples. */
@@ -164,6 +165,20 @@ function ratio(
 ): Row {
   const [above, below] = [rates[of] as number, rates[to] as number];
   return { figure, value: above / below, unit: "x", target, parts: { [`${of}/s`]: above, [`${to}/s`]: below } };
+}
+
+/** Both keep what they answered through a loss of power. The memory store is what deciding alone costs. */
+async function lmdb(bench: Bench): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const work of ["storm", "all-execute", "distinct-plain"] as const) {
+    const count = bench.size(COUNTS.small);
+    const lanes = (["becalm-lmdb", "becalm", "becalm-memory"] as const).map((arm) => lane(arm, work, count));
+    const rates = await perSecond(bench, lanes, "always");
+    const parts = Object.fromEntries(Object.entries(rates).map(([name, rate]) => [`${name}/s`, rate]));
+    const row = ratio(`${work}: LMDB / Redis, AOF always`, rates, { of: "becalm-lmdb", to: "becalm", target: null });
+    rows.push({ ...row, parts });
+  }
+  return rows;
 }
 
 async function redisMemory(bench: Bench): Promise<Row[]> {

@@ -3,7 +3,7 @@ import { Redis } from "ioredis";
 import { memoryStore, redisStore } from "../../src/index.ts";
 import type { Arm, ArmName, Sample, SampleRequest } from "./arms/arm.ts";
 import { measured } from "./arms/arm.ts";
-import { becalm, becalmMemory, openStorm } from "./arms/becalm.ts";
+import { becalm, becalmLmdb, becalmMemory, openStorm } from "./arms/becalm.ts";
 import { decisionLatency } from "./decision-latency.ts";
 import { detection } from "./detection.ts";
 import { wakeUp } from "./wake-up.ts";
@@ -13,6 +13,7 @@ import { executedOf } from "./works.ts";
 const ARMS: Readonly<Record<ArmName, () => Promise<Arm>>> = {
   becalm: async () => becalm,
   "becalm-memory": async () => becalmMemory,
+  "becalm-lmdb": async () => becalmLmdb,
   bullmq: async () => (await import("./arms/bullmq.ts")).bullmq,
   textbook: async () => (await import("./arms/textbook.ts")).textbook,
   ceiling: async () => (await import("./arms/ceiling.ts")).ceiling,

@@ -1,12 +1,12 @@
 /** What an arm is: one way to do a work. Each arm runs in a process of its own (bench-process.ts). */
 import type { WorkName } from "../works.ts";
 
-export type ArmName = "becalm" | "becalm-memory" | "bullmq" | "textbook" | "ceiling" | "ceiling-apart";
+export type ArmName = "becalm" | "becalm-memory" | "becalm-lmdb" | "bullmq" | "textbook" | "ceiling" | "ceiling-apart";
 
 export type SampleRequest = {
   readonly work: WorkName;
   readonly count: number;
-  /** A fresh server; null for what needs none. */
+  /** A fresh server, or for LMDB a fresh folder; null for what needs none. */
   readonly url: string | null;
   /** Where the arm's log lines go, if it writes any. */
   readonly logPath: string;

@@ -1,6 +1,6 @@
 /** Becalm through its public surface: an engine with one policy, a no-op handler, and a log file. */
 
-import { createEngine, type Engine, type Logger, memoryStore, redisStore, type Store } from "../../../src/index.ts";
+import { createEngine, type Engine, type Logger, lmdbStore, memoryStore, redisStore, type Store } from "../../../src/index.ts";
 import { fileLogger } from "../../../src/system/pino-logger.ts";
 import { chunksOf, stormAlerts } from "../alerts.ts";
 import { executedOf, policiesOf, WORKS, type WorkName } from "../works.ts";
@@ -16,6 +16,8 @@ const REQUESTS_AT_ONCE = 2;
 export const becalm: Arm = (request) => runOn(redisStore(request.url as string, { namespace: "bench" }), request);
 
 export const becalmMemory: Arm = (request) => runOn(memoryStore(), request);
+
+export const becalmLmdb: Arm = (request) => runOn(lmdbStore(request.url as string), request);
 
 async function runOn(store: Store, request: SampleRequest): ReturnType<Arm> {
   const storm = await openStorm(store, request);
