@@ -1,6 +1,14 @@
 /** Becalm through its public surface: an engine with one policy, a no-op handler, and a log file. */
 
-import { createEngine, type Engine, type Logger, lmdbStore, memoryStore, redisStore, type Store } from "../../../src/index.ts";
+import {
+  createEngine,
+  type Engine,
+  type Logger,
+  lmdbStore,
+  memoryStore,
+  redisStore,
+  type Store,
+} from "../../../src/index.ts";
 import { fileLogger } from "../../../src/system/pino-logger.ts";
 import { chunksOf, stormAlerts } from "../alerts.ts";
 import { executedOf, policiesOf, WORKS, type WorkName } from "../works.ts";
