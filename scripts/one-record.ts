@@ -4,8 +4,8 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { SIMULATED, withVirtualRun } from "../src/cli/open-session.ts";
 import { takeLines } from "../src/cli/take-lines.ts";
+import { SIMULATED, withVirtualRun } from "../src/cli/with-namespace.ts";
 import { registerKeysWithConfig } from "../src/detection/core/checkpoint-keys.ts";
 import type { DetectedAlert } from "../src/detection/core/detected-alert.ts";
 import { createRecordRouter } from "../src/detection/core/router.ts";
@@ -108,7 +108,7 @@ async function actOn(alert: DetectedAlert): Promise<Acted> {
     yield { line: 1, text: JSON.stringify(detectedLine(1, alert)), isTooLong: false };
   };
   const options = { namespace: "one-record", policies, concurrency: 1, effects: SIMULATED };
-  return withVirtualRun(options, async ({ session, run }) => {
+  return withVirtualRun(options, async ({ instances, run }) => {
     const fail = (what: string): never => {
       throw new Error(what);
     };
@@ -122,7 +122,7 @@ async function actOn(alert: DetectedAlert): Promise<Acted> {
     });
     await run.finish();
     const [id] = taken.ids as unknown as Iterable<string>;
-    return { instance: await session.instance(id as string), history: await session.history(id as string) };
+    return { instance: await instances.instance(id as string), history: await instances.history(id as string) };
   });
 }
 

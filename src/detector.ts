@@ -5,10 +5,10 @@ import type { Strategy } from "./detection/core/strategy.ts";
 import { Detection } from "./detection/detection.ts";
 import type { RefusedRow } from "./detection/detection-batch.ts";
 import type { DetectionStore, SequencePage } from "./detection/detection-store.ts";
-import { commitIds } from "./engine.ts";
 import type { RecordRow } from "./formats/record-row.ts";
 import { strategiesFrom } from "./formats/strategy-file.ts";
 import { memoryDetectionStore } from "./stores/memory/memory-detection-store.ts";
+import { commitIds } from "./system/commit-ids.ts";
 import { pause } from "./system/system-clock.ts";
 
 /** Records handed to detection at a time; more are taken before the next turn of the event loop only if they are there. */

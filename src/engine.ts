@@ -1,13 +1,12 @@
-/** The composition root of the library: adapters are chosen here, nowhere else. */
-import { randomUUID } from "node:crypto";
-import { type EffectHandlers, effectPort } from "./effects/local-effects.ts";
+/** The library's engine: what programs call, over a live runtime. */
+import { compose, driveLive } from "./compose.ts";
+import { type EffectHandlers, localEffects } from "./effects/local-effects.ts";
 import { type AlertInput, toAlert } from "./formats/alert-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
 import { pendingDecision } from "./inspect/inspected.ts";
-import { groupReader, sessionSource } from "./inspect/session-source.ts";
+import { groupReader, instanceSource } from "./inspect/instance-source.ts";
 import type { History } from "./instance/audit-types.ts";
-import type { Decision } from "./instance/decide.ts";
 import type { EventInput } from "./instance/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
 import type { Alert } from "./model/alert.ts";
@@ -22,6 +21,12 @@ import {
 } from "./model/limits.ts";
 import type { Policy } from "./policy/policy.ts";
 import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
+import { deliver, type IngestResult, routeRequest } from "./runtime/inbox/ingest.ts";
+import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
+import type { InstanceService } from "./runtime/instance-service.ts";
+import { putInForce } from "./runtime/namespace.ts";
+import type { CommitListener, Runtime } from "./runtime/runtime.ts";
+import { Subscriptions } from "./runtime/subscriptions.ts";
 import {
   ANYTHING,
   type Expected,
@@ -29,26 +34,18 @@ import {
   FUNCTIONS,
   having,
   oneOf,
-  requireGiven,
-  requireOne,
   TEXT,
+  validateOneOption,
+  validateOptions,
   wholeNumber,
-} from "./runtime/given.ts";
-import { deliver, type IngestResult, mailOf } from "./runtime/inbox/ingest.ts";
-import { Mailboxes } from "./runtime/inbox/mailboxes.ts";
-import { Receipts } from "./runtime/inbox/receipts.ts";
-import { openWorld, putInForce } from "./runtime/open-world.ts";
-import { type ListFilter, Session } from "./runtime/session.ts";
-import { Subscriptions } from "./runtime/subscriptions.ts";
-import { EffectRunner } from "./runtime/workers/effect-runner.ts";
-import { EFFECT_LEASE_MS, Live } from "./runtime/workers/live.ts";
+} from "./runtime/validate-options.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import type { Store } from "./stores/store.ts";
 import { AuditLog } from "./system/audit-line.ts";
 import type { Clock } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
 import { silentLogger } from "./system/pino-logger.ts";
-import { pause, systemClock } from "./system/system-clock.ts";
+import { systemClock } from "./system/system-clock.ts";
 
 export type EngineOptions = {
   /** A policy file's content as an object, its list of policies, or what `parsePolicies` gave. */
@@ -155,192 +152,166 @@ const TARGETS = { id: TEXT, group: TEXT };
  * @throws BECALM_ARGUMENT_INVALID for an option that it does not have, or a value that is none
  */
 export function createEngine(options: EngineOptions): Engine {
-  requireGiven("createEngine", options, OPTIONS);
+  validateOptions("createEngine", options, OPTIONS);
   return new LiveEngine(options);
 }
 
-type Parts = {
-  readonly session: Session;
-  readonly mailboxes: Mailboxes;
-  readonly live: Live;
-  readonly receipts: Receipts;
-};
+type Opened = ReturnType<typeof driveLive> & { readonly runtime: Runtime; readonly detach: () => void };
 
 class LiveEngine implements Engine {
-  private readonly options: EngineOptions;
-  private readonly store: Store;
-  private readonly clock: Clock;
-  private readonly logger: Logger;
-  private readonly auditLog: AuditLog;
-  private readonly subscriptions: Subscriptions;
-  private readonly stepListeners: StepListeners;
-  private opening: Promise<Parts> | null = null;
-  private live: Live | null = null;
-  private inspection: { committed(decision: Decision): void; detach(): void } | null = null;
-  private stopping: Promise<void> | null = null;
+  readonly #options: EngineOptions;
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #subscriptions: Subscriptions;
+  readonly #stepListeners: StepListeners;
+  /** null: not opened yet. */
+  #opening: Promise<Opened> | null = null;
+  #stopping: Promise<void> | null = null;
 
   constructor(options: EngineOptions) {
-    this.options = options;
-    this.store = options.store ?? memoryStore();
-    this.clock = wholeMs(options.clock ?? systemClock());
-    this.logger = options.logger ?? silentLogger;
-    this.auditLog = new AuditLog(this.logger);
-    this.subscriptions = new Subscriptions(this.clock, {
-      read: async (id) => toSnapshot(await (await this.parts()).session.instance(id)),
-      onFault: (error) => this.logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
+    this.#options = options;
+    this.#store = options.store ?? memoryStore();
+    this.#clock = options.clock ?? systemClock();
+    this.#logger = options.logger ?? silentLogger;
+    this.#subscriptions = new Subscriptions(this.#clock, {
+      read: async (id) => toSnapshot(await (await this.#instances()).instance(id)),
+      onFault: (error) => this.#logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
     });
-    this.stepListeners = new StepListeners((error) =>
-      this.logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
+    this.#stepListeners = new StepListeners((error) =>
+      this.#logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
     );
   }
 
   async start(): Promise<void> {
-    const { live } = await this.parts();
-    if (!live.started) live.start();
+    const { driver } = await this.#opened();
+    if (!driver.isStarted) driver.start();
   }
 
   stop(): Promise<void> {
-    this.stopping ??= this.drain();
-    return this.stopping;
+    this.#stopping ??= this.#drain();
+    return this.#stopping;
   }
 
-  private async drain(): Promise<void> {
-    this.subscriptions.close();
-    if (this.opening !== null) {
-      const { live, mailboxes } = await this.opening;
-      await live.stop(this.options.drainMs ?? 30_000);
-      await mailboxes.idle();
+  async #drain(): Promise<void> {
+    this.#subscriptions.close();
+    if (this.#opening !== null) {
+      const { driver, detach } = await this.#opening;
+      await driver.stop(this.#options.drainMs ?? 30_000);
+      detach();
     }
-    this.inspection?.detach();
-    if (this.options.store === undefined) await this.store.close();
+    if (this.#options.store === undefined) await this.#store.close();
   }
 
   async ingest(alerts: readonly AlertInput[]): Promise<IngestResult> {
-    const { session, mailboxes, receipts } = await this.parts();
-    const atMs = this.clock.now();
+    const { runtime, driver, receipts } = await this.#opened();
+    const atMs = runtime.clock.now();
     const readings = alerts.map((input) => tryAlert(input, atMs));
-    const mail = await mailOf(session.world, readings, { atMs });
-    return deliver({ mailboxes, receipts }, mail, { atMs });
+    const request = await routeRequest(runtime, readings, { atMs });
+    return await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs });
   }
 
   get(id: string): InstanceReference {
-    const session = async () => (await this.parts()).session;
     return {
       id,
-      send: async (event) => toSnapshot(await (await session()).send(id, event)),
-      snapshot: async () => toSnapshot(await (await session()).instance(id)),
-      history: async () => (await session()).history(id),
-      subscribe: (fn) => this.subscriptions.subscribe(id, fn),
-      waitFor: (predicate, { timeoutMs = 30_000 } = {}) => this.subscriptions.waitFor(id, { predicate, timeoutMs }),
+      send: async (event) => toSnapshot(await (await this.#instances()).send(id, event)),
+      snapshot: async () => toSnapshot(await (await this.#instances()).instance(id)),
+      history: async () => (await this.#instances()).history(id),
+      subscribe: (fn) => this.#subscriptions.subscribe(id, fn),
+      waitFor: (predicate, { timeoutMs = 30_000 } = {}) => this.#subscriptions.waitFor(id, { predicate, timeoutMs }),
     };
   }
 
   async list(filter: ListFilter = {}): Promise<InstancePage> {
-    requireGiven("engine.list", filter, FILTERS);
-    const listed = await (await this.parts()).session.list(filter);
+    validateOptions("engine.list", filter, FILTERS);
+    const listed = await (await this.#instances()).list(filter);
     return { ...listed, instances: listed.instances.map(toSnapshot) };
   }
 
   approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
-    return this.answer("engine.approve", "approval.granted", { target, who });
+    return this.#answer("engine.approve", "approval.granted", { target, who });
   }
 
   deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
-    return this.answer("engine.deny", "approval.denied", { target, who });
+    return this.#answer("engine.deny", "approval.denied", { target, who });
   }
 
   async reload(policies: PolicyInput): Promise<void> {
     const set = policySetFrom(policies);
-    const { session } = await this.parts();
-    await putInForce(session.world, set);
+    const { runtime } = await this.#opened();
+    await putInForce(runtime, set);
   }
 
   async policy(reference: string): Promise<Policy | null> {
-    const { session } = await this.parts();
-    return session.policy(reference);
+    return (await this.#instances()).policy(reference);
   }
 
   subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void {
-    return this.stepListeners.add(fn);
+    return this.#stepListeners.add(fn);
   }
 
-  private async answer(
+  async #answer(
     call: string,
     type: "approval.granted" | "approval.denied",
     { target, who }: { target: AnswerTarget; who: Who },
   ): Promise<InstanceSnapshot[]> {
-    requireOne(call, target, TARGETS);
-    const { session } = await this.parts();
-    return (await session.answer(target, { ...who, type })).map(toSnapshot);
+    validateOneOption(call, target, TARGETS);
+    return (await (await this.#instances()).answer(target, { ...who, type })).map(toSnapshot);
   }
 
-  private parts(): Promise<Parts> {
-    if (this.stopping !== null)
+  async #instances(): Promise<InstanceService> {
+    return (await this.#opened()).instances;
+  }
+
+  #opened(): Promise<Opened> {
+    if (this.#stopping !== null)
       throw new BecalmError("BECALM_STOPPED", "The engine is stopped. Make another one; the store has everything.");
-    this.opening ??= this.open().catch((error: unknown) => {
-      this.opening = null;
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = null;
       throw error;
     });
-    return this.opening;
+    return this.#opening;
   }
 
-  private async open(): Promise<Parts> {
-    const { options, store, clock } = this;
-    const { world } = await openWorld({
-      store,
-      clock,
+  async #open(): Promise<Opened> {
+    const { policies, partitions, handlers, allowExec, concurrency, retentionMs } = this.#options;
+    const logger = this.#logger;
+    const runtime = await compose({
+      store: this.#store,
+      clock: this.#clock,
       mode: "live",
-      policies: policySetFrom(options.policies),
-      owner: randomUUID(),
-      commitId: commitIds(),
-      pause,
-      random: Math.random,
-      effectClaimMs: () => (this.live?.started === true ? EFFECT_LEASE_MS : null),
-      committed: (decision) => this.committed(decision),
-      ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
+      policies: policySetFrom(policies),
+      partitions,
     });
-    const port = effectPort({
-      handlers: options.handlers ?? {},
-      allowExec: options.allowExec ?? false,
-      logger: this.logger,
+    const inspection = this.#inspection(runtime);
+    const auditLog = new AuditLog(logger);
+    const driven = driveLive(runtime, {
+      effects: localEffects({ handlers: handlers ?? {}, allowExec: allowExec ?? false, logger }),
+      concurrency: concurrency ?? CONCURRENCY_DEFAULT,
+      retentionMs: retentionMs ?? RETENTION_MS_DEFAULT,
+      onCommit: [
+        ...inspection.onCommit,
+        ({ entries }) => auditLog.write(entries),
+        (decision) => this.#stepListeners.publish(decision),
+        ({ instances }) => this.#subscriptions.publish(instances),
+      ],
+      onFault: (what, error) => logger.error({ err: error }, what),
     });
-    const runner = new EffectRunner(world, port, options.concurrency ?? CONCURRENCY_DEFAULT);
-    const mailboxes = new Mailboxes(world);
-    const retentionMs = options.retentionMs ?? RETENTION_MS_DEFAULT;
-    const onFault = (what: string, error: unknown) => this.logger.error({ err: error }, what);
-    this.live = new Live(world, { mailboxes, runner, options: { retentionMs, onFault } });
-    const session = new Session(world, { submit: (works) => mailboxes.submitEach(works), now: () => clock.now() });
-    this.watch(session);
-    return { session, mailboxes, live: this.live, receipts: new Receipts(store, retentionMs) };
+    return { ...driven, runtime, detach: inspection.detach };
   }
 
-  private watch(session: Session): void {
-    const { inspect } = this.options;
-    if (inspect === undefined) return;
+  #inspection(runtime: Runtime): { onCommit: readonly CommitListener[]; detach: () => void } {
+    const { inspect } = this.#options;
+    if (inspect === undefined) return { onCommit: [], detach: () => {} };
     const onFault = (error: unknown) =>
-      this.logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`);
+      this.#logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`);
     const target = inspectTarget(inspect, onFault);
-    const feed = target.attach(sessionSource(session));
-    const groupOf = groupReader(session.world);
-    this.inspection = {
-      committed: (decision) => target.isWatched && feed.committed(pendingDecision(decision, groupOf)),
-      detach: () => feed.detach(),
-    };
+    const feed = target.attach(instanceSource(new InstanceReader(runtime)));
+    const groupOf = groupReader(runtime);
+    const listener: CommitListener = (decision) =>
+      target.isWatched && feed.committed(pendingDecision(decision, groupOf));
+    return { onCommit: [listener], detach: () => feed.detach() };
   }
-
-  private committed(decision: Decision): void {
-    this.live?.committed(decision);
-    this.inspection?.committed(decision);
-    this.auditLog.write(decision.entries);
-    this.stepListeners.publish(decision);
-    if (this.subscriptions.isEmpty) return;
-    for (const { instance } of decision.instances) this.subscriptions.publish(instance.id, () => toSnapshot(instance));
-  }
-}
-
-/** Times are stored as whole milliseconds, whatever a program's clock counts in. */
-function wholeMs(clock: Clock): Clock {
-  return { now: () => Math.floor(clock.now()), schedule: (delayMs, fn) => clock.schedule(delayMs, fn) };
 }
 
 function tryAlert(input: AlertInput, receivedAtMs: number): Alert | BecalmError {
@@ -350,14 +321,4 @@ function tryAlert(input: AlertInput, receivedAtMs: number): Alert | BecalmError 
     if (error instanceof BecalmError) return error;
     throw error;
   }
-}
-
-/** Ids that no other process gives: one random part a process, and a counter. */
-export function commitIds(): () => string {
-  const prefix = randomUUID();
-  let count = 0;
-  return () => {
-    count += 1;
-    return `${prefix}:${count.toString(36)}`;
-  };
 }

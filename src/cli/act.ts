@@ -4,11 +4,12 @@ import { topLevel } from "../instance/step.ts";
 import { BecalmError } from "../model/errors.ts";
 import { actionsOf } from "../policy/policy.ts";
 import { isoTime } from "../present/time-text.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
+import type { InstanceService } from "../runtime/instance-service.ts";
 import { EXIT } from "./exit-codes.ts";
-import { type Acting, type StoreOptions, withActing } from "./open-session.ts";
 import { stateColor } from "./report-text.ts";
 import type { Terminal } from "./terminal.ts";
+import { type Acting, type StoreOptions, withActing } from "./with-namespace.ts";
 
 export type ActingOptions = StoreOptions & {
   readonly by?: string;
@@ -23,30 +24,31 @@ export type Act = {
   /** Past tense, for people. */
   readonly done: string;
   /** Whose action may follow. */
-  readonly policyOf: (session: Session) => Promise<string>;
+  readonly policyOf: (instances: InstanceReader) => Promise<string>;
   /** Commits, and gives the instances that changed. */
-  readonly commit: (session: Session) => Promise<Instance[]>;
+  readonly commit: (instances: InstanceService) => Promise<Instance[]>;
 };
 
 export async function act(terminal: Terminal, options: ActingOptions, how: Act): Promise<number> {
   return withActing(options, how.command, async (acting) => {
-    const { session, mode, nowMs } = acting;
-    if (options.run && mode !== "simulated") requireRunnable(session, await how.policyOf(session), options.allowExec);
-    const committed = await how.commit(session);
+    const { instances, mode, nowMs } = acting;
+    if (options.run && mode !== "simulated")
+      requireRunnable(instances, await how.policyOf(instances), options.allowExec);
+    const committed = await how.commit(instances);
     const attempts = options.run ? await acting.runOutstanding() : 0;
-    const instances = await Promise.all(committed.map(({ id }) => session.instance(id)));
+    const changed = await Promise.all(committed.map(({ id }) => instances.instance(id)));
     const ran = mode === "simulated" ? "simulated" : "ran";
     const action = attempts > 0 ? ran : acting.emittedCount() > 0 ? "pending" : "none";
     if (options.json) {
-      for (const instance of instances)
+      for (const instance of changed)
         await terminal.json({ ...resultLine(instance), mode, at: isoTime(instance.atMs), action });
       return EXIT.done;
     }
-    const { length } = instances;
+    const { length } = changed;
     await terminal.out(
       `${how.done}${length === 1 ? "" : ` for ${length} instances`}${mode !== "live" ? `, at ${isoTime(nowMs)} of the namespace's virtual time` : ""}.`,
     );
-    for (const instance of instances)
+    for (const instance of changed)
       await terminal.out(
         `  ${instance.id}  ${stateColor(topLevel(instance.snapshot.state), terminal.outColors)}  ${instance.reason ?? ""}`,
       );
@@ -77,8 +79,8 @@ function actionText({ mode }: Acting, { attempts, command }: { attempts: number;
 }
 
 /** An attempt that this process could only fail is better left to whoever can run it. */
-function requireRunnable(session: Session, policyName: string, allowExec: boolean): void {
-  const versions = [...session.world.versions.values()].filter(({ policy }) => policy.name === policyName);
+function requireRunnable(instances: InstanceReader, policyName: string, allowExec: boolean): void {
+  const versions = [...instances.runtime.versions.values()].filter(({ policy }) => policy.name === policyName);
   for (const { kind } of versions.flatMap(({ policy }) => actionsOf(policy))) {
     if (kind === "handler")
       throw forbidden(

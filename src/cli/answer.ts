@@ -1,5 +1,6 @@
 /** `becalm approve` and `becalm deny`: a human's answer for one instance, or for all that a group holds. */
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
+import type { InstanceService } from "../runtime/instance-service.ts";
 import { type ActingOptions, act } from "./act.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { requireWho } from "./send.ts";
@@ -19,9 +20,9 @@ export async function answer(terminal: Terminal, options: AnswerOptions): Promis
   return act(terminal, options, {
     command,
     done: event === "approval.granted" ? "The approval was granted" : "The approval was denied",
-    policyOf: async (session: Session) =>
-      "group" in target ? policyOfGroup(target.group) : (await session.instance(target.id)).policy,
-    commit: (session: Session) => session.answer(target, input),
+    policyOf: async (instances: InstanceReader) =>
+      "group" in target ? policyOfGroup(target.group) : (await instances.instance(target.id)).policy,
+    commit: (instances: InstanceService) => instances.answer(target, input),
   });
 }
 

@@ -2,14 +2,14 @@
 
 import { type TrailFault, trailFault } from "../instance/trail.ts";
 import { count } from "../present/text-table.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { readBundle } from "./bundle-file.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { stuckEffects } from "./loose-ends.ts";
-import { type StoreOptions, withReading } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail } from "./trail.ts";
+import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type AuditOptions = StoreOptions & {
   readonly what: string;
@@ -30,12 +30,12 @@ export async function audit(terminal: Terminal, options: AuditOptions): Promise<
     throw usedWrongly(`There is no \`becalm audit ${options.what}\`. Did you mean \`becalm audit verify\`?`);
   if (options.all && options.ids.length > 0) throw usedWrongly("Give ids or --all, not both.");
   if (options.file !== undefined) return verifyBundle(terminal, options.file, options);
-  return withReading(options, "audit verify", async (session) => {
+  return withReading(options, "audit verify", async (instances) => {
     const totals: Totals = { instances: 0, entries: 0, broken: 0 };
     const progress = new Progress(terminal);
-    for await (const ids of options.ids.length > 0 ? [options.ids] : allIds(session)) {
+    for await (const ids of options.ids.length > 0 ? [options.ids] : allIds(instances)) {
       for (let start = 0; start < ids.length; start += CHECKED_AT_ONCE) {
-        await verifySome(session, ids.slice(start, start + CHECKED_AT_ONCE), {
+        await verifySome(instances, ids.slice(start, start + CHECKED_AT_ONCE), {
           terminal,
           totals,
           isJson: options.json,
@@ -47,17 +47,17 @@ export async function audit(terminal: Terminal, options: AuditOptions): Promise<
       }
     }
     progress.end();
-    if (options.ids.length === 0) await reportStuckEffects(session, { terminal, totals, isJson: options.json });
+    if (options.ids.length === 0) await reportStuckEffects(instances, { terminal, totals, isJson: options.json });
     await tellTotals(terminal, totals, options.json);
     return totals.broken > 0 ? EXIT.failed : EXIT.done;
   });
 }
 
 /** Ids of all instances, a page at a time, newest first. */
-export async function* allIds(session: Session): AsyncGenerator<readonly string[]> {
+export async function* allIds(instances: InstanceReader): AsyncGenerator<readonly string[]> {
   let cursor: string | null | undefined;
   while (cursor !== null) {
-    const page = await session.world.store.list({ limit: PAGE_COUNT, ...(cursor === undefined ? {} : { cursor }) });
+    const page = await instances.runtime.store.list({ limit: PAGE_COUNT, ...(cursor === undefined ? {} : { cursor }) });
     yield page.instances.map(({ id }) => id);
     cursor = page.next;
   }
@@ -66,11 +66,11 @@ export async function* allIds(session: Session): AsyncGenerator<readonly string[
 type Context = { readonly terminal: Terminal; readonly totals: Totals; readonly isJson: boolean };
 
 async function verifySome(
-  session: Session,
+  instances: InstanceReader,
   ids: readonly string[],
   { terminal, totals, isJson }: Context,
 ): Promise<void> {
-  const checked = await Promise.all(ids.map(async (id) => ({ id, ...(await checkTrail(session, id)) })));
+  const checked = await Promise.all(ids.map(async (id) => ({ id, ...(await checkTrail(instances, id)) })));
   for (const one of checked) await addTo(one, { terminal, totals, isJson });
 }
 
@@ -98,8 +98,8 @@ async function verifyBundle(terminal: Terminal, file: string, { ids, json }: Aud
   return totals.broken > 0 ? EXIT.failed : EXIT.done;
 }
 
-async function reportStuckEffects(session: Session, { terminal, totals, isJson }: Context): Promise<void> {
-  for (const { id, what } of await stuckEffects(session)) {
+async function reportStuckEffects(instances: InstanceReader, { terminal, totals, isJson }: Context): Promise<void> {
+  for (const { id, what } of await stuckEffects(instances)) {
     totals.broken += 1;
     if (isJson) await terminal.json({ effect: id, ok: false, what });
     else await terminal.out(`${terminal.outColors.red("✗")} effect ${id} ${what}`);

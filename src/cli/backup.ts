@@ -1,8 +1,8 @@
 /** `becalm backup`: a copy of an lmdb store, made while its writer goes on. */
 import { count } from "../present/text-table.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
-import { LMDB, type StoreOptions } from "./open-session.ts";
 import type { Terminal } from "./terminal.ts";
+import { LMDB, type StoreOptions } from "./with-namespace.ts";
 
 export type BackupOptions = Pick<StoreOptions, "store"> & { readonly target: string; readonly json: boolean };
 

@@ -10,12 +10,12 @@ import { dateTime } from "../present/time-text.ts";
 import { AlertTeller } from "./detected-alerts.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";
-import { type Detecting, type StoreOptions, withDetection } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import { type BytesRead, type RecordFormat, readRows, requireReadable } from "./read-records.ts";
 import { readText } from "./read-text.ts";
 import { keepHeapSmall } from "./small-heap.ts";
 import type { Terminal } from "./terminal.ts";
+import { type Detecting, type StoreOptions, withDetection } from "./with-namespace.ts";
 
 export type DetectCommandOptions = StoreOptions & {
   readonly strategies: string;

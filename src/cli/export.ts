@@ -7,13 +7,13 @@ import type { Birth } from "../instance/audit-types.ts";
 import { BecalmError, messageOf } from "../model/errors.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { count } from "../present/text-table.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { type BundledInstance, type BundledPolicy, BundleWriter } from "../simulate/bundle.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
-import { type StoreOptions, withReading } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail } from "./trail.ts";
+import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type ExportOptions = StoreOptions & {
   readonly ids: readonly string[];
@@ -32,11 +32,11 @@ export async function exportCommand(terminal: Terminal, options: ExportOptions):
   const sinceMs = options.since === undefined ? null : timeOf(options.since);
   if (options.ids.length > 0 && (options.group !== undefined || sinceMs !== null))
     throw usedWrongly("Give ids, or --group and --since, not both.");
-  return withReading(options, "export", async (session) => {
+  return withReading(options, "export", async (instances) => {
     const file = output(options.out);
     const totals: Totals = { instances: 0, broken: [], removed: 0 };
     try {
-      await writeAll(file.write, { session, options, sinceMs, totals, progress: new Progress(terminal) });
+      await writeAll(file.write, { instances, options, sinceMs, totals, progress: new Progress(terminal) });
       await file.keep();
     } catch (error) {
       await file.discard();
@@ -47,7 +47,7 @@ export async function exportCommand(terminal: Terminal, options: ExportOptions):
 }
 
 type Context = {
-  readonly session: Session;
+  readonly instances: InstanceReader;
   readonly options: ExportOptions;
   readonly sinceMs: number | null;
   readonly totals: Totals;
@@ -55,9 +55,9 @@ type Context = {
 };
 
 async function writeAll(write: (line: string) => Promise<void>, context: Context): Promise<void> {
-  const { session, options, totals, progress } = context;
+  const { instances, options, totals, progress } = context;
   const bundle = new BundleWriter(options.redact ?? []);
-  const policies = policyTexts(session);
+  const policies = policyTexts(instances);
   await write(bundle.header({ namespace: options.namespace, exportedAtMs: Date.now() }));
   for await (const one of instancesOf(context)) {
     const policy = await policies.unwritten(birthOf(one.id, one.lines));
@@ -71,7 +71,7 @@ async function writeAll(write: (line: string) => Promise<void>, context: Context
 }
 
 /** Each version's text once, before the first instance that was made under it. A namespace may learn versions while it is read. */
-function policyTexts(session: Session) {
+function policyTexts(instances: InstanceReader) {
   const texts = new Map<string, string>();
   const written = new Set<string>();
   return {
@@ -80,7 +80,7 @@ function policyTexts(session: Session) {
       if (written.has(key)) return null;
       written.add(key);
       if (!texts.has(key))
-        for (const record of await session.world.store.policies()) texts.set(record.key, record.value);
+        for (const record of await instances.runtime.store.policies()) texts.set(record.key, record.value);
       const value = texts.get(key);
       return value === undefined ? null : { policy: key, value };
     },
@@ -91,7 +91,7 @@ async function* instancesOf(context: Context): AsyncGenerator<Stored> {
   for await (const ids of idsOf(context)) {
     for (let start = 0; start < ids.length; start += READ_AT_ONCE) {
       const some = ids.slice(start, start + READ_AT_ONCE);
-      const read = await Promise.all(some.map((id) => readOne(context.session, id, context.totals)));
+      const read = await Promise.all(some.map((id) => readOne(context.instances, id, context.totals)));
       yield* read.filter((one) => one !== null);
     }
   }
@@ -100,12 +100,12 @@ async function* instancesOf(context: Context): AsyncGenerator<Stored> {
 type Stored = Omit<BundledInstance, "birthHash">;
 
 /** null: it was removed by its retention meanwhile. A trail that does not hold is exported as it is, and reported. */
-async function readOne(session: Session, id: string, totals: Totals): Promise<Stored | null> {
+async function readOne(instances: InstanceReader, id: string, totals: Totals): Promise<Stored | null> {
   try {
-    const { lines, fault } = await checkTrail(session, id);
+    const { lines, fault } = await checkTrail(instances, id);
     if (fault !== null) totals.broken.push(id);
     if (lines.length === 0) return null;
-    const { value, version } = await session.stored(id);
+    const { value, version } = await instances.stored(id);
     return { id, version, checkpoint: value, lines };
   } catch (error) {
     if (!(error instanceof BecalmError) || error.code !== "BECALM_NOT_FOUND") throw error;
@@ -114,15 +114,15 @@ async function readOne(session: Session, id: string, totals: Totals): Promise<St
   }
 }
 
-async function* idsOf({ session, options, sinceMs }: Context): AsyncGenerator<readonly string[]> {
+async function* idsOf({ instances, options, sinceMs }: Context): AsyncGenerator<readonly string[]> {
   const { ids, group } = options;
   if (ids.length > 0) {
-    for (const id of ids) await session.stored(id);
+    for (const id of ids) await instances.stored(id);
     return yield ids;
   }
   let cursor: string | null | undefined;
   while (cursor !== null) {
-    const page = await session.list({
+    const page = await instances.list({
       limit: PAGE_COUNT,
       ...(group === undefined ? {} : { group }),
       ...(cursor === undefined ? {} : { cursor }),

@@ -12,7 +12,7 @@ import { errorCode } from "../model/errors.ts";
 import { partitionOfId } from "../model/ids.ts";
 import type { InstanceState } from "../model/instance-types.ts";
 import { isoTime } from "../present/time-text.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { StoredInstance } from "../stores/store.ts";
 import type { Taken } from "./take-lines.ts";
 
@@ -60,16 +60,16 @@ type Row = { readonly line: InstanceLine; readonly isOpener: boolean };
 
 /** Calls `onLine` for each instance of the file, in order, and gives the totals. `onQuarantined` is told what cannot be read. */
 export async function reportFile(
-  session: Session,
+  instances: InstanceReader,
   taken: Taken,
   { onLine, onQuarantined }: { onLine: (line: InstanceLine) => Promise<void>; onQuarantined: (error: unknown) => void },
 ): Promise<FileSummary> {
   const totals = { instances: 0, executed: 0, skipped: 0, waiting: 0, groups: 0, summaries: 0 };
   for (const ids of batches([...taken.ids], BATCH_COUNT)) {
-    const rows = await readRows(session, { ids, onQuarantined });
+    const rows = await readRows(instances, { ids, onQuarantined });
     const openers = rows.filter(({ isOpener }) => isOpener).map(({ line }) => line.id);
     totals.groups += openers.length;
-    totals.summaries += await countSent(session, openers);
+    totals.summaries += await countSent(instances, openers);
     for (const { line } of rows) {
       totals.instances += 1;
       if (line.attempts > 0) totals.executed += 1;
@@ -83,22 +83,26 @@ export async function reportFile(
 }
 
 async function readRows(
-  session: Session,
+  instances: InstanceReader,
   { ids, onQuarantined }: { ids: readonly string[]; onQuarantined: (error: unknown) => void },
 ): Promise<Row[]> {
-  const stored = await loadAll(session, ids);
+  const stored = await loadAll(instances, ids);
   const rows: Row[] = [];
   for (const some of batches(ids, HISTORIES_AT_ONCE)) {
     const present = some.flatMap((id) => stored.get(id) ?? []);
-    rows.push(...(await Promise.all(present.map((one) => rowOf(session, one, onQuarantined)))));
+    rows.push(...(await Promise.all(present.map((one) => rowOf(instances, one, onQuarantined)))));
   }
   return rows;
 }
 
-async function rowOf(session: Session, stored: StoredInstance, onQuarantined: (error: unknown) => void): Promise<Row> {
-  const history = await session.history(stored.id);
+async function rowOf(
+  instances: InstanceReader,
+  stored: StoredInstance,
+  onQuarantined: (error: unknown) => void,
+): Promise<Row> {
+  const history = await instances.history(stored.id);
   try {
-    const instance = decodeCheckpoint(stored, session.world.versions);
+    const instance = decodeCheckpoint(stored, instances.runtime.versions);
     return { line: instanceLine(instance, history), isOpener: instance.isOpener };
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
@@ -155,12 +159,12 @@ export function wholePath({ entries }: History): InstanceState[] {
 }
 
 /** How many of the openers' groups have sent their summary. */
-async function countSent(session: Session, openers: readonly string[]): Promise<number> {
-  const stored = await loadAll(session, openers.map(summaryIdOf));
+async function countSent(instances: InstanceReader, openers: readonly string[]): Promise<number> {
+  const stored = await loadAll(instances, openers.map(summaryIdOf));
   let count = 0;
   for (const one of stored.values()) {
     try {
-      if (decodeCheckpoint(one, session.world.versions).snapshot.context.attempt > 0) count += 1;
+      if (decodeCheckpoint(one, instances.runtime.versions).snapshot.context.attempt > 0) count += 1;
     } catch (error) {
       if (errorCode(error) === undefined) throw error;
     }
@@ -169,7 +173,7 @@ async function countSent(session: Session, openers: readonly string[]): Promise<
 }
 
 /** Stored instances by id, one read a partition. */
-async function loadAll(session: Session, ids: readonly string[]): Promise<Map<string, StoredInstance>> {
+async function loadAll(instances: InstanceReader, ids: readonly string[]): Promise<Map<string, StoredInstance>> {
   const byPartition = new Map<number, string[]>();
   for (const id of ids) {
     const partition = partitionOfId(id) ?? 0;
@@ -179,7 +183,7 @@ async function loadAll(session: Session, ids: readonly string[]): Promise<Map<st
   }
   const loaded = await Promise.all(
     [...byPartition].map(([partition, instanceIds]) =>
-      session.world.store.load({ partition, groupId: null, instanceIds }),
+      instances.runtime.store.load({ partition, groupId: null, instanceIds }),
     ),
   );
   return new Map(loaded.flatMap(({ instances }) => [...instances]));

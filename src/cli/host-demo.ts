@@ -7,7 +7,6 @@ import type { RecordRow } from "../formats/record-row.ts";
 import { loadStrategies } from "../formats/strategy-file.ts";
 import type { TextLine } from "../formats/text-lines.ts";
 import { type FileSummary, reportFile } from "./file-report.ts";
-import { SIMULATED, withDetection, withVirtualRun } from "./open-session.ts";
 import { packageFile } from "./package-files.ts";
 import { readRows } from "./read-records.ts";
 import { readText } from "./read-text.ts";
@@ -15,6 +14,7 @@ import { ReportTotals, totalsText } from "./report-text.ts";
 import type { StormDemoOptions } from "./storm-demo.ts";
 import { takeLines } from "./take-lines.ts";
 import type { Colors, Terminal } from "./terminal.ts";
+import { SIMULATED, withDetection, withVirtualRun } from "./with-namespace.ts";
 
 const STRATEGIES = "demo/strategies.yaml";
 const RECORDS = "demo/host-metrics.csv";
@@ -97,7 +97,7 @@ async function actOn(alerts: readonly DetectedAlert[], place: StormDemoOptions, 
       yield { line: index + 1, text: JSON.stringify(detectedLine(index + 1, alert)), isTooLong: false };
   };
   const options = { ...place, policies, concurrency: CONCURRENCY, effects: SIMULATED };
-  return withVirtualRun(options, async ({ session, run, checkLease }) => {
+  return withVirtualRun(options, async ({ instances, run, checkLease }) => {
     const onRejected = (what: string) => terminal.note(what);
     const isStopped = () => false;
     const taken = await takeLines({
@@ -110,7 +110,7 @@ async function actOn(alerts: readonly DetectedAlert[], place: StormDemoOptions, 
     });
     await run.finish();
     const totals = new ReportTotals();
-    const summary = await reportFile(session, taken, {
+    const summary = await reportFile(instances, taken, {
       onLine: async (line) => totals.add(line),
       onQuarantined: (error) => terminal.note(String(error)),
     });

@@ -4,17 +4,17 @@ import { type DrawingFormat, drawChart } from "../drawing/index.ts";
 import { follow } from "../inspect/follow.ts";
 import { commitsOf } from "../inspect/history-commits.ts";
 import { createInspectServer, type InspectServer, type InspectServerOptions } from "../inspect/inspect-server.ts";
+import { instanceSource, type Selection } from "../inspect/instance-source.ts";
 import { Player } from "../inspect/player.ts";
-import { type Selection, sessionSource } from "../inspect/session-source.ts";
 import { topLevel } from "../instance/step.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { replay } from "../simulate/replay.ts";
 import { systemClock } from "../system/system-clock.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { wholePath } from "./file-report.ts";
 import { catchInterrupts } from "./interrupts.ts";
-import { type StoreOptions, withReading } from "./open-session.ts";
 import type { Terminal } from "./terminal.ts";
+import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type InspectOptions = StoreOptions & {
   readonly ids: readonly string[];
@@ -36,16 +36,16 @@ export type InspectOptions = StoreOptions & {
 
 export async function inspect(terminal: Terminal, options: InspectOptions): Promise<number> {
   requireClear(options);
-  return withReading(options, "inspect", async (session) => {
-    for (const id of options.ids) await session.instance(id);
+  return withReading(options, "inspect", async (instances) => {
+    for (const id of options.ids) await instances.instance(id);
     if (options.format !== undefined)
-      return draw(terminal, session, { id: options.ids[0] ?? "", format: options.format });
+      return draw(terminal, instances, { id: options.ids[0] ?? "", format: options.format });
     const server = await createInspectServer(serverOptions(options));
     try {
       const selection = selectionOf(options);
       const stop = options.replay
-        ? await startReplay(terminal, { session, server, selection, options })
-        : startLive(terminal, { session, server, selection });
+        ? await startReplay(terminal, { instances, server, selection, options })
+        : startLive(terminal, { instances, server, selection });
       await tellAddress(terminal, server, options);
       await interrupted();
       stop();
@@ -76,13 +76,13 @@ function requireClear({ ids, policy, group, live, replay: isReplay, format, json
 
 async function draw(
   terminal: Terminal,
-  session: Session,
+  instances: InstanceReader,
   { id, format }: { id: string; format: DrawingFormat },
 ): Promise<number> {
-  const { snapshot } = await session.instance(id);
+  const { snapshot } = await instances.instance(id);
   const picture = drawChart(actionInstanceMachine, {
     format,
-    path: wholePath(await session.history(id)),
+    path: wholePath(await instances.history(id)),
     current: snapshot.state,
     title: `${id} is ${topLevel(snapshot.state)}`,
   });
@@ -107,29 +107,29 @@ function selectionOf({ ids, policy, group, limit }: InspectOptions): Selection {
   };
 }
 
-type Parts = { readonly session: Session; readonly server: InspectServer; readonly selection: Selection };
+type Parts = { readonly instances: InstanceReader; readonly server: InspectServer; readonly selection: Selection };
 
-function startLive(terminal: Terminal, { session, server, selection }: Parts): () => void {
-  const source = sessionSource(session, selection);
+function startLive(terminal: Terminal, { instances, server, selection }: Parts): () => void {
+  const source = instanceSource(instances, selection);
   let told = "";
   // A store that is away fails every round in the same way: it is told once.
   const onFault = (what: string) => {
     if (what !== told) terminal.note(terminal.noteColors.yellow(what));
     told = what;
   };
-  return follow(server, { session, source }, { clock: systemClock(), onFault });
+  return follow(server, { instances, source }, { clock: systemClock(), onFault });
 }
 
 /** Playing begins when somebody watches. */
 async function startReplay(
   terminal: Terminal,
-  { session, server, selection, options }: Parts & { options: InspectOptions },
+  { instances, server, selection, options }: Parts & { options: InspectOptions },
 ): Promise<() => void> {
   const { speed = 1 } = options;
   const histories = [];
-  for await (const page of sessionSource(session, selection).pages()) {
+  for await (const page of instanceSource(instances, selection).pages()) {
     for (const { id } of page) {
-      const history = await session.history(id);
+      const history = await instances.history(id);
       histories.push(commitsOf(history, replay(history).steps));
     }
   }

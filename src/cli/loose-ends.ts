@@ -3,12 +3,12 @@ import { timersOf } from "../instance/draft.ts";
 import { BecalmError } from "../model/errors.ts";
 import { partitionOfId } from "../model/ids.ts";
 import { tryInstance } from "../runtime/commit/read-instance.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { StoredInstance, TimerKey } from "../stores/store.ts";
 
 /** The first timer that the checkpoint lists and the store does not have; null: there is none. What cannot be read is quarantined, and waits. */
-export async function missingTimer(session: Session, stored: StoredInstance): Promise<string | null> {
-  const instance = await tryInstance(session.world, stored);
+export async function missingTimer(instances: InstanceReader, stored: StoredInstance): Promise<string | null> {
+  const instance = await tryInstance(instances.runtime, stored);
   if (instance instanceof BecalmError) return null;
   const expected = [...timersOf(instance)];
   if (expected.length === 0) return null;
@@ -21,7 +21,7 @@ export async function missingTimer(session: Session, stored: StoredInstance): Pr
       partition: partitionOfId(instance.id) as number,
     }),
   );
-  const dueAtMs = await session.world.store.dueTimes(keys);
+  const dueAtMs = await instances.runtime.store.dueTimes(keys);
   const [name, timer] = expected.find((_, index) => dueAtMs[index] === null) ?? [];
   if (timer === undefined) return null;
   return `is in ${instance.snapshot.state.split(".")[0]} until its timer "${name}" of ${new Date(timer.dueAtMs).toISOString()}, which the store does not have: nothing will move it`;
@@ -30,8 +30,8 @@ export async function missingTimer(session: Session, stored: StoredInstance): Pr
 export type StuckEffect = { readonly id: string; readonly what: string };
 
 /** Effects of all partitions that no engine will ever take. */
-export async function stuckEffects(session: Session): Promise<StuckEffect[]> {
-  const { store, partitions } = session.world;
+export async function stuckEffects(instances: InstanceReader): Promise<StuckEffect[]> {
+  const { store, partitions } = instances.runtime;
   const found: StuckEffect[] = [];
   for (let partition = 0; partition < partitions; partition += 1) {
     for (const id of await store.unclaimedEffects(partition))

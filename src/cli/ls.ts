@@ -9,11 +9,11 @@ import { INSTANCE_STATES, type InstanceState } from "../model/instance-types.ts"
 import { textTable } from "../present/text-table.ts";
 import { printable } from "../present/text-width.ts";
 import { dateTime, isoTime } from "../present/time-text.ts";
-import type { ListFilter, Quarantined, Session } from "../runtime/session.ts";
+import type { InstanceReader, ListFilter, Quarantined } from "../runtime/instance-reader.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
-import { type StoreOptions, withReading } from "./open-session.ts";
 import { stateColor } from "./report-text.ts";
 import type { Terminal } from "./terminal.ts";
+import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type LsOptions = StoreOptions & {
   readonly state?: string;
@@ -27,13 +27,13 @@ export type LsOptions = StoreOptions & {
 
 export async function ls(terminal: Terminal, options: LsOptions): Promise<number> {
   const filter = filterOf(options);
-  return withReading(options, "ls", async (session) => {
-    const page = await session.list(filter);
+  return withReading(options, "ls", async (instances) => {
+    const page = await instances.list(filter);
     if (options.quarantined) await tellQuarantined(terminal, page.quarantined, options.json);
     else
       await tellInstances(
         terminal,
-        await Promise.all(page.instances.map((instance) => rowOf(session, instance))),
+        await Promise.all(page.instances.map((instance) => rowOf(instances, instance))),
         options.json,
       );
     if (page.next === null) return EXIT.done;
@@ -67,9 +67,9 @@ function stateNamed(name: string): InstanceState {
 type Row = { readonly instance: Instance; readonly birth: Birth | null };
 
 /** The alert stands in the history only. One that cannot be read leaves its columns empty: `becalm show` says what is wrong with it. */
-async function rowOf(session: Session, instance: Instance): Promise<Row> {
+async function rowOf(instances: InstanceReader, instance: Instance): Promise<Row> {
   try {
-    return { instance, birth: await session.birth(instance.id) };
+    return { instance, birth: await instances.birth(instance.id) };
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
     return { instance, birth: null };

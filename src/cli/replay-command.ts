@@ -10,10 +10,10 @@ import { allIds } from "./audit.ts";
 import { readBundle } from "./bundle-file.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { checkedSteps } from "./explain-text.ts";
-import { type StoreOptions, withReading } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail } from "./trail.ts";
+import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type ReplayOptions = StoreOptions & {
   readonly id?: string;
@@ -27,11 +27,11 @@ export async function replayCommand(terminal: Terminal, options: ReplayOptions):
   if (file !== undefined && all) throw usedWrongly("A bundle is replayed whole: leave --all out.");
   if (file !== undefined) return replayMany(terminal, options, bundled(file, id));
   if (all && id !== undefined) throw usedWrongly("Give an id or --all, not both.");
-  if (all) return withReading(options, "replay", (session) => replayMany(terminal, options, stored(session)));
+  if (all) return withReading(options, "replay", (instances) => replayMany(terminal, options, stored(instances)));
   if (id === undefined) throw usedWrongly("Say what to replay: an id, --all, or --file BUNDLE.");
-  return withReading(options, "replay", async (session) => {
-    const { fault } = await checkTrail(session, id);
-    return replayOne(terminal, options, { id, fault, history: await session.history(id) });
+  return withReading(options, "replay", async (instances) => {
+    const { fault } = await checkTrail(instances, id);
+    return replayOne(terminal, options, { id, fault, history: await instances.history(id) });
   });
 }
 
@@ -72,14 +72,14 @@ async function replayOne(
 }
 
 type Attempted = Replayable | { readonly id: string; readonly error: BecalmError };
-type Session = Parameters<typeof checkTrail>[0];
+type InstanceReader = Parameters<typeof checkTrail>[0];
 
-async function* stored(session: Session): AsyncGenerator<Attempted> {
-  for await (const ids of allIds(session)) {
+async function* stored(instances: InstanceReader): AsyncGenerator<Attempted> {
+  for await (const ids of allIds(instances)) {
     for (const id of ids) {
       try {
-        const { fault } = await checkTrail(session, id);
-        yield { id, fault, history: await session.history(id) };
+        const { fault } = await checkTrail(instances, id);
+        yield { id, fault, history: await instances.history(id) };
       } catch (error) {
         if (!(error instanceof BecalmError)) throw error;
         // Its retention ended meanwhile.

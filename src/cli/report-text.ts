@@ -2,9 +2,9 @@
 import { REASONS, type ReasonCode } from "../model/reasons.ts";
 import { textTable } from "../present/text-table.ts";
 import type { FileSummary, InstanceLine } from "./file-report.ts";
-import type { StoreOptions } from "./open-session.ts";
 import { storeArguments } from "./store-arguments.ts";
 import type { Colors } from "./terminal.ts";
+import type { StoreOptions } from "./with-namespace.ts";
 
 const WAITING_SHOWN_COUNT_MAX = 5;
 

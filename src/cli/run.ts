@@ -8,12 +8,12 @@ import { readAssumptions } from "./assumptions.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { reportFile } from "./file-report.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";
-import { type RunEffects, type Running, type StoreOptions, withVirtualRun } from "./open-session.ts";
 import { Progress } from "./progress.ts";
 import { readLines, readText } from "./read-text.ts";
 import { ReportTotals, totalsText } from "./report-text.ts";
 import { type Taken, takeLines } from "./take-lines.ts";
 import type { Terminal } from "./terminal.ts";
+import { type RunEffects, type Running, type StoreOptions, withVirtualRun } from "./with-namespace.ts";
 
 export type RunCommandOptions = StoreOptions & {
   readonly policies: string;
@@ -91,7 +91,7 @@ async function report(
   { running, taken }: { running: Running; taken: Taken },
 ): Promise<void> {
   const totals = new ReportTotals();
-  const summary = await reportFile(running.session, taken, {
+  const summary = await reportFile(running.instances, taken, {
     onLine: async (line) => {
       if (options.json) await terminal.json(line);
       else totals.add(line);

@@ -14,8 +14,8 @@ export async function send(terminal: Terminal, options: SendOptions): Promise<nu
   return act(terminal, options, {
     command: "send",
     done: `${event.type} was sent`,
-    policyOf: async (session) => (await session.instance(options.id)).policy,
-    commit: async (session): Promise<Instance[]> => [await session.send(options.id, event)],
+    policyOf: async (instances) => (await instances.instance(options.id)).policy,
+    commit: async (instances): Promise<Instance[]> => [await instances.send(options.id, event)],
   });
 }
 

@@ -17,11 +17,11 @@ import type { Store } from "../stores/store.ts";
 import { type FileLogger, fileLogger } from "../system/pino-logger.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts } from "./interrupts.ts";
-import { storeAt } from "./open-session.ts";
 import { packageVersion } from "./package-files.ts";
 import { readText } from "./read-text.ts";
 import { fileSilences } from "./serve-silences.ts";
 import type { Terminal } from "./terminal.ts";
+import { storeAt } from "./with-namespace.ts";
 
 export type ServeOptions = {
   readonly policies: string;

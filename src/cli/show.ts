@@ -7,12 +7,12 @@ import { BecalmError } from "../model/errors.ts";
 import { counterfactualText, type Language, sentenceOf } from "../present/sentences.ts";
 import { printable } from "../present/text-width.ts";
 import { isoTime } from "../present/time-text.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { EXIT } from "./exit-codes.ts";
 import { explainText, wrapped } from "./explain-text.ts";
 import { instanceLine } from "./file-report.ts";
-import { type StoreOptions, withReading } from "./open-session.ts";
 import type { Terminal } from "./terminal.ts";
+import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type ShowOptions = StoreOptions & { readonly id: string; readonly lang: Language; readonly json: boolean };
 
@@ -27,16 +27,16 @@ type Shown = {
 };
 
 export async function show(terminal: Terminal, options: ShowOptions): Promise<number> {
-  return withReading(options, "show", async (session) => {
-    const shown = await look(session, options.id);
+  return withReading(options, "show", async (instances) => {
+    const shown = await look(instances, options.id);
     if (options.json) await terminal.json(showLine(shown));
     else for (const line of showText(terminal, shown, options.lang)) await terminal.out(line);
     return EXIT.done;
   });
 }
 
-async function look(session: Session, id: string): Promise<Shown> {
-  const stored = await session.stored(id);
+async function look(instances: InstanceReader, id: string): Promise<Shown> {
+  const stored = await instances.stored(id);
   const errors: BecalmError[] = [];
   const told = (error: unknown): null => {
     if (!(error instanceof BecalmError)) throw error;
@@ -45,11 +45,11 @@ async function look(session: Session, id: string): Promise<Shown> {
   };
   let instance: Instance | null = null;
   try {
-    instance = decodeCheckpoint(stored, session.world.versions);
+    instance = decodeCheckpoint(stored, instances.runtime.versions);
   } catch (error) {
     told(error);
   }
-  const history = await session.history(id).catch(told);
+  const history = await instances.history(id).catch(told);
   return { id, raw: stored.value, instance, history, errors };
 }
 

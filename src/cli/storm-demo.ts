@@ -2,17 +2,17 @@
 
 import { loadPolicySet } from "../formats/policy-file.ts";
 import { verifyChain } from "../instance/audit.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { replay } from "../simulate/replay.ts";
 import { checkedSteps, explainText } from "./explain-text.ts";
 import { type InstanceLine, reportFile } from "./file-report.ts";
-import { SIMULATED, type StoreOptions, withVirtualRun } from "./open-session.ts";
 import { packageFile } from "./package-files.ts";
 import { readLines, readText } from "./read-text.ts";
 import { ReportTotals, totalsText } from "./report-text.ts";
 import { storeArguments } from "./store-arguments.ts";
 import { takeLines } from "./take-lines.ts";
 import type { Terminal } from "./terminal.ts";
+import { SIMULATED, type StoreOptions, withVirtualRun } from "./with-namespace.ts";
 
 export type StormDemoOptions = StoreOptions;
 
@@ -34,7 +34,7 @@ export async function stormDemo(terminal: Terminal, options: StormDemoOptions): 
   const policies = loadPolicySet(await readText(packageFile(POLICIES)), { file: POLICIES });
   await withVirtualRun(
     { ...options, policies, concurrency: CONCURRENCY, effects: SIMULATED },
-    async ({ session, run, checkLease }) => {
+    async ({ instances, run, checkLease }) => {
       const taken = await takeLines({
         lines: readLines(packageFile(STORM)),
         run,
@@ -46,7 +46,7 @@ export async function stormDemo(terminal: Terminal, options: StormDemoOptions): 
       await run.finish();
       const totals = new ReportTotals();
       const found = new Map<string, string>();
-      const summary = await reportFile(session, taken, {
+      const summary = await reportFile(instances, taken, {
         onLine: async (line) => {
           totals.add(line);
           const kind = EXPLAINED.find(({ title, isIt }) => !found.has(title) && isIt(line));
@@ -64,7 +64,7 @@ export async function stormDemo(terminal: Terminal, options: StormDemoOptions): 
       for (const [index, { title }] of EXPLAINED.entries()) {
         const id = found.get(title);
         if (id !== undefined)
-          lines.push("", "", bold(`${index + 1}. ${title}`), ...(await explained(session, { id, terminal })));
+          lines.push("", "", bold(`${index + 1}. ${title}`), ...(await explained(instances, { id, terminal })));
       }
       lines.push("", ...nextSteps(options).map((line) => dim(line)));
       for (const line of lines) await terminal.out(line);
@@ -72,9 +72,16 @@ export async function stormDemo(terminal: Terminal, options: StormDemoOptions): 
   );
 }
 
-async function explained(session: Session, { id, terminal }: { id: string; terminal: Terminal }): Promise<string[]> {
+async function explained(
+  instances: InstanceReader,
+  { id, terminal }: { id: string; terminal: Terminal },
+): Promise<string[]> {
   const colors = terminal.outColors;
-  const [instance, history, trail] = await Promise.all([session.instance(id), session.history(id), session.lines(id)]);
+  const [instance, history, trail] = await Promise.all([
+    instances.instance(id),
+    instances.history(id),
+    instances.lines(id),
+  ]);
   const { steps, divergence } = replay(history);
   const isWhole = verifyChain(trail, instance.head) === null;
   const verdict = (isGood: boolean, good: string, bad: string) =>

@@ -209,7 +209,7 @@ class Taker {
     if (lineAtMs === null) return;
     this.#floorMs = lineAtMs;
     const outcome = await this.#taking.run.line(alerts, lineAtMs);
-    for (const { id } of outcome.intakes) taken.ids.add(id);
+    for (const { id } of outcome.routed) taken.ids.add(id);
     taken.created += outcome.created;
     taken.duplicates += outcome.duplicates;
     taken.unmatched += outcome.unmatched;

@@ -1,4 +1,5 @@
 import type { Notice } from "../instance/audit-types.ts";
+import type { Effect } from "../instance/effect.ts";
 import type { Alert } from "../model/alert.ts";
 import type { Action } from "../policy/policy.ts";
 
@@ -17,8 +18,8 @@ export type EffectRequest = {
   readonly notice: Notice | null;
   readonly action: Action;
   /**
-   * Fires when the instance is cancelled or the engine stops for good. The port adds the action's own timeout. It may be made when it is
-   * asked for: that costs more than an attempt that ends at once.
+   * Fires when the instance is cancelled or the engine stops for good. Whoever runs the attempt adds the action's own timeout. It may be made
+   * when it is asked for: that costs more than an attempt that ends at once.
    */
   readonly signal: AbortSignal;
 };
@@ -28,8 +29,17 @@ export type EffectResult =
   | { readonly ok: true; readonly result?: unknown }
   | { readonly ok: false; readonly error: string; readonly result?: unknown };
 
-/** Runs attempts. Delivery is at least once; the caller sees to it that only one result is accepted. */
+/**
+ * Hands attempts to whoever runs them: this process, or another one. Their results come to `complete`, so whoever runs an attempt need not
+ * be who dispatched it. Delivery is at least once; the machine accepts one result of an attempt.
+ */
 export interface EffectPort {
-  /** Never throws or rejects: whatever goes wrong is a failed result with a sentence. What ends at once is answered at once. */
-  run(request: EffectRequest): EffectResult | Promise<EffectResult>;
+  /** Never throws: whatever goes wrong is a failed result with a sentence. `complete` may be called before this returns. */
+  dispatch(effect: Effect, request: EffectRequest): void;
 }
+
+/** Takes the result of an attempt, whoever dispatched it. */
+export type CompleteEffect = (effect: Effect, result: EffectResult) => void;
+
+/** A port is opened with the one who takes its results. */
+export type OpenEffectPort = (complete: CompleteEffect) => EffectPort;

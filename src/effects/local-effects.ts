@@ -4,7 +4,7 @@ import { EFFECT_ERROR_BYTES_MAX } from "../model/limits.ts";
 import type { Logger } from "../system/logger.ts";
 import { silentLogger } from "../system/pino-logger.ts";
 import { cutText } from "./bounded-text.ts";
-import type { EffectPort, EffectRequest, EffectResult } from "./effect-port.ts";
+import type { EffectRequest, EffectResult, OpenEffectPort } from "./effect-port.ts";
 import { runExec } from "./exec-effect.ts";
 import { type EffectHandlers, runHandler } from "./handler-effect.ts";
 import { runLog } from "./log-effect.ts";
@@ -12,7 +12,7 @@ import { runWebhook } from "./webhook-effect.ts";
 
 export type { EffectHandler, EffectHandlerInput, EffectHandlers } from "./handler-effect.ts";
 
-export type EffectPortOptions = {
+export type LocalEffectOptions = {
   /** What `handler` actions call, by name. */
   readonly handlers?: EffectHandlers;
   /** May policies start programs? Without it every `exec` action fails. */
@@ -21,25 +21,38 @@ export type EffectPortOptions = {
   readonly logger?: Logger;
 };
 
-/** Runs attempts in this process: each of the four kinds of action in its own file. Whatever an action throws ends here as a failed result. */
-export function effectPort(options: EffectPortOptions = {}): EffectPort {
-  return {
-    run: (request) => {
-      try {
-        const result = runEffect(request, options);
-        return result instanceof Promise ? result.then(bounded, (error) => broken(request, error)) : bounded(result);
-      } catch (error) {
-        return broken(request, error);
-      }
+/** Runs attempts in this process: who dispatches them gets their results. */
+export function localEffects(options: LocalEffectOptions = {}): OpenEffectPort {
+  return (complete) => ({
+    dispatch: (effect, request) => {
+      const result = runAttempt(request, options);
+      if (result instanceof Promise) void result.then((ended) => complete(effect, ended));
+      else complete(effect, result);
     },
-  };
+  });
+}
+
+/**
+ * Runs one attempt: each of the four kinds of action is in its own file. What ends at once is answered at once. Never throws or rejects:
+ * whatever an action throws ends here as a failed result.
+ */
+export function runAttempt(
+  request: EffectRequest,
+  options: LocalEffectOptions = {},
+): EffectResult | Promise<EffectResult> {
+  try {
+    const result = perform(request, options);
+    return result instanceof Promise ? result.then(bounded, (error) => broken(request, error)) : bounded(result);
+  } catch (error) {
+    return broken(request, error);
+  }
 }
 
 function broken({ action }: EffectRequest, error: unknown): EffectResult {
   return bounded({ ok: false, error: `The ${action.kind} action could not be run: ${messageOf(error)}.` });
 }
 
-function runEffect(request: EffectRequest, options: EffectPortOptions): EffectResult | Promise<EffectResult> {
+function perform(request: EffectRequest, options: LocalEffectOptions): EffectResult | Promise<EffectResult> {
   const { action } = request;
   switch (action.kind) {
     case "log":

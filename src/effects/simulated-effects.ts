@@ -1,5 +1,5 @@
 /** Attempts of which nobody outside hears: what a simulation assumes of them is their result. */
-import type { EffectPort, EffectRequest, EffectResult } from "./effect-port.ts";
+import type { EffectRequest, EffectResult, OpenEffectPort } from "./effect-port.ts";
 
 /** What an attempt is assumed to end with. */
 export type Assumed = "ok" | "failed";
@@ -22,6 +22,8 @@ export function assumedResult({ kind, policy, attempt }: EffectRequest, assumpti
   return words[Math.min(attempt, words.length) - 1] === "failed" ? FAILED : SUCCEEDED;
 }
 
-export function simulatedEffects(assumptions: Assumptions): EffectPort {
-  return { run: (request) => assumedResult(request, assumptions) };
+export function simulatedEffects(assumptions: Assumptions): OpenEffectPort {
+  return (complete) => ({
+    dispatch: (effect, request) => complete(effect, assumedResult(request, assumptions)),
+  });
 }

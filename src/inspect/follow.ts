@@ -3,7 +3,7 @@
  * Nothing is read while nobody watches.
  */
 import { messageOf } from "../model/errors.ts";
-import type { Session } from "../runtime/session.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { Clock } from "../system/clock.ts";
 import type { InspectedCommit, InspectedInstance, InspectFeed, InspectSource, InspectTarget } from "./inspected.ts";
 
@@ -11,7 +11,7 @@ const POLLED_EVERY_MS = 500;
 /** A round that takes long is followed by a pause so many times as long: looking must not wear the store out. */
 const PAUSE_PER_ROUND = 10;
 
-export type Followed = { readonly session: Session; readonly source: InspectSource };
+export type Followed = { readonly instances: InstanceReader; readonly source: InspectSource };
 
 export type FollowOptions = { readonly clock: Clock; readonly onFault: (what: string) => void };
 
@@ -73,8 +73,8 @@ class Follower {
 
   /** The steps since `before`, and the group as it is now. */
   private async changed(before: InspectedInstance | null, instance: InspectedInstance): Promise<InspectedCommit> {
-    const { session, source } = this.followed;
-    const { birth, entries } = await session.history(instance.id);
+    const { instances, source } = this.followed;
+    const { birth, entries } = await instances.history(instance.id);
     const since = before?.version ?? 0;
     const group = instance.groupId === null ? null : await source.group(instance.groupId);
     // The history may be ahead of the checkpoint that was read before it: the next round tells of that.

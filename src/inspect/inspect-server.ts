@@ -11,7 +11,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { WebSocket, WebSocketServer } from "ws";
 import { BecalmError } from "../model/errors.ts";
-import { ANYTHING, type Expected, requireGiven, TEXT, wholeNumber } from "../runtime/given.ts";
+import { ANYTHING, type Expected, TEXT, validateOptions, wholeNumber } from "../runtime/validate-options.ts";
 import { type AccessRules, originOf, refusal } from "./access.ts";
 import type { InspectedCommit, InspectFeed, InspectSource, InspectTarget, PendingCommit } from "./inspected.ts";
 import { Pacer } from "./pacer.ts";
@@ -85,7 +85,7 @@ const TOKEN_BYTES = 18;
  * @throws BECALM_ARGUMENT_INVALID when the port is taken or an option is wrong.
  */
 export async function createInspectServer(options: InspectServerOptions = {}): Promise<InspectServer> {
-  requireGiven("createInspectServer", options, OPTIONS);
+  validateOptions("createInspectServer", options, OPTIONS);
   const { WebSocketServer } = await import("ws");
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false });
   const server = new LoopbackInspectServer(options, sockets);

@@ -1,4 +1,5 @@
-import type { InstanceSnapshot } from "../instance/instance-snapshot.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { type InstanceSnapshot, toSnapshot } from "../instance/instance-snapshot.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { Clock } from "../system/clock.ts";
 
@@ -25,11 +26,6 @@ export class Subscriptions {
     this.onFault = options.onFault;
   }
 
-  /** Nobody watches anything. */
-  get isEmpty(): boolean {
-    return this.watches.size === 0;
-  }
-
   subscribe(id: string, listener: Listener): () => void {
     const watch = this.watches.get(id) ?? this.watch(id);
     watch.listeners.add(listener);
@@ -41,10 +37,13 @@ export class Subscriptions {
     };
   }
 
-  /** Tells of a commit of this process. `snapshot` is made only when somebody listens. */
-  publish(id: string, snapshot: () => InstanceSnapshot): void {
-    const watch = this.watches.get(id);
-    if (watch !== undefined) this.tell(watch, snapshot());
+  /** Reports a commit of this process. Snapshots are made only of instances that somebody watches. */
+  publish(changed: readonly { readonly instance: Instance }[]): void {
+    if (this.watches.size === 0) return;
+    for (const { instance } of changed) {
+      const watch = this.watches.get(instance.id);
+      if (watch !== undefined) this.tell(watch, toSnapshot(instance));
+    }
   }
 
   waitFor(

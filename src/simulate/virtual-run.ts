@@ -8,17 +8,19 @@
  * Groups do not see each other, so different groups of one line may be committed at once without anybody noticing.
  */
 
+import type { OpenEffectPort } from "../effects/effect-port.ts";
+import type { Decision } from "../instance/decide.ts";
 import { compareEffects, decodeEffect, type Effect } from "../instance/effect.ts";
 import type { Alert } from "../model/alert.ts";
 import { compareCodePoints } from "../model/utf8.ts";
-import type { Work } from "../runtime/commit/batch-read.ts";
-import { type Address, mailboxKey } from "../runtime/commit/conflicts.ts";
-import { takeTurn, type WorkResult } from "../runtime/commit/turn.ts";
-import { type Intake, intakesOf } from "../runtime/inbox/intake.ts";
-import { batchesOf } from "../runtime/inbox/mailboxes.ts";
-import type { EffectRunner } from "../runtime/workers/effect-runner.ts";
-import { workOf } from "../runtime/workers/timers.ts";
-import type { World } from "../runtime/world.ts";
+import type { EnvelopeResult } from "../runtime/commit/batch.ts";
+import { type Envelope, mailboxKey } from "../runtime/commit/batch.ts";
+import { runUntilCommitted } from "../runtime/commit/retry.ts";
+import { countFitting, sizeOf } from "../runtime/inbox/batch-size.ts";
+import { type RoutedAlert, routeAlerts } from "../runtime/inbox/routed-alerts.ts";
+import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime/runtime.ts";
+import { EffectDispatcher, type EffectOutcome } from "../runtime/workers/effect-dispatcher.ts";
+import { envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerRow } from "../stores/store.ts";
 
 /** Turn of timers and of what people send: after every line of the same time. */
@@ -28,190 +30,218 @@ export const LAST_TURN = Number.MAX_SAFE_INTEGER;
 const GROUPS_AT_ONCE = 64;
 
 export type LineOutcome = {
-  readonly intakes: readonly Intake[];
+  readonly routed: readonly RoutedAlert[];
   readonly created: number;
   readonly duplicates: number;
   readonly unmatched: number;
 };
 
-type Addressed = { readonly address: Address; readonly work: Work };
 type Position = { readonly atMs: number; readonly turn: number };
 
-export class VirtualRun {
-  private readonly world: World;
-  private readonly runner: EffectRunner;
-  private readonly concurrency: number;
-  private pending: Effect[] = [];
-  private readonly quarantinedOwners = new Set<string>();
-  private last: Position = { atMs: 0, turn: 0 };
-  private highestMs: number;
+export type VirtualOptions = {
+  readonly effects: OpenEffectPort;
+  /** Attempts at once. */
+  readonly concurrency: number;
+  readonly onCommit: readonly CommitListener[];
+};
 
-  constructor(world: World, runner: EffectRunner, options: { concurrency: number; highestTimeMs: number }) {
-    this.world = world;
-    this.runner = runner;
-    this.concurrency = options.concurrency;
-    this.highestMs = options.highestTimeMs;
+export class VirtualRun implements Driver {
+  readonly #runtime: BatchRuntime;
+  readonly #dispatcher: EffectDispatcher;
+  readonly #concurrency: number;
+  /** Effects that are committed and have not been dispatched. */
+  #outstanding: Effect[] = [];
+  /** Who waits for the outcome of an effect. */
+  readonly #waiting = new Map<string, (outcome: EffectOutcome) => void>();
+  readonly #quarantinedOwners = new Set<string>();
+  #last: Position = { atMs: 0, turn: 0 };
+  #highestMs: number;
+
+  constructor(runtime: Runtime, { effects, concurrency, onCommit }: VirtualOptions) {
+    this.#runtime = {
+      ...runtime,
+      onCommit: [(decision) => this.committed(decision), ...onCommit],
+      // One run at a time works on a namespace, so there is nobody to keep the effects from.
+      effectClaimMs: () => null,
+    };
+    this.#dispatcher = new EffectDispatcher(runtime, effects, {
+      concurrency,
+      dateOf: ({ atMs }) => atMs,
+      onOutcome: ({ id }, outcome) => this.#waiting.get(id)?.(outcome),
+    });
+    this.#concurrency = concurrency;
+    this.#highestMs = runtime.highestTimeMs ?? 0;
   }
 
-  /** Told of every commit: what it emitted is outstanding from now on. */
-  emitted(effects: readonly Effect[]): void {
-    this.pending.push(...effects);
+  /** What a commit emitted is outstanding from now on. */
+  committed({ effects }: Decision): void {
+    this.#outstanding.push(...effects);
+  }
+
+  /** Commits commands of any groups, dated as they say: what a person or a program sends. */
+  submit(envelopes: readonly Envelope[]): Promise<readonly EnvelopeResult[]> {
+    return this.#commit(envelopes, LAST_TURN);
   }
 
   /** Finds what an earlier run left in the outbox: all of it, for a line may have tens of thousands of alerts. */
   async recover(): Promise<number> {
-    const stored = await this.world.store.listEffects({ limit: Number.MAX_SAFE_INTEGER });
-    this.pending = stored.map(decodeEffect);
-    return this.pending.length;
+    const stored = await this.#runtime.store.listEffects({ limit: Number.MAX_SAFE_INTEGER });
+    this.#outstanding = stored.map(decodeEffect);
+    return this.#outstanding.length;
   }
 
   /** Takes one line. `atMs` is never below that of the line before. */
   async line(alerts: readonly Alert[], atMs: number): Promise<LineOutcome> {
-    const position = { atMs, turn: atMs === this.last.atMs ? this.last.turn + 1 : 0 };
-    this.last = position;
-    await this.runUntil(position);
-    await this.advance(atMs);
-    const { intakes, unmatched, unreadable } = await intakesOf(this.world, alerts, { atMs });
+    const position = { atMs, turn: atMs === this.#last.atMs ? this.#last.turn + 1 : 0 };
+    this.#last = position;
+    await this.#runUntil(position);
+    await this.#advance(atMs);
+    const { routed, unmatched, unreadable } = await routeAlerts(this.#runtime, alerts, { atMs });
     for (const error of unreadable.values()) throw error;
-    const works = intakes.flatMap(({ address, work }) => (work === null ? [] : [{ address, work }]));
-    const results = await this.apply(works, position.turn);
-    await this.settle((effect) => comparePositions(effect, position) <= 0);
-    const count = (outcome: WorkResult["outcome"]) => results.filter((result) => result.outcome === outcome).length;
+    const envelopes = routed.flatMap(({ envelope }) => (envelope === null ? [] : [envelope]));
+    const results = await this.#commit(envelopes, position.turn);
+    await this.#settle((effect) => comparePositions(effect, position) <= 0);
+    const count = (outcome: EnvelopeResult["outcome"]) => results.filter((result) => result.outcome === outcome).length;
     return {
-      intakes,
+      routed,
       unmatched: unmatched.length,
       created: count("created"),
-      duplicates: count("duplicate") + intakes.length - works.length,
+      duplicates: count("duplicate") + routed.length - envelopes.length,
     };
   }
 
   /** After the last line: time runs on until only approvals are pending. `isStopped`, asked before each timer, leaves the rest to the next run. */
   async finish({ isStopped = () => false }: { isStopped?: () => boolean } = {}): Promise<void> {
-    await this.settle(() => true);
+    await this.#settle(() => true);
     while (!isStopped()) {
-      const row = await this.earliest(Number.MAX_SAFE_INTEGER);
-      if (row === null || !(await this.hasWork())) break;
-      await this.fire(row);
+      const row = await this.#earliest(Number.MAX_SAFE_INTEGER);
+      if (row === null || !(await this.#hasWork())) break;
+      await this.#fire(row);
     }
     // A store that has lost its data says so.
-    await this.world.store.advanceTime(this.highestMs);
+    await this.#runtime.store.advanceTime(this.#highestMs);
   }
 
   /** Runs everything that is outstanding, at its own time: what `--run` means after an approval. */
   async settleAll(): Promise<void> {
-    await this.settle(() => true);
+    await this.#settle(() => true);
   }
 
-  /** Commits works of any groups, dated as they say: what a person or a program sends. */
-  async send(works: readonly Addressed[]): Promise<WorkResult[]> {
-    return this.apply(works, LAST_TURN);
-  }
-
-  private async runUntil(position: Position): Promise<void> {
-    await this.settle((effect) => comparePositions(effect, position) < 0);
+  async #runUntil(position: Position): Promise<void> {
+    await this.#settle((effect) => comparePositions(effect, position) < 0);
     for (;;) {
-      const row = await this.earliest(position.atMs - 1);
+      const row = await this.#earliest(position.atMs - 1);
       if (row === null) return;
-      await this.fire(row);
+      await this.#fire(row);
     }
   }
 
-  private async fire(row: TimerRow): Promise<void> {
-    const due = await workOf(this.world, row, row.dueAtMs);
+  async #fire(row: TimerRow): Promise<void> {
+    const due = await envelopeOf(this.#runtime, row, row.dueAtMs);
     if (due === null) {
-      this.quarantinedOwners.add(row.owner);
+      this.#quarantinedOwners.add(row.owner);
       return;
     }
-    await this.advance(row.dueAtMs);
-    await this.apply([due], LAST_TURN);
-    await this.settle((effect) => comparePositions(effect, { atMs: row.dueAtMs, turn: LAST_TURN }) <= 0);
+    await this.#advance(row.dueAtMs);
+    await this.#commit([due], LAST_TURN);
+    await this.#settle((effect) => comparePositions(effect, { atMs: row.dueAtMs, turn: LAST_TURN }) <= 0);
   }
 
   /** The timer that fires next: by due time, owner id, name. */
-  private async earliest(untilMs: number): Promise<TimerRow | null> {
-    const limit = this.quarantinedOwners.size + 1;
+  async #earliest(untilMs: number): Promise<TimerRow | null> {
+    const limit = this.#quarantinedOwners.size + 1;
     const lanes = await Promise.all(
-      (["work", "approval"] as const).map((lane) => this.world.store.timers({ lane, untilMs, limit })),
+      (["work", "approval"] as const).map((lane) => this.#runtime.store.timers({ lane, untilMs, limit })),
     );
-    const rows = lanes.flat().filter((row) => !this.quarantinedOwners.has(row.owner));
+    const rows = lanes.flat().filter((row) => !this.#quarantinedOwners.has(row.owner));
     return rows.reduce<TimerRow | null>(
       (first, row) => (first === null || compareRows(row, first) < 0 ? row : first),
       null,
     );
   }
 
-  private async hasWork(): Promise<boolean> {
-    const rows = await this.world.store.timers({
+  async #hasWork(): Promise<boolean> {
+    const rows = await this.#runtime.store.timers({
       lane: "work",
       untilMs: Number.MAX_SAFE_INTEGER,
-      limit: this.quarantinedOwners.size + 1,
+      limit: this.#quarantinedOwners.size + 1,
     });
-    return rows.some((row) => !this.quarantinedOwners.has(row.owner));
+    return rows.some((row) => !this.#quarantinedOwners.has(row.owner));
   }
 
-  private async advance(atMs: number): Promise<void> {
-    if (atMs <= this.highestMs) return;
-    this.highestMs = atMs;
-    await this.world.store.advanceTime(atMs);
+  async #advance(atMs: number): Promise<void> {
+    if (atMs <= this.#highestMs) return;
+    this.#highestMs = atMs;
+    await this.#runtime.store.advanceTime(atMs);
   }
 
   /** Runs outstanding effects that `isDue` lets through, a round after the other, until none is left. */
-  private async settle(isDue: (effect: Effect) => boolean): Promise<void> {
+  async #settle(isDue: (effect: Effect) => boolean): Promise<void> {
     for (;;) {
-      const round = this.takeRound(isDue);
+      const round = this.#takeRound(isDue);
       if (round.length === 0) return;
-      for (let from = 0; from < round.length; from += this.concurrency)
-        await this.perform(round.slice(from, from + this.concurrency));
+      for (let from = 0; from < round.length; from += this.#concurrency)
+        await this.#perform(round.slice(from, from + this.#concurrency));
     }
   }
 
   /** Takes the first round out of what is outstanding, in the order of emission. What its results emit comes after all of it (compareEffects). */
-  private takeRound(isDue: (effect: Effect) => boolean): Effect[] {
-    const due = this.pending.filter(isDue).sort(compareEffects);
+  #takeRound(isDue: (effect: Effect) => boolean): Effect[] {
+    const due = this.#outstanding.filter(isDue).sort(compareEffects);
     const first = due[0];
     if (first === undefined) return [];
     const round = due.filter((effect) => isSameRound(effect, first));
     const taken = new Set(round);
-    this.pending = this.pending.filter((effect) => !taken.has(effect));
+    this.#outstanding = this.#outstanding.filter((effect) => !taken.has(effect));
     return round;
   }
 
-  /** Runs effects of one round beside each other, and applies their results in the order of emission. */
-  private async perform(effects: readonly Effect[]): Promise<void> {
-    const reports = await Promise.all(effects.map((effect) => this.runner.run(effect, () => effect.atMs)));
-    const works = effects.flatMap(({ partition, groupId }, index): Addressed[] => {
-      const work = reports[index];
-      return work == null ? [] : [{ address: { partition, groupId }, work }];
+  /** Runs effects of one round beside each other, and commits their results in the order of emission. */
+  async #perform(effects: readonly Effect[]): Promise<void> {
+    const outcomes = await Promise.all(effects.map((effect) => this.#run(effect)));
+    const envelopes = outcomes.flatMap((outcome) => {
+      if (outcome.kind === "failed") throw outcome.error;
+      return outcome.kind === "completed" ? [outcome.envelope] : [];
     });
-    await this.apply(works, effects[0]?.turn ?? 0);
+    await this.#commit(envelopes, effects[0]?.turn ?? 0);
   }
 
-  /** Commits works, in order within each group, groups beside each other. Results stand in the order of the works. */
-  private async apply(works: readonly Addressed[], turn: number): Promise<WorkResult[]> {
-    const results = new Map<Work, WorkResult>();
-    const groups = new Map<string, Addressed[]>();
-    for (const work of works) {
-      const key = mailboxKey(work.address);
+  async #run(effect: Effect): Promise<EffectOutcome> {
+    const outcome = new Promise<EffectOutcome>((resolve) => this.#waiting.set(effect.id, resolve));
+    this.#dispatcher.dispatch(effect);
+    return outcome.finally(() => this.#waiting.delete(effect.id));
+  }
+
+  /** Commits commands, in order within each group, groups beside each other. Results stand in the order of the commands. */
+  async #commit(envelopes: readonly Envelope[], ordinal: number): Promise<EnvelopeResult[]> {
+    const results = new Map<Envelope, EnvelopeResult>();
+    const groups = new Map<string, Envelope[]>();
+    for (const envelope of envelopes) {
+      const key = mailboxKey(envelope.address);
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, [work]);
-      else group.push(work);
+      if (group === undefined) groups.set(key, [envelope]);
+      else group.push(envelope);
     }
     const next = groups.values();
     const worker = async () => {
-      for (const group of next) await this.applyGroup(group, { turn, results });
+      for (const group of next) await this.#commitGroup(group, { ordinal, results });
     };
     await Promise.all(Array.from({ length: Math.min(GROUPS_AT_ONCE, groups.size) }, worker));
-    return works.map(({ work }) => results.get(work) as WorkResult);
+    return envelopes.map((envelope) => results.get(envelope) as EnvelopeResult);
   }
 
-  private async applyGroup(
-    group: readonly Addressed[],
-    { turn, results }: { turn: number; results: Map<Work, WorkResult> },
+  async #commitGroup(
+    group: Envelope[],
+    { ordinal, results }: { ordinal: number; results: Map<Envelope, EnvelopeResult> },
   ): Promise<void> {
-    for (const batch of batchesOf(group)) {
-      const address = batch[0]?.address as Address;
-      const taken = await takeTurn(this.world, { address, works: batch.map(({ work }) => work) }, { turn });
-      for (const [index, { work }] of batch.entries()) results.set(work, taken[index] as WorkResult);
+    const sizes = group.map(sizeOf);
+    while (group.length > 0) {
+      const fitting = countFitting(sizes);
+      sizes.splice(0, fitting);
+      const envelopes = group.splice(0, fitting);
+      const batch = { address: (envelopes[0] as Envelope).address, envelopes };
+      const answers = await runUntilCommitted(this.#runtime, batch, { ordinal });
+      for (const [index, envelope] of envelopes.entries()) results.set(envelope, answers[index] as EnvelopeResult);
     }
   }
 }

@@ -3,14 +3,14 @@ import { importsOf, type SourceFile, sourceFiles } from "./source-files.ts";
 
 /**
  * The rooms, and what each may import besides itself. Imports point one way:
- * model <- policy, convergence <- instance <- formats, ports <- runtime, stores, effects <- simulate <- engine <- cli.
+ * model <- policy, convergence <- instance <- formats, ports <- runtime, stores, effects <- simulate <- compose <- engine <- cli.
  * The statecharts stand beside the model: they see it through authoring.ts only, and the instance steps through them.
  */
 const PURE = ["authoring", "machines", "model", "policy", "convergence", "instance", "detection core"] as const;
 const PORTS = [...PURE, "formats", "ports"] as const;
 const DRIVERS_OF_PORTS = ["stores", "effects", "system"] as const;
 const ENGINE = [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "detection", "present", "drawing", "inspect", "simulate"];
-const ABOVE = [...ENGINE, "engine", "detector", "index"];
+const ABOVE = [...ENGINE, "compose", "engine", "detector", "index"];
 
 const BELOW: Record<string, readonly string[]> = {
   authoring: ["model", "convergence"],
@@ -31,8 +31,9 @@ const BELOW: Record<string, readonly string[]> = {
   drawing: ["model", "machines", "present"],
   inspect: [...PURE, "ports", "runtime", "drawing"],
   simulate: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "inspect"],
-  engine: ENGINE,
-  detector: [...ENGINE, "engine"],
+  compose: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "simulate"],
+  engine: [...ENGINE, "compose"],
+  detector: ENGINE,
   index: ABOVE,
   server: ABOVE,
   cli: [...ABOVE, "server"],

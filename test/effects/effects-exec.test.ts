@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { EffectRequest } from "../../src/effects/effect-port.ts";
 import { type ExecResult, runExec } from "../../src/effects/exec-effect.ts";
-import { effectPort } from "../../src/effects/local-effects.ts";
+import { runAttempt } from "../../src/effects/local-effects.ts";
 import { EFFECT_RESULT_BYTES_MAX } from "../../src/model/limits.ts";
 import { actionMessage, alert, approval, EFFECT_ID, INSTANCE, requestOf } from "../support/effect-request.ts";
 
@@ -24,7 +24,7 @@ function exec(command: readonly string[], timeoutMs = TIMEOUT_MS) {
 }
 
 function run(command: readonly string[], changes: Partial<EffectRequest> = {}) {
-  return effectPort({ allowExec: true }).run(requestOf(exec(command), changes));
+  return runAttempt(requestOf(exec(command), changes), { allowExec: true });
 }
 
 /** Runs with a short time between SIGTERM and SIGKILL. */
@@ -46,8 +46,8 @@ describe("whether a program may run", () => {
     "is decided by the engine: with allowExec %s nothing starts and the sentence tells what to do",
     async (allowExec) => {
       const mark = join(folder, `forbidden-${allowExec}`);
-      const port = effectPort(allowExec === undefined ? {} : { allowExec });
-      const result = await port.run(requestOf(exec(["/bin/touch", mark])));
+      const options = allowExec === undefined ? {} : { allowExec };
+      const result = await runAttempt(requestOf(exec(["/bin/touch", mark])), options);
       expect(result.ok).toBe(false);
       expect(result.ok ? "" : result.error).toMatch(
         /BECALM_EFFECT_FORBIDDEN.*"disk-cleanup".*--allow-exec \(allowExec: true\)/,

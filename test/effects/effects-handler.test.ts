@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import type { EffectRequest } from "../../src/effects/effect-port.ts";
-import { type EffectHandlerInput, type EffectHandlers, effectPort } from "../../src/effects/local-effects.ts";
+import { type EffectHandlerInput, type EffectHandlers, runAttempt } from "../../src/effects/local-effects.ts";
 import { EFFECT_ERROR_BYTES_MAX, EFFECT_RESULT_BYTES_MAX } from "../../src/model/limits.ts";
 import { alert, EFFECT_ID, INSTANCE, requestOf, summary } from "../support/effect-request.ts";
 
@@ -9,7 +9,7 @@ const NEVER = new Promise<never>(() => {});
 
 function run(handlers: EffectHandlers, changes: Partial<EffectRequest> & { name?: string; timeoutMs?: number } = {}) {
   const { name = "clean", timeoutMs = 10_000, ...rest } = changes;
-  return effectPort({ handlers }).run(requestOf({ kind: "handler", name, timeoutMs }, rest));
+  return runAttempt(requestOf({ kind: "handler", name, timeoutMs }, rest), { handlers });
 }
 
 describe("what a handler gets", () => {
@@ -110,7 +110,7 @@ describe("a handler that nobody registered", () => {
       error:
         'No handler "clean" is registered (registered: "notify", "restart"). Give it to the engine\'s `handlers`, or correct the policy\'s action.',
     });
-    const none = await effectPort().run(requestOf({ kind: "handler", name: "clean", timeoutMs: 1_000 }));
+    const none = await runAttempt(requestOf({ kind: "handler", name: "clean", timeoutMs: 1_000 }));
     expect(none.ok ? "" : none.error).toContain("(registered: none is)");
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { effectPort } from "../../src/effects/local-effects.ts";
+import { runAttempt } from "../../src/effects/local-effects.ts";
 import type { Logger } from "../../src/system/logger.ts";
 import { alert, approval, EFFECT_ID, INSTANCE, requestOf, summary } from "../support/effect-request.ts";
 
@@ -16,7 +16,7 @@ const names = { policy: "disk-cleanup", instance: INSTANCE, effectId: EFFECT_ID,
 describe("a log action", () => {
   test("writes one line with the alert's labels and succeeds", async () => {
     const { logger, lines } = recorder();
-    expect(await effectPort({ logger }).run(requestOf({ kind: "log" }))).toEqual({ ok: true });
+    expect(await runAttempt(requestOf({ kind: "log" }), { logger })).toEqual({ ok: true });
     expect(lines).toEqual([
       {
         level: "info",
@@ -28,9 +28,10 @@ describe("a log action", () => {
 
   test("writes a notice by what it says", async () => {
     const { logger, lines } = recorder();
-    const port = effectPort({ logger });
-    await port.run(requestOf({ kind: "log" }, { kind: "summary", alert: null, notice: summary }));
-    await port.run(requestOf({ kind: "log" }, { kind: "approval-request", alert: null, notice: approval }));
+    await runAttempt(requestOf({ kind: "log" }, { kind: "summary", alert: null, notice: summary }), { logger });
+    await runAttempt(requestOf({ kind: "log" }, { kind: "approval-request", alert: null, notice: approval }), {
+      logger,
+    });
     expect(lines.map(({ message }) => message)).toEqual(["alerts were skipped", "a human must decide"]);
     expect(lines.map(({ fields }) => fields)).toMatchObject([
       { kind: "summary", ...names, summary: { skipped: 41, sample: [INSTANCE] } },
@@ -39,13 +40,13 @@ describe("a log action", () => {
   });
 
   test("succeeds without a logger", async () => {
-    expect(await effectPort().run(requestOf({ kind: "log" }))).toEqual({ ok: true });
+    expect(await runAttempt(requestOf({ kind: "log" }))).toEqual({ ok: true });
   });
 
   test("fails with a sentence, and rejects nothing, when the logger throws", async () => {
     const { logger } = recorder();
     const broken: Logger = { ...logger, info: () => raise() };
-    expect(await effectPort({ logger: broken }).run(requestOf({ kind: "log" }))).toEqual({
+    expect(await runAttempt(requestOf({ kind: "log" }), { logger: broken })).toEqual({
       ok: false,
       error: "The log action could not be run: log is closed.",
     });

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import type { EffectRequest } from "../../src/effects/effect-port.ts";
-import { effectPort } from "../../src/effects/local-effects.ts";
+import { runAttempt } from "../../src/effects/local-effects.ts";
 import { EFFECT_ERROR_BYTES_MAX, EFFECT_RESULT_BYTES_MAX } from "../../src/model/limits.ts";
 import type { Action } from "../../src/policy/policy.ts";
 import { actionMessage, approval, EFFECT_ID, INSTANCE, requestOf, summary } from "../support/effect-request.ts";
@@ -56,7 +56,7 @@ function webhook(url: string, changes: Partial<Action & { kind: "webhook" }> = {
 }
 
 function run(action: Action, changes: Partial<EffectRequest> = {}) {
-  return effectPort().run(requestOf(action, changes));
+  return runAttempt(requestOf(action, changes));
 }
 
 describe("what a webhook gets", () => {

@@ -116,7 +116,7 @@ function commandOf(world: World, item: Item, atMs: number): Command[] {
 function keep(world: World, decision: Decision): void {
   for (const { instance } of decision.instances) world.instances.set(instance.id, instance);
   world.group = decision.group === null ? null : decodeGroup(GROUP_ID, encodeGroup(decision.group));
-  // What was committed may be used as if it had been read again (runtime/commit/known-groups.ts).
+  // What was committed may be used as if it had been read again (runtime/commit/speculative-groups.ts).
   expect(world.group).toEqual(decision.group);
 }
 

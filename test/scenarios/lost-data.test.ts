@@ -1,12 +1,12 @@
 /** A store that has lost its last writes, or all of them, under an engine that goes on. */
 import { describe, expect, test } from "vitest";
 import { toAlert } from "../../src/formats/alert-input.ts";
-import type { Work } from "../../src/runtime/commit/batch-read.ts";
-import { takeTurn } from "../../src/runtime/commit/turn.ts";
-import { type Intake, intakesOf } from "../../src/runtime/inbox/intake.ts";
+import type { Envelope } from "../../src/runtime/commit/batch.ts";
+import { runUntilCommitted } from "../../src/runtime/commit/retry.ts";
+import { type RoutedAlert, routeAlerts } from "../../src/runtime/inbox/routed-alerts.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { StoredEffect } from "../../src/stores/store.ts";
-import { bareWorld } from "../support/bare-world.ts";
+import { bareRuntime } from "../support/bare-runtime.ts";
 import {
   alertOf,
   EngineWorld,
@@ -48,17 +48,19 @@ describe("an instance that is made again of the same alert", () => {
 
   test("has its attempt, also when the lost one's result comes in the same batch", async () => {
     const store = memoryStore();
-    const world = await bareWorld(store, { mode: "live", policies: [policyOf(null)] });
+    const runtime = await bareRuntime(store, { mode: "live", policies: [policyOf(null)] });
     const alert = toAlert(alertOf("a"), { receivedAtMs: START_MS });
-    const { intakes } = await intakesOf(world, [alert], { atMs: START_MS });
-    const { address, id, work } = intakes[0] as Intake;
-    const create = work as Work;
-    await takeTurn(world, { address, works: [create] });
+    const { routed } = await routeAlerts(runtime, [alert], { atMs: START_MS });
+    const [{ id, envelope }] = routed as readonly [RoutedAlert];
+    const create = envelope as Envelope;
+    const { address } = create;
+    await runUntilCommitted(runtime, { address, envelopes: [create] });
     const outbox = () => store.listEffects({ limit: 9 });
     const [effect] = (await outbox()) as [StoredEffect];
     expect(await store.remove(id, 1)).toBe(true);
     const done = { type: "event", id, event: { type: "effect.done", attempt: 1, atMs: START_MS } } as const;
-    const results = await takeTurn(world, { address, works: [{ command: done, settles: effect.id }, create] });
+    const result: Envelope = { address, command: done, consumes: { kind: "effect", id: effect.id }, lastSeen: null };
+    const results = await runUntilCommitted(runtime, { address, envelopes: [result, create] });
     expect(results.map(({ outcome }) => outcome)).toEqual(["missing", "created"]);
     expect(await outbox()).toMatchObject([{ id: effect.id }]);
   });

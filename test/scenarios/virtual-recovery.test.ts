@@ -1,12 +1,11 @@
 /** A virtual run that ended in the middle of a line, and the one behind it. */
 import { describe, expect, test } from "vitest";
-import type { EffectPort } from "../../src/effects/effect-port.ts";
+import { compose, driveVirtual } from "../../src/compose.ts";
+import type { OpenEffectPort } from "../../src/effects/effect-port.ts";
 import { toAlert } from "../../src/formats/alert-input.ts";
-import type { Decision } from "../../src/instance/decide.ts";
-import { EffectRunner } from "../../src/runtime/workers/effect-runner.ts";
-import { VirtualRun } from "../../src/simulate/virtual-run.ts";
+import { policySetFrom } from "../../src/formats/policy-file.ts";
+import type { VirtualRun } from "../../src/simulate/virtual-run.ts";
 import type { Store } from "../../src/stores/store.ts";
-import { bareWorld } from "../support/bare-world.ts";
 import { alertOf, MEMORY, policyOf, redisKind, START_MS } from "../support/engine-world.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { useRedis } from "../support/redis-server.ts";
@@ -14,17 +13,18 @@ import { useRedis } from "../support/redis-server.ts";
 const server = useRedis();
 
 /** A run over a namespace, by a process of its own. */
-async function runOn(store: Store, port: EffectPort): Promise<VirtualRun> {
-  let run: VirtualRun | null = null;
-  const committed = ({ effects }: Decision) => run?.emitted(effects);
-  const world = await bareWorld(store, { mode: "virtual", policies: [policyOf(null)], committed });
-  run = new VirtualRun(world, new EffectRunner(world, port, 4), { concurrency: 4, highestTimeMs: START_MS });
-  return run;
+async function runOn(store: Store, effects: OpenEffectPort): Promise<VirtualRun> {
+  const runtime = await compose({ store, mode: "virtual", policies: policySetFrom([policyOf(null)]) });
+  return driveVirtual(runtime, { effects, concurrency: 4, onCommit: [] }).driver;
 }
 
 /** As if the process ended when its first attempt begins. */
-const KILLED: EffectPort = { run: () => Promise.reject(new Error("killed")) };
-const DONE: EffectPort = { run: () => ({ ok: true }) };
+const KILLED: OpenEffectPort = () => ({
+  dispatch: () => {
+    throw new Error("killed");
+  },
+});
+const DONE: OpenEffectPort = (complete) => ({ dispatch: (effect) => complete(effect, { ok: true }) });
 
 test("a run whose server lost its data fails at its end, and says so", async () => {
   const run = await runOn(redisKind(server).make(new ManualClock(START_MS)).connect(), DONE);

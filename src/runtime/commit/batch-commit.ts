@@ -6,23 +6,24 @@ import type { Decision } from "../../instance/decide.ts";
 import { encodeEffect } from "../../instance/effect.ts";
 import { timerChanges } from "../../instance/timer-changes.ts";
 import type { Commit, MemberSet, TimerKey, TimerRow } from "../../stores/store.ts";
-import type { World } from "../world.ts";
-import type { Read, Work } from "./batch-read.ts";
+import type { BatchRuntime } from "../runtime.ts";
+import type { Envelope } from "./batch.ts";
+import type { BatchRead } from "./group-source.ts";
 
 /** Groups are kept this long after they could be forgotten: late results and re-sent alerts still find them. */
 const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
 
 /** The one commit of a decision. */
-export function commitOf(world: World, decision: Decision, read: Read): Commit {
-  const { address, readable } = read;
-  const timers = timersOf(read, decision);
+export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, precondition }: BatchRead): Commit {
+  const { partition } = snapshot.batch.address;
+  const timers = timersOf(partition, decision, snapshot.readable);
   const members = memberWrites(decision);
   return {
-    commitId: world.commitId(),
-    partition: address.partition,
-    owner: world.owner,
-    follows: read.follows,
-    group: groupWrite(world, decision, read),
+    commitId: runtime.commitId(),
+    partition,
+    owner: runtime.owner,
+    follows: precondition.follows,
+    group: groupOf(runtime, decision, precondition.groupVersion),
     instances: decision.instances.map(({ instance, before, body, lines }) => ({
       id: instance.id,
       expectedVersion: before?.version ?? 0,
@@ -35,11 +36,11 @@ export function commitOf(world: World, decision: Decision, read: Read): Commit {
     episodes: [],
     effects: decision.effects.map((effect) => ({
       id: effect.id,
-      partition: address.partition,
+      partition,
       value: encodeEffect(effect),
     })),
-    effectClaimMs: world.effectClaimMs(),
-    settledEffectIds: settledBy(readable, decision),
+    effectClaimMs: runtime.effectClaimMs(),
+    settledEffectIds: settledBy(snapshot.readable, decision),
     timersArmed: timers.armed,
     timersCancelled: timers.cancelled,
     membersAdded: members.membersAdded,
@@ -51,10 +52,11 @@ export function commitOf(world: World, decision: Decision, read: Read): Commit {
  * A store that has lost its data may be told of a result and of its instance's alert in one batch: the attempt that the new instance begins has
  * the id of the old one, and is not settled by that.
  */
-function settledBy(works: readonly Work[], { effects }: Decision): string[] {
+function settledBy(envelopes: readonly Envelope[], { effects }: Decision): string[] {
   const emitted = effects.length === 0 ? null : new Set(effects.map(({ id }) => id));
   const ids: string[] = [];
-  for (const { settles } of works) if (settles !== undefined && emitted?.has(settles) !== true) ids.push(settles);
+  for (const { consumes } of envelopes)
+    if (consumes.kind === "effect" && emitted?.has(consumes.id) !== true) ids.push(consumes.id);
   return ids;
 }
 
@@ -68,28 +70,36 @@ function memberWrites({ memberChanges }: Decision): Pick<Commit, "membersAdded" 
   return { membersAdded, membersRemoved };
 }
 
-function groupWrite(world: World, { group, isEmpty, isGroupChanged }: Decision, read: Read): Commit["group"] {
+function groupOf(
+  runtime: BatchRuntime,
+  { group, isEmpty, isGroupChanged }: Decision,
+  expectedVersion: number,
+): Commit["group"] {
   if (group === null || isEmpty) return null;
-  if (!isGroupChanged) return { kind: "check", id: group.id, expectedVersion: read.groupVersion };
+  if (!isGroupChanged) return { kind: "check", id: group.id, expectedVersion };
   const idle =
-    world.mode !== "live"
+    runtime.mode !== "live"
       ? null
-      : idleAtMs(group, group.forming.length === 0 ? 0 : widestWindowMs(world, group.policy));
+      : idleAtMs(group, group.forming.length === 0 ? 0 : widestWindowMs(runtime, group.policy));
   const ttlMs = idle === null ? null : Math.max(idle - group.lastAtMs, 0) + GROUP_KEPT_MS;
-  return { kind: "write", id: group.id, expectedVersion: read.groupVersion, value: encodeGroup(group), ttlMs };
+  return { kind: "write", id: group.id, expectedVersion, value: encodeGroup(group), ttlMs };
 }
 
 /** An older version of the rule may still decide here, for an instance that was parked under it. */
-function widestWindowMs(world: World, policyName: string): number {
+function widestWindowMs({ versions }: BatchRuntime, policyName: string): number {
   let widestMs = 0;
-  for (const { policy } of world.versions.values()) {
+  for (const { policy } of versions.values()) {
     if (policy.name === policyName) widestMs = Math.max(widestMs, policy.converge?.windowMs ?? 0);
   }
   return widestMs;
 }
 
 /** The timers that the decision arms and cancels; those that fired are gone with it. */
-function timersOf({ address, readable }: Read, decision: Decision): { armed: TimerRow[]; cancelled: TimerKey[] } {
+function timersOf(
+  partition: number,
+  decision: Decision,
+  envelopes: readonly Envelope[],
+): { armed: TimerRow[]; cancelled: TimerKey[] } {
   const armed: TimerRow[] = [];
   const cancelled: TimerKey[] = [];
   const key = (owner: string, name: string, arm: number): TimerKey => ({
@@ -97,7 +107,7 @@ function timersOf({ address, readable }: Read, decision: Decision): { armed: Tim
     owner,
     name,
     arm,
-    partition: address.partition,
+    partition,
   });
   for (const changed of decision.instances) {
     const changes = timerChanges(changed);
@@ -109,6 +119,6 @@ function timersOf({ address, readable }: Read, decision: Decision): { armed: Tim
   for (const { name, timer } of decision.groupTimersArmed)
     armed.push({ dueAtMs: timer.dueAtMs, ...key(groupId, name, timer.arm) });
   for (const { name, timer } of decision.groupTimersCancelled) cancelled.push(key(groupId, name, timer.arm));
-  for (const { fired } of readable) if (fired !== undefined) cancelled.push(fired);
+  for (const { consumes } of envelopes) if (consumes.kind === "timer") cancelled.push(consumes.timer);
   return { armed, cancelled };
 }

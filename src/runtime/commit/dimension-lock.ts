@@ -5,9 +5,8 @@
 import { isForming } from "../../convergence/group.ts";
 import { DIMENSION_LOCK_LEASE_MS, DIMENSION_LOCK_RETRY_MS } from "../../model/limits.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
-import type { DimensionLockHold } from "../../stores/dimension-lock.ts";
-import type { World } from "../world.ts";
-import type { Read } from "./batch-read.ts";
+import type { BatchRuntime } from "../runtime.ts";
+import type { Snapshot } from "./group-source.ts";
 
 export type LockAnswer = {
   /** null: decide. Otherwise all slots are taken: look again then. */
@@ -15,41 +14,37 @@ export type LockAnswer = {
   readonly release: () => Promise<void>;
 };
 
-type Locking = Pick<Read, "address" | "group" | "instances" | "readable">;
-
-export const UNLOCKED: LockAnswer = { busyUntilMs: null, release: async () => {} };
-
-/** Takes a slot when the batch decides new instances of a forming group; null: it needs none. Virtual time takes none: it is alone. */
-export function takeDimensionLock(world: World, read: Locking): Promise<LockAnswer> | null {
-  const { partition, groupId } = read.address;
-  if (world.mode !== "live" || groupId === null || !isForming(read.group)) return null;
-  const count = countDecided(world, read);
-  if (count === null) return null;
-  return acquire(world, { key: groupId, partition, slots: Math.max(Math.floor(count / 2), 1) });
+/** Does the batch decide new instances of a forming group? Virtual time takes no lock: it is alone. */
+export function needsLock({ mode }: BatchRuntime, { batch, group }: Snapshot): boolean {
+  return mode === "live" && batch.address.groupId !== null && isForming(group);
 }
 
-async function acquire(world: World, slot: { key: string; partition: number; slots: number }): Promise<LockAnswer> {
-  const hold = await world.store.lock.acquire({ ...slot, leaseMs: DIMENSION_LOCK_LEASE_MS }).catch(() => undefined);
-  if (hold === undefined) return UNLOCKED;
-  if (hold === null) return { busyUntilMs: world.clock.now() + DIMENSION_LOCK_RETRY_MS, release: UNLOCKED.release };
-  return { busyUntilMs: null, release: () => released(hold) };
+/** Takes a slot; null: the batch decides nobody, or the lock does not answer. */
+export async function lockDimension(runtime: BatchRuntime, snapshot: Snapshot): Promise<LockAnswer | null> {
+  const { partition, groupId } = snapshot.batch.address;
+  const count = countDecided(runtime, snapshot);
+  if (count === null || groupId === null) return null;
+  const slots = Math.max(Math.floor(count / 2), 1);
+  try {
+    const slot = { key: groupId, partition, slots, leaseMs: DIMENSION_LOCK_LEASE_MS };
+    const hold = await runtime.store.lock.acquire(slot);
+    // A hold whose lease has run out frees itself.
+    if (hold !== null) return { busyUntilMs: null, release: () => hold.release().catch(() => {}) };
+    return { busyUntilMs: runtime.clock.now() + DIMENSION_LOCK_RETRY_MS, release: async () => {} };
+  } catch {
+    return null;
+  }
 }
 
 /** The threshold of the rule that the batch's first undecided instance falls under; null: the batch decides none. */
-function countDecided(world: World, read: Locking): number | null {
-  for (const { command } of read.readable) {
-    if (command.type === "create" && !read.instances.has(command.id))
-      return command.policy.policy.converge?.count ?? null;
+function countDecided(runtime: BatchRuntime, { readable, instances }: Snapshot): number | null {
+  for (const { command } of readable) {
+    if (command.type === "create" && !instances.has(command.id)) return command.policy.policy.converge?.count ?? null;
     if (command.type !== "unpark") continue;
-    const instance = read.instances.get(command.id);
+    const instance = instances.get(command.id);
     if (instance === undefined) continue;
     const key = policyKey({ name: instance.policy, version: instance.policyVersion });
-    return world.versions.get(key)?.policy.converge?.count ?? null;
+    return runtime.versions.get(key)?.policy.converge?.count ?? null;
   }
   return null;
-}
-
-/** A hold whose lease has run out frees itself. */
-async function released(hold: DimensionLockHold): Promise<void> {
-  await hold.release().catch(() => {});
 }

@@ -7,28 +7,30 @@ import { BecalmError } from "../../model/errors.ts";
 import type { Policy } from "../../policy/policy.ts";
 import { compilePolicy } from "../../policy/policy-versions.ts";
 import type { StoredInstance } from "../../stores/store.ts";
-import type { World } from "../world.ts";
+import type { Runtime } from "../runtime.ts";
+
+type ReadFrom = Pick<Runtime, "store" | "versions">;
 
 /** What a read gives: the instance, or why it is quarantined. */
 export type ReadInstance = Instance | BecalmError;
 
 /** @throws what `decodeCheckpoint` throws: the instance is quarantined. */
-export async function readInstance(world: World, stored: StoredInstance): Promise<Instance> {
-  const read = await tryInstance(world, stored);
+export async function readInstance(from: ReadFrom, stored: StoredInstance): Promise<Instance> {
+  const read = await tryInstance(from, stored);
   if (read instanceof BecalmError) throw read;
   return read;
 }
 
-export async function tryInstance(world: World, stored: StoredInstance): Promise<ReadInstance> {
-  const read = decoded(world, stored);
+export async function tryInstance(from: ReadFrom, stored: StoredInstance): Promise<ReadInstance> {
+  const read = decoded(from, stored);
   if (!(read instanceof BecalmError) || unknownPolicyOf(read) === null) return read;
-  await learnVersions(world);
-  return decoded(world, stored);
+  await learnVersions(from);
+  return decoded(from, stored);
 }
 
-function decoded(world: World, stored: StoredInstance): ReadInstance {
+function decoded(from: ReadFrom, stored: StoredInstance): ReadInstance {
   try {
-    return decodeCheckpoint(stored, world.versions);
+    return decodeCheckpoint(stored, from.versions);
   } catch (error) {
     if (error instanceof BecalmError) return error;
     throw error;
@@ -36,8 +38,8 @@ function decoded(world: World, stored: StoredInstance): ReadInstance {
 }
 
 /** Reads all policy versions of the namespace and keeps those that are new. */
-export async function learnVersions(world: Pick<World, "store" | "versions">): Promise<void> {
-  for (const { key, value } of await world.store.policies()) {
-    if (!world.versions.has(key)) world.versions.set(key, compilePolicy(JSON.parse(value) as Policy));
+export async function learnVersions(from: ReadFrom): Promise<void> {
+  for (const { key, value } of await from.store.policies()) {
+    if (!from.versions.has(key)) from.versions.set(key, compilePolicy(JSON.parse(value) as Policy));
   }
 }

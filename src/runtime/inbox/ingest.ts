@@ -1,13 +1,13 @@
-/** The alerts of one request: sorted into letters, each to its mailbox, and the answers back in the order of the alerts. */
+/** The alerts of one request: routed into batches, each to its mailbox, and the answers back in the order of the alerts. */
 import type { Alert } from "../../model/alert.ts";
 import { BecalmError } from "../../model/errors.ts";
-import type { Work } from "../commit/batch-read.ts";
-import { type Address, mailboxKey } from "../commit/conflicts.ts";
-import type { WorkResult } from "../commit/turn.ts";
-import type { World } from "../world.ts";
-import { type Intake, intakesOf } from "./intake.ts";
-import { BatchSize, type Mailboxes } from "./mailboxes.ts";
+import type { EnvelopeResult } from "../commit/batch.ts";
+import { type Envelope, mailboxKey } from "../commit/batch.ts";
+import type { Runtime } from "../runtime.ts";
+import { type Filling, sizeOf, takes } from "./batch-size.ts";
+import type { Mailboxes } from "./mailboxes.ts";
 import type { Receipts } from "./receipts.ts";
+import { type RoutedAlert, routeAlerts } from "./routed-alerts.ts";
 
 /** What became of one alert under one policy. */
 export type Ingested = {
@@ -27,16 +27,15 @@ export type IngestResult = {
 
 export type IngestParts = { readonly mailboxes: Mailboxes; readonly receipts: Receipts };
 
-/** What goes to one mailbox together. `places`: of its works, in their order. */
-type Letter = {
-  readonly address: Address;
-  readonly works: Work[];
-  readonly places: Place[];
-  readonly size: BatchSize;
+/** What one request sends to one mailbox together. `slots`: of its envelopes, in their order. */
+type RoutedBatch = {
+  readonly envelopes: Envelope[];
+  readonly slots: Slot[];
+  readonly size: Filling;
 };
 
-/** What one policy makes of one alert, and what is left of it when it is decided. */
-type Place = {
+/** Where the result of one routed alert is put when it is decided. */
+type Slot = {
   readonly alert: number;
   readonly policy: string;
   readonly id: string;
@@ -47,93 +46,88 @@ type Place = {
   lastStepAtMs: number;
 };
 
-/** The alerts of one request, on their way. */
-export type Mail = {
-  readonly places: readonly Place[];
+/** A request on its way. */
+export type RoutedRequest = {
+  readonly slots: readonly Slot[];
   /** Those that are not sent yet. */
-  readonly letters: Letter[];
+  readonly batches: RoutedBatch[];
   readonly unmatched: readonly number[];
   /** Alerts that are refused, and why. */
   readonly refused: Map<number, BecalmError>;
 };
 
-/** Sorts the alerts of a request. `readings`: each alert, or why it is none. */
-export async function mailOf(
-  world: World,
+/** Routes the alerts of a request. `readings`: each alert, or why it is invalid. */
+export async function routeRequest(
+  runtime: Runtime,
   readings: readonly (Alert | BecalmError)[],
   { atMs }: { atMs: number },
-): Promise<Mail> {
+): Promise<RoutedRequest> {
   const alerts = readings.map((reading) => (reading instanceof BecalmError ? null : reading));
-  const { intakes, unmatched, unreadable } = await intakesOf(world, alerts, { atMs });
+  const { routed, unmatched, unreadable } = await routeAlerts(runtime, alerts, { atMs });
   const refused = new Map(unreadable);
   for (const [index, reading] of readings.entries()) if (reading instanceof BecalmError) refused.set(index, reading);
-  const places = intakes.map(({ alert, policy, id, work }) => {
+  const slots = routed.map(({ alert, policy, id, envelope }): Slot => {
     const isResolved = alerts[alert]?.status === "resolved";
-    return { alert, policy, id, isResolved, outcome: work === null ? unsent(isResolved) : null, lastStepAtMs: 0 };
+    // Without an envelope: an earlier version of the policy has made the instance.
+    const outcome = envelope !== null ? null : isResolved ? "ignored" : "duplicate";
+    return { alert, policy, id, isResolved, outcome, lastStepAtMs: 0 };
   });
-  return { places, letters: lettersOf(intakes, places), unmatched, refused };
+  return { slots, batches: batchesOf(routed, slots), unmatched, refused };
 }
 
-/** An earlier version of the policy has made the instance. */
-function unsent(isResolved: boolean): Ingested["outcome"] {
-  return isResolved ? "ignored" : "duplicate";
-}
-
-/** At most a commit's worth in each letter. */
-function lettersOf(intakes: readonly Intake[], places: readonly Place[]): Letter[] {
-  const last = new Map<string, Letter>();
-  const letters: Letter[] = [];
-  for (let index = 0; index < intakes.length; index += 1) {
-    const { work, address } = intakes[index] as Intake;
-    if (work === null) continue;
-    const key = mailboxKey(address);
-    let letter = last.get(key);
-    if (letter?.size.takes(work) !== true) {
-      letter = { address, works: [], places: [], size: new BatchSize(work) };
-      last.set(key, letter);
-      letters.push(letter);
+/** At most a commit's worth in each batch. */
+function batchesOf(routed: readonly RoutedAlert[], slots: readonly Slot[]): RoutedBatch[] {
+  const last = new Map<string, RoutedBatch>();
+  const batches: RoutedBatch[] = [];
+  for (let index = 0; index < routed.length; index += 1) {
+    const { envelope } = routed[index] as RoutedAlert;
+    if (envelope === null) continue;
+    const key = mailboxKey(envelope.address);
+    const size = sizeOf(envelope);
+    let batch = last.get(key);
+    if (batch === undefined || !takes(batch.size, size)) {
+      batch = { envelopes: [], slots: [], size: { ...size } };
+      last.set(key, batch);
+      batches.push(batch);
     }
-    letter.works.push(work);
-    letter.places.push(places[index] as Place);
+    batch.envelopes.push(envelope);
+    batch.slots.push(slots[index] as Slot);
   }
-  return letters;
+  return batches;
 }
 
 /** Resolves when every decision about the alerts is durable, or refused. */
-export async function deliver(parts: IngestParts, mail: Mail, { atMs }: { atMs: number }): Promise<IngestResult> {
-  await Promise.all(sent(parts.mailboxes, mail));
-  const { places, unmatched, refused } = mail;
-  for (const { alert, outcome } of places) if (outcome instanceof BecalmError) refused.set(alert, outcome);
+export async function deliver(
+  { mailboxes, receipts }: IngestParts,
+  { slots, batches, unmatched, refused }: RoutedRequest,
+  { atMs }: { atMs: number },
+): Promise<IngestResult> {
+  // Each batch is taken out, and forgotten as soon as it is decided: otherwise all that a request carries would live until its last alert is
+  // decided, and be copied by one collection of the garbage after the other.
+  await Promise.all(batches.splice(0).map((batch) => send(mailboxes, batch)));
+  for (const { alert, outcome } of slots) if (outcome instanceof BecalmError) refused.set(alert, outcome);
   const instances: Ingested[] = [];
-  for (const { alert, policy, id, outcome, lastStepAtMs } of places) {
+  for (const { alert, policy, id, outcome, lastStepAtMs } of slots) {
     if (refused.size > 0 && refused.has(alert)) continue;
-    if (outcome === "duplicate") parts.receipts.received(id, { atMs, lastStepAtMs });
+    if (outcome === "duplicate") receipts.received(id, { atMs, lastStepAtMs });
     instances.push({ alert, policy, id, outcome: outcome as Ingested["outcome"] });
   }
   return { instances, unmatched, rejected: [...refused].map(([alert, error]) => ({ alert, error })) };
 }
 
-/**
- * Each letter is taken out, and forgotten as soon as it is decided: otherwise all that a request carries would live until its last alert is
- * decided, and be copied by one collection of the garbage after the other.
- */
-function sent(mailboxes: Mailboxes, { letters }: Mail): Promise<void>[] {
-  return letters.splice(0).map((letter) => send(mailboxes, letter));
-}
-
-async function send(mailboxes: Mailboxes, { address, works, places, size }: Letter): Promise<void> {
+async function send(mailboxes: Mailboxes, { envelopes, slots, size }: RoutedBatch): Promise<void> {
   try {
-    const results = await mailboxes.submit(address, works, size.bytes);
-    for (let index = 0; index < places.length; index += 1) settle(places[index] as Place, results[index] as WorkResult);
+    const results = await mailboxes.submit(envelopes, size);
+    for (let index = 0; index < slots.length; index += 1) fill(slots[index] as Slot, results[index] as EnvelopeResult);
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;
-    for (const place of places) place.outcome = error;
+    for (const slot of slots) slot.outcome = error;
   }
 }
 
-function settle(place: Place, result: WorkResult): void {
-  if (result.outcome === "quarantined") place.outcome = result.error;
-  else if (place.isResolved) place.outcome = result.outcome === "applied" ? "resolved" : "ignored";
-  else place.outcome = result.outcome === "created" ? "created" : "duplicate";
-  place.lastStepAtMs = result.instance?.atMs ?? 0;
+function fill(slot: Slot, result: EnvelopeResult): void {
+  if (result.outcome === "quarantined") slot.outcome = result.error;
+  else if (slot.isResolved) slot.outcome = result.outcome === "applied" ? "resolved" : "ignored";
+  else slot.outcome = result.outcome === "created" ? "created" : "duplicate";
+  slot.lastStepAtMs = result.instance?.atMs ?? 0;
 }

@@ -6,17 +6,17 @@ import { groupIdOf, instanceIdOf, loneName, partitionOf } from "../../model/ids.
 import type { SilenceNote } from "../../model/instance-types.ts";
 import type { Policy } from "../../policy/policy.ts";
 import type { CompiledPolicy } from "../../policy/policy-versions.ts";
-import type { Address } from "../commit/conflicts.ts";
-import type { CompiledSilence, World } from "../world.ts";
+import type { Address } from "../commit/batch.ts";
+import type { CompiledSilence, Runtime } from "../runtime.ts";
 
 export type Route = { readonly id: string; readonly address: Address; readonly policy: CompiledPolicy };
 
 /** One route a matching policy, in policy order. */
-export function routesOf(world: World, alert: Alert): readonly Route[] {
+export function routesOf(runtime: Runtime, alert: Alert): readonly Route[] {
   let routes = NO_ROUTES;
-  for (const policy of world.current) {
+  for (const policy of runtime.inForce.policies) {
     if (!policy.matches(alert.labels)) continue;
-    const { id, address } = placeOf(policy.policy, alert, world.partitions);
+    const { id, address } = placeOf(policy.policy, alert, runtime.partitions);
     const route = { id, address, policy };
     // Most alerts have one, and an array that grows makes room for sixteen more.
     routes = routes === NO_ROUTES ? [route] : [...routes, route];
@@ -57,11 +57,11 @@ function groupAddress(policy: Policy, dimensions: string, partitions: number): A
 }
 
 /** Ids that earlier versions of the policy's rule would have given: an instance found there is the duplicate. */
-export function earlierIds(world: World, route: Route, alert: Alert): { id: string; partition: number }[] {
+export function earlierIds(runtime: Runtime, route: Route, alert: Alert): { id: string; partition: number }[] {
   const found = new Map<string, number>();
-  for (const { policy } of world.versions.values()) {
+  for (const { policy } of runtime.versions.values()) {
     if (policy.name !== route.policy.policy.name || policy.version === route.policy.policy.version) continue;
-    const place = placeOf(policy, alert, world.partitions);
+    const place = placeOf(policy, alert, runtime.partitions);
     if (place.id !== route.id) found.set(place.id, place.address.partition);
   }
   return [...found].map(([id, partition]) => ({ id, partition }));

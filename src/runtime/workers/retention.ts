@@ -2,7 +2,7 @@
 import type { Instance } from "../../instance/checkpoint.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { tryInstance } from "../commit/read-instance.ts";
-import type { World } from "../world.ts";
+import type { Runtime } from "../runtime.ts";
 
 const PAGE_COUNT = 256;
 
@@ -15,44 +15,44 @@ export function isAtRest({ snapshot, parked }: Instance): boolean {
 }
 
 /** Removes what is older than `retentionMs` at rest. Returns how many instances were removed. */
-export async function sweep(world: World, retentionMs: number): Promise<number> {
-  const untilMs = world.clock.now() - retentionMs;
+export async function sweep(runtime: Runtime, retentionMs: number): Promise<number> {
+  const untilMs = runtime.clock.now() - retentionMs;
   let removed = 0;
-  for (let partition = 0; partition < world.partitions; partition += 1)
-    removed += await sweepPartition(world, partition, untilMs);
+  for (let partition = 0; partition < runtime.partitions; partition += 1)
+    removed += await sweepPartition(runtime, partition, untilMs);
   return removed;
 }
 
-async function sweepPartition(world: World, partition: number, untilMs: number): Promise<number> {
+async function sweepPartition(runtime: Runtime, partition: number, untilMs: number): Promise<number> {
   let removed = 0;
   let after: { createdAtMs: number; id: string } | undefined;
   for (;;) {
-    const page = await world.store.oldest({
+    const page = await runtime.store.oldest({
       partition,
       createdUntilMs: untilMs,
       limit: PAGE_COUNT,
       ...(after === undefined ? {} : { after }),
     });
-    removed += await sweepPage(world, { partition, ids: page.map(({ id }) => id), untilMs });
+    removed += await sweepPage(runtime, { partition, ids: page.map(({ id }) => id), untilMs });
     if (page.length < PAGE_COUNT) return removed;
     after = page.at(-1);
   }
 }
 
 async function sweepPage(
-  world: World,
+  runtime: Runtime,
   { partition, ids, untilMs }: { partition: number; ids: readonly string[]; untilMs: number },
 ): Promise<number> {
   if (ids.length === 0) return 0;
-  const { instances } = await world.store.load({ partition, groupId: null, instanceIds: ids });
-  const touched = await world.store.touched(ids);
+  const { instances } = await runtime.store.load({ partition, groupId: null, instanceIds: ids });
+  const touched = await runtime.store.touched(ids);
   let removed = 0;
   for (const stored of instances.values()) {
     // A quarantined instance is never removed: somebody may repair it.
-    const instance = await tryInstance(world, stored);
+    const instance = await tryInstance(runtime, stored);
     if (instance instanceof BecalmError || !isAtRest(instance)) continue;
     if (Math.max(instance.atMs, touched.get(instance.id) ?? 0) > untilMs) continue;
-    if (await world.store.remove(instance.id, stored.version)) removed += 1;
+    if (await runtime.store.remove(instance.id, stored.version)) removed += 1;
   }
   return removed;
 }

@@ -38,7 +38,7 @@ function isObject(value: unknown): value is object {
 }
 
 /** Throws BECALM_ARGUMENT_INVALID for a name that `call` does not take, and for a value that is not as expected. Undefined is left out. */
-export function requireGiven(call: string, given: unknown, expected: Readonly<Record<string, Expected>>): void {
+export function validateOptions(call: string, given: unknown, expected: Readonly<Record<string, Expected>>): void {
   if (!isObject(given)) throw invalid(call, `takes an object, not ${shown(given)}.`);
   for (const [name, value] of Object.entries(given)) {
     const wanted = Object.hasOwn(expected, name) ? expected[name] : undefined;
@@ -52,8 +52,8 @@ export function requireGiven(call: string, given: unknown, expected: Readonly<Re
 }
 
 /** The same, and exactly one of them. */
-export function requireOne(call: string, given: unknown, expected: Readonly<Record<string, Expected>>): void {
-  requireGiven(call, given, expected);
+export function validateOneOption(call: string, given: unknown, expected: Readonly<Record<string, Expected>>): void {
+  validateOptions(call, given, expected);
   const names = Object.entries(given as object).filter(([, value]) => value !== undefined);
   if (names.length !== 1) throw invalid(call, `takes one of ${Object.keys(expected).join(" and ")}.`);
 }

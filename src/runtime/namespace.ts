@@ -3,28 +3,27 @@ import { PARTITION_COUNT_DEFAULT } from "../model/limits.ts";
 import { compileMatchers } from "../policy/matcher.ts";
 import type { PolicySet } from "../policy/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../policy/policy-versions.ts";
-import type { NamespaceInfo, NamespaceMode, PolicyRecord, Store } from "../stores/store.ts";
-import { KnownGroups } from "./commit/known-groups.ts";
+import type { NamespaceMode, PolicyRecord, Store } from "../stores/store.ts";
 import { learnVersions } from "./commit/read-instance.ts";
-import type { World } from "./world.ts";
+import type { PoliciesInForce, Runtime } from "./runtime.ts";
 
-export type OpenOptions = Pick<
-  World,
-  "store" | "clock" | "owner" | "commitId" | "pause" | "random" | "effectClaimMs" | "committed"
-> & {
+export type OpenOptions = {
+  readonly store: Store;
   /** Left out by a reading command: it takes the namespace as it is. */
-  readonly mode?: NamespaceMode;
-  readonly partitions?: number;
+  readonly mode?: NamespaceMode | undefined;
+  readonly partitions?: number | undefined;
   /** Left out: no alerts are taken, only what is there is worked on. */
-  readonly policies?: PolicySet;
+  readonly policies?: PolicySet | undefined;
 };
+
+export type Namespace = Pick<Runtime, "mode" | "partitions" | "highestTimeMs" | "inForce" | "versions" | "store">;
 
 /**
  * Opens the namespace, records the versions of the given policies and learns all earlier ones.
  * @throws BECALM_NOT_FOUND when a reading command finds no namespace; what `Store.open` rejects with.
  */
-export async function openWorld(options: OpenOptions): Promise<{ world: World; info: NamespaceInfo }> {
-  const { store, mode, policies } = options;
+export async function openNamespace(options: OpenOptions): Promise<Namespace> {
+  const { store, mode } = options;
   const info = await store.open(
     mode === undefined ? {} : { mode, partitions: options.partitions ?? PARTITION_COUNT_DEFAULT },
   );
@@ -34,42 +33,31 @@ export async function openWorld(options: OpenOptions): Promise<{ world: World; i
       "The store has no such namespace. Check --store and --namespace; `becalm run` or an engine makes one.",
     );
   }
-  const { current, silences } = inForce(policies);
-  const versions = await versionsOf(store, current);
-  const world: World = {
-    ...options,
-    mode: info.mode,
-    partitions: info.partitions,
-    current,
-    silences,
-    groups: new KnownGroups(),
-    versions,
-  };
-  return { world, info };
+  const inForce = compiled(options.policies);
+  return { ...info, store, inForce, versions: await versionsOf(store, inForce.policies) };
 }
 
-function inForce(policies: PolicySet | undefined): Pick<World, "current" | "silences"> {
+function compiled(set: PolicySet | undefined): PoliciesInForce {
   return {
-    current: (policies?.policies ?? []).map(compilePolicy),
-    silences: (policies?.silences ?? []).map((silence) => ({ silence, matches: compileMatchers(silence.match) })),
+    policies: (set?.policies ?? []).map(compilePolicy),
+    silences: (set?.silences ?? []).map((silence) => ({ silence, matches: compileMatchers(silence.match) })),
   };
 }
 
 /** Other policies and silences from now on. Their versions are durable before the first instance is made under one. */
-export async function putInForce(world: World, policies: PolicySet): Promise<void> {
-  const { current, silences } = inForce(policies);
-  const fresh = current.filter(({ policy }) => !world.versions.has(policyKey(policy)));
-  if (fresh.length > 0) await world.store.savePolicies(fresh.map(recordOf));
-  for (const compiled of fresh) world.versions.set(policyKey(compiled.policy), compiled);
-  world.current = current;
-  world.silences = silences;
+export async function putInForce({ store, versions, inForce }: Runtime, set: PolicySet): Promise<void> {
+  const next = compiled(set);
+  const fresh = next.policies.filter(({ policy }) => !versions.has(policyKey(policy)));
+  if (fresh.length > 0) await store.savePolicies(fresh.map(recordOf));
+  for (const one of fresh) versions.set(policyKey(one.policy), one);
+  Object.assign(inForce, next);
 }
 
 /**
  * Puts back what a namespace is known by, if its store has lost it: what this process goes on writing could not be read by others. Its versions
  * are those of all instances that it has met.
  */
-export async function renewNamespace({ store, mode, partitions, versions }: World): Promise<void> {
+export async function renewNamespace({ store, mode, partitions, versions }: Runtime): Promise<void> {
   await store.open({ mode, partitions });
   const known = new Set((await store.policies()).map(({ key }) => key));
   const lost = [...versions.values()].filter(({ policy }) => !known.has(policyKey(policy)));

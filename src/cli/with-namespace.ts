@@ -1,28 +1,25 @@
-/** The composition root of the command: which store, in which mode, and who runs effects. No other file of the command chooses an adapter. */
-import { randomUUID } from "node:crypto";
+/** Which store a command works on, in which mode, and who runs its effects. No other file of the command chooses an adapter. */
+import { compose, driveOnce, driveVirtual } from "../compose.ts";
 import type { Strategy } from "../detection/core/strategy.ts";
 import { Detection, type DetectionListener } from "../detection/detection.ts";
 import type { DetectionStore } from "../detection/detection-store.ts";
-import { effectPort } from "../effects/local-effects.ts";
+import { localEffects } from "../effects/local-effects.ts";
 import { ALL_SUCCEED, type Assumptions, simulatedEffects } from "../effects/simulated-effects.ts";
-import { commitIds } from "../engine.ts";
 import type { Decision } from "../instance/decide.ts";
-import type { Effect } from "../instance/effect.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { PolicySet } from "../policy/policy.ts";
-import { Mailboxes } from "../runtime/inbox/mailboxes.ts";
-import { openWorld } from "../runtime/open-world.ts";
-import { Session, type Submit } from "../runtime/session.ts";
-import { EffectRunner } from "../runtime/workers/effect-runner.ts";
-import { CLAIMS_PROLONGED_EVERY_MS, EFFECT_LEASE_MS } from "../runtime/workers/live.ts";
-import { VirtualRun } from "../simulate/virtual-run.ts";
+import { InstanceReader } from "../runtime/instance-reader.ts";
+import type { InstanceService } from "../runtime/instance-service.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { VirtualRun } from "../simulate/virtual-run.ts";
 import { forgetfulDetectionStore } from "../stores/memory/forgetful-detection-store.ts";
 import { memoryStore } from "../stores/memory/memory-store.ts";
 import type { NamespaceMode, Store } from "../stores/store.ts";
 import { AuditLog } from "../system/audit-line.ts";
+import { commitIds } from "../system/commit-ids.ts";
 import type { Logger } from "../system/logger.ts";
 import { silentLogger } from "../system/pino-logger.ts";
-import { pause, systemClock } from "../system/system-clock.ts";
+import { pause } from "../system/system-clock.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
 
@@ -61,28 +58,24 @@ export function requireStore({ store }: StoreOptions, command: string): string {
 export async function withReading<T>(
   options: StoreOptions,
   command: string,
-  use: (session: Session) => Promise<T>,
+  use: (instances: InstanceReader) => Promise<T>,
 ): Promise<T> {
   const store = await storeAt(requireStore(options, command), options.namespace);
   try {
-    const { world } = await open(store, { namespace: options.namespace });
-    const refuse = (): never => {
-      throw new Error("a reading command sends nothing");
-    };
-    return await use(new Session(world, { submit: async () => refuse(), now: refuse }));
+    return await use(new InstanceReader(await open(store, { namespace: options.namespace })));
   } finally {
     await store.close();
   }
 }
 
 export type Acting = {
-  readonly session: Session;
+  readonly instances: InstanceService;
   readonly mode: NamespaceMode;
   /** What the namespace takes for now, in epoch ms: virtual time stands where its last run left it. */
   readonly nowMs: number;
-  /** How many effects this session has committed. */
+  /** How many effects this command has committed. */
   emittedCount(): number;
-  /** Runs the effects that this session has committed, and what follows from their results, until nothing is outstanding. Gives their number. */
+  /** Runs the effects that this command has committed, and what follows from their results, until nothing is outstanding. Gives their number. */
   runOutstanding(): Promise<number>;
 };
 
@@ -92,79 +85,35 @@ export async function withActing<T>(
   command: string,
   use: (acting: Acting) => Promise<T>,
 ): Promise<T> {
-  const store = await storeAt(requireStore(options, command), options.namespace);
-  const pending: Effect[] = [];
-  let emittedCount = 0;
-  let follow = (effects: readonly Effect[]): void => void pending.push(...effects);
+  const { namespace, run, allowExec } = options;
+  const store = await storeAt(requireStore(options, command), namespace);
   let lease: RunLease | null = null;
   try {
-    const { world, info } = await open(store, {
-      namespace: options.namespace,
-      effectClaimMs: options.run ? EFFECT_LEASE_MS : null,
-      committed: ({ effects }) => {
-        emittedCount += effects.length;
-        follow(effects);
-      },
-    });
-    const isSimulated = info.mode === "simulated";
-    const port = isSimulated ? simulatedEffects(ALL_SUCCEED) : effectPort({ allowExec: options.allowExec });
-    const runner = new EffectRunner(world, port, 1);
-    if (info.mode === "live") {
-      const mailboxes = new Mailboxes(world);
-      const submit = (works: Parameters<Submit>[0]) => mailboxes.submitEach(works);
-      const session = new Session(world, { submit, now: Date.now });
-      return await use({
-        session,
-        mode: info.mode,
-        nowMs: Date.now(),
-        emittedCount: () => emittedCount,
-        runOutstanding: () => runLive({ session, runner, submit, pending }),
-      });
+    const runtime = await open(store, { namespace });
+    let emitted = 0;
+    const count = ({ effects }: Decision) => {
+      emitted += effects.length;
+    };
+    const { mode } = runtime;
+    const effects = mode === "simulated" ? simulatedEffects(ALL_SUCCEED) : localEffects({ allowExec });
+    const driving = { effects, onCommit: [count] };
+    const emittedCount = () => emitted;
+    if (mode === "live") {
+      const { driver, instances } = driveOnce(runtime, { ...driving, isRunning: run });
+      return await use({ instances, mode, nowMs: Date.now(), emittedCount, runOutstanding: () => driver.settle() });
     }
-    if (options.run) lease = await takeRunLease(store, { owner: world.owner, namespace: options.namespace });
-    const nowMs = info.highestTimeMs ?? 0;
-    const run = new VirtualRun(world, runner, { concurrency: 1, highestTimeMs: nowMs });
-    follow = (effects) => run.emitted(effects);
-    const session = new Session(world, { submit: (works) => run.send(works), now: () => nowMs });
-    return await use({
-      session,
-      mode: info.mode,
-      nowMs,
-      emittedCount: () => emittedCount,
-      runOutstanding: async () => run.settleAll().then(() => emittedCount),
-    });
+    if (run) lease = await takeRunLease(store, { owner: runtime.owner, namespace });
+    const { driver, instances } = driveVirtual(runtime, { ...driving, concurrency: 1 });
+    const runOutstanding = () => driver.settleAll().then(emittedCount);
+    return await use({ instances, mode, nowMs: runtime.highestTimeMs ?? 0, emittedCount, runOutstanding });
   } finally {
     await lease?.release();
     await store.close();
   }
 }
 
-type LiveParts = { session: Session; runner: EffectRunner; submit: Submit; pending: Effect[] };
-
-/** Engines that are up leave these alone: they are claimed by this process, and the claim is prolonged while an attempt takes long. */
-async function runLive({ session, runner, submit, pending }: LiveParts): Promise<number> {
-  const { store, owner } = session.world;
-  const prolong = () =>
-    void store
-      .extendClaims({ owner, leaseMs: EFFECT_LEASE_MS, effectIds: pending.map(({ id }) => id) })
-      .catch(() => {});
-  const timer = setInterval(prolong, CLAIMS_PROLONGED_EVERY_MS);
-  let count = 0;
-  try {
-    for (let effect = pending[0]; effect !== undefined; effect = pending[0]) {
-      const work = await runner.run(effect, Date.now);
-      if (work !== null) await submit([{ address: { partition: effect.partition, groupId: effect.groupId }, work }]);
-      pending.splice(pending.indexOf(effect), 1);
-      count += 1;
-    }
-    return count;
-  } finally {
-    clearInterval(timer);
-  }
-}
-
 export type Running = {
-  readonly session: Session;
+  readonly instances: InstanceService;
   readonly run: VirtualRun;
   /** Throws BECALM_NAMESPACE_BUSY when another run has taken the namespace over. */
   readonly checkLease: () => void;
@@ -191,27 +140,21 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
   const mode = effects.kind === "simulated" ? "simulated" : "virtual";
   const isShared = options.store !== undefined;
   const store = options.store === undefined ? memoryStore() : await storeAt(options.store, namespace);
-  let run: VirtualRun | null = null;
   let lease: RunLease | null = null;
-  const auditLog = new AuditLog(logger);
-  const committed = (decision: Decision) => {
-    auditLog.write(decision.entries);
-    run?.emitted(decision.effects);
-  };
   try {
-    const { world, info } = await open(store, { namespace, mode, policies, committed });
-    if (isShared) lease = await takeRunLease(store, { owner: world.owner, namespace });
-    const port =
-      effects.kind === "simulated"
-        ? simulatedEffects(effects.assumptions)
-        : effectPort({ allowExec: effects.allowExec, logger });
-    const runner = new EffectRunner(world, port, concurrency);
-    const highestTimeMs = info.highestTimeMs ?? 0;
-    run = new VirtualRun(world, runner, { concurrency, highestTimeMs });
-    const started = run;
-    await started.recover();
-    const session = new Session(world, { submit: (works) => started.send(works), now: () => highestTimeMs });
-    return await use({ session, run: started, checkLease: () => lease?.check() });
+    const runtime = await open(store, { namespace, mode, policies });
+    if (isShared) lease = await takeRunLease(store, { owner: runtime.owner, namespace });
+    const auditLog = new AuditLog(logger);
+    const { driver, instances } = driveVirtual(runtime, {
+      effects:
+        effects.kind === "simulated"
+          ? simulatedEffects(effects.assumptions)
+          : localEffects({ allowExec: effects.allowExec, logger }),
+      concurrency,
+      onCommit: [({ entries }) => auditLog.write(entries)],
+    });
+    await driver.recover();
+    return await use({ instances, run: driver, checkLease: () => lease?.check() });
   } finally {
     await lease?.release();
     await store.close();
@@ -254,32 +197,17 @@ type Opening = {
   readonly namespace: string;
   readonly mode?: NamespaceMode;
   readonly policies?: PolicySet;
-  readonly effectClaimMs?: number | null;
-  readonly committed?: (decision: Decision) => void;
 };
 
-async function open(store: Store, { namespace, mode, policies, effectClaimMs = null, committed = () => {} }: Opening) {
+async function open(store: Store, { namespace, mode, policies }: Opening): Promise<Runtime> {
   try {
-    return await openWorld({
-      store,
-      clock: systemClock(),
-      owner: randomUUID(),
-      commitId: commitIds(),
-      pause,
-      random: Math.random,
-      effectClaimMs: () => effectClaimMs,
-      committed,
-      ...(mode === undefined ? {} : { mode }),
-      ...(policies === undefined ? {} : { policies }),
-    });
+    return await compose({ store, mode, policies });
   } catch (error) {
     if (!(error instanceof BecalmError) || error.code !== "BECALM_NOT_FOUND") throw error;
     throw new BecalmError(
       "BECALM_NOT_FOUND",
       `The store has no namespace "${namespace}". Check --store and --namespace; \`becalm run\` or an engine makes one.`,
-      {
-        details: { namespace },
-      },
+      { details: { namespace } },
     );
   }
 }

@@ -5,8 +5,8 @@ import { decodeGroup } from "../convergence/group-codec.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { BecalmError } from "../model/errors.ts";
 import { partitionOf } from "../model/ids.ts";
-import type { ListFilter, Session } from "../runtime/session.ts";
-import type { World } from "../runtime/world.ts";
+import type { InstanceReader, ListFilter } from "../runtime/instance-reader.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";
 import { inspectedGroup } from "./group-snapshot.ts";
 import { type InspectedInstance, type InspectSource, inspectedInstance } from "./inspected.ts";
@@ -19,31 +19,31 @@ export type Selection = Pick<ListFilter, "policy" | "group"> & {
   readonly limit?: number;
 };
 
-export function sessionSource(session: Session, selection: Selection = {}): InspectSource {
+export function instanceSource(instances: InstanceReader, selection: Selection = {}): InspectSource {
   return {
-    pages: () => selectedPages(session, selection),
-    group: (id) => groupOf(session.world, id),
+    pages: () => selectedPages(instances, selection),
+    group: (id) => groupOf(instances.runtime, id),
   };
 }
 
-export function groupReader(world: World): (group: Group) => InspectedGroup {
-  return (group) => inspectedGroup(group, ruleOf(world, group));
+export function groupReader(runtime: Runtime): (group: Group) => InspectedGroup {
+  return (group) => inspectedGroup(group, ruleOf(runtime, group));
 }
 
 async function* selectedPages(
-  session: Session,
+  instances: InstanceReader,
   { ids, limit = Number.POSITIVE_INFINITY, ...filter }: Selection,
 ): AsyncGenerator<readonly InspectedInstance[]> {
   if (ids !== undefined) {
     for (const id of ids) {
-      const instance = await readable(session, id);
+      const instance = await readable(instances, id);
       if (instance !== null) yield [inspectedInstance(instance)];
     }
     return;
   }
   let cursor: string | null = null;
   for (let left = limit; left > 0; ) {
-    const listed = await session.list({
+    const listed = await instances.list({
       ...filter,
       limit: Math.min(PAGE_COUNT, left),
       ...(cursor === null ? {} : { cursor }),
@@ -56,28 +56,28 @@ async function* selectedPages(
 }
 
 /** null: it is gone, or its checkpoint cannot be read. */
-async function readable(session: Session, id: string): Promise<Instance | null> {
+async function readable(instances: InstanceReader, id: string): Promise<Instance | null> {
   try {
-    return await session.instance(id);
+    return await instances.instance(id);
   } catch (error) {
     if (error instanceof BecalmError && error.code !== "BECALM_STORE_UNAVAILABLE") return null;
     throw error;
   }
 }
 
-async function groupOf(world: World, id: string): Promise<InspectedGroup | null> {
-  const { group } = await world.store.load({
-    partition: partitionOf(id, world.partitions),
+async function groupOf(runtime: Runtime, id: string): Promise<InspectedGroup | null> {
+  const { group } = await runtime.store.load({
+    partition: partitionOf(id, runtime.partitions),
     groupId: id,
     instanceIds: [],
   });
-  return group === null ? null : groupReader(world)(decodeGroup(id, group.value));
+  return group === null ? null : groupReader(runtime)(decodeGroup(id, group.value));
 }
 
 /** The rule that a forming group would open by: the policy's present one, else any that the namespace knows. */
-function ruleOf(world: World, { policy, open }: Group) {
+function ruleOf(runtime: Runtime, { policy, open }: Group) {
   if (open !== null) return open.rule;
-  const current = world.current.find((candidate) => candidate.policy.name === policy);
-  const known = current ?? [...world.versions.values()].find((candidate) => candidate.policy.name === policy);
+  const current = runtime.inForce.policies.find((candidate) => candidate.policy.name === policy);
+  const known = current ?? [...runtime.versions.values()].find((candidate) => candidate.policy.name === policy);
   return known?.policy.converge ?? null;
 }

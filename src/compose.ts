@@ -1,0 +1,64 @@
+/**
+ * The composition root: options in, an immutable runtime out, and what drives it. Adapters meet the runtime here and nowhere else.
+ *
+ * `compose` opens a namespace. `driveLive` moves it as an engine does, `driveVirtual` as `becalm run` does, `driveOnce` as a command does that
+ * sends something. Whoever only looks needs no driver.
+ */
+import { randomUUID } from "node:crypto";
+import { SpeculativeGroups } from "./runtime/commit/speculative-groups.ts";
+import { StoredGroups } from "./runtime/commit/stored-groups.ts";
+import { Receipts } from "./runtime/inbox/receipts.ts";
+import { InstanceService } from "./runtime/instance-service.ts";
+import { type OpenOptions, openNamespace } from "./runtime/namespace.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import { LiveDriver, type LiveOptions } from "./runtime/workers/live-driver.ts";
+import { OneShotDriver, type OneShotOptions } from "./runtime/workers/one-shot-driver.ts";
+import { type VirtualOptions, VirtualRun } from "./simulate/virtual-run.ts";
+import type { Clock } from "./system/clock.ts";
+import { commitIds } from "./system/commit-ids.ts";
+import { pause, systemClock } from "./system/system-clock.ts";
+
+/** `clock`: default the system's. */
+export type ComposeOptions = OpenOptions & { readonly clock?: Clock | undefined };
+
+/** Opens the namespace, made if need be. Rejects as `openNamespace` does. */
+export async function compose({ clock = systemClock(), ...options }: ComposeOptions): Promise<Runtime> {
+  const namespace = await openNamespace(options);
+  return Object.freeze({
+    ...namespace,
+    clock: wholeMs(clock),
+    owner: randomUUID(),
+    groups: namespace.mode === "live" ? new SpeculativeGroups(namespace) : new StoredGroups(namespace),
+    commitId: commitIds(),
+    pause,
+    random: Math.random,
+  });
+}
+
+/** Times are stored as whole milliseconds, whatever a program's clock counts in. */
+function wholeMs(clock: Clock): Clock {
+  return { now: () => Math.floor(clock.now()), schedule: (delayMs, fn) => clock.schedule(delayMs, fn) };
+}
+
+/** A driver, and the verbs on instances that it commits. */
+export type Driven<D> = { readonly driver: D; readonly instances: InstanceService };
+
+export function driveLive(
+  runtime: Runtime,
+  options: LiveOptions,
+): Driven<LiveDriver> & { readonly receipts: Receipts } {
+  const driver = new LiveDriver(runtime, options);
+  const instances = new InstanceService(runtime, driver, () => runtime.clock.now());
+  return { driver, instances, receipts: new Receipts(runtime.store, options.retentionMs) };
+}
+
+export function driveOnce(runtime: Runtime, options: OneShotOptions): Driven<OneShotDriver> {
+  const driver = new OneShotDriver(runtime, options);
+  return { driver, instances: new InstanceService(runtime, driver, () => runtime.clock.now()) };
+}
+
+/** What is sent is dated where the namespace stood when it was opened. */
+export function driveVirtual(runtime: Runtime, options: VirtualOptions): Driven<VirtualRun> {
+  const driver = new VirtualRun(runtime, options);
+  return { driver, instances: new InstanceService(runtime, driver, () => runtime.highestTimeMs ?? 0) };
+}

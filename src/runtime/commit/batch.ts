@@ -1,0 +1,52 @@
+/** Commands on their way to their commit. */
+import type { Instance } from "../../instance/checkpoint.ts";
+import type { Command, CommandResult } from "../../instance/decide.ts";
+import type { BecalmError } from "../../model/errors.ts";
+import type { CommitOutcome, TimerKey } from "../../stores/store.ts";
+
+/** Where a command belongs: a group, or (groupId null) the ungrouped instances of a partition. */
+export type Address = { readonly partition: number; readonly groupId: string | null };
+
+/** A command with its address, and what the commit that decides it takes out of the store. */
+export type Envelope = {
+  readonly address: Address;
+  readonly command: Command;
+  /** Done with as soon as the command is committed. */
+  readonly consumes: Consumed;
+  /** The command's instance as this process has committed it: if nobody has changed it since, it need not be read. null: it must be read. */
+  readonly lastSeen: Instance | null;
+};
+
+export type Consumed =
+  | { readonly kind: "nothing" }
+  /** The effect whose result this is: it leaves the outbox. */
+  | { readonly kind: "effect"; readonly id: string }
+  /** The timer that fired. */
+  | { readonly kind: "timer"; readonly timer: TimerKey };
+
+export const NOTHING: Consumed = { kind: "nothing" };
+
+/** Commands of one mailbox that are decided and committed together. */
+export type Batch = { readonly address: Address; readonly envelopes: readonly Envelope[] };
+
+/** `quarantined`: the instance's checkpoint cannot be read; nothing was written, the command waits. */
+export type EnvelopeResult =
+  | CommandResult
+  | { readonly outcome: "quarantined"; readonly instance: null; readonly error: BecalmError };
+
+/** How a batch came out. Results stand in the order of its envelopes; they are true only when it was applied. */
+export type BatchResult = {
+  /** `stale`: it was decided on a guess that does not hold; deciding it again reads. */
+  readonly outcome: CommitOutcome | "stale";
+  readonly results: readonly EnvelopeResult[];
+};
+
+/** Commands of equal keys are decided in order. */
+export function mailboxKey({ groupId, partition }: Address): string {
+  return groupId ?? `partition ${partition}`;
+}
+
+/** null: the command is about a group. */
+export function instanceIdOf(command: Command): string | null {
+  return command.type === "summarise" || command.type === "wake" ? null : command.id;
+}

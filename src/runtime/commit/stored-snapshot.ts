@@ -1,0 +1,111 @@
+/**
+ * What a batch must know before it is decided, read from the store: its group, its instances, and whoever waits.
+ *
+ * Most batches take one read. Whoever may settle a peer that somebody waits for also reads its peers and waiters: they may be quarantined.
+ */
+import type { Group } from "../../convergence/group.ts";
+import type { Instance } from "../../instance/checkpoint.ts";
+import { BecalmError } from "../../model/errors.ts";
+import { COMMIT_INSTANCE_COUNT_MAX } from "../../model/limits.ts";
+import type { LoadResult } from "../../stores/store.ts";
+import type { Runtime } from "../runtime.ts";
+import { type Address, type Batch, type Envelope, instanceIdOf } from "./batch.ts";
+import type { GroupCache } from "./group-cache.ts";
+import type { BatchRead, Snapshot } from "./group-source.ts";
+import { tryInstance } from "./read-instance.ts";
+
+export type ReadFrom = Pick<Runtime, "store" | "versions">;
+
+type Found = { readonly instances: Map<string, Instance>; readonly quarantined: Map<string, BecalmError> };
+
+type Waiting = Pick<Snapshot, "waiters" | "hasMoreWaiters">;
+
+export const NOBODY_WAITS: Waiting = { waiters: [], hasMoreWaiters: false };
+
+export async function readStored(from: ReadFrom, batch: Batch, cache: GroupCache): Promise<BatchRead> {
+  const { address, envelopes } = batch;
+  const { partition, groupId } = address;
+  const ids = new Set<string>();
+  for (const { command } of envelopes) {
+    const id = instanceIdOf(command);
+    if (id !== null) ids.add(id);
+  }
+  const loaded = await from.store.load({ partition, groupId, instanceIds: [...ids] });
+  const group = loaded.group === null || groupId === null ? null : cache.decode(groupId, loaded.group);
+  const found: Found = { instances: new Map(), quarantined: new Map() };
+  if (loaded.instances.size > 0) await decodeInto(from, loaded, found);
+  const running = group?.open?.running ?? [];
+  if (running.length > 0) await readMore(from, address, { ids: running.slice(0, COMMIT_INSTANCE_COUNT_MAX), found });
+  const waiting =
+    group !== null && mayMoveWaiters(group, envelopes)
+      ? await readWaiters(from, group, { batch, found })
+      : NOBODY_WAITS;
+  const { quarantined } = found;
+  const readable =
+    quarantined.size === 0
+      ? envelopes
+      : envelopes.filter(({ command }) => !quarantined.has(instanceIdOf(command) ?? ""));
+  return {
+    snapshot: {
+      batch,
+      readable,
+      group,
+      instances: found.instances,
+      quarantined,
+      waiters: waiting.waiters,
+      hasMoreWaiters: waiting.hasMoreWaiters,
+    },
+    precondition: { groupVersion: loaded.group?.version ?? 0, follows: null, isGuess: false },
+  };
+}
+
+/** Whatever is not a creation may settle a peer of the waiters. And only waiters that can be read keep a group open past its end. */
+export function mayMoveWaiters({ open, waiters }: Group, envelopes: readonly Envelope[]): boolean {
+  if (waiters === 0) return false;
+  if (envelopes.some(({ command }) => command.type !== "create")) return true;
+  return (
+    open !== null &&
+    open.inProgress === 0 &&
+    envelopes.some(({ command }) => command.type === "create" && command.atMs > open.endsAtMs)
+  );
+}
+
+/**
+ * The first waiters: pages of them, until one holds somebody who can be read. Those that cannot be read stay, and would hide who stands
+ * behind them.
+ */
+async function readWaiters(
+  from: ReadFrom,
+  group: Group,
+  { batch, found }: { batch: Batch; found: Found },
+): Promise<Waiting> {
+  const { address, envelopes } = batch;
+  const limit = Math.max(COMMIT_INSTANCE_COUNT_MAX - envelopes.length, 1);
+  const page = { groupId: group.id, partition: address.partition, set: "waiters", limit } as const;
+  const waiters: string[] = [];
+  for (;;) {
+    const ids = await from.store.members({ ...page, offset: waiters.length });
+    await readMore(from, address, { ids, found });
+    waiters.push(...ids);
+    const isLast = ids.length < limit;
+    if (isLast || ids.some((id) => found.instances.has(id))) return { waiters, hasMoreWaiters: !isLast };
+  }
+}
+
+async function readMore(
+  from: ReadFrom,
+  { partition }: Address,
+  { ids, found }: { ids: readonly string[]; found: Found },
+): Promise<void> {
+  const instanceIds = ids.filter((id) => !found.instances.has(id) && !found.quarantined.has(id));
+  if (instanceIds.length === 0) return;
+  await decodeInto(from, await from.store.load({ partition, groupId: null, instanceIds }), found);
+}
+
+async function decodeInto(from: ReadFrom, loaded: LoadResult, found: Found): Promise<void> {
+  for (const stored of loaded.instances.values()) {
+    const read = await tryInstance(from, stored);
+    if (read instanceof BecalmError) found.quarantined.set(stored.id, read);
+    else found.instances.set(stored.id, read);
+  }
+}

@@ -1,0 +1,170 @@
+/** Looking at stored instances: one, its history, lists. */
+import { birthOf, decodeHistory } from "../instance/audit.ts";
+import type { Birth, History } from "../instance/audit-types.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { BecalmError } from "../model/errors.ts";
+import { partitionOfId } from "../model/ids.ts";
+import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
+import type { Policy } from "../policy/policy.ts";
+import { policyKey } from "../policy/policy-versions.ts";
+import type { StoredInstance } from "../stores/store.ts";
+import { learnVersions, readInstance, tryInstance } from "./commit/read-instance.ts";
+import type { Runtime } from "./runtime.ts";
+
+export type Quarantined = { readonly id: string; readonly version: number; readonly error: BecalmError };
+
+export type ListFilter = {
+  readonly state?: string;
+  readonly policy?: string;
+  readonly group?: string;
+  /** Only instances whose checkpoints cannot be read. */
+  readonly quarantined?: boolean;
+  /** At most this many a page; default 100. */
+  readonly limit?: number;
+  readonly cursor?: string;
+};
+
+export type Listed = {
+  readonly instances: readonly Instance[];
+  readonly quarantined: readonly Quarantined[];
+  readonly next: string | null;
+};
+
+/** Rows that a search reads at once. */
+const LIST_SEARCH_COUNT = 1_000;
+
+export class InstanceReader {
+  readonly runtime: Runtime;
+
+  constructor(runtime: Runtime) {
+    this.runtime = runtime;
+  }
+
+  /** The instance as it is stored. Throws BECALM_NOT_FOUND, or the checkpoint's error when it is quarantined. */
+  async instance(id: string): Promise<Instance> {
+    const stored = await this.stored(id);
+    return readInstance(this.runtime, stored);
+  }
+
+  async birth(id: string): Promise<Birth> {
+    return birthOf(id, await this.lines(id));
+  }
+
+  /** Birth and entries of an instance, oldest first. */
+  async history(id: string): Promise<History> {
+    const lines = await this.lines(id);
+    const birth = birthOf(id, lines);
+    const key = policyKey({ name: birth.policy, version: birth.policyVersion });
+    if (!this.runtime.versions.has(key)) await learnVersions(this.runtime);
+    const policy = this.runtime.versions.get(key);
+    if (policy === undefined) {
+      throw new BecalmError(
+        "BECALM_HISTORY_BROKEN",
+        `Instance ${id} was made under policy "${birth.policy}" version ${birth.policyVersion}, which the namespace does not know. Restore the policies of the namespace.`,
+      );
+    }
+    return decodeHistory(id, lines, policy.policy);
+  }
+
+  /** One version of a policy, `name@version`; by its name alone the one in force. */
+  async policy(reference: string): Promise<Policy | null> {
+    const { inForce, versions } = this.runtime;
+    const named = inForce.policies.find(({ policy }) => policy.name === reference);
+    if (named === undefined && !versions.has(reference)) await learnVersions(this.runtime);
+    return (named ?? versions.get(reference))?.policy ?? null;
+  }
+
+  /** Raw history lines, oldest first. */
+  async lines(id: string): Promise<string[]> {
+    if (!this.#isOwnId(id)) throw notFound(id);
+    const lines = await this.runtime.store.history(id);
+    if (lines === null) throw notFound(id);
+    return lines;
+  }
+
+  async stored(id: string): Promise<StoredInstance> {
+    const partition = partitionOfId(id);
+    if (partition === null || !this.#isOwnId(id)) throw notFound(id);
+    const { instances } = await this.runtime.store.load({ partition, groupId: null, instanceIds: [id] });
+    const stored = instances.get(id);
+    if (stored === undefined) throw notFound(id);
+    return stored;
+  }
+
+  #isOwnId(id: string): boolean {
+    const partition = partitionOfId(id);
+    return partition !== null && partition < this.runtime.partitions;
+  }
+
+  /**
+   * Instances newest first. Filters are applied while pages are read: the first one has as many rows as are asked for, which is enough when all
+   * match; those after it are large, so that a rare match among many instances costs few reads.
+   */
+  async list(filter: ListFilter = {}): Promise<Listed> {
+    const limit = Math.min(Math.max(filter.limit ?? LIST_PAGE_COUNT_DEFAULT, 1), LIST_PAGE_COUNT_MAX);
+    const instances: Instance[] = [];
+    const quarantined: Quarantined[] = [];
+    let cursor = filter.cursor;
+    for (let isFirst = true; ; isFirst = false) {
+      const missing = limit - instances.length - quarantined.length;
+      const found = await this.#search(filter, { cursor, missing, rows: isFirst ? missing : LIST_SEARCH_COUNT });
+      instances.push(...found.instances);
+      quarantined.push(...found.quarantined);
+      if (found.next === null || instances.length + quarantined.length >= limit) {
+        return { instances, quarantined, next: found.next };
+      }
+      cursor = found.next;
+    }
+  }
+
+  /** At most `missing` matches among the next `rows` rows. `next` stands behind the last row that was looked at. */
+  async #search(
+    filter: ListFilter,
+    { cursor, missing, rows }: { cursor: string | undefined; missing: number; rows: number },
+  ): Promise<Listed> {
+    const from = cursor === undefined ? {} : { cursor };
+    for (;;) {
+      const page = await this.runtime.store.list({ limit: rows, ...from });
+      const into = { instances: [] as Instance[], quarantined: [] as Quarantined[] };
+      let looked = 0;
+      for (const stored of page.instances) {
+        await this.#sort(stored, filter, into);
+        looked += 1;
+        if (into.instances.length + into.quarantined.length >= missing) break;
+      }
+      if (looked === page.instances.length) return { ...into, next: page.next };
+      // The cursor behind a row in the middle is that of a page that ends with it, unless the rows before it have changed meanwhile.
+      const part = await this.runtime.store.list({ limit: looked, ...from });
+      if (part.instances.at(-1)?.id === page.instances[looked - 1]?.id) return { ...into, next: part.next };
+    }
+  }
+
+  async #sort(
+    stored: StoredInstance,
+    filter: ListFilter,
+    into: { instances: Instance[]; quarantined: Quarantined[] },
+  ): Promise<void> {
+    const read = await tryInstance(this.runtime, stored);
+    if (read instanceof BecalmError) {
+      if (filter.quarantined === true) into.quarantined.push({ id: stored.id, version: stored.version, error: read });
+    } else if (filter.quarantined !== true && matches(read, filter)) {
+      into.instances.push(read);
+    }
+  }
+}
+
+function matches(instance: Instance, filter: ListFilter): boolean {
+  if (filter.state !== undefined && instance.snapshot.state.split(".")[0] !== filter.state) return false;
+  if (filter.policy !== undefined && instance.policy !== filter.policy) return false;
+  return filter.group === undefined || instance.groupId === filter.group;
+}
+
+export function notFound(id: string): BecalmError {
+  return new BecalmError(
+    "BECALM_NOT_FOUND",
+    `There is no instance ${JSON.stringify(id)} in this namespace. \`becalm ls\` lists those that there are.`,
+    {
+      details: { id },
+    },
+  );
+}

@@ -1,0 +1,114 @@
+/** The verbs on stored instances that are the same in live and in virtual time: send, approve, deny. A driver commits them. */
+import { acceptedText } from "../instance/accepted-events.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import type { OutsideEvent } from "../instance/decide.ts";
+import { type EventInput, readEvent } from "../instance/event-input.ts";
+import { BecalmError } from "../model/errors.ts";
+import { partitionOf, partitionOfId } from "../model/ids.ts";
+import type { EnvelopeResult } from "./commit/batch.ts";
+import { NOTHING } from "./commit/batch.ts";
+import { tryInstance } from "./commit/read-instance.ts";
+import { InstanceReader, notFound } from "./instance-reader.ts";
+import type { Driver, Runtime } from "./runtime.ts";
+import { silenceOf } from "./workers/timers.ts";
+
+const HELD_PAGE_COUNT = 150;
+
+export class InstanceService extends InstanceReader {
+  readonly #driver: Pick<Driver, "submit">;
+  readonly #now: () => number;
+
+  /** `now`: dates what is sent. */
+  constructor(runtime: Runtime, driver: Pick<Driver, "submit">, now: () => number) {
+    super(runtime);
+    this.#driver = driver;
+    this.#now = now;
+  }
+
+  /** Sends an event. Throws BECALM_EVENT_REFUSED when the state has no edge for it, BECALM_ARGUMENT_INVALID when it is no event. */
+  async send(id: string, input: EventInput): Promise<Instance> {
+    const event = readEvent(input, this.#now());
+    const [result] = await this.#sendAll([await this.instance(id)], event);
+    return accepted(id, event, result as EnvelopeResult);
+  }
+
+  /** Grants or denies one instance, or all that a group holds. Gives the instances that it decided. */
+  async answer(
+    target: { id: string } | { group: string },
+    input: EventInput & { type: "approval.granted" | "approval.denied" },
+  ): Promise<Instance[]> {
+    if ("id" in target) return [await this.send(target.id, input)];
+    const event = readEvent(input, this.#now());
+    const decided: Instance[] = [];
+    // Who is held again meanwhile (its granted run has failed) asks anew: this answer is not for it.
+    const asked = new Set<string>();
+    let offset = 0;
+    for (;;) {
+      const ids = (await this.#held(target.group, offset)).filter((id) => !asked.has(id));
+      if (ids.length === 0) break;
+      for (const id of ids) asked.add(id);
+      const results = await this.#sendAll(await this.#readable(target.group, ids), event);
+      const taken = results.filter((result) => result.outcome === "applied");
+      decided.push(...taken.map((result) => result.instance as Instance));
+      offset += ids.length - taken.length;
+    }
+    if (decided.length > 0) return decided;
+    throw new BecalmError(
+      "BECALM_NOT_FOUND",
+      `Group ${target.group} holds no instance that could be decided. \`becalm ls --state Waiting\` shows who waits.`,
+      {
+        details: { group: target.group },
+      },
+    );
+  }
+
+  #held(group: string, offset: number): Promise<string[]> {
+    const partition = partitionOf(group, this.runtime.partitions);
+    return this.runtime.store.members({ groupId: group, partition, set: "held", limit: HELD_PAGE_COUNT, offset });
+  }
+
+  /** Those of a group's instances that can be read: one that is quarantined does not keep the others from being decided. */
+  async #readable(group: string, ids: readonly string[]): Promise<Instance[]> {
+    const partition = partitionOf(group, this.runtime.partitions);
+    const { instances } = await this.runtime.store.load({ partition, groupId: null, instanceIds: ids });
+    const stored = ids.flatMap((id) => instances.get(id) ?? []);
+    const read = await Promise.all(stored.map((one) => tryInstance(this.runtime, one)));
+    return read.flatMap((one) => (one instanceof BecalmError ? [] : [one]));
+  }
+
+  async #sendAll(instances: readonly Instance[], event: OutsideEvent): Promise<readonly EnvelopeResult[]> {
+    const envelopes = await Promise.all(
+      instances.map(async ({ id, groupId }) => ({
+        address: { partition: partitionOfId(id) ?? 0, groupId },
+        command: { type: "event" as const, id, event: await this.#withSilence(id, event) },
+        consumes: NOTHING,
+        lastSeen: null,
+      })),
+    );
+    return this.#driver.submit(envelopes);
+  }
+
+  /** A grant passes an active silence; the audit names both. */
+  async #withSilence(id: string, event: OutsideEvent): Promise<OutsideEvent> {
+    if (event.type !== "approval.granted" && event.type !== "start") return event;
+    return { ...event, silence: await silenceOf(this.runtime, id, event.atMs) };
+  }
+}
+
+function accepted(id: string, event: OutsideEvent, result: EnvelopeResult): Instance {
+  if (result.outcome === "applied") return result.instance as Instance;
+  if (result.outcome === "quarantined") throw result.error;
+  if (result.outcome === "missing") throw notFound(id);
+  const { snapshot } = result.instance as Instance;
+  const { state, context } = snapshot;
+  const due = context.timers.approval?.dueAtMs;
+  const isLate = event.type === "approval.granted" && state === "Waiting" && due !== undefined;
+  const why = isLate ? `its approval was due at ${new Date(due).toISOString()}` : `it is ${state.split(".")[0]}`;
+  throw new BecalmError(
+    "BECALM_EVENT_REFUSED",
+    `Instance ${id} does not accept ${event.type}: ${why}. It accepts ${acceptedText(snapshot, event.atMs)}.`,
+    {
+      details: { id, state, event: event.type },
+    },
+  );
+}

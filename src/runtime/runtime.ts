@@ -1,0 +1,58 @@
+import type { Decision } from "../instance/decide.ts";
+import type { Silence } from "../policy/policy.ts";
+import type { CompiledPolicy } from "../policy/policy-versions.ts";
+import type { NamespaceMode, Store } from "../stores/store.ts";
+import type { Clock } from "../system/clock.ts";
+import type { Envelope, EnvelopeResult } from "./commit/batch.ts";
+import type { GroupSource } from "./commit/group-source.ts";
+
+/** A silence with its matcher compiled. */
+export type CompiledSilence = { readonly silence: Silence; readonly matches: CompiledPolicy["matches"] };
+
+/** What new alerts are matched against; a reload replaces both lists. */
+export type PoliciesInForce = {
+  /** In order. */
+  policies: readonly CompiledPolicy[];
+  silences: readonly CompiledSilence[];
+};
+
+/** An open namespace, and what this process works on it with. Made by `compose`, and never changed. */
+export type Runtime = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly mode: NamespaceMode;
+  readonly partitions: number;
+  /** In virtual time: how far it had come when the namespace was opened; null: nowhere yet. */
+  readonly highestTimeMs: number | null;
+  /** Unique to this process: claims and leases carry it. */
+  readonly owner: string;
+  readonly inForce: PoliciesInForce;
+  /** Where batches find the state of their groups. */
+  readonly groups: GroupSource;
+  /** Every version that the namespace knows, by `name@version`; it grows when another engine brings one. */
+  readonly versions: Map<string, CompiledPolicy>;
+  /** A fresh id for each commit. */
+  readonly commitId: () => string;
+  /** Waits in real time: back-off after a conflict. */
+  readonly pause: (ms: number) => Promise<void>;
+  /** 0 <= x < 1: jitter. */
+  readonly random: () => number;
+};
+
+/** Hears of each commit of this process, after it was applied and never before. */
+export type CommitListener = (decision: Decision) => void;
+
+/** What a batch needs beside the runtime. Each driver adds it, and hears of its own commits first. */
+export type BatchRuntime = Runtime & {
+  readonly onCommit: readonly CommitListener[];
+  /** How long this process claims the effects that it commits; null: it does not run them. */
+  readonly effectClaimMs: () => number | null;
+};
+
+/** What moves commands in live or in virtual time. */
+export interface Driver {
+  /** Commits commands; a result each, in their order. */
+  submit(envelopes: readonly Envelope[]): Promise<readonly EnvelopeResult[]>;
+  /** Begins what follows from a commit: its effects, and its timers. */
+  committed(decision: Decision): void;
+}

@@ -1,0 +1,233 @@
+/**
+ * Dispatches committed effects, at most `concurrency` at once, and takes their results: each becomes one command.
+ *
+ * Owns: which effects of this process are out, and their abort signals. Does not own: the outbox (the store), retries (the machine), who
+ * runs an attempt (the effect port).
+ * E1 an effect is dispatched only from the committed outbox. E2 its result is one command; the machine accepts it only for the current
+ * attempt.
+ */
+import type { EffectPort, EffectResult, OpenEffectPort } from "../../effects/effect-port.ts";
+import { birthOf } from "../../instance/audit.ts";
+import type { Birth } from "../../instance/audit-types.ts";
+import type { Instance } from "../../instance/checkpoint.ts";
+import type { OutsideEvent } from "../../instance/decide.ts";
+import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../../instance/effect.ts";
+import { BecalmError } from "../../model/errors.ts";
+import { policyKey } from "../../policy/policy-versions.ts";
+import type { Envelope } from "../commit/batch.ts";
+import { tryInstance } from "../commit/read-instance.ts";
+import type { Runtime } from "../runtime.ts";
+
+/**
+ * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an attempt costs.
+ * It holds for a second: who waited longer for a turn looks whether somebody has cancelled the attempt meanwhile. `birth` null: the instance
+ * was made in an earlier commit.
+ */
+export type JustCommitted = { readonly instance: Instance; readonly birth: Birth | null; readonly atMs: number };
+
+const JUST_COMMITTED_MS = 1_000;
+
+/**
+ * How an effect came out. `left`: its instance cannot be read, or the dispatcher was closed before its turn; `failed`: the store could not be
+ * read. Both stay in the outbox.
+ */
+export type EffectOutcome =
+  | { readonly kind: "completed"; readonly envelope: Envelope }
+  | { readonly kind: "left" }
+  | { readonly kind: "failed"; readonly error: unknown };
+
+export type DispatchOptions = {
+  /** At once. */
+  readonly concurrency: number;
+  /** Dates the result of an effect that has just ended. */
+  readonly dateOf: (effect: Effect) => number;
+  /** Told once for each effect that was dispatched here, and for each result that comes without that. */
+  readonly onOutcome: (effect: Effect, outcome: EffectOutcome) => void;
+};
+
+/** An attempt that may be ended from outside. Its signal is made when it is asked for. */
+class Attempt {
+  readonly effect: Effect;
+  readonly committed: JustCommitted | null;
+  #controller: AbortController | null = null;
+  #why: Error | null = null;
+
+  constructor(effect: Effect, committed: JustCommitted | null) {
+    this.effect = effect;
+    this.committed = committed;
+  }
+
+  get isCancelled(): boolean {
+    return this.#why !== null;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#why !== null) this.#controller.abort(this.#why);
+    return this.#controller.signal;
+  }
+
+  cancel(why: string): void {
+    this.#why ??= new Error(why);
+    this.#controller?.abort(this.#why);
+  }
+}
+
+export class EffectDispatcher {
+  readonly #runtime: Runtime;
+  readonly #port: EffectPort;
+  readonly #options: DispatchOptions;
+  /** Attempts that wait for their turn or are out, by effect. */
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #queue: Attempt[] = [];
+  #out = 0;
+  #isFilling = false;
+  #isClosed = false;
+
+  constructor(runtime: Runtime, openPort: OpenEffectPort, options: DispatchOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#port = openPort((effect, result) => this.complete(effect, result));
+  }
+
+  /** Dispatches an effect as soon as it is its turn. `committed`: this process has just made its instance. */
+  dispatch(effect: Effect, committed: JustCommitted | null = null): void {
+    if (this.#isClosed) {
+      this.#options.onOutcome(effect, { kind: "left" });
+      return;
+    }
+    const attempt = new Attempt(effect, committed);
+    this.#attempts.set(effect.id, attempt);
+    this.#queue.push(attempt);
+    this.#fill();
+  }
+
+  /** Takes a result: of an attempt that was dispatched here, or anywhere else. */
+  complete(effect: Effect, result: EffectResult): void {
+    const committed = this.#attempts.get(effect.id)?.committed ?? null;
+    const atMs = this.#options.dateOf(effect);
+    this.#end(effect, { kind: "completed", envelope: envelopeOf(effect, eventOf(effect, result, atMs), committed) });
+  }
+
+  /** Aborts the attempt of an instance, if it is out: it was cancelled. */
+  cancel(instanceId: string, why: string): void {
+    for (const attempt of this.#attempts.values()) if (attempt.effect.instanceId === instanceId) attempt.cancel(why);
+  }
+
+  cancelAll(why: string): void {
+    for (const attempt of this.#attempts.values()) attempt.cancel(why);
+  }
+
+  /** Dispatches nothing more: what waits for its turn stays in the outbox. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { effect } of this.#queue.splice(0)) {
+      this.#attempts.delete(effect.id);
+      this.#options.onOutcome(effect, { kind: "left" });
+    }
+  }
+
+  /** A loop, because attempts that end at once would otherwise call each other ever deeper. */
+  #fill(): void {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    while (this.#out < this.#options.concurrency) {
+      const attempt = this.#queue.shift();
+      if (attempt === undefined) break;
+      this.#out += 1;
+      this.#begin(attempt);
+    }
+    this.#isFilling = false;
+  }
+
+  #begin(attempt: Attempt): void {
+    const { effect, committed } = attempt;
+    const birth = isFresh(committed, this.#options.dateOf(effect)) ? committed.birth : null;
+    if (birth !== null) this.#send(attempt, birth);
+    else void this.#readAndSend(attempt);
+  }
+
+  async #readAndSend(attempt: Attempt): Promise<void> {
+    const { effect } = attempt;
+    try {
+      const birth = await this.#read(effect);
+      if (birth === "quarantined") this.#end(effect, { kind: "left" });
+      else if (birth === "over") this.complete(effect, { ok: false, error: "the attempt was over before it began" });
+      else this.#send(attempt, birth);
+    } catch (error) {
+      this.#end(effect, { kind: "failed", error });
+    }
+  }
+
+  #send(attempt: Attempt, birth: Birth): void {
+    const { effect } = attempt;
+    const key = policyKey({ name: birth.policy, version: birth.policyVersion });
+    const policy = this.#runtime.versions.get(key)?.policy;
+    if (policy === undefined) {
+      const what = `policy "${birth.policy}" version ${birth.policyVersion}`;
+      this.complete(effect, { ok: false, error: `${what} is unknown to this namespace` });
+      return;
+    }
+    if (attempt.isCancelled) {
+      this.complete(effect, { ok: false, error: CANCELLED_BEFORE_IT_BEGAN });
+      return;
+    }
+    this.#port.dispatch(effect, {
+      kind: birth.kind,
+      effectId: effect.id,
+      attempt: effect.attempt,
+      policy: birth.policy,
+      instance: effect.instanceId,
+      alert: birth.alert,
+      notice: birth.notice,
+      action: birth.kind === "approval-request" ? policy.approval.notify : policy.action,
+      get signal() {
+        return attempt.signal;
+      },
+    });
+  }
+
+  #end(effect: Effect, outcome: EffectOutcome): void {
+    if (this.#attempts.delete(effect.id)) this.#out -= 1;
+    this.#options.onOutcome(effect, outcome);
+    this.#fill();
+  }
+
+  /** What the effect acts on, from the store. */
+  async #read(effect: Effect): Promise<Birth | "over" | "quarantined"> {
+    const lines = await this.#runtime.store.history(effect.instanceId);
+    const state = await this.#stateOf(effect);
+    if (state === "quarantined") return state;
+    return lines === null || state === "over" ? "over" : birthOf(effect.instanceId, lines);
+  }
+
+  /** An effect that was found in the outbox may belong to an attempt that is over: cancelled, or reported by somebody else. */
+  async #stateOf({ partition, instanceId, attempt }: Effect): Promise<"current" | "over" | "quarantined"> {
+    const loaded = await this.#runtime.store.load({ partition, groupId: null, instanceIds: [instanceId] });
+    const stored = loaded.instances.get(instanceId);
+    if (stored === undefined) return "over";
+    const read = await tryInstance(this.#runtime, stored);
+    if (read instanceof BecalmError) return "quarantined";
+    const { state, context } = read.snapshot;
+    return state === "Processing.running" && context.attempt === attempt ? "current" : "over";
+  }
+}
+
+function envelopeOf(effect: Effect, event: OutsideEvent, committed: JustCommitted | null): Envelope {
+  const { id, partition, groupId, instanceId, order } = effect;
+  return {
+    address: { partition, groupId },
+    command: { type: "event", id: instanceId, event, order },
+    consumes: { kind: "effect", id },
+    lastSeen: committed?.instance ?? null,
+  };
+}
+
+function isFresh(committed: JustCommitted | null, nowMs: number): committed is JustCommitted {
+  return committed !== null && nowMs - committed.atMs < JUST_COMMITTED_MS;
+}
+
+function eventOf(effect: Effect, result: EffectResult, atMs: number): OutsideEvent {
+  const about = { attempt: effect.attempt, atMs, ...(result.result === undefined ? {} : { result: result.result }) };
+  return result.ok ? { type: "effect.done", ...about } : { type: "effect.failed", error: result.error, ...about };
+}
