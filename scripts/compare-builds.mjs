@@ -1,0 +1,209 @@
+#!/usr/bin/env node
+/**
+ * Is this build as fast as another one? Both do the same work in turn, each in a process of its own that is warmed up first:
+ *
+ *   node scripts/compare-builds.mjs BASE_DIR [--pairs 7] [--redis redis://127.0.0.1:6379/9] [--alerts 20000] [--only storm]
+ *
+ * Prints for each work the rate of this build over that of the base (ratio of the medians, and the lowest and highest ratio of a pair),
+ * once by time and once by CPU of the process: on a busy machine the second is the better guide. With --redis the database of the URL is
+ * emptied before every sample; without it the store is in memory. Exits with 1 when a ratio by time is below 0.97 (--least).
+ */
+import { fork } from "node:child_process";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+const STARTS_AT = "2026-11-23T06:49:54.757Z";
+const REQUEST_ALERTS = 1_000;
+const REQUESTS_AT_ONCE = 2;
+const RULE = { function: "skip_when_exceed", by: ["alertname", "cluster"], window: "1h" };
+
+/** `groups` 0: each alert is a group of its own. `share`: the part of the alerts that executes. `part`: of the number of alerts given. */
+const WORKS = {
+  storm: { groups: 100, rule: true, share: 0.1, part: 1 },
+  "all-execute": { groups: 100, rule: false, share: 1, part: 0.5 },
+  "one-group": { groups: 1, rule: true, share: 0.1, part: 1 },
+  "distinct-groups": { groups: 0, rule: true, share: 1, part: 0.5 },
+};
+
+function* alertsOf(count, groups) {
+  for (let number = 0; number < count; number += 1) {
+    const cluster = `cluster-${groups === 0 ? number : number % groups}`;
+    const instance = `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}:9500`;
+    yield {
+      labels: {
+        alertname: "InstanceDown",
+        cluster,
+        instance,
+        job: "node",
+        rack: `r${number % 40}`,
+        severity: "critical",
+      },
+      annotations: {
+        description: "The node exporter has not answered for more than one minute; its host may be down, or cut off.",
+        summary: `${instance} of ${cluster} is down`,
+      },
+      startsAt: STARTS_AT,
+      generatorURL: "http://prometheus.example:9090/graph?g0.expr=up%7Bjob%3D%22node%22%7D+%3D%3D+0&g0.tab=1",
+    };
+  }
+}
+
+function policyOf({ groups, rule, share }, count) {
+  const threshold = groups === 0 ? 2 : Math.max(1, Math.round((count * share) / groups));
+  const policy = { name: "restart", match: ['alertname="InstanceDown"'], action: { handler: { name: "noop" } } };
+  return rule ? { ...policy, converge: { ...RULE, count: threshold } } : policy;
+}
+
+/** One sample: an engine of its own, until every decision and every result of a handler is durable. */
+async function sample(becalm, { work, count, redis, namespace }) {
+  const { createEngine, memoryStore, redisStore } = becalm;
+  const shape = WORKS[work];
+  const store = redis === null ? memoryStore() : redisStore(redis, { namespace });
+  const executed = Math.round(count * shape.share);
+  let results = 0;
+  let arrived = () => {};
+  const done = new Promise((resolve) => {
+    arrived = resolve;
+  });
+  const logger = {
+    debug() {},
+    warn() {},
+    error(fields, message) {
+      process.stderr.write(`${message} ${fields.err?.stack ?? ""}\n`);
+    },
+    info(_fields, message) {
+      if (!message.startsWith("effect.done")) return;
+      results += 1;
+      if (results === executed) arrived();
+    },
+  };
+  logger.child = () => logger;
+  const engine = createEngine({ policies: [policyOf(shape, count)], store, logger, handlers: { noop() {} } });
+  await engine.start();
+  const alerts = [...alertsOf(count, shape.groups)];
+  const cpuBefore = process.cpuUsage();
+  const startedAtMs = performance.now();
+  let next = 0;
+  const client = async () => {
+    while (next < count) {
+      const from = next;
+      next += REQUEST_ALERTS;
+      const { rejected } = await engine.ingest(alerts.slice(from, from + REQUEST_ALERTS));
+      if (rejected.length > 0) throw rejected[0].error;
+    }
+  };
+  await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, client));
+  await done;
+  const ms = performance.now() - startedAtMs;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  await engine.stop();
+  await store.close();
+  return { ms, cpuMs: (user + system) / 1_000 };
+}
+
+async function serveSamples(dir) {
+  const becalm = await import(pathToFileURL(`${dir}/dist/src/index.js`).href);
+  process.on("message", async (request) => {
+    try {
+      process.send({ sample: await sample(becalm, request) });
+    } catch (error) {
+      process.send({ error: String(error?.stack ?? error) });
+    }
+  });
+  process.send({ ready: true });
+}
+
+function answerOf(child) {
+  return new Promise((resolve, reject) => {
+    child.once("message", (message) =>
+      message.error === undefined ? resolve(message) : reject(new Error(message.error)),
+    );
+  });
+}
+
+async function start(dir) {
+  const child = fork(fileURLToPath(import.meta.url), ["--serve", dir], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  await answerOf(child);
+  return child;
+}
+
+async function ask(child, request) {
+  const answer = answerOf(child);
+  child.send(request);
+  return (await answer).sample;
+}
+
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+/** How many times as fast this build is: the base's cost over this one's. */
+function ratios(pairs, of) {
+  const each = pairs.map(({ base, own }) => of(base) / of(own)).toSorted((a, b) => a - b);
+  const ratio = median(pairs.map(({ base }) => of(base))) / median(pairs.map(({ own }) => of(own)));
+  return { ratio, least: each[0], most: each.at(-1) };
+}
+
+async function emptied(redis) {
+  if (redis === null) return;
+  const { Redis } = await import("ioredis");
+  const client = new Redis(redis);
+  await client.flushdb();
+  client.disconnect();
+}
+
+async function compare({ baseDir, pairCount, redis, alerts, only, least }) {
+  const ownDir = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+  const [base, own] = [await start(baseDir), await start(ownDir)];
+  let count = 0;
+  const take = async (child, work, number) => {
+    await emptied(redis);
+    count += 1;
+    return ask(child, { work, count: number, redis, namespace: `compare-${count}` });
+  };
+  let isSlower = false;
+  const works = Object.keys(WORKS).filter((name) => only === undefined || name === only);
+  for (const work of works) {
+    const number = Math.round(alerts * WORKS[work].part);
+    for (const child of [base, own]) for (let round = 0; round < 2; round += 1) await take(child, work, number);
+    const pairs = [];
+    for (let pair = 0; pair < pairCount; pair += 1) {
+      const isBaseFirst = pair % 2 === 0;
+      const first = await take(isBaseFirst ? base : own, work, number);
+      const second = await take(isBaseFirst ? own : base, work, number);
+      pairs.push(isBaseFirst ? { base: first, own: second } : { base: second, own: first });
+    }
+    const time = ratios(pairs, ({ ms }) => ms);
+    const cpu = ratios(pairs, ({ cpuMs }) => cpuMs);
+    const show = ({ ratio, least: low, most }) => `${ratio.toFixed(3)} (${low.toFixed(2)} to ${most.toFixed(2)})`;
+    const rate = Math.round(number / (median(pairs.map((one) => one.own.ms)) / 1_000));
+    console.log(`${work.padEnd(16)} time ${show(time)}  CPU ${show(cpu)}  ${rate.toLocaleString("en")} alerts/s`);
+    isSlower ||= time.ratio < least;
+  }
+  for (const child of [base, own]) child.disconnect();
+  process.exitCode = isSlower ? 1 : 0;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    serve: { type: "boolean" },
+    pairs: { type: "string", default: "7" },
+    redis: { type: "string" },
+    alerts: { type: "string", default: "20000" },
+    only: { type: "string" },
+    least: { type: "string", default: "0.97" },
+  },
+});
+const [dir] = positionals;
+if (dir === undefined) throw new Error("Usage: node scripts/compare-builds.mjs BASE_DIR [--pairs 7] [--redis URL]");
+if (values.serve) await serveSamples(dir);
+else
+  await compare({
+    baseDir: dir,
+    pairCount: Number(values.pairs),
+    redis: values.redis ?? null,
+    alerts: Number(values.alerts),
+    only: values.only,
+    least: Number(values.least),
+  });
