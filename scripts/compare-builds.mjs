@@ -103,12 +103,11 @@ async function sample(becalm, { work, count, redis, namespace }) {
 
 async function serveSamples(dir) {
   const becalm = await import(pathToFileURL(`${dir}/dist/src/index.js`).href);
-  process.on("message", async (request) => {
-    try {
-      process.send({ sample: await sample(becalm, request) });
-    } catch (error) {
-      process.send({ error: String(error?.stack ?? error) });
-    }
+  process.on("message", (request) => {
+    sample(becalm, request).then(
+      (taken) => process.send({ sample: taken }),
+      (error) => process.send({ error: String(error?.stack ?? error) }),
+    );
   });
   process.send({ ready: true });
 }
