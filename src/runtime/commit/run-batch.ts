@@ -68,7 +68,7 @@ function decideBatch(
     quarantined,
     policies: runtime.versions,
     commands: readable.map(({ command }) => parkedIf(lock, command)),
-    isVirtual: runtime.mode === "virtual",
+    isVirtual: runtime.mode !== "live",
     turn: ordinal,
   });
   const isConsuming = readable.some(({ consumes }) => consumes.kind !== "nothing");
