@@ -193,6 +193,11 @@ function addRunning(add: Add): void {
 }
 
 function addDetecting(add: Add): void {
+  add("doctor", "says what a namespace and its store are like, and what to change", {
+    options: reading(new Option("--raise-format", "brings a namespace of an earlier version up to date")),
+    examples: ["becalm doctor", "becalm doctor --raise-format"],
+    act: async (to, options) => (await import("./doctor.ts")).doctor(to, read(options, ["json", "raiseFormat"])),
+  });
   add("detect", "makes alerts of metric records, by strategies; a restart goes on where the last run ended", {
     options: [
       new Option("--strategies <file>", "YAML or JSON, see docs/strategies.md").makeOptionMandatory(),

@@ -22,6 +22,8 @@ export type Runtime = {
   readonly clock: Clock;
   readonly mode: NamespaceMode;
   readonly partitions: number;
+  /** Of the namespace, when it was opened. */
+  readonly format: number;
   /** In virtual time: how far it had come when the namespace was opened; null: nowhere yet. */
   readonly highestTimeMs: number | null;
   /** Unique to this process: claims and leases carry it. */

@@ -703,3 +703,26 @@ describe("the command itself", () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining("Unknown command 'nonsense'.")]);
   });
 });
+
+describe("doctor", () => {
+  test("says when a namespace was made by an earlier version, and raises its format with what is not at rest", async () => {
+    const at = await storm("doctor");
+    const waiting = idsOf(await at("ls", "--json", "--state", "Waiting"));
+    expect(waiting.length).toBeGreaterThan(1);
+    expect(await at("doctor")).toMatchObject({ code: 0, stdout: expect.stringContaining("✓ format: 2") });
+    // What an engine of the version before would have left.
+    await client.hdel("becalm:doctor:meta", "format");
+    for (const key of await client.keys("*:doctor:open")) await client.del(key);
+    const before = await at("doctor");
+    expect(before).toMatchObject({ code: 1, stdout: expect.stringContaining("`becalm doctor --raise-format`") });
+    expect(idsOf(await at("ls", "--json", "--state", "Waiting"))).toEqual(waiting);
+    const raised = await at("doctor", "--raise-format", "--json");
+    expect(jsonLines(raised.stdout)).toContainEqual({
+      what: "format",
+      is: expect.stringMatching(new RegExp(`^2; \\d+ instances looked at, ${waiting.length} not at rest$`)),
+    });
+    expect(await client.hget("becalm:doctor:meta", "format")).toBe("2");
+    expect(idsOf(await at("ls", "--json", "--state", "Waiting"))).toEqual(waiting);
+    expect((await at("doctor")).code).toBe(0);
+  });
+});
