@@ -125,6 +125,13 @@ describe("ls", () => {
     expect(ofGroup.every((row) => row.group === group)).toBe(true);
   });
 
+  test("names the nearest policy if there is none of the name that was given", async () => {
+    const { code, stdout, stderr } = await at("ls", "--json", "--policy", "restrt-host");
+    expect(code).toBe(0);
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(/there is no policy "restrt-host"\. Did you mean "restart-host"\? There are .*shed-load/);
+  });
+
   test("finds rare ones among many, in pages of any size, each once", async () => {
     const all = idsOf(await at("ls", "--json", "--policy", "shed-load", "--limit", "1000"));
     expect(all).toHaveLength(40);
@@ -595,6 +602,8 @@ describe("the command itself", () => {
       [["aprove"], "Did you mean approve?"],
       [["ls", "--jsn"], "--json"],
       [["run"], "--policies"],
+      [["run", "--policy", "a.yaml", "--alerts", "b.jsonl"], "did you mean --policies?"],
+      [["run", "--policies", "a.yaml", "--allerts", "b.jsonl"], "did you mean --alerts?"],
       [["ls", "too", "many"], "ls"],
       [[], "Usage:"],
     ] as const) {
