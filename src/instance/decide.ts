@@ -8,6 +8,8 @@
 import { draftOf, dropQuarantined, isUnchanged, newGroup } from "../convergence/group.ts";
 import type { CommandResult, DecideInput, Decision } from "./decision.ts";
 import { Draft } from "./draft.ts";
+import type { Outcomes } from "./outcome.ts";
+import { rememberedOutcomes } from "./outcome-memo.ts";
 import { armWake, Turn, timeOf } from "./take-command.ts";
 import { groupTimers, includesTimer, sameTimers } from "./timer-changes.ts";
 
@@ -23,7 +25,8 @@ export type {
 
 const NONE = { has: () => false };
 
-export function decide(input: DecideInput): Decision {
+/** `outcomes`: how instances are stepped. Both ways give the same bytes; tests compare. */
+export function decide(input: DecideInput, outcomes: Outcomes = rememberedOutcomes()): Decision {
   const firstAtMs = input.commands.map(timeOf).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const group =
     input.groupId === null
@@ -36,7 +39,7 @@ export function decide(input: DecideInput): Decision {
     partition: input.partition,
     stored: input.instances,
     turn: input.turn,
-    isPlain: input.isPlain === true,
+    outcomes,
   });
   const timersBefore = groupTimers(input.group);
   const isDropped = group !== null && dropQuarantined(group, input.quarantined ?? NONE);

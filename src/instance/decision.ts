@@ -103,8 +103,6 @@ export type DecideInput = {
   readonly brakes?: readonly Brake[];
   /** Instances that are made now are only watched: they decide and act on nothing. */
   readonly isObserving?: boolean;
-  /** Computes every decision anew (instance/outcome.ts). The bytes are the same; tests compare. */
-  readonly isPlain?: boolean;
 };
 
 /** Of a policy, or (pause.scope null) of the whole namespace. */

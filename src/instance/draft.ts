@@ -17,7 +17,7 @@ import type { Birth, EntryBody } from "./audit-types.ts";
 import { type Instance, machinePolicyOf } from "./checkpoint.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
 import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
-import { type Outcome, OutcomeMemo, parkedOutcome } from "./outcome.ts";
+import { type Outcome, type Outcomes, parkedOutcome } from "./outcome.ts";
 import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
 
 /** A history line as the logger gets it. */
@@ -61,7 +61,7 @@ export class Draft {
   private readonly stored: ReadonlyMap<string, Instance>;
   private readonly working = new Map<string, Working>();
   private readonly attempts = new Map<string, number>();
-  private readonly memo: OutcomeMemo;
+  private readonly outcomes: Outcomes;
   private readonly turn: number;
   private emission: { readonly order: EmissionOrder; count: number } = { order: [], count: 0 };
 
@@ -70,13 +70,13 @@ export class Draft {
     partition: number;
     stored: ReadonlyMap<string, Instance>;
     turn: number;
-    isPlain?: boolean;
+    outcomes: Outcomes;
   }) {
     this.group = options.group;
     this.partition = options.partition;
     this.stored = options.stored;
     this.turn = options.turn;
-    this.memo = new OutcomeMemo(options.isPlain === true);
+    this.outcomes = options.outcomes;
   }
 
   get(id: string): Instance | undefined {
@@ -123,7 +123,7 @@ export class Draft {
   /** Steps an instance. Refused events change nothing and leave no line. */
   apply(instance: Instance, event: InstanceEvent, { epoch = null, left }: Place = {}): Instance | null {
     const working = this.workingOf(instance);
-    const outcome = this.memo.outcomeOf(instance, event, { epoch, version: versionOf(working) });
+    const outcome = this.outcomes(instance, event, { epoch, version: versionOf(working) });
     if (outcome === null) return null;
     const written = this.write(working, outcome);
     this.follow({ before: instance, after: written, left }, outcome.effects);

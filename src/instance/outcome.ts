@@ -1,13 +1,12 @@
 /** What one step makes of an instance, before it is written: next state, audit entry, and both as text. */
 
 import { sha256 } from "../model/digest.ts";
-import type { ArmedTimer, InstanceContext, InstanceEvent, ReconsiderEvent } from "../model/instance-types.ts";
+import type { ArmedTimer, InstanceEvent, ReconsiderEvent } from "../model/instance-types.ts";
 import type { EntryBody, StoredEvent } from "./audit-types.ts";
 import { encodeBody, type Instance } from "./checkpoint.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { encodeEntry } from "./history-lines.ts";
 import { type Step, type StepEffect, step } from "./step.ts";
-import { stepOnce } from "./step-memo.ts";
 
 export type Outcome = {
   /** `id` and `head` are those of the instance that was stepped first; whoever writes it puts the right ones. */
@@ -22,13 +21,22 @@ export type Outcome = {
   readonly isConverged: boolean;
 };
 
-/** Steps an instance through the machine. null: its state has no edge for the event. */
-function outcomeOf(
+/** `version`: of the commit; all its steps of an instance lead to the same. `epoch`: the step places it into this formation of the group. */
+export type StepPlace = { readonly epoch: number | null; readonly version: number };
+
+/** Steps an instance. null: its state has no edge for the event. */
+export type Outcomes = (instance: Instance, event: InstanceEvent, place: StepPlace) => Outcome | null;
+
+/** Every outcome is computed anew. The same bytes as `rememberedOutcomes`, which is quicker. */
+export const plainOutcomes: Outcomes = (instance, event, place) => outcomeOf(instance, event, { ...place, take: step });
+
+/** Steps an instance through the machine, as `take` does it. */
+export function outcomeOf(
   instance: Instance,
   event: InstanceEvent,
-  { epoch, version, isPlain }: { epoch: number | null; version: number; isPlain: boolean },
+  { epoch, version, take }: StepPlace & { readonly take: typeof step },
 ): Outcome | null {
-  const taken = isPlain ? step(instance.snapshot, event) : stepOnce(instance.snapshot, event);
+  const taken = take(instance.snapshot, event);
   if (!taken.accepted) return null;
   const explanation = explain(instance, event, taken);
   const isAnew = event.type === "reconsider" && taken.path.includes("Idle");
@@ -105,108 +113,4 @@ function written(next: Instance, event: StoredEvent, { path, explanation, epoch,
   };
   const { isConverged } = explanation;
   return { next, body, entry, json: encodeEntry(entry, next), effects, isConverged };
-}
-
-/**
- * Identical decisions are computed once. In a storm the new instances of a group differ only in their alert: the same policy, the same
- * view of the group, the same moment; and so do those whose attempts end in the same moment. What they become is then the same too, id and
- * hashes aside. One slot is enough, for the view is the same object until the group's numbers change (decide.ts). In a storm that
- * converges, nine of ten decisions are such; test/instance/outcome.property.test.ts shows that the plain way gives the same bytes.
- */
-export class OutcomeMemo {
-  private readonly isPlain: boolean;
-  private last: {
-    readonly instance: Instance;
-    readonly event: InstanceEvent;
-    readonly epoch: number | null;
-    readonly outcome: Outcome;
-  } | null = null;
-
-  constructor(isPlain: boolean) {
-    this.isPlain = isPlain;
-  }
-
-  /** `version`: of the commit; all its steps of an instance lead to the same. */
-  outcomeOf(
-    instance: Instance,
-    event: InstanceEvent,
-    { epoch, version }: { epoch: number | null; version: number },
-  ): Outcome | null {
-    const { last } = this;
-    if (
-      last !== null &&
-      epoch === last.epoch &&
-      version === last.outcome.next.version &&
-      isSameEvent(event, last.event) &&
-      isSameInstance(instance, last.instance)
-    )
-      return last.outcome;
-    const outcome = outcomeOf(instance, event, { epoch, version, isPlain: this.isPlain });
-    if (!this.isPlain && outcome !== null) this.last = { instance, event, epoch, outcome };
-    return outcome;
-  }
-}
-
-/** Starts that see the same, and successes that say nothing. Any other event is taken for one of its own. */
-function isSameEvent(a: InstanceEvent, b: InstanceEvent): boolean {
-  if (a.atMs !== b.atMs) return false;
-  if (a.type === "start" && b.type === "start")
-    return (
-      a.group === b.group &&
-      a.silence === b.silence &&
-      a.paused === b.paused &&
-      a.arrival === b.arrival &&
-      a.approved === undefined &&
-      b.approved === undefined
-    );
-  if (a.type !== "effect.done" || b.type !== "effect.done") return false;
-  const isPlain = a.result === undefined && b.result === undefined;
-  return isPlain && a.attempt === b.attempt && a.isOpen === b.isOpen && a.observed === b.observed;
-}
-
-/** Id and head aside. */
-function isSameInstance(a: Instance, b: Instance): boolean {
-  return (
-    a.kind === b.kind &&
-    a.policyVersion === b.policyVersion &&
-    a.policy === b.policy &&
-    a.groupId === b.groupId &&
-    a.epoch === b.epoch &&
-    a.isOpener === b.isOpener &&
-    a.createdAtMs === b.createdAtMs &&
-    a.decidedAtMs === b.decidedAtMs &&
-    a.atMs === b.atMs &&
-    a.version === b.version &&
-    a.verdict === b.verdict &&
-    a.reason === b.reason &&
-    a.parked === null &&
-    b.parked === null &&
-    a.succeededAtMs === b.succeededAtMs &&
-    a.isObserved === b.isObserved &&
-    a.snapshot.state === b.snapshot.state &&
-    isSameContext(a.snapshot.context, b.snapshot.context)
-  );
-}
-
-/** Contexts with timers are never the same: each timer is its own. */
-function isSameContext(a: InstanceContext, b: InstanceContext): boolean {
-  for (const _ in a.timers) return false;
-  for (const _ in b.timers) return false;
-  return (
-    a.policy === b.policy &&
-    a.attempt === b.attempt &&
-    a.roundAttempt === b.roundAttempt &&
-    a.outcome === b.outcome &&
-    a.cause === b.cause &&
-    a.closed === b.closed &&
-    a.cancelled === b.cancelled &&
-    a.waitDueAtMs === b.waitDueAtMs &&
-    a.arms === b.arms &&
-    a.silenced === b.silenced &&
-    a.paused === b.paused &&
-    a.grants.length === 0 &&
-    b.grants.length === 0 &&
-    a.reconsidered === b.reconsidered &&
-    a.agains === b.agains
-  );
 }

@@ -171,7 +171,7 @@ export class Turn {
     return decided;
   }
 
-  /** The view of the open group; the same object as before while nothing in it changed, so that equal decisions can be told (instance/outcome.ts). */
+  /** The view of the open group; the same object as before while nothing in it changed, so that equal decisions are found (instance/outcome-memo.ts). */
   private viewOfOpen(
     open: OpenGroup,
     { instance, atMs, left }: { instance: Instance; atMs: number; left: Member | null },

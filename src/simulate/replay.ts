@@ -8,6 +8,7 @@ import { type Inspect, inspectTarget } from "../inspect/inspect-target.ts";
 import type { AuditEntry, History } from "../instance/audit-types.ts";
 import { encodeBody, type Instance } from "../instance/checkpoint.ts";
 import { Draft } from "../instance/draft.ts";
+import { plainOutcomes } from "../instance/outcome.ts";
 import type { Snapshot } from "../instance/step.ts";
 import { sha256 } from "../model/digest.ts";
 import { BecalmError } from "../model/errors.ts";
@@ -38,7 +39,7 @@ export type ReplayOptions = {
  * @throws BECALM_HISTORY_BROKEN when the machine refuses an event that the history says it took.
  */
 export function replay(history: History, { inspect }: ReplayOptions = {}): Replay {
-  const draft = new Draft({ group: null, partition: 0, stored: new Map(), turn: 0 });
+  const draft = new Draft({ group: null, partition: 0, stored: new Map(), turn: 0, outcomes: plainOutcomes });
   let instance = draft.create(history.birth, { id: history.instance, policy: compilePolicy(history.policy) });
   const steps = history.entries.map((entry): ReplayedStep => {
     instance = again(draft, instance, entry);

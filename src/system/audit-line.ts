@@ -38,7 +38,7 @@ export class AuditLog {
     let before: LoggedEntry["entry"] | null = null;
     let writeLine: WriteLine = () => {};
     for (const { instance, entry } of logged) {
-      // In a storm neighbours share one entry (instance/outcome.ts).
+      // In a storm neighbours share one entry (instance/outcome-memo.ts).
       if (entry !== before) writeLine = this.#kindOf(entry);
       before = entry;
       writeLine({ instance, version: entry.version, at: timeText(entry.atMs) });

@@ -5,7 +5,8 @@ import { decodeGroup, encodeGroup } from "../../src/convergence/group-codec.ts";
 import { policySetFrom } from "../../src/formats/policy-file.ts";
 import type { Instance } from "../../src/instance/checkpoint.ts";
 import { type Command, type DecideInput, type Decision, decide } from "../../src/instance/decide.ts";
-import { OutcomeMemo } from "../../src/instance/outcome.ts";
+import { plainOutcomes } from "../../src/instance/outcome.ts";
+import { rememberedOutcomes } from "../../src/instance/outcome-memo.ts";
 import { initialSnapshot } from "../../src/instance/step.ts";
 import type { Alert } from "../../src/model/alert.ts";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction } from "../../src/model/convergence-rule.ts";
@@ -14,7 +15,7 @@ import { instanceIdOf } from "../../src/model/ids.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../../src/policy/policy-versions.ts";
 
 /**
- * Identical decisions are computed once (instance/outcome.ts). Whatever the batches of a group hold, the plain way and this one must give
+ * Identical decisions are computed once (instance/outcome-memo.ts). Whatever the batches of a group hold, the plain way and this one must give
  * the same decision: the same checkpoints, history lines, effects and numbers, byte for byte.
  */
 
@@ -156,7 +157,7 @@ describe("decisions that are computed once", () => {
           if (commands.length === 0) continue;
           const input = inputOf(world, commands);
           const decision = decide(input);
-          expect(decision).toEqual(decide({ ...input, isPlain: true }));
+          expect(decision).toEqual(decide(input, plainOutcomes));
           expect(decision.isGroupChanged).toBe(timeless(input.group) !== timeless(decision.group));
           keep(world, decision);
         }
@@ -199,12 +200,10 @@ describe("decisions that are computed once", () => {
     });
     const event = { type: "start", atMs: START_MS, silence: null, group } as const;
     const at = { epoch: 1, version: 1 };
-    const [memo, plain] = [new OutcomeMemo(false), new OutcomeMemo(true)];
-    expect(memo.outcomeOf(instance("b"), event, at)).not.toBe(plain.outcomeOf(instance("b"), event, at));
-    expect(memo.outcomeOf(instance("a"), event, at)).toBe(memo.outcomeOf(instance("b"), event, at));
-    expect(plain.outcomeOf(instance("a"), event, at)).not.toBe(plain.outcomeOf(instance("b"), event, at));
-    expect(memo.outcomeOf(instance("c"), { ...event, group: { ...group } }, at)).not.toBe(
-      memo.outcomeOf(instance("a"), event, at),
-    );
+    const [memo, plain] = [rememberedOutcomes(), plainOutcomes];
+    expect(memo(instance("b"), event, at)).not.toBe(plain(instance("b"), event, at));
+    expect(memo(instance("a"), event, at)).toBe(memo(instance("b"), event, at));
+    expect(plain(instance("a"), event, at)).not.toBe(plain(instance("b"), event, at));
+    expect(memo(instance("c"), { ...event, group: { ...group } }, at)).not.toBe(memo(instance("a"), event, at));
   });
 });
