@@ -5,6 +5,8 @@
  * sends something. Whoever only looks needs no driver.
  */
 import { randomUUID } from "node:crypto";
+import { NO_GRACE } from "./model/episode.ts";
+import { RESOLVE_TIMEOUT_MS } from "./model/limits.ts";
 import { SpeculativeGroups } from "./runtime/commit/speculative-groups.ts";
 import { StoredGroups } from "./runtime/commit/stored-groups.ts";
 import { Receipts } from "./runtime/inbox/receipts.ts";
@@ -23,12 +25,16 @@ export type ComposeOptions = OpenOptions & { readonly clock?: Clock | undefined 
 
 /** Opens the namespace, made if need be. Rejects as `openNamespace` does. */
 export async function compose({ clock = systemClock(), ...options }: ComposeOptions): Promise<Runtime> {
-  const namespace = await openNamespace(options);
+  const opened = await openNamespace(options);
+  const wholeClock = wholeMs(clock);
+  const isLive = opened.mode === "live";
+  const leaseGrace = isLive ? { leasesHoldUntilMs: wholeClock.now() + RESOLVE_TIMEOUT_MS } : NO_GRACE;
+  const namespace = { ...opened, leaseGrace };
   return Object.freeze({
     ...namespace,
-    clock: wholeMs(clock),
+    clock: wholeClock,
     owner: randomUUID(),
-    groups: namespace.mode === "live" ? new SpeculativeGroups(namespace) : new StoredGroups(namespace),
+    groups: isLive ? new SpeculativeGroups(namespace) : new StoredGroups(namespace),
     commitId: commitIds(),
     pause,
     random: Math.random,

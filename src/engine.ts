@@ -1,8 +1,7 @@
 /** The library's engine: what programs call, over a live runtime. */
 import { compose, driveLive } from "./compose.ts";
 import { type EffectHandlers, localEffects } from "./effects/local-effects.ts";
-import { type AlertInput, toAlert } from "./formats/alert-input.ts";
-import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
+import { type AlertInput, toReceipt } from "./formats/alert-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
 import { pendingDecision } from "./inspect/inspected.ts";
@@ -10,7 +9,6 @@ import { groupReader, instanceSource } from "./inspect/instance-source.ts";
 import type { History } from "./instance/audit-types.ts";
 import type { EventInput } from "./instance/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
-import type { Alert } from "./model/alert.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import { INSTANCE_STATES } from "./model/instance-types.ts";
 import {
@@ -20,9 +18,10 @@ import {
   PARTITION_COUNT_MAX,
   RETENTION_MS_DEFAULT,
 } from "./model/limits.ts";
+import type { Receipt } from "./model/receipt.ts";
 import type { Policy } from "./policy/policy.ts";
 import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
-import { type IngestResult as Delivered, deliver, routeRequest } from "./runtime/inbox/ingest.ts";
+import { deliver, type IngestResult, routeRequest } from "./runtime/inbox/ingest.ts";
 import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
 import type { InstanceService } from "./runtime/instance-service.ts";
 import { putInForce } from "./runtime/namespace.ts";
@@ -88,12 +87,7 @@ export type InstanceReference = {
   ): Promise<InstanceSnapshot>;
 };
 
-export type { Ingested } from "./runtime/inbox/ingest.ts";
-
-export type IngestResult = Delivered & {
-  /** How many alerts the sender says that it has left out (`truncatedAlerts` of a webhook). */
-  readonly truncated: number;
-};
+export type { Ingested, IngestResult } from "./runtime/inbox/ingest.ts";
 
 export type InstancePage = {
   readonly instances: readonly InstanceSnapshot[];
@@ -106,12 +100,8 @@ export type Engine = {
   start(): Promise<void>;
   /** Takes no more alerts, finishes what is under way, and closes the store that the engine made itself. */
   stop(): Promise<void>;
-  /**
-   * Takes alerts, or the body of a webhook as it came; resolves when every decision about them is durable. Effects run
-   * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else; a
-   * single alert that cannot be taken is in `rejected`.
-   */
-  ingest(alerts: IngestInput): Promise<IngestResult>;
+  /** Takes alerts; resolves when every decision about them is durable. Effects run afterwards. */
+  ingest(alerts: readonly AlertInput[]): Promise<IngestResult>;
   get(id: string): InstanceReference;
   list(filter?: ListFilter): Promise<InstancePage>;
   /** Grants one instance, or everything that a group holds. */
@@ -213,13 +203,12 @@ class LiveEngine implements Engine {
     if (this.#options.store === undefined) await this.#store.close();
   }
 
-  async ingest(alerts: IngestInput): Promise<IngestResult> {
+  async ingest(alerts: readonly AlertInput[]): Promise<IngestResult> {
     const { runtime, driver, receipts } = await this.#opened();
     const atMs = runtime.clock.now();
-    const { inputs, truncated } = ingestAlertsOf(alerts, atMs);
-    const readings = inputs.map((input) => (input instanceof BecalmError ? input : tryAlert(input, atMs)));
+    const readings = alerts.map((input) => tryReceipt(input, atMs));
     const request = await routeRequest(runtime, readings, { atMs });
-    return { ...(await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs })), truncated };
+    return await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs });
   }
 
   get(id: string): InstanceReference {
@@ -325,9 +314,9 @@ class LiveEngine implements Engine {
   }
 }
 
-function tryAlert(input: AlertInput, receivedAtMs: number): Alert | BecalmError {
+function tryReceipt(input: AlertInput, receivedAtMs: number): Receipt | BecalmError {
   try {
-    return toAlert(input, { receivedAtMs });
+    return toReceipt(input, { receivedAtMs });
   } catch (error) {
     if (error instanceof BecalmError) return error;
     throw error;

@@ -49,6 +49,8 @@ export type FileSummary = {
   readonly rejected: number;
   /** Receipts that were resolved when they came. */
   readonly resolved: number;
+  /** Late words, firing or resolved. */
+  readonly late: number;
   /** Alerts that senders say that they have left out. */
   readonly truncated: number;
 };
@@ -78,8 +80,8 @@ export async function reportFile(
       await onLine(line);
     }
   }
-  const { alerts, unmatched, rejected, resolved, truncated } = taken;
-  return { alerts, ...totals, unmatched, rejected, resolved, truncated };
+  const { alerts, unmatched, rejected, resolved, late, truncated } = taken;
+  return { alerts, ...totals, unmatched, rejected, resolved, late, truncated };
 }
 
 async function readRows(

@@ -90,9 +90,10 @@ function headline(
   return counts;
 }
 
-function alertsText({ resolved, unmatched, rejected, truncated }: FileSummary): string {
+function alertsText({ resolved, late, unmatched, rejected, truncated }: FileSummary): string {
   const parts = [
     [resolved, "resolved"],
+    [late, late === 1 ? "late word" : "late words"],
     [unmatched, "matched no policy"],
     [rejected, "rejected"],
     [truncated, "left out by the sender"],

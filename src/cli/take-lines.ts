@@ -20,6 +20,8 @@ export type Taken = {
   readonly duplicates: number;
   /** Alerts that were resolved when they came. */
   readonly resolved: number;
+  /** Alerts about an activity that was over already when they came; they changed nothing. */
+  readonly late: number;
   /** Alerts that senders say that they have left out. */
   readonly truncated: number;
   /** Sentences about the file that people must know to believe the result. */
@@ -170,6 +172,7 @@ class Taker {
     created: 0,
     duplicates: 0,
     resolved: 0,
+    late: 0,
     truncated: 0,
     warnings: [],
   };
@@ -209,10 +212,11 @@ class Taker {
     if (lineAtMs === null) return;
     this.#floorMs = lineAtMs;
     const outcome = await this.#taking.run.line(alerts, lineAtMs);
-    for (const { id } of outcome.routed) taken.ids.add(id);
+    for (const id of outcome.ids) taken.ids.add(id);
     taken.created += outcome.created;
     taken.duplicates += outcome.duplicates;
     taken.unmatched += outcome.unmatched;
+    taken.late += outcome.late;
   }
 
   counted(): void {

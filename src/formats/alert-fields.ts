@@ -3,7 +3,6 @@
  * costs several times as much. Each reader answers the value or a Rejection.
  */
 
-import type { Alert } from "../model/alert.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import {
   ALERT_BYTES_MAX,
@@ -16,6 +15,7 @@ import {
   TIMESTAMP_AT_MS_MAX,
   TIMESTAMP_AT_MS_MIN,
 } from "../model/limits.ts";
+import type { Receipt } from "../model/receipt.ts";
 import { isZeroTime, parseAlertTime } from "../model/timestamp.ts";
 import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import { Rejection, type RejectionCode, shown } from "./rejection.ts";
@@ -178,19 +178,19 @@ function readGeneratorUrl(raw: unknown): string | null | Rejection {
   return new Rejection("limit", `generatorURL is longer than ${GENERATOR_URL_BYTES_MAX} bytes`);
 }
 
-/** What a format knows about an alert's time once it has read it. */
-export type AlertTimes = Pick<Alert, "startsAtMs" | "endsAtMs" | "status">;
+/** What a format knows of a receipt once it has read its times. */
+export type ReceiptFacts = Pick<Receipt, "form" | "startsAtMs" | "endsAtMs" | "status">;
 
-/** The alert of a raw object whose times are known. */
-export function buildAlert(raw: RawObject, times: AlertTimes): Alert | Rejection {
+/** The receipt that a raw object is. */
+export function buildReceipt(raw: RawObject, facts: ReceiptFacts): Receipt | Rejection {
   const labels = readLabels(raw.labels);
   if (labels instanceof Rejection) return labels;
   const annotations = readAnnotations(raw.annotations);
   if (annotations instanceof Rejection) return annotations;
   const generatorURL = readGeneratorUrl(raw.generatorURL);
   if (generatorURL instanceof Rejection) return generatorURL;
-  const { startsAtMs, endsAtMs, status } = times;
-  const alert = {
+  const { form, startsAtMs, endsAtMs, status } = facts;
+  const receipt = {
     labels: labels.texts,
     annotations: annotations.texts,
     startsAtMs,
@@ -198,9 +198,10 @@ export function buildAlert(raw: RawObject, times: AlertTimes): Alert | Rejection
     status,
     generatorURL,
     fingerprint: fingerprintOf(labels.texts),
+    form,
   };
   const units = labels.units + annotations.units + (generatorURL?.length ?? 0);
-  if (units <= SURELY_SMALL_UNITS || !exceedsUtf8Bytes(JSON.stringify(alert), ALERT_BYTES_MAX)) return alert;
+  if (units <= SURELY_SMALL_UNITS || !exceedsUtf8Bytes(JSON.stringify(receipt), ALERT_BYTES_MAX)) return receipt;
   return new Rejection("limit", `an alert is at most ${ALERT_BYTES_MAX} bytes of JSON`);
 }
 

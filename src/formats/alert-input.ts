@@ -1,5 +1,6 @@
 import type { Alert } from "../model/alert.ts";
-import { buildAlert, checkedTime, isObject, type RawObject, readTime } from "./alert-fields.ts";
+import type { Receipt, ReceiptForm } from "../model/receipt.ts";
+import { buildReceipt, checkedTime, isObject, type RawObject, readTime } from "./alert-fields.ts";
 import { Rejection, shown } from "./rejection.ts";
 
 /** A point in time as a program gives it: RFC 3339 text, a Date, or epoch milliseconds. */
@@ -8,6 +9,7 @@ export type TimeInput = string | number | Date;
 /** An alert as a program gives it: the shape of Alertmanager's v2 or v4 alerts, or an Alert. */
 export type AlertInput =
   | Alert
+  | Receipt
   | {
       readonly labels: Readonly<Record<string, string>>;
       readonly annotations?: Readonly<Record<string, string>> | undefined;
@@ -20,30 +22,34 @@ export type AlertInput =
     };
 
 /**
- * The alert of a program's input, checked and with its own fingerprint. `receivedAtMs` stands for a missing `startsAt`.
- * Throws BECALM_ALERT_INVALID.
+ * The receipt that a program's input is, checked and with its own fingerprint. One with a `status` is v4, as a webhook's alert; one
+ * without is v2.
+ * @throws BECALM_ALERT_INVALID
  */
-export function toAlert(input: AlertInput, { receivedAtMs }: { receivedAtMs: number }): Alert {
-  const alert = readAlertInput(input, receivedAtMs);
-  if (alert instanceof Rejection) throw alert.toError("The alert");
-  return alert;
+export function toReceipt(input: AlertInput, { receivedAtMs }: { receivedAtMs: number }): Receipt {
+  const receipt = readAlertInput(input, receivedAtMs);
+  if (receipt instanceof Rejection) throw receipt.toError("The alert");
+  return receipt;
 }
 
-function readAlertInput(input: unknown, receivedAtMs: number): Alert | Rejection {
+function readAlertInput(input: unknown, receivedAtMs: number): Receipt | Rejection {
   if (!isObject(input)) return new Rejection("shape", `an alert must be an object, got ${shown(input)}`);
   const startsAtMs = readTimeInput(input, "startsAt");
   if (startsAtMs instanceof Rejection) return startsAtMs;
   const endsAtMs = readTimeInput(input, "endsAt");
   if (endsAtMs instanceof Rejection) return endsAtMs;
+  const form = readForm(input);
   const { status = endsAtMs !== null && endsAtMs <= receivedAtMs ? "resolved" : "firing" } = input;
   if (status !== "firing" && status !== "resolved") {
     return new Rejection("status", `status must be "firing" or "resolved", got ${shown(status)}`);
   }
-  return buildAlert(input, {
-    startsAtMs: startsAtMs ?? Math.min(receivedAtMs, endsAtMs ?? receivedAtMs),
-    endsAtMs,
-    status,
-  });
+  return buildReceipt(input, { form, startsAtMs, endsAtMs, status });
+}
+
+/** A receipt says what it is; a bare alert with a status is as good as a webhook's. */
+function readForm({ form, status }: RawObject): ReceiptForm {
+  if (form === "v2" || form === "v4") return form;
+  return status === undefined ? "v2" : "v4";
 }
 
 /** Reads `startsAt`, or `startsAtMs` of an Alert. */

@@ -1,4 +1,5 @@
 /** Finds the alerts in the body of a request, whichever of the known shapes it has. */
+import type { ReceiptForm } from "../model/receipt.ts";
 import { isObject, type RawObject } from "./alert-fields.ts";
 import { alertsOfEvent, isRecordedEvent } from "./event-recorder.ts";
 import { foreignShape } from "./foreign-shapes.ts";
@@ -8,7 +9,7 @@ import { Rejection, shown } from "./rejection.ts";
 export type RawAlert = {
   readonly raw: RawObject;
   /** v4: it stands in a webhook or in the event recorder, or has a status of its own. */
-  readonly form: "v2" | "v4";
+  readonly form: ReceiptForm;
   /** `status` of its webhook. */
   readonly webhookStatus: unknown;
 };
@@ -25,11 +26,12 @@ const NO_ALERTS: RawAlerts = { alerts: [], truncated: 0 };
 /**
  * A body is an array of alerts (API v2), a webhook, one alert, an entry of the event recorder, or a list of these. The
  * groups of `GET /api/v2/alerts/groups` are such a list: their alerts are taken as `GET /api/v2/alerts` gives them.
+ * `bareForm`: of alerts that stand in no webhook and have no status.
  */
-export function rawAlertsOf(body: unknown): RawAlerts | Rejection {
-  if (!Array.isArray(body)) return partOf(body);
+export function rawAlertsOf(body: unknown, bareForm: ReceiptForm = "v2"): RawAlerts | Rejection {
+  if (!Array.isArray(body)) return partOf(body, bareForm);
   const parts = body.map((part): RawAlerts => {
-    const alerts = partOf(part);
+    const alerts = partOf(part, bareForm);
     return alerts instanceof Rejection ? { alerts: [alerts], truncated: 0 } : alerts;
   });
   const alerts = parts.flatMap((part) => part.alerts);
@@ -57,7 +59,7 @@ function isWebhook(value: unknown): value is RawObject & { readonly alerts: read
   return isObject(value) && Array.isArray(value.alerts);
 }
 
-function partOf(part: unknown): RawAlerts | Rejection {
+function partOf(part: unknown, bareForm: ReceiptForm): RawAlerts | Rejection {
   if (isRecordedEvent(part)) {
     const alerts = alertsOfEvent(part);
     if (alerts instanceof Rejection) return alerts;
@@ -70,7 +72,7 @@ function partOf(part: unknown): RawAlerts | Rejection {
   if (!isObject(part)) return new Rejection("shape", `an alert must be an object, got ${shown(part)}`);
   const foreign = foreignShape(part);
   if (foreign !== null) return foreign;
-  const alert = rawAlert(part, "v2", undefined);
+  const alert = rawAlert(part, bareForm, bareForm === "v4" ? "firing" : undefined);
   return alert instanceof Rejection ? alert : { ...NO_ALERTS, alerts: [alert] };
 }
 
@@ -80,7 +82,7 @@ function alertsOfWebhook({ alerts, status, truncatedAlerts }: RawObject & { aler
 }
 
 /** An alert that Alertmanager lists has an object for its status; Prometheus' own API gives no `startsAt`. */
-function rawAlert(raw: unknown, form: "v2" | "v4", webhookStatus: unknown): RawAlert | Rejection {
+function rawAlert(raw: unknown, form: ReceiptForm, webhookStatus: unknown): RawAlert | Rejection {
   if (!isObject(raw)) return new Rejection("shape", `an alert must be an object, got ${shown(raw)}`);
   const { status } = raw;
   if (isObject(status)) {

@@ -1,7 +1,8 @@
-import type { Alert } from "../model/alert.ts";
 import { ALERT_COUNT_MAX, REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
+import type { Receipt } from "../model/receipt.ts";
 import { parseAlertTime } from "../model/timestamp.ts";
 import { exceedsUtf8Bytes } from "../model/utf8.ts";
+import { isObject } from "./alert-fields.ts";
 import { readV2Alert } from "./alertmanager-v2.ts";
 import { readV4Alert } from "./alertmanager-v4.ts";
 import { isRecordedEvent } from "./event-recorder.ts";
@@ -24,7 +25,7 @@ export type RequestLine = {
   readonly ownAtMs: number | null;
   /** The line's time: the request's own, never below the floor; without one the floor. */
   readonly atMs: number | null;
-  readonly alerts: readonly Alert[];
+  readonly alerts: readonly Receipt[];
   readonly rejections: readonly AlertRejection[];
   /** How many alerts the sender says that it has left out (`truncatedAlerts`). */
   readonly truncated: number;
@@ -62,11 +63,16 @@ export function readRequest(value: unknown, options: RequestLineOptions = {}): R
   const receivedAtMs = readReceivedAt(receivedAtOf(value), options);
   if (receivedAtMs instanceof Rejection) return receivedAtMs;
   const body = typeof rawBody === "string" ? parseJson(rawBody, "the body") : rawBody;
-  const found = body instanceof Rejection ? body : rawAlertsOf(body);
+  const found = body instanceof Rejection ? body : rawAlertsOf(body, isDetected(value) ? "v4" : "v2");
   if (found instanceof Rejection) return found;
   if (found.alerts.length > ALERT_COUNT_MAX)
     return new Rejection("limit", `a request has at most ${ALERT_COUNT_MAX} alerts, got ${found.alerts.length}`);
   return readAlerts(found, receivedAtMs, options.floorMs ?? null);
+}
+
+/** A line of `becalm detect`: its alert is told once, and fires until it is told to have resolved. */
+function isDetected(value: unknown): boolean {
+  return isCaptured(value) && isObject(value.detection);
 }
 
 function receivedAtOf(value: unknown): unknown {
@@ -101,40 +107,52 @@ function readReceivedAt(raw: unknown, options: RequestLineOptions): number | nul
 }
 
 function readAlerts({ alerts: raw, truncated }: RawAlerts, receivedAtMs: number | null, floorMs: number | null) {
-  const alerts: Alert[] = [];
+  const read: ReadAlert[] = [];
   const rejections: AlertRejection[] = [];
-  /** Whether the alert with this place among `alerts` says itself that it fires, or has ended. */
-  const isSettled: boolean[] = [];
   for (let index = 0; index < raw.length; index += 1) {
     const item = raw[index] as RawAlert | Rejection;
-    const alert = item instanceof Rejection ? item : readAlert(item, receivedAtMs);
-    if (alert instanceof Rejection) rejections.push({ index, code: alert.code, reason: alert.reason });
-    else {
-      alerts.push(alert);
-      isSettled.push(typeof (item as RawAlert).raw.status === "string" && (item as RawAlert).raw.status !== "");
-    }
+    const receipt = item instanceof Rejection ? item : readAlert(item, receivedAtMs);
+    if (receipt instanceof Rejection) rejections.push({ index, code: receipt.code, reason: receipt.reason });
+    else read.push({ index, receipt, saysItself: hasStatus((item as RawAlert).raw) });
   }
-  const ownAtMs = receivedAtMs ?? greatestStart(alerts);
+  const ownAtMs = receivedAtMs ?? greatestStart(read);
   const atMs = ownAtMs === null ? floorMs : Math.max(ownAtMs, floorMs ?? ownAtMs);
+  if (atMs === null)
+    return { receivedAtMs, ownAtMs, atMs, alerts: [], rejections: undated(read, rejections), truncated };
   // Without receivedAt the line's own time, known only now, decides which ends have passed.
-  const settled =
-    receivedAtMs !== null
-      ? alerts
-      : alerts.map((alert, at) => (isSettled[at] === true ? alert : resolvedBy(alert, atMs)));
-  return { receivedAtMs, ownAtMs, atMs, alerts: settled, rejections, truncated };
+  const alerts = read.map(({ receipt, saysItself }) =>
+    receivedAtMs !== null || saysItself ? receipt : resolvedBy(receipt, atMs),
+  );
+  return { receivedAtMs, ownAtMs, atMs, alerts, rejections, truncated };
 }
 
-function readAlert({ raw, form, webhookStatus }: RawAlert, receivedAtMs: number | null): Alert | Rejection {
+/** `saysItself`: that it fires, or has ended. */
+type ReadAlert = { readonly index: number; readonly receipt: Receipt; readonly saysItself: boolean };
+
+function hasStatus({ status }: RawAlert["raw"]): boolean {
+  return typeof status === "string" && status !== "";
+}
+
+/** Nothing says when any of these was received. */
+function undated(read: readonly ReadAlert[], rejections: readonly AlertRejection[]): AlertRejection[] {
+  const reason = "startsAt is missing, and nothing says when the request was received";
+  const missing = read.map(({ index }): AlertRejection => ({ index, code: "starts_at", reason }));
+  return [...rejections, ...missing].sort((a, b) => (a.index ?? 0) - (b.index ?? 0));
+}
+
+function readAlert({ raw, form, webhookStatus }: RawAlert, receivedAtMs: number | null): Receipt | Rejection {
   return form === "v4" ? readV4Alert(raw, { receivedAtMs, status: webhookStatus }) : readV2Alert(raw, receivedAtMs);
 }
 
-function resolvedBy(alert: Alert, atMs: number | null): Alert {
-  const isResolved = atMs !== null && alert.endsAtMs !== null && alert.endsAtMs <= atMs;
-  return isResolved ? { ...alert, status: "resolved" } : alert;
+function resolvedBy(receipt: Receipt, atMs: number): Receipt {
+  return receipt.endsAtMs !== null && receipt.endsAtMs <= atMs ? { ...receipt, status: "resolved" } : receipt;
 }
 
-function greatestStart(alerts: readonly Alert[]): number | null {
+function greatestStart(read: readonly ReadAlert[]): number | null {
   let atMs: number | null = null;
-  for (const { startsAtMs } of alerts) atMs = Math.max(atMs ?? startsAtMs, startsAtMs);
+  for (const { receipt } of read) {
+    const { startsAtMs } = receipt;
+    if (startsAtMs !== null && (atMs === null || startsAtMs > atMs)) atMs = startsAtMs;
+  }
   return atMs;
 }

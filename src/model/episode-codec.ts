@@ -4,13 +4,14 @@
  * Open (`o`): a is the last receipt, b the lease's end (`-`: none). Ended (`a`, `l` or `x`, by its reason): a is the end, b its receipt.
  * An ended episode keeps no lease: nothing asks for it any more. There is one such text an alert, so it is kept short.
  */
-import type { EndReason, Episode } from "./episode.ts";
+import type { Episode } from "./episode.ts";
 import { BecalmError } from "./errors.ts";
+import type { EpisodeEnd } from "./instance-types.ts";
 
 const OPEN = "o";
 const NO_LEASE = "-";
-const ENDED: Readonly<Record<EndReason, string>> = { alert_resolved: "a", lease_over: "l", resolve_lost: "x" };
-const REASONS: Readonly<Record<string, EndReason>> = { a: "alert_resolved", l: "lease_over", x: "resolve_lost" };
+const ENDED: Readonly<Record<EpisodeEnd, string>> = { alert_resolved: "a", lease_over: "l", resolve_lost: "x" };
+const REASONS: Readonly<Record<string, EpisodeEnd>> = { a: "alert_resolved", l: "lease_over", x: "resolve_lost" };
 const NUMBER = /^-?[0-9a-z]{0,11}$/;
 
 export function encodeEpisode({ startMs, sentStartMs, leaseUntilMs, lastReceiptAtMs, end }: Episode): string {

@@ -8,14 +8,13 @@
  * E4 a receipt exactly at the end of a lease comes before that end.
  * E5 starts rise from episode to episode, so no two episodes of an alert share an instance.
  */
+import type { EpisodeEnd } from "./instance-types.ts";
 import { LATE_AFTER_END_MS, RESOLVE_TIMEOUT_MS } from "./limits.ts";
 import type { ReceiptTimes } from "./receipt.ts";
 
-/** Why an episode ended: a resolved receipt, a lease that ran out, or a later activity whose sender never told of the end of this one. */
-export type EndReason = "alert_resolved" | "lease_over" | "resolve_lost";
-
-export type EpisodeEnd = {
-  readonly reason: EndReason;
+/** How an episode ended. */
+export type Ending = {
+  readonly reason: EpisodeEnd;
   /** The resolve's `endsAt` (missing: its receipt); the lease's end. */
   readonly atMs: number;
   /** When the word of it came; of a lease its end. */
@@ -32,7 +31,7 @@ export type Episode = {
   /** The last receipt that was recorded. Later ones may have come. */
   readonly lastReceiptAtMs: number;
   /** null: it is open. */
-  readonly end: EpisodeEnd | null;
+  readonly end: Ending | null;
 };
 
 /** What a receipt does. An episode that is given has to be recorded. */
@@ -77,14 +76,14 @@ function resolve(open: Episode | null, { form, endsAtMs, receivedAtMs }: Receipt
   if (open === null || open.end !== null) return { kind: "nothing_open" };
   const sinceMs = form === "v4" ? open.sentStartMs : open.startMs;
   if (endsAtMs !== null && endsAtMs < sinceMs) return { kind: "late", episode: open };
-  const end: EpisodeEnd = { reason: "alert_resolved", atMs: endsAtMs ?? receivedAtMs, receivedAtMs };
+  const end: Ending = { reason: "alert_resolved", atMs: endsAtMs ?? receivedAtMs, receivedAtMs };
   return { kind: "ends", episode: { ...open, end } };
 }
 
 /** Firing after an end. `isNews`: the end is not recorded yet. */
 function fireAgain(
   last: Episode,
-  end: EpisodeEnd,
+  end: Ending,
   { receipt, isNews }: { receipt: ReceiptTimes; isNews: boolean },
 ): Reception {
   const ended = isNews ? last : null;
@@ -103,7 +102,7 @@ function isAnother({ leaseUntilMs, lastReceiptAtMs }: Episode, receipt: ReceiptT
 
 function beginAnother(open: Episode, receipt: ReceiptTimes): Reception {
   const { receivedAtMs } = receipt;
-  const end: EpisodeEnd = { reason: "resolve_lost", atMs: receivedAtMs, receivedAtMs };
+  const end: Ending = { reason: "resolve_lost", atMs: receivedAtMs, receivedAtMs };
   const episode = begun(startAfter(open, startOf(receipt)), receipt);
   return { kind: "begins", episode, ended: { ...open, end } };
 }

@@ -34,16 +34,21 @@ export function groupIdFrom(stored: string, policyName: string): string {
 }
 
 /** What an episode's instance under one policy is hashed from. */
-export type InstanceName = { readonly policy: string; readonly fingerprint: string; readonly startsAtMs: number };
+export type InstanceName = { readonly policy: string; readonly fingerprint: string; readonly startMs: number };
 
-/** The name that a lone instance's partition is taken from. */
-export function loneName(name: InstanceName): string {
-  return `${name.policy}\n${name.fingerprint}\n${name.startsAtMs}`;
+/** The name that the partition of an ungrouped alert is taken from: all its episodes live together. */
+export function ungroupedName({ policy, fingerprint }: Pick<InstanceName, "policy" | "fingerprint">): string {
+  return `${policy}\n${fingerprint}`;
 }
 
-/** Two-digit partition, `-`, 24 hex digits of sha256 over (policy, fingerprint, startsAt in ms). */
-export function instanceIdOf(name: InstanceName, partition: number): string {
-  return withPartition(partition, sha256(loneName(name), "hex"));
+/** Two-digit partition, `-`, 24 hex digits of sha256 over (policy, fingerprint, start of the episode in ms). */
+export function instanceIdOf({ policy, fingerprint, startMs }: InstanceName, partition: number): string {
+  return withPartition(partition, sha256(`${policy}\n${fingerprint}\n${startMs}`, "hex"));
+}
+
+/** What stands for a policy in the keys of its alerts' episodes: short, for there is one such key an alert. */
+export function episodeTagOf(policyName: string): string {
+  return sha256(policyName, "base64url").slice(0, 6);
 }
 
 /** Id of a summary or an approval request: it lives beside the instance or group that asked for it. */

@@ -1,4 +1,5 @@
 import type { Alert } from "../model/alert.ts";
+import { episodeTagOf } from "../model/ids.ts";
 import type { InstancePolicy } from "../model/instance-types.ts";
 import { WAIT_MS_MIN } from "../model/limits.ts";
 import { compileMatchers, type Matcher } from "./matcher.ts";
@@ -8,6 +9,8 @@ import { actionTimeoutMs, type Policy } from "./policy.ts";
 export type CompiledPolicy = {
   readonly policy: Policy;
   readonly matches: (labels: Alert["labels"]) => boolean;
+  /** The policy in the keys of its alerts' episodes. */
+  readonly episodeTag: string;
   /** What the machine's guards read: for an instance that the rule governs, for one that no rule governs, and for a notice. */
   readonly governed: InstancePolicy;
   readonly ungoverned: InstancePolicy;
@@ -38,6 +41,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   return {
     policy,
     matches: matchesLater(policy.match),
+    episodeTag: episodeTagOf(policy.name),
     governed: { ...ungoverned, function: rule?.function ?? null },
     ungoverned,
     notice: { ...ungoverned, verifyMs: null, again: null },

@@ -1,4 +1,5 @@
 import type { Decision } from "../instance/decide.ts";
+import type { LeaseGrace } from "../model/episode.ts";
 import type { Silence } from "../policy/policy.ts";
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
 import type { NamespaceMode, Store } from "../stores/store.ts";
@@ -22,8 +23,8 @@ export type Runtime = {
   readonly clock: Clock;
   readonly mode: NamespaceMode;
   readonly partitions: number;
-  /** Of the namespace, when it was opened. */
-  readonly format: number;
+  /** Until when no lease runs out: nobody may have watched them before this process began. */
+  readonly leaseGrace: LeaseGrace;
   /** In virtual time: how far it had come when the namespace was opened; null: nowhere yet. */
   readonly highestTimeMs: number | null;
   /** Unique to this process: claims and leases carry it. */

@@ -11,7 +11,7 @@
 import type { OpenEffectPort } from "../effects/effect-port.ts";
 import type { Decision } from "../instance/decide.ts";
 import { compareEffects, decodeEffect, type Effect } from "../instance/effect.ts";
-import type { Alert } from "../model/alert.ts";
+import type { Receipt } from "../model/receipt.ts";
 import { compareCodePoints } from "../model/utf8.ts";
 import type { EnvelopeResult } from "../runtime/commit/batch.ts";
 import { type Envelope, mailboxKey } from "../runtime/commit/batch.ts";
@@ -30,10 +30,13 @@ export const LAST_TURN = Number.MAX_SAFE_INTEGER;
 const GROUPS_AT_ONCE = 64;
 
 export type LineOutcome = {
-  readonly routed: readonly RoutedAlert[];
+  /** Instances that the line's alerts made or belong to, in order. */
+  readonly ids: readonly string[];
   readonly created: number;
   readonly duplicates: number;
   readonly unmatched: number;
+  /** Alerts that came as late words. */
+  readonly late: number;
 };
 
 type Position = { readonly atMs: number; readonly turn: number };
@@ -91,23 +94,43 @@ export class VirtualRun implements Driver {
   }
 
   /** Takes one line. `atMs` is never below that of the line before. */
-  async line(alerts: readonly Alert[], atMs: number): Promise<LineOutcome> {
+  async line(receipts: readonly Receipt[], atMs: number): Promise<LineOutcome> {
     const position = { atMs, turn: atMs === this.#last.atMs ? this.#last.turn + 1 : 0 };
     this.#last = position;
     await this.#runUntil(position);
     await this.#advance(atMs);
-    const { routed, unmatched, unreadable } = await routeAlerts(this.#runtime, alerts, { atMs });
+    const { turn } = position;
+    const { routed, unmatched, unreadable } = await routeAlerts(this.#runtime, receipts, { atMs, turn });
     for (const error of unreadable.values()) throw error;
-    const envelopes = routed.flatMap(({ envelope }) => (envelope === null ? [] : [envelope]));
-    const results = await this.#commit(envelopes, position.turn);
+    const results = await this.#commitRouted(routed, turn);
     await this.#settle((effect) => comparePositions(effect, position) <= 0);
+    const late = new Set<number>();
+    for (const [index, { outcome }] of results.entries())
+      if (outcome === "late_word") late.add((routed[index] as RoutedAlert).alert);
     const count = (outcome: EnvelopeResult["outcome"]) => results.filter((result) => result.outcome === outcome).length;
     return {
-      routed,
+      ids: results.flatMap((result) => result.instance?.id ?? result.id ?? []),
       unmatched: unmatched.length,
       created: count("created"),
-      duplicates: count("duplicate") + routed.length - envelopes.length,
+      duplicates: count("duplicate"),
+      late: late.size,
     };
+  }
+
+  /** An episode of an earlier version of a policy may have ended with an alert before it in the line. */
+  async #commitRouted(routed: readonly RoutedAlert[], turn: number): Promise<readonly EnvelopeResult[]> {
+    const results = [
+      ...(await this.#commit(
+        routed.map(({ envelope }) => envelope),
+        turn,
+      )),
+    ];
+    for (const [index, { fallback }] of routed.entries()) {
+      if (fallback === null || results[index]?.outcome !== "elsewhere") continue;
+      const [result] = await this.#commit([fallback], turn);
+      results[index] = result as EnvelopeResult;
+    }
+    return results;
   }
 
   /** After the last line: time runs on until only approvals are pending. `isStopped`, asked before each timer, leaves the rest to the next run. */

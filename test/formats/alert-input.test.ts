@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { type AlertInput, toAlert } from "../../src/formats/alert-input.ts";
+import { type AlertInput, toReceipt } from "../../src/formats/alert-input.ts";
 
 const receivedAtMs = Date.parse("2026-11-23T06:50:00Z");
 const startsAtMs = Date.parse("2026-11-23T06:49:00Z");
 
-function alertOf(input: unknown): ReturnType<typeof toAlert> {
-  return toAlert(input as AlertInput, { receivedAtMs });
+function alertOf(input: unknown): ReturnType<typeof toReceipt> {
+  return toReceipt(input as AlertInput, { receivedAtMs });
 }
 
 describe("an alert that a program gives", () => {
@@ -18,8 +18,13 @@ describe("an alert that a program gives", () => {
     });
   });
 
-  test("starts when it was received, if it does not say", () => {
-    expect(alertOf({ labels: { a: "1" } }).startsAtMs).toBe(receivedAtMs);
+  test("has no start of its own, if it does not say", () => {
+    expect(alertOf({ labels: { a: "1" } }).startsAtMs).toBeNull();
+  });
+
+  test("with a status fires until it is resolved, and without one for as long as its lease", () => {
+    expect(alertOf({ labels: { a: "1" }, status: "firing" }).form).toBe("v4");
+    expect(alertOf({ labels: { a: "1" } }).form).toBe("v2");
   });
 
   test("is resolved when it says so, or else when endsAt has passed", () => {

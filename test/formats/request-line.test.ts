@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseRequestLine, type RequestLine, type RequestLineOptions } from "../../src/formats/request-line.ts";
-import type { Alert } from "../../src/model/alert.ts";
 import { fingerprintOf } from "../../src/model/fingerprint.ts";
+import type { Receipt } from "../../src/model/receipt.ts";
 
 const RECEIVED_AT = "2026-11-23T06:50:00.000Z";
 const RECEIVED_AT_MS = Date.parse(RECEIVED_AT);
@@ -24,7 +24,7 @@ function stormLines(name: string): string[] {
     .split("\n");
 }
 
-function episodes(alerts: readonly Alert[]): Set<string> {
+function episodes(alerts: readonly Receipt[]): Set<string> {
   return new Set(alerts.map(({ fingerprint, startsAtMs }) => `${fingerprint}@${startsAtMs}`));
 }
 
@@ -126,6 +126,7 @@ describe("what an alert becomes", () => {
         status: "firing",
         generatorURL: "http://g",
         fingerprint: fingerprintOf({ alertname: "Down" }),
+        form: "v4",
       },
     ]);
   });
@@ -151,14 +152,26 @@ describe("what an alert becomes", () => {
     expect(taken(line).alerts[0]?.labels).toEqual({ a: "\ufffdx\u{1f600}" });
   });
 
-  test("an absent startsAt is the receipt, or endsAt if that is earlier", () => {
+  test("an absent startsAt stays absent: whoever knows the alert's episode knows when it began", () => {
     const { startsAt: _, ...unstarted } = v2;
-    expect(taken(captured([unstarted])).alerts[0]?.startsAtMs).toBe(RECEIVED_AT_MS);
+    expect(taken(captured([unstarted])).alerts[0]?.startsAtMs).toBeNull();
     const ended = { ...unstarted, endsAt: "2026-11-23T06:40:00Z" };
-    expect(taken(captured([ended])).alerts[0]).toMatchObject({
-      startsAtMs: Date.parse(ended.endsAt),
-      status: "resolved",
-    });
+    expect(taken(captured([ended])).alerts[0]).toMatchObject({ startsAtMs: null, status: "resolved" });
+    const webhook = {
+      alerts: [
+        { ...v4, startsAt: undefined },
+        { ...v4, startsAt: "0001-01-01T00:00:00Z" },
+      ],
+    };
+    expect(taken(captured(webhook)).alerts.map(({ startsAtMs }) => startsAtMs)).toEqual([null, null]);
+  });
+
+  test("v4 in a webhook, from detection and with a status of its own; v2 everywhere else", () => {
+    const forms = (line: unknown) => taken(line).alerts.map(({ form }) => form);
+    expect(forms(captured([v2, { ...v2, status: "firing" }]))).toEqual(["v2", "v4"]);
+    expect(forms({ ...v2 })).toEqual(["v2"]);
+    expect(forms(captured({ status: "firing", alerts: [v4, { ...v2, status: undefined }] }))).toEqual(["v4", "v4"]);
+    expect(forms({ ...captured([v2]), detection: { strategy: "cpu" } })).toEqual(["v4"]);
   });
 
   test("a body may be a JSON text, and may be empty", () => {
@@ -221,8 +234,7 @@ describe("a bad alert is rejected with its index, and the others are taken", () 
     ["not an object", "x", "shape"],
     ["no status", { ...v4, status: undefined }, "status"],
     ["another status", { ...v4, status: "suppressed" }, "status"],
-    ["no startsAt", { ...v4, startsAt: undefined }, "starts_at"],
-    ["a zero startsAt", { ...v4, startsAt: "0001-01-01T00:00:00Z" }, "starts_at"],
+    ["a startsAt that is no time", { ...v4, startsAt: "soon" }, "starts_at"],
     ["an endsAt that is no time", { ...v4, endsAt: "x" }, "ends_at"],
   ])("v4: %s", (_, bad, code) => {
     const line = taken(captured({ alerts: [bad, v4] }));

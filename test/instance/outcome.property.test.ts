@@ -108,7 +108,7 @@ function commandOf(world: World, item: Item, atMs: number): Command[] {
     return [{ type: "event", id: target.id, event }];
   }
   const alert = alertOf(item.name);
-  const id = instanceIdOf({ policy: "act", fingerprint: alert.fingerprint, startsAtMs: alert.startsAtMs }, 0);
+  const id = instanceIdOf({ policy: "act", fingerprint: alert.fingerprint, startMs: alert.startsAtMs }, 0);
   const policy = world.policies[item.version] as CompiledPolicy;
   const lock = item.parked ? { lockBusyUntilMs: atMs + 3_000 } : {};
   return [{ type: "create", id, atMs, alert, policy, silence: item.silenced ? SILENCE : null, ...lock }];

@@ -104,13 +104,23 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       expect(await standing(engine, ids[1] as string)).toBe("Waiting defense_threshold");
     });
 
-    test("with a new start is a new episode, and the old one is left alone", async () => {
+    test("and starts later is a new episode, and the old one is left alone", async () => {
       const world = new EngineWorld(kind);
       const engine = await world.engine([policyOf(null)]);
       const [first] = (await take(engine, alertOf("a"))) as [string];
+      await take(engine, alertOf("a", { status: "resolved", endsAt: START_MS }));
       const [second] = (await take(engine, alertOf("a", { startsAt: START_MS + 1 }))) as [string];
       expect(second).not.toBe(first);
       expect(await standings(engine, [first, second])).toEqual(["Processing no_rule", "Processing no_rule"]);
+    });
+
+    test("is one episode until then, whatever start it is sent with", async () => {
+      const world = new EngineWorld(kind);
+      const engine = await world.engine([policyOf(null)]);
+      const [id] = (await take(engine, alertOf("a"))) as [string];
+      for (const startsAt of [START_MS + 1, START_MS - 5_000, null])
+        expect(await take(engine, alertOf("a", { startsAt }))).toEqual([id]);
+      expect((await engine.list()).instances).toHaveLength(1);
     });
   });
 
@@ -222,7 +232,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
   test("a broken alert is rejected with its index; the others of its request are taken", async () => {
     const world = new EngineWorld(kind);
     const engine = await world.engine([policyOf(null)]);
-    const broken = { labels: { alertname: "x".repeat(5_000) } };
+    const broken = { labels: { alertname: "x".repeat(20_000) } };
     const result = await engine.ingest([alertOf("a"), broken, 7 as never, { labels: {} }, alertOf("b")]);
     expect(result.instances.map(({ alert }) => alert)).toEqual([0, 4]);
     expect(result.rejected.map(({ alert, error }) => [alert, error.code])).toEqual([

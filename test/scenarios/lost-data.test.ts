@@ -1,6 +1,7 @@
 /** A store that has lost its last writes, or all of them, under an engine that goes on. */
 import { describe, expect, test } from "vitest";
-import { toAlert } from "../../src/formats/alert-input.ts";
+import { toReceipt } from "../../src/formats/alert-input.ts";
+import type { ReceiptCommand } from "../../src/instance/receive.ts";
 import type { Envelope } from "../../src/runtime/commit/batch.ts";
 import { runUntilCommitted } from "../../src/runtime/commit/retry.ts";
 import { type RoutedAlert, routeAlerts } from "../../src/runtime/inbox/routed-alerts.ts";
@@ -49,11 +50,11 @@ describe("an instance that is made again of the same alert", () => {
   test("has its attempt, also when the lost one's result comes in the same batch", async () => {
     const store = memoryStore();
     const runtime = await bareRuntime(store, { mode: "live", policies: [policyOf(null)] });
-    const alert = toAlert(alertOf("a"), { receivedAtMs: START_MS });
-    const { routed } = await routeAlerts(runtime, [alert], { atMs: START_MS });
-    const [{ id, envelope }] = routed as readonly [RoutedAlert];
-    const create = envelope as Envelope;
+    const receipt = toReceipt(alertOf("a"), { receivedAtMs: START_MS });
+    const { routed } = await routeAlerts(runtime, [receipt], { atMs: START_MS, turn: null });
+    const [{ envelope: create }] = routed as readonly [RoutedAlert];
     const { address } = create;
+    const { ownId: id } = create.command as ReceiptCommand;
     await runUntilCommitted(runtime, { address, envelopes: [create] });
     const outbox = () => store.listEffects({ limit: 9 });
     const [effect] = (await outbox()) as [StoredEffect];

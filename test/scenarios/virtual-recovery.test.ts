@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { compose, driveVirtual } from "../../src/compose.ts";
 import type { OpenEffectPort } from "../../src/effects/effect-port.ts";
-import { toAlert } from "../../src/formats/alert-input.ts";
+import { toReceipt } from "../../src/formats/alert-input.ts";
 import { policySetFrom } from "../../src/formats/policy-file.ts";
 import type { VirtualRun } from "../../src/simulate/virtual-run.ts";
 import type { Store } from "../../src/stores/store.ts";
@@ -28,7 +28,7 @@ const DONE: OpenEffectPort = (complete) => ({ dispatch: (effect) => complete(eff
 
 test("a run whose server lost its data fails at its end, and says so", async () => {
   const run = await runOn(redisKind(server).make(new ManualClock(START_MS)).connect(), DONE);
-  await run.line([toAlert(alertOf("a"), { receivedAtMs: START_MS })], START_MS);
+  await run.line([toReceipt(alertOf("a"), { receivedAtMs: START_MS })], START_MS);
   await server.flush();
   await expect(run.finish()).rejects.toMatchObject({ code: "BECALM_STORE_FAILED" });
 });
@@ -38,7 +38,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     const count = 10_050;
     const storage = kind.make(new ManualClock(START_MS));
     const alerts = Array.from({ length: count }, (_, index) =>
-      toAlert(alertOf(`a-${index}`), { receivedAtMs: START_MS }),
+      toReceipt(alertOf(`a-${index}`), { receivedAtMs: START_MS }),
     );
     const killed = await runOn(storage.connect(), KILLED);
     await expect(killed.line(alerts, START_MS)).rejects.toThrow("killed");

@@ -311,7 +311,7 @@ export class DecideDriver {
 }
 
 export function idOf(policy: string, { labels, startsAtMs }: Episode): string {
-  return instanceIdOf({ policy, fingerprint: fingerprintOf(labels), startsAtMs }, PARTITION);
+  return instanceIdOf({ policy, fingerprint: fingerprintOf(labels), startMs: startsAtMs }, PARTITION);
 }
 
 function alertOf({ labels, startsAtMs }: Episode): Alert {

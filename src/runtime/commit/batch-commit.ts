@@ -4,20 +4,24 @@ import { idleAtMs } from "../../convergence/group.ts";
 import { encodeGroup } from "../../convergence/group-codec.ts";
 import type { Decision } from "../../instance/decide.ts";
 import { encodeEffect } from "../../instance/effect.ts";
-import { openUnder } from "../../instance/open-index.ts";
+import { LEASE_ARM, LEASE_TIMER, leaseTimers } from "../../instance/lease-timer.ts";
 import { timerChanges } from "../../instance/timer-changes.ts";
-import type { Commit, InstanceWrite, MemberSet, TimerKey, TimerRow } from "../../stores/store.ts";
+import type { Commit, MemberSet, TimerKey, TimerRow } from "../../stores/store.ts";
 import type { BatchRuntime } from "../runtime.ts";
-import type { Envelope } from "./batch.ts";
-import type { BatchRead } from "./group-source.ts";
+import type { Consumed, Envelope } from "./batch.ts";
+import type { BatchRead, Snapshot } from "./group-source.ts";
 
 /** Groups are kept this long after they could be forgotten: late results and re-sent alerts still find them. */
 const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
 
+/** Timers that only wait for somebody outside: a virtual run ends when no others are left. */
+const WAITING_TIMERS: ReadonlySet<string> = new Set(["approval", LEASE_TIMER]);
+
 /** The one commit of a decision. */
 export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, precondition }: BatchRead): Commit {
   const { partition } = snapshot.batch.address;
-  const timers = timersOf(partition, decision, snapshot.readable);
+  const consumed = consumedBy(snapshot);
+  const timers = timersOf(decision, snapshot, consumed);
   const members = memberWrites(decision);
   return {
     commitId: runtime.commitId(),
@@ -33,16 +37,15 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
       body,
       createdAtMs: instance.createdAtMs,
       historyLines: lines,
-      ...places(openUnder(before), openUnder(instance)),
     })),
-    episodes: [],
+    episodes: snapshot.received.records,
     effects: decision.effects.map((effect) => ({
       id: effect.id,
       partition,
       value: encodeEffect(effect),
     })),
     effectClaimMs: runtime.effectClaimMs(),
-    settledEffectIds: settledBy(snapshot.readable, decision),
+    settledEffectIds: settledBy(consumed, decision),
     timersArmed: timers.armed,
     timersCancelled: timers.cancelled,
     membersAdded: members.membersAdded,
@@ -50,25 +53,24 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
   };
 }
 
-/** What changes of the places that an instance is found under; most commits change none. */
-function places(
-  before: readonly string[],
-  after: readonly string[],
-): Pick<InstanceWrite, "openUnder" | "wasOpenUnder"> {
-  return before === after ? UNCHANGED : { openUnder: after, wasOpenUnder: before };
+/** What is done with when the batch is committed: commands of unreadable instances wait. */
+export function consumedBy({ batch, received }: Snapshot): readonly Consumed[] {
+  const consumed: Consumed[] = [];
+  for (let at = 0; at < batch.envelopes.length; at += 1) {
+    const { consumes } = batch.envelopes[at] as Envelope;
+    if (consumes.kind !== "nothing" && received.words[at]?.kind !== "quarantined") consumed.push(consumes);
+  }
+  return consumed;
 }
-
-const UNCHANGED = {};
 
 /**
  * A store that has lost its data may be told of a result and of its instance's alert in one batch: the attempt that the new instance begins has
  * the id of the old one, and is not settled by that.
  */
-function settledBy(envelopes: readonly Envelope[], { effects }: Decision): string[] {
+function settledBy(consumed: readonly Consumed[], { effects }: Decision): string[] {
   const emitted = effects.length === 0 ? null : new Set(effects.map(({ id }) => id));
   const ids: string[] = [];
-  for (const { consumes } of envelopes)
-    if (consumes.kind === "effect" && emitted?.has(consumes.id) !== true) ids.push(consumes.id);
+  for (const one of consumed) if (one.kind === "effect" && emitted?.has(one.id) !== true) ids.push(one.id);
   return ids;
 }
 
@@ -108,14 +110,15 @@ function widestWindowMs({ versions }: BatchRuntime, policyName: string): number 
 
 /** The timers that the decision arms and cancels; those that fired are gone with it. */
 function timersOf(
-  partition: number,
   decision: Decision,
-  envelopes: readonly Envelope[],
+  { batch, received }: Snapshot,
+  consumed: readonly Consumed[],
 ): { armed: TimerRow[]; cancelled: TimerKey[] } {
+  const { partition } = batch.address;
   const armed: TimerRow[] = [];
   const cancelled: TimerKey[] = [];
   const key = (owner: string, name: string, arm: number): TimerKey => ({
-    lane: name === "approval" ? "approval" : "work",
+    lane: WAITING_TIMERS.has(name) ? "approval" : "work",
     owner,
     name,
     arm,
@@ -131,6 +134,12 @@ function timersOf(
   for (const { name, timer } of decision.groupTimersArmed)
     armed.push({ dueAtMs: timer.dueAtMs, ...key(groupId, name, timer.arm) });
   for (const { name, timer } of decision.groupTimersCancelled) cancelled.push(key(groupId, name, timer.arm));
-  for (const { consumes } of envelopes) if (consumes.kind === "timer") cancelled.push(consumes.timer);
+  const leases = leaseTimers(decision, received);
+  for (const [owner, dueAtMs] of leases.armed) armed.push({ dueAtMs, ...key(owner, LEASE_TIMER, LEASE_ARM) });
+  for (const owner of leases.cancelled) cancelled.push(key(owner, LEASE_TIMER, LEASE_ARM));
+  // A lease that goes on is armed again under the same key.
+  for (const one of consumed)
+    if (one.kind === "timer" && !(one.timer.name === LEASE_TIMER && leases.armed.has(one.timer.owner)))
+      cancelled.push(one.timer);
   return { armed, cancelled };
 }

@@ -1,6 +1,7 @@
 /** Commands on their way to their commit. */
 import type { Instance } from "../../instance/checkpoint.ts";
-import type { Command, CommandResult } from "../../instance/decide.ts";
+import type { CommandResult } from "../../instance/decide.ts";
+import type { Incoming } from "../../instance/receive.ts";
 import type { BecalmError } from "../../model/errors.ts";
 import type { CommitOutcome, TimerKey } from "../../stores/store.ts";
 
@@ -10,7 +11,7 @@ export type Address = { readonly partition: number; readonly groupId: string | n
 /** A command with its address, and what the commit that decides it takes out of the store. */
 export type Envelope = {
   readonly address: Address;
-  readonly command: Command;
+  readonly command: Incoming;
   /** Done with as soon as the command is committed. */
   readonly consumes: Consumed;
   /** The command's instance as this process has committed it: if nobody has changed it since, it need not be read. null: it must be read. */
@@ -29,10 +30,16 @@ export const NOTHING: Consumed = { kind: "nothing" };
 /** Commands of one mailbox that are decided and committed together. */
 export type Batch = { readonly address: Address; readonly envelopes: readonly Envelope[] };
 
-/** `quarantined`: the instance's checkpoint cannot be read; nothing was written, the command waits. */
-export type EnvelopeResult =
+/**
+ * `quarantined`: the instance's checkpoint cannot be read; nothing was written, the command waits. Of a receipt: `late_word` and
+ * `nothing_open` change nothing; `elsewhere`: it may begin an episode, but not under this version of its policy. `id`: of the receipt's
+ * instance, which may not have been read; `sinceMs`: when its episode began.
+ */
+export type EnvelopeResult = { readonly id?: string | null; readonly sinceMs?: number | undefined } & (
   | CommandResult
-  | { readonly outcome: "quarantined"; readonly instance: null; readonly error: BecalmError };
+  | { readonly outcome: "late_word" | "nothing_open" | "elsewhere"; readonly instance: null }
+  | { readonly outcome: "quarantined"; readonly instance: null; readonly error: BecalmError }
+);
 
 /** How a batch came out. Results stand in the order of its envelopes; they are true only when it was applied. */
 export type BatchResult = {
@@ -46,7 +53,13 @@ export function mailboxKey({ groupId, partition }: Address): string {
   return groupId ?? `partition ${partition}`;
 }
 
-/** null: the command is about a group. */
-export function instanceIdOf(command: Command): string | null {
+/** The instance that a command needs; of a receipt the one that it would make. null: the command is about a group. */
+export function neededId(command: Incoming): string | null {
+  if (command.type === "receipt") return command.ownId;
   return command.type === "summarise" || command.type === "wake" ? null : command.id;
+}
+
+/** Does the command at most make an instance? */
+export function isCreation(command: Incoming): boolean {
+  return command.type === "receipt" ? command.receipt.status === "firing" : command.type === "create";
 }

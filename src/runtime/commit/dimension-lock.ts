@@ -37,8 +37,8 @@ export async function lockDimension(runtime: BatchRuntime, snapshot: Snapshot): 
 }
 
 /** The threshold of the rule that the batch's first undecided instance falls under; null: the batch decides none. */
-function countDecided(runtime: BatchRuntime, { readable, instances }: Snapshot): number | null {
-  for (const { command } of readable) {
+function countDecided(runtime: BatchRuntime, { received, instances }: Snapshot): number | null {
+  for (const command of received.commands) {
     if (command.type === "create" && !instances.has(command.id)) return command.policy.policy.converge?.count ?? null;
     if (command.type !== "unpark") continue;
     const instance = instances.get(command.id);

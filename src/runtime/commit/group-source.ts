@@ -1,6 +1,7 @@
 import type { Group } from "../../convergence/group.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
 import type { Decision } from "../../instance/decide.ts";
+import type { Received } from "../../instance/receive.ts";
 import type { BecalmError } from "../../model/errors.ts";
 import type { Commit } from "../../stores/store.ts";
 import type { Batch, Envelope } from "./batch.ts";
@@ -8,8 +9,8 @@ import type { Batch, Envelope } from "./batch.ts";
 /** What a batch is decided on. */
 export type Snapshot = {
   readonly batch: Batch;
-  /** Envelopes whose instance can be read. */
-  readonly readable: readonly Envelope[];
+  /** What its commands are, now that the episodes of its receipts are known. Those of unreadable instances are left out. */
+  readonly received: Received;
   readonly group: Group | null;
   readonly instances: ReadonlyMap<string, Instance>;
   readonly waiters: readonly string[];
@@ -30,7 +31,8 @@ export type BatchRead = { readonly snapshot: Snapshot; readonly precondition: Pr
 
 /** Where batches find what they are decided on. Losing a precondition is an ordinary conflict: the source hears of it, and reads. */
 export interface GroupSource {
-  read(batch: Batch): Promise<BatchRead>;
+  /** `turn`: only in virtual time, of its line among those of the same time; null: live. */
+  read(batch: Batch, turn: number | null): Promise<BatchRead>;
   /** The decision about to be committed: what the group will be once it is. */
   committing(decision: Decision, commit: Commit, batch: Batch): void;
   /** The commit was refused, or (not `isRefused`) it is unknown what became of it. */

@@ -7,10 +7,12 @@
  * R3 what cannot be read is not written: quarantined instances keep their events and timers waiting.
  */
 import { type Command, type CommandResult, type Decision, decide } from "../../instance/decide.ts";
-import type { Commit } from "../../stores/store.ts";
+import type { Word } from "../../instance/receive.ts";
+import type { BecalmError } from "../../model/errors.ts";
+import type { Commit, CommitOutcome } from "../../stores/store.ts";
 import type { BatchRuntime } from "../runtime.ts";
-import { type Batch, type BatchResult, type EnvelopeResult, instanceIdOf } from "./batch.ts";
-import { commitOf } from "./batch-commit.ts";
+import type { Batch, BatchResult, EnvelopeResult } from "./batch.ts";
+import { commitOf, consumedBy } from "./batch-commit.ts";
 import { type LockAnswer, lockDimension, needsLock } from "./dimension-lock.ts";
 import type { BatchRead, Snapshot } from "./group-source.ts";
 
@@ -27,14 +29,12 @@ export async function runBatch(
   batch: Batch,
   { ordinal = 0, onDecided }: BatchOptions = {},
 ): Promise<BatchResult> {
-  const read = await runtime.groups.read(batch);
+  const read = await runtime.groups.read(batch, runtime.mode === "virtual" ? ordinal : null);
   const lock = needsLock(runtime, read.snapshot) ? await lockDimension(runtime, read.snapshot) : null;
   try {
     const { decision, commit } = decideBatch(runtime, read, { lock, ordinal });
     onDecided?.();
-    // No commit confirms a guess that changes nothing: it must be seen on what is stored.
-    const unwritten = read.precondition.isGuess ? "conflict" : "applied";
-    const outcome = commit === null ? unwritten : await runtime.store.commit(commit);
+    const outcome = commit === null ? await renew(runtime, read) : await runtime.store.commit(commit);
     if (isApplied(outcome)) publish(runtime, decision, commit);
     else runtime.groups.lost(read, { isRefused: true });
     const isStale = !isApplied(outcome) && read.precondition.isGuess;
@@ -57,7 +57,8 @@ function decideBatch(
   read: BatchRead,
   { lock, ordinal }: { lock: LockAnswer | null; ordinal: number },
 ): { readonly decision: Decision; readonly commit: Commit | null } {
-  const { batch, readable, group, instances, waiters, hasMoreWaiters, quarantined } = read.snapshot;
+  const { snapshot } = read;
+  const { batch, received, group, instances, waiters, hasMoreWaiters, quarantined } = snapshot;
   const decision = decide({
     partition: batch.address.partition,
     groupId: batch.address.groupId,
@@ -67,11 +68,11 @@ function decideBatch(
     hasMoreWaiters,
     quarantined,
     policies: runtime.versions,
-    commands: readable.map(({ command }) => parkedIf(lock, command)),
-    isVirtual: runtime.mode !== "live",
+    commands: received.commands.map((command) => parkedIf(lock, command)),
+    isVirtual: runtime.mode === "virtual",
     turn: ordinal,
   });
-  const isConsuming = readable.some(({ consumes }) => consumes.kind !== "nothing");
+  const isConsuming = consumedBy(snapshot).length > 0;
   const commit = decision.isEmpty && !isConsuming ? null : commitOf(runtime, decision, read);
   if (commit !== null) runtime.groups.committing(decision, commit, batch);
   return { decision, commit };
@@ -84,17 +85,47 @@ function parkedIf(lock: LockAnswer | null, command: Command): Command {
   return { ...command, lockBusyUntilMs: lock.busyUntilMs };
 }
 
+/** Nothing is decided; at most episodes go on. No commit confirms a guess: that it changes nothing must be seen on what is stored. */
+async function renew(runtime: BatchRuntime, { snapshot, precondition }: BatchRead): Promise<CommitOutcome> {
+  if (precondition.isGuess) return "conflict";
+  const { records } = snapshot.received;
+  if (records.length === 0) return "applied";
+  return runtime.store.renewEpisodes({ partition: snapshot.batch.address.partition, writes: records });
+}
+
 /** R1. */
 function publish({ onCommit }: BatchRuntime, decision: Decision, commit: Commit | null): void {
   if (commit !== null) for (const listener of onCommit) listener(decision);
 }
 
-function resultsOf({ batch, readable, quarantined }: Snapshot, { results }: Decision): readonly EnvelopeResult[] {
-  if (quarantined.size === 0) return results;
-  const byEnvelope = new Map(readable.map((envelope, index) => [envelope, results[index] as CommandResult]));
-  return batch.envelopes.map((envelope) => {
-    const error = quarantined.get(instanceIdOf(envelope.command) ?? "");
-    if (error !== undefined) return { outcome: "quarantined", instance: null, error };
-    return byEnvelope.get(envelope) as CommandResult;
-  });
+function resultsOf(snapshot: Snapshot, { results }: Decision): readonly EnvelopeResult[] {
+  return snapshot.received.words.map((word) =>
+    resultOf(word, word.command === null ? null : (results[word.command] as CommandResult), snapshot),
+  );
+}
+
+/** `decided`: of the word's command; null: nothing of it was decided. */
+function resultOf(
+  { kind, id, sinceMs }: Word,
+  decided: CommandResult | null,
+  { instances, quarantined }: Snapshot,
+): EnvelopeResult {
+  const instance = instances.get(id ?? "") ?? null;
+  switch (kind) {
+    case "goes_on":
+    case "lease_goes_on":
+      return { outcome: "duplicate", instance, id, sinceMs };
+    case "late":
+      return { outcome: "late_word", instance: null, id };
+    case "nothing_open":
+    case "elsewhere":
+      return { outcome: kind, instance: null, id };
+    case "quarantined":
+      return { outcome: kind, instance: null, error: quarantined.get(id ?? "") as BecalmError };
+    case "ends":
+      return { ...(decided ?? { outcome: "refused", instance }), id };
+    case "decided":
+    case "begins":
+      return decided as CommandResult;
+  }
 }

@@ -1,9 +1,10 @@
 import { isForming } from "../../convergence/group.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
 import type { Decision } from "../../instance/decide.ts";
+import { receiveAll } from "../../instance/receive.ts";
 import type { BecalmError } from "../../model/errors.ts";
 import type { Commit } from "../../stores/store.ts";
-import { type Address, type Batch, type Envelope, mailboxKey } from "./batch.ts";
+import { type Address, type Batch, type Envelope, isCreation, mailboxKey } from "./batch.ts";
 import { type CachedGroup, GroupCache } from "./group-cache.ts";
 import type { BatchRead, GroupSource } from "./group-source.ts";
 import { mayMoveWaiters, NOBODY_WAITS, type ReadFrom, readStored } from "./stored-snapshot.ts";
@@ -18,6 +19,7 @@ const READS_AFTER_LOSS = 8;
 const NEW_BEFORE_GUESS = 64;
 
 const NOTHING_QUARANTINED: ReadonlyMap<string, BecalmError> = new Map();
+const NO_RECORDS: ReadonlyMap<string, string> = new Map();
 
 /**
  * The source that starts a batch from what this process left of its group, without reading it again. Most batches of a storm do. Whether
@@ -89,18 +91,17 @@ export class SpeculativeGroups implements GroupSource {
   async #readStored(batch: Batch, mailbox: string): Promise<BatchRead> {
     const { groupId } = batch.address;
     const isUnknown = groupId !== null && this.#cache.get(groupId) === undefined;
-    const read = await readStored(this.#from, batch, this.#cache);
-    const { group, instances, quarantined } = read.snapshot;
+    const read = await readStored(this.#from, batch, { cache: this.#cache, turn: null });
+    const { group, instances, quarantined, received } = read.snapshot;
     if (isUnknown) {
       // One that has expired, and whose alerts are sent again, is not new.
       if (group !== null || instances.size + quarantined.size > 0) this.#newUntilGuess = NEW_BEFORE_GUESS;
       else if (this.#newUntilGuess > 0) this.#newUntilGuess -= 1;
     }
-    for (const { command } of batch.envelopes) {
-      if (command.type !== "create" || !(instances.has(command.id) || quarantined.has(command.id))) continue;
-      this.#mustRead(mailbox, READS_AFTER_DUPLICATE);
-      break;
-    }
+    const wasThere = received.words.some(
+      ({ kind, id }) => kind === "goes_on" || (kind === "begins" && instances.has(id ?? "")),
+    );
+    if (wasThere) this.#mustRead(mailbox, READS_AFTER_DUPLICATE);
     return read;
   }
 
@@ -111,10 +112,19 @@ export class SpeculativeGroups implements GroupSource {
     for (const { lastSeen } of envelopes) if (lastSeen !== null) instances.set(lastSeen.id, lastSeen);
     const follows = address.groupId === null ? this.#ungroupedCommits.get(mailbox) : cached?.commitId;
     const group = cached?.group ?? null;
+    const received = receiveAll({
+      incoming: envelopes.map(({ command }) => command),
+      records: NO_RECORDS,
+      partition: address.partition,
+      turn: null,
+      grace: this.#from.leaseGrace,
+      instances,
+      quarantined: NOTHING_QUARANTINED,
+    });
     return {
       snapshot: {
         batch,
-        readable: envelopes,
+        received,
         group,
         instances,
         quarantined: NOTHING_QUARANTINED,
@@ -125,11 +135,11 @@ export class SpeculativeGroups implements GroupSource {
     };
   }
 
-  /** Is everything known that these must know? New alerts are taken for new; that they are is a condition of the commit. */
+  /** Is everything known that these must know? Alerts that fire are taken for new; that they are is a condition of the commit. */
   #isKnown({ groupId, partition }: Address, envelopes: readonly Envelope[]): boolean {
     let isAllNew = true;
     for (const { command, lastSeen } of envelopes) {
-      if (command.type === "create") continue;
+      if (isCreation(command)) continue;
       if (lastSeen === null) return false;
       isAllNew = false;
     }
@@ -137,7 +147,13 @@ export class SpeculativeGroups implements GroupSource {
     const cached = this.#followable(groupId);
     if (cached === null) return isAllNew && this.#newUntilGuess === 0 && this.#cache.get(groupId) === undefined;
     const { group } = cached;
-    return (group.open?.running.length ?? 0) === 0 && !mayMoveWaiters(group, envelopes);
+    return (
+      (group.open?.running.length ?? 0) === 0 &&
+      !mayMoveWaiters(
+        group,
+        envelopes.map(({ command }) => command),
+      )
+    );
   }
 
   /** What a batch may start from; null: nothing (G3). */

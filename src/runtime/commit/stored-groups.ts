@@ -14,8 +14,8 @@ export class StoredGroups implements GroupSource {
     this.#from = from;
   }
 
-  read(batch: Batch): Promise<BatchRead> {
-    return readStored(this.#from, batch, this.#cache);
+  read(batch: Batch, turn: number | null): Promise<BatchRead> {
+    return readStored(this.#from, batch, { cache: this.#cache, turn });
   }
 
   committing({ group }: Decision, { group: write, commitId }: Commit): void {

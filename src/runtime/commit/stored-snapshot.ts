@@ -1,56 +1,60 @@
 /**
- * What a batch must know before it is decided, read from the store: its group, its instances, and whoever waits.
+ * What a batch must know before it is decided, read from the store: its group, its instances, the episodes of its alerts, and whoever waits.
  *
- * Most batches take one read. Whoever may settle a peer that somebody waits for also reads its peers and waiters: they may be quarantined.
+ * Most batches take one read. A second one is for instances that only the episodes name: of an end, or of an activity that is over. Whoever
+ * may settle a peer that somebody waits for also reads its peers and waiters: they may be quarantined.
  */
 import type { Group } from "../../convergence/group.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
+import { type Incoming, type Received, receiveAll } from "../../instance/receive.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../../model/limits.ts";
 import type { LoadResult } from "../../stores/store.ts";
 import type { Runtime } from "../runtime.ts";
-import { type Address, type Batch, type Envelope, instanceIdOf } from "./batch.ts";
+import { type Address, type Batch, isCreation, neededId } from "./batch.ts";
 import type { GroupCache } from "./group-cache.ts";
 import type { BatchRead, Snapshot } from "./group-source.ts";
 import { tryInstance } from "./read-instance.ts";
 
-export type ReadFrom = Pick<Runtime, "store" | "versions">;
+export type ReadFrom = Pick<Runtime, "store" | "versions" | "leaseGrace">;
 
-type Found = { readonly instances: Map<string, Instance>; readonly quarantined: Map<string, BecalmError> };
+/** `asked`: ids that were looked for, whether they exist or not. */
+type Found = {
+  readonly asked: Set<string>;
+  readonly instances: Map<string, Instance>;
+  readonly quarantined: Map<string, BecalmError>;
+};
 
 type Waiting = Pick<Snapshot, "waiters" | "hasMoreWaiters">;
 
 export const NOBODY_WAITS: Waiting = { waiters: [], hasMoreWaiters: false };
 
-export async function readStored(from: ReadFrom, batch: Batch, cache: GroupCache): Promise<BatchRead> {
-  const { address, envelopes } = batch;
+export async function readStored(
+  from: ReadFrom,
+  batch: Batch,
+  { cache, turn }: { cache: GroupCache; turn: number | null },
+): Promise<BatchRead> {
+  const { address } = batch;
   const { partition, groupId } = address;
-  const ids = new Set<string>();
-  for (const { command } of envelopes) {
-    const id = instanceIdOf(command);
-    if (id !== null) ids.add(id);
-  }
-  const loaded = await from.store.load({ partition, groupId, instanceIds: [...ids] });
+  const { instanceIds, episodeKeys } = neededBy(batch);
+  const loaded = await from.store.load({ partition, groupId, instanceIds: [...instanceIds], episodeKeys });
   const group = loaded.group === null || groupId === null ? null : cache.decode(groupId, loaded.group);
-  const found: Found = { instances: new Map(), quarantined: new Map() };
+  const found: Found = { asked: instanceIds, instances: new Map(), quarantined: new Map() };
   if (loaded.instances.size > 0) await decodeInto(from, loaded, found);
   const running = group?.open?.running ?? [];
   if (running.length > 0) await readMore(from, address, { ids: running.slice(0, COMMIT_INSTANCE_COUNT_MAX), found });
+  const received = await receive(from, batch, { records: loaded.episodes, found, turn });
   const waiting =
-    group !== null && mayMoveWaiters(group, envelopes)
+    group !== null && mayMoveWaiters(group, received.commands)
       ? await readWaiters(from, group, { batch, found })
       : NOBODY_WAITS;
-  const { quarantined } = found;
-  const readable =
-    quarantined.size === 0
-      ? envelopes
-      : envelopes.filter(({ command }) => !quarantined.has(instanceIdOf(command) ?? ""));
+  const { instances, quarantined } = found;
   return {
     snapshot: {
       batch,
-      readable,
+      received,
       group,
-      instances: found.instances,
+      instances,
       quarantined,
       waiters: waiting.waiters,
       hasMoreWaiters: waiting.hasMoreWaiters,
@@ -59,14 +63,41 @@ export async function readStored(from: ReadFrom, batch: Batch, cache: GroupCache
   };
 }
 
+function neededBy({ envelopes }: Batch): { instanceIds: Set<string>; episodeKeys: string[] } {
+  const instanceIds = new Set<string>();
+  const keys = new Set<string>();
+  for (const { command } of envelopes) {
+    const id = neededId(command);
+    if (id !== null) instanceIds.add(id);
+    if (command.type === "receipt" || command.type === "lease") keys.add(command.key);
+  }
+  return { instanceIds, episodeKeys: [...keys] };
+}
+
+/** Takes the receipts, and reads the instances that their episodes name. Those may be unreadable, which the receipts must know. */
+async function receive(
+  from: ReadFrom,
+  { address, envelopes }: Batch,
+  { records, found, turn }: { records: ReadonlyMap<string, string>; found: Found; turn: number | null },
+): Promise<Received> {
+  const incoming = envelopes.map(({ command }) => command);
+  const take = () =>
+    receiveAll({ incoming, records, partition: address.partition, turn, grace: from.leaseGrace, ...found });
+  const received = take();
+  const ids = received.commands.flatMap((command) => neededId(command) ?? []).filter((id) => !found.asked.has(id));
+  if (ids.length === 0) return received;
+  await readMore(from, address, { ids, found });
+  return take();
+}
+
 /** Whatever is not a creation may settle a peer of the waiters. And only waiters that can be read keep a group open past its end. */
-export function mayMoveWaiters({ open, waiters }: Group, envelopes: readonly Envelope[]): boolean {
+export function mayMoveWaiters({ open, waiters }: Group, commands: readonly Incoming[]): boolean {
   if (waiters === 0) return false;
-  if (envelopes.some(({ command }) => command.type !== "create")) return true;
+  if (commands.some((command) => !isCreation(command))) return true;
   return (
     open !== null &&
     open.inProgress === 0 &&
-    envelopes.some(({ command }) => command.type === "create" && command.atMs > open.endsAtMs)
+    commands.some((command) => "atMs" in command && command.atMs > open.endsAtMs)
   );
 }
 
@@ -99,6 +130,7 @@ async function readMore(
 ): Promise<void> {
   const instanceIds = ids.filter((id) => !found.instances.has(id) && !found.quarantined.has(id));
   if (instanceIds.length === 0) return;
+  for (const id of instanceIds) found.asked.add(id);
   await decodeInto(from, await from.store.load({ partition, groupId: null, instanceIds }), found);
 }
 

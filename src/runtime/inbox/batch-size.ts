@@ -40,8 +40,8 @@ export function countFitting(items: readonly Size[]): number {
 export function sizeOf({ command }: Envelope): Size {
   let bytes = 1_024;
   if (command.type === "event" && "result" in command.event) bytes += EFFECT_RESULT_BYTES_MAX;
-  if (command.type === "create") {
-    const { labels, annotations } = command.alert;
+  if (command.type === "create" || command.type === "receipt") {
+    const { labels, annotations } = command.type === "create" ? command.alert : command.receipt;
     for (const name in labels) bytes += 3 * (name.length + (labels[name]?.length ?? 0));
     for (const name in annotations) bytes += 3 * (name.length + (annotations[name]?.length ?? 0));
   }

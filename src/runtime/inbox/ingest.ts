@@ -1,6 +1,6 @@
 /** The alerts of one request: routed into batches, each to its mailbox, and the answers back in the order of the alerts. */
-import type { Alert } from "../../model/alert.ts";
 import { BecalmError } from "../../model/errors.ts";
+import type { Receipt } from "../../model/receipt.ts";
 import type { EnvelopeResult } from "../commit/batch.ts";
 import { type Envelope, mailboxKey } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
@@ -13,8 +13,13 @@ import { type RoutedAlert, routeAlerts } from "./routed-alerts.ts";
 export type Ingested = {
   readonly alert: number;
   readonly policy: string;
+  /** Of the instance that it made or belongs to. An `ignored` one may have none: then it is that which it would have made. */
   readonly id: string;
-  readonly outcome: "created" | "duplicate" | "resolved" | "ignored";
+  /**
+   * Of an alert that fires: `created`; `duplicate`, its episode goes on. Of one that is resolved: `resolved`, it moved its instance; `ignored`,
+   * it changed none. Of either: `late`, a word about an activity that is over already, which changes nothing.
+   */
+  readonly outcome: "created" | "duplicate" | "resolved" | "ignored" | "late";
 };
 
 export type IngestResult = {
@@ -38,8 +43,10 @@ type RoutedBatch = {
 type Slot = {
   readonly alert: number;
   readonly policy: string;
-  readonly id: string;
   readonly isResolved: boolean;
+  /** Where it goes if it has no episode where it went. */
+  readonly fallback: Envelope | null;
+  id: string;
   /** null: not yet. */
   outcome: Ingested["outcome"] | BecalmError | null;
   /** Of an instance that was there already. */
@@ -56,21 +63,19 @@ export type RoutedRequest = {
   readonly refused: Map<number, BecalmError>;
 };
 
-/** Routes the alerts of a request. `readings`: each alert, or why it is invalid. */
+/** Routes the receipts of a request. `readings`: each receipt, or why it is invalid. */
 export async function routeRequest(
   runtime: Runtime,
-  readings: readonly (Alert | BecalmError)[],
+  readings: readonly (Receipt | BecalmError)[],
   { atMs }: { atMs: number },
 ): Promise<RoutedRequest> {
-  const alerts = readings.map((reading) => (reading instanceof BecalmError ? null : reading));
-  const { routed, unmatched, unreadable } = await routeAlerts(runtime, alerts, { atMs });
+  const receipts = readings.map((reading) => (reading instanceof BecalmError ? null : reading));
+  const { routed, unmatched, unreadable } = await routeAlerts(runtime, receipts, { atMs, turn: null });
   const refused = new Map(unreadable);
   for (const [index, reading] of readings.entries()) if (reading instanceof BecalmError) refused.set(index, reading);
-  const slots = routed.map(({ alert, policy, id, envelope }): Slot => {
-    const isResolved = alerts[alert]?.status === "resolved";
-    // Without an envelope: an earlier version of the policy has made the instance.
-    const outcome = envelope !== null ? null : isResolved ? "ignored" : "duplicate";
-    return { alert, policy, id, isResolved, outcome, lastStepAtMs: 0 };
+  const slots = routed.map(({ alert, policy, fallback }): Slot => {
+    const isResolved = receipts[alert]?.status === "resolved";
+    return { alert, policy, isResolved, fallback, id: "", outcome: null, lastStepAtMs: 0 };
   });
   return { slots, batches: batchesOf(routed, slots), unmatched, refused };
 }
@@ -81,7 +86,6 @@ function batchesOf(routed: readonly RoutedAlert[], slots: readonly Slot[]): Rout
   const batches: RoutedBatch[] = [];
   for (let index = 0; index < routed.length; index += 1) {
     const { envelope } = routed[index] as RoutedAlert;
-    if (envelope === null) continue;
     const key = mailboxKey(envelope.address);
     const size = sizeOf(envelope);
     let batch = last.get(key);
@@ -108,9 +112,10 @@ export async function deliver(
   for (const { alert, outcome } of slots) if (outcome instanceof BecalmError) refused.set(alert, outcome);
   const instances: Ingested[] = [];
   for (const { alert, policy, id, outcome, lastStepAtMs } of slots) {
-    if (refused.size > 0 && refused.has(alert)) continue;
+    // No outcome: its policy is gone, or no longer matches, and has no open episode of it.
+    if (outcome === null || outcome instanceof BecalmError || (refused.size > 0 && refused.has(alert))) continue;
     if (outcome === "duplicate") receipts.received(id, { atMs, lastStepAtMs });
-    instances.push({ alert, policy, id, outcome: outcome as Ingested["outcome"] });
+    instances.push({ alert, policy, id, outcome });
   }
   return { instances, unmatched, rejected: [...refused].map(([alert, error]) => ({ alert, error })) };
 }
@@ -118,16 +123,28 @@ export async function deliver(
 async function send(mailboxes: Mailboxes, { envelopes, slots, size }: RoutedBatch): Promise<void> {
   try {
     const results = await mailboxes.submit(envelopes, size);
-    for (let index = 0; index < slots.length; index += 1) fill(slots[index] as Slot, results[index] as EnvelopeResult);
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] as Slot;
+      const result = results[index] as EnvelopeResult;
+      const isElsewhere = result.outcome === "elsewhere" && slot.fallback !== null;
+      fill(slot, isElsewhere ? ((await mailboxes.submit([slot.fallback]))[0] as EnvelopeResult) : result);
+    }
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;
-    for (const slot of slots) slot.outcome = error;
+    for (const slot of slots) if (slot.outcome === null) slot.outcome = error;
   }
 }
 
 function fill(slot: Slot, result: EnvelopeResult): void {
-  if (result.outcome === "quarantined") slot.outcome = result.error;
-  else if (slot.isResolved) slot.outcome = result.outcome === "applied" ? "resolved" : "ignored";
-  else slot.outcome = result.outcome === "created" ? "created" : "duplicate";
-  slot.lastStepAtMs = result.instance?.atMs ?? 0;
+  slot.outcome = outcomeOf(slot, result);
+  slot.id = result.instance?.id ?? result.id ?? "";
+  slot.lastStepAtMs = result.instance?.atMs ?? result.sinceMs ?? 0;
+}
+
+function outcomeOf({ isResolved }: Slot, result: EnvelopeResult): Slot["outcome"] {
+  if (result.outcome === "quarantined") return result.error;
+  if (result.outcome === "elsewhere") return null;
+  if (result.outcome === "late_word") return "late";
+  if (isResolved) return result.outcome === "applied" ? "resolved" : "ignored";
+  return result.outcome === "created" ? "created" : "duplicate";
 }

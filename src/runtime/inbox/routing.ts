@@ -2,22 +2,34 @@
 
 import { dimensionKeyOf, dimensionText, ruleGoverns } from "../../convergence/dimension-key.ts";
 import type { Alert } from "../../model/alert.ts";
-import { groupIdOf, instanceIdOf, loneName, partitionOf } from "../../model/ids.ts";
+import { startOf } from "../../model/episode.ts";
+import { groupIdOf, instanceIdOf, partitionOf, ungroupedName } from "../../model/ids.ts";
 import type { SilenceNote } from "../../model/instance-types.ts";
+import type { Receipt } from "../../model/receipt.ts";
 import type { Policy } from "../../policy/policy.ts";
 import type { CompiledPolicy } from "../../policy/policy-versions.ts";
 import type { Address } from "../commit/batch.ts";
 import type { CompiledSilence, Runtime } from "../runtime.ts";
 
-export type Route = { readonly id: string; readonly address: Address; readonly policy: CompiledPolicy };
+/** The way of a receipt under a policy. */
+export type Route = {
+  readonly policy: CompiledPolicy;
+  readonly address: Address;
+  /** Of the record of its episodes. */
+  readonly key: string;
+  /** Of the instance, if an episode begins where the receipt says. */
+  readonly ownId: string;
+};
+
+/** `turn`: in virtual time, the line among those of the same time; null: live. */
+export type RoutingOptions = { readonly atMs: number; readonly turn: number | null };
 
 /** One route a matching policy, in policy order. */
-export function routesOf(runtime: Runtime, alert: Alert): readonly Route[] {
+export function routesOf(runtime: Runtime, receipt: Receipt, atMs: number): readonly Route[] {
   let routes = NO_ROUTES;
   for (const policy of runtime.inForce.policies) {
-    if (!policy.matches(alert.labels)) continue;
-    const { id, address } = placeOf(policy.policy, alert, runtime.partitions);
-    const route = { id, address, policy };
+    if (!policy.matches(receipt.labels)) continue;
+    const route = routeOf(runtime, policy, { receipt, atMs });
     // Most alerts have one, and an array that grows makes room for sixteen more.
     routes = routes === NO_ROUTES ? [route] : [...routes, route];
   }
@@ -26,15 +38,27 @@ export function routesOf(runtime: Runtime, alert: Alert): readonly Route[] {
 
 const NO_ROUTES: readonly Route[] = [];
 
-/** Id and mailbox of an alert's instance under a policy version. */
-export function placeOf(policy: Policy, alert: Alert, partitions: number): { id: string; address: Address } {
-  const name = { policy: policy.name, fingerprint: alert.fingerprint, startsAtMs: alert.startsAtMs };
+export function routeOf(
+  { partitions }: Runtime,
+  policy: CompiledPolicy,
+  { receipt, atMs }: { receipt: Receipt; atMs: number },
+): Route {
+  const { fingerprint, startsAtMs } = receipt;
+  const address = addressOf(policy.policy, receipt, partitions);
+  const name = { policy: policy.policy.name, fingerprint, startMs: startOf({ startsAtMs, receivedAtMs: atMs }) };
+  return { policy, address, key: episodeKeyOf(policy, fingerprint), ownId: instanceIdOf(name, address.partition) };
+}
+
+/** Of the record of an alert's episodes under a policy, in the partition where both live. */
+export function episodeKeyOf({ episodeTag }: CompiledPolicy, fingerprint: string): string {
+  return fingerprint + episodeTag;
+}
+
+/** The mailbox of an alert under a policy version. */
+function addressOf(policy: Policy, { labels, fingerprint }: Receipt, partitions: number): Address {
   const rule = policy.converge;
-  const address =
-    rule !== null && ruleGoverns(rule, alert.labels)
-      ? groupAddress(policy, dimensionText(rule, alert.labels), partitions)
-      : { partition: partitionOf(loneName(name), partitions), groupId: null };
-  return { id: instanceIdOf(name, address.partition), address };
+  if (rule !== null && ruleGoverns(rule, labels)) return groupAddress(policy, dimensionText(rule, labels), partitions);
+  return { partition: partitionOf(ungroupedName({ policy: policy.name, fingerprint }), partitions), groupId: null };
 }
 
 const ADDRESS_COUNT_MAX = 10_000;
@@ -54,17 +78,6 @@ function groupAddress(policy: Policy, dimensions: string, partitions: number): A
   if (addresses.known.size >= ADDRESS_COUNT_MAX) addresses.known.clear();
   addresses.known.set(dimensions, address);
   return address;
-}
-
-/** Ids that earlier versions of the policy's rule would have given: an instance found there is the duplicate. */
-export function earlierIds(runtime: Runtime, route: Route, alert: Alert): { id: string; partition: number }[] {
-  const found = new Map<string, number>();
-  for (const { policy } of runtime.versions.values()) {
-    if (policy.name !== route.policy.policy.name || policy.version === route.policy.policy.version) continue;
-    const place = placeOf(policy, alert, runtime.partitions);
-    if (place.id !== route.id) found.set(place.id, place.address.partition);
-  }
-  return [...found].map(([id, partition]) => ({ id, partition }));
 }
 
 /** The first silence that matches and holds at `atMs` (from <= t < to), in file order. */

@@ -2,7 +2,8 @@
 
 import { birthOf } from "../../instance/audit.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
-import type { Command } from "../../instance/decide.ts";
+import { LEASE_TIMER } from "../../instance/lease-timer.ts";
+import type { Incoming } from "../../instance/receive.ts";
 import type { Alert } from "../../model/alert.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { partitionOfId } from "../../model/ids.ts";
@@ -11,7 +12,11 @@ import type { TimerRow } from "../../stores/store.ts";
 import type { Envelope } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { silenceAt } from "../inbox/routing.ts";
+import { episodeNameOf } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
+
+/** An instance that is gone: its lease finds no record. */
+const NO_EPISODE = { policy: "", fingerprint: "", key: "-" };
 
 /**
  * What a row asks for, dated `atMs`. null: its owner is quarantined, so the row waits.
@@ -19,7 +24,7 @@ import type { Runtime } from "../runtime.ts";
  */
 export async function envelopeOf(runtime: Runtime, row: TimerRow, atMs: number): Promise<Envelope | null> {
   const { owner, name, arm, partition } = row;
-  const envelope = (groupId: string | null, command: Command): Envelope => ({
+  const envelope = (groupId: string | null, command: Incoming): Envelope => ({
     address: { partition, groupId },
     command,
     consumes: { kind: "timer", timer: row },
@@ -39,6 +44,10 @@ export async function envelopeOf(runtime: Runtime, row: TimerRow, atMs: number):
     const cause = name === "silence" ? "silence_over" : "again";
     const silence = await silenceOf(runtime, owner, atMs);
     return envelope(groupId, { type: "reconsider", id: owner, atMs, cause, isOpen: true, silence, arm });
+  }
+  if (name === LEASE_TIMER) {
+    const episode = instance === null ? null : await episodeNameOf(runtime, instance);
+    return envelope(groupId, { type: "lease", id: owner, atMs, ...(episode ?? NO_EPISODE) });
   }
   const event = { type: "timer.elapsed" as const, atMs, timer: name as FiringTimerName, arm };
   return envelope(groupId, { type: "event", id: owner, event });

@@ -2,7 +2,7 @@
 import type { IngestResult } from "../../engine.ts";
 import { Rejection } from "../../formats/rejection.ts";
 import { readRequest } from "../../formats/request-line.ts";
-import type { Alert } from "../../model/alert.ts";
+import type { Receipt } from "../../model/receipt.ts";
 import type { AlertView } from "../alertmanager/view.ts";
 import { HttpRefusal, isForNow } from "../http/http-refusal.ts";
 import { withJson } from "../http/json-body.ts";
@@ -11,7 +11,7 @@ import type { Route } from "../http/route.ts";
 import type { InstancePorts } from "./ports.ts";
 
 export type AlertPorts = InstancePorts & {
-  readonly ingest: (alerts: readonly Alert[]) => Promise<IngestResult>;
+  readonly ingest: (alerts: readonly Receipt[]) => Promise<IngestResult>;
   readonly view: AlertView;
 };
 
@@ -80,7 +80,7 @@ function fateOf(index: number, reason: string | undefined): Fate {
 }
 
 /** A webhook's alert fires until it is resolved: its end, if it has one, is no lease. */
-function sightingOf(alert: Alert, nowMs: number): Parameters<AlertView["put"]>[0] {
+function sightingOf(alert: Receipt, nowMs: number): Parameters<AlertView["put"]>[0] {
   const isResolved = alert.status === "resolved";
   return { ...alert, endsAtMs: isResolved ? Math.min(alert.endsAtMs ?? nowMs, nowMs) : alert.endsAtMs };
 }

@@ -22,7 +22,6 @@ import type {
   NamespaceInfo,
   NamespaceMode,
   NamespaceSpec,
-  OpenEntry,
   PolicyRecord,
   Store,
   StoredEffect,
@@ -31,7 +30,6 @@ import type {
   TimerLane,
   TimerRow,
 } from "../store.ts";
-import { NAMESPACE_FORMAT } from "../store.ts";
 import {
   type CreatedAt,
   invalid,
@@ -42,7 +40,6 @@ import {
   requireSameNamespace,
   requireValidCommit,
   requireValidEpisodes,
-  requireValidOpenUnder,
 } from "../store-rules.ts";
 import { commitArguments, commitSize, parseVersioned } from "./commit-arguments.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
@@ -116,13 +113,12 @@ class RedisStore implements Store {
     requireNamespaceSpec(spec);
     const use = spec.mode === undefined ? "reading" : "writing";
     await requireRights(this.#connection, { key: this.#ownKeys.meta, use });
-    const [mode, partitions, highestTimeMs, format] = await this.#connection.run(() => this.#readOrCreate(spec));
+    const [mode, partitions, highestTimeMs] = await this.#connection.run(() => this.#readOrCreate(spec));
     if (mode == null) return null;
     const info: NamespaceInfo = {
       mode: mode as NamespaceMode,
       partitions: Number(partitions),
       highestTimeMs: highestTimeMs == null ? null : Number(highestTimeMs),
-      format: Number(format ?? 1),
     };
     requireSameNamespace(this.#space.namespace, info, spec);
     this.#parts = partsOf(new RedisPartitions(this.#connection, redisKeys(this.#space, info.partitions)));
@@ -132,9 +128,9 @@ class RedisStore implements Store {
   /** Reads first: a server that is out of memory lets nobody call a script that may write. */
   async #readOrCreate(spec: NamespaceSpec): Promise<(string | null | undefined)[]> {
     const { meta } = this.#ownKeys;
-    const fields = await this.#client.hmget(meta, "mode", "partitions", "highestTimeMs", "format");
+    const fields = await this.#client.hmget(meta, "mode", "partitions", "highestTimeMs");
     if (typeof fields[0] === "string" || spec.mode === undefined) return fields;
-    return scripts.openNamespace(this.#client, [meta], [spec.mode, spec.partitions ?? "", NAMESPACE_FORMAT]);
+    return scripts.openNamespace(this.#client, [meta], [spec.mode, spec.partitions ?? ""]);
   }
 
   async load(request: LoadRequest): Promise<LoadResult> {
@@ -233,19 +229,6 @@ class RedisStore implements Store {
 
   async list(request: ListRequest): Promise<ListPage> {
     return this.#opened().instances.list(request);
-  }
-
-  async indexOpen(entry: OpenEntry): Promise<boolean> {
-    const { instances } = this.#opened();
-    requireValidOpenUnder(entry);
-    return instances.indexOpen(entry);
-  }
-
-  async raiseFormat(to: number): Promise<number> {
-    this.#open();
-    const format = await this.#connection.run(() => scripts.raiseFormat(this.#client, [this.#ownKeys.meta], [to]));
-    if (format === null) throw this.#connection.hasLost(`the namespace "${this.#space.namespace}"`);
-    return Number(format);
   }
 
   async history(instanceId: string): Promise<string[] | null> {

@@ -58,7 +58,7 @@ export const textbook: Arm = async ({ work, count, url, logPath }) => {
 async function take(world: World, alert: AlertInput, executed: Map<string, number>): Promise<void> {
   const { policy } = world.policy;
   const fingerprint = fingerprintOf(alert.labels);
-  const id = instanceIdOf({ policy: policy.name, fingerprint, startsAtMs: Date.parse("2026-11-23T06:49:54.757Z") }, 0);
+  const id = instanceIdOf({ policy: policy.name, fingerprint, startMs: Date.parse("2026-11-23T06:49:54.757Z") }, 0);
   const rule = policy.converge;
   const group = rule === null ? null : groupIdOf(policy.name, dimensionKey(rule, alert.labels));
   const before = group === null ? 0 : (executed.get(group) ?? 0);

@@ -1,0 +1,223 @@
+/**
+ * From receipts to commands: what a batch's receipts do to the episodes of their alerts, before anything is decided. Pure.
+ *
+ * Episodes depend on receipts alone, never on what became of their instances. So receipts are taken first, one after the other, and what
+ * they mean for instances are commands like any others: a beginning creates one, an end raises `alert.resolved`, all else changes none.
+ */
+import { type Episode, type LeaseGrace, leaseEndMs, type Reception, startOf } from "../model/episode.ts";
+import { endLast, lastEpisode, leaseEndPosition, type Position, receiveRecorded } from "../model/episode-record.ts";
+import { instanceIdOf } from "../model/ids.ts";
+import type { EpisodeEnd, SilenceNote } from "../model/instance-types.ts";
+import { alertOfReceipt, type Receipt, type ReceiptTimes } from "../model/receipt.ts";
+import type { CompiledPolicy } from "../policy/policy-versions.ts";
+import type { Command } from "./decision.ts";
+import type { EmissionOrder } from "./effect.ts";
+
+/** A receipt under one policy. */
+export type ReceiptCommand = {
+  readonly type: "receipt";
+  readonly order?: EmissionOrder;
+  /** When it was received. */
+  readonly atMs: number;
+  readonly receipt: Receipt;
+  readonly policy: CompiledPolicy;
+  /** Of the record of the alert's episodes under the policy. */
+  readonly key: string;
+  /** The instance of an episode that begins where the receipt says, as most do. */
+  readonly ownId: string;
+  readonly silence: SilenceNote | null;
+  /** May it begin an episode? Only under policies in force. */
+  readonly mayBegin: boolean;
+};
+
+/** The lease of an instance's episode may have run out. */
+export type LeaseCommand = {
+  readonly type: "lease";
+  readonly id: string;
+  readonly atMs: number;
+  readonly policy: string;
+  readonly fingerprint: string;
+  readonly key: string;
+};
+
+/** What a batch brings: receipts, leases, and what is decided as it is. */
+export type Incoming = Command | ReceiptCommand | LeaseCommand;
+
+export type ReceiveInput = {
+  readonly incoming: readonly Incoming[];
+  /** Records by key, as they are stored. */
+  readonly records: ReadonlyMap<string, string>;
+  readonly partition: number;
+  /** Virtual time: the line among those of the same time; null: live. */
+  readonly turn: number | null;
+  readonly grace: LeaseGrace;
+  /** Instances that exist: one without a record was made before there were records. */
+  readonly instances: { has(id: string): boolean };
+  /** Instances that cannot be read: nothing is made of their receipts. */
+  readonly quarantined: { has(id: string): boolean };
+};
+
+/** What became of an incoming command. */
+export type Word = {
+  readonly kind: Reception["kind"] | "lease_goes_on" | "quarantined" | "elsewhere" | "decided";
+  /** The instance that it concerns; null: none. */
+  readonly id: string | null;
+  /** Among the commands, the one whose result this is; null: nothing of it is decided. */
+  readonly command: number | null;
+  /** Of an episode that goes on: its start. */
+  readonly sinceMs?: number;
+};
+
+export type RecordWrite = { readonly key: string; readonly expected: string | null; readonly value: string };
+
+export type Received = {
+  /** What is decided, in order. */
+  readonly commands: readonly Command[];
+  /** One an incoming command. */
+  readonly words: readonly Word[];
+  readonly records: readonly RecordWrite[];
+  /** When the leases of instances that are watched end: of episodes that begin, and of leases that are not over yet. */
+  readonly leases: ReadonlyMap<string, number>;
+};
+
+export function receiveAll(input: ReceiveInput): Received {
+  const receiver = new Receiver(input);
+  const words = input.incoming.map((command) => receiver.take(command));
+  return { words, commands: receiver.commands, records: receiver.changed(), leases: receiver.leases };
+}
+
+type Kept = { readonly expected: string | null; value: string | null };
+
+class Receiver {
+  readonly commands: Command[] = [];
+  readonly leases = new Map<string, number>();
+  readonly #input: ReceiveInput;
+  /** Records as the receipts before have left them. */
+  readonly #records = new Map<string, Kept>();
+
+  constructor(input: ReceiveInput) {
+    this.#input = input;
+  }
+
+  take(command: Incoming): Word {
+    if (command.type === "receipt") return this.#receipt(command);
+    if (command.type === "lease") return this.#lease(command);
+    const id = "id" in command ? command.id : null;
+    if (id !== null && this.#input.quarantined.has(id)) return { kind: "quarantined", id, command: null };
+    return { kind: "decided", id, command: this.commands.push(command) - 1 };
+  }
+
+  changed(): RecordWrite[] {
+    const writes: RecordWrite[] = [];
+    for (const [key, { expected, value }] of this.#records)
+      if (value !== null && value !== expected) writes.push({ key, expected, value });
+    return writes;
+  }
+
+  #receipt(command: ReceiptCommand): Word {
+    const { key, atMs, receipt, mayBegin } = command;
+    const { form, status, startsAtMs, endsAtMs } = receipt;
+    const times: ReceiptTimes = { form, status, startsAtMs, endsAtMs, receivedAtMs: atMs };
+    const kept = this.#kept(key);
+    const options = { position: this.#positionOf(command), grace: this.#input.grace };
+    const { reception, record } = receiveRecorded(this.#isLost(command, kept) ? null : kept.value, times, options);
+    if (reception.kind === "nothing_open") return this.#nothingOpen(command, kept);
+    const isOwn = reception.episode.startMs === startOf(times);
+    const id = isOwn ? command.ownId : this.#idOf(command, reception.episode);
+    if (this.#input.quarantined.has(id)) return { kind: "quarantined", id, command: null };
+    if (reception.kind === "begins" && !mayBegin) {
+      // It was made before there were records, under an earlier version of the policy.
+      const isThere = kept.value === null && this.#input.instances.has(id);
+      return isThere ? { kind: "goes_on", id, command: null } : this.#leave(command, kept, reception.ended);
+    }
+    if (record !== null) kept.value = record;
+    if (reception.kind === "begins") return this.#begin(command, id, reception);
+    if (reception.kind !== "ends" || record === null)
+      return { kind: reception.kind, id, command: null, sinceMs: reception.episode.startMs };
+    return { kind: "ends", id, command: this.#raise(id, command, "alert_resolved") };
+  }
+
+  #begin(command: ReceiptCommand, id: string, { episode, ended }: Reception & { kind: "begins" }): Word {
+    if (ended?.end != null) {
+      const endedId = this.#idOf(command, ended);
+      if (!this.#input.quarantined.has(endedId)) this.#raise(endedId, command, ended.end.reason);
+    }
+    const { atMs, receipt, policy, silence, order = [] } = command;
+    const alert = alertOfReceipt(receipt, episode.startMs);
+    if (episode.leaseUntilMs !== null) this.leases.set(id, episode.leaseUntilMs);
+    const at = this.commands.push({ type: "create", id, atMs, alert, policy, silence, order }) - 1;
+    return { kind: "begins", id, command: at };
+  }
+
+  /** The receipt begins an episode under another version of the policy, if under any. Here it tells of an end at most. */
+  #leave(command: ReceiptCommand, kept: Kept, ended: Episode | null): Word {
+    if (ended?.end != null && kept.value !== null) {
+      kept.value = endLast(kept.value, ended, this.#positionOf(command));
+      this.#raise(this.#idOf(command, ended), command, ended.end.reason);
+    }
+    return { kind: "elsewhere", id: command.ownId, command: null };
+  }
+
+  /** Instances that were made before there were records have the id of their receipt's own start, and end with it. */
+  #nothingOpen(command: ReceiptCommand, { value }: Kept): Word {
+    const { ownId } = command;
+    if (this.#input.quarantined.has(ownId)) return { kind: "quarantined", id: ownId, command: null };
+    if (value !== null || !this.#input.instances.has(ownId)) return { kind: "nothing_open", id: ownId, command: null };
+    return { kind: "ends", id: ownId, command: this.#raise(ownId, command, "alert_resolved") };
+  }
+
+  #lease({ id, key, atMs, policy, fingerprint }: LeaseCommand): Word {
+    const { partition, turn, grace, quarantined } = this.#input;
+    const nothing: Word = { kind: "nothing_open", id, command: null };
+    const kept = this.#kept(key);
+    if (kept.value === null || quarantined.has(id)) return nothing;
+    const episode = lastEpisode(kept.value);
+    const untilMs = leaseEndMs(episode, grace);
+    if (untilMs === null || instanceIdOf({ policy, fingerprint, startMs: episode.startMs }, partition) !== id)
+      return nothing;
+    if (untilMs > atMs) {
+      this.leases.set(id, untilMs);
+      return { kind: "lease_goes_on", id, command: null };
+    }
+    const ended: Episode = { ...episode, end: { reason: "lease_over", atMs: untilMs, receivedAtMs: untilMs } };
+    kept.value = endLast(kept.value, ended, turn === null ? null : leaseEndPosition(untilMs));
+    return { kind: "ends", id, command: this.#raise(id, { atMs }, "lease_over") };
+  }
+
+  /**
+   * The record says that the receipt belongs to an episode whose instance is gone: a store has lost data. The record counts for nothing then,
+   * so that the alert is acted upon.
+   */
+  #isLost({ ownId, receipt, atMs }: ReceiptCommand, { expected, value }: Kept): boolean {
+    const { turn, instances, quarantined } = this.#input;
+    if (turn !== null || value === null || value !== expected) return false;
+    if (instances.has(ownId) || quarantined.has(ownId)) return false;
+    const { startMs, end } = lastEpisode(value);
+    return end === null && startMs === startOf({ startsAtMs: receipt.startsAtMs, receivedAtMs: atMs });
+  }
+
+  /** Every end is told to the instance; whether it moves is the machine's business. */
+  #raise(id: string, { atMs, order = [] }: Pick<ReceiptCommand, "atMs" | "order">, end: EpisodeEnd): number {
+    const reason = end === "alert_resolved" ? {} : { reason: end };
+    return this.commands.push({ type: "event", id, event: { type: "alert.resolved", atMs, ...reason }, order }) - 1;
+  }
+
+  #kept(key: string): Kept {
+    const known = this.#records.get(key);
+    if (known !== undefined) return known;
+    const expected = this.#input.records.get(key) ?? null;
+    const kept = { expected, value: expected };
+    this.#records.set(key, kept);
+    return kept;
+  }
+
+  #positionOf({ atMs, order }: ReceiptCommand): Position | null {
+    const { turn } = this.#input;
+    return turn === null ? null : { atMs, turn, index: order?.[0] ?? 0 };
+  }
+
+  #idOf({ policy, receipt }: ReceiptCommand, { startMs }: Episode): string {
+    const { fingerprint } = receipt;
+    return instanceIdOf({ policy: policy.policy.name, fingerprint, startMs }, this.#input.partition);
+  }
+}

@@ -1,0 +1,46 @@
+/** From an instance back to its episode: the alert in its birth line names the record. */
+import { birthOf } from "../instance/audit.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { leaseEndMs } from "../model/episode.ts";
+import { lastEpisode } from "../model/episode-record.ts";
+import { instanceIdOf, partitionOfId } from "../model/ids.ts";
+import { policyKey } from "../policy/policy-versions.ts";
+import type { StoredEpisode } from "../stores/store.ts";
+import { episodeKeyOf } from "./inbox/routing.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** Which alert's episodes an instance is of. */
+export type EpisodeName = { readonly policy: string; readonly fingerprint: string; readonly key: string };
+
+/** null: it was not made by an alert, or is gone. */
+export async function episodeNameOf(runtime: Runtime, instance: Instance): Promise<EpisodeName | null> {
+  if (instance.kind !== "action") return null;
+  const lines = await runtime.store.history(instance.id);
+  const alert = lines === null ? null : birthOf(instance.id, lines).alert;
+  const { policy, policyVersion } = instance;
+  const compiled = runtime.versions.get(policyKey({ name: policy, version: policyVersion }));
+  if (alert === null || compiled === undefined) return null;
+  const { fingerprint } = alert;
+  return { policy, fingerprint, key: episodeKeyOf(compiled, fingerprint) };
+}
+
+/** The record of which an instance's episode is the last one; null: a later one has begun, or there is none. */
+export async function lastRecordOf(runtime: Runtime, instance: Instance): Promise<StoredEpisode | null> {
+  const partition = partitionOfId(instance.id);
+  const name = await episodeNameOf(runtime, instance);
+  if (name === null || partition === null) return null;
+  const request = { partition, groupId: null, instanceIds: [], episodeKeys: [name.key] };
+  const value = (await runtime.store.load(request)).episodes.get(name.key);
+  if (value === undefined) return null;
+  const { startMs } = lastEpisode(value);
+  return instanceIdOf({ ...name, startMs }, partition) === instance.id ? { key: name.key, value } : null;
+}
+
+/** Does the alert of an instance still fire at `atMs`? */
+export async function isEpisodeOpen(runtime: Runtime, instance: Instance, atMs: number): Promise<boolean> {
+  const record = await lastRecordOf(runtime, instance);
+  if (record === null) return false;
+  const episode = lastEpisode(record.value);
+  const untilMs = leaseEndMs(episode, runtime.leaseGrace);
+  return episode.end === null && (untilMs === null || atMs <= untilMs);
+}
