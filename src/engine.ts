@@ -2,6 +2,7 @@
 import { compose, driveLive } from "./compose.ts";
 import { type EffectHandlers, localEffects } from "./effects/local-effects.ts";
 import { type AlertInput, toReceipt } from "./formats/alert-input.ts";
+import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
 import { pendingDecision } from "./inspect/inspected.ts";
@@ -21,7 +22,7 @@ import {
 import type { Receipt } from "./model/receipt.ts";
 import type { Policy } from "./policy/policy.ts";
 import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
-import { deliver, type IngestResult, routeRequest } from "./runtime/inbox/ingest.ts";
+import { type IngestResult as Delivered, deliver, routeRequest } from "./runtime/inbox/ingest.ts";
 import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
 import type { InstanceService } from "./runtime/instance-service.ts";
 import { putInForce } from "./runtime/namespace.ts";
@@ -87,7 +88,12 @@ export type InstanceReference = {
   ): Promise<InstanceSnapshot>;
 };
 
-export type { Ingested, IngestResult } from "./runtime/inbox/ingest.ts";
+export type { Ingested } from "./runtime/inbox/ingest.ts";
+
+export type IngestResult = Delivered & {
+  /** How many alerts the sender says that it has left out (`truncatedAlerts` of a webhook). */
+  readonly truncated: number;
+};
 
 export type InstancePage = {
   readonly instances: readonly InstanceSnapshot[];
@@ -100,8 +106,12 @@ export type Engine = {
   start(): Promise<void>;
   /** Takes no more alerts, finishes what is under way, and closes the store that the engine made itself. */
   stop(): Promise<void>;
-  /** Takes alerts; resolves when every decision about them is durable. Effects run afterwards. */
-  ingest(alerts: readonly AlertInput[]): Promise<IngestResult>;
+  /**
+   * Takes alerts, or the body of a webhook as it came; resolves when every decision about them is durable. Effects run
+   * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else; a
+   * single alert that cannot be taken is in `rejected`.
+   */
+  ingest(alerts: IngestInput): Promise<IngestResult>;
   get(id: string): InstanceReference;
   list(filter?: ListFilter): Promise<InstancePage>;
   /** Grants one instance, or everything that a group holds. */
@@ -203,12 +213,13 @@ class LiveEngine implements Engine {
     if (this.#options.store === undefined) await this.#store.close();
   }
 
-  async ingest(alerts: readonly AlertInput[]): Promise<IngestResult> {
+  async ingest(alerts: IngestInput): Promise<IngestResult> {
     const { runtime, driver, receipts } = await this.#opened();
     const atMs = runtime.clock.now();
-    const readings = alerts.map((input) => tryReceipt(input, atMs));
+    const { inputs, truncated } = ingestAlertsOf(alerts, atMs);
+    const readings = inputs.map((input) => (input instanceof BecalmError ? input : tryReceipt(input, atMs)));
     const request = await routeRequest(runtime, readings, { atMs });
-    return await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs });
+    return { ...(await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs })), truncated };
   }
 
   get(id: string): InstanceReference {

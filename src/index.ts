@@ -32,6 +32,7 @@ export {
   type Who,
 } from "./engine.ts";
 export type { AlertInput } from "./formats/alert-input.ts";
+export type { IngestInput, WebhookBody } from "./formats/ingest-input.ts";
 export { loadPolicySet, type PolicyInput, parsePolicies } from "./formats/policy-file.ts";
 export { loadStrategies } from "./formats/strategy-file.ts";
 export { createInspectServer, type InspectServer, type InspectServerOptions } from "./inspect/inspect-server.ts";

@@ -10,6 +10,7 @@ import { textTable } from "../present/text-table.ts";
 import { printable } from "../present/text-width.ts";
 import { dateTime, isoTime } from "../present/time-text.ts";
 import type { InstanceReader, ListFilter, Quarantined } from "../runtime/instance-reader.ts";
+import { unknownPolicy } from "./assumptions.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { stateColor } from "./report-text.ts";
 import type { Terminal } from "./terminal.ts";
@@ -29,6 +30,7 @@ export async function ls(terminal: Terminal, options: LsOptions): Promise<number
   const filter = filterOf(options);
   return withReading(options, "ls", async (instances) => {
     const page = await instances.list(filter);
+    noteUnknownPolicy(terminal, options.policy, instances);
     if (options.quarantined) await tellQuarantined(terminal, page.quarantined, options.json);
     else
       await tellInstances(
@@ -41,6 +43,13 @@ export async function ls(terminal: Terminal, options: LsOptions): Promise<number
     else terminal.note(`There are more: --cursor ${page.next}`);
     return EXIT.done;
   });
+}
+
+/** An empty list may mean that there are none, or a slip of the hand. */
+function noteUnknownPolicy(terminal: Terminal, name: string | undefined, { runtime }: InstanceReader): void {
+  const known = [...new Set([...runtime.versions.values()].map(({ policy }) => policy.name))];
+  if (name === undefined || known.includes(name)) return;
+  terminal.note(terminal.noteColors.yellow(`In this namespace ${unknownPolicy(name, known)}`));
 }
 
 function filterOf({ state, policy, group, quarantined, limit, cursor }: LsOptions): ListFilter {

@@ -11,18 +11,19 @@ import {
   LIST_COUNT_MAX,
   PORT_MAX,
 } from "./option-limits.ts";
-import { packageVersion } from "./package-files.ts";
+import { packageVersion, shownPackageFile } from "./package-files.ts";
 import { addServing } from "./serve-program.ts";
 import { type Terminal, tellError, terminal } from "./terminal.ts";
+import { usageSentence } from "./usage-sentence.ts";
 
 /** Runs the command that the arguments name; resolves to the exit code. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   const to = terminal();
   let exitCode: number = EXIT.done;
+  const program = becalm(to, (code) => {
+    exitCode = code;
+  });
   try {
-    const program = becalm(to, (code) => {
-      exitCode = code;
-    });
     if (args.length === 0) {
       to.note(program.helpInformation().trimEnd());
       return EXIT.usedWrongly;
@@ -32,23 +33,10 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      // `help` of a command that there is not has no sentence of Commander's.
-      if (error.code === "commander.help") return tellError(to, usedWrongly(sentence(`unknown command '${args[1]}'`)));
-      return tellError(to, usedWrongly(sentence(error.message)));
+      return tellError(to, usedWrongly(usageSentence(error, program, args)));
     }
     return tellError(to, error);
   }
-}
-
-/** Commander says `error: unknown option '--x'\n(Did you mean --y?)`. */
-function sentence(message: string): string {
-  const [first = "", ...rest] = message.replace(/^error: /, "").split("\n");
-  const text = first.charAt(0).toUpperCase() + first.slice(1);
-  return [
-    text.endsWith(".") ? text : `${text}.`,
-    ...rest,
-    "`becalm --help` lists the commands, `becalm COMMAND --help` the options of one.",
-  ].join(" ");
 }
 
 function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
@@ -102,7 +90,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 conflict or refused
 
 First steps:
   $ becalm demo
-  $ becalm run --policies demo/policies.yaml --alerts demo/storm.jsonl
+  $ becalm run --policies ${shownPackageFile("demo/policies.yaml")} --alerts ${shownPackageFile("demo/storm.jsonl")}
 `;
 
 function storeOption(what: string): Option {
@@ -193,6 +181,11 @@ function addRunning(add: Add): void {
 }
 
 function addDetecting(add: Add): void {
+  add("doctor", "says what a namespace and its store are like, and what to change", {
+    options: reading(new Option("--raise-format", "brings a namespace of an earlier version up to date")),
+    examples: ["becalm doctor", "becalm doctor --raise-format"],
+    act: async (to, options) => (await import("./doctor.ts")).doctor(to, read(options, ["json", "raiseFormat"])),
+  });
   add("detect", "makes alerts of metric records, by strategies; a restart goes on where the last run ended", {
     options: [
       new Option("--strategies <file>", "YAML or JSON, see docs/strategies.md").makeOptionMandatory(),
@@ -216,7 +209,7 @@ function addDetecting(add: Add): void {
       ...keeping("the stream is kept"),
     ],
     examples: [
-      "becalm detect --strategies demo/strategies.yaml --records demo/host-metrics.csv",
+      `becalm detect --strategies ${shownPackageFile("demo/strategies.yaml")} --records ${shownPackageFile("demo/host-metrics.csv")}`,
       "becalm detect --strategies strategies.yaml --records monday.csv tuesday.csv --store redis://127.0.0.1:6379",
       "becalm detect --strategies strategies.yaml --records - < metrics.csv | becalm run --policies policies.yaml --alerts -",
     ],

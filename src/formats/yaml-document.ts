@@ -1,4 +1,4 @@
-import { LineCounter, parseAllDocuments } from "yaml";
+import { type Document, isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
 import { POLICY_FILE_BYTES_MAX, POLICY_MISTAKE_COUNT_MAX } from "../model/limits.ts";
 import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import type { MistakeReport, PolicyMistake } from "./field-reader.ts";
@@ -24,7 +24,8 @@ export function readYamlDocument(text: string, report: MistakeReport, expected: 
   const [document] = documents;
   const found = documents.flatMap(({ errors, warnings }) => [...errors, ...warnings]);
   for (const [index, { pos, message }] of found.entries()) {
-    const { line, col } = lines.linePos(pos[0]);
+    const offset = message.startsWith(UNCLOSED_QUOTE) ? openingQuote(documents, pos[0]) : pos[0];
+    const { line, col } = lines.linePos(offset);
     const place = { path: "", place: { line, column: col } };
     if (index < SYNTAX_MISTAKE_COUNT_MAX) report.add(place, "YAML or JSON", shortened(message));
     else {
@@ -36,6 +37,23 @@ export function readYamlDocument(text: string, report: MistakeReport, expected: 
   if (document === undefined || document.contents === null) return report.add(whole, expected, "an empty file");
   if (documents.length > 1) return report.add(whole, "one document", `${documents.length}, separated by ---`);
   return guarded(report, () => locateYaml(document, lines));
+}
+
+const UNCLOSED_QUOTE = "Missing closing";
+
+/** The parser finds out at the end of the text that a quote is open; people look for where it was opened. */
+function openingQuote(documents: readonly Pick<Document, "contents">[], end: number): number {
+  let opened = end;
+  for (const { contents } of documents) {
+    if (contents === null) continue;
+    visit(contents, (_key, node) => {
+      const isQuoted = isScalar(node) && (node.type === "QUOTE_DOUBLE" || node.type === "QUOTE_SINGLE");
+      if (!isQuoted || node.range == null || node.range[1] < end || node.range[0] > end) return undefined;
+      opened = node.range[0];
+      return visit.BREAK;
+    });
+  }
+  return opened;
 }
 
 /** The tree of a program's plain objects, or undefined after the report was told why there is none. */

@@ -2,12 +2,13 @@
 import { birthOf, decodeHistory } from "../instance/audit.ts";
 import type { Birth, History } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
+import { isOpenState } from "../instance/open-index.ts";
 import { BecalmError } from "../model/errors.ts";
 import { partitionOfId } from "../model/ids.ts";
 import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
 import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
-import type { StoredInstance } from "../stores/store.ts";
+import { NAMESPACE_FORMAT, type StoredInstance } from "../stores/store.ts";
 import { learnVersions, readInstance, tryInstance } from "./commit/read-instance.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -122,7 +123,7 @@ export class InstanceReader {
     filter: ListFilter,
     { cursor, missing, rows }: { cursor: string | undefined; missing: number; rows: number },
   ): Promise<Listed> {
-    const from = cursor === undefined ? {} : { cursor };
+    const from = { ...(cursor === undefined ? {} : { cursor }), ...this.#underOf(filter) };
     for (;;) {
       const page = await this.runtime.store.list({ limit: rows, ...from });
       const into = { instances: [] as Instance[], quarantined: [] as Quarantined[] };
@@ -137,6 +138,12 @@ export class InstanceReader {
       const part = await this.runtime.store.list({ limit: looked, ...from });
       if (part.instances.at(-1)?.id === page.instances[looked - 1]?.id) return { ...into, next: part.next };
     }
+  }
+
+  /** Where all that the filter wants is found without reading what it does not want. */
+  #underOf({ state, quarantined }: ListFilter): { under?: string } {
+    const isIndexed = this.runtime.format >= NAMESPACE_FORMAT && quarantined !== true;
+    return isIndexed && isOpenState(state) ? { under: state } : {};
   }
 
   async #sort(

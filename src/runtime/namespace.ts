@@ -16,7 +16,10 @@ export type OpenOptions = {
   readonly policies?: PolicySet | undefined;
 };
 
-export type Namespace = Pick<Runtime, "mode" | "partitions" | "highestTimeMs" | "inForce" | "versions" | "store">;
+export type Namespace = Pick<
+  Runtime,
+  "mode" | "format" | "partitions" | "highestTimeMs" | "inForce" | "versions" | "store"
+>;
 
 /**
  * Opens the namespace, records the versions of the given policies and learns all earlier ones.

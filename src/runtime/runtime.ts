@@ -23,6 +23,8 @@ export type Runtime = {
   readonly clock: Clock;
   readonly mode: NamespaceMode;
   readonly partitions: number;
+  /** Of the namespace, when it was opened. */
+  readonly format: number;
   /** Until when no lease runs out: nobody may have watched them before this process began. */
   readonly leaseGrace: LeaseGrace;
   /** In virtual time: how far it had come when the namespace was opened; null: nowhere yet. */

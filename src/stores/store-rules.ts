@@ -152,6 +152,7 @@ function requireValidInstances(commit: Commit, partitions: number): void {
     requireVersion(instance.expectedVersion, "instance", instance.id);
     if (instance.expectedVersion === 0)
       requireNumber(instance.createdAtMs, "creation time of the instance", instance.id);
+    requireValidOpenUnder(instance);
     requireToken(instance.head, "head of the checkpoint of", instance.id);
     // Neighbours in a storm have texts in common: those are looked at once.
     if (instance.body !== before?.body) requireOneLine(instance.body, "checkpoint of", instance.id);
@@ -178,6 +179,22 @@ export function requireValidEpisodes(writes: readonly EpisodeWrite[]): void {
   if (seen.size === writes.length) return;
   throw invalid("The record of an episode is written twice at once. Write its last value once.");
 }
+
+/** The store keeps them in an order that is made of the time's digits. */
+export function requireValidOpenUnder(
+  entry: Pick<InstanceWrite, "id" | "createdAtMs" | "openUnder" | "wasOpenUnder">,
+): void {
+  const { id, createdAtMs, openUnder = NOTHING, wasOpenUnder = NOTHING } = entry;
+  if (openUnder.length + wasOpenUnder.length === 0) return;
+  for (const under of openUnder) requireToken(under, "text under which is found", id);
+  for (const under of wasOpenUnder) requireToken(under, "text under which was found", id);
+  if (Number.isSafeInteger(createdAtMs) && createdAtMs >= 0) return;
+  throw invalid(
+    `The creation time of the instance ${id} is ${createdAtMs}. To be found, it needs a whole number of at least 0.`,
+  );
+}
+
+const NOTHING: readonly string[] = [];
 
 function requireValidEffects(commit: Commit): void {
   if (commit.effectClaimMs !== null) requireLease(commit.effectClaimMs, "claim on the effects of", commit.commitId);

@@ -69,8 +69,20 @@ export interface Store {
   /** Ids of effects of a partition that no claim will ever give out, in order: a commit makes none, so they are damage. */
   unclaimedEffects(partition: number): Promise<string[]>;
 
-  /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`; `next` is null on the last page. */
+  /**
+   * Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`;
+   * `next` is null on the last page. `under`: only those that a commit put there (see InstanceWrite.openUnder), without reading any other.
+   */
   list(request: ListRequest): Promise<ListPage>;
+
+  /**
+   * Puts an instance of a namespace of format 1 under what it is found under, if it still has `version`. False: it changed meanwhile, or is
+   * gone. What is there stays.
+   */
+  indexOpen(entry: OpenEntry): Promise<boolean>;
+
+  /** Raises the namespace's format, which never falls; returns the format afterwards. */
+  raiseFormat(to: number): Promise<number>;
 
   /** History lines of an instance, oldest first (the birth line is the first); null when there is no such instance. */
   history(instanceId: string): Promise<string[] | null>;
@@ -123,7 +135,14 @@ export type NamespaceMode = "live" | "virtual" | "simulated";
 /** `partitions`: 1 to 100. */
 export type NamespaceSpec = { mode?: NamespaceMode; partitions?: number };
 
-export type NamespaceInfo = { mode: NamespaceMode; partitions: number; highestTimeMs: number | null };
+/**
+ * `format`: how the namespace's contents are kept. 1: before there was one; instances may be missing from what `list({ under })` finds.
+ * 2: none is. A namespace begins with NAMESPACE_FORMAT, an earlier one has it after `raiseFormat`.
+ */
+export type NamespaceInfo = { mode: NamespaceMode; partitions: number; highestTimeMs: number | null; format: number };
+
+/** The format of namespaces that this version makes. */
+export const NAMESPACE_FORMAT = 2;
 
 export type LoadRequest = {
   partition: number;
@@ -223,8 +242,14 @@ export type InstanceWrite = {
    */
   head: string;
   body: string;
-  /** Only for a new instance: when it was created, the order of `list`. */
+  /** When it was created, the order of `list`. It never changes. */
   createdAtMs: number;
+  /**
+   * What the instance is found under from this commit on (its state while it is not at rest, ...), and what it was found under until then; no
+   * space and no control character. Default: nothing.
+   */
+  openUnder?: readonly string[];
+  wasOpenUnder?: readonly string[];
   /** Lines appended to the instance's history. Neither a line nor the checkpoint contains a line break. */
   historyLines: readonly string[];
 };
@@ -251,7 +276,10 @@ export type ClaimRequest = { owner: string; leaseMs: number; limit: number; part
 /** `leaseMs`: at least 1. */
 export type ExtendRequest = { owner: string; leaseMs: number; effectIds: readonly string[] };
 
-export type ListRequest = { limit: number; cursor?: string };
+/** `under`: one of `InstanceWrite.openUnder`. */
+export type ListRequest = { limit: number; cursor?: string; under?: string };
+
+export type OpenEntry = { id: string; version: number; createdAtMs: number; openUnder: readonly string[] };
 
 export type ListPage = { instances: StoredInstance[]; next: string | null };
 

@@ -80,12 +80,14 @@ export function storeContract(
           mode: "virtual",
           partitions,
           highestTimeMs: null,
+          format: 2,
         });
-        expect(await store.open({})).toEqual({ mode: "virtual", partitions, highestTimeMs: null });
+        expect(await store.open({})).toEqual({ mode: "virtual", partitions, highestTimeMs: null, format: 2 });
         expect(await store.open({ mode: "virtual", partitions })).toEqual({
           mode: "virtual",
           partitions,
           highestTimeMs: null,
+          format: 2,
         });
       });
 
@@ -97,7 +99,7 @@ export function storeContract(
         await expect(store.open({ mode: "live", partitions: 3 })).rejects.toMatchObject({
           code: "BECALM_NAMESPACE_PARTITIONS",
         });
-        expect(await store.open({})).toEqual({ mode: "live", partitions, highestTimeMs: null });
+        expect(await store.open({})).toEqual({ mode: "live", partitions, highestTimeMs: null, format: 2 });
       });
 
       test.each([0, 101, 1.5, -1, Number.NaN])("refuses %s partitions", async (wrong) => {
@@ -110,6 +112,13 @@ export function storeContract(
         await expect(store.commit(commitOf())).rejects.toMatchObject({ code: "BECALM_STORE_FAILED" });
         await expect(timers()).rejects.toMatchObject({ code: "BECALM_STORE_FAILED" });
         await expect(store.list({ limit: 1 })).rejects.toMatchObject({ code: "BECALM_STORE_FAILED" });
+      });
+
+      test("has a format that only rises", async () => {
+        await store.open({ mode: "live", partitions });
+        expect(await store.raiseFormat(1)).toBe(2);
+        expect(await store.raiseFormat(3)).toBe(3);
+        expect(await store.open({})).toMatchObject({ format: 3 });
       });
 
       test("remembers the highest time, which never falls", async () => {
@@ -743,6 +752,60 @@ export function storeContract(
           ["01-a", 1_700_000_000_000],
         ]);
         expect((await store.touched([])).size).toBe(0);
+      });
+
+      test("are found under what their commits say, newest first, without those that are found elsewhere", async () => {
+        const at = (id: string, createdAtMs: number, places: string[]) =>
+          newInstance(id, { createdAtMs, openUnder: places });
+        const far = `0${Math.min(partitions - 1, 3)}-b`;
+        await applied({
+          instances: [at("00-a", 3, ["Waiting"]), at("00-c", 3, ["Waiting", "silence:s1"]), at("00-d", 9, [])],
+        });
+        await applied({ partition: Number(far.slice(0, 2)), instances: [at(far, 20_000_000_000_000, ["Waiting"])] });
+        const under = async (name: string, limit = 10, cursor?: string) =>
+          store.list({ limit, under: name, ...(cursor === undefined ? {} : { cursor }) });
+        expect(ids((await under("Waiting")).instances)).toEqual([far, "00-c", "00-a"]);
+        expect(ids((await under("silence:s1")).instances)).toEqual(["00-c"]);
+        expect(await under("Wait")).toEqual({ instances: [], next: null });
+        const first = await under("Waiting", 2);
+        expect(ids(first.instances)).toEqual([far, "00-c"]);
+        expect(await under("Waiting", 2, first.next as string)).toMatchObject({
+          instances: [{ id: "00-a" }],
+          next: null,
+        });
+
+        const moved = { createdAtMs: 3, wasOpenUnder: ["Waiting"], openUnder: ["Processing"] };
+        await applied({ instances: [changedInstance("00-c", 1, moved)] });
+        expect(ids((await under("Waiting")).instances)).toEqual([far, "00-a"]);
+        expect(ids((await under("Processing")).instances)).toEqual(["00-c"]);
+        expect(ids((await under("silence:s1")).instances)).toEqual(["00-c"]);
+        const stays = { createdAtMs: 3, wasOpenUnder: ["Waiting"], openUnder: ["Waiting"] };
+        await applied({ instances: [changedInstance("00-a", 1, stays)] });
+        expect(ids((await under("Waiting")).instances)).toEqual([far, "00-a"]);
+        expect(await store.remove("00-a", 2)).toBe(true);
+        expect(ids((await under("Waiting")).instances)).toEqual([far]);
+      });
+
+      test("are put under what they are found under afterwards, unless they have changed", async () => {
+        await applied({ instances: [newInstance("00-a"), newInstance("00-b", { createdAtMs: 2_000 })] });
+        const place = { createdAtMs: 1_000, openUnder: ["Waiting"] };
+        expect(await store.indexOpen({ id: "00-a", version: 1, ...place })).toBe(true);
+        expect(await store.indexOpen({ id: "00-a", version: 1, ...place })).toBe(true);
+        expect(await store.indexOpen({ id: "00-b", version: 2, ...place })).toBe(false);
+        expect(await store.indexOpen({ id: "00-none", version: 1, ...place })).toBe(false);
+        expect(await store.indexOpen({ id: "00-b", version: 1, createdAtMs: 2_000, openUnder: [] })).toBe(true);
+        expect(ids((await store.list({ limit: 5, under: "Waiting" })).instances)).toEqual(["00-a"]);
+      });
+
+      test.each([
+        { openUnder: ["two words"] },
+        { wasOpenUnder: [""] },
+        { openUnder: ["Waiting"], createdAtMs: -1 },
+        { openUnder: ["Waiting"], createdAtMs: 1.5 },
+      ])("refuse to be found under %j", async (parts) => {
+        await expect(store.commit(commitOf({ instances: [newInstance("00-a", parts)] }))).rejects.toMatchObject({
+          code: "BECALM_ARGUMENT_INVALID",
+        });
       });
 
       test("are found from the oldest on, a partition at a time", async () => {

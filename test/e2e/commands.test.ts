@@ -125,6 +125,13 @@ describe("ls", () => {
     expect(ofGroup.every((row) => row.group === group)).toBe(true);
   });
 
+  test("names the nearest policy if there is none of the name that was given", async () => {
+    const { code, stdout, stderr } = await at("ls", "--json", "--policy", "restrt-host");
+    expect(code).toBe(0);
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(/there is no policy "restrt-host"\. Did you mean "restart-host"\? There are .*shed-load/);
+  });
+
   test("finds rare ones among many, in pages of any size, each once", async () => {
     const all = idsOf(await at("ls", "--json", "--policy", "shed-load", "--limit", "1000"));
     expect(all).toHaveLength(40);
@@ -595,6 +602,8 @@ describe("the command itself", () => {
       [["aprove"], "Did you mean approve?"],
       [["ls", "--jsn"], "--json"],
       [["run"], "--policies"],
+      [["run", "--policy", "a.yaml", "--alerts", "b.jsonl"], "did you mean --policies?"],
+      [["run", "--policies", "a.yaml", "--allerts", "b.jsonl"], "did you mean --alerts?"],
       [["ls", "too", "many"], "ls"],
       [[], "Usage:"],
     ] as const) {
@@ -701,5 +710,28 @@ describe("the command itself", () => {
   test("names the command that help was asked for and that there is not", async () => {
     const { code, stderr } = await becalm(["help", "nonsense"]);
     expect([code, stderr]).toEqual([2, expect.stringContaining("Unknown command 'nonsense'.")]);
+  });
+});
+
+describe("doctor", () => {
+  test("says when a namespace was made by an earlier version, and raises its format with what is not at rest", async () => {
+    const at = await storm("doctor");
+    const waiting = idsOf(await at("ls", "--json", "--state", "Waiting"));
+    expect(waiting.length).toBeGreaterThan(1);
+    expect(await at("doctor")).toMatchObject({ code: 0, stdout: expect.stringContaining("✓ format: 2") });
+    // What an engine of the version before would have left.
+    await client.hdel("becalm:doctor:meta", "format");
+    for (const key of await client.keys("*:doctor:open")) await client.del(key);
+    const before = await at("doctor");
+    expect(before).toMatchObject({ code: 1, stdout: expect.stringContaining("`becalm doctor --raise-format`") });
+    expect(idsOf(await at("ls", "--json", "--state", "Waiting"))).toEqual(waiting);
+    const raised = await at("doctor", "--raise-format", "--json");
+    expect(jsonLines(raised.stdout)).toContainEqual({
+      what: "format",
+      is: expect.stringMatching(new RegExp(`^2; \\d+ instances looked at, ${waiting.length} not at rest$`)),
+    });
+    expect(await client.hget("becalm:doctor:meta", "format")).toBe("2");
+    expect(idsOf(await at("ls", "--json", "--state", "Waiting"))).toEqual(waiting);
+    expect((await at("doctor")).code).toBe(0);
   });
 });

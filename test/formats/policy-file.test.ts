@@ -336,6 +336,13 @@ describe("a policy file with mistakes", () => {
     expect(mistakes).toEqual(isTaken ? [] : [expect.stringMatching(/does not match the empty text/)]);
   });
 
+  test.each([
+    ['policies:\n  - name: "a\n    match: []\n    action: { log: {} }\n  - name: b\n    match: []\n', "2:11"],
+    ["policies:\n  - name: a\n    match: ['x=1]\n    action: { log: {} }\n  - name: b\n", "3:13"],
+  ])("a quote that is not closed is placed where it was opened: %j", (text, place) => {
+    expect(mistakesOf(text)[0]).toMatch(new RegExp(`^f\\.yaml:${place}: .*Missing closing`));
+  });
+
   test("that expands its aliases without end is refused, quickly", () => {
     const levels = ["a: &l0 [1,1,1,1,1,1,1,1,1]"];
     for (let i = 1; i <= 9; i += 1)

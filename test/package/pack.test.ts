@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -60,6 +60,20 @@ describe("the package, installed from its tarball into an empty project", () => 
 
   test("brings the command", () => {
     expect(run("npx", ["--no-install", "becalm", "--help"])).toContain("becalm");
+  });
+
+  test("names files in its help that are there", () => {
+    const help = run("npx", ["--no-install", "becalm", "--help"]);
+    const [, policies = "", alerts = ""] = /becalm run --policies (\S+) --alerts (\S+)/.exec(help) ?? [];
+    expect(run("npx", ["--no-install", "becalm", "run", "--policies", policies, "--alerts", alerts])).toContain("1594");
+  });
+
+  test("holds the pages that its README links to", () => {
+    const folder = join(project, "node_modules/becalm");
+    const readme = readFileSync(join(folder, "README.md"), "utf8");
+    const links = [...readme.matchAll(/\]\((docs\/[^)#]+)/g)].map((match) => match[1] as string);
+    expect(links.length).toBeGreaterThan(5);
+    expect(links.filter((link) => !existsSync(join(folder, link)))).toEqual([]);
   });
 
   test("holds no tests, sources or tools", () => {

@@ -50,6 +50,7 @@ while next_key <= #KEYS do
     changed.key = KEYS[commit.changed_at + index * 2 - 2]
     changed.history = KEYS[commit.changed_at + index * 2 - 1]
   end
+  commit.open_removed, commit.open_added = rows_of(ROW.open, commit.open_removed), rows_of(ROW.open, commit.open_added)
   commit.new_episodes = rows_of(ROW.new_episode, commit.new_episodes)
   commit.changed_episodes = rows_of(ROW.changed_episode, commit.changed_episodes)
   for _, under in ipairs({ 'waiters_added', 'held_added' }) do commit[under] = rows_of(ROW.member_added, commit[under]) end
@@ -83,6 +84,8 @@ const instances = fc.uniqueArray(
     body: fc.constantFrom("same", "other body"),
     createdAtMs: fc.constantFrom(5, 7),
     historyLines: fc.array(fc.constantFrom("", "birth", "a line"), { maxLength: 3 }),
+    openUnder: fc.array(token, { maxLength: 2 }),
+    wasOpenUnder: fc.array(token, { maxLength: 2 }),
   }),
   { selector: ({ id }) => id, maxLength: 8 },
 );
@@ -157,6 +160,8 @@ function expected(of: Commit): Record<string, unknown> {
       : {}),
     news: of.instances.filter(({ expectedVersion }) => expectedVersion === 0).map(newRow),
     changed: of.instances.filter(({ expectedVersion }) => expectedVersion > 0).map(changedRow),
+    open_removed: of.instances.flatMap((instance) => places(instance, instance.wasOpenUnder)),
+    open_added: of.instances.flatMap((instance) => places(instance, instance.openUnder)),
     new_episodes: of.episodes
       .filter(({ expected: before }) => before === null)
       .map(({ key, value: record }) => ({ key, record })),
@@ -177,6 +182,10 @@ function expected(of: Commit): Record<string, unknown> {
     work_cancelled: cancelled("work"),
     approval_cancelled: cancelled("approval"),
   };
+}
+
+function places({ id, createdAtMs }: InstanceWrite, under: readonly string[] = []) {
+  return under.map((name) => ({ member: `${name} ${String(createdAtMs).padStart(16, "0")}_${id}` }));
 }
 
 function newRow({ id, head, body, createdAtMs, historyLines: [first, ...others] }: InstanceWrite) {

@@ -49,7 +49,7 @@ describe("hash tags", () => {
       membersAdded: [{ set: "held", instanceId: "03-a", order: 1 }],
     });
     const { keys } = commitArguments(3, [commit], redisKeys({ prefix: "becalm", namespace: "default" }, 16));
-    expect(keys).toHaveLength(14);
+    expect(keys).toHaveLength(15);
     expect(new Set(keys.map((key) => /\{(.*?)\}/.exec(key)?.[1]))).toEqual(new Set([hashTags(16)[3]]));
   });
 });
@@ -163,8 +163,19 @@ describe("on a server", () => {
     const store = redisStore(server.url);
     onTestFinished(() => store.close());
     expect(await store.open({})).toBeNull();
-    const made = { mode: "virtual", partitions: 16, highestTimeMs: 7 } as const;
+    const made = { mode: "virtual", partitions: 16, highestTimeMs: 7, format: 2 } as const;
     expect(await store.open({ mode: "virtual", partitions: 16 })).toEqual(made);
+  });
+
+  test("a namespace without a format was made before there was one", async () => {
+    await server.flush();
+    await clientOf(server.url).hset("becalm:default:meta", "mode", "live", "partitions", "16");
+    const store = await opened(server.url);
+    expect(await store.open({})).toMatchObject({ format: 1 });
+    expect(await store.raiseFormat(2)).toBe(2);
+    expect(await store.open({})).toMatchObject({ format: 2 });
+    await server.flush();
+    await expect(store.raiseFormat(2)).rejects.toMatchObject({ code: "BECALM_STORE_FAILED" });
   });
 
   test("namespaces and key prefixes do not see each other", async () => {

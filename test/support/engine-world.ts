@@ -356,6 +356,18 @@ export async function unsound(world: EngineWorld, engine: Engine): Promise<strin
     const { divergence } = replay(await engine.get(id).history());
     if (divergence !== null) faults.push(`${id}: version ${divergence.entry.version} diverges`);
   }
+  return [...faults, ...(await misplaced(engine, store))];
+}
+
+/** Instances that are not found under their state, though each in it must be, or under one that they are not in. */
+async function misplaced(engine: Engine, store: Store): Promise<string[]> {
+  const states = (await everything(engine)).map(({ id, state }) => [id, state.split(".", 1)[0]] as const);
+  const faults: string[] = [];
+  for (const state of ["Processing", "Proceeding", "Defense", "Waiting"]) {
+    const { instances } = await store.list({ limit: 10_000, under: state });
+    const found = new Set(instances.map(({ id }) => id));
+    for (const [id, own] of states) if ((own === state) !== found.has(id)) faults.push(`${id}: ${own}, ${state}`);
+  }
   return faults;
 }
 

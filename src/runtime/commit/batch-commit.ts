@@ -5,8 +5,9 @@ import { encodeGroup } from "../../convergence/group-codec.ts";
 import type { Decision } from "../../instance/decide.ts";
 import { encodeEffect } from "../../instance/effect.ts";
 import { LEASE_ARM, LEASE_TIMER, leaseTimers } from "../../instance/lease-timer.ts";
+import { openUnder } from "../../instance/open-index.ts";
 import { timerChanges } from "../../instance/timer-changes.ts";
-import type { Commit, MemberSet, TimerKey, TimerRow } from "../../stores/store.ts";
+import type { Commit, InstanceWrite, MemberSet, TimerKey, TimerRow } from "../../stores/store.ts";
 import type { BatchRuntime } from "../runtime.ts";
 import type { Consumed, Envelope } from "./batch.ts";
 import type { BatchRead, Snapshot } from "./group-source.ts";
@@ -37,6 +38,7 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
       body,
       createdAtMs: instance.createdAtMs,
       historyLines: lines,
+      ...places(openUnder(before), openUnder(instance)),
     })),
     episodes: snapshot.received.records,
     effects: decision.effects.map((effect) => ({
@@ -62,6 +64,16 @@ export function consumedBy({ batch, received }: Snapshot): readonly Consumed[] {
   }
   return consumed;
 }
+
+/** What changes of the places that an instance is found under; most commits change none. */
+function places(
+  before: readonly string[],
+  after: readonly string[],
+): Pick<InstanceWrite, "openUnder" | "wasOpenUnder"> {
+  return before === after ? UNCHANGED : { openUnder: after, wasOpenUnder: before };
+}
+
+const UNCHANGED = {};
 
 /**
  * A store that has lost its data may be told of a result and of its instance's alert in one batch: the attempt that the new instance begins has

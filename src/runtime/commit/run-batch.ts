@@ -29,7 +29,7 @@ export async function runBatch(
   batch: Batch,
   { ordinal = 0, onDecided }: BatchOptions = {},
 ): Promise<BatchResult> {
-  const read = await runtime.groups.read(batch, runtime.mode === "virtual" ? ordinal : null);
+  const read = await runtime.groups.read(batch, runtime.mode === "live" ? null : ordinal);
   const lock = needsLock(runtime, read.snapshot) ? await lockDimension(runtime, read.snapshot) : null;
   try {
     const { decision, commit } = decideBatch(runtime, read, { lock, ordinal });
@@ -69,7 +69,7 @@ function decideBatch(
     quarantined,
     policies: runtime.versions,
     commands: received.commands.map((command) => parkedIf(lock, command)),
-    isVirtual: runtime.mode === "virtual",
+    isVirtual: runtime.mode !== "live",
     turn: ordinal,
   });
   const isConsuming = consumedBy(snapshot).length > 0;

@@ -1,19 +1,11 @@
 /** Retention: an instance at rest is forgotten, with its audit, some time after its last step and the last receipt of its alert. */
-import type { Instance } from "../../instance/checkpoint.ts";
+import { isAtRest } from "../../instance/open-index.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { lastRecordOf } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
 
 const PAGE_COUNT = 256;
-
-/** Nothing can happen to it by itself any more: no attempt, no timer, nobody is asked. */
-export function isAtRest({ snapshot, parked }: Instance): boolean {
-  if (parked !== null) return false;
-  if (snapshot.state === "Idle") return snapshot.context.closed;
-  if (snapshot.state === "Failed") return snapshot.context.timers.retry === undefined;
-  return snapshot.state === "Success" || snapshot.state === "Skipped";
-}
 
 /** Removes what is older than `retentionMs` at rest. Returns how many instances were removed. */
 export async function sweep(runtime: Runtime, retentionMs: number): Promise<number> {

@@ -24,6 +24,7 @@ import type {
   MembersRequest,
   NamespaceInfo,
   NamespaceSpec,
+  OpenEntry,
   PolicyRecord,
   Store,
   StoredEffect,
@@ -46,6 +47,7 @@ import {
   requireSameNamespace,
   requireValidCommit,
   requireValidEpisodes,
+  requireValidOpenUnder,
 } from "../store-rules.ts";
 import { Environment } from "./environment.ts";
 import { GroupLeases } from "./group-leases.ts";
@@ -206,16 +208,36 @@ class LmdbStore implements Store {
   }
 
   async list(request: ListRequest): Promise<ListPage> {
-    const { instances, info } = this.#open();
-    const before = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
+    const { instances, open, info } = this.#open();
+    const { under, cursor } = request;
+    const before = cursor === undefined ? undefined : decodeCursor(cursor);
     const limit = request.limit + 1;
-    const found = await this.#read((rows) => instances.newest(rows, { partitions: info.partitions, limit, before }));
+    const found = await this.#read((rows): (CreatedAt & { stored?: StoredInstance | undefined })[] => {
+      if (under === undefined) return instances.newest(rows, { partitions: info.partitions, limit, before });
+      const places = open.newest(rows, { under, limit, before });
+      return places.map((place) => ({ ...place, stored: instances.read(rows, place.id) }));
+    });
     const page = found.slice(0, request.limit);
     const last = page.at(-1);
     return {
-      instances: page.map(({ stored }) => stored),
+      instances: page.flatMap(({ stored }) => stored ?? []),
       next: last === undefined || found.length === page.length ? null : encodeCursor(last),
     };
+  }
+
+  async indexOpen(entry: OpenEntry): Promise<boolean> {
+    const { instances, open } = this.#open();
+    requireValidOpenUnder(entry);
+    return this.#write((rows) => {
+      if (instances.read(rows, entry.id)?.version !== entry.version) return false;
+      open.change(rows, entry);
+      return true;
+    });
+  }
+
+  async raiseFormat(to: number): Promise<number> {
+    this.#open();
+    return this.#write((rows) => this.#namespaces.raiseFormat(rows, to));
   }
 
   async history(instanceId: string): Promise<string[] | null> {

@@ -4,7 +4,7 @@
  */
 import { BecalmError } from "../../model/errors.ts";
 import { compareCodePoints } from "../../model/utf8.ts";
-import type { NamespaceInfo, NamespaceMode, PolicyRecord } from "../store.ts";
+import { NAMESPACE_FORMAT, type NamespaceInfo, type NamespaceMode, type PolicyRecord } from "../store.ts";
 import { AFTER_ALL, part } from "./row-keys.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";
 
@@ -38,19 +38,35 @@ export class NamespaceRows {
   create(rows: WriteRows, { mode, partitions }: { mode: NamespaceMode; partitions: number }): Namespace {
     const found = this.read(rows);
     if (found !== null) return found;
-    const stored: Stored = { number: nextNumber(rows), mode, partitions, highestTimeMs: null };
+    const stored: Stored = {
+      number: nextNumber(rows),
+      mode,
+      partitions,
+      highestTimeMs: null,
+      format: NAMESPACE_FORMAT,
+    };
     rows.put(this.#key, JSON.stringify(stored));
     return namespaceOf(stored);
   }
 
+  raiseFormat(rows: WriteRows, to: number): number {
+    const stored = this.#stored(rows);
+    const format = Math.max(stored.format, to);
+    rows.put(this.#key, JSON.stringify({ ...stored, format }));
+    return format;
+  }
+
   advanceTime(rows: WriteRows, toMs: number): number {
-    const text = rows.get(this.#key);
-    if (text === undefined)
-      throw new BecalmError("BECALM_STORE_FAILED", `The namespace "${this.#name}" is gone. Look who removed it.`);
-    const stored = JSON.parse(text) as Stored;
+    const stored = this.#stored(rows);
     const highestTimeMs = Math.max(stored.highestTimeMs ?? toMs, toMs);
     rows.put(this.#key, JSON.stringify({ ...stored, highestTimeMs }));
     return highestTimeMs;
+  }
+
+  #stored(rows: ReadRows): Stored {
+    const text = rows.get(this.#key);
+    if (text !== undefined) return JSON.parse(text) as Stored;
+    throw new BecalmError("BECALM_STORE_FAILED", `The namespace "${this.#name}" is gone. Look who removed it.`);
   }
 }
 

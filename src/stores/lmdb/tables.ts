@@ -7,12 +7,14 @@ import type { GroupLeases } from "./group-leases.ts";
 import { GroupRows } from "./group-rows.ts";
 import { InstanceRows } from "./instance-rows.ts";
 import { type Namespace, PolicyRows } from "./namespace-rows.ts";
+import { OpenRows } from "./open-rows.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";
 import { TimerRows } from "./timer-rows.ts";
 
 export type Tables = {
   readonly info: NamespaceInfo;
   readonly instances: InstanceRows;
+  readonly open: OpenRows;
   readonly groups: GroupRows;
   readonly episodes: EpisodeRows;
   readonly timers: TimerRows;
@@ -25,6 +27,7 @@ export function tablesOf({ info, prefix }: Namespace): Tables {
   return {
     info,
     instances: new InstanceRows(prefix),
+    open: new OpenRows(prefix),
     groups: new GroupRows(prefix),
     episodes: new EpisodeRows(prefix),
     timers: new TimerRows(prefix),
@@ -41,12 +44,15 @@ export function commitTo(rows: WriteRows, commit: Commit, deciding: Deciding): C
   const refusal = refusalOf(rows, commit, deciding);
   if (refusal !== null) return refusal;
   const { nowMs, tables } = deciding;
-  const { commitIds, groups, instances, episodes, timers, effects } = tables;
+  const { commitIds, groups, instances, open, episodes, timers, effects } = tables;
   commitIds.forget(rows, nowMs);
   groups.forget(rows, nowMs);
   commitIds.add(rows, commit, nowMs);
   groups.write(rows, commit, nowMs);
-  for (const instance of commit.instances) instances.write(rows, instance, commit.partition);
+  for (const instance of commit.instances) {
+    instances.write(rows, instance, commit.partition);
+    open.change(rows, instance);
+  }
   episodes.write(rows, commit.partition, commit.episodes);
   timers.change(rows, commit.timersArmed, commit.timersCancelled);
   effects.put(rows, commit, nowMs);

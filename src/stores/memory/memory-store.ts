@@ -26,6 +26,7 @@ import type {
   MembersRequest,
   NamespaceInfo,
   NamespaceSpec,
+  OpenEntry,
   PolicyRecord,
   Store,
   StoredEffect,
@@ -35,6 +36,7 @@ import type {
   TimerLane,
   TimerRow,
 } from "../store.ts";
+import { NAMESPACE_FORMAT } from "../store.ts";
 import {
   type CreatedAt,
   compareCreated,
@@ -48,11 +50,13 @@ import {
   requireSameNamespace,
   requireValidCommit,
   requireValidEpisodes,
+  requireValidOpenUnder,
 } from "../store-rules.ts";
 import { ClaimTable } from "./claim-table.ts";
 import { EpisodeTable } from "./episode-table.ts";
 import { GroupTable } from "./group-table.ts";
 import { memoryDimensionLock } from "./memory-dimension-lock.ts";
+import { OpenIndex } from "./open-index.ts";
 import { SortedList, take } from "./sorted-list.ts";
 import { TimerTable } from "./timer-table.ts";
 
@@ -87,6 +91,7 @@ class MemoryStore implements Store {
   readonly #instances = new Map<string, Instance>();
   readonly #groups = new GroupTable();
   readonly #episodes = new EpisodeTable();
+  readonly #openIndex = new OpenIndex();
   readonly #leases = new Map<string, Lease>();
   readonly #timers = new TimerTable();
   readonly #effects = new ClaimTable();
@@ -104,7 +109,8 @@ class MemoryStore implements Store {
     if (this.#info !== null) {
       requireSameNamespace("memory", this.#info, spec);
     } else if (spec.mode !== undefined && spec.partitions !== undefined) {
-      this.#info = { mode: spec.mode, partitions: spec.partitions, highestTimeMs: null };
+      const { mode, partitions } = spec;
+      this.#info = { mode, partitions, highestTimeMs: null, format: NAMESPACE_FORMAT };
       this.#created = Array.from({ length: spec.partitions }, () => new SortedList<CreatedAt>(compareCreated));
       this.#unordered = this.#created.map(() => []);
     }
@@ -199,7 +205,8 @@ class MemoryStore implements Store {
   async list(request: ListRequest): Promise<ListPage> {
     this.#open();
     const before = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
-    const rows = this.#ordered().flatMap((created) => take(created.descending(before), request.limit + 1));
+    const lists = request.under === undefined ? this.#ordered() : this.#openIndex.listsUnder(request.under);
+    const rows = lists.flatMap((created) => take(created.descending(before), request.limit + 1));
     rows.sort((left, right) => compareCreated(right, left));
     const page = rows.slice(0, request.limit);
     const last = page.at(-1);
@@ -207,6 +214,21 @@ class MemoryStore implements Store {
       instances: page.map(({ id }) => toStored(this.#instances.get(id) as Instance)),
       next: last === undefined || rows.length === page.length ? null : encodeCursor(last),
     };
+  }
+
+  async indexOpen(entry: OpenEntry): Promise<boolean> {
+    this.#open();
+    requireValidOpenUnder(entry);
+    const stored = this.#instances.get(entry.id);
+    if (stored === undefined || stored.version !== entry.version) return false;
+    this.#openIndex.change(stored, { openUnder: entry.openUnder, wasOpenUnder: [] });
+    return true;
+  }
+
+  async raiseFormat(to: number): Promise<number> {
+    const info = this.#open();
+    info.format = Math.max(info.format, to);
+    return info.format;
   }
 
   async history(instanceId: string): Promise<string[] | null> {
@@ -250,6 +272,7 @@ class MemoryStore implements Store {
     if (partition === null || stored === undefined || stored.version !== version) return false;
     this.#instances.delete(instanceId);
     this.#ordered()[partition]?.remove(stored);
+    this.#openIndex.forget(stored);
     if (episode !== undefined) this.#episodes.remove(partition, episode);
     return true;
   }
@@ -325,6 +348,7 @@ class MemoryStore implements Store {
 
   #write(write: InstanceWrite, partition: number): void {
     const stored = this.#instances.get(write.id);
+    this.#openIndex.change(stored ?? write, write);
     if (stored !== undefined) {
       stored.version += 1;
       stored.head = write.head;

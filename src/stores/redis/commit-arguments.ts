@@ -19,6 +19,7 @@ export function commitArguments(partition: number, commits: readonly Commit[], k
     keysOf.timers(partition, "work"),
     keysOf.timers(partition, "approval"),
     keysOf.episodes(partition),
+    keysOf.open(partition),
   ];
   const args: ScriptArgument[] = [COMMIT_ID_TTL_MS, Buffer.byteLength(keysOf.instance(partition, ""))];
   for (const commit of commits) addCommit({ keys, args }, commit, keysOf);
@@ -130,9 +131,19 @@ function addRest(
   const cancelled = (lane: TimerLane) =>
     count(ofLane(timersCancelled, lane), (timer) => addRow(args, "timerCancelled", { member: timerMember(timer) }));
   const { episodes } = commit;
+  const places = (which: "openUnder" | "wasOpenUnder") => {
+    let total = 0;
+    for (const instance of commit.instances)
+      total += count(instance[which] ?? NOTHING, (under) =>
+        addRow(args, "open", { member: openMember(under, instance) }),
+      );
+    return total;
+  };
   const claimOwner = commit.effectClaimMs === null ? "" : commit.owner;
   // Each adds its rows as it is counted.
   return {
+    openRemoved: places("wasOpenUnder"),
+    openAdded: places("openUnder"),
     newEpisodes: count(withExpected(episodes, false), ({ key, value: record }) =>
       addRow(args, "newEpisode", { key, record }),
     ),
@@ -197,6 +208,26 @@ export function timerMember({ owner, name, arm }: TimerKey): string {
 export function parseTimerMember(member: string): { owner: string; name: string; arm: number } {
   const [owner = "", name = "", arm = ""] = member.split(" ");
   return { owner, name, arm: Number(arm.slice(1)) };
+}
+
+const NOTHING: readonly string[] = [];
+
+const TIME_DIGIT_COUNT = 16;
+
+/**
+ * A place in the set of what is not at rest. All scores are equal, so members are sorted by their bytes: by what they are found under, then by
+ * creation time and id, as lists are.
+ */
+export function openMember(under: string, { id, createdAtMs }: { id: string; createdAtMs: number }): string {
+  return `${under} ${String(createdAtMs).padStart(TIME_DIGIT_COUNT, "0")}_${id}`;
+}
+
+export function parseOpenMember(member: string): { id: string; createdAtMs: number } {
+  const from = member.indexOf(" ") + 1;
+  return {
+    id: member.slice(from + TIME_DIGIT_COUNT + 1),
+    createdAtMs: Number(member.slice(from, from + TIME_DIGIT_COUNT)),
+  };
 }
 
 /** An instance's lines: those of its first commit stand behind its checkpoint, the others in its history. */

@@ -17,6 +17,7 @@ export const SHARED_KEYS = {
   workTimers: "zset: timer of the lane work by due time (ms)",
   approvalTimers: "zset: timer of the lane approval by due time (ms)",
   episodes: "hash: policy and alert -> record of its episodes",
+  open: 'zset, all scores 0: "<what it is found under> <creation time, 16 digits>_<instance id>"',
 } as const satisfies Names;
 
 /** Arguments that all commits of a call share. */
@@ -36,6 +37,8 @@ export const HEAD = {
   runs: "number of runs of new instances",
   news: "number of new instances in all runs",
   changed: "number of changed instances",
+  openRemoved: "number of places",
+  openAdded: "number of places",
   newEpisodes: "number of records",
   changedEpisodes: "number of records",
   waitersAdded: "number of members",
@@ -67,6 +70,7 @@ export const ROWS = {
     checkpoint: 'new "<version> <checkpoint>"',
     lines: "to append, each ended by a line break",
   },
+  open: { member: "" },
   newEpisode: { key: "", record: "" },
   changedEpisode: { key: "", expected: "the record that was read", record: "" },
   memberAdded: { order: "", id: "" },
@@ -81,6 +85,8 @@ export const ROWS = {
 export const ROW_ORDER = [
   { under: "runs", kind: "run", each: "new" },
   { under: "changed", kind: "changed" },
+  { under: "openRemoved", kind: "open" },
+  { under: "openAdded", kind: "open" },
   { under: "newEpisodes", kind: "newEpisode" },
   { under: "changedEpisodes", kind: "changedEpisode" },
   { under: "waitersAdded", kind: "memberAdded" },

@@ -15,6 +15,7 @@ export type RedisKeys = {
   instance(partition: number, id: string): string;
   history(partition: number, id: string): string;
   created(partition: number): string;
+  open(partition: number): string;
   touched(partition: number): string;
   episodes(partition: number): string;
   timers(partition: number, lane: TimerLane): string;
@@ -73,6 +74,7 @@ export function redisKeys({ prefix, namespace }: KeySpace, partitions: number): 
     instance: (partition, id) => `${head(partition)}i:${id}`,
     history: (partition, id) => `${head(partition)}h:${id}`,
     created: (partition) => `${head(partition)}created`,
+    open: (partition) => `${head(partition)}open`,
     touched: (partition) => `${head(partition)}touched`,
     episodes: (partition) => `${head(partition)}episodes`,
     timers: (partition, lane) => `${head(partition)}timers:${lane}`,

@@ -1,7 +1,7 @@
 /** Instances over all partitions: what is read of them one by one and in the order of creation, what is recorded beside them, and their removal. */
-import type { ListPage, ListRequest, StoredEpisode, StoredInstance } from "../store.ts";
+import type { ListPage, ListRequest, OpenEntry, StoredEpisode, StoredInstance } from "../store.ts";
 import { type CreatedAt, compareCreated, decodeCursor, encodeCursor } from "../store-rules.ts";
-import { parseCheckpoint, parseLines } from "./commit-arguments.ts";
+import { openMember, parseCheckpoint, parseLines, parseOpenMember } from "./commit-arguments.ts";
 import { type RedisClient, ROW_COUNT_MAX } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisPartitions } from "./partitions.ts";
@@ -14,11 +14,12 @@ export class RedisInstances {
     this.#partitions = partitions;
   }
 
-  async list({ limit, cursor }: ListRequest): Promise<ListPage> {
+  async list({ limit, cursor, under }: ListRequest): Promise<ListPage> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor);
-    const parts = await this.#partitions.each((partition) =>
-      this.#createdPage("newest", { partition, limit: limit + 1, after }),
-    );
+    const parts = await this.#partitions.each((partition) => {
+      const page = { partition, limit: limit + 1, after };
+      return under === undefined ? this.#createdPage("newest", page) : this.#openPage(under, page);
+    });
     const rows = parts.flat().sort((left, right) => compareCreated(right, left));
     const page = rows.slice(0, limit);
     const stored = await this.#stored(page.map(({ id }) => id));
@@ -28,6 +29,15 @@ export class RedisInstances {
       instances: page.flatMap(({ id }) => stored.get(id) ?? []),
       next: last === undefined || rows.length === page.length ? null : encodeCursor(last),
     };
+  }
+
+  async indexOpen({ id, version, createdAtMs, openUnder }: OpenEntry): Promise<boolean> {
+    const partition = this.#partitions.ofId(id);
+    if (partition === null) return false;
+    const keys = [this.#keys.instance(partition, id), this.#keys.open(partition)];
+    const args = [version, ...openUnder.map((under) => openMember(under, { id, createdAtMs }))];
+    if (args.length === 1) return true;
+    return (await this.#partitions.connection.run(() => scripts.indexOpen(this.#client, keys, args))) === "indexed";
   }
 
   async history(instanceId: string): Promise<string[] | null> {
@@ -91,6 +101,18 @@ export class RedisInstances {
       for (const [id, instance] of toInstances(ids, texts)) stored.set(id, instance);
     });
     return stored;
+  }
+
+  /** Newest first, like the set's members behind what they are found under. */
+  async #openPage(
+    under: string,
+    { partition, limit, after }: { partition: number; limit: number; after: CreatedAt | undefined },
+  ): Promise<CreatedAt[]> {
+    const key = this.#keys.open(partition);
+    const last = after === undefined ? `(${under}!` : `(${openMember(under, after)}`;
+    const count = Math.min(limit, ROW_COUNT_MAX);
+    const members = await this.#client.zrange(key, last, `[${under} `, "BYLEX", "REV", "LIMIT", 0, count);
+    return members.map(parseOpenMember);
   }
 
   async #createdPage(

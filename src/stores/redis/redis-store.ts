@@ -22,6 +22,7 @@ import type {
   NamespaceInfo,
   NamespaceMode,
   NamespaceSpec,
+  OpenEntry,
   PolicyRecord,
   Store,
   StoredEffect,
@@ -30,6 +31,7 @@ import type {
   TimerLane,
   TimerRow,
 } from "../store.ts";
+import { NAMESPACE_FORMAT } from "../store.ts";
 import {
   type CreatedAt,
   invalid,
@@ -40,6 +42,7 @@ import {
   requireSameNamespace,
   requireValidCommit,
   requireValidEpisodes,
+  requireValidOpenUnder,
 } from "../store-rules.ts";
 import { commitArguments, commitSize, parseVersioned } from "./commit-arguments.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
@@ -113,12 +116,13 @@ class RedisStore implements Store {
     requireNamespaceSpec(spec);
     const use = spec.mode === undefined ? "reading" : "writing";
     await requireRights(this.#connection, { key: this.#ownKeys.meta, use });
-    const [mode, partitions, highestTimeMs] = await this.#connection.run(() => this.#readOrCreate(spec));
+    const [mode, partitions, highestTimeMs, format] = await this.#connection.run(() => this.#readOrCreate(spec));
     if (mode == null) return null;
     const info: NamespaceInfo = {
       mode: mode as NamespaceMode,
       partitions: Number(partitions),
       highestTimeMs: highestTimeMs == null ? null : Number(highestTimeMs),
+      format: Number(format ?? 1),
     };
     requireSameNamespace(this.#space.namespace, info, spec);
     this.#parts = partsOf(new RedisPartitions(this.#connection, redisKeys(this.#space, info.partitions)));
@@ -128,9 +132,9 @@ class RedisStore implements Store {
   /** Reads first: a server that is out of memory lets nobody call a script that may write. */
   async #readOrCreate(spec: NamespaceSpec): Promise<(string | null | undefined)[]> {
     const { meta } = this.#ownKeys;
-    const fields = await this.#client.hmget(meta, "mode", "partitions", "highestTimeMs");
+    const fields = await this.#client.hmget(meta, "mode", "partitions", "highestTimeMs", "format");
     if (typeof fields[0] === "string" || spec.mode === undefined) return fields;
-    return scripts.openNamespace(this.#client, [meta], [spec.mode, spec.partitions ?? ""]);
+    return scripts.openNamespace(this.#client, [meta], [spec.mode, spec.partitions ?? "", NAMESPACE_FORMAT]);
   }
 
   async load(request: LoadRequest): Promise<LoadResult> {
@@ -229,6 +233,19 @@ class RedisStore implements Store {
 
   async list(request: ListRequest): Promise<ListPage> {
     return this.#opened().instances.list(request);
+  }
+
+  async indexOpen(entry: OpenEntry): Promise<boolean> {
+    const { instances } = this.#opened();
+    requireValidOpenUnder(entry);
+    return instances.indexOpen(entry);
+  }
+
+  async raiseFormat(to: number): Promise<number> {
+    this.#open();
+    const format = await this.#connection.run(() => scripts.raiseFormat(this.#client, [this.#ownKeys.meta], [to]));
+    if (format === null) throw this.#connection.hasLost(`the namespace "${this.#space.namespace}"`);
+    return Number(format);
   }
 
   async history(instanceId: string): Promise<string[] | null> {

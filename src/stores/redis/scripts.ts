@@ -16,12 +16,16 @@ const writingCommands = new Set<string>();
 export const scripts = {
   commit: defineScript<string[]>("commit"),
   openNamespace:
-    defineScript<[mode: string | null, partitions: string | null, highestTimeMs: string | null]>("open-namespace"),
+    defineScript<[mode: string | null, partitions: string | null, highestTimeMs: string | null, format: string | null]>(
+      "open-namespace",
+    ),
   advanceTime: defineScript<string | null>("advance-time"),
   claimEffects: defineScript<string[]>("claim-effects"),
   extendClaims: defineScript<string[]>("extend-claims"),
   unclaimedEffects: defineScript<[cursor: string, ...ids: string[]]>("unclaimed-effects"),
   renewEpisodes: defineScript<"applied" | "conflict">("renew-episodes"),
+  indexOpen: defineScript<"indexed" | "changed">("index-open"),
+  raiseFormat: defineScript<string | null>("raise-format"),
   createdPage: defineScript<string[]>("created-page"),
   touchInstance: defineScript<"touched" | "unchanged">("touch-instance"),
   removeInstance: defineScript<"removed" | "changed">("remove-instance"),

@@ -13,6 +13,7 @@
 -- KEYS[4] work_timers: zset: timer of the lane work by due time (ms)
 -- KEYS[5] approval_timers: zset: timer of the lane approval by due time (ms)
 -- KEYS[6] episodes: hash: policy and alert -> record of its episodes
+-- KEYS[7] open: zset, all scores 0: "<what it is found under> <creation time, 16 digits>_<instance id>"
 -- then for each commit:
 --   own: its id: empty string, lives as long as commit ids are remembered
 --   before: id of the commit that it follows, refused unless that one was applied (only when it follows one)
@@ -36,6 +37,8 @@
 --     runs: number of runs of new instances
 --     news: number of new instances in all runs
 --     changed: number of changed instances
+--     open_removed: number of places
+--     open_added: number of places
 --     new_episodes: number of records
 --     changed_episodes: number of records
 --     waiters_added: number of members
@@ -52,6 +55,8 @@
 --   rows, all of one kind before the next:
 --     runs: count, created_at_ms, body, lines_after_first; behind each its new rows: head, first_line
 --     changed: expected, checkpoint, lines
+--     open_removed: member
+--     open_added: member
 --     new_episodes: key, record
 --     changed_episodes: key, expected, record
 --     waiters_added: order, id
@@ -90,14 +95,15 @@ local CHUNK = 500
 local HISTORY_BYTES_MAX = 256 * 1024 * 1024
 
 -- <names> of commit-layout.ts, by `npm run generate`
-local SHARED_KEY = { created = 1, effects = 2, claims = 3, work_timers = 4, approval_timers = 5, episodes = 6 }
+local SHARED_KEY = { created = 1, effects = 2, claims = 3, work_timers = 4, approval_timers = 5, episodes = 6, open = 7 }
 local SHARED_ARGUMENT = { commit_id_ttl_ms = 1, instance_key_head_bytes = 2 }
-local FIRST_KEY, FIRST_ARGUMENT = 7, 3
+local FIRST_KEY, FIRST_ARGUMENT = 8, 3
 -- Where a field lies in its row.
 local ROW = {
   run = { width = 4, count = 0, created_at_ms = 1, body = 2, lines_after_first = 3 },
   new = { width = 2, head = 0, first_line = 1 },
   changed = { width = 3, expected = 0, checkpoint = 1, lines = 2 },
+  open = { width = 1, member = 0 },
   new_episode = { width = 2, key = 0, record = 1 },
   changed_episode = { width = 3, key = 0, expected = 1, record = 2 },
   member_added = { width = 2, order = 0, id = 1 },
@@ -107,13 +113,14 @@ local ROW = {
   timer_armed = { width = 2, due_at_ms = 0, member = 1 },
   timer_cancelled = { width = 1, member = 0 },
 }
-local HEAD = '^' .. string.rep('(%S+) ', 20) .. '(%S+)$'
+local HEAD = '^' .. string.rep('(%S+) ', 22) .. '(%S+)$'
 -- The head and the group's value.
 local HEAD_WIDTH = 2
 local function head_of(text)
   local owner, follows, expected_version, ttl_ms, claim_ms, argument_count, runs, news, changed,
-    new_episodes, changed_episodes, waiters_added, held_added, waiters_removed, held_removed,
-    effects, settled, work_armed, approval_armed, work_cancelled, approval_cancelled = string.match(text, HEAD)
+    open_removed, open_added, new_episodes, changed_episodes, waiters_added, held_added,
+    waiters_removed, held_removed, effects, settled, work_armed, approval_armed, work_cancelled,
+    approval_cancelled = string.match(text, HEAD)
   return {
     owner = owner,
     follows = follows,
@@ -124,6 +131,8 @@ local function head_of(text)
     runs = runs,
     news = news,
     changed = changed,
+    open_removed = open_removed,
+    open_added = open_added,
     new_episodes = new_episodes,
     changed_episodes = changed_episodes,
     waiters_added = waiters_added,
@@ -141,7 +150,7 @@ end
 -- </names>
 
 local RUN, NEW, CHANGED = ROW.run, ROW.new, ROW.changed
-local episodes_key = KEYS[SHARED_KEY.episodes]
+local episodes_key, open_key = KEYS[SHARED_KEY.episodes], KEYS[SHARED_KEY.open]
 local created_key, effects_key, claims_key = KEYS[SHARED_KEY.created], KEYS[SHARED_KEY.effects], KEYS[SHARED_KEY.claims]
 local timer_keys = { work = KEYS[SHARED_KEY.work_timers], approval = KEYS[SHARED_KEY.approval_timers] }
 
@@ -150,7 +159,7 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- What the commits write into the keys that they share: rows of new instances, and of the other keys, by member, what it will hold,
 -- false when it will be gone. The last commit that names a member decides.
-local created, effects, claims, timers = {}, {}, {}, { work = {}, approval = {} }
+local created, open, effects, claims, timers = {}, {}, {}, {}, { work = {}, approval = {} }
 
 local function write_all(command, key, values)
   for from = 1, #values, CHUNK do
@@ -176,6 +185,7 @@ end
 
 local function write_gathered()
   write_all('ZADD', created_key, created)
+  write_changes(open_key, open, 'ZADD', 'ZREM')
   write_changes(effects_key, effects, 'HSET', 'HDEL')
   write_changes(claims_key, claims, 'ZADD', 'ZREM')
   write_changes(timer_keys.work, timers.work, 'ZADD', 'ZREM')
@@ -323,6 +333,14 @@ local function write_changed(key, count, texts)
   end
 end
 
+local function gather_open(removed_count, added_count)
+  local OPEN = ROW.open
+  for index = 1, removed_count + added_count do
+    open[ARGV[row + OPEN.member]] = index > tonumber(removed_count) and '0'
+    row = row + OPEN.width
+  end
+end
+
 -- At once, not gathered: the commits behind this one compare them.
 local function write_episodes(new_count, changed_count)
   local NEW_EPISODE, CHANGED_EPISODE = ROW.new_episode, ROW.changed_episode
@@ -427,7 +445,8 @@ local function commit_at(key, first)
   commit.changed_at = new_at + commit.news
   commit.first_row = first + HEAD_WIDTH
   commit.first_changed_row = commit.first_row + commit.runs * RUN.width + commit.news * NEW.width
-  commit.first_episode_row = commit.first_changed_row + commit.changed * CHANGED.width
+  local first_open_row = commit.first_changed_row + commit.changed * CHANGED.width
+  commit.first_episode_row = first_open_row + (commit.open_removed + commit.open_added) * ROW.open.width
   commit.next_key = commit.changed_at + commit.changed * 2
   commit.next_first = commit.first_row + commit.argument_count
   return commit
@@ -472,6 +491,7 @@ local function refusal_of(commit)
     check_type(commit.held_key, 'zset', commit.held_added, commit.held_removed)
   end
   check_type(created_key, 'zset', commit.news, '0')
+  check_type(open_key, 'zset', commit.open_added, commit.open_removed)
   check_type(effects_key, 'hash', commit.effects, commit.settled)
   check_type(claims_key, 'zset', commit.effects, commit.settled)
   check_type(timer_keys.work, 'zset', commit.work_armed, commit.work_cancelled)
@@ -484,6 +504,7 @@ local function write_commit(commit)
   row = commit.first_row
   write_new(commit.new_at, commit.runs)
   write_changed(commit.changed_at, commit.changed, commit.texts)
+  gather_open(commit.open_removed, commit.open_added)
   write_episodes(commit.new_episodes, commit.changed_episodes)
   if commit.is_written then
     local waiters_key, held_key = commit.waiters_key, commit.held_key

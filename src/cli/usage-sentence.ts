@@ -1,0 +1,37 @@
+/** What the command line's parser complains about, as a sentence with what was most likely meant. */
+import type { Command, CommanderError } from "commander";
+import { nearestName } from "../formats/nearest-name.ts";
+
+const COMMON_START_MIN = 4;
+
+export function usageSentence(error: CommanderError, program: Command, args: readonly string[]): string {
+  // `help` of an unknown command has no sentence of Commander's.
+  const message = error.code === "commander.help" ? `unknown command '${args[1]}'` : error.message;
+  // Commander says `error: unknown option '--x'\n(Did you mean --y?)`.
+  const [first = "", ...rest] = message.replace(/^error: /, "").split("\n");
+  const text = first.charAt(0).toUpperCase() + first.slice(1);
+  return [
+    text.endsWith(".") ? text : `${text}.`,
+    ...(rest.length > 0 ? rest : unknownOptions(program, args)),
+    "`becalm --help` lists the commands, `becalm COMMAND --help` the options of one.",
+  ].join(" ");
+}
+
+/** Commander names a missing option before a misspelt one, which is often the same. */
+function unknownOptions(program: Command, [name, ...args]: readonly string[]): string[] {
+  const command = program.commands.find((candidate) => candidate.name() === name);
+  if (command === undefined) return [];
+  const known = [...command.options.flatMap(({ long }) => long ?? []), "--help"];
+  const given = args.filter((arg) => /^--./.test(arg)).map((arg) => arg.replace(/=.*/s, ""));
+  return given.flatMap((option) => {
+    if (known.includes(option)) return [];
+    const meant = nearestName(option, known) ?? sameStart(option, known);
+    return meant === null ? [] : [`There is no option ${option}: did you mean ${meant}?`];
+  });
+}
+
+/** `--policy` for `--policies`. */
+function sameStart(option: string, known: readonly string[]): string | null {
+  const least = "--".length + COMMON_START_MIN;
+  return known.find((candidate) => candidate.slice(0, least) === option.slice(0, least)) ?? null;
+}

@@ -1,0 +1,33 @@
+/**
+ * What an instance is found under while it is not at rest, so that listing those who wait for a person does not read the others. What has no
+ * place here is at rest, and retention may remove it.
+ */
+import type { Instance } from "./checkpoint.ts";
+
+/** Nothing can happen to it by itself any more: no attempt, no timer, nobody is asked. */
+export function isAtRest({ snapshot, parked }: Instance): boolean {
+  if (parked !== null) return false;
+  if (snapshot.state === "Idle") return snapshot.context.closed;
+  if (snapshot.state === "Failed") return snapshot.context.timers.retry === undefined;
+  if (snapshot.state === "Skipped") return snapshot.context.timers.reconsider === undefined;
+  return snapshot.state === "Success";
+}
+
+const NOTHING: readonly string[] = [];
+const PLACES = new Map<string, readonly string[]>();
+
+/** Its state, while it is not at rest. Equal places are the same array. */
+export function openUnder(instance: Instance | null): readonly string[] {
+  if (instance === null || isAtRest(instance)) return NOTHING;
+  const state = instance.snapshot.state.split(".", 1)[0] as string;
+  const places = PLACES.get(state) ?? [state];
+  PLACES.set(state, places);
+  return places;
+}
+
+/** Every instance in these states is found under them; in another one only those that are not at rest. */
+const OPEN_STATES: readonly string[] = ["Processing", "Proceeding", "Defense", "Waiting"];
+
+export function isOpenState(state: string | undefined): state is string {
+  return state !== undefined && OPEN_STATES.includes(state);
+}
