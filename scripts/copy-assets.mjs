@@ -2,6 +2,7 @@
 import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const SOURCE_FOLDERS = ["src", "machines"];
@@ -9,11 +10,26 @@ const COMPILED_SUFFIXES = [".d.ts", ".js", ".js.map"];
 const STAMP = "node_modules/.cache/becalm/built";
 const COMMAND = "dist/src/cli/main.js";
 
-const sources = (await Promise.all(SOURCE_FOLDERS.map(filesUnder))).flat();
+/** The console is one bundle: its modules are not built one by one. */
+const CONSOLE = "src/console";
+const CONSOLE_FILES = ["index.html", "app.css", "app.js"];
+
+const isOfConsole = (path) => path.startsWith(`${CONSOLE}/`);
+const all = (await Promise.all(SOURCE_FOLDERS.map(filesUnder))).flat();
+const sources = all.filter((path) => !isOfConsole(path) || CONSOLE_FILES.some((name) => path === `${CONSOLE}/${name}`));
 const assets = sources.filter((path) => !path.endsWith(".ts"));
 for (const asset of assets) await copy(asset, join("dist", asset));
+await build({
+  entryPoints: [join(root, CONSOLE, "main.ts")],
+  outfile: join(root, "dist", CONSOLE, "app.js"),
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  legalComments: "none",
+});
 
-const wanted = new Set(sources.flatMap(outputsOf));
+const wanted = new Set([...sources.flatMap(outputsOf), join("dist", CONSOLE, "app.js")]);
 for (const output of await filesUnder("dist")) {
   if (!wanted.has(output)) await rm(join(root, output));
   else if (output.endsWith(".d.ts")) await rewriteImports(output);

@@ -29,10 +29,10 @@ export type StoreOptions = { readonly store?: string | undefined; readonly names
 export const LMDB = "lmdb:";
 
 function requireStoreUrl(url: string): void {
-  if (/^rediss?(\+(sentinel|cluster))?:|^lmdb:./.test(url)) return;
+  if (/^rediss?:|^lmdb:./.test(url)) return;
   throw usedWrongly(
     "--store (or BECALM_STORE) is no address of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
-      "(rediss:// for TLS; redis+sentinel://HOST,.../MASTER, redis+cluster://HOST,...).",
+      "(rediss:// for TLS).",
   );
 }
 

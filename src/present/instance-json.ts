@@ -46,7 +46,8 @@ export function instanceRow(instance: InstanceSnapshot, history: Pick<History, "
 
 /** The row with what a person reads first: why it is where it is. */
 export function explainedRow(instance: InstanceSnapshot, history: History | null): object {
-  const last = history?.entries.at(-1);
+  // That a human was asked says nothing of why: the step before it does.
+  const last = history?.entries.findLast(({ event }) => event.type !== "approval.requested");
   const sentence = history === null || last === undefined ? null : sentenceOf(last, history);
   return { ...instanceRow(instance, history), version: instance.version, sentence };
 }

@@ -11,12 +11,17 @@ export class IngestGate {
   readonly #engine: Pick<Engine, "ingest">;
   readonly #metrics: Metrics;
   readonly #now: () => number;
+  readonly #received: (count: number) => void;
   #inFlight = 0;
 
-  constructor(engine: Pick<Engine, "ingest">, { metrics, now }: { metrics: Metrics; now: () => number }) {
+  constructor(
+    engine: Pick<Engine, "ingest">,
+    { metrics, now, received }: { metrics: Metrics; now: () => number; received: (count: number) => void },
+  ) {
     this.#engine = engine;
     this.#metrics = metrics;
     this.#now = now;
+    this.#received = received;
   }
 
   readonly ingest = async (alerts: readonly AlertInput[]): Promise<IngestResult> => {
@@ -29,6 +34,7 @@ export class IngestGate {
     this.#inFlight += length;
     try {
       const result = await this.#engine.ingest(alerts);
+      this.#received(length);
       this.#count(alerts, result);
       return result;
     } catch (error) {

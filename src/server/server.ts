@@ -5,6 +5,9 @@ import { alertmanagerRoutes, type SilenceDesk } from "./alertmanager/routes.ts";
 import type { AlertView } from "./alertmanager/view.ts";
 import { createApp } from "./app.ts";
 import type { TokenBook } from "./auth/tokens.ts";
+import { consoleFiles } from "./console/console-files.ts";
+import { consoleRoutes } from "./console/console-routes.ts";
+import { StormView } from "./console/storm-view.ts";
 import { isLoopback, type ListenAddress, urlHost } from "./http/listen-address.ts";
 import { Listener, type TlsFiles } from "./http/listener.ts";
 import { openApi } from "./http/openapi.ts";
@@ -53,11 +56,17 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
   const { engine, metrics, address, tls, tokens, logger } = options;
   let phase: Phase = "starting";
   const stream = new EventStream();
+  const storm = new StormView(options.now);
   const ends = [
     engine.subscribe((steps) => metrics.stepped(steps)),
     engine.subscribe((steps) => stream.publish(steps)),
+    engine.subscribe((steps) => storm.stepped(steps)),
   ];
-  const routes = routesOf(options, { stream, notReady: () => (phase === "ready" ? null : `the server is ${phase}`) });
+  const routes = routesOf(options, {
+    stream,
+    storm,
+    notReady: () => (phase === "ready" ? null : `the server is ${phase}`),
+  });
   const app = createApp({
     access: { tokens, isLoopbackOnly: isLoopback(address.host), isTls: tls !== null, origins: options.origins },
     routes,
@@ -85,11 +94,11 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
   };
 }
 
-type Own = { readonly stream: EventStream; readonly notReady: () => string | null };
+type Own = { readonly stream: EventStream; readonly storm: StormView; readonly notReady: () => string | null };
 
-function routesOf(options: ServerOptions, { stream, notReady }: Own): Route[] {
+function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Route[] {
   const { engine, policies, metrics, view, silences, bodies, now, version } = options;
-  const { ingest } = new IngestGate(engine, { metrics, now });
+  const { ingest } = new IngestGate(engine, { metrics, now, received: (count) => storm.received(count) });
   const ports: InstancePorts = { engine, policies: () => policies.compiled, bodies, now };
   const about = { version, startedAtMs: now() };
   const routes: Route[] = [
@@ -99,6 +108,8 @@ function routesOf(options: ServerOptions, { stream, notReady }: Own): Route[] {
     ...groupRoutes(ports),
     ...policyRoutes(ports),
     ...eventRoutes(stream),
+    ...consoleRoutes(ports, storm),
+    ...consoleFiles(),
   ];
   let description: object | null = null;
   routes.push(

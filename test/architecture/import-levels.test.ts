@@ -36,6 +36,8 @@ const BELOW: Record<string, readonly string[]> = {
   detector: ENGINE,
   index: ABOVE,
   server: ABOVE,
+  /** Runs in the browser: it knows the HTTP API and nothing of the program. */
+  console: [],
   cli: [...ABOVE, "server"],
 };
 

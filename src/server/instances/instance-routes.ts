@@ -10,6 +10,7 @@ import { BecalmError, errorCode } from "../../model/errors.ts";
 import { INSTANCE_STATES } from "../../model/instance-types.ts";
 import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
 import { entryJson, explainedRow, instanceDetail, wholePath } from "../../present/instance-json.ts";
+import { replay } from "../../simulate/replay.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
@@ -77,7 +78,8 @@ function readingRoutes(ports: InstancePorts): Route[] {
       role: "read",
       summary: "The machine with the way that the instance took",
       answers: { 200: { what: "a picture", type: "image/svg+xml" } },
-      handle: async (c) => drawing(idOf(c), ports),
+      query: [{ name: "at", what: "after this step, from 1 on; default: as it is now", type: "integer" }],
+      handle: async (c) => drawing(idOf(c), ports, c.req.query("at")),
     },
   ];
 }
@@ -185,13 +187,18 @@ async function shown(id: string, { engine }: InstancePorts): Promise<Response> {
   }
 }
 
-async function drawing(id: string, { engine }: InstancePorts): Promise<Response> {
-  const snapshot = await engine.get(id).snapshot();
+async function drawing(id: string, { engine }: InstancePorts, at: string | undefined): Promise<Response> {
+  const history = await engine.get(id).history();
+  const { steps } = replay(history);
+  const count = Math.min(Math.max(Number(at ?? steps.length), 1), steps.length);
+  if (!Number.isInteger(count))
+    throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why: `at must be a whole number from 1, not ${at}.` });
+  const current = steps[count - 1]?.snapshot.state ?? "Idle";
   const picture = drawChart(actionInstanceMachine, {
     format: "svg",
-    path: wholePath(await engine.get(id).history()),
-    current: typeof snapshot.value === "string" ? snapshot.value : "Processing.running",
-    title: `${id} is ${snapshot.state}`,
+    path: wholePath({ entries: history.entries.slice(0, count) }),
+    current,
+    title: `${id} is ${current}`,
   });
   const headers = {
     "content-type": "image/svg+xml",

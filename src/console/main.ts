@@ -1,0 +1,149 @@
+/** The console: who looks, what is open, and everything that is shown on each page. */
+import { render, type VNode } from "preact";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { type Approval, type Caller, follow, get, type Pause, type Refused, saveToken } from "./api.ts";
+import { refused, type Session, SessionContext } from "./data.ts";
+import { html } from "./html.ts";
+import { Failure } from "./parts.ts";
+import { hrefOf, type Place, usePlace } from "./route.ts";
+import { ApprovalsView } from "./views/approvals.ts";
+import { InstanceView } from "./views/instance.ts";
+import { InstancesView } from "./views/instances.ts";
+import { PauseControl } from "./views/pause.ts";
+import { PoliciesView } from "./views/policies.ts";
+import { SilencesView } from "./views/silences.ts";
+import { StormView } from "./views/storm.ts";
+import { type Language, LanguageContext, storedLanguage, storeLanguage, useWords, type Word } from "./words.ts";
+
+const PAGES = ["storm", "instances", "approvals", "silences", "policies"] as const satisfies readonly Word[];
+
+/** A storm commits thousands of steps a second: pages read again at most this often. */
+const BEAT_MS = 1_000;
+/** What has no step of its own, such as a pause or a silence of another process. */
+const IDLE_BEAT_MS = 15_000;
+
+function App(): VNode {
+  const [language, setLanguage] = useState<Language>(storedLanguage);
+  const [caller, setCaller] = useState<Caller | null>(null);
+  const [error, setError] = useState<Refused | null>(null);
+  const enter = useCallback(() => {
+    get<Caller>("/v1/whoami").then(
+      (who) => {
+        setError(null);
+        setCaller(who);
+      },
+      (reason: unknown) => setError(refused(reason)),
+    );
+  }, []);
+  useEffect(enter, [enter]);
+  useEffect(() => {
+    document.documentElement.lang = language;
+    storeLanguage(language);
+  }, [language]);
+  return html`<${LanguageContext.Provider} value=${language}>
+    ${caller !== null ? html`<${Frame} caller=${caller} language=${language} onLanguage=${setLanguage} />` : html`<${Door} error=${error} onToken=${enter} />`}
+  <//>` as VNode;
+}
+
+/** A server with tokens asks for one first. It is kept for this tab only. */
+function Door({ error, onToken }: { error: Refused | null; onToken: () => void }): VNode | null {
+  const say = useWords();
+  if (error === null) return null;
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const token = new FormData(event.target as HTMLFormElement).get("token");
+    if (typeof token === "string") saveToken(token.trim());
+    onToken();
+  };
+  if (error.status !== 401 && error.status !== 403) return html`<main><${Failure} error=${error} /></main>` as VNode;
+  return html`<main class="door"><form onSubmit=${submit}><h1>Becalm</h1><p>${say("token")}</p>
+    <label>${say("tokenField")} <input name="token" type="password" required autocomplete="off" /></label>
+    <${Failure} error=${error.status === 403 ? error : null} />
+    <div class="buttons"><button class="main">${say("signIn")}</button></div></form></main>` as VNode;
+}
+
+type FrameProps = {
+  readonly caller: Caller;
+  readonly language: Language;
+  readonly onLanguage: (language: Language) => void;
+};
+
+function Frame({ caller, language, onLanguage }: FrameProps): VNode {
+  const say = useWords();
+  const place = usePlace();
+  const [beat, setBeat] = useState(0);
+  const [isLive, setLive] = useState(false);
+  const [pauses, setPauses] = useState<readonly Pause[] | null>(null);
+  const [waiting, setWaiting] = useState(0);
+  const refresh = useCallback(() => setBeat((count) => count + 1), []);
+  useBeat(refresh, setLive);
+  useEffect(() => {
+    get<{ pauses: readonly Pause[] }>("/v1/pause").then(
+      ({ pauses: now }) => setPauses(now),
+      () => {},
+    );
+    get<{ approvals: readonly Approval[] }>("/v1/approvals").then(
+      ({ approvals }) => setWaiting(approvals.reduce((sum, { held }) => sum + held, 0)),
+      () => {},
+    );
+  }, [beat]);
+  const session: Session = useMemo(() => ({ caller, beat, isLive, pauses, refresh }), [caller, beat, isLive, pauses]);
+  const [page = "storm"] = place.path;
+  useEffect(() => {
+    document.title = `${PAGES.includes(page as (typeof PAGES)[number]) ? say(page as Word) : "Becalm"} · Becalm`;
+  }, [page, language]);
+  return html`<${SessionContext.Provider} value=${session}>
+    <a class="skip" href="#main" onClick=${(event: Event) => {
+      event.preventDefault();
+      document.getElementById("main")?.focus();
+    }}>${say("skip")}</a>
+    <header class="top">
+      <a class="brand" href=${hrefOf([])}>Becalm</a>
+      <nav aria-label="Becalm">${PAGES.map((name) => html`<a href=${hrefOf([name])} aria-current=${page === name ? "page" : undefined}>${say(name)}${name === "approvals" && waiting > 0 && html` <b class="badge">${waiting}</b>`}</a>`)}</nav>
+      <span class=${`live ${isLive ? "is-live" : ""}`}>${isLive ? say("live") : say("offline")}</span>
+      ${caller.role === "read" && html`<span class="quiet">${say("readOnly")}</span>`}
+      <button type="button" class="language" lang=${language === "en" ? "zh" : "en"} onClick=${() => onLanguage(language === "en" ? "zh" : "en")}>${language === "en" ? "中文" : "English"}</button>
+    </header>
+    <main id="main" tabindex="-1">
+      ${pauses !== null && (page === "storm" || pauses.length > 0) && html`<${PauseControl} />`}
+      <${Page} place=${place} page=${page} />
+    </main>
+  <//>` as VNode;
+}
+
+function Page({ place, page }: { place: Place; page: string }): VNode {
+  const say = useWords();
+  const id = place.path[1];
+  if (page === "storm") return html`<${StormView} />` as VNode;
+  if (page === "instances" && id !== undefined)
+    return html`<${InstanceView} key=${id} id=${id} place=${place} />` as VNode;
+  if (page === "instances") return html`<${InstancesView} place=${place} />` as VNode;
+  if (page === "approvals") return html`<${ApprovalsView} />` as VNode;
+  if (page === "silences") return html`<${SilencesView} />` as VNode;
+  if (page === "policies") return html`<${PoliciesView} place=${place} />` as VNode;
+  return html`<p class="quiet">${say("missing")}</p>` as VNode;
+}
+
+function useBeat(refresh: () => void, setLive: (isLive: boolean) => void): void {
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const soon = () => {
+      timer ??= setTimeout(() => {
+        timer = null;
+        // A page that nobody sees need not read.
+        if (document.visibilityState === "visible") refresh();
+      }, BEAT_MS);
+    };
+    const end = follow({ onStep: soon, onState: setLive });
+    const idle = setInterval(soon, IDLE_BEAT_MS);
+    document.addEventListener("visibilitychange", soon);
+    return () => {
+      end();
+      clearInterval(idle);
+      if (timer !== null) clearTimeout(timer);
+      document.removeEventListener("visibilitychange", soon);
+    };
+  }, []);
+}
+
+render(html`<${App} />`, document.getElementById("app") as HTMLElement);

@@ -1,0 +1,95 @@
+/** Silences in the store: list, make, expire. Through the same routes that amtool uses. */
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { type Matcher, type Silence, send } from "../api.ts";
+import { mayOperate, refused, useData, useSession } from "../data.ts";
+import { html } from "../html.ts";
+import { Failure, FormDialog, Loading, When } from "../parts.ts";
+import { useWords } from "../words.ts";
+
+const HOUR_MS = 3_600_000;
+
+export function SilencesView(): VNode {
+  const say = useWords();
+  const session = useSession();
+  const { value, error, reload } = useData<readonly Silence[]>("/api/v2/silences");
+  const [isMaking, setMaking] = useState(false);
+  const [failure, setFailure] = useState<ReturnType<typeof refused> | null>(null);
+  const expire = async (id: string) => {
+    try {
+      await send("DELETE", `/api/v2/silence/${encodeURIComponent(id)}`);
+      setFailure(null);
+    } catch (reason) {
+      setFailure(refused(reason));
+    }
+    reload();
+  };
+  const make = async (values: Readonly<Record<string, string>>) => {
+    try {
+      await send("POST", "/api/v2/silences", { body: silenceOf(values, session.caller.name) });
+    } catch (reason) {
+      throw refused(reason);
+    }
+    reload();
+  };
+  return html`<section aria-labelledby="silences">
+    <h1 id="silences">${say("silences")}</h1>
+    <${Failure} error=${failure ?? error} />
+    ${value === null && error === null && html`<${Loading} />`}
+    ${mayOperate(session) && html`<p><button type="button" class="main" onClick=${() => setMaking(true)}>${say("newSilence")}</button></p>`}
+    ${
+      isMaking &&
+      html`<${FormDialog} title=${say("newSilence")} action=${{ word: "create" }} onDone=${make} onClose=${() => setMaking(false)}
+      fields=${[{ name: "matchers", word: "matchers", isLong: true }, { name: "hours", word: "hours", value: "1" }, { name: "comment", word: "comment" }]} />`
+    }
+    <ul class="cards">
+      ${(value ?? []).map(
+        (silence) => html`<li class=${`card silence-${silence.status.state}`} key=${silence.id}>
+        <h2><code class="wrap">${silence.matchers.map(matcherText).join(", ")}</code></h2>
+        <p>${silence.comment} <span class="quiet">${silence.createdBy}</span></p>
+        <p class="quiet"><span class="state">${say(silence.status.state)}</span> <${When} at=${silence.startsAt} /> – <${When} at=${silence.endsAt} /></p>
+        ${mayOperate(session) && silence.status.state !== "expired" && html`<button type="button" onClick=${() => expire(silence.id)}>${say("expire")}</button>`}
+      </li>`,
+      )}
+    </ul>
+  </section>` as VNode;
+}
+
+export function matcherText({ name, value, isRegex, isEqual = true }: Matcher): string {
+  const operator = isRegex ? (isEqual ? "=~" : "!~") : isEqual ? "=" : "!=";
+  return `${name}${operator}${JSON.stringify(value)}`;
+}
+
+/** One matcher after the other: `name="value"`, separated by commas or line breaks. */
+export function matchersOf(text: string): Matcher[] {
+  const pattern = /\s*([^\s=!~,{}"]+)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,{}"]*))\s*(?:,|\n|$)/gy;
+  const found: Matcher[] = [];
+  let end = 0;
+  for (const match of text
+    .trim()
+    .replace(/^\{|\}$/g, "")
+    .matchAll(pattern)) {
+    const [whole, name = "", operator = "=", quoted, bare = ""] = match;
+    end = match.index + whole.length;
+    const value = quoted === undefined ? bare : quoted.replace(/\\(["\\])/g, "$1").replaceAll("\\n", "\n");
+    found.push({ name, value, isRegex: operator.endsWith("~"), isEqual: !operator.startsWith("!") });
+  }
+  if (found.length === 0 || end < text.trim().replace(/^\{|\}$/g, "").length)
+    throw new Error(
+      `Write matchers as name="value", separated by commas. This cannot be read: ${text.slice(end, end + 60)}`,
+    );
+  return found;
+}
+
+function silenceOf(values: Readonly<Record<string, string>>, caller: string | null): object {
+  const now = Date.now();
+  const hours = Number(values["hours"]);
+  if (!(hours > 0)) throw new Error(`Hours must be a number above 0, not ${values["hours"]}.`);
+  return {
+    matchers: matchersOf(values["matchers"] ?? ""),
+    startsAt: new Date(now).toISOString(),
+    endsAt: new Date(now + hours * HOUR_MS).toISOString(),
+    createdBy: caller ?? values["by"],
+    comment: values["comment"],
+  };
+}
