@@ -42,8 +42,11 @@ export interface Store {
    */
   renewEpisodes(request: { partition: number; writes: readonly EpisodeWrite[] }): Promise<"applied" | "conflict">;
 
-  /** The earliest timers of a lane with `dueAtMs <= untilMs`, over all partitions, ordered by (dueAtMs, owner, name, arm), at most `limit`. Taking one out is a commit's business. */
-  timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]>;
+  /**
+   * The earliest timers of a lane with `fromMs <= dueAtMs <= untilMs`, over all partitions, ordered by (dueAtMs, owner, name, arm), at most
+   * `limit`. Taking one out is a commit's business.
+   */
+  timers(request: TimersRequest): Promise<TimerRow[]>;
 
   /** When each of these timers is due; null: it is not armed. What an instance waits for is one of the things that an audit compares. */
   dueTimes(timers: readonly TimerKey[]): Promise<(number | null)[]>;
@@ -254,14 +257,17 @@ export type InstanceWrite = {
   historyLines: readonly string[];
 };
 
-/** `approval` timers live in a lane of their own, so that a virtual run can tell when only approvals are pending. */
+/**
+ * What need not happen for a virtual run to be done lives in the lane `approval`: approvals, verifying, what is decided again, what a silence or a
+ * pause holds.
+ */
 export type TimerLane = "work" | "approval";
 
 export type TimerKey = {
   lane: TimerLane;
   /** Id of the instance or group that owns the timer. Contains no space and no control character. */
   owner: string;
-  /** What it is for: `retry`, `wait`, `approval`, `lock`, `summary`, `wake`. */
+  /** What it is for: `retry`, `wait`, `approval`, `verify`, `reconsider`, `silence`, `pause`, `lock`, `summary`, `wake`. */
   name: string;
   /** Number of the arming: a timer that was armed again has a higher one. */
   arm: number;
@@ -269,6 +275,9 @@ export type TimerKey = {
 };
 
 export type TimerRow = TimerKey & { dueAtMs: number };
+
+/** `fromMs`: default the beginning. */
+export type TimersRequest = { lane: TimerLane; untilMs: number; limit: number; fromMs?: number };
 
 /** `leaseMs`: at least 1. */
 export type ClaimRequest = { owner: string; leaseMs: number; limit: number; partition?: number };

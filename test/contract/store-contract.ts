@@ -479,6 +479,17 @@ export function storeContract(
     });
 
     describe("timers", () => {
+      test("gives those that are due between two times, however many there are before", async () => {
+        const armed = [1, 2, 3, 4].map((dueAtMs) => timerOf(`00-${dueAtMs}`, dueAtMs, { lane: "approval" }));
+        await applied({ timersArmed: armed });
+        const due = (fromMs: number, untilMs: number, limit = 10) =>
+          store.timers({ lane: "approval", fromMs, untilMs, limit });
+        expect(await due(2, 3)).toEqual(armed.slice(1, 3));
+        expect(await due(3, Infinity, 1)).toEqual([armed[2]]);
+        expect(await due(5, Infinity)).toEqual([]);
+        expect(await due(-Infinity, 1)).toEqual([armed[0]]);
+      });
+
       beforeEach(() => store.open({ mode: "live", partitions }));
 
       const armed = async (rows: ReturnType<typeof timerOf>[]) => {

@@ -31,8 +31,8 @@ import type {
   StoredEpisode,
   StoredInstance,
   TimerKey,
-  TimerLane,
   TimerRow,
+  TimersRequest,
 } from "../store.ts";
 import {
   type CreatedAt,
@@ -163,7 +163,7 @@ class LmdbStore implements Store {
     return this.#write((rows) => episodes.renew(rows, partition, writes));
   }
 
-  async timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
+  async timers(request: TimersRequest): Promise<TimerRow[]> {
     const { timers } = this.#open();
     return this.#read((rows) => timers.due(rows, request));
   }

@@ -2,7 +2,7 @@
  * Timers. `t<lane><due><owner><name><arm><partition>`: the row as text, in the port's order over all partitions.
  * `T<lane><partition><owner><name><arm>`: when it is due.
  */
-import type { TimerKey, TimerLane, TimerRow } from "../store.ts";
+import type { TimerKey, TimerLane, TimerRow, TimersRequest } from "../store.ts";
 import { AFTER_ALL, numberOf, part, sortable, twoDigits } from "./row-keys.ts";
 import { type ReadRows, takeRows, type WriteRows } from "./rows.ts";
 
@@ -32,9 +32,10 @@ export class TimerRows {
     }
   }
 
-  due(rows: ReadRows, { lane, untilMs, limit }: { lane: TimerLane; untilMs: number; limit: number }): TimerRow[] {
-    const from = `${this.#prefix}t${LANES[lane]}`;
-    const until = `${from}${sortable(untilMs)}${AFTER_ALL}`;
+  due(rows: ReadRows, { lane, untilMs, limit, fromMs }: TimersRequest): TimerRow[] {
+    const all = `${this.#prefix}t${LANES[lane]}`;
+    const from = fromMs === undefined ? all : `${all}${sortable(fromMs)}`;
+    const until = `${all}${sortable(untilMs)}${AFTER_ALL}`;
     return takeRows(rows.ascending(from, until), limit).map(({ value }) => rowOf(lane, value));
   }
 

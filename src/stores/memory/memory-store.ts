@@ -33,8 +33,8 @@ import type {
   StoredEpisode,
   StoredInstance,
   TimerKey,
-  TimerLane,
   TimerRow,
+  TimersRequest,
 } from "../store.ts";
 import { NAMESPACE_FORMAT } from "../store.ts";
 import {
@@ -161,9 +161,9 @@ class MemoryStore implements Store {
     return "applied";
   }
 
-  async timers({ lane, untilMs, limit }: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
+  async timers(request: TimersRequest): Promise<TimerRow[]> {
     this.#open();
-    return this.#timers.due(lane, untilMs, limit);
+    return this.#timers.due(request);
   }
 
   async dueTimes(timers: readonly TimerKey[]): Promise<(number | null)[]> {

@@ -1,6 +1,9 @@
-import type { TimerKey, TimerLane, TimerRow } from "../store.ts";
+import type { TimerKey, TimerLane, TimerRow, TimersRequest } from "../store.ts";
 import { compareTimers } from "../store-rules.ts";
 import { SortedList, take } from "./sorted-list.ts";
+
+/** Before every row of its due time. */
+const FIRST = { partition: 0, owner: "", name: "", arm: -1 };
 
 /** The armed timers: by key, to cancel or arm again, and by due time, one list a lane over all partitions. */
 export class TimerTable {
@@ -20,8 +23,9 @@ export class TimerTable {
     for (const key of cancelled) this.#cancel(key);
   }
 
-  due(lane: TimerLane, untilMs: number, limit: number): TimerRow[] {
-    return take(this.#due[lane].ascending(), limit)
+  due({ lane, untilMs, limit, fromMs }: TimersRequest): TimerRow[] {
+    const before = fromMs === undefined ? undefined : { ...FIRST, lane, dueAtMs: fromMs };
+    return take(this.#due[lane].ascending(before), limit)
       .filter((row) => row.dueAtMs <= untilMs)
       .map((row) => ({ ...row }));
   }

@@ -28,8 +28,8 @@ import type {
   StoredEffect,
   StoredEpisode,
   TimerKey,
-  TimerLane,
   TimerRow,
+  TimersRequest,
 } from "../store.ts";
 import { NAMESPACE_FORMAT } from "../store.ts";
 import {
@@ -197,7 +197,7 @@ class RedisStore implements Store {
     return answers.map((answer) => this.#connection.answerOf<CommitOutcome>(answer));
   }
 
-  async timers(request: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
+  async timers(request: TimersRequest): Promise<TimerRow[]> {
     return this.#opened().timers.due(request);
   }
 

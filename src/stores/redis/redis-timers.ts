@@ -1,5 +1,5 @@
 /** Timers over all partitions. */
-import type { TimerKey, TimerLane, TimerRow } from "../store.ts";
+import type { TimerKey, TimerRow, TimersRequest } from "../store.ts";
 import { compareTimers } from "../store-rules.ts";
 import { parseTimerMember, timerMember } from "./commit-arguments.ts";
 import { ROW_COUNT_MAX } from "./connection.ts";
@@ -13,15 +13,25 @@ export class RedisTimers {
     this.#partitions = partitions;
   }
 
-  async due({ lane, untilMs, limit }: { lane: TimerLane; untilMs: number; limit: number }): Promise<TimerRow[]> {
+  async due({ lane, untilMs, limit, fromMs = -Infinity }: TimersRequest): Promise<TimerRow[]> {
     if (limit < 1) return [];
     const { connection, keys } = this.#partitions;
-    const untilScore = untilMs === Infinity ? "+inf" : String(untilMs);
+    const fromScore = scoreOf(fromMs);
+    const untilScore = scoreOf(untilMs);
     const count = Math.min(limit, ROW_COUNT_MAX);
     // Each partition answers in the port's order (see timerMember), so the first `limit` of all are among the first `limit` of each.
     const parts = await this.#partitions.each(async (partition) => {
       const key = keys.timers(partition, lane);
-      const flat = await connection.client.zrange(key, "-inf", untilScore, "BYSCORE", "LIMIT", 0, count, "WITHSCORES");
+      const flat = await connection.client.zrange(
+        key,
+        fromScore,
+        untilScore,
+        "BYSCORE",
+        "LIMIT",
+        0,
+        count,
+        "WITHSCORES",
+      );
       return pairs(flat).map(([member, score]) => ({
         lane,
         partition,
@@ -41,4 +51,9 @@ export class RedisTimers {
     );
     return scores.map((score) => (score === null ? null : Number(score)));
   }
+}
+
+function scoreOf(atMs: number): string {
+  if (Number.isFinite(atMs)) return String(atMs);
+  return atMs > 0 ? "+inf" : "-inf";
 }
