@@ -12,7 +12,8 @@ import { StoredGroups } from "./runtime/commit/stored-groups.ts";
 import { Receipts } from "./runtime/inbox/receipts.ts";
 import { InstanceService } from "./runtime/instance-service.ts";
 import { type OpenOptions, openNamespace } from "./runtime/namespace.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import type { Driver, Runtime } from "./runtime/runtime.ts";
+import { PauseService } from "./runtime/stops/pause-service.ts";
 import { LiveDriver, type LiveOptions } from "./runtime/workers/live-driver.ts";
 import { OneShotDriver, type OneShotOptions } from "./runtime/workers/one-shot-driver.ts";
 import { type VirtualOptions, VirtualRun } from "./simulate/virtual-run.ts";
@@ -46,8 +47,8 @@ function wholeMs(clock: Clock): Clock {
   return { now: () => Math.floor(clock.now()), schedule: (delayMs, fn) => clock.schedule(delayMs, fn) };
 }
 
-/** A driver, and the verbs on instances that it commits. */
-export type Driven<D> = { readonly driver: D; readonly instances: InstanceService };
+/** A driver, and the verbs on instances, and on all of them, that it commits. */
+export type Driven<D> = { readonly driver: D; readonly instances: InstanceService; readonly pauses: PauseService };
 
 export function driveLive(
   runtime: Runtime,
@@ -55,16 +56,22 @@ export function driveLive(
 ): Driven<LiveDriver> & { readonly receipts: Receipts } {
   const driver = new LiveDriver(runtime, options);
   const instances = new InstanceService(runtime, driver, () => runtime.clock.now());
-  return { driver, instances, receipts: new Receipts(runtime.store, options.retentionMs) };
+  return { driver, instances, pauses: driver.pauses, receipts: new Receipts(runtime.store, options.retentionMs) };
 }
 
 export function driveOnce(runtime: Runtime, options: OneShotOptions): Driven<OneShotDriver> {
   const driver = new OneShotDriver(runtime, options);
-  return { driver, instances: new InstanceService(runtime, driver, () => runtime.clock.now()) };
+  return driven(runtime, driver, () => runtime.clock.now());
 }
 
 /** What is sent is dated where the namespace stood when it was opened. */
 export function driveVirtual(runtime: Runtime, options: VirtualOptions): Driven<VirtualRun> {
   const driver = new VirtualRun(runtime, options);
-  return { driver, instances: new InstanceService(runtime, driver, () => runtime.highestTimeMs ?? 0) };
+  return driven(runtime, driver, () => runtime.highestTimeMs ?? 0);
+}
+
+/** `now`: dates what is sent. */
+function driven<D extends Driver>(runtime: Runtime, driver: D, now: () => number): Driven<D> {
+  const instances = new InstanceService(runtime, driver, now);
+  return { driver, instances, pauses: new PauseService(runtime, driver, now) };
 }

@@ -11,7 +11,7 @@ import type { History } from "./instance/audit-types.ts";
 import type { EventInput } from "./instance/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
-import { INSTANCE_STATES } from "./model/instance-types.ts";
+import { INSTANCE_STATES, type PauseNote } from "./model/instance-types.ts";
 import {
   CONCURRENCY_DEFAULT,
   CONCURRENCY_MAX,
@@ -27,6 +27,7 @@ import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
 import type { InstanceService } from "./runtime/instance-service.ts";
 import { putInForce } from "./runtime/namespace.ts";
 import type { CommitListener, Runtime } from "./runtime/runtime.ts";
+import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
 import {
   ANYTHING,
@@ -67,6 +68,8 @@ export type EngineOptions = {
   readonly partitions?: number;
   /** How long `stop` waits for attempts that are under way before it aborts them. Default 30 s. */
   readonly drainMs?: number;
+  /** Decides and audits everything and acts on nothing: of the instances that are made by this engine. Default false. */
+  readonly observe?: boolean;
   /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
   readonly inspect?: Inspect;
 };
@@ -123,7 +126,19 @@ export type Engine = {
   policy(reference: string): Promise<Policy | null>;
   /** Calls `fn` with every step that this process commits, whichever instance it is of. Returns what ends it. */
   subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void;
+  /**
+   * The emergency stop of everything, or of one policy, in every process of the namespace. Resolves when nothing more can begin: what would run
+   * is held, and attempts that nobody has begun wait.
+   */
+  pause(request: PauseRequest): Promise<PauseNote>;
+  /** Lifts a pause. What it held stays held (the default), is decided once more in order of arrival, or is denied. */
+  resume(request: ResumeRequest): Promise<Resumed>;
+  /** The pauses that hold. */
+  pauses(): Promise<readonly PauseNote[]>;
 };
+
+export type { PauseNote } from "./model/instance-types.ts";
+export type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 
 export type AnswerTarget = { readonly id: string } | { readonly group: string };
 /** Both go into the audit. */
@@ -140,6 +155,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   retentionMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   partitions: wholeNumber(1, PARTITION_COUNT_MAX),
   drainMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  observe: FLAG,
   inspect: {
     what: "a server of createInspectServer, or an inspection observer of XState",
     holds: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
@@ -154,6 +170,9 @@ const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
   limit: wholeNumber(1, LIST_PAGE_COUNT_MAX),
   cursor: TEXT,
 };
+
+const PAUSE: Readonly<Record<keyof PauseRequest, Expected>> = { by: TEXT, why: TEXT, policy: TEXT };
+const RESUME: Readonly<Record<keyof ResumeRequest, Expected>> = { ...PAUSE, held: oneOf(["keep", "decide", "deny"]) };
 
 const TARGETS = { id: TEXT, group: TEXT };
 
@@ -261,6 +280,20 @@ class LiveEngine implements Engine {
     return this.#stepListeners.add(fn);
   }
 
+  async pause(request: PauseRequest): Promise<PauseNote> {
+    requireWho("engine.pause", request, PAUSE);
+    return (await this.#opened()).pauses.pause(request);
+  }
+
+  async resume(request: ResumeRequest): Promise<Resumed> {
+    requireWho("engine.resume", request, RESUME);
+    return (await this.#opened()).pauses.resume(request);
+  }
+
+  async pauses(): Promise<readonly PauseNote[]> {
+    return (await this.#opened()).pauses.pauses();
+  }
+
   async #answer(
     call: string,
     type: "approval.granted" | "approval.denied",
@@ -293,6 +326,7 @@ class LiveEngine implements Engine {
       mode: "live",
       policies: policySetFrom(policies),
       partitions,
+      observe: this.#options.observe,
     });
     const inspection = this.#inspection(runtime);
     const auditLog = new AuditLog(logger);
@@ -322,6 +356,16 @@ class LiveEngine implements Engine {
     const listener: CommitListener = (decision) =>
       target.isWatched && feed.committed(pendingDecision(decision, groupOf));
     return { onCommit: [listener], detach: () => feed.detach() };
+  }
+}
+
+/** Both go into the audit. */
+function requireWho(call: string, request: Who, options: Readonly<Record<string, Expected>>): void {
+  validateOptions(call, request, options);
+  for (const name of ["by", "why"] as const) {
+    if (typeof request[name] === "string" && request[name].trim() !== "") continue;
+    const what = name === "by" ? "who acts" : "the reason";
+    throw new BecalmError("BECALM_ARGUMENT_INVALID", `${call} needs \`${name}\`: ${what}. It goes into the audit.`);
   }
 }
 

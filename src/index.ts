@@ -29,6 +29,10 @@ export {
   type IngestResult,
   type InstancePage,
   type InstanceReference,
+  type PauseNote,
+  type PauseRequest,
+  type Resumed,
+  type ResumeRequest,
   type Who,
 } from "./engine.ts";
 export type { AlertInput } from "./formats/alert-input.ts";

@@ -1,5 +1,6 @@
 /** What a store says will happen, and nothing in it will make happen. For `audit verify`. */
 import { timersOf } from "../instance/draft.ts";
+import { timerLane } from "../instance/timer-lane.ts";
 import { BecalmError } from "../model/errors.ts";
 import { partitionOfId } from "../model/ids.ts";
 import { tryInstance } from "../runtime/commit/read-instance.ts";
@@ -14,7 +15,7 @@ export async function missingTimer(instances: InstanceReader, stored: StoredInst
   if (expected.length === 0) return null;
   const keys = expected.map(
     ([name, { arm }]): TimerKey => ({
-      lane: name === "approval" ? "approval" : "work",
+      lane: timerLane(name),
       owner: instance.id,
       name,
       arm,

@@ -312,6 +312,29 @@ function addActing(add: Add): void {
         (await import("./send.ts")).send(to, read(options, ["json", "run", "allowExec"], { id, event })),
     },
   );
+  const policy = () => new Option("--policy <name>", "only this policy; default: everything");
+  add("pause", "the emergency stop: holds what would run, in every process of the namespace", {
+    options: reading(policy(), ...who(), new Option("--list", "show what is paused, change nothing")),
+    examples: [
+      'becalm pause --by ann --why "the racks move"',
+      'becalm pause --policy restart-host --by ann --why "it restarts the wrong ones"',
+      "becalm pause --list",
+    ],
+    act: async (to, options) => (await import("./pause.ts")).pause(to, read(options, ["json", "list"])),
+  });
+  add("resume", "lifts a pause; what it held stays held unless you say otherwise", {
+    options: reading(
+      policy(),
+      ...who(),
+      new Option("--decide", "decide what was held once more, in order of arrival, so that limits hold"),
+      new Option("--deny", "skip what was held"),
+    ),
+    examples: [
+      'becalm resume --decide --by ann --why "the racks stand"',
+      'becalm resume --policy restart-host --deny --by ann --why "done by hand"',
+    ],
+    act: async (to, options) => (await import("./pause.ts")).resume(to, read(options, ["json", "decide", "deny"])),
+  });
   for (const [name, verb, done] of [
     ["approve", "grants", "approval.granted"],
     ["deny", "denies", "approval.denied"],

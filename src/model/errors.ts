@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   BECALM_CHECKPOINT_NEWER: "a stored checkpoint of a newer machine or format; the instance is quarantined",
   BECALM_GROUP_UNREADABLE: "a group's stored state cannot be read; its alerts are refused until it can",
   BECALM_EPISODE_UNREADABLE: "the record of an alert's episode cannot be read; the alert is refused until it can",
+  BECALM_STOPS_UNREADABLE: "the record of the emergency stops cannot be read; nothing is decided until it can",
   BECALM_CONFLICT: "other writers won 20 times in a row; nothing was written, send again",
   BECALM_NAMESPACE_MODE: "an engine, a simulated run or an executing run on a namespace that another of the three made",
   BECALM_NAMESPACE_PARTITIONS: "the namespace was made with another number of partitions",

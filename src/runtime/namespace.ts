@@ -6,6 +6,7 @@ import { type CompiledPolicy, compilePolicy, policyKey } from "../policy/policy-
 import type { NamespaceMode, PolicyRecord, Store } from "../stores/store.ts";
 import { learnVersions } from "./commit/read-instance.ts";
 import type { PoliciesInForce, Runtime } from "./runtime.ts";
+import { PartitionStops, readStops } from "./stops/partition-stops.ts";
 
 export type OpenOptions = {
   readonly store: Store;
@@ -14,11 +15,13 @@ export type OpenOptions = {
   readonly partitions?: number | undefined;
   /** Left out: no alerts are taken, only what is there is worked on. */
   readonly policies?: PolicySet | undefined;
+  /** Decide and audit everything, act on nothing: of the instances that are made meanwhile. */
+  readonly observe?: boolean | undefined;
 };
 
 export type Namespace = Pick<
   Runtime,
-  "mode" | "format" | "partitions" | "highestTimeMs" | "inForce" | "versions" | "store"
+  "mode" | "format" | "partitions" | "highestTimeMs" | "inForce" | "versions" | "store" | "stops" | "isObserving"
 >;
 
 /**
@@ -37,7 +40,9 @@ export async function openNamespace(options: OpenOptions): Promise<Namespace> {
     );
   }
   const inForce = compiled(options.policies);
-  return { ...info, store, inForce, versions: await versionsOf(store, inForce.policies) };
+  const versions = await versionsOf(store, inForce.policies);
+  const stops = await stopsOf(store, info.partitions, { isWriting: mode !== undefined });
+  return { ...info, store, inForce, versions, stops, isObserving: options.observe === true };
 }
 
 function compiled(set: PolicySet | undefined): PoliciesInForce {
@@ -54,6 +59,25 @@ export async function putInForce({ store, versions, inForce }: Runtime, set: Pol
   if (fresh.length > 0) await store.savePolicies(fresh.map(recordOf));
   for (const one of fresh) versions.set(policyKey(one.policy), one);
   Object.assign(inForce, next);
+}
+
+/** A record in each partition from the beginning, so that the first commits do not find each other's. A full store goes without. */
+async function stopsOf(
+  store: Store,
+  partitions: number,
+  { isWriting }: { isWriting: boolean },
+): Promise<PartitionStops> {
+  const stops = new PartitionStops();
+  const open = async (partition: number) => {
+    await readStops(store, stops, partition);
+    const condition = stops.condition(partition);
+    if (!isWriting || condition.expected !== null) return;
+    const outcome = await store.renewEpisodes({ partition, writes: [condition] }).catch(() => "conflict" as const);
+    if (outcome === "applied") stops.learn(partition, condition.value);
+    else await readStops(store, stops, partition);
+  };
+  await Promise.all(Array.from({ length: partitions }, (_, partition) => open(partition)));
+  return stops;
 }
 
 /**

@@ -6,6 +6,7 @@ import type { NamespaceMode, Store } from "../stores/store.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Envelope, EnvelopeResult } from "./commit/batch.ts";
 import type { GroupSource } from "./commit/group-source.ts";
+import type { PartitionStops } from "./stops/partition-stops.ts";
 
 /** A silence with its matcher compiled. */
 export type CompiledSilence = { readonly silence: Silence; readonly matches: CompiledPolicy["matches"] };
@@ -34,6 +35,10 @@ export type Runtime = {
   readonly inForce: PoliciesInForce;
   /** Where batches find the state of their groups. */
   readonly groups: GroupSource;
+  /** The emergency stops, as this process knows them. */
+  readonly stops: PartitionStops;
+  /** Instances that are made now are only watched. */
+  readonly isObserving: boolean;
   /** Every version that the namespace knows, by `name@version`; it grows when another engine brings one. */
   readonly versions: Map<string, CompiledPolicy>;
   /** A fresh id for each commit. */

@@ -7,6 +7,7 @@ import { encodeEffect } from "../../instance/effect.ts";
 import { LEASE_ARM, LEASE_TIMER, leaseTimers } from "../../instance/lease-timer.ts";
 import { openUnder } from "../../instance/open-index.ts";
 import { timerChanges } from "../../instance/timer-changes.ts";
+import { timerLane } from "../../instance/timer-lane.ts";
 import type { Commit, InstanceWrite, MemberSet, TimerKey, TimerRow } from "../../stores/store.ts";
 import type { BatchRuntime } from "../runtime.ts";
 import type { Consumed, Envelope } from "./batch.ts";
@@ -14,9 +15,6 @@ import type { BatchRead, Snapshot } from "./group-source.ts";
 
 /** Groups are kept this long after they could be forgotten: late results and re-sent alerts still find them. */
 const GROUP_KEPT_MS = 7 * 24 * 3_600_000;
-
-/** Timers that only wait for somebody outside: a virtual run ends when no others are left. */
-const WAITING_TIMERS: ReadonlySet<string> = new Set(["approval", LEASE_TIMER]);
 
 /** The one commit of a decision. */
 export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, precondition }: BatchRead): Commit {
@@ -40,7 +38,9 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
       historyLines: lines,
       ...places(openUnder(before), openUnder(instance)),
     })),
-    episodes: snapshot.received.records,
+    episodes: mustBeUnderStops(decision)
+      ? [...snapshot.received.records, runtime.stops.condition(partition)]
+      : snapshot.received.records,
     effects: decision.effects.map((effect) => ({
       id: effect.id,
       partition,
@@ -74,6 +74,11 @@ function places(
 }
 
 const UNCHANGED = {};
+
+/** What runs something, or was held, is only valid under the emergency stops that it was decided under. */
+function mustBeUnderStops({ effects, entries }: Decision): boolean {
+  return effects.length > 0 || entries.some(({ entry }) => "paused" in entry.event && entry.event.paused !== undefined);
+}
 
 /**
  * A store that has lost its data may be told of a result and of its instance's alert in one batch: the attempt that the new instance begins has
@@ -130,7 +135,7 @@ function timersOf(
   const armed: TimerRow[] = [];
   const cancelled: TimerKey[] = [];
   const key = (owner: string, name: string, arm: number): TimerKey => ({
-    lane: WAITING_TIMERS.has(name) ? "approval" : "work",
+    lane: timerLane(name),
     owner,
     name,
     arm,

@@ -71,6 +71,8 @@ function decideBatch(
     commands: received.commands.map((command) => parkedIf(lock, command)),
     isVirtual: runtime.mode !== "live",
     turn: ordinal,
+    pauses: runtime.stops.of(batch.address.partition).pauses,
+    isObserving: runtime.isObserving,
   });
   const isConsuming = consumedBy(snapshot).length > 0;
   const commit = decision.isEmpty && !isConsuming ? null : commitOf(runtime, decision, read);

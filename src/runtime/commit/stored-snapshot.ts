@@ -7,6 +7,7 @@
 import type { Group } from "../../convergence/group.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
 import { type Incoming, type Received, receiveAll } from "../../instance/receive.ts";
+import { STOPS_KEY } from "../../instance/stops-record.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../../model/limits.ts";
 import type { LoadResult } from "../../stores/store.ts";
@@ -16,7 +17,7 @@ import type { GroupCache } from "./group-cache.ts";
 import type { BatchRead, Snapshot } from "./group-source.ts";
 import { tryInstance } from "./read-instance.ts";
 
-export type ReadFrom = Pick<Runtime, "store" | "versions" | "leaseGrace">;
+export type ReadFrom = Pick<Runtime, "store" | "versions" | "leaseGrace" | "stops">;
 
 /** `asked`: ids that were looked for, whether they exist or not. */
 type Found = {
@@ -37,7 +38,9 @@ export async function readStored(
   const { address } = batch;
   const { partition, groupId } = address;
   const { instanceIds, episodeKeys } = neededBy(batch);
-  const loaded = await from.store.load({ partition, groupId, instanceIds: [...instanceIds], episodeKeys });
+  const request = { partition, groupId, instanceIds: [...instanceIds], episodeKeys: [...episodeKeys, STOPS_KEY] };
+  const loaded = await from.store.load(request);
+  from.stops.learn(partition, loaded.episodes.get(STOPS_KEY) ?? null);
   const group = loaded.group === null || groupId === null ? null : cache.decode(groupId, loaded.group);
   const found: Found = { asked: instanceIds, instances: new Map(), quarantined: new Map() };
   if (loaded.instances.size > 0) await decodeInto(from, loaded, found);

@@ -12,6 +12,7 @@ import type { Birth } from "../../instance/audit-types.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
 import type { OutsideEvent } from "../../instance/decide.ts";
 import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../../instance/effect.ts";
+import { STOPS_KEY } from "../../instance/stops-record.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import type { Envelope } from "../commit/batch.ts";
@@ -28,12 +29,13 @@ export type JustCommitted = { readonly instance: Instance; readonly birth: Birth
 const JUST_COMMITTED_MS = 1_000;
 
 /**
- * How an effect came out. `left`: its instance cannot be read, or the dispatcher was closed before its turn; `failed`: the store could not be
- * read. Both stay in the outbox.
+ * How an effect came out. `left`: its instance cannot be read, or the dispatcher was closed before its turn; `paused`: a pause keeps it from
+ * beginning; `failed`: the store could not be read. They stay in the outbox.
  */
 export type EffectOutcome =
   | { readonly kind: "completed"; readonly envelope: Envelope }
   | { readonly kind: "left" }
+  | { readonly kind: "paused" }
   | { readonly kind: "failed"; readonly error: unknown };
 
 export type DispatchOptions = {
@@ -172,6 +174,11 @@ export class EffectDispatcher {
       this.complete(effect, { ok: false, error: CANCELLED_BEFORE_IT_BEGAN });
       return;
     }
+    // Nothing begins while a pause holds: it goes on when that is lifted. Requests and summaries are no actions.
+    if (birth.kind === "action" && this.#runtime.stops.isPaused(effect.partition, birth.policy)) {
+      this.#end(effect, { kind: "paused" });
+      return;
+    }
     this.#port.dispatch(effect, {
       kind: birth.kind,
       effectId: effect.id,
@@ -203,7 +210,9 @@ export class EffectDispatcher {
 
   /** An effect that was found in the outbox may belong to an attempt that is over: cancelled, or reported by somebody else. */
   async #stateOf({ partition, instanceId, attempt }: Effect): Promise<"current" | "over" | "quarantined"> {
-    const loaded = await this.#runtime.store.load({ partition, groupId: null, instanceIds: [instanceId] });
+    const request = { partition, groupId: null, instanceIds: [instanceId], episodeKeys: [STOPS_KEY] };
+    const loaded = await this.#runtime.store.load(request);
+    this.#runtime.stops.learn(partition, loaded.episodes.get(STOPS_KEY) ?? null);
     const stored = loaded.instances.get(instanceId);
     if (stored === undefined) return "over";
     const read = await tryInstance(this.#runtime, stored);

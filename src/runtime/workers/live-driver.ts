@@ -17,6 +17,7 @@ import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import { Mailboxes } from "../inbox/mailboxes.ts";
 import { renewNamespace } from "../namespace.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime.ts";
+import { PauseService } from "../stops/pause-service.ts";
 import { EffectDispatcher, type EffectOutcome, type JustCommitted } from "./effect-dispatcher.ts";
 import { sweep } from "./retention.ts";
 import { envelopeOf } from "./timers.ts";
@@ -32,6 +33,8 @@ const SWEPT_EVERY_MS_MIN = 60_000;
 const SWEPT_EVERY_MS_MAX = 3_600_000;
 /** After a fault of a pump. */
 const PUMP_RETRY_MS = 500;
+/** How long another process's pause may go unnoticed by one that only has attempts to begin. */
+const STOPS_READ_EVERY_MS = 1_000;
 const PAGE_COUNT = 256;
 const REPORT_RETRY_MS = 200;
 /** What could not be read is tried again this often: somebody may have repaired it. */
@@ -50,6 +53,7 @@ export type LiveOptions = {
 
 export class LiveDriver implements Driver {
   readonly mailboxes: Mailboxes;
+  readonly pauses: PauseService;
   readonly #runtime: BatchRuntime;
   readonly #dispatcher: EffectDispatcher;
   readonly #options: LiveOptions;
@@ -57,6 +61,8 @@ export class LiveDriver implements Driver {
   readonly #underway = new Set<Promise<void>>();
   /** Effects that this process has taken and whose results are not yet committed. */
   readonly #taken = new Set<string>();
+  /** Effects that a pause keeps from beginning; this process has claimed them. */
+  readonly #paused = new Set<string>();
   /** Effects that are out, or whose results are being committed. */
   #performing = 0;
   #onPerformed = () => {};
@@ -73,6 +79,7 @@ export class LiveDriver implements Driver {
       effectClaimMs: () => (this.#isRunning ? EFFECT_LEASE_MS : null),
     };
     this.mailboxes = new Mailboxes(this.#runtime);
+    this.pauses = new PauseService(runtime, this, () => runtime.clock.now());
     this.#dispatcher = new EffectDispatcher(runtime, options.effects, {
       concurrency: options.concurrency,
       dateOf: () => runtime.clock.now(),
@@ -95,6 +102,7 @@ export class LiveDriver implements Driver {
     this.#repeat("outbox", 0, () => this.#takeEffects());
     this.#repeat("unreadable", UNREADABLE_TRIED_EVERY_MS, async () => this.#forgetUnreadable());
     this.#repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.#prolongClaims());
+    this.#repeat("stops", 0, () => this.#readStops());
     this.#repeat("namespace", NAMESPACE_RENEWED_EVERY_MS, () => this.#renew());
     this.#repeat("retention", this.#sweptEveryMs, () => this.#forget());
   }
@@ -267,7 +275,8 @@ export class LiveDriver implements Driver {
     try {
       if (outcome.kind === "failed") throw outcome.error;
       // It is given back when the driver has stopped.
-      if (outcome.kind === "left" && !this.#isRunning) return;
+      if ((outcome.kind === "left" || outcome.kind === "paused") && !this.#isRunning) return;
+      if (outcome.kind === "paused") this.#paused.add(effect.id);
       if (outcome.kind === "completed") await this.#report(effect, outcome.envelope);
       this.#taken.delete(effect.id);
     } catch (error) {
@@ -297,6 +306,21 @@ export class LiveDriver implements Driver {
     if (effectIds.length > 0)
       await this.#runtime.store.extendClaims({ owner: this.#runtime.owner, leaseMs: EFFECT_LEASE_MS, effectIds });
     return CLAIMS_PROLONGED_EVERY_MS;
+  }
+
+  /** Hears of other processes' pauses, and goes on with what a lifted one has left to be done. */
+  async #readStops(): Promise<number> {
+    await this.pauses.goOn();
+    await this.#letGo();
+    return STOPS_READ_EVERY_MS;
+  }
+
+  /** Whoever comes first may begin what a pause has kept, once none holds. */
+  async #letGo(): Promise<void> {
+    const effectIds = [...this.#paused];
+    if (effectIds.length === 0 || this.#runtime.stops.of(0).pauses.length > 0) return;
+    this.#paused.clear();
+    await this.#runtime.store.releaseClaims({ owner: this.#runtime.owner, effectIds });
   }
 
   async #renew(): Promise<number> {

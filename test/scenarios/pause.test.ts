@@ -1,0 +1,108 @@
+/** The emergency stop: what it holds, what it lets through, and what becomes of it. */
+import { describe, expect, test } from "vitest";
+import {
+  alertOf,
+  EngineWorld,
+  MEMORY,
+  MINUTE_MS,
+  policyOf,
+  redisKind,
+  SECOND_MS,
+  standing,
+  standings,
+  take,
+  unsound,
+} from "../support/engine-world.ts";
+import { useRedis } from "../support/redis-server.ts";
+
+const server = useRedis();
+const who = { by: "ada", why: "the racks move" };
+const NAMES = Array.from({ length: 40 }, (_, index) => `n${index}`);
+const alerts = (names: readonly string[]) => names.map((name) => alertOf(name));
+const EXCEED = { function: "skip_when_exceed", count: 3, window: "10m" };
+
+describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
+  test("in mid-storm nothing begins any more; lifted, what it held is decided in order of arrival, so that limits hold", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyOf({ ...EXCEED, window: "1m" }, { name: "act" })]);
+    const before = await take(engine, ...alerts(["a", "b", "c", "d"]));
+    await world.settle();
+    expect(world.attempts).toHaveLength(3);
+    await engine.pause(who);
+    await world.elapse(2 * MINUTE_MS);
+    const ids = await take(engine, ...alerts(NAMES));
+    await world.settle();
+    expect(world.attempts).toHaveLength(3);
+    expect(new Set(await standings(engine, ids))).toEqual(new Set(["Waiting paused"]));
+    expect(await standing(engine, before[3] as string)).toBe("Skipped limit_reached");
+    // It has no deadline.
+    await world.elapse(24 * 60 * MINUTE_MS);
+    expect(await standing(engine, ids[0] as string)).toBe("Waiting paused");
+    expect(await engine.resume({ ...who, held: "decide" })).toMatchObject({ decided: 40, lifted: { by: "ada" } });
+    await world.settle();
+    expect(world.attempts.slice(3).map(({ instance }) => instance)).toEqual(ids.slice(0, 3));
+    expect(await standing(engine, ids[3] as string)).toBe("Skipped limit_reached");
+    await world.finishAll();
+    expect(await unsound(world, engine)).toEqual([]);
+  });
+
+  test("resumed without more, what it held stays held until somebody grants, denies or decides it", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyOf(null)]);
+    await engine.pause(who);
+    const ids = await take(engine, ...alerts(["a", "b", "c"]));
+    await engine.resume(who);
+    await world.settle();
+    expect(new Set(await standings(engine, ids))).toEqual(new Set(["Waiting paused"]));
+    await engine.approve({ id: ids[0] as string }, who);
+    await world.settle();
+    expect(world.attempts).toHaveLength(1);
+    expect(await engine.resume({ ...who, held: "deny" })).toMatchObject({ decided: 2, lifted: null });
+    expect(await standing(engine, ids[1] as string)).toBe("Skipped approval_denied");
+  });
+
+  test("attempts that nobody has begun wait for its end, those under way go on", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyOf(null)], { concurrency: 1 });
+    await take(engine, ...alerts(["a", "b", "c"]));
+    await world.settle();
+    expect(world.attempts).toHaveLength(1);
+    await world.elapse(5 * SECOND_MS);
+    await engine.pause(who);
+    await world.finishAll();
+    expect(world.attempts).toHaveLength(1);
+    await engine.resume(who);
+    await world.elapse(2 * SECOND_MS);
+    await world.elapse(2 * SECOND_MS);
+    await world.finishAll();
+    expect(world.attempts).toHaveLength(3);
+  });
+
+  test("another process is stopped as well, at its next commit, and a restart finds the pause", async () => {
+    const world = new EngineWorld(kind);
+    const policies = [policyOf(null)];
+    const [one, two] = [await world.engine(policies), await world.engine(policies)];
+    await take(two, alertOf("warm"));
+    await one.pause({ ...who, policy: "act" });
+    const [id] = (await take(two, alertOf("a"))) as [string];
+    await world.settle();
+    expect(await standing(two, id)).toBe("Waiting paused");
+    await world.stop(one);
+    const later = await world.engine(policies);
+    expect(await later.pauses()).toMatchObject([{ by: "ada", scope: "act" }]);
+    await expect(later.pause({ ...who, policy: "act" })).rejects.toMatchObject({ code: "BECALM_EVENT_REFUSED" });
+    await later.resume({ ...who, policy: "act", held: "decide" });
+    await world.settle();
+    expect(world.attempts).toHaveLength(2);
+  });
+
+  test("of one policy leaves the others alone, and a resume of what is not paused says so", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyOf(null, { name: "a" }), policyOf(null, { name: "b" })]);
+    await engine.pause({ ...who, policy: "a" });
+    const ids = await take(engine, alertOf("x"));
+    await world.settle();
+    expect(await standings(engine, ids)).toEqual(["Waiting paused", "Processing no_rule"]);
+    await expect(engine.resume(who)).rejects.toMatchObject({ code: "BECALM_NOT_FOUND" });
+  });
+});
