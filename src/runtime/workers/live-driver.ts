@@ -102,7 +102,7 @@ export class LiveDriver implements Driver {
     this.#repeat("outbox", 0, () => this.#takeEffects());
     this.#repeat("unreadable", UNREADABLE_TRIED_EVERY_MS, async () => this.#forgetUnreadable());
     this.#repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.#prolongClaims());
-    this.#repeat("stops", 0, () => this.#readStops());
+    this.#repeat("stops", STOPS_READ_EVERY_MS, () => this.#readStops());
     this.#repeat("namespace", NAMESPACE_RENEWED_EVERY_MS, () => this.#renew());
     this.#repeat("retention", this.#sweptEveryMs, () => this.#forget());
   }
