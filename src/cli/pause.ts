@@ -60,7 +60,8 @@ export async function resume(terminal: Terminal, options: ResumeOptions): Promis
       await terminal.json({ scope, resumed: lifted !== null, held, decided, mode });
       return EXIT.done;
     }
-    await terminal.out(`${named(scope)} ${lifted === null ? "was not paused any longer" : "is no longer paused"}.`);
+    const whose = scope === null ? "everything" : `policy "${scope}"`;
+    if (lifted !== null) await terminal.out(`The pause of ${whose} is lifted.`);
     if (held === "keep")
       await terminal.out(
         `What it held stays held: becalm ls --state Waiting shows it, becalm resume${option(scope)} --decide decides it.`,
