@@ -13,6 +13,7 @@ import { Receipts } from "./runtime/inbox/receipts.ts";
 import { InstanceService } from "./runtime/instance-service.ts";
 import { type OpenOptions, openNamespace } from "./runtime/namespace.ts";
 import type { Driver, Runtime } from "./runtime/runtime.ts";
+import { SilenceService } from "./runtime/silences/stored-silences.ts";
 import { PauseService } from "./runtime/stops/pause-service.ts";
 import { LiveDriver, type LiveOptions } from "./runtime/workers/live-driver.ts";
 import { OneShotDriver, type OneShotOptions } from "./runtime/workers/one-shot-driver.ts";
@@ -48,7 +49,12 @@ function wholeMs(clock: Clock): Clock {
 }
 
 /** A driver, and the verbs on instances, and on all of them, that it commits. */
-export type Driven<D> = { readonly driver: D; readonly instances: InstanceService; readonly pauses: PauseService };
+export type Driven<D> = {
+  readonly driver: D;
+  readonly instances: InstanceService;
+  readonly pauses: PauseService;
+  readonly silences: SilenceService;
+};
 
 export function driveLive(
   runtime: Runtime,
@@ -56,7 +62,8 @@ export function driveLive(
 ): Driven<LiveDriver> & { readonly receipts: Receipts } {
   const driver = new LiveDriver(runtime, options);
   const instances = new InstanceService(runtime, driver, () => runtime.clock.now());
-  return { driver, instances, pauses: driver.pauses, receipts: new Receipts(runtime.store, options.retentionMs) };
+  const { pauses, silences } = driver;
+  return { driver, instances, pauses, silences, receipts: new Receipts(runtime.store, options.retentionMs) };
 }
 
 export function driveOnce(runtime: Runtime, options: OneShotOptions): Driven<OneShotDriver> {
@@ -73,5 +80,6 @@ export function driveVirtual(runtime: Runtime, options: VirtualOptions): Driven<
 /** `now`: dates what is sent. */
 function driven<D extends Driver>(runtime: Runtime, driver: D, now: () => number): Driven<D> {
   const instances = new InstanceService(runtime, driver, now);
-  return { driver, instances, pauses: new PauseService(runtime, driver, now) };
+  const pauses = new PauseService(runtime, driver, now);
+  return { driver, instances, pauses, silences: new SilenceService(runtime, driver, now) };
 }

@@ -18,6 +18,7 @@ import {
   LIST_PAGE_COUNT_MAX,
   PARTITION_COUNT_MAX,
   RETENTION_MS_DEFAULT,
+  TIMESTAMP_AT_MS_MAX,
 } from "./model/limits.ts";
 import type { Receipt } from "./model/receipt.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -27,6 +28,7 @@ import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
 import type { InstanceService } from "./runtime/instance-service.ts";
 import { putInForce } from "./runtime/namespace.ts";
 import type { CommitListener, Runtime } from "./runtime/runtime.ts";
+import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
 import {
@@ -135,9 +137,16 @@ export type Engine = {
   resume(request: ResumeRequest): Promise<Resumed>;
   /** The pauses that hold. */
   pauses(): Promise<readonly PauseNote[]>;
+  /** Makes a silence, in every process of the namespace. What it skips is decided when it ends, if its alert fires still. */
+  silence(request: SilenceRequest): Promise<StoredSilence>;
+  /** Ends a silence that somebody made. Gives how many instances were looked at again. */
+  expireSilence(id: string): Promise<number>;
+  /** All silences: those of the policy file, and those that somebody made. */
+  silences(): Promise<readonly StoredSilence[]>;
 };
 
 export type { PauseNote } from "./model/instance-types.ts";
+export type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 export type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 
 export type AnswerTarget = { readonly id: string } | { readonly group: string };
@@ -172,6 +181,13 @@ const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
 };
 
 const PAUSE: Readonly<Record<keyof PauseRequest, Expected>> = { by: TEXT, why: TEXT, policy: TEXT };
+const SILENCE: Readonly<Record<keyof SilenceRequest, Expected>> = {
+  match: ANYTHING,
+  fromMs: wholeNumber(0, TIMESTAMP_AT_MS_MAX),
+  toMs: wholeNumber(1, TIMESTAMP_AT_MS_MAX),
+  by: TEXT,
+  why: TEXT,
+};
 const RESUME: Readonly<Record<keyof ResumeRequest, Expected>> = { ...PAUSE, held: oneOf(["keep", "decide", "deny"]) };
 
 const TARGETS = { id: TEXT, group: TEXT };
@@ -268,8 +284,9 @@ class LiveEngine implements Engine {
 
   async reload(policies: PolicyInput): Promise<void> {
     const set = policySetFrom(policies);
-    const { runtime } = await this.#opened();
+    const { runtime, silences } = await this.#opened();
     await putInForce(runtime, set);
+    await silences.lookAgain();
   }
 
   async policy(reference: string): Promise<Policy | null> {
@@ -292,6 +309,19 @@ class LiveEngine implements Engine {
 
   async pauses(): Promise<readonly PauseNote[]> {
     return (await this.#opened()).pauses.pauses();
+  }
+
+  async silence(request: SilenceRequest): Promise<StoredSilence> {
+    requireWho("engine.silence", request, SILENCE);
+    return (await this.#opened()).silences.add(request);
+  }
+
+  async expireSilence(id: string): Promise<number> {
+    return (await this.#opened()).silences.expire(id);
+  }
+
+  async silences(): Promise<readonly StoredSilence[]> {
+    return (await this.#opened()).silences.silences();
   }
 
   async #answer(

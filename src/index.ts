@@ -33,6 +33,8 @@ export {
   type PauseRequest,
   type Resumed,
   type ResumeRequest,
+  type SilenceRequest,
+  type StoredSilence,
   type Who,
 } from "./engine.ts";
 export type { AlertInput } from "./formats/alert-input.ts";

@@ -335,6 +335,25 @@ function addActing(add: Add): void {
     ],
     act: async (to, options) => (await import("./pause.ts")).resume(to, read(options, ["json", "decide", "deny"])),
   });
+  add(
+    "silence <what> [args...]",
+    "`silence add MATCHER...`, `silence ls`, `silence expire ID`: silences made while everything runs",
+    {
+      options: reading(
+        new Option("--for <duration>", "how long it lasts, such as 30m or 2h"),
+        new Option("--from <time>", "when it begins; default: now"),
+        new Option("--to <time>", "when it ends, such as 2026-11-23T08:00:00Z"),
+        ...who(),
+      ),
+      examples: [
+        `becalm silence add 'cluster="edge"' --for 2h --by ann --why "rack move"`,
+        "becalm silence ls",
+        'becalm silence expire 0d9c6d4e-5a53-4f0e-9d0b-0b6f3b8e7a10 --by ann --why "done early"',
+      ],
+      act: async (to, options, [what = "", ...args]) =>
+        (await import("./silence.ts")).silence(to, read(options, ["json"], { what, args })),
+    },
+  );
   for (const [name, verb, done] of [
     ["approve", "grants", "approval.granted"],
     ["deny", "denies", "approval.denied"],

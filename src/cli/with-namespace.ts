@@ -11,6 +11,7 @@ import type { PolicySet } from "../policy/policy.ts";
 import { InstanceReader } from "../runtime/instance-reader.ts";
 import type { InstanceService } from "../runtime/instance-service.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { SilenceService } from "../runtime/silences/stored-silences.ts";
 import type { PauseService } from "../runtime/stops/pause-service.ts";
 import type { VirtualRun } from "../simulate/virtual-run.ts";
 import { forgetfulDetectionStore } from "../stores/memory/forgetful-detection-store.ts";
@@ -72,6 +73,7 @@ export async function withReading<T>(
 export type Acting = {
   readonly instances: InstanceService;
   readonly pauses: PauseService;
+  readonly silences: SilenceService;
   readonly mode: NamespaceMode;
   /** What the namespace takes for now, in epoch ms: virtual time stands where its last run left it. */
   readonly nowMs: number;
@@ -101,14 +103,22 @@ export async function withActing<T>(
     const driving = { effects, onCommit: [count] };
     const emittedCount = () => emitted;
     if (mode === "live") {
-      const { driver, instances, pauses } = driveOnce(runtime, { ...driving, isRunning: run });
+      const { driver, instances, pauses, silences } = driveOnce(runtime, { ...driving, isRunning: run });
       const runOutstanding = () => driver.settle();
-      return await use({ instances, pauses, mode, nowMs: Date.now(), emittedCount, runOutstanding });
+      return await use({ instances, pauses, silences, mode, nowMs: Date.now(), emittedCount, runOutstanding });
     }
     if (run) lease = await takeRunLease(store, { owner: runtime.owner, namespace });
-    const { driver, instances, pauses } = driveVirtual(runtime, { ...driving, concurrency: 1 });
+    const { driver, instances, pauses, silences } = driveVirtual(runtime, { ...driving, concurrency: 1 });
     const runOutstanding = () => driver.settleAll().then(emittedCount);
-    return await use({ instances, pauses, mode, nowMs: runtime.highestTimeMs ?? 0, emittedCount, runOutstanding });
+    return await use({
+      instances,
+      pauses,
+      silences,
+      mode,
+      nowMs: runtime.highestTimeMs ?? 0,
+      emittedCount,
+      runOutstanding,
+    });
   } finally {
     await lease?.release();
     await store.close();

@@ -9,7 +9,10 @@ export function isAtRest({ snapshot, parked }: Instance): boolean {
   if (parked !== null) return false;
   if (snapshot.state === "Idle") return snapshot.context.closed;
   if (snapshot.state === "Failed") return snapshot.context.timers.retry === undefined;
-  if (snapshot.state === "Skipped") return snapshot.context.timers.reconsider === undefined;
+  if (snapshot.state === "Skipped") {
+    const { reconsider, silence } = snapshot.context.timers;
+    return reconsider === undefined && silence === undefined;
+  }
   return snapshot.state === "Success";
 }
 

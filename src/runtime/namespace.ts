@@ -1,11 +1,12 @@
 import { BecalmError } from "../model/errors.ts";
 import { PARTITION_COUNT_DEFAULT } from "../model/limits.ts";
 import { compileMatchers } from "../policy/matcher.ts";
-import type { PolicySet } from "../policy/policy.ts";
+import type { Policy, PolicySet } from "../policy/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../policy/policy-versions.ts";
 import type { NamespaceMode, PolicyRecord, Store } from "../stores/store.ts";
 import { learnVersions } from "./commit/read-instance.ts";
 import type { PoliciesInForce, Runtime } from "./runtime.ts";
+import { learnSilences, requireRaised, silenceIdOf } from "./silences/stored-silences.ts";
 import { PartitionStops, readStops } from "./stops/partition-stops.ts";
 
 export type OpenOptions = {
@@ -39,26 +40,41 @@ export async function openNamespace(options: OpenOptions): Promise<Namespace> {
       "The store has no such namespace. Check --store and --namespace; `becalm run` or an engine makes one.",
     );
   }
-  const inForce = compiled(options.policies);
+  if (options.observe === true) requireRaised(info.format, "Observing");
+  const inForce = compiled(options.policies, info.format);
+  await learnSilences({ store, inForce });
   const versions = await versionsOf(store, inForce.policies);
   const stops = await stopsOf(store, info.partitions, { isWriting: mode !== undefined });
   return { ...info, store, inForce, versions, stops, isObserving: options.observe === true };
 }
 
-function compiled(set: PolicySet | undefined): PoliciesInForce {
-  return {
-    policies: (set?.policies ?? []).map(compilePolicy),
-    silences: (set?.silences ?? []).map((silence) => ({ silence, matches: compileMatchers(silence.match) })),
-  };
+function compiled(set: PolicySet | undefined, format: number): PoliciesInForce {
+  const policies = set?.policies ?? [];
+  for (const policy of policies) requireUnderstood(policy, format);
+  if (set?.limits !== undefined) requireRaised(format, "`limits`");
+  const fromFile = (set?.silences ?? []).map((silence) => ({
+    silence: format >= 2 ? { ...silence, id: silenceIdOf(silence) } : silence,
+    matches: compileMatchers(silence.match),
+  }));
+  return { policies: policies.map(compilePolicy), fromFile, stored: [], storedText: null, silences: fromFile };
+}
+
+/** What a policy says that engines of the version before would not heed. */
+function requireUnderstood(policy: Policy, format: number): void {
+  const { verify, again, afterSilence, mode, limits, approval } = policy;
+  const said = { verify, again, after_silence: afterSilence, mode, limits, "approval.quorum": approval.quorum };
+  for (const [key, value] of Object.entries(said))
+    if (value !== undefined) requireRaised(format, `\`${key}\` of policy "${policy.name}"`);
 }
 
 /** Other policies and silences from now on. Their versions are durable before the first instance is made under one. */
-export async function putInForce({ store, versions, inForce }: Runtime, set: PolicySet): Promise<void> {
-  const next = compiled(set);
+export async function putInForce({ store, versions, inForce, format }: Runtime, set: PolicySet): Promise<void> {
+  const next = compiled(set, format);
   const fresh = next.policies.filter(({ policy }) => !versions.has(policyKey(policy)));
   if (fresh.length > 0) await store.savePolicies(fresh.map(recordOf));
   for (const one of fresh) versions.set(policyKey(one.policy), one);
-  Object.assign(inForce, next);
+  const { policies, fromFile } = next;
+  Object.assign(inForce, { policies, fromFile, silences: [...fromFile, ...inForce.stored] });
 }
 
 /** A record in each partition from the beginning, so that the first commits do not find each other's. A full store goes without. */

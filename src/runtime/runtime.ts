@@ -9,13 +9,22 @@ import type { GroupSource } from "./commit/group-source.ts";
 import type { PartitionStops } from "./stops/partition-stops.ts";
 
 /** A silence with its matcher compiled. */
-export type CompiledSilence = { readonly silence: Silence; readonly matches: CompiledPolicy["matches"] };
+export type CompiledSilence = {
+  /** `id`: by which its end is known; absent in a namespace of an earlier format. */
+  readonly silence: Silence & { readonly id?: string };
+  readonly matches: CompiledPolicy["matches"];
+};
 
-/** What new alerts are matched against; a reload replaces both lists. */
+/** What new alerts are matched against; a reload, and a silence that somebody makes, replace the lists. */
 export type PoliciesInForce = {
   /** In order. */
   policies: readonly CompiledPolicy[];
+  /** Those of the policy file, then those that are stored. */
   silences: readonly CompiledSilence[];
+  fromFile: readonly CompiledSilence[];
+  stored: readonly CompiledSilence[];
+  /** The record that `stored` was read from. */
+  storedText: string | null;
 };
 
 /** An open namespace, and what this process works on it with. Made by `compose`, and never changed. */

@@ -88,7 +88,8 @@ export function silenceAt(
 ): SilenceNote | null {
   for (const { silence, matches } of silences) {
     if (silence.fromMs <= atMs && atMs < silence.toMs && matches(labels)) {
-      return { author: silence.author, comment: silence.comment, toMs: silence.toMs };
+      const { author, comment, toMs, id } = silence;
+      return { author, comment, toMs, ...(id === undefined ? {} : { id }) };
     }
   }
   return null;

@@ -23,6 +23,7 @@ import type { TimerRow } from "../../stores/store.ts";
 import { type Envelope, NOTHING } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import type { Driver, Runtime } from "../runtime.ts";
+import { requireRaised } from "../silences/stored-silences.ts";
 import { isAlertOpen, silenceOf } from "../workers/timers.ts";
 import { readStops } from "./partition-stops.ts";
 
@@ -58,6 +59,7 @@ export class PauseService {
    * @throws BECALM_EVENT_REFUSED when it is paused already
    */
   async pause({ by, why, policy }: PauseRequest): Promise<PauseNote> {
+    requireRaised(this.#runtime.format, "A pause");
     const pause: PauseNote = { by, why, sinceMs: this.#now(), scope: policy ?? null };
     await this.#change((record) => {
       const holding = pauseOf(record, pause.scope);

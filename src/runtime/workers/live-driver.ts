@@ -17,6 +17,7 @@ import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import { Mailboxes } from "../inbox/mailboxes.ts";
 import { renewNamespace } from "../namespace.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime.ts";
+import { learnSilences, SilenceService } from "../silences/stored-silences.ts";
 import { PauseService } from "../stops/pause-service.ts";
 import { EffectDispatcher, type EffectOutcome, type JustCommitted } from "./effect-dispatcher.ts";
 import { sweep } from "./retention.ts";
@@ -33,6 +34,7 @@ const SWEPT_EVERY_MS_MIN = 60_000;
 const SWEPT_EVERY_MS_MAX = 3_600_000;
 /** After a fault of a pump. */
 const PUMP_RETRY_MS = 500;
+const SILENCES_READ_EVERY_MS = 2_000;
 /** How long another process's pause may go unnoticed by one that only has attempts to begin. */
 const STOPS_READ_EVERY_MS = 1_000;
 const PAGE_COUNT = 256;
@@ -54,6 +56,7 @@ export type LiveOptions = {
 export class LiveDriver implements Driver {
   readonly mailboxes: Mailboxes;
   readonly pauses: PauseService;
+  readonly silences: SilenceService;
   readonly #runtime: BatchRuntime;
   readonly #dispatcher: EffectDispatcher;
   readonly #options: LiveOptions;
@@ -70,6 +73,7 @@ export class LiveDriver implements Driver {
   readonly #unreadable = new Set<string>();
   #timersDueAtMs = Number.POSITIVE_INFINITY;
   #isRunning = false;
+  #hasLookedAtSilenced = false;
 
   constructor(runtime: Runtime, options: LiveOptions) {
     this.#options = options;
@@ -80,6 +84,7 @@ export class LiveDriver implements Driver {
     };
     this.mailboxes = new Mailboxes(this.#runtime);
     this.pauses = new PauseService(runtime, this, () => runtime.clock.now());
+    this.silences = new SilenceService(runtime, this, () => runtime.clock.now());
     this.#dispatcher = new EffectDispatcher(runtime, options.effects, {
       concurrency: options.concurrency,
       dateOf: () => runtime.clock.now(),
@@ -102,6 +107,7 @@ export class LiveDriver implements Driver {
     this.#repeat("outbox", 0, () => this.#takeEffects());
     this.#repeat("unreadable", UNREADABLE_TRIED_EVERY_MS, async () => this.#forgetUnreadable());
     this.#repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.#prolongClaims());
+    this.#repeat("silences", SILENCES_READ_EVERY_MS, () => this.#readSilences());
     this.#repeat("stops", STOPS_READ_EVERY_MS, () => this.#readStops());
     this.#repeat("namespace", NAMESPACE_RENEWED_EVERY_MS, () => this.#renew());
     this.#repeat("retention", this.#sweptEveryMs, () => this.#forget());
@@ -313,6 +319,14 @@ export class LiveDriver implements Driver {
     await this.pauses.goOn();
     await this.#letGo();
     return STOPS_READ_EVERY_MS;
+  }
+
+  /** Hears of silences that other processes make or end. Whoever starts looks at all that silences hold: some may have ended meanwhile. */
+  async #readSilences(): Promise<number> {
+    const areOthers = await learnSilences(this.#runtime);
+    if (areOthers || !this.#hasLookedAtSilenced) await this.silences.lookAgain();
+    this.#hasLookedAtSilenced = true;
+    return SILENCES_READ_EVERY_MS;
   }
 
   /** Whoever comes first may begin what a pause has kept, once none holds. */

@@ -1,0 +1,104 @@
+/** `becalm silence add`, `ls` and `expire`: silences that people make while everything runs. */
+import { parseDuration } from "../model/duration.ts";
+import { messageOf } from "../model/errors.ts";
+import { parseTimestamp } from "../model/timestamp.ts";
+import { matchersText } from "../policy/matcher-text.ts";
+import { count, textTable } from "../present/text-table.ts";
+import { isoTime } from "../present/time-text.ts";
+import type { StoredSilence } from "../runtime/silences/stored-silences.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { requireWho } from "./send.ts";
+import type { Terminal } from "./terminal.ts";
+import { type Acting, type StoreOptions, withActing } from "./with-namespace.ts";
+
+export type SilenceOptions = StoreOptions & {
+  readonly what: string;
+  readonly args: readonly string[];
+  readonly for?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly by?: string;
+  readonly why?: string;
+  readonly json: boolean;
+};
+
+export async function silence(terminal: Terminal, options: SilenceOptions): Promise<number> {
+  const act = { add, ls, expire }[options.what as "ls"];
+  if (act === undefined) throw usedWrongly(`There is no \`becalm silence ${options.what}\`. Use add, ls or expire.`);
+  return withActing({ ...options, run: false, allowExec: false }, "silence", (acting) =>
+    act(terminal, options, acting),
+  );
+}
+
+async function add(terminal: Terminal, options: SilenceOptions, { silences, nowMs }: Acting): Promise<number> {
+  const { args } = options;
+  if (args.length === 0) throw usedWrongly(`Say what is silenced: becalm silence add 'cluster="edge"' --for 2h ...`);
+  const fromMs = options.from === undefined ? nowMs : instantOf("--from", options.from);
+  const toMs = endOf(options, fromMs);
+  const made = await silences.add({ match: args, fromMs, toMs, ...requireWho(options) });
+  if (options.json) await terminal.json(plain(made));
+  else {
+    await terminal.out(
+      `${made.id} silences ${matchersText(made.match)} from ${isoTime(made.fromMs)} to ${isoTime(made.toMs)}.`,
+    );
+    await terminal.out(
+      `What it skips is decided when it ends, if its alert fires still. End it now: becalm silence expire ${made.id} --by WHO --why TEXT`,
+    );
+  }
+  return EXIT.done;
+}
+
+async function ls(terminal: Terminal, { json }: SilenceOptions, { silences, nowMs }: Acting): Promise<number> {
+  const all = await silences.silences();
+  if (json) for (const one of all) await terminal.json({ ...plain(one), state: stateOf(one, nowMs) });
+  else {
+    const rows = all.map((one) => [
+      one.id,
+      stateOf(one, nowMs),
+      isoTime(one.toMs),
+      matchersText(one.match),
+      `${one.author}: ${one.comment}`,
+    ]);
+    for (const line of textTable([["id", "state", "until", "match", "by"], ...rows])) await terminal.out(line);
+  }
+  return EXIT.done;
+}
+
+async function expire(terminal: Terminal, options: SilenceOptions, { silences }: Acting): Promise<number> {
+  const [id] = options.args;
+  if (id === undefined) throw usedWrongly("Say which silence: becalm silence expire ID --by WHO --why TEXT");
+  requireWho(options);
+  const looked = await silences.expire(id);
+  if (options.json) await terminal.json({ id, expired: true, decided: looked });
+  else
+    await terminal.out(
+      `Silence ${id} has ended. ${count(looked, "instance that it held was", "instances that it held were")} looked at again.`,
+    );
+  return EXIT.done;
+}
+
+function endOf(options: SilenceOptions, fromMs: number): number {
+  if ((options.for === undefined) === (options.to === undefined))
+    throw usedWrongly("Say until when: --for 2h or --to TIME.");
+  if (options.to !== undefined) return instantOf("--to", options.to);
+  try {
+    return fromMs + parseDuration(options.for ?? "");
+  } catch (error) {
+    throw usedWrongly(`--for takes a duration such as 30m or 2h: ${messageOf(error)}`);
+  }
+}
+
+function instantOf(option: string, text: string): number {
+  const atMs = parseTimestamp(text);
+  if (atMs === null)
+    throw usedWrongly(`${option} takes a time such as 2026-11-23T06:00:00Z, not ${JSON.stringify(text)}.`);
+  return atMs;
+}
+
+function stateOf({ fromMs, toMs }: StoredSilence, nowMs: number): "pending" | "active" | "expired" {
+  return nowMs < fromMs ? "pending" : nowMs < toMs ? "active" : "expired";
+}
+
+function plain({ id, match, fromMs, toMs, author, comment }: StoredSilence): object {
+  return { id, match, from: isoTime(fromMs), to: isoTime(toMs), author, comment };
+}
