@@ -18,7 +18,6 @@ import {
   LIST_PAGE_COUNT_MAX,
   PARTITION_COUNT_MAX,
   RETENTION_MS_DEFAULT,
-  TIMESTAMP_AT_MS_MAX,
 } from "./model/limits.ts";
 import type { Receipt } from "./model/receipt.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -30,6 +29,7 @@ import { putInForce } from "./runtime/namespace.ts";
 import type { CommitListener, Runtime } from "./runtime/runtime.ts";
 import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
+import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
 import {
   ANYTHING,
@@ -180,16 +180,6 @@ const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
   cursor: TEXT,
 };
 
-const PAUSE: Readonly<Record<keyof PauseRequest, Expected>> = { by: TEXT, why: TEXT, policy: TEXT };
-const SILENCE: Readonly<Record<keyof SilenceRequest, Expected>> = {
-  match: ANYTHING,
-  fromMs: wholeNumber(0, TIMESTAMP_AT_MS_MAX),
-  toMs: wholeNumber(1, TIMESTAMP_AT_MS_MAX),
-  by: TEXT,
-  why: TEXT,
-};
-const RESUME: Readonly<Record<keyof ResumeRequest, Expected>> = { ...PAUSE, held: oneOf(["keep", "decide", "deny"]) };
-
 const TARGETS = { id: TEXT, group: TEXT };
 
 /**
@@ -298,12 +288,12 @@ class LiveEngine implements Engine {
   }
 
   async pause(request: PauseRequest): Promise<PauseNote> {
-    requireWho("engine.pause", request, PAUSE);
+    validatePause(request);
     return (await this.#opened()).pauses.pause(request);
   }
 
   async resume(request: ResumeRequest): Promise<Resumed> {
-    requireWho("engine.resume", request, RESUME);
+    validateResume(request);
     return (await this.#opened()).pauses.resume(request);
   }
 
@@ -312,7 +302,7 @@ class LiveEngine implements Engine {
   }
 
   async silence(request: SilenceRequest): Promise<StoredSilence> {
-    requireWho("engine.silence", request, SILENCE);
+    validateSilence(request);
     return (await this.#opened()).silences.add(request);
   }
 
@@ -386,16 +376,6 @@ class LiveEngine implements Engine {
     const listener: CommitListener = (decision) =>
       target.isWatched && feed.committed(pendingDecision(decision, groupOf));
     return { onCommit: [listener], detach: () => feed.detach() };
-  }
-}
-
-/** Both go into the audit. */
-function requireWho(call: string, request: Who, options: Readonly<Record<string, Expected>>): void {
-  validateOptions(call, request, options);
-  for (const name of ["by", "why"] as const) {
-    if (typeof request[name] === "string" && request[name].trim() !== "") continue;
-    const what = name === "by" ? "who acts" : "the reason";
-    throw new BecalmError("BECALM_ARGUMENT_INVALID", `${call} needs \`${name}\`: ${what}. It goes into the audit.`);
   }
 }
 

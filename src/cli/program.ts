@@ -13,6 +13,7 @@ import {
 } from "./option-limits.ts";
 import { packageVersion, shownPackageFile } from "./package-files.ts";
 import { addServing } from "./serve-program.ts";
+import { addStopping } from "./stop-program.ts";
 import { type Terminal, tellError, terminal } from "./terminal.ts";
 import { usageSentence } from "./usage-sentence.ts";
 
@@ -72,6 +73,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
   addDetecting(add);
   addLooking(add);
   addActing(add);
+  addStopping(add, { reading, read });
   addDrawing(add);
   addServing(add, [storeOption("instances live (default: lmdb:./becalm-data)"), namespaceOption()]);
   return program;
@@ -310,48 +312,6 @@ function addActing(add: Add): void {
       ],
       act: async (to, options, [id = "", event = ""]) =>
         (await import("./send.ts")).send(to, read(options, ["json", "run", "allowExec"], { id, event })),
-    },
-  );
-  const policy = () => new Option("--policy <name>", "only this policy; default: everything");
-  add("pause", "the emergency stop: holds what would run, in every process of the namespace", {
-    options: reading(policy(), ...who(), new Option("--list", "show what is paused, change nothing")),
-    examples: [
-      'becalm pause --by ann --why "the racks move"',
-      'becalm pause --policy restart-host --by ann --why "it restarts the wrong ones"',
-      "becalm pause --list",
-    ],
-    act: async (to, options) => (await import("./pause.ts")).pause(to, read(options, ["json", "list"])),
-  });
-  add("resume", "lifts a pause; what it held stays held unless you say otherwise", {
-    options: reading(
-      policy(),
-      ...who(),
-      new Option("--decide", "decide what was held once more, in order of arrival, so that limits hold"),
-      new Option("--deny", "skip what was held"),
-    ),
-    examples: [
-      'becalm resume --decide --by ann --why "the racks stand"',
-      'becalm resume --policy restart-host --deny --by ann --why "done by hand"',
-    ],
-    act: async (to, options) => (await import("./pause.ts")).resume(to, read(options, ["json", "decide", "deny"])),
-  });
-  add(
-    "silence <what> [args...]",
-    "`silence add MATCHER...`, `silence ls`, `silence expire ID`: silences made while everything runs",
-    {
-      options: reading(
-        new Option("--for <duration>", "how long it lasts, such as 30m or 2h"),
-        new Option("--from <time>", "when it begins; default: now"),
-        new Option("--to <time>", "when it ends, such as 2026-11-23T08:00:00Z"),
-        ...who(),
-      ),
-      examples: [
-        `becalm silence add 'cluster="edge"' --for 2h --by ann --why "rack move"`,
-        "becalm silence ls",
-        'becalm silence expire 0d9c6d4e-5a53-4f0e-9d0b-0b6f3b8e7a10 --by ann --why "done early"',
-      ],
-      act: async (to, options, [what = "", ...args]) =>
-        (await import("./silence.ts")).silence(to, read(options, ["json"], { what, args })),
     },
   );
   for (const [name, verb, done] of [

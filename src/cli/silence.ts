@@ -2,7 +2,8 @@
 import { parseDuration } from "../model/duration.ts";
 import { messageOf } from "../model/errors.ts";
 import { parseTimestamp } from "../model/timestamp.ts";
-import { matchersText } from "../policy/matcher-text.ts";
+
+import { matchersText } from "../present/matchers-text.ts";
 import { count, textTable } from "../present/text-table.ts";
 import { isoTime } from "../present/time-text.ts";
 import type { StoredSilence } from "../runtime/silences/stored-silences.ts";

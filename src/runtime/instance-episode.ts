@@ -44,3 +44,12 @@ export async function isEpisodeOpen(runtime: Runtime, instance: Instance, atMs: 
   const untilMs = leaseEndMs(episode, runtime.leaseGrace);
   return episode.end === null && (untilMs === null || atMs <= untilMs);
 }
+
+/** The end of an instance's alert, if it says that its trouble is over; null: it fires still, or nobody knows. */
+export async function solvedBy(runtime: Runtime, instance: Instance) {
+  const record = await lastRecordOf(runtime, instance);
+  const end = record === null ? null : lastEpisode(record.value).end;
+  if (end === null || end.reason === "lease_over") return null;
+  const reason = end.reason === "alert_resolved" ? {} : { reason: end.reason };
+  return { type: "alert.resolved" as const, ...reason };
+}

@@ -22,9 +22,10 @@ import { CONFLICT_COUNT_MAX } from "../../model/limits.ts";
 import type { TimerRow } from "../../stores/store.ts";
 import { type Envelope, NOTHING } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
+import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Driver, Runtime } from "../runtime.ts";
 import { requireRaised } from "../silences/stored-silences.ts";
-import { isAlertOpen, silenceOf } from "../workers/timers.ts";
+import { silenceOf } from "../workers/timers.ts";
 import { readStops } from "./partition-stops.ts";
 
 /** Rows of held instances that are worked on at once. */
@@ -177,7 +178,7 @@ export class PauseService {
 
   async #reconsidered(instance: Instance, atMs: number): Promise<Command> {
     const silence = await silenceOf(this.#runtime, instance.id, atMs);
-    const isOpen = await isAlertOpen(this.#runtime, instance, atMs);
+    const isOpen = await isEpisodeOpen(this.#runtime, instance, atMs);
     return { type: "reconsider", id: instance.id, atMs, cause: "resumed", isOpen, silence };
   }
 }

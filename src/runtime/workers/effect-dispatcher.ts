@@ -17,6 +17,7 @@ import { BecalmError } from "../../model/errors.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import type { Envelope } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
+import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
 
 /**
@@ -85,6 +86,8 @@ export class EffectDispatcher {
   #out = 0;
   #isFilling = false;
   #isClosed = false;
+  /** Does any of so many policy versions verify? */
+  #verified = { among: 0, isAny: false };
 
   constructor(runtime: Runtime, openPort: OpenEffectPort, options: DispatchOptions) {
     this.#runtime = runtime;
@@ -106,9 +109,40 @@ export class EffectDispatcher {
 
   /** Takes a result: of an attempt that was dispatched here, or anywhere else. */
   complete(effect: Effect, result: EffectResult): void {
+    if (result.ok && this.#isAnyVerified) void this.#completeLooking(effect, result);
+    else this.#complete(effect, result, null);
+  }
+
+  /** A success that is verified must know whether the alert fires still. Who cannot look takes it that it does: the timer looks again. */
+  async #completeLooking(effect: Effect, result: EffectResult): Promise<void> {
+    const isOpen = await this.#isAlertOpen(effect).catch(() => true);
+    this.#complete(effect, result, isOpen);
+  }
+
+  #complete(effect: Effect, result: EffectResult, isOpen: boolean | null): void {
     const committed = this.#attempts.get(effect.id)?.committed ?? null;
-    const atMs = this.#options.dateOf(effect);
-    this.#end(effect, { kind: "completed", envelope: envelopeOf(effect, eventOf(effect, result, atMs), committed) });
+    const event = eventOf(effect, result, { atMs: this.#options.dateOf(effect), isOpen });
+    this.#end(effect, { kind: "completed", envelope: envelopeOf(effect, event, committed) });
+  }
+
+  get #isAnyVerified(): boolean {
+    const { versions } = this.#runtime;
+    if (this.#verified.among !== versions.size) {
+      const isAny = [...versions.values()].some(({ policy }) => policy.verify !== undefined);
+      this.#verified = { among: versions.size, isAny };
+    }
+    return this.#verified.isAny;
+  }
+
+  /** null: its policy does not ask. */
+  async #isAlertOpen(effect: Effect): Promise<boolean | null> {
+    const { partition, instanceId } = effect;
+    const loaded = await this.#runtime.store.load({ partition, groupId: null, instanceIds: [instanceId] });
+    const stored = loaded.instances.get(instanceId);
+    const instance = stored === undefined ? null : await tryInstance(this.#runtime, stored);
+    if (instance === null || instance instanceof BecalmError) return null;
+    if (instance.snapshot.context.policy.verifyMs === null) return null;
+    return isEpisodeOpen(this.#runtime, instance, this.#options.dateOf(effect));
   }
 
   /** Aborts the attempt of an instance, if it is out: it was cancelled. */
@@ -236,7 +270,12 @@ function isFresh(committed: JustCommitted | null, nowMs: number): committed is J
   return committed !== null && nowMs - committed.atMs < JUST_COMMITTED_MS;
 }
 
-function eventOf(effect: Effect, result: EffectResult, atMs: number): OutsideEvent {
+function eventOf(
+  effect: Effect,
+  result: EffectResult,
+  { atMs, isOpen }: { atMs: number; isOpen: boolean | null },
+): OutsideEvent {
   const about = { attempt: effect.attempt, atMs, ...(result.result === undefined ? {} : { result: result.result }) };
+  if (result.ok && isOpen !== null) return { type: "effect.done", isOpen, ...about };
   return result.ok ? { type: "effect.done", ...about } : { type: "effect.failed", error: result.error, ...about };
 }

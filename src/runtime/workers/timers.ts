@@ -12,7 +12,7 @@ import type { TimerRow } from "../../stores/store.ts";
 import type { Envelope } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { silenceAt } from "../inbox/routing.ts";
-import { episodeNameOf } from "../instance-episode.ts";
+import { episodeNameOf, isEpisodeOpen, solvedBy } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
 
 /** An instance that is gone: its lease finds no record. */
@@ -43,13 +43,16 @@ export async function envelopeOf(runtime: Runtime, row: TimerRow, atMs: number):
   if (name === "reconsider" || name === "silence") {
     const cause = name === "silence" ? "silence_over" : "again";
     const silence = await silenceOf(runtime, owner, atMs);
-    const isOpen = instance !== null && (await isAlertOpen(runtime, instance, atMs));
+    const isOpen = instance !== null && (await isEpisodeOpen(runtime, instance, atMs));
     return envelope(groupId, { type: "reconsider", id: owner, atMs, cause, isOpen, silence, arm });
   }
   if (name === LEASE_TIMER) {
     const episode = instance === null ? null : await episodeNameOf(runtime, instance);
     return envelope(groupId, { type: "lease", id: owner, atMs, ...(episode ?? NO_EPISODE) });
   }
+  const solved = name === "verify" && instance !== null ? await solvedBy(runtime, instance) : null;
+  // The word of it came before the instance looked for it.
+  if (solved !== null) return envelope(groupId, { type: "event", id: owner, event: { ...solved, atMs } });
   const event = { type: "timer.elapsed" as const, atMs, timer: name as FiringTimerName, arm };
   return envelope(groupId, { type: "event", id: owner, event });
 }
@@ -71,9 +74,4 @@ export async function silenceOf(runtime: Runtime, instanceId: string, atMs: numb
 export async function alertOf(runtime: Runtime, instanceId: string): Promise<Alert | null> {
   const lines = await runtime.store.history(instanceId);
   return lines === null ? null : birthOf(instanceId, lines).alert;
-}
-
-/** Does the alert of an instance fire still? */
-export async function isAlertOpen(_runtime: Runtime, _instance: Instance, _atMs: number): Promise<boolean> {
-  return true;
 }
