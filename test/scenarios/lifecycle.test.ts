@@ -23,8 +23,8 @@ const who = { by: "ada", why: "I looked at it" };
 
 describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
   describe("a silence", () => {
-    const silenced = (fromMs: number, toMs: number) => ({
-      policies: [policyOf({ function: "skip_when_exceed" })],
+    const silenced = (fromMs: number, toMs: number, more: object = {}) => ({
+      policies: [policyOf({ function: "skip_when_exceed" }, more)],
       silences: [
         {
           match: ['host="db-1"'],
@@ -39,7 +39,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     test("skips what starts in it, invisible to convergence, and is named in the audit", async () => {
       const world = new EngineWorld(kind);
       world.outcome = () => "done";
-      const engine = await world.engine(silenced(START_MS, START_MS + MINUTE_MS));
+      const engine = await world.engine(silenced(START_MS, START_MS + MINUTE_MS, { after_silence: "skip" }));
       const [id] = (await take(engine, alertOf("a"))) as [string];
       expect(await standing(engine, id)).toBe("Skipped silenced");
       const { entries } = await engine.get(id).history();
