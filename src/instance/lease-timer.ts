@@ -16,22 +16,24 @@ export type LeaseTimers = { readonly armed: ReadonlyMap<string, number>; readonl
 
 const NONE: LeaseTimers = { armed: new Map(), cancelled: [] };
 
-/** Lease timers that a commit arms, with their due times by instance, and cancels. */
-export function leaseTimers({ instances }: Decision, { leases, words }: Received): LeaseTimers {
+/** Lease timers that a commit arms, with their due times by instance, and cancels. Most commits have none. */
+export function leaseTimers({ instances }: Decision, { words }: Received): LeaseTimers {
   const armed = new Map<string, number>();
   const cancelled: string[] = [];
+  const moving = new Set<string>();
   for (const { instance, before } of instances) {
     const was = before !== null && isMovable(before);
     const is = isMovable(instance);
     if (is === was) continue;
     if (was) cancelled.push(instance.id);
+    // Nothing of its lease is known here: the timer looks at once.
     else if (before !== null) armed.set(instance.id, instance.atMs);
-    else if (leases.has(instance.id)) armed.set(instance.id, leases.get(instance.id) as number);
+    else moving.add(instance.id);
   }
-  // Leases that were looked at and are not over.
-  if (leases.size > 0)
-    for (const { kind, id } of words)
-      if (kind === "lease_goes_on" && id !== null) armed.set(id, leases.get(id) as number);
+  for (const { kind, id, leaseUntilMs } of words) {
+    if (leaseUntilMs === null || id === null) continue;
+    if (kind === "lease_goes_on" || moving.has(id)) armed.set(id, leaseUntilMs);
+  }
   return armed.size + cancelled.length === 0 ? NONE : { armed, cancelled };
 }
 

@@ -5,7 +5,14 @@
  * they mean for instances are commands like any others: a beginning creates one, an end raises `alert.resolved`, all else changes none.
  */
 import { type Episode, type LeaseGrace, leaseEndMs, type Reception, startOf } from "../model/episode.ts";
-import { endLast, lastEpisode, leaseEndPosition, type Position, receiveRecorded } from "../model/episode-record.ts";
+import {
+  endLast,
+  lastEpisode,
+  leaseEndPosition,
+  type Position,
+  type ReceiveOptions,
+  receiveRecorded,
+} from "../model/episode-record.ts";
 import { instanceIdOf } from "../model/ids.ts";
 import type { EpisodeEnd, SilenceNote } from "../model/instance-types.ts";
 import { alertOfReceipt, type Receipt, type ReceiptTimes } from "../model/receipt.ts";
@@ -64,8 +71,10 @@ export type Word = {
   readonly id: string | null;
   /** Among the commands, the one whose result this is; null: nothing of it is decided. */
   readonly command: number | null;
-  /** Of an episode that goes on: its start. */
-  readonly sinceMs?: number;
+  /** When the episode began that goes on; null: none does. */
+  readonly sinceMs: number | null;
+  /** Until when the lease lasts, if the episode has just begun, or its lease was looked at and is not over; null: neither, or it has none. */
+  readonly leaseUntilMs: number | null;
 };
 
 export type RecordWrite = { readonly key: string; readonly expected: string | null; readonly value: string };
@@ -76,41 +85,43 @@ export type Received = {
   /** One an incoming command. */
   readonly words: readonly Word[];
   readonly records: readonly RecordWrite[];
-  /** When the leases of instances that are watched end: of episodes that begin, and of leases that are not over yet. */
-  readonly leases: ReadonlyMap<string, number>;
 };
 
 export function receiveAll(input: ReceiveInput): Received {
   const receiver = new Receiver(input);
   const words = input.incoming.map((command) => receiver.take(command));
-  return { words, commands: receiver.commands, records: receiver.changed(), leases: receiver.leases };
+  return { words, commands: receiver.commands, records: receiver.changed() };
 }
 
-type Kept = { readonly expected: string | null; value: string | null };
+/** A record as the receipts so far have left it. */
+type Kept = { readonly key: string; readonly expected: string | null; value: string | null };
+
+function word(kind: Word["kind"], id: string | null, command: number | null = null): Word {
+  return { kind, id, command, sinceMs: null, leaseUntilMs: null };
+}
 
 class Receiver {
   readonly commands: Command[] = [];
-  readonly leases = new Map<string, number>();
   readonly #input: ReceiveInput;
-  /** Records as the receipts before have left them. */
+  readonly #live: ReceiveOptions;
   readonly #records = new Map<string, Kept>();
 
   constructor(input: ReceiveInput) {
     this.#input = input;
+    this.#live = { position: null, grace: input.grace };
   }
 
   take(command: Incoming): Word {
     if (command.type === "receipt") return this.#receipt(command);
     if (command.type === "lease") return this.#lease(command);
     const id = "id" in command ? command.id : null;
-    if (id !== null && this.#input.quarantined.has(id)) return { kind: "quarantined", id, command: null };
-    return { kind: "decided", id, command: this.commands.push(command) - 1 };
+    if (id !== null && this.#input.quarantined.has(id)) return word("quarantined", id);
+    return word("decided", id, this.commands.push(command) - 1);
   }
 
   changed(): RecordWrite[] {
     const writes: RecordWrite[] = [];
-    for (const [key, { expected, value }] of this.#records)
-      if (value !== null && value !== expected) writes.push({ key, expected, value });
+    for (const kept of this.#records.values()) if (isChanged(kept)) writes.push(kept);
     return writes;
   }
 
@@ -119,22 +130,22 @@ class Receiver {
     const { form, status, startsAtMs, endsAtMs } = receipt;
     const times: ReceiptTimes = { form, status, startsAtMs, endsAtMs, receivedAtMs: atMs };
     const kept = this.#kept(key);
-    const options = { position: this.#positionOf(command), grace: this.#input.grace };
-    const { reception, record } = receiveRecorded(this.#isLost(command, kept) ? null : kept.value, times, options);
+    const before = this.#isLost(command, kept) ? null : kept.value;
+    const { reception, record } = receiveRecorded(before, times, this.#optionsFor(command));
     if (reception.kind === "nothing_open") return this.#nothingOpen(command, kept);
     const isOwn = reception.episode.startMs === startOf(times);
     const id = isOwn ? command.ownId : this.#idOf(command, reception.episode);
-    if (this.#input.quarantined.has(id)) return { kind: "quarantined", id, command: null };
+    if (this.#input.quarantined.has(id)) return word("quarantined", id);
     if (reception.kind === "begins" && !mayBegin) {
       // It was made before there were records, under an earlier version of the policy.
       const isThere = kept.value === null && this.#input.instances.has(id);
-      return isThere ? { kind: "goes_on", id, command: null } : this.#leave(command, kept, reception.ended);
+      return isThere ? word("goes_on", id) : this.#leave(command, kept, reception.ended);
     }
     if (record !== null) kept.value = record;
     if (reception.kind === "begins") return this.#begin(command, id, reception);
     if (reception.kind !== "ends" || record === null)
-      return { kind: reception.kind, id, command: null, sinceMs: reception.episode.startMs };
-    return { kind: "ends", id, command: this.#raise(id, command, "alert_resolved") };
+      return { ...word(reception.kind, id), sinceMs: reception.episode.startMs };
+    return word("ends", id, this.#raise(id, command, "alert_resolved"));
   }
 
   #begin(command: ReceiptCommand, id: string, { episode, ended }: Reception & { kind: "begins" }): Word {
@@ -144,9 +155,8 @@ class Receiver {
     }
     const { atMs, receipt, policy, silence, order = [] } = command;
     const alert = alertOfReceipt(receipt, episode.startMs);
-    if (episode.leaseUntilMs !== null) this.leases.set(id, episode.leaseUntilMs);
     const at = this.commands.push({ type: "create", id, atMs, alert, policy, silence, order }) - 1;
-    return { kind: "begins", id, command: at };
+    return { kind: "begins", id, command: at, sinceMs: null, leaseUntilMs: episode.leaseUntilMs };
   }
 
   /** The receipt begins an episode under another version of the policy, if under any. Here it tells of an end at most. */
@@ -155,33 +165,30 @@ class Receiver {
       kept.value = endLast(kept.value, ended, this.#positionOf(command));
       this.#raise(this.#idOf(command, ended), command, ended.end.reason);
     }
-    return { kind: "elsewhere", id: command.ownId, command: null };
+    return word("elsewhere", command.ownId);
   }
 
   /** Instances that were made before there were records have the id of their receipt's own start, and end with it. */
   #nothingOpen(command: ReceiptCommand, { value }: Kept): Word {
     const { ownId } = command;
-    if (this.#input.quarantined.has(ownId)) return { kind: "quarantined", id: ownId, command: null };
-    if (value !== null || !this.#input.instances.has(ownId)) return { kind: "nothing_open", id: ownId, command: null };
-    return { kind: "ends", id: ownId, command: this.#raise(ownId, command, "alert_resolved") };
+    if (this.#input.quarantined.has(ownId)) return word("quarantined", ownId);
+    if (value !== null || !this.#input.instances.has(ownId)) return word("nothing_open", ownId);
+    return word("ends", ownId, this.#raise(ownId, command, "alert_resolved"));
   }
 
   #lease({ id, key, atMs, policy, fingerprint }: LeaseCommand): Word {
     const { partition, turn, grace, quarantined } = this.#input;
-    const nothing: Word = { kind: "nothing_open", id, command: null };
+    const nothing = word("nothing_open", id);
     const kept = this.#kept(key);
     if (kept.value === null || quarantined.has(id)) return nothing;
     const episode = lastEpisode(kept.value);
     const untilMs = leaseEndMs(episode, grace);
     if (untilMs === null || instanceIdOf({ policy, fingerprint, startMs: episode.startMs }, partition) !== id)
       return nothing;
-    if (untilMs > atMs) {
-      this.leases.set(id, untilMs);
-      return { kind: "lease_goes_on", id, command: null };
-    }
+    if (untilMs > atMs) return { ...word("lease_goes_on", id), leaseUntilMs: untilMs };
     const ended: Episode = { ...episode, end: { reason: "lease_over", atMs: untilMs, receivedAtMs: untilMs } };
     kept.value = endLast(kept.value, ended, turn === null ? null : leaseEndPosition(untilMs));
-    return { kind: "ends", id, command: this.#raise(id, { atMs }, "lease_over") };
+    return word("ends", id, this.#raise(id, { atMs }, "lease_over"));
   }
 
   /**
@@ -206,9 +213,13 @@ class Receiver {
     const known = this.#records.get(key);
     if (known !== undefined) return known;
     const expected = this.#input.records.get(key) ?? null;
-    const kept = { expected, value: expected };
+    const kept = { key, expected, value: expected };
     this.#records.set(key, kept);
     return kept;
+  }
+
+  #optionsFor(command: ReceiptCommand): ReceiveOptions {
+    return this.#input.turn === null ? this.#live : { position: this.#positionOf(command), grace: this.#input.grace };
   }
 
   #positionOf({ atMs, order }: ReceiptCommand): Position | null {
@@ -220,4 +231,8 @@ class Receiver {
     const { fingerprint } = receipt;
     return instanceIdOf({ policy: policy.policy.name, fingerprint, startMs }, this.#input.partition);
   }
+}
+
+function isChanged(kept: Kept): kept is RecordWrite {
+  return kept.value !== null && kept.value !== kept.expected;
 }

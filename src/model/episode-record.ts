@@ -20,6 +20,9 @@ export type Recorded = {
   readonly record: string | null;
 };
 
+/** `position`: in virtual time; null: live. */
+export type ReceiveOptions = { readonly position: Position | null; readonly grace: LeaseGrace };
+
 /**
  * What a receipt does to an alert whose record is `record`, null if there is none.
  * @throws BECALM_EPISODE_UNREADABLE
@@ -27,7 +30,7 @@ export type Recorded = {
 export function receiveRecorded(
   record: string | null,
   receipt: ReceiptTimes,
-  { position, grace }: { position: Position | null; grace: LeaseGrace },
+  { position, grace }: ReceiveOptions,
 ): Recorded {
   if (position !== null) return receiveAt(decodeSpans(record), receipt, position);
   const reception = receive(record === null ? null : decodeEpisode(record), receipt, grace);

@@ -169,6 +169,7 @@ function requireValidInstances(commit: Commit, partitions: number): void {
 }
 
 export function requireValidEpisodes(writes: readonly EpisodeWrite[]): void {
+  if (writes.length === 0) return;
   const seen = new Set<string>();
   for (const { key, value, expected } of writes) {
     requireToken(key, "key of an episode");

@@ -116,7 +116,7 @@ function resultOf(
   switch (kind) {
     case "goes_on":
     case "lease_goes_on":
-      return { outcome: "duplicate", instance, id, sinceMs };
+      return { outcome: "duplicate", instance, id, sinceMs: sinceMs ?? undefined };
     case "late":
       return { outcome: "late_word", instance: null, id };
     case "nothing_open":
