@@ -1,26 +1,27 @@
 /** The library's engine: what programs call, over a live runtime. */
 import { compose, driveLive } from "./compose.ts";
-import { type EffectHandlers, localEffects } from "./effects/local-effects.ts";
+import { localEffects } from "./effects/local-effects.ts";
+import {
+  type EngineOptions,
+  validateAnswerTarget,
+  validateEngineOptions,
+  validateListFilter,
+} from "./engine-options.ts";
 import { type AlertInput, toReceipt } from "./formats/alert-input.ts";
 import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
-import { type Inspect, inspectTarget } from "./inspect/inspect-target.ts";
+import { inspectTarget } from "./inspect/inspect-target.ts";
 import { pendingDecision } from "./inspect/inspected.ts";
 import { groupReader, instanceSource } from "./inspect/instance-source.ts";
 import type { History } from "./instance/audit-types.ts";
 import type { EventInput } from "./instance/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
-import { INSTANCE_STATES, type PauseNote } from "./model/instance-types.ts";
-import {
-  CONCURRENCY_DEFAULT,
-  CONCURRENCY_MAX,
-  LIST_PAGE_COUNT_MAX,
-  PARTITION_COUNT_MAX,
-  RETENTION_MS_DEFAULT,
-} from "./model/limits.ts";
+import type { PauseNote } from "./model/instance-types.ts";
+import { CONCURRENCY_DEFAULT, RETENTION_MS_DEFAULT } from "./model/limits.ts";
 import type { Receipt } from "./model/receipt.ts";
 import type { Policy } from "./policy/policy.ts";
+import { abortable } from "./runtime/abortable.ts";
 import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
 import { type IngestResult as Delivered, deliver, routeRequest } from "./runtime/inbox/ingest.ts";
 import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
@@ -31,18 +32,6 @@ import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-si
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
-import {
-  ANYTHING,
-  type Expected,
-  FLAG,
-  FUNCTIONS,
-  having,
-  oneOf,
-  TEXT,
-  validateOneOption,
-  validateOptions,
-  wholeNumber,
-} from "./runtime/validate-options.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import type { Store } from "./stores/store.ts";
 import { AuditLog } from "./system/audit-line.ts";
@@ -51,30 +40,7 @@ import type { Logger } from "./system/logger.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
 
-export type EngineOptions = {
-  /** A policy file's content as an object, its list of policies, or what `parsePolicies` gave. */
-  readonly policies: PolicyInput;
-  /** Default: a memory store of its own. */
-  readonly store?: Store;
-  readonly clock?: Clock;
-  /** By the names that `action: { handler: { name } }` uses. */
-  readonly handlers?: EffectHandlers;
-  readonly logger?: Logger;
-  /** Lets `exec` actions run. Default false. */
-  readonly allowExec?: boolean;
-  /** Attempts at once in this process. Default 16. */
-  readonly concurrency?: number;
-  /** How long instances at rest are kept. Default 7 days. */
-  readonly retentionMs?: number;
-  /** Partitions of the namespace, fixed when it is created. Default 16. */
-  readonly partitions?: number;
-  /** How long `stop` waits for attempts that are under way before it aborts them. Default 30 s. */
-  readonly drainMs?: number;
-  /** Decides and audits everything and acts on nothing: of the instances that are made by this engine. Default false. */
-  readonly observe?: boolean;
-  /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
-  readonly inspect?: Inspect;
-};
+export type { EngineOptions } from "./engine-options.ts";
 
 /** One instance, addressed by its id. */
 export type InstanceReference = {
@@ -86,10 +52,13 @@ export type InstanceReference = {
   history(): Promise<History>;
   /** Calls `fn` with every snapshot from now on, also of steps that other processes commit. Returns what ends it. */
   subscribe(fn: (snapshot: InstanceSnapshot) => void): () => void;
-  /** Resolves with the first snapshot, the present one included, that `predicate` accepts. Rejects after `timeoutMs` (default 30 s). */
+  /**
+   * Resolves with the first snapshot, the present one included, that `predicate` accepts. Rejects with BECALM_WAIT_TIMEOUT after
+   * `timeoutMs` (default 30 s), with BECALM_STOPPED if the engine is stopped, and with the signal's reason if that is aborted.
+   */
   waitFor(
     predicate: (snapshot: InstanceSnapshot) => boolean,
-    options?: { timeoutMs?: number },
+    options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal },
   ): Promise<InstanceSnapshot>;
 };
 
@@ -106,17 +75,20 @@ export type InstancePage = {
   readonly next: string | null;
 };
 
-export type Engine = {
+export type Engine = AsyncDisposable & {
   /** Opens the namespace and runs effects and timers, those included that an earlier process left behind. */
   start(): Promise<void>;
   /** Takes no more alerts, finishes what is under way, and closes the store that the engine made itself. */
   stop(): Promise<void>;
+  /** Stops it, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
   /**
    * Takes alerts, or the body of a webhook as it came; resolves when every decision about them is durable. Effects run
    * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else; a
-   * single alert that cannot be taken is in `rejected`.
+   * single alert that cannot be taken is in `rejected`. If `signal` is aborted it rejects with the signal's reason: alerts that were
+   * under way may be taken still, and sending them again makes duplicates only.
    */
-  ingest(alerts: IngestInput): Promise<IngestResult>;
+  ingest(alerts: IngestInput, options?: { readonly signal?: AbortSignal }): Promise<IngestResult>;
   get(id: string): InstanceReference;
   list(filter?: ListFilter): Promise<InstancePage>;
   /** Grants one instance, or everything that a group holds. */
@@ -153,41 +125,12 @@ export type AnswerTarget = { readonly id: string } | { readonly group: string };
 /** Both go into the audit. */
 export type Who = { readonly by: string; readonly why: string };
 
-const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
-  policies: ANYTHING,
-  store: having("a store, as redisStore(URL) or memoryStore() makes it", ["open", "commit", "close"]),
-  clock: having("a clock with now and schedule", ["now", "schedule"]),
-  handlers: FUNCTIONS,
-  logger: having("a logger with debug, info, warn and error, such as pino's", ["debug", "info", "warn", "error"]),
-  allowExec: FLAG,
-  concurrency: wholeNumber(1, CONCURRENCY_MAX),
-  retentionMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
-  partitions: wholeNumber(1, PARTITION_COUNT_MAX),
-  drainMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
-  observe: FLAG,
-  inspect: {
-    what: "a server of createInspectServer, or an inspection observer of XState",
-    holds: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
-  },
-};
-
-const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
-  state: oneOf(INSTANCE_STATES),
-  policy: TEXT,
-  group: TEXT,
-  quarantined: FLAG,
-  limit: wholeNumber(1, LIST_PAGE_COUNT_MAX),
-  cursor: TEXT,
-};
-
-const TARGETS = { id: TEXT, group: TEXT };
-
 /**
  * Makes an engine. Nothing is opened before `start` or the first call that needs the store.
  * @throws BECALM_ARGUMENT_INVALID for an option that it does not have, or a value that is none
  */
 export function createEngine(options: EngineOptions): Engine {
-  validateOptions("createEngine", options, OPTIONS);
+  validateEngineOptions(options);
   return new LiveEngine(options);
 }
 
@@ -228,6 +171,10 @@ class LiveEngine implements Engine {
     return this.#stopping;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
   async #drain(): Promise<void> {
     this.#subscriptions.close();
     if (this.#opening !== null) {
@@ -238,7 +185,8 @@ class LiveEngine implements Engine {
     if (this.#options.store === undefined) await this.#store.close();
   }
 
-  async ingest(alerts: IngestInput): Promise<IngestResult> {
+  async ingest(alerts: IngestInput, { signal }: { readonly signal?: AbortSignal } = {}): Promise<IngestResult> {
+    if (signal !== undefined) return abortable(signal, () => this.ingest(alerts));
     const { runtime, driver, receipts } = await this.#opened();
     const atMs = runtime.clock.now();
     const { inputs, truncated } = ingestAlertsOf(alerts, atMs);
@@ -254,12 +202,13 @@ class LiveEngine implements Engine {
       snapshot: async () => toSnapshot(await (await this.#instances()).instance(id)),
       history: async () => (await this.#instances()).history(id),
       subscribe: (fn) => this.#subscriptions.subscribe(id, fn),
-      waitFor: (predicate, { timeoutMs = 30_000 } = {}) => this.#subscriptions.waitFor(id, { predicate, timeoutMs }),
+      waitFor: (predicate, { timeoutMs = 30_000, signal } = {}) =>
+        this.#subscriptions.waitFor(id, { predicate, timeoutMs, signal }),
     };
   }
 
   async list(filter: ListFilter = {}): Promise<InstancePage> {
-    validateOptions("engine.list", filter, FILTERS);
+    validateListFilter(filter);
     const listed = await (await this.#instances()).list(filter);
     return { ...listed, instances: listed.instances.map(toSnapshot) };
   }
@@ -319,7 +268,7 @@ class LiveEngine implements Engine {
     type: "approval.granted" | "approval.denied",
     { target, who }: { target: AnswerTarget; who: Who },
   ): Promise<InstanceSnapshot[]> {
-    validateOneOption(call, target, TARGETS);
+    validateAnswerTarget(call, target);
     return (await (await this.#instances()).answer(target, { ...who, type })).map(toSnapshot);
   }
 

@@ -39,6 +39,8 @@ export interface DetectionStore {
   checkResults(of: SeriesLevel): Promise<CheckResultRow[]>;
 
   close(): Promise<void>;
+  /** Closes it, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export type DetectionCommitOutcome = "applied" | "duplicate" | "conflict";

@@ -7,6 +7,13 @@ import type { Clock } from "../system/clock.ts";
 const POLLED_EVERY_MS = 1_000;
 
 type Listener = (snapshot: InstanceSnapshot) => void;
+/** `signal`: stops waiting; the promise rejects with its reason. */
+export type WaitOptions = {
+  readonly predicate: (snapshot: InstanceSnapshot) => boolean;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+};
+
 type Watch = { readonly listeners: Set<Listener>; version: number; cancel: () => void };
 
 /** Who is told of an instance's steps. Commits of this process are told at once, others are found by polling. */
@@ -15,6 +22,8 @@ export class Subscriptions {
   private readonly read: (id: string) => Promise<InstanceSnapshot>;
   private readonly onFault: (error: unknown) => void;
   private readonly watches = new Map<string, Watch>();
+  /** Ends each wait that is still pending. */
+  private readonly waits = new Set<(error: unknown) => void>();
 
   /** `onFault` is told what listeners throw: it is their program's business, never the engine's. */
   constructor(
@@ -46,36 +55,37 @@ export class Subscriptions {
     }
   }
 
-  waitFor(
-    id: string,
-    { predicate, timeoutMs }: { predicate: (snapshot: InstanceSnapshot) => boolean; timeoutMs: number },
-  ): Promise<InstanceSnapshot> {
+  waitFor(id: string, { predicate, timeoutMs, signal }: WaitOptions): Promise<InstanceSnapshot> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
         unsubscribe();
         cancel();
+        signal?.removeEventListener("abort", abort);
+        this.waits.delete(fail);
         act();
       };
+      const fail = (error: unknown) => settle(() => reject(error as Error));
+      const abort = () => fail(signal?.reason);
       const look = (snapshot: InstanceSnapshot) => {
         try {
           if (predicate(snapshot)) settle(() => resolve(snapshot));
         } catch (error) {
-          settle(() => reject(error));
+          fail(error);
         }
       };
-      const late = () =>
-        new BecalmError(
-          "BECALM_WAIT_TIMEOUT",
-          `Instance ${id} did not get there within ${timeoutMs} ms. Look at its history, or wait longer.`,
-          { details: { id } },
-        );
-      const cancel = this.clock.schedule(timeoutMs, () => settle(() => reject(late())));
+      const cancel = this.clock.schedule(timeoutMs, () => fail(tooLate(id, timeoutMs)));
       const unsubscribe = this.subscribe(id, look);
-      this.read(id).then(look, (error: unknown) => settle(() => reject(error)));
+      signal?.addEventListener("abort", abort, { once: true });
+      this.waits.add(fail);
+      this.read(id).then(look, fail);
     });
   }
 
+  /** Nothing follows any more; whoever waits still learns that nothing will come. */
   close(): void {
+    for (const fail of Array.from(this.waits))
+      fail(new BecalmError("BECALM_STOPPED", "The engine was stopped while somebody waited. Ask another one."));
     for (const watch of this.watches.values()) watch.cancel();
     this.watches.clear();
   }
@@ -108,4 +118,12 @@ export class Subscriptions {
       }
     }
   }
+}
+
+function tooLate(id: string, timeoutMs: number): BecalmError {
+  return new BecalmError(
+    "BECALM_WAIT_TIMEOUT",
+    `Instance ${id} did not get there within ${timeoutMs} ms. Look at its history, or wait longer.`,
+    { details: { id } },
+  );
 }

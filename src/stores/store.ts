@@ -127,6 +127,8 @@ export interface Store {
   advanceTime(toMs: number): Promise<number>;
 
   close(): Promise<void>;
+  /** Closes it, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**

@@ -3,12 +3,12 @@ import type { Clock } from "./clock.ts";
 /** The longest delay that the system's timers take; a longer one would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** The system's time. Its timers do not keep the process alive: an engine that only waits may end with its program. */
+/** The system's time. What is scheduled keeps the process alive until it has fired or is cancelled. */
 export function systemClock(): Clock {
   return { now: () => Date.now(), schedule };
 }
 
-/** Real time, kept alive for: somebody awaits it. */
+/** Real time. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -18,7 +18,7 @@ function schedule(delayMs: number, fn: () => void): () => void {
   let timer: NodeJS.Timeout;
   const arm = (leftMs: number): void => {
     const stepMs = Math.min(leftMs, TIMER_MS_MAX);
-    timer = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : fn()), stepMs).unref();
+    timer = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : fn()), stepMs);
   };
   arm(Math.max(delayMs, 0));
   return () => clearTimeout(timer);

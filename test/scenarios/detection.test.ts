@@ -87,6 +87,7 @@ function bound(store: DetectionStore): DetectionStore {
     lastRunAtMs: (key) => store.lastRunAtMs(key),
     checkResults: (of) => store.checkResults(of),
     close: () => store.close(),
+    [Symbol.asyncDispose]: () => store.close(),
   };
 }
 

@@ -1,6 +1,7 @@
-/** A program that is done while a day's delay is still scheduled: it ends after its pause, or never. */
-import { pause, systemClock } from "../../src/system/system-clock.ts";
+/** A program that has a delay scheduled, and another one that it has cancelled: it ends when the first has fired. */
+import { systemClock } from "../../src/system/system-clock.ts";
 
-systemClock().schedule(86_400_000, () => console.log("a day went by"));
-await pause(1);
-console.log("paused");
+const clock = systemClock();
+clock.schedule(86_400_000, () => console.log("a day went by"))();
+clock.schedule(100, () => console.log("fired"));
+console.log("scheduled");

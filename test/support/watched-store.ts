@@ -4,7 +4,7 @@ import type { CommitOutcome, Store } from "../../src/stores/store.ts";
 
 /** One call of a store's method. `count`: how many calls of that method this store has seen, this one included. */
 export type StoreCall = {
-  readonly method: keyof Store | "acquire";
+  readonly method: Exclude<keyof Store, symbol> | "acquire";
   readonly count: number;
   readonly argument: unknown;
 };
@@ -76,11 +76,11 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
         const { lock } = target;
         return { acquire: (request: never) => call("acquire", request, () => lock.acquire(request)) };
       }
-      if (typeof member !== "function" || name === "close") {
+      if (typeof member !== "function" || name === "close" || name === Symbol.asyncDispose) {
         return typeof member === "function" ? member.bind(target) : member;
       }
       const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
-      return (...given: unknown[]) => call(name as keyof Store, given[0], () => method(...given));
+      return (...given: unknown[]) => call(name as StoreCall["method"], given[0], () => method(...given));
     },
   });
   return { store: watched, pendingCount: () => (isDead ? 0 : pending), isDead: () => isDead, die: () => void die() };

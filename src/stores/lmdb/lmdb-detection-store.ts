@@ -145,6 +145,10 @@ class LmdbDetectionStore implements DetectionStore {
     await this.#environment.release();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   #apply(rows: WriteRows, head: Head, commit: DetectionCommit): void {
     const prefix = prefixOf(head.number);
     const expiring = new ExpiringRows(prefix);

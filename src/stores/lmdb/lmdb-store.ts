@@ -317,6 +317,10 @@ class LmdbStore implements Store {
     await environment?.release();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   async #extend(request: ExtendRequest): Promise<string[]> {
     const tables = this.#open();
     if (request.effectIds.length === 0) return [];

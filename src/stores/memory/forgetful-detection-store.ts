@@ -32,5 +32,6 @@ export function forgetfulDetectionStore(): DetectionStore {
     lastRunAtMs: async () => null,
     checkResults: async () => [],
     close: async () => {},
+    [Symbol.asyncDispose]: async () => {},
   };
 }

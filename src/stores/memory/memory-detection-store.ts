@@ -119,6 +119,10 @@ class MemoryDetectionStore implements DetectionStore {
 
   async close(): Promise<void> {}
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   #takeGroup({ key, newestTime, seenAdded, seenForgottenBefore, seenTtlMs }: GroupTaking, atMs: number): void {
     const { STRATEGY_CHECKPOINT, ACCESS_RUN_TIMESTAMP, ACCESS_DUPLICATE } = this.#keys;
     const parameters = { strategyGroupKey: key };

@@ -305,6 +305,7 @@ class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {}
+  readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 
   #lease(key: string, owner: string, ttlMs: number): boolean {
     const nowMs = this.#now();

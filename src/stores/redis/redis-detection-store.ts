@@ -137,6 +137,10 @@ class RedisDetectionStore implements DetectionStore {
     return this.#connection.close();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   async #page(key: string, page: SequencePage): Promise<SequencedText[]> {
     requireSequencePage(page);
     if (page.limit === 0) return [];

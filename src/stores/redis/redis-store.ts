@@ -309,6 +309,10 @@ class RedisStore implements Store {
     return this.#connection.close();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** What works on the open namespace; checks the partition when one is given. */
   #opened(partition?: number): OpenParts {
     if (this.#parts === null) throw notOpen(this.#space.namespace);

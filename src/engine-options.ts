@@ -1,0 +1,90 @@
+/** What an engine is made with, and what its calls take: checked at once, before anything is made of it. */
+import type { EffectHandlers } from "./effects/local-effects.ts";
+import type { PolicyInput } from "./formats/policy-file.ts";
+import type { Inspect } from "./inspect/inspect-target.ts";
+import { INSTANCE_STATES } from "./model/instance-types.ts";
+import { CONCURRENCY_MAX, LIST_PAGE_COUNT_MAX, PARTITION_COUNT_MAX } from "./model/limits.ts";
+import type { ListFilter } from "./runtime/instance-reader.ts";
+import {
+  ANYTHING,
+  type Expected,
+  FLAG,
+  FUNCTIONS,
+  having,
+  oneOf,
+  TEXT,
+  validateOneOption,
+  validateOptions,
+  wholeNumber,
+} from "./runtime/validate-options.ts";
+import type { Store } from "./stores/store.ts";
+import type { Clock } from "./system/clock.ts";
+import type { Logger } from "./system/logger.ts";
+
+export type EngineOptions = {
+  /** A policy file's content as an object, its list of policies, or what `parsePolicies` gave. */
+  readonly policies: PolicyInput;
+  /** Default: a memory store of its own. */
+  readonly store?: Store;
+  readonly clock?: Clock;
+  /** By the names that `action: { handler: { name } }` uses. */
+  readonly handlers?: EffectHandlers;
+  readonly logger?: Logger;
+  /** Lets `exec` actions run. Default false. */
+  readonly allowExec?: boolean;
+  /** Attempts at once in this process. Default 16. */
+  readonly concurrency?: number;
+  /** How long instances at rest are kept. Default 7 days. */
+  readonly retentionMs?: number;
+  /** Partitions of the namespace, fixed when it is created. Default 16. */
+  readonly partitions?: number;
+  /** How long `stop` waits for attempts that are under way before it aborts them. Default 30 s. */
+  readonly drainMs?: number;
+  /** Decides and audits everything and acts on nothing: of the instances that are made by this engine. Default false. */
+  readonly observe?: boolean;
+  /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
+  readonly inspect?: Inspect;
+};
+
+const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
+  policies: ANYTHING,
+  store: having("a store, as redisStore(URL) or memoryStore() makes it", ["open", "commit", "close"]),
+  clock: having("a clock with now and schedule", ["now", "schedule"]),
+  handlers: FUNCTIONS,
+  logger: having("a logger with debug, info, warn and error, such as pino's", ["debug", "info", "warn", "error"]),
+  allowExec: FLAG,
+  concurrency: wholeNumber(1, CONCURRENCY_MAX),
+  retentionMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  partitions: wholeNumber(1, PARTITION_COUNT_MAX),
+  drainMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  observe: FLAG,
+  inspect: {
+    what: "a server of createInspectServer, or an inspection observer of XState",
+    holds: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
+  },
+};
+
+const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
+  state: oneOf(INSTANCE_STATES),
+  policy: TEXT,
+  group: TEXT,
+  quarantined: FLAG,
+  limit: wholeNumber(1, LIST_PAGE_COUNT_MAX),
+  cursor: TEXT,
+};
+
+const TARGETS = { id: TEXT, group: TEXT };
+
+/** Throws BECALM_ARGUMENT_INVALID for an option that is unknown, or whose value is invalid. */
+export function validateEngineOptions(options: EngineOptions): void {
+  validateOptions("createEngine", options, OPTIONS);
+}
+
+export function validateListFilter(filter: ListFilter): void {
+  validateOptions("engine.list", filter, FILTERS);
+}
+
+/** `call`: for whom it is checked. */
+export function validateAnswerTarget(call: string, target: object): void {
+  validateOneOption(call, target, TARGETS);
+}
