@@ -6,3 +6,5 @@ export const LIST_COUNT_MAX = 1_000;
 export const INSPECT_COUNT_DEFAULT = 5_000;
 export const INSPECT_COUNT_MAX = 100_000;
 export const PORT_MAX = 65_535;
+/** Changes that `diff` shows people. */
+export const DIFF_SHOWN_DEFAULT = 20;

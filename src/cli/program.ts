@@ -1,6 +1,18 @@
 /** Names, options and help of all commands. What a command does is in a file of its own, loaded when it is called. */
-import { type Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type Argument, Command, CommanderError, Option } from "commander";
 import type { Add, Options } from "./add-command.ts";
+import {
+  collected,
+  countOf,
+  jsonOption,
+  keeping,
+  namespaceOption,
+  positiveNumber,
+  read,
+  reading,
+  storeOption,
+  wholeNumber,
+} from "./command-options.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import {
   CONCURRENCY_DEFAULT,
@@ -16,6 +28,7 @@ import { addServing } from "./serve-program.ts";
 import { addStopping } from "./stop-program.ts";
 import { type Terminal, tellError, terminal } from "./terminal.ts";
 import { usageSentence } from "./usage-sentence.ts";
+import { addWhatIf } from "./what-if-program.ts";
 
 /** Runs the command that the arguments name; resolves to the exit code. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -70,6 +83,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
     return command;
   };
   addRunning(add);
+  addWhatIf(add);
   addDetecting(add);
   addLooking(add);
   addActing(add);
@@ -95,47 +109,6 @@ First steps:
   $ becalm run --policies ${shownPackageFile("demo/policies.yaml")} --alerts ${shownPackageFile("demo/storm.jsonl")}
 `;
 
-function storeOption(what: string): Option {
-  return new Option("--store <url>", `where ${what}: lmdb:PATH, or redis://[user:password@]host[:port][/database]`).env(
-    "BECALM_STORE",
-  );
-}
-
-function namespaceOption(namespace = "default"): Option {
-  return new Option("--namespace <name>", "instances of different namespaces do not see each other")
-    .default(namespace)
-    .env("BECALM_NAMESPACE");
-}
-
-function jsonOption(): Option {
-  return new Option("--json", "one JSON object a line on stdout");
-}
-
-function reading(...more: Option[]): Option[] {
-  return [...more, ...keeping("instances live")];
-}
-
-/** `what`: what the store keeps. */
-function keeping(what: string): Option[] {
-  return [jsonOption(), storeOption(what), namespaceOption()];
-}
-
-function countOf(flags: string, text: string, { max, fallback }: { max: number; fallback: number }): Option {
-  return new Option(flags, text).default(fallback).argParser((given) => wholeNumber(given, { min: 1, max }));
-}
-
-function wholeNumber(given: string, { min, max }: { min: number; max: number }): number {
-  const count = Number(given);
-  if (/^\d+$/.test(given) && count >= min && count <= max) return count;
-  throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
-}
-
-function positiveNumber(given: string): number {
-  const factor = Number(given);
-  if (given.trim() !== "" && Number.isFinite(factor) && factor > 0) return factor;
-  throw new InvalidArgumentError("Give a number above 0.");
-}
-
 function addRunning(add: Add): void {
   add("demo", "shows what becalm does with a captured alert storm", {
     options: [
@@ -160,7 +133,7 @@ function addRunning(add: Add): void {
       new Option(
         "--assume <policy=pattern>",
         "how the attempts of a policy (* for all) are taken to end: ok or failed, a word an attempt, as in failed,ok",
-      ).argParser((given, before: readonly string[] | undefined) => [...(before ?? []), given]),
+      ).argParser(collected),
       countOf("--concurrency <n>", "with --execute: attempts at once", {
         max: CONCURRENCY_MAX,
         fallback: CONCURRENCY_DEFAULT,
@@ -376,13 +349,4 @@ function addDrawing(add: Add): void {
     act: async (to, options, ids) =>
       (await import("./inspect.ts")).inspect(to, read(options, ["live", "replay", "json"], { ids })),
   });
-}
-
-/**
- * The options as the command's own type, which is what the definitions above make them. Commander leaves out flags that were not given. An empty
- * address of a store, as an empty BECALM_STORE gives it, is none.
- */
-function read<Wanted>(options: Options, flags: readonly string[], more: Options = {}): Wanted {
-  const given = Object.fromEntries(flags.map((name) => [name, options[name] === true]));
-  return { ...options, store: options["store"] || undefined, ...given, ...more } as Wanted;
 }

@@ -26,6 +26,8 @@ export type Taken = {
   readonly truncated: number;
   /** Sentences about the file that people must know to believe the result. */
   readonly warnings: readonly string[];
+  /** The time that the file has reached; null: none. */
+  readonly reachedMs: number | null;
 };
 
 export type Taking = {
@@ -35,6 +37,8 @@ export type Taking = {
   readonly label: string;
   /** Takes the requests in the order of their own times. All of the file is then kept in memory. */
   readonly isSorted?: boolean;
+  /** The time that a file before this one has reached: this one goes on from there. */
+  readonly fromMs?: number | null;
   /** Told of each line that was not taken, and of each alert. */
   readonly onRejected: (what: string) => void;
   readonly onLine: (taken: Taken) => void;
@@ -175,11 +179,13 @@ class Taker {
     late: 0,
     truncated: 0,
     warnings: [],
+    reachedMs: null,
   };
 
   constructor(taking: Taking, rejections: Rejections) {
     this.#taking = taking;
     this.#rejections = rejections;
+    this.#floorMs = taking.fromMs ?? null;
   }
 
   async take(placed: Placed): Promise<void> {
@@ -211,6 +217,7 @@ class Taker {
     const lineAtMs = atMs ?? this.#floorMs;
     if (lineAtMs === null) return;
     this.#floorMs = lineAtMs;
+    taken.reachedMs = lineAtMs;
     const outcome = await this.#taking.run.line(alerts, lineAtMs);
     for (const id of outcome.ids) taken.ids.add(id);
     taken.created += outcome.created;

@@ -1,0 +1,58 @@
+/** Kinds of options that several commands have, and what is made of what Commander gives. */
+import { InvalidArgumentError, Option } from "commander";
+import type { Options } from "./add-command.ts";
+
+export function storeOption(what: string): Option {
+  return new Option("--store <url>", `where ${what}: lmdb:PATH, or redis://[user:password@]host[:port][/database]`).env(
+    "BECALM_STORE",
+  );
+}
+
+export function namespaceOption(namespace = "default"): Option {
+  return new Option("--namespace <name>", "instances of different namespaces do not see each other")
+    .default(namespace)
+    .env("BECALM_NAMESPACE");
+}
+
+export function jsonOption(): Option {
+  return new Option("--json", "one JSON object a line on stdout");
+}
+
+export function reading(...more: Option[]): Option[] {
+  return [...more, ...keeping("instances live")];
+}
+
+/** `what`: what the store keeps. */
+export function keeping(what: string): Option[] {
+  return [jsonOption(), storeOption(what), namespaceOption()];
+}
+
+export function countOf(flags: string, text: string, { max, fallback }: { max: number; fallback: number }): Option {
+  return new Option(flags, text).default(fallback).argParser((given) => wholeNumber(given, { min: 1, max }));
+}
+
+export function wholeNumber(given: string, { min, max }: { min: number; max: number }): number {
+  const count = Number(given);
+  if (/^\d+$/.test(given) && count >= min && count <= max) return count;
+  throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+}
+
+/** An option that may be given several times. */
+export function collected(given: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), given];
+}
+
+export function positiveNumber(given: string): number {
+  const factor = Number(given);
+  if (given.trim() !== "" && Number.isFinite(factor) && factor > 0) return factor;
+  throw new InvalidArgumentError("Give a number above 0.");
+}
+
+/**
+ * The options as the command's own type, which is what the definitions above make them. Commander leaves out flags that were not given. An empty
+ * address of a store, as an empty BECALM_STORE gives it, is none.
+ */
+export function read<Wanted>(options: Options, flags: readonly string[], more: Options = {}): Wanted {
+  const given = Object.fromEntries(flags.map((name) => [name, options[name] === true]));
+  return { ...options, store: options["store"] || undefined, ...given, ...more } as Wanted;
+}

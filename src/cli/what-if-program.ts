@@ -1,0 +1,36 @@
+/** Names, options and help of the commands that say what would be, and touch nothing. */
+import { Option } from "commander";
+import type { Add } from "./add-command.ts";
+import { collected, countOf, jsonOption, read } from "./command-options.ts";
+import { DIFF_SHOWN_DEFAULT, LIST_COUNT_MAX } from "./option-limits.ts";
+
+export function addWhatIf(add: Add): void {
+  add("diff", "says what would go another way under other policies; simulates, touches nothing and writes nothing", {
+    options: [
+      new Option("--policies <file>", "the new policies").makeOptionMandatory(),
+      new Option("--against <file>", "the policies in force").makeOptionMandatory(),
+      new Option("--alerts <file...>", "as for `run`, one after the other; - for stdin"),
+      new Option("--assume <policy=pattern>", "how attempts are taken to end, as for `run`").argParser(collected),
+      new Option(
+        "--fail-if <condition>",
+        "a gate: exit 1 if it holds, such as 'now.executed > 100' or 'changed != 0'",
+      ).argParser(collected),
+      new Option("--no-newly-skipped <matchers>", "a gate: exit 1 if an alert that matches is newly skipped")
+        .default([], "none")
+        .argParser(collected),
+      new Option("--no-newly-executed <matchers>", "a gate: exit 1 if an alert that matches is newly executed")
+        .default([], "none")
+        .argParser(collected),
+      countOf("--limit <n>", "changes that people are shown", { max: LIST_COUNT_MAX, fallback: DIFF_SHOWN_DEFAULT }),
+      new Option("--sort", "sort the requests of a file by their times"),
+      new Option("--markdown", "a comment for a merge request"),
+      jsonOption(),
+    ],
+    examples: [
+      "becalm diff --policies new.yaml --against policies.yaml --alerts storm.jsonl",
+      "becalm diff --policies new.yaml --against policies.yaml --alerts storm.jsonl --fail-if 'now.executed > 100'",
+      "becalm diff --policies new.yaml --against policies.yaml --alerts storm.jsonl --no-newly-skipped 'severity=\"critical\"' --markdown",
+    ],
+    act: async (to, options) => (await import("./diff.ts")).diff(to, read(options, ["json", "markdown", "sort"])),
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * What would go another way: the instances of one stream of alerts under two sets of policies, compared one by one.
+ *
+ * An instance is the same one on both sides if policy, alert and start of the episode are the same; its id may differ in the partition, which
+ * follows the rule. Pure: rows in, changes out.
+ */
+import type { InstanceState } from "../model/instance-types.ts";
+
+/** An instance as one side left it; the rows of `becalm run --json`. */
+export type OutcomeRow = {
+  readonly id: string;
+  readonly policy: string;
+  readonly alert: DiffAlert | null;
+  readonly state: InstanceState | null;
+  readonly reason: string | null;
+  readonly attempts: number;
+  readonly path: readonly InstanceState[];
+};
+
+export type DiffAlert = {
+  readonly fingerprint: string;
+  readonly startsAt: string;
+  readonly labels: Readonly<Record<string, string>>;
+};
+
+export type Side = {
+  readonly state: InstanceState | null;
+  readonly reason: string | null;
+  readonly attempts: number;
+  readonly path: readonly InstanceState[];
+};
+
+/** null: that side has no such instance, for no policy of that name matches the alert. */
+export type Change = {
+  readonly id: string;
+  readonly policy: string;
+  readonly alert: DiffAlert | null;
+  readonly was: Side | null;
+  readonly now: Side | null;
+};
+
+export type SideTotals = {
+  readonly executed: number;
+  readonly skipped: number;
+  readonly waiting: number;
+  readonly groups: number;
+  readonly summaries: number;
+};
+
+export type DiffSummary = {
+  readonly alerts: number;
+  readonly instances: number;
+  readonly changed: number;
+  readonly was: SideTotals;
+  readonly now: SideTotals;
+};
+
+/** Compares the rows of the new side, one after the other, with those of the old one. */
+export class Comparison {
+  readonly #was = new Map<string, OutcomeRow>();
+  #instances = 0;
+  #changed = 0;
+
+  get instances(): number {
+    return this.#instances;
+  }
+
+  get changed(): number {
+    return this.#changed;
+  }
+
+  /** All rows of the old side come before the first of the new one. */
+  addWas(row: OutcomeRow): void {
+    this.#was.set(keyOf(row), row);
+    this.#instances += 1;
+  }
+
+  /** The change that a row of the new side makes; null: it is as it was. */
+  compare(row: OutcomeRow): Change | null {
+    const was = this.#was.get(keyOf(row));
+    if (was === undefined) this.#instances += 1;
+    else this.#was.delete(keyOf(row));
+    if (was !== undefined && isSame(was, row)) return null;
+    return this.#change({ row, was: was === undefined ? null : sideOf(was), now: sideOf(row) });
+  }
+
+  /** Those that only the old side has, after all rows of the new one. */
+  *gone(): Generator<Change> {
+    for (const row of this.#was.values()) yield this.#change({ row, was: sideOf(row), now: null });
+    this.#was.clear();
+  }
+
+  #change({ row, was, now }: { row: OutcomeRow; was: Side | null; now: Side | null }): Change {
+    this.#changed += 1;
+    return { id: row.id, policy: row.policy, alert: row.alert, was, now };
+  }
+}
+
+/** The part of an id behind its partition follows from policy, alert and start. */
+function keyOf({ id }: OutcomeRow): string {
+  return id.slice(id.indexOf("-") + 1);
+}
+
+function sideOf({ state, reason, attempts, path }: OutcomeRow): Side {
+  return { state, reason, attempts, path };
+}
+
+function isSame(a: OutcomeRow, b: OutcomeRow): boolean {
+  return (
+    a.state === b.state &&
+    a.reason === b.reason &&
+    a.attempts === b.attempts &&
+    a.path.length === b.path.length &&
+    a.path.every((state, index) => state === b.path[index])
+  );
+}
+
+/** It acts now, and did not. */
+export function isNewlyExecuted({ was, now }: Change): boolean {
+  return (was?.attempts ?? 0) === 0 && (now?.attempts ?? 0) > 0;
+}
+
+/** Nothing is done about it now: it is skipped, or has no instance any more. It was neither before. */
+export function isNewlySkipped({ was, now }: Change): boolean {
+  return was !== null && was.state !== "Skipped" && (now === null || now.state === "Skipped");
+}
+
+/** Severities from the gravest on; what others say comes between `warning` and `info`. */
+const SEVERITIES = ["critical", "page", "emergency", "error", "high", "major", "warning", "", "info", "low", "none"];
+
+/** What people want to see first: newly executed and newly skipped ones by their severity, the rest behind them. */
+export function compareChanges(a: Change, b: Change): number {
+  return weightOf(a) - weightOf(b);
+}
+
+function weightOf(change: Change): number {
+  const kind = isNewlyExecuted(change) || isNewlySkipped(change) ? 0 : 1;
+  const severity = (change.alert?.labels["severity"] ?? "").toLowerCase();
+  const rank = SEVERITIES.indexOf(severity);
+  return kind * SEVERITIES.length + (rank === -1 ? SEVERITIES.indexOf("") : rank);
+}
