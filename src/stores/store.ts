@@ -278,8 +278,14 @@ export type TimerKey = {
 
 export type TimerRow = TimerKey & { dueAtMs: number };
 
-/** `fromMs`: default the beginning. */
-export type TimersRequest = { lane: TimerLane; untilMs: number; limit: number; fromMs?: number };
+/** `fromMs`: default the beginning. `partition`: only those of it; default: of all. */
+export type TimersRequest = {
+  lane: TimerLane;
+  untilMs: number;
+  limit: number;
+  fromMs?: number;
+  partition?: number;
+};
 
 /** `leaseMs`: at least 1. */
 export type ClaimRequest = { owner: string; leaseMs: number; limit: number; partition?: number };

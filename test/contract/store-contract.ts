@@ -566,6 +566,20 @@ export function storeContract(
       });
     });
 
+    describe("timers of one partition", () => {
+      test("are those of all, without the others", async () => {
+        await store.open({ mode: "live", partitions });
+        const far = `0${Math.min(partitions - 1, 3)}`;
+        await applied({ timersArmed: [timerOf("00-a", 5), timerOf("00-b", 3)] });
+        await applied({ partition: Number(far), timersArmed: [timerOf(`${far}-c`, 4), timerOf(`${far}-d`, 9)] });
+        const of = (partition: number, limit = 5) => store.timers({ lane: "work", untilMs: 8, limit, partition });
+        expect((await of(0)).map(({ owner }) => owner)).toEqual(["00-b", "00-a"]);
+        expect((await of(0, 1)).map(({ owner }) => owner)).toEqual(["00-b"]);
+        expect((await of(Number(far))).map(({ owner }) => owner)).toEqual([`${far}-c`]);
+        await expect(of(partitions)).rejects.toMatchObject({ code: "BECALM_ARGUMENT_INVALID" });
+      });
+    });
+
     describe("what an audit asks", () => {
       beforeEach(() => store.open({ mode: "live", partitions }));
 

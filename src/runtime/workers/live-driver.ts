@@ -11,8 +11,6 @@ import type { Decision } from "../../instance/decide.ts";
 import { decodeEffect, type Effect } from "../../instance/effect.ts";
 import { timerChanges } from "../../instance/timer-changes.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";
-import { SWEEP_INTERVAL_MS } from "../../model/limits.ts";
-import type { TimerLane, TimerRow } from "../../stores/store.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import { Mailboxes } from "../inbox/mailboxes.ts";
 import { renewNamespace } from "../namespace.ts";
@@ -20,12 +18,13 @@ import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime.t
 import { learnSilences, SilenceService } from "../silences/stored-silences.ts";
 import { PauseService } from "../stops/pause-service.ts";
 import { EffectDispatcher, type EffectOutcome, type JustCommitted } from "./effect-dispatcher.ts";
+import { RepeatedFaults } from "./repeated-faults.ts";
 import { sweep } from "./retention.ts";
-import { envelopeOf } from "./timers.ts";
+import { PAGE_COUNT, TimerPump } from "./timer-pump.ts";
 
 /** How long a claim on an effect lasts without being prolonged. */
-export const EFFECT_LEASE_MS = 30_000;
-export const CLAIMS_PROLONGED_EVERY_MS = 10_000;
+export const EFFECT_LEASE_MS = 8_000;
+export const CLAIMS_PROLONGED_EVERY_MS = 2_500;
 const TIMERS_POLLED_EVERY_MS = 500;
 const OUTBOX_POLLED_EVERY_MS = 500;
 /** How long a store that has lost its data lacks what its namespace is known by. */
@@ -37,10 +36,8 @@ const PUMP_RETRY_MS = 500;
 const SILENCES_READ_EVERY_MS = 2_000;
 /** How long another process's pause may go unnoticed by one that only has attempts to begin. */
 const STOPS_READ_EVERY_MS = 1_000;
-const PAGE_COUNT = 256;
 const REPORT_RETRY_MS = 200;
-/** What could not be read is tried again this often: somebody may have repaired it. */
-const UNREADABLE_TRIED_EVERY_MS = SWEEP_INTERVAL_MS;
+const REPORT_RETRY_MS_MAX = 5_000;
 
 export type LiveOptions = {
   readonly effects: OpenEffectPort;
@@ -69,8 +66,8 @@ export class LiveDriver implements Driver {
   /** Effects that are out, or whose results are being committed. */
   #performing = 0;
   #onPerformed = () => {};
-  /** Instances and groups that cannot be read: their timers wait. */
-  readonly #unreadable = new Set<string>();
+  readonly #faults: RepeatedFaults;
+  readonly #timers: TimerPump;
   #timersDueAtMs = Number.POSITIVE_INFINITY;
   #isRunning = false;
   #hasLookedAtSilenced = false;
@@ -85,6 +82,11 @@ export class LiveDriver implements Driver {
     this.mailboxes = new Mailboxes(this.#runtime);
     this.pauses = new PauseService(runtime, this, () => runtime.clock.now());
     this.silences = new SilenceService(runtime, this, () => runtime.clock.now());
+    this.#faults = new RepeatedFaults(runtime.clock, options.onFault);
+    this.#timers = new TimerPump(runtime, {
+      submit: (envelope) => this.mailboxes.submit([envelope]),
+      faults: this.#faults,
+    });
     this.#dispatcher = new EffectDispatcher(runtime, options.effects, {
       concurrency: options.concurrency,
       dateOf: () => runtime.clock.now(),
@@ -105,7 +107,6 @@ export class LiveDriver implements Driver {
     this.#timersDueAtMs = this.#runtime.clock.now();
     this.#repeat("timers", 0, () => this.#fireTimers());
     this.#repeat("outbox", 0, () => this.#takeEffects());
-    this.#repeat("unreadable", UNREADABLE_TRIED_EVERY_MS, async () => this.#forgetUnreadable());
     this.#repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.#prolongClaims());
     this.#repeat("silences", SILENCES_READ_EVERY_MS, () => this.#readSilences());
     this.#repeat("stops", STOPS_READ_EVERY_MS, () => this.#readStops());
@@ -183,7 +184,7 @@ export class LiveDriver implements Driver {
       this.#cancels.delete(name);
       const turn = work()
         .catch((error: unknown) => {
-          this.#options.onFault(`${name}: ${messageOf(error)}`, error);
+          this.#faults.report(`${name} ${errorCode(error)}`, `${name}: ${messageOf(error)}`, error);
           return PUMP_RETRY_MS;
         })
         .then((nextMs) => {
@@ -217,38 +218,18 @@ export class LiveDriver implements Driver {
   }
 
   async #fireTimers(): Promise<number> {
-    const fired = await Promise.all([this.#fireLane("work"), this.#fireLane("approval")]);
-    const delayMs = Math.max(...fired) >= PAGE_COUNT ? 0 : TIMERS_POLLED_EVERY_MS;
+    const firing = this.#timers.fire();
+    this.#track(firing.then(() => undefined));
+    // A partition that takes long keeps the others from being polled no longer than this.
+    let cancel = () => {};
+    const slow = new Promise<boolean>((resolve) => {
+      cancel = this.#runtime.clock.schedule(TIMERS_POLLED_EVERY_MS, () => resolve(false));
+    });
+    const isMore = await Promise.race([firing, slow]);
+    cancel();
+    const delayMs = isMore ? 0 : TIMERS_POLLED_EVERY_MS;
     this.#timersDueAtMs = this.#runtime.clock.now() + delayMs;
     return delayMs;
-  }
-
-  async #fireLane(lane: TimerLane): Promise<number> {
-    const nowMs = this.#runtime.clock.now();
-    const rows = await this.#runtime.store.timers({ lane, untilMs: nowMs, limit: PAGE_COUNT + this.#unreadable.size });
-    const due = rows.filter((row) => !this.#unreadable.has(row.owner));
-    await Promise.all(due.map((row) => this.#fire(row, nowMs)));
-    return due.length;
-  }
-
-  async #fire(row: TimerRow, nowMs: number): Promise<void> {
-    const due = await envelopeOf(this.#runtime, row, nowMs);
-    if (due === null) {
-      this.#unreadable.add(row.owner);
-      return;
-    }
-    try {
-      await this.mailboxes.submit([due]);
-    } catch (error) {
-      if (errorCode(error) === "BECALM_GROUP_UNREADABLE") this.#unreadable.add(row.owner);
-      // The row stays due, and the other rows of the page are not its business.
-      this.#options.onFault(`timer ${row.name} of ${row.owner} waits: ${messageOf(error)}`, error);
-    }
-  }
-
-  #forgetUnreadable(): number {
-    this.#unreadable.clear();
-    return UNREADABLE_TRIED_EVERY_MS;
   }
 
   async #takeEffects(): Promise<number> {
@@ -287,7 +268,8 @@ export class LiveDriver implements Driver {
       this.#taken.delete(effect.id);
     } catch (error) {
       this.#taken.delete(effect.id);
-      this.#options.onFault(`effect ${effect.id} stays in the outbox: ${messageOf(error)}`, error);
+      const what = `effect ${effect.id} stays in the outbox: ${messageOf(error)}`;
+      this.#faults.report(`effect ${errorCode(error)}`, what, error);
     } finally {
       this.#performing -= 1;
       if (this.#performing === 0) this.#onPerformed();
@@ -295,14 +277,15 @@ export class LiveDriver implements Driver {
   }
 
   async #report(effect: Effect, envelope: Envelope): Promise<void> {
-    for (;;) {
+    for (let failures = 0; ; failures += 1) {
       try {
         await this.mailboxes.submit([envelope]);
         return;
       } catch (error) {
         if (!this.#isRunning) throw error;
-        this.#options.onFault(`the result of effect ${effect.id} could not be written yet: ${messageOf(error)}`, error);
-        await this.#runtime.pause(REPORT_RETRY_MS);
+        const what = `the result of effect ${effect.id} could not be written yet: ${messageOf(error)}`;
+        this.#faults.report(`result ${effect.partition} ${errorCode(error)}`, what, error);
+        await this.#runtime.pause(Math.min(REPORT_RETRY_MS * 2 ** failures, REPORT_RETRY_MS_MAX));
       }
     }
   }

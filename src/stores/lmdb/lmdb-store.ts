@@ -164,7 +164,7 @@ class LmdbStore implements Store {
   }
 
   async timers(request: TimersRequest): Promise<TimerRow[]> {
-    const { timers } = this.#open();
+    const { timers } = this.#open(request.partition);
     return this.#read((rows) => timers.due(rows, request));
   }
 

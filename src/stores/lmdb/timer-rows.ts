@@ -4,7 +4,7 @@
  */
 import type { TimerKey, TimerLane, TimerRow, TimersRequest } from "../store.ts";
 import { AFTER_ALL, numberOf, part, sortable, twoDigits } from "./row-keys.ts";
-import { type ReadRows, takeRows, type WriteRows } from "./rows.ts";
+import type { ReadRows, WriteRows } from "./rows.ts";
 
 const LANES: Readonly<Record<TimerLane, string>> = { work: "w", approval: "a" };
 
@@ -32,11 +32,17 @@ export class TimerRows {
     }
   }
 
-  due(rows: ReadRows, { lane, untilMs, limit, fromMs }: TimersRequest): TimerRow[] {
+  due(rows: ReadRows, { lane, untilMs, limit, fromMs, partition }: TimersRequest): TimerRow[] {
     const all = `${this.#prefix}t${LANES[lane]}`;
     const from = fromMs === undefined ? all : `${all}${sortable(fromMs)}`;
-    const until = `${all}${sortable(untilMs)}${AFTER_ALL}`;
-    return takeRows(rows.ascending(from, until), limit).map(({ value }) => rowOf(lane, value));
+    const found: TimerRow[] = [];
+    if (limit < 1) return found;
+    for (const { value } of rows.ascending(from, `${all}${sortable(untilMs)}${AFTER_ALL}`)) {
+      const row = rowOf(lane, value);
+      if (partition === undefined || row.partition === partition) found.push(row);
+      if (found.length >= limit) break;
+    }
+    return found;
   }
 
   dueTime(rows: ReadRows, timer: TimerKey): number | null {

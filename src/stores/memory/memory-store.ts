@@ -162,7 +162,8 @@ class MemoryStore implements Store {
   }
 
   async timers(request: TimersRequest): Promise<TimerRow[]> {
-    this.#open();
+    const { partitions } = this.#open();
+    if (request.partition !== undefined) requirePartition(request.partition, partitions);
     return this.#timers.due(request);
   }
 

@@ -1,6 +1,6 @@
 import type { TimerKey, TimerLane, TimerRow, TimersRequest } from "../store.ts";
 import { compareTimers } from "../store-rules.ts";
-import { SortedList, take } from "./sorted-list.ts";
+import { SortedList } from "./sorted-list.ts";
 
 /** Before every row of its due time. */
 const FIRST = { partition: 0, owner: "", name: "", arm: -1 };
@@ -23,11 +23,16 @@ export class TimerTable {
     for (const key of cancelled) this.#cancel(key);
   }
 
-  due({ lane, untilMs, limit, fromMs }: TimersRequest): TimerRow[] {
+  due({ lane, untilMs, limit, fromMs, partition }: TimersRequest): TimerRow[] {
     const before = fromMs === undefined ? undefined : { ...FIRST, lane, dueAtMs: fromMs };
-    return take(this.#due[lane].ascending(before), limit)
-      .filter((row) => row.dueAtMs <= untilMs)
-      .map((row) => ({ ...row }));
+    const found: TimerRow[] = [];
+    if (limit < 1) return found;
+    for (const row of this.#due[lane].ascending(before)) {
+      if (row.dueAtMs > untilMs) break;
+      if (partition === undefined || row.partition === partition) found.push({ ...row });
+      if (found.length >= limit) break;
+    }
+    return found;
   }
 
   dueTime(timer: TimerKey): number | null {

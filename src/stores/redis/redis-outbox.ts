@@ -1,7 +1,11 @@
 import type { ClaimRequest, ExtendRequest, StoredEffect } from "../store.ts";
+import { partitionInId } from "../store-rules.ts";
 import { type RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import { scripts } from "./scripts.ts";
+
+/** Ids of one script. */
+const EXTENDED_COUNT_MAX = 256;
 
 /** The outbox over all partitions: who claims which effect until when, by the server's clock. */
 export class RedisOutbox {
@@ -32,19 +36,34 @@ export class RedisOutbox {
     return this.#look(partition === undefined ? this.#partitions() : [partition], limit);
   }
 
-  /** Asks every partition, because an effect's id does not tell its own; answers with the ids that no partition extended. `leaseMs` 0 ends them. */
+  /**
+   * Answers with the ids that no partition extended. `leaseMs` 0 ends them. An effect of an instance has its id, and with it its partition; of
+   * another one every partition is asked. A script gets some at a time: it has the server for itself meanwhile.
+   */
   async extend({ owner, leaseMs, effectIds }: ExtendRequest): Promise<string[]> {
-    if (effectIds.length === 0) return [];
-    const args = [owner, leaseMs, ...effectIds];
-    const kept = await this.#connection.run(() =>
-      Promise.all(
-        this.#partitions().map((partition) =>
-          scripts.extendClaims(this.#connection.client, this.#keysOf(partition), args),
-        ),
-      ),
-    );
-    const held = new Set(kept.flat());
+    const held = new Set<string>();
+    for (const [partition, ids] of this.#byPartition(effectIds)) {
+      for (let from = 0; from < ids.length; from += EXTENDED_COUNT_MAX) {
+        const args = [owner, leaseMs, ...ids.slice(from, from + EXTENDED_COUNT_MAX)];
+        const keys = this.#keysOf(partition);
+        for (const id of await this.#connection.run(() => scripts.extendClaims(this.#connection.client, keys, args)))
+          held.add(id);
+      }
+    }
     return effectIds.filter((id) => !held.has(id));
+  }
+
+  #byPartition(effectIds: readonly string[]): Map<number, string[]> {
+    const idsOf = new Map<number, string[]>();
+    for (const id of effectIds) {
+      const own = partitionInId(id, this.#keys.partitions);
+      for (const partition of own === null ? this.#partitions() : [own]) {
+        const ids = idsOf.get(partition);
+        if (ids === undefined) idsOf.set(partition, [id]);
+        else ids.push(id);
+      }
+    }
+    return idsOf;
   }
 
   async unclaimed(partition: number): Promise<string[]> {

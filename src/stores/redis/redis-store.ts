@@ -198,7 +198,7 @@ class RedisStore implements Store {
   }
 
   async timers(request: TimersRequest): Promise<TimerRow[]> {
-    return this.#opened().timers.due(request);
+    return this.#opened(request.partition).timers.due(request);
   }
 
   async dueTimes(timers: readonly TimerKey[]): Promise<(number | null)[]> {

@@ -13,15 +13,15 @@ export class RedisTimers {
     this.#partitions = partitions;
   }
 
-  async due({ lane, untilMs, limit, fromMs = -Infinity }: TimersRequest): Promise<TimerRow[]> {
+  async due({ lane, untilMs, limit, fromMs = -Infinity, partition }: TimersRequest): Promise<TimerRow[]> {
     if (limit < 1) return [];
     const { connection, keys } = this.#partitions;
     const fromScore = scoreOf(fromMs);
     const untilScore = scoreOf(untilMs);
     const count = Math.min(limit, ROW_COUNT_MAX);
     // Each partition answers in the port's order (see timerMember), so the first `limit` of all are among the first `limit` of each.
-    const parts = await this.#partitions.each(async (partition) => {
-      const key = keys.timers(partition, lane);
+    const dueIn = async (at: number) => {
+      const key = keys.timers(at, lane);
       const flat = await connection.client.zrange(
         key,
         fromScore,
@@ -34,11 +34,13 @@ export class RedisTimers {
       );
       return pairs(flat).map(([member, score]) => ({
         lane,
-        partition,
+        partition: at,
         ...parseTimerMember(member),
         dueAtMs: Number(score),
       }));
-    });
+    };
+    if (partition !== undefined) return connection.run(() => dueIn(partition));
+    const parts = await this.#partitions.each(dueIn);
     return parts.flat().sort(compareTimers).slice(0, limit);
   }
 

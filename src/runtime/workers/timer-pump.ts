@@ -1,0 +1,125 @@
+/**
+ * Fires the timers that are due: each partition is polled for itself, so one that cannot be read or written keeps no other waiting.
+ *
+ * Owns: which timers wait after a failure, and for how long. Does not own: when the pump runs (live-driver.ts), decisions (commit/run-batch.ts).
+ * T1 a timer fires by its commit: firing it twice is harmless. T2 what fails waits twice as long each time, up to `RETRY_MS_MAX`; those
+ * behind it are looked at meanwhile. T3 what cannot be read waits until somebody may have repaired it.
+ */
+import { errorCode, messageOf } from "../../model/errors.ts";
+import { SWEEP_INTERVAL_MS } from "../../model/limits.ts";
+import type { TimerLane, TimerRow } from "../../stores/store.ts";
+import type { Envelope } from "../commit/batch.ts";
+import type { Runtime } from "../runtime.ts";
+import type { RepeatedFaults } from "./repeated-faults.ts";
+import { envelopeOf } from "./timers.ts";
+
+/** Timers of one partition and lane that are fired at once. */
+export const PAGE_COUNT = 256;
+/** What waits after a failure is passed over as it is read; so many of a partition at most are known at once. */
+const WAITING_COUNT_MAX = 8_192;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 30_000;
+/** What could not be read is tried again this often: somebody may have repaired it. */
+const UNREADABLE_RETRY_MS = SWEEP_INTERVAL_MS;
+
+type Waiting = { untilMs: number; failures: number };
+
+type Part = { readonly wait: Waiting; readonly timers: Map<string, Waiting>; isUnderway: boolean };
+
+export type TimerPumpOptions = {
+  readonly submit: (envelope: Envelope) => Promise<unknown>;
+  readonly faults: RepeatedFaults;
+};
+
+export class TimerPump {
+  readonly #runtime: Runtime;
+  readonly #options: TimerPumpOptions;
+  readonly #parts: readonly Part[];
+
+  constructor(runtime: Runtime, options: TimerPumpOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#parts = Array.from({ length: runtime.partitions }, () => ({
+      wait: { untilMs: 0, failures: 0 },
+      timers: new Map(),
+      isUnderway: false,
+    }));
+  }
+
+  /** Fires what is due in the partitions that are not still at it. True: there is more. */
+  async fire(): Promise<boolean> {
+    const fired = await Promise.all(this.#parts.map((part, partition) => this.#firePart(part, partition)));
+    return fired.some((isMore) => isMore);
+  }
+
+  async #firePart(part: Part, partition: number): Promise<boolean> {
+    const nowMs = this.#runtime.clock.now();
+    if (part.isUnderway || part.wait.untilMs > nowMs) return false;
+    part.isUnderway = true;
+    try {
+      const isMore = await Promise.all([
+        this.#fireLane(part, { partition, lane: "work", nowMs }),
+        this.#fireLane(part, { partition, lane: "approval", nowMs }),
+      ]);
+      part.wait.failures = 0;
+      return isMore.includes(true);
+    } catch (error) {
+      putOff(part.wait, this.#runtime.clock.now());
+      const what = `timers of partition ${partition} wait: ${messageOf(error)}`;
+      this.#options.faults.report(`timers ${errorCode(error)}`, what, error);
+      return false;
+    } finally {
+      part.isUnderway = false;
+    }
+  }
+
+  async #fireLane(
+    part: Part,
+    { partition, lane, nowMs }: { partition: number; lane: TimerLane; nowMs: number },
+  ): Promise<boolean> {
+    const limit = PAGE_COUNT + part.timers.size;
+    const rows = await this.#runtime.store.timers({ lane, untilMs: nowMs, limit, partition });
+    const due = rows.filter((row) => !(nowMs < (part.timers.get(keyOf(row))?.untilMs ?? 0))).slice(0, PAGE_COUNT);
+    const outcomes = await Promise.all(due.map((row) => this.#fireRow(part, row, nowMs)));
+    return due.length >= PAGE_COUNT && outcomes.includes(true);
+  }
+
+  /** Whether it could be committed. */
+  async #fireRow(part: Part, row: TimerRow, nowMs: number): Promise<boolean> {
+    try {
+      const due = await envelopeOf(this.#runtime, row, nowMs);
+      if (due === null) {
+        part.timers.set(keyOf(row), { untilMs: nowMs + UNREADABLE_RETRY_MS, failures: 0 });
+        return false;
+      }
+      await this.#options.submit(due);
+      part.timers.delete(keyOf(row));
+      return true;
+    } catch (error) {
+      this.#putOffRow(part, row, error);
+      return false;
+    }
+  }
+
+  /** The row stays due, and the other rows of the page are not its business. */
+  #putOffRow(part: Part, row: TimerRow, error: unknown): void {
+    const nowMs = this.#runtime.clock.now();
+    const waiting = part.timers.get(keyOf(row)) ?? { untilMs: 0, failures: 0 };
+    putOff(waiting, nowMs);
+    if (errorCode(error) === "BECALM_GROUP_UNREADABLE") waiting.untilMs = nowMs + UNREADABLE_RETRY_MS;
+    // Beyond that the partition as a whole waits.
+    if (part.timers.size >= WAITING_COUNT_MAX && !part.timers.has(keyOf(row))) putOff(part.wait, nowMs);
+    else part.timers.set(keyOf(row), waiting);
+    const what = `timer ${row.name} of ${row.owner} waits: ${messageOf(error)}`;
+    this.#options.faults.report(`timer ${row.partition} ${errorCode(error)}`, what, error);
+  }
+}
+
+function keyOf({ lane, owner, name, arm }: TimerRow): string {
+  return `${lane} ${owner} ${name} ${arm}`;
+}
+
+function putOff(waiting: Waiting, nowMs: number): void {
+  waiting.untilMs = nowMs + Math.min(RETRY_MS_MIN * 2 ** waiting.failures, RETRY_MS_MAX);
+  waiting.failures += 1;
+}
