@@ -2,7 +2,7 @@
 import { count } from "../present/text-table.ts";
 import { raiseFormat } from "../runtime/raise-format.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { NAMESPACE_FORMAT } from "../stores/store.ts";
+import { RAISED_FORMAT } from "../stores/store.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
@@ -27,10 +27,10 @@ export async function doctor(terminal: Terminal, options: DoctorOptions): Promis
 }
 
 function formatOf({ format }: Runtime): Finding {
-  if (format >= NAMESPACE_FORMAT) return { what: "format", is: String(format) };
+  if (format >= RAISED_FORMAT) return { what: "format", is: String(format) };
   return {
     what: "format",
-    is: `${format}, made by an earlier version: listing by state reads every instance`,
+    is: `${format}, made by an earlier version: listing by state reads every instance, and another startsAt makes another alert`,
     advice: "when no engine of an earlier version works on it any longer, run `becalm doctor --raise-format`",
   };
 }

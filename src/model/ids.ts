@@ -41,9 +41,13 @@ export function ungroupedName({ policy, fingerprint }: Pick<InstanceName, "polic
   return `${policy}\n${fingerprint}`;
 }
 
+export function instanceName({ policy, fingerprint, startMs }: InstanceName): string {
+  return `${policy}\n${fingerprint}\n${startMs}`;
+}
+
 /** Two-digit partition, `-`, 24 hex digits of sha256 over (policy, fingerprint, start of the episode in ms). */
-export function instanceIdOf({ policy, fingerprint, startMs }: InstanceName, partition: number): string {
-  return withPartition(partition, sha256(`${policy}\n${fingerprint}\n${startMs}`, "hex"));
+export function instanceIdOf(name: InstanceName, partition: number): string {
+  return withPartition(partition, sha256(instanceName(name), "hex"));
 }
 
 /** What stands for a policy in the keys of its alerts' episodes: short, for there is one such key an alert. */

@@ -8,7 +8,7 @@ import { partitionOfId } from "../model/ids.ts";
 import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
 import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
-import { NAMESPACE_FORMAT, type StoredInstance } from "../stores/store.ts";
+import { RAISED_FORMAT, type StoredInstance } from "../stores/store.ts";
 import { learnVersions, readInstance, tryInstance } from "./commit/read-instance.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -142,7 +142,7 @@ export class InstanceReader {
 
   /** Where all that the filter wants is found without reading what it does not want. */
   #underOf({ state, quarantined }: ListFilter): { under?: string } {
-    const isIndexed = this.runtime.format >= NAMESPACE_FORMAT && quarantined !== true;
+    const isIndexed = this.runtime.format >= RAISED_FORMAT && quarantined !== true;
     return isIndexed && isOpenState(state) ? { under: state } : {};
   }
 

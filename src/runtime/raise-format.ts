@@ -1,7 +1,7 @@
 /** Raises a namespace that an earlier version made to the format of this one, while engines go on. */
 import { openUnder } from "../instance/open-index.ts";
 import { BecalmError } from "../model/errors.ts";
-import { NAMESPACE_FORMAT, type StoredInstance } from "../stores/store.ts";
+import { RAISED_FORMAT, type StoredInstance } from "../stores/store.ts";
 import { tryInstance } from "./commit/read-instance.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -32,7 +32,7 @@ export async function raiseFormat(runtime: Runtime): Promise<Raised> {
     }
     cursor = page.next;
   }
-  return { ...counts, format: await runtime.store.raiseFormat(NAMESPACE_FORMAT) };
+  return { ...counts, format: await runtime.store.raiseFormat(RAISED_FORMAT) };
 }
 
 async function indexed(runtime: Runtime, stored: StoredInstance): Promise<"open" | "at rest" | "unreadable"> {

@@ -142,12 +142,16 @@ export type NamespaceSpec = { mode?: NamespaceMode; partitions?: number };
 
 /**
  * `format`: how the namespace's contents are kept. 1: before there was one; instances may be missing from what `list({ under })` finds.
- * 2: none is. A namespace begins with NAMESPACE_FORMAT, an earlier one has it after `raiseFormat`.
+ * 2: none is, and alerts are told apart by their episodes, but instances may be there that were made before they were. 3: none are. A
+ * namespace begins with NAMESPACE_FORMAT; one of format 1 is raised to RAISED_FORMAT.
  */
 export type NamespaceInfo = { mode: NamespaceMode; partitions: number; highestTimeMs: number | null; format: number };
 
 /** The format of namespaces that this version makes. */
-export const NAMESPACE_FORMAT = 2;
+export const NAMESPACE_FORMAT = 3;
+
+/** The format that namespaces of earlier versions are raised to. */
+export const RAISED_FORMAT = 2;
 
 export type LoadRequest = {
   partition: number;

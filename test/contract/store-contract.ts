@@ -80,14 +80,14 @@ export function storeContract(
           mode: "virtual",
           partitions,
           highestTimeMs: null,
-          format: 2,
+          format: 3,
         });
-        expect(await store.open({})).toEqual({ mode: "virtual", partitions, highestTimeMs: null, format: 2 });
+        expect(await store.open({})).toEqual({ mode: "virtual", partitions, highestTimeMs: null, format: 3 });
         expect(await store.open({ mode: "virtual", partitions })).toEqual({
           mode: "virtual",
           partitions,
           highestTimeMs: null,
-          format: 2,
+          format: 3,
         });
       });
 
@@ -99,7 +99,7 @@ export function storeContract(
         await expect(store.open({ mode: "live", partitions: 3 })).rejects.toMatchObject({
           code: "BECALM_NAMESPACE_PARTITIONS",
         });
-        expect(await store.open({})).toEqual({ mode: "live", partitions, highestTimeMs: null, format: 2 });
+        expect(await store.open({})).toEqual({ mode: "live", partitions, highestTimeMs: null, format: 3 });
       });
 
       test.each([0, 101, 1.5, -1, Number.NaN])("refuses %s partitions", async (wrong) => {
@@ -116,9 +116,9 @@ export function storeContract(
 
       test("has a format that only rises", async () => {
         await store.open({ mode: "live", partitions });
-        expect(await store.raiseFormat(1)).toBe(2);
-        expect(await store.raiseFormat(3)).toBe(3);
-        expect(await store.open({})).toMatchObject({ format: 3 });
+        expect(await store.raiseFormat(1)).toBe(3);
+        expect(await store.raiseFormat(4)).toBe(4);
+        expect(await store.open({})).toMatchObject({ format: 4 });
       });
 
       test("remembers the highest time, which never falls", async () => {

@@ -718,7 +718,7 @@ describe("doctor", () => {
     const at = await storm("doctor");
     const waiting = idsOf(await at("ls", "--json", "--state", "Waiting"));
     expect(waiting.length).toBeGreaterThan(1);
-    expect(await at("doctor")).toMatchObject({ code: 0, stdout: expect.stringContaining("✓ format: 2") });
+    expect(await at("doctor")).toMatchObject({ code: 0, stdout: expect.stringContaining("✓ format: 3") });
     // What an engine of the version before would have left.
     await client.hdel("becalm:doctor:meta", "format");
     for (const key of await client.keys("*:doctor:open")) await client.del(key);

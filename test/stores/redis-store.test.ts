@@ -163,7 +163,7 @@ describe("on a server", () => {
     const store = redisStore(server.url);
     onTestFinished(() => store.close());
     expect(await store.open({})).toBeNull();
-    const made = { mode: "virtual", partitions: 16, highestTimeMs: 7, format: 2 } as const;
+    const made = { mode: "virtual", partitions: 16, highestTimeMs: 7, format: 3 } as const;
     expect(await store.open({ mode: "virtual", partitions: 16 })).toEqual(made);
   });
 

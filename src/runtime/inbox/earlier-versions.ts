@@ -9,10 +9,10 @@ import { BecalmError } from "../../model/errors.ts";
 import { instanceIdOf } from "../../model/ids.ts";
 import type { Receipt, ReceiptTimes } from "../../model/receipt.ts";
 import { type CompiledPolicy, policyKey } from "../../policy/policy-versions.ts";
-import type { LoadResult } from "../../stores/store.ts";
+import { type LoadResult, RAISED_FORMAT } from "../../stores/store.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import type { Runtime } from "../runtime.ts";
-import { type Route, type RoutingOptions, routeOf } from "./routing.ts";
+import { earlierRouteOf, type Route, type RoutingOptions, routeOf } from "./routing.ts";
 
 /** A receipt belongs to an episode, or an instance, that was made under another version than the one in force, or in another group. */
 export type Claim = { readonly policy: string; readonly route: Route };
@@ -72,12 +72,21 @@ function candidatesOf(
     seen.add(place);
     candidates.push({ index, route, isInForce });
   };
+  const at = { receipt, atMs: options.atMs };
   for (const policy of old) {
     if (!policy.matches(receipt.labels)) continue;
     const own = inForce.find((route) => route.policy.policy.name === policy.policy.name);
     if (own !== undefined) add(own, true);
-    add(routeOf(runtime, policy, { receipt, atMs: options.atMs }), false);
+    add(routeOf(runtime, policy, at), false);
+    if (runtime.format === RAISED_FORMAT) add(earlierRouteOf(runtime, policy, at), false);
   }
+  // Ungrouped instances that were made before there were episodes live elsewhere.
+  if (runtime.format === RAISED_FORMAT)
+    for (const route of inForce)
+      if (route.address.groupId === null) {
+        add(route, true);
+        add(earlierRouteOf(runtime, route.policy, at), false);
+      }
   return candidates;
 }
 

@@ -2,7 +2,7 @@
 import { BecalmError } from "../../model/errors.ts";
 import type { Receipt } from "../../model/receipt.ts";
 import type { EnvelopeResult } from "../commit/batch.ts";
-import { type Envelope, mailboxKey } from "../commit/batch.ts";
+import { type Envelope, mailboxKey, neededId } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
 import { type Filling, sizeOf, takes } from "./batch-size.ts";
 import type { Mailboxes } from "./mailboxes.ts";
@@ -73,9 +73,17 @@ export async function routeRequest(
   const { routed, unmatched, unreadable } = await routeAlerts(runtime, receipts, { atMs, turn: null });
   const refused = new Map(unreadable);
   for (const [index, reading] of readings.entries()) if (reading instanceof BecalmError) refused.set(index, reading);
-  const slots = routed.map(({ alert, policy, fallback }): Slot => {
+  const slots = routed.map(({ alert, policy, envelope, fallback }): Slot => {
     const isResolved = receipts[alert]?.status === "resolved";
-    return { alert, policy, isResolved, fallback, id: "", outcome: null, lastStepAtMs: 0 };
+    return {
+      alert,
+      policy,
+      isResolved,
+      fallback,
+      id: neededId(envelope.command) ?? "",
+      outcome: null,
+      lastStepAtMs: 0,
+    };
   });
   return { slots, batches: batchesOf(routed, slots), unmatched, refused };
 }
@@ -137,7 +145,7 @@ async function send(mailboxes: Mailboxes, { envelopes, slots, size }: RoutedBatc
 
 function fill(slot: Slot, result: EnvelopeResult): void {
   slot.outcome = outcomeOf(slot, result);
-  slot.id = result.instance?.id ?? result.id ?? "";
+  slot.id = result.instance?.id ?? result.id ?? slot.id;
   slot.lastStepAtMs = result.instance?.atMs ?? result.sinceMs ?? 0;
 }
 

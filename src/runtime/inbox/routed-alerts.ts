@@ -1,6 +1,9 @@
 /** From the receipts of a request to the commands that they mean: one for each policy that matches an alert, or has an open episode of it. */
+import type { Incoming } from "../../instance/receive.ts";
 import { BecalmError } from "../../model/errors.ts";
-import type { Receipt } from "../../model/receipt.ts";
+import type { SilenceNote } from "../../model/instance-types.ts";
+import { alertOfReceipt, type Receipt } from "../../model/receipt.ts";
+import { RAISED_FORMAT } from "../../stores/store.ts";
 import { type Envelope, NOTHING } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
 import { type Claim, findClaims } from "./earlier-versions.ts";
@@ -32,9 +35,10 @@ export async function routeAlerts(
   options: RoutingOptions,
 ): Promise<RoutedAlerts> {
   const routesOfAll = receipts.map((receipt) => (receipt === null ? [] : routesOf(runtime, receipt, options.atMs)));
-  // No policy has an earlier version, as in most namespaces.
+  // No policy has an earlier version, and all instances have episodes, as in most namespaces.
   const isFirstVersion = runtime.versions.size <= runtime.inForce.policies.length;
-  const claimsOfAll = isFirstVersion ? null : await findClaims(runtime, receipts, { routesOfAll, ...options });
+  const hasNoEarlier = isFirstVersion && runtime.format !== RAISED_FORMAT;
+  const claimsOfAll = hasNoEarlier ? null : await findClaims(runtime, receipts, { routesOfAll, ...options });
   const routed: RoutedAlert[] = [];
   const unmatched: number[] = [];
   const unreadable = new Map<number, BecalmError>();
@@ -64,12 +68,15 @@ type Circumstances = {
 
 function addRouted(routed: RoutedAlert[], { runtime, receipt, routes, claims, index, atMs }: Circumstances): void {
   const silence = routes.length === 0 ? null : silenceAt(runtime.inForce.silences, receipt.labels, atMs);
-  const envelope = ({ policy, address, key, ownId }: Route, place: number, mayBegin: boolean): Envelope => ({
-    address,
-    command: { type: "receipt", order: [index, place], atMs, receipt, policy, key, ownId, silence, mayBegin },
-    consumes: NOTHING,
-    lastSeen: null,
-  });
+  const envelope = (route: Route, place: number, mayBegin: boolean): Envelope => {
+    const { policy, address, key, ownId } = route;
+    const order = [index, place];
+    const command: Incoming =
+      runtime.format < RAISED_FORMAT && mayBegin
+        ? withoutEpisode(receipt, { route, atMs, silence, order })
+        : { type: "receipt", order, atMs, receipt, policy, key, ownId, silence, mayBegin };
+    return { address, command, consumes: NOTHING, lastSeen: null };
+  };
   for (let place = 0; place < routes.length; place += 1) {
     const route = routes[place] as Route;
     const own = envelope(route, place, true);
@@ -85,4 +92,15 @@ function addRouted(routed: RoutedAlert[], { runtime, receipt, routes, claims, in
     routed.push({ alert: index, policy, envelope: envelope(route, place, false), fallback: null });
     place += 1;
   }
+}
+
+/** As engines of earlier versions do, for they may work on the namespace too: the alert's start tells which instance is meant. */
+function withoutEpisode(
+  receipt: Receipt,
+  { route, atMs, silence, order }: { route: Route; atMs: number; silence: SilenceNote | null; order: number[] },
+): Incoming {
+  const { policy, ownId: id } = route;
+  if (receipt.status === "resolved") return { type: "event", id, event: { type: "alert.resolved", atMs }, order };
+  const alert = alertOfReceipt(receipt, Math.min(atMs, receipt.endsAtMs ?? atMs));
+  return { type: "create", id, atMs, alert, policy, silence, order };
 }

@@ -3,11 +3,12 @@
 import { dimensionKeyOf, dimensionText, ruleGoverns } from "../../convergence/dimension-key.ts";
 import type { Alert } from "../../model/alert.ts";
 import { startOf } from "../../model/episode.ts";
-import { groupIdOf, instanceIdOf, partitionOf, ungroupedName } from "../../model/ids.ts";
+import { groupIdOf, instanceIdOf, instanceName, partitionOf, ungroupedName } from "../../model/ids.ts";
 import type { SilenceNote } from "../../model/instance-types.ts";
 import type { Receipt } from "../../model/receipt.ts";
 import type { Policy } from "../../policy/policy.ts";
 import type { CompiledPolicy } from "../../policy/policy-versions.ts";
+import { RAISED_FORMAT } from "../../stores/store.ts";
 import type { Address } from "../commit/batch.ts";
 import type { CompiledSilence, Runtime } from "../runtime.ts";
 
@@ -39,14 +40,29 @@ export function routesOf(runtime: Runtime, receipt: Receipt, atMs: number): read
 const NO_ROUTES: readonly Route[] = [];
 
 export function routeOf(
-  { partitions }: Runtime,
+  { partitions, format }: Runtime,
   policy: CompiledPolicy,
   { receipt, atMs }: { receipt: Receipt; atMs: number },
 ): Route {
   const { fingerprint, startsAtMs } = receipt;
+  if (format < RAISED_FORMAT) return earlierRouteOf({ partitions }, policy, { receipt, atMs });
   const address = addressOf(policy.policy, receipt, partitions);
   const name = { policy: policy.policy.name, fingerprint, startMs: startOf({ startsAtMs, receivedAtMs: atMs }) };
   return { policy, address, key: episodeKeyOf(policy, fingerprint), ownId: instanceIdOf(name, address.partition) };
+}
+
+/** Where versions before there were episodes put it: an ungrouped alert lived where its start said. */
+export function earlierRouteOf(
+  { partitions }: Pick<Runtime, "partitions">,
+  policy: CompiledPolicy,
+  { receipt, atMs }: { receipt: Receipt; atMs: number },
+): Route {
+  const { fingerprint, startsAtMs, endsAtMs } = receipt;
+  const name = { policy: policy.policy.name, fingerprint, startMs: startsAtMs ?? Math.min(atMs, endsAtMs ?? atMs) };
+  const own = addressOf(policy.policy, receipt, partitions);
+  const partition = own.groupId === null ? partitionOf(instanceName(name), partitions) : own.partition;
+  const address = { partition, groupId: own.groupId };
+  return { policy, address, key: episodeKeyOf(policy, fingerprint), ownId: instanceIdOf(name, partition) };
 }
 
 /** Of the record of an alert's episodes under a policy, in the partition where both live. */
