@@ -8,7 +8,8 @@ import { advance } from "../src/detection/core/advance.ts";
 import type { DetectedAlert } from "../src/detection/core/detected-alert.ts";
 import { applyChanges, emptyGroupState } from "../src/detection/core/group-state.ts";
 import { createRecordRouter } from "../src/detection/core/router.ts";
-import { fieldsOf, groupStrategies } from "../src/detection/core/strategy.ts";
+import { fieldsOf } from "../src/detection/core/strategy.ts";
+import { groupStrategies } from "../src/detection/core/strategy-group.ts";
 import type { StateEvent } from "../src/detection/records/record-types.ts";
 import { csvReader } from "../src/formats/csv.ts";
 import { loadStrategies } from "../src/formats/strategy-file.ts";
@@ -65,7 +66,7 @@ export function detectRecording(strategiesText: string = read(STRATEGIES)): Resu
   const strategies = loadStrategies(strategiesText, { file: STRATEGIES });
   const groups = groupStrategies(strategies);
   const route = createRecordRouter(groups);
-  const reader = csvReader({ file: RECORDING, requiredColumns: fieldsOf(strategies) });
+  const reader = csvReader({ file: RECORDING, usedFields: fieldsOf(strategies) });
   const rows = [...reader.feed(read(RECORDING)), ...reader.end()];
   const eventsByGroup = new Map<string, StateEvent[]>(groups.map(({ key }) => [key, []]));
   for (const row of rows) {

@@ -2,11 +2,14 @@
 
 import type { DetectedAlert } from "./detection/core/detected-alert.ts";
 import type { Strategy } from "./detection/core/strategy.ts";
+import type { Enrichment } from "./detection/core/strategy-group.ts";
 import { Detection } from "./detection/detection.ts";
 import type { RefusedRow } from "./detection/detection-batch.ts";
 import type { DetectionStore, SequencePage } from "./detection/detection-store.ts";
 import type { RecordRow } from "./formats/record-row.ts";
 import { strategiesFrom } from "./formats/strategy-file.ts";
+import type { Alert } from "./model/alert.ts";
+import { BecalmError } from "./model/errors.ts";
 import { memoryDetectionStore } from "./stores/memory/memory-detection-store.ts";
 import { commitIds } from "./system/commit-ids.ts";
 import { pause } from "./system/system-clock.ts";
@@ -19,10 +22,14 @@ export type DetectorOptions = {
   readonly strategies: readonly Strategy[] | { readonly strategies: readonly unknown[] };
   /** Default: one in memory. It stays the caller's to close. */
   readonly store?: DetectionStore;
+  /** Labels that are added to those of a series' alerts. */
+  readonly enrich?: Enrichment;
+  /** Alerts, and audit events, that the stream keeps. Default 50,000. */
+  readonly keepCount?: number;
 };
 
-/** `seq` counts from 1 over the whole stream. */
-export type NumberedAlert = DetectedAlert & { readonly seq: number };
+/** `seq` counts from 1 over the whole stream. The alert's own fields stand beside it, as `engine.ingest` takes them. */
+export type NumberedAlert = DetectedAlert & Alert & { readonly seq: number };
 
 export type TakeOptions = {
   /** What a restart knows these records by. A source is given from its beginning: records of it that were taken before are skipped. */
@@ -32,49 +39,103 @@ export type TakeOptions = {
 };
 
 export type TakeResult = {
-  /** Alerts that this call made durable. */
+  /** Alerts that this call made durable; `engine.ingest` takes them as they are. */
   readonly alerts: readonly NumberedAlert[];
   /** Records that were refused; `line` is the number of the record in its source, from 1. */
   readonly rejected: readonly RefusedRow[];
+  /** Records without a value, and records that no strategy wanted. */
+  readonly withoutValue: number;
+  readonly unmatched: number;
+  /** Points that came late and were put in their place. */
+  readonly late: number;
 };
 
 export type Detector = {
   /** Takes raw records (maps of fields). Calls are done one after the other. Rejects with BECALM_CONFLICT or a store's error; what was committed before stands. */
   take(records: Iterable<unknown> | AsyncIterable<unknown>, options: TakeOptions): Promise<TakeResult>;
+  /** The clock of a live input goes on without records: series that are silent by it are missed. Gives the alerts that it brought. */
+  tick(): Promise<readonly NumberedAlert[]>;
   /** Stored alerts, whoever committed them. */
   alerts(page: SequencePage): Promise<NumberedAlert[]>;
 };
 
-/** Throws BECALM_STRATEGY_INVALID for plain objects with mistakes. */
-export function createDetector({ strategies, store = memoryDetectionStore() }: DetectorOptions): Detector {
+/** What the clock's commits are counted to. */
+const CLOCK_SOURCE = "clock";
+
+/** Throws BECALM_STRATEGY_INVALID for plain objects with mistakes, BECALM_ARGUMENT_INVALID for an unknown option. */
+export function createDetector(options: DetectorOptions): Detector {
+  requireKnownOptions(options);
+  const { strategies, store = memoryDetectionStore(), enrich, keepCount } = options;
   const read = "strategies" in strategies ? strategiesFrom(strategies) : strategies;
-  const world = { store, now: Date.now, commitId: commitIds(), pause, random: Math.random };
+  const world = {
+    store,
+    now: Date.now,
+    commitId: commitIds(),
+    pause,
+    random: Math.random,
+    ...(enrich === undefined ? {} : { enrich }),
+    ...(keepCount === undefined ? {} : { keepCount }),
+  };
+  let alerts: NumberedAlert[] = [];
+  let rejected: RefusedRow[] = [];
+  const detection = new Detection(world, read, {
+    onAlerts: (some, firstSeq) => {
+      for (const [index, alert] of some.entries()) alerts.push(numbered(alert, firstSeq + index));
+    },
+    onRefused: (_source, row) => void rejected.push(row),
+  });
   let last: Promise<unknown> = Promise.resolve();
-  const take = async (records: Iterable<unknown> | AsyncIterable<unknown>, { source, flush = false }: TakeOptions) => {
-    const alerts: NumberedAlert[] = [];
-    const rejected: RefusedRow[] = [];
-    const detection = new Detection(world, read, {
-      onAlerts: (some, firstSeq) => {
-        for (const [index, alert] of some.entries()) alerts.push({ ...alert, seq: firstSeq + index });
-      },
-      onRefused: (_source, row) => void rejected.push(row),
+  const inTurn = <Result>(act: () => Promise<Result>): Promise<Result> => {
+    const done = last.then(async () => {
+      [alerts, rejected] = [[], []];
+      // Another process may have committed meanwhile.
+      await detection.load();
+      return act();
     });
-    await detection.load();
-    await detection.take(source, rowsOf(records));
-    if (flush) await detection.flush(source);
-    return { alerts, rejected };
+    last = done.catch(() => undefined);
+    return done;
   };
   return {
-    take: (records, options) => {
-      const done = last.then(() => take(records, options));
-      last = done.catch(() => undefined);
-      return done;
-    },
+    take: (records, { source, flush = false }) =>
+      inTurn(async () => {
+        const before = detection.position(source).counts;
+        await detection.applyEdits(source);
+        await detection.take(source, rowsOf(records));
+        if (flush) await detection.flush(source);
+        const { withoutValue, unmatched, late } = detection.position(source).counts;
+        return {
+          alerts,
+          rejected,
+          withoutValue: withoutValue - before.withoutValue,
+          unmatched: unmatched - before.unmatched,
+          late: late - before.late,
+        };
+      }),
+    tick: () =>
+      inTurn(async () => {
+        await detection.tick(CLOCK_SOURCE, true);
+        return alerts;
+      }),
     alerts: async (page) => {
       const stored = await store.alerts(page);
-      return stored.map(({ seq, value }) => ({ ...(JSON.parse(value) as DetectedAlert), seq }));
+      return stored.map(({ seq, value }) => numbered(JSON.parse(value) as DetectedAlert, seq));
     },
   };
+}
+
+function numbered(detected: DetectedAlert, seq: number): NumberedAlert {
+  return { ...detected.alert, ...detected, seq };
+}
+
+const OPTIONS = ["strategies", "store", "enrich", "keepCount"];
+
+function requireKnownOptions(options: DetectorOptions): void {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
+  if (unknown === undefined) return;
+  throw new BecalmError(
+    "BECALM_ARGUMENT_INVALID",
+    `createDetector has no option ${JSON.stringify(unknown)}. Its options are ${OPTIONS.join(", ")}.`,
+  );
 }
 
 async function* rowsOf(records: Iterable<unknown> | AsyncIterable<unknown>): AsyncGenerator<readonly RecordRow[]> {

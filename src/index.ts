@@ -7,10 +7,21 @@ export {
   type VerdictKind,
 } from "./convergence/convergence.ts";
 export { dimensionKey } from "./convergence/dimension-key.ts";
+export {
+  CHECKPOINT_KEY_NAMES,
+  type CheckpointKeyName,
+  type CheckpointKeys,
+  type KeyConfig,
+  type KeyDefinition,
+  type KeyOverride,
+  registerKeysWithConfig,
+  TTL_NOT_SET,
+} from "./detection/core/checkpoint-keys.ts";
 export type { DetectedAlert, DetectionReason } from "./detection/core/detected-alert.ts";
 export { STRATEGY_ITEM_ID, type Strategy } from "./detection/core/strategy.ts";
+export type { Enrichment } from "./detection/core/strategy-group.ts";
 export type { DetectionStore, SeriesLevel } from "./detection/detection-store.ts";
-export { parseRecord } from "./detection/records/record.ts";
+export { cleanEvent, parseRecord } from "./detection/records/record.ts";
 export type { RecordQuery, Rejection, StateEvent } from "./detection/records/record-types.ts";
 export {
   createDetector,

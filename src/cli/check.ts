@@ -1,6 +1,7 @@
 /** `becalm check`: all mistakes of policy and strategy files, without running anything. */
 import { parseDocument } from "yaml";
 import type { Strategy } from "../detection/core/strategy.ts";
+import { strategyDoubts } from "../detection/core/strategy-doubts.ts";
 import type { PolicyMistake } from "../formats/field-reader.ts";
 import { parsePolicies } from "../formats/policy-file.ts";
 import { parseStrategies } from "../formats/strategy-file.ts";
@@ -53,7 +54,7 @@ function checkText(text: string, file: string): Checked {
       mistakes,
       what: count(strategies.length, "strategy", "strategies"),
       rows: strategies.map(strategyRow),
-      warnings: [],
+      warnings: strategies.flatMap((one) => strategyDoubts(one).map((doubt) => `${one.name}: ${doubt}`)),
     };
   }
   const { policySet, mistakes } = parsePolicies(text, { file });

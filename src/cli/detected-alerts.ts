@@ -24,6 +24,11 @@ export class AlertTeller {
     this.#nextSeq = telling.fromSeq;
   }
 
+  /** Number of the last alert that was reported. */
+  get lastSeq(): number {
+    return this.#nextSeq - 1;
+  }
+
   /** Tells stored alerts up to number `lastSeq` that were not told yet. */
   async tellStored(store: DetectionStore, lastSeq: number): Promise<void> {
     while (this.#nextSeq <= lastSeq) {

@@ -50,7 +50,7 @@ export async function hostDemo(terminal: Terminal, options: StormDemoOptions): P
     path: packageFile(RECORDS),
     label: RECORDS,
     format: undefined,
-    requiredColumns: fieldsOf(strategies),
+    usedFields: fieldsOf(strategies),
   };
   for await (const some of readRows(input, () => {})) rows.push(...some);
   const place = { ...options, namespace: `${options.namespace}-host` };

@@ -13,6 +13,7 @@ import {
   storeOption,
   wholeNumber,
 } from "./command-options.ts";
+import { detectOptions } from "./detect-options.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import {
   CONCURRENCY_DEFAULT,
@@ -162,33 +163,17 @@ function addDetecting(add: Add): void {
     act: async (to, options) => (await import("./doctor.ts")).doctor(to, read(options, ["json", "raiseFormat"])),
   });
   add("detect", "makes alerts of metric records, by strategies; a restart goes on where the last run ended", {
-    options: [
-      new Option("--strategies <file>", "YAML or JSON, see docs/strategies.md").makeOptionMandatory(),
-      new Option(
-        "--records <file...>",
-        "CSV with a header or JSON lines, in this order; - for stdin",
-      ).makeOptionMandatory(),
-      new Option("--format <format>", "of all files; else by their names, else by what they begin with").choices([
-        "csv",
-        "jsonl",
-      ]),
-      new Option("--stream <name>", "detections of different streams do not see each other").default("default"),
-      new Option("--source <name>", "what a restart knows a single input by; default: its path, or stdin"),
-      countOf("--from-seq <n>", "tell stored alerts from this number on", {
-        max: Number.MAX_SAFE_INTEGER,
-        fallback: 1,
-      }),
-      new Option("--no-flush", "more records will follow: leave the newest points waiting for them"),
-      new Option("--strict", "exit 1 when a row was rejected"),
-      new Option("--quiet", "no progress, no rejected rows and no counts on stderr"),
-      ...keeping("the stream is kept"),
-    ],
+    options: [...detectOptions(), ...keeping("the stream is kept")],
     examples: [
       `becalm detect --strategies ${shownPackageFile("demo/strategies.yaml")} --records ${shownPackageFile("demo/host-metrics.csv")}`,
       "becalm detect --strategies strategies.yaml --records monday.csv tuesday.csv --store redis://127.0.0.1:6379",
       "becalm detect --strategies strategies.yaml --records - < metrics.csv | becalm run --policies policies.yaml --alerts -",
     ],
-    act: async (to, options) => (await import("./detect.ts")).detect(to, read(options, ["strict", "json", "quiet"])),
+    act: async (to, options) =>
+      (await import("./detect.ts")).detect(
+        to,
+        read(options, ["strict", "json", "quiet", "sort", "live", "checkpoints"]),
+      ),
   });
   add("check <file...>", "reads policy and strategy files and lists all their mistakes", {
     options: [jsonOption()],

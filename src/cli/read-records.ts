@@ -1,15 +1,17 @@
 /** Record files and stdin as rows, read as they are needed: the input may be larger than the memory. */
 import { createReadStream, open, type Stats } from "node:fs";
-import { stat } from "node:fs/promises";
+import { open as openFile, stat } from "node:fs/promises";
 import { Socket } from "node:net";
-import type { Readable } from "node:stream";
+import { type Readable, Transform } from "node:stream";
 import { promisify } from "node:util";
-import { csvReader } from "../formats/csv.ts";
-import { recordLinesReader } from "../formats/record-lines.ts";
+import { createGunzip } from "node:zlib";
+import type { RecordFormat } from "../formats/record-format-names.ts";
+import { formatOf, readerOf } from "../formats/record-formats.ts";
 import type { RecordReader, RecordRow } from "../formats/record-row.ts";
+import { BecalmError, messageOf } from "../model/errors.ts";
 import { unreadable } from "./read-text.ts";
 
-export type RecordFormat = "csv" | "jsonl";
+export type { RecordFormat } from "../formats/record-format-names.ts";
 
 export type RecordInput = {
   /** `-`: stdin. */
@@ -17,7 +19,9 @@ export type RecordInput = {
   /** What messages call it. */
   readonly label: string;
   readonly format: RecordFormat | undefined;
-  readonly requiredColumns: readonly string[];
+  readonly delimiter?: string;
+  /** The fields that strategies read. */
+  readonly usedFields: readonly string[];
 };
 
 /** How far a file was read. `total` is null where nobody knows. */
@@ -34,12 +38,17 @@ export async function requireReadable(paths: readonly string[]): Promise<void> {
   for (const path of paths) if (path !== "-") await statOf(path);
 }
 
+/** Whether whoever writes the input may pause, for as long as they like. */
+export async function isLiveInput(path: string): Promise<boolean> {
+  return path === "-" || (await statOf(path)).isFIFO();
+}
+
 /** Rows of one input. From stdin and pipes also empty lists, while nothing comes. */
 export async function* readRows(
   input: RecordInput,
-  onBytes: (bytes: BytesRead) => void,
+  onBytes: (bytes: BytesRead) => void = () => {},
 ): AsyncGenerator<readonly RecordRow[]> {
-  const { stream, total, isLive } = await openInput(input.path);
+  const { stream, total, isLive, bytesRead } = await openInput(input.path);
   stream.setEncoding("utf8");
   let reader: RecordReader | null = null;
   for await (const piece of pieces(stream, { path: input.path, isLive })) {
@@ -48,13 +57,42 @@ export async function* readRows(
       continue;
     }
     reader ??= readerFor(input, piece);
-    onBytes({ read: stream.bytesRead ?? 0, total });
+    onBytes({ read: bytesRead(), total });
     for (let at = 0; at < piece.length; at += ROWS_FROM_CHARS) {
       const rows = reader.feed(piece.slice(at, at + ROWS_FROM_CHARS));
       if (rows.length > 0) yield rows;
     }
   }
   yield (reader ?? readerFor(input, "")).end();
+}
+
+/** Rows at some places of a file, to see whether it is in order; null: the form or the file has no places. */
+export async function sampleRows(input: RecordInput, places: number): Promise<RecordRow[] | null> {
+  const found = await statOf(input.path);
+  if (!found.isFile()) return null;
+  const file = await openFile(input.path, "r");
+  try {
+    const head = await textAt(file, 0);
+    const format = input.format ?? formatOf(input.path, head);
+    if ((format !== "csv" && format !== "jsonl") || head.startsWith("\u001f")) return null;
+    const header = format === "csv" ? head.slice(0, head.indexOf("\n") + 1) : "";
+    const rows: RecordRow[] = [];
+    for (let place = 1; place <= places; place += 1) {
+      const text = await textAt(file, Math.floor((found.size * place) / (places + 1)));
+      const reader = readerOf(format, { ...input, file: input.label });
+      reader.feed(header);
+      // Whole lines only: the first and the last one are cut.
+      rows.push(...reader.feed(text.slice(text.indexOf("\n") + 1, text.lastIndexOf("\n") + 1)));
+    }
+    return rows;
+  } finally {
+    await file.close();
+  }
+}
+
+async function textAt(file: Awaited<ReturnType<typeof openFile>>, position: number): Promise<string> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4_096), 0, 4_096, position);
+  return buffer.toString("latin1", 0, bytesRead);
 }
 
 /** Pieces of text; the empty text when nothing came for a while. */
@@ -72,7 +110,7 @@ async function* pieces(stream: Readable, { path, isLive }: { path: string; isLiv
       }
     }
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw cause instanceof BecalmError ? cause : unreadable(path, cause);
   } finally {
     // Whoever stops early must not be kept by an input that stays open; what was asked of it is nobody's any more.
     next.catch(() => {});
@@ -92,30 +130,56 @@ async function orIdle<T>(next: Promise<T>): Promise<T | null> {
   }
 }
 
-function readerFor({ path, label, format, requiredColumns }: RecordInput, beginning: string): RecordReader {
-  return (format ?? formatOf(path, beginning)) === "jsonl"
-    ? recordLinesReader()
-    : csvReader({ file: label, requiredColumns });
-}
-
-/** By the name's ending, else by the first character: no header begins with a brace. */
-function formatOf(path: string, beginning: string): RecordFormat {
-  if (/\.csv$/i.test(path)) return "csv";
-  return /\.(jsonl|ndjson)$/i.test(path) || /^\ufeff?\s*\{/.test(beginning) ? "jsonl" : "csv";
+function readerFor({ path, label, format, delimiter, usedFields }: RecordInput, beginning: string): RecordReader {
+  return readerOf(format ?? formatOf(path, beginning), {
+    file: label,
+    usedFields,
+    ...(delimiter === undefined ? {} : { delimiter }),
+  });
 }
 
 type OpenInput = {
-  readonly stream: Readable & { bytesRead?: number };
+  readonly stream: Readable;
+  readonly bytesRead: () => number;
   readonly total: number | null;
-  /** Whoever writes may pause, for as long as it likes. */
   readonly isLive: boolean;
 };
 
 async function openInput(path: string): Promise<OpenInput> {
-  if (path === "-") return { stream: process.stdin, total: null, isLive: true };
+  if (path === "-") return { stream: process.stdin, bytesRead: () => 0, total: null, isLive: true };
   const found = await statOf(path);
-  if (found.isFIFO()) return { stream: await openPipe(path), total: null, isLive: true };
-  return { stream: createReadStream(path), total: found.isFile() ? found.size : null, isLive: false };
+  if (found.isFIFO()) return { stream: await openPipe(path), bytesRead: () => 0, total: null, isLive: true };
+  const file = createReadStream(path);
+  const total = found.isFile() ? found.size : null;
+  const stream = found.isFile() && (await isGzip(path)) ? unzipped(file, path) : file;
+  return { stream, bytesRead: () => file.bytesRead, total, isLive: false };
+}
+
+/** By its first bytes: a compressed file may have any name. */
+async function isGzip(path: string): Promise<boolean> {
+  const file = await openFile(path, "r");
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0);
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  } finally {
+    await file.close();
+  }
+}
+
+function unzipped(file: Readable, path: string): Readable {
+  const gunzip = createGunzip();
+  const out = new Transform({ transform: (piece, _encoding, done) => done(null, piece) });
+  file.on("error", (cause) => out.destroy(unreadable(path, cause)));
+  gunzip.on("error", (cause) => {
+    const what = `The compressed file ${path} cannot be read to its end: ${messageOf(cause)}. Compress it again.`;
+    out.destroy(new BecalmError("BECALM_ARGUMENT_INVALID", what, { cause, details: { file: path } }));
+  });
+  out.on("close", () => {
+    file.destroy();
+    gunzip.destroy();
+  });
+  file.pipe(gunzip).pipe(out);
+  return out;
 }
 
 /** As a socket: what a file stream has asked of a pipe cannot be called off, and keeps the process until something comes. */

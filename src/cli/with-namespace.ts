@@ -1,6 +1,7 @@
 /** Which store a command works on, in which mode, and who runs its effects. No other file of the command chooses an adapter. */
 import { compose, driveOnce, driveVirtual } from "../compose.ts";
 import type { Strategy } from "../detection/core/strategy.ts";
+import type { Enrichment } from "../detection/core/strategy-group.ts";
 import { Detection, type DetectionListener } from "../detection/detection.ts";
 import type { DetectionStore } from "../detection/detection-store.ts";
 import { localEffects } from "../effects/local-effects.ts";
@@ -174,7 +175,11 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
   }
 }
 
-export type DetectionOptions = StoreOptions & { readonly stream: string; readonly strategies: readonly Strategy[] };
+export type DetectionOptions = StoreOptions & {
+  readonly stream: string;
+  readonly strategies: readonly Strategy[];
+  readonly enrich?: Enrichment;
+};
 
 export type Detecting = { readonly detection: Detection; readonly store: DetectionStore };
 
@@ -186,8 +191,9 @@ export async function withDetection<T>(
 ): Promise<T> {
   const store = await detectionStoreAt(options);
   try {
-    const world = { store, now: Date.now, commitId: commitIds(), pause, random: Math.random };
-    const detection = new Detection(world, options.strategies, listener);
+    const { enrich } = options;
+    const own = { store, now: Date.now, commitId: commitIds(), pause, random: Math.random };
+    const detection = new Detection(enrich === undefined ? own : { ...own, enrich }, options.strategies, listener);
     await detection.load();
     return await use({ detection, store });
   } finally {

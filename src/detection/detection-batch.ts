@@ -1,16 +1,22 @@
 /** What a batch of rows leads to, before it is durable: pure but for the parsers' memory of hashes. */
 
 import type { RecordRow } from "../formats/record-row.ts";
-import { type Advance, advance } from "./core/advance.ts";
-import type { DetectedAlert } from "./core/detected-alert.ts";
-import { emptyGroupState, type GroupState, watermarkOf } from "./core/group-state.ts";
+import { type Advance, advance, isFlushed } from "./core/advance.ts";
+import { type DetectedAlert, labelText } from "./core/detected-alert.ts";
+import { emptyGroupState, type GroupState } from "./core/group-state.ts";
 import type { RecordRouter } from "./core/router.ts";
-import type { StrategyGroup } from "./core/strategy.ts";
+import type { StrategyGroup } from "./core/strategy-group.ts";
 import type { StateEvent } from "./records/record-types.ts";
 import { NO_COUNTS, type SourceCounts } from "./source-position.ts";
 
 /** A row that was refused, and why. `line`: where it begins in its source. */
-export type RefusedRow = { readonly line: number; readonly reason: string; readonly text: string };
+export type RefusedRow = {
+  readonly line: number;
+  readonly reason: string;
+  readonly text: string;
+  /** The series of a record that came too late. */
+  readonly series?: string;
+};
 
 export type GroupAdvance = { readonly group: StrategyGroup; readonly state: GroupState; readonly step: Advance };
 
@@ -19,6 +25,8 @@ export type DetectionBatch = {
   /** Of all groups, in the order of the rows that brought them about. */
   readonly alerts: readonly DetectedAlert[];
   readonly refused: readonly RefusedRow[];
+  /** For each of them its place in the rows. */
+  readonly refusedRows: readonly number[];
   readonly counts: SourceCounts;
 };
 
@@ -29,6 +37,10 @@ export type BatchInput = {
   readonly states: ReadonlyMap<string, GroupState>;
   /** Detect what still waits, in every group that has records. */
   readonly flush: boolean;
+  /** When the records are processed. */
+  readonly accessTimeMs?: number;
+  /** Epoch seconds that a live input has reached without records, by group key. */
+  readonly clockTimes?: ReadonlyMap<string, number>;
 };
 
 /** Events of one group with the places of their rows in the batch. */
@@ -42,34 +54,40 @@ export function decideBatch(input: BatchInput): DetectionBatch {
   for (const [groupIndex, group] of input.groups.entries()) {
     const { events, rows } = eventsByGroup.get(group.key) ?? { events: [], rows: [] };
     const state = input.states.get(group.key) ?? emptyGroupState();
-    const wantsFlush = input.flush && (events.length > 0 || hasUnflushed(state));
-    if (events.length === 0 && !wantsFlush) continue;
-    const step = advance(state, group, wantsFlush ? { events, flush: true } : { events });
+    const wantsFlush = input.flush && (events.length > 0 || !isFlushed(state, group));
+    const clockTime = input.clockTimes?.get(group.key) ?? null;
+    if (events.length === 0 && !wantsFlush && clockTime === null) continue;
+    const step = advance(state, group, { events, flush: wantsFlush, clockTime });
     advances.push({ group, state, step });
     for (const { index, rejection } of step.rejections) {
       const row = rows[index] as number;
-      if (!refusedByRow.has(row)) refusedByRow.set(row, refusedRow(input.rows[row] as RecordRow, rejection));
+      const series = rejection.reason === "too_old" ? seriesText(events[index] as StateEvent) : null;
+      const refused = refusedRow(input.rows[row] as RecordRow, rejection);
+      if (!refusedByRow.has(row)) refusedByRow.set(row, series === null ? refused : { ...refused, series });
     }
-    placed.push(...placesOf(step, { state, group, groupIndex, events, rows }));
+    placed.push(...placesOf(step, { groupIndex, rows }));
   }
-  placed.sort((a, b) => a.row - b.row || a.groupIndex - b.groupIndex);
+  placed.sort(inRowOrder);
   const alerts = placed.map(({ alert }) => alert);
-  const refused = [...refusedByRow].sort(([a], [b]) => a - b).map(([, one]) => one);
-  return { advances, alerts, refused, counts: countsOf({ advances, alerts, refused, unmatched }) };
+  const ordered = [...refusedByRow].sort(([a], [b]) => a - b);
+  const refused = ordered.map(([, one]) => one);
+  const refusedRows = ordered.map(([row]) => row);
+  return { advances, alerts, refused, refusedRows, counts: countsOf({ advances, alerts, refused, unmatched }) };
 }
 
 function routeRows(
-  { rows, groups, route }: BatchInput,
+  { rows, groups, route, accessTimeMs }: BatchInput,
   refusedByRow: Map<number, RefusedRow>,
 ): { eventsByGroup: Map<string, Events>; unmatched: number } {
   const eventsByGroup = new Map<string, Events>(groups.map(({ key }) => [key, { events: [], rows: [] }]));
+  const options = accessTimeMs === undefined ? {} : { accessTimeMs };
   let unmatched = 0;
   for (const [index, row] of rows.entries()) {
     if ("rejected" in row) {
       refusedByRow.set(index, refusedRow(row, row));
       continue;
     }
-    const { events, rejection } = route(row.record);
+    const { events, rejection } = route(row.record, options);
     if (rejection !== null) refusedByRow.set(index, refusedRow(row, rejection));
     else if (events.length === 0) unmatched += 1;
     for (const { group, event } of events) {
@@ -85,30 +103,24 @@ function refusedRow({ line }: RecordRow, { reason, text }: { reason: string; tex
   return { line, reason, text };
 }
 
-function hasUnflushed({ head }: GroupState): boolean {
-  return head.newestTime !== null && head.flushedUntil !== head.newestTime + 1;
+function seriesText({ dimensions, dimensionFields }: StateEvent): string {
+  return dimensionFields.map((field) => `${field}=${labelText(dimensions[field])}`).join(", ");
 }
 
 type Placed = { readonly row: number; readonly groupIndex: number; readonly alert: DetectedAlert };
 
-type Placing = Events & { readonly state: GroupState; readonly group: StrategyGroup; readonly groupIndex: number };
+/** Each alert at the row that brought it about, so the order of alerts over all groups does not depend on how rows are cut. */
+function placesOf({ alerts, alertRows }: Advance, of: { groupIndex: number; rows: readonly number[] }): Placed[] {
+  return alerts.map((alert, index) => ({
+    row: of.rows[alertRows[index] as number] ?? Number.POSITIVE_INFINITY,
+    groupIndex: of.groupIndex,
+    alert,
+  }));
+}
 
-/**
- * Each alert at the row whose time moved the group's watermark past it. So the order of alerts over all groups does not depend on how
- * rows are cut into batches. A group's own alerts are in time order, and its watermark never falls: both are walked once.
- */
-function placesOf({ alerts }: Advance, { state, group, groupIndex, events, rows }: Placing): Placed[] {
-  let newest = state.head.newestTime ?? Number.NEGATIVE_INFINITY;
-  let next = 0;
-  return alerts.map((alert) => {
-    while (next < events.length) {
-      const reached = Math.max(newest, (events[next] as StateEvent).time);
-      if (watermarkOf(reached, state.head.flushedUntil, group.intervalSeconds) > alert.time) break;
-      newest = reached;
-      next += 1;
-    }
-    return { row: rows[next] ?? Number.POSITIVE_INFINITY, groupIndex, alert };
-  });
+/** At the end of the input all rows are equal: by group. */
+function inRowOrder(a: Placed, b: Placed): number {
+  return (a.row === b.row ? 0 : a.row - b.row) || a.groupIndex - b.groupIndex;
 }
 
 type Counted = Pick<DetectionBatch, "advances" | "alerts" | "refused"> & { readonly unmatched: number };
@@ -121,6 +133,6 @@ function countsOf({ advances, alerts, refused, unmatched }: Counted): SourceCoun
     for (const name of ["accepted", "duplicates", "late", "withoutValue", "gaps"] as const)
       counts[name] += after[name] - before[name];
   }
-  for (const { alert } of alerts) counts[alert.status] += 1;
+  for (const { alert, reason } of alerts) counts[reason === "resent" ? "resent" : alert.status] += 1;
   return counts;
 }

@@ -1,8 +1,10 @@
 /** A batch as the one commit that makes it durable. */
 import { duplicateTtlMs } from "./core/checkpoint-keys.ts";
-import type { CheckResult } from "./core/series.ts";
+import { shownValue } from "./core/detected-alert.ts";
+import type { CheckResult } from "./core/series-work.ts";
 import { type PieceWrites, pieceWrites } from "./core/state-pieces.ts";
-import { STRATEGY_ITEM_ID, type StrategyGroup } from "./core/strategy.ts";
+import { STRATEGY_ITEM_ID } from "./core/strategy.ts";
+import type { StrategyGroup } from "./core/strategy-group.ts";
 import type { DetectionBatch, GroupAdvance } from "./detection-batch.ts";
 import type { CheckResultsAdded, DetectionCommit, GroupTaking, SeriesLevel } from "./detection-store.ts";
 
@@ -78,9 +80,14 @@ function resultLists(group: StrategyGroup, results: readonly CheckResult[]): Che
       list = { of: seriesLevel(result), rows: [], keepCount };
       lists.set(name, list);
     }
-    list.rows.push({ time: result.time, text: `${result.value}|${result.isAnomalous ? "anomalous" : "normal"}` });
+    const verdict = result.isAnomalous ? "anomalous" : "normal";
+    list.rows.push({ time: result.time, text: `${shownValue(group.query, result.value)}|${verdict}` });
   }
-  // Older ones would be dropped by the same commit.
-  for (const { rows, keepCount } of lists.values()) rows.splice(0, Math.max(rows.length - keepCount, 0));
+  for (const { rows, keepCount } of lists.values()) {
+    if (rows.some(({ time }, index) => index > 0 && time < (rows[index - 1] as { time: number }).time))
+      rows.sort((a, b) => a.time - b.time);
+    // Older ones would be dropped by the same commit.
+    rows.splice(0, Math.max(rows.length - keepCount, 0));
+  }
   return [...lists.values()];
 }

@@ -17,7 +17,7 @@ export interface DetectionStore {
   /** The one write. */
   commit(commit: DetectionCommit): Promise<DetectionCommitOutcome>;
 
-  /** Alerts in the order of their sequence numbers, which count from 1 without a gap. */
+  /** Alerts in the order of their sequence numbers, which count from 1 without a gap; the oldest may be gone (`keepCount`). */
   alerts(page: SequencePage): Promise<SequencedText[]>;
 
   /** Audit events of detection (gaps, forgotten series), numbered in the same way. */
@@ -26,7 +26,10 @@ export interface DetectionStore {
   /** LAST_CHECKPOINTS: time (epoch seconds) of the newest point that a level has looked at; null: none is known. */
   getCheckpoint(of: SeriesLevel): Promise<number | null>;
 
-  /** Moves it forward; a time that is not later than the stored one changes nothing. Gives the time that stands afterwards. */
+  /**
+   * Moves it forward: detection goes on behind it, also in a process that is at work (its next commit meets a conflict and
+   * loads). A time that is not later than the stored one changes nothing. Gives the time that stands afterwards.
+   */
   setCheckpoint(of: SeriesLevel, time: number): Promise<number>;
 
   /** STRATEGY_CHECKPOINT: time of the newest record that a strategy group has taken in; null: none is known. */
@@ -85,6 +88,8 @@ export type DetectionCommit = {
   /** Appended; the first gets the number after the last stored one. */
   readonly alerts: readonly string[];
   readonly auditEvents: readonly string[];
+  /** Retention: of alerts and of audit events at least so many of the newest are kept. Missing: all. */
+  readonly keepCount?: number;
   /** Each strategy group that took records in; none twice. */
   readonly groups: readonly GroupTaking[];
   /** Newest points of levels; one that is not later than what is stored changes nothing. No level twice. */

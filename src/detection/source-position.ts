@@ -14,6 +14,8 @@ export type SourceCounts = {
   readonly gaps: number;
   readonly firing: number;
   readonly resolved: number;
+  /** Firing ones that were sent again. */
+  readonly resent: number;
 };
 
 export type SourcePosition = {
@@ -24,6 +26,8 @@ export type SourcePosition = {
   readonly counts: SourceCounts;
   /** Refused rows by reason. */
   readonly reasons: Readonly<Record<string, number>>;
+  /** The rows of a source that was sorted before it was taken. Missing: it was not. */
+  readonly sortedRows?: number;
 };
 
 export const NO_COUNTS: SourceCounts = {
@@ -36,13 +40,14 @@ export const NO_COUNTS: SourceCounts = {
   gaps: 0,
   firing: 0,
   resolved: 0,
+  resent: 0,
 };
 
 export const AT_START: SourcePosition = { rows: 0, first: "", counts: NO_COUNTS, reasons: {} };
 
 export function addCounts(left: SourceCounts, right: SourceCounts): SourceCounts {
   const names = Object.keys(NO_COUNTS) as (keyof SourceCounts)[];
-  return Object.fromEntries(names.map((name) => [name, left[name] + right[name]])) as SourceCounts;
+  return Object.fromEntries(names.map((name) => [name, (left[name] ?? 0) + (right[name] ?? 0)])) as SourceCounts;
 }
 
 export function addReasons(

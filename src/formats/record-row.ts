@@ -1,11 +1,11 @@
 /** Why a line of a record file is no record. A closed list; docs/strategies.md explains each. */
 export const ROW_REJECTION_REASONS = {
-  row_short: "the row has fewer cells than the header",
+  row_short: "the row lacks cells that a strategy reads",
   row_long: "the row has more cells than the header",
   row_too_long: "the row is longer than a row may be, or a quote is never closed",
   quote_misplaced: "there is text after a closing quote",
   binary: "the line is not text",
-  json_invalid: "the line is not JSON",
+  json_invalid: "the line is not JSON; --format json reads arrays and documents of several lines",
   record_not_an_object: "the line is JSON, but no map of fields",
 } as const;
 
@@ -21,6 +21,14 @@ export interface RecordReader {
   feed(text: string): RecordRow[];
   end(): RecordRow[];
 }
+
+/** What every reader is told. */
+export type ReaderOptions = {
+  /** How messages call the input. */
+  readonly file: string;
+  /** The fields that strategies read. Missing: all are. */
+  readonly usedFields?: readonly string[];
+};
 
 /** Characters of one row, quotes included: what bounds the memory. */
 export const ROW_CHARS_MAX = 65_536;

@@ -12,6 +12,8 @@ export function requireValidDetectionCommit(commit: DetectionCommit): void {
       `The expected version is ${expectedVersion}. Use 0 for a new stream, else the version that was loaded.`,
     );
   requireTime(commit.atMs, "time of the commit");
+  if (commit.keepCount !== undefined && (!Number.isSafeInteger(commit.keepCount) || commit.keepCount < 1))
+    throw invalid(`${commit.keepCount} alerts cannot be kept. Use a whole number of at least 1.`);
   requireDistinct(commit.piecesPut.map(([name]) => name).concat(commit.piecesRemoved), "piece");
   const groupKeys = groups.map(({ key }) => key);
   requireDistinct(groupKeys, "strategy group");

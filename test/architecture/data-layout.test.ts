@@ -22,8 +22,8 @@ describe("docs/data-layout.md", () => {
     const rows = CHECKPOINT_KEY_NAMES.map((name) => {
       const definition = keys[name];
       const field = "fieldTemplate" in definition ? `\`${definition.fieldTemplate}\` ` : "";
-      const { type, template, ttlMs, backend, label } = definition;
-      return `| ${name} | ${type} | \`${template}\` | ${field}| ${lifeText(ttlMs)} | ${backend} | ${label} |`;
+      const { type, template, ttlMs, label } = definition;
+      return `| ${name} | ${type} | \`${template}\` | ${field}| ${lifeText(ttlMs)} | ${label} |`;
     });
     const told = page.split("\n").filter((line) => /^\| [A-Z_]+ \|/.test(line));
     expect(told).toEqual(rows);

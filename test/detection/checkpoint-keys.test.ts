@@ -3,6 +3,7 @@ import {
   CHECKPOINT_KEY_NAMES,
   defineKey,
   duplicateTtlMs,
+  type KeyConfig,
   registerKeysWithConfig,
   TTL_NOT_SET,
 } from "../../src/detection/core/checkpoint-keys.ts";
@@ -76,7 +77,6 @@ describe("a key's parameters", () => {
       name: "X",
       type: "string",
       ttlMs: 1,
-      backend: "log",
       label: "x",
       template: "x:{one}:{two}",
     } as const;
@@ -89,16 +89,20 @@ describe("a key's parameters", () => {
 });
 
 describe("registration from a configuration", () => {
-  test("sets prefix, life and backend for all keys, and a single key's own before them", () => {
+  test("sets prefix and life for all keys, and a single key's own before them", () => {
     const configured = registerKeysWithConfig({
       prefix: "becalm:ns:",
-      backend: "log",
-      keys: { CHECK_RESULT: { ttlMs: 6 * HOUR_MS, backend: "service" }, LAST_CHECKPOINTS: { prefix: "other:" } },
+      keys: { CHECK_RESULT: { ttlMs: 6 * HOUR_MS }, LAST_CHECKPOINTS: { prefix: "other:" } },
     });
     expect(configured.STRATEGY_CHECKPOINT.key({ strategyGroupKey: "g" })).toBe("becalm:ns:group:g:checkpoint");
-    expect(configured.STRATEGY_CHECKPOINT).toMatchObject({ backend: "log", ttlMs: HOUR_MS });
-    expect(configured.CHECK_RESULT).toMatchObject({ backend: "service", ttlMs: 6 * HOUR_MS });
+    expect(configured.STRATEGY_CHECKPOINT).toMatchObject({ ttlMs: HOUR_MS });
+    expect(configured.CHECK_RESULT).toMatchObject({ ttlMs: 6 * HOUR_MS });
     expect(configured.LAST_CHECKPOINTS.key({ strategyId: "s", itemId: 1 })).toBe("other:last:s:1");
+  });
+
+  test("refuses a setting that it does not have, instead of another life than was meant", () => {
+    for (const config of [{ ttl: 5 }, { backend: "log" }, { keys: { CHECK_RESULT: { ttlms: 5 } } }])
+      expect(() => registerKeysWithConfig(config as KeyConfig)).toThrow(expect.objectContaining(CODE));
   });
 
   test("leaves the table as it was", () => {
@@ -118,7 +122,7 @@ describe("registration from a configuration", () => {
   });
 
   test("refuses a hash without fields and fields without a hash", () => {
-    const definition = { name: "X", ttlMs: 1, backend: "log", label: "x", template: "x" } as const;
+    const definition = { name: "X", ttlMs: 1, label: "x", template: "x" } as const;
     expect(() => defineKey({ ...definition, type: "hash" })).toThrow(/without a field template/);
     expect(() => defineKey({ ...definition, type: "string", fieldTemplate: "f" })).toThrow(/with a field template/);
   });

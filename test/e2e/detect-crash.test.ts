@@ -1,7 +1,7 @@
 /** SIGKILL at random moments: what is stored in the end is what an undisturbed run stores. */
 import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
-import { groupStrategies } from "../../src/detection/core/strategy.ts";
+import { groupStrategies } from "../../src/detection/core/strategy-group.ts";
 import { loadStrategies } from "../../src/formats/strategy-file.ts";
 import { redisDetectionStore } from "../../src/stores/redis/redis-detection-store.ts";
 import { becalm, startBecalm, useFiles } from "../support/command.ts";
@@ -25,7 +25,7 @@ let workMs: number;
 
 const args = (stream: string) => {
   const where = ["--store", redis.url, "--stream", stream];
-  return ["detect", "--strategies", strategies, "--records", records, "--json", "--quiet", ...where];
+  return ["detect", "--strategies", strategies, "--records", records, "--json", "--quiet", "--from-seq", "1", ...where];
 };
 
 async function stored(stream: string): Promise<unknown> {

@@ -50,7 +50,7 @@ describe("becalm detect", { timeout: 60_000 }, () => {
     const runs = [
       await detect(["--records", records]),
       await detect(["--records", records, ...where("same")]),
-      await detect(["--records", records, ...where("same")]),
+      await detect(["--records", records, "--from-seq", "1", ...where("same")]),
     ];
     expect(runs.map(({ code }) => code)).toEqual([0, 0, 0]);
     expect(new Set(runs.map(({ stdout }) => stdout)).size).toBe(1);
@@ -65,9 +65,11 @@ describe("becalm detect", { timeout: 60_000 }, () => {
 
   test("tells stored alerts from a number on", async () => {
     await detect(["--records", records, ...where("from")]);
-    const all = jsonLines<Line>((await detect(["--records", records, ...where("from")])).stdout);
+    const all = jsonLines<Line>((await detect(["--records", records, "--from-seq", "1", ...where("from")])).stdout);
     const { stdout } = await detect(["--records", records, ...where("from"), "--from-seq", "100"]);
     expect(jsonLines(stdout)).toEqual(all.slice(99));
+    // What was reported is not reported again unless somebody asks.
+    expect(jsonLines((await detect(["--records", records, ...where("from")])).stdout)).toEqual(all.slice(-1));
   });
 
   test("is taken by `becalm run`, every line of it", async () => {
@@ -102,10 +104,13 @@ describe("becalm detect", { timeout: 60_000 }, () => {
     expect(alertsOf(await detect(["--records", jsonl]))).toEqual(whole);
     expect(alertsOf(await detect(["--records", "-"], objects.join("\n")))).toEqual(whole);
     expect(alertsOf(await detect(["--records", "-"], await readFile(records, "utf8")))).toEqual(whole);
-    expect(alertsOf(await detect(["--records", first, second]))).toEqual(whole);
+    // Several files are merged by time: what each alert says is the same.
+    const said = (lines: ReturnType<typeof alertsOf>) =>
+      lines.map(({ seq: _seq, ...line }) => JSON.stringify(line)).sort();
+    expect(said(alertsOf(await detect(["--records", second, first])))).toEqual(said(whole));
     // The first half in one run and the second in another: more follows, so the newest points must wait.
     await detect(["--records", first, "--no-flush", ...where("halves")]);
-    expect(alertsOf(await detect(["--records", second, ...where("halves")]))).toEqual(whole);
+    expect(alertsOf(await detect(["--records", second, "--from-seq", "1", ...where("halves")]))).toEqual(whole);
   });
 
   test("goes on in a file that grew", async () => {
@@ -120,14 +125,16 @@ describe("becalm detect", { timeout: 60_000 }, () => {
 
   test("of two and more processes at once stores and tells what one does", async () => {
     const alone = await detect(["--records", records, ...where("alone")]);
-    const many = await Promise.all([1, 2, 3].map(() => detect(["--records", records, ...where("together")])));
+    const many = await Promise.all(
+      [1, 2, 3].map(() => detect(["--records", records, "--from-seq", "1", ...where("together")])),
+    );
     expect(await storedAlerts("together")).toEqual(await storedAlerts("alone"));
     for (const { stdout } of many) expect(stdout).toBe(alone.stdout);
   });
 
   test("makes alerts whose labels and annotations keep to what an alert may have", async () => {
     const annotated = `${STRATEGIES}    annotations: { summary: "${"{{ host }} ".repeat(9)}" }\n`;
-    const host = "x".repeat(4_000);
+    const host = "x".repeat(16_000);
     const path = file("long.csv", [HEADER, `1795417160,${host},memory,99`, `1795417200,${host},memory,99`].join("\n"));
     const { stdout } = await becalm(["detect", "--strategies", file("long.yaml", annotated), "--records", path]);
     const [line] = jsonLines<{ body: { annotations: { summary: string } }[] }>(stdout);
@@ -172,16 +179,15 @@ describe("bad input", { timeout: 60_000 }, () => {
   test.each([
     ["a time that is missing", ",h1,cpu,1", "time"],
     ["a time in ms", "1795417160000,h1,cpu,1", "time_in_ms"],
-    ["a time as text", "2026-11-23T07:00:00Z,h1,cpu,1", "time_not_a_number"],
-    ["a time with a fraction", "1795417160.5,h1,cpu,1", "time_out_of_range"],
-    ["NaN", good("NaN"), "value_not_finite"],
-    ["Infinity", good("-Infinity"), "value_not_finite"],
+    ["a time without its zone", "2026-11-23T07:00:00,h1,cpu,1", "time_not_a_number"],
+    ["a day number of a spreadsheet", "45244.93,h1,cpu,1", "time_out_of_range"],
+    ["a value that no number is so great", good("1e999"), "value_not_finite"],
     ["a text instead of a number", good("n/a"), "value_not_a_number"],
     ["a cell too few", "1795417160,h1,cpu", "row_short"],
     ["a cell too many", `${good("1")},5`, "row_long"],
     ["binary garbage", `1795417160,\u0000\u0001,cpu,1`, "binary"],
     ["a stray quote", `1795417160,"h"1,cpu,1`, "quote_misplaced"],
-    ["a dimension too long for a label", `1795417160,${"é".repeat(2_049)},cpu,1`, "dimension_too_long"],
+    ["a dimension too long for a label", `1795417160,${"é".repeat(8_193)},cpu,1`, "dimension_too_long"],
     ["a row without end", `1795417160,${"x".repeat(70_000)},cpu,1`, "row_too_long"],
   ])("%s is rejected with its line, counted, and the next row is read", async (_what, row, reason) => {
     const path = file("bad.csv", [HEADER, good("1"), row, good("2", 1_795_417_170)].join("\n"));
@@ -221,12 +227,12 @@ describe("bad input", { timeout: 60_000 }, () => {
     expect(stderr).toContain("bad.jsonl:3: rejected: ");
   });
 
-  test("numbers as text are numbers, and an empty value is rejected", async () => {
+  test("numbers as text are numbers, and an empty value is none", async () => {
     const path = file(
       "text.csv",
       [HEADER, good(" 95 "), good("1e2", 1_795_417_170), good("", 1_795_417_180)].join("\n"),
     );
-    expect(summaryOf((await detect(["--records", path])).stdout)).toMatchObject({ accepted: 2, rejected: 1 });
+    expect(summaryOf((await detect(["--records", path])).stdout)).toMatchObject({ accepted: 2, withoutValue: 1 });
   });
 
   test.each([

@@ -48,6 +48,23 @@ describe("a CSV of records", () => {
     );
   });
 
+  test.each([
+    ["an unnamed column", "a,,b\n1,x,2\n"],
+    ["a repeated column", "a,c,c,b\n1,x,y,2\n"],
+    ["missing cells behind the last used one", "a,b,c,d\n1,2\n"],
+    ["empty cells behind the header", "a,b\n1,2,,\n"],
+    ["a byte that is no text", "a,c,b\n1,\u001b[31m\ufffd,2\n"],
+    ["blanks around cells", "a , b\n 1,\t2 \n"],
+    ["a line that names the delimiter", "sep=;\na;b\n1;2\n"],
+  ])("%s rejects nothing that is used", (_what, text) => {
+    const [row] = rowsOf(text, { usedFields: ["a", "b"] });
+    expect(row).toMatchObject({ record: { a: "1", b: "2" } });
+  });
+
+  test("keeps the blanks of a quoted cell", () => {
+    expect(brief(rowsOf('a,b\n" x ", y \n'))).toEqual([[2, " x ", "y"]]);
+  });
+
   test("uses the header's names, and any delimiter", () => {
     expect(rowsOf("host;value\nh;1\n", { delimiter: ";" })).toEqual([{ line: 2, record: { host: "h", value: "1" } }]);
   });
@@ -61,7 +78,7 @@ describe("a CSV of records", () => {
 
   test("gives back every table that was written", () => {
     const cell = fc.string({ unit: fc.constantFrom("a", ",", '"', "\n", "é", " ", "中") });
-    const quoted = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const quoted = (text: string) => (/[",\n ]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
     fc.assert(
       fc.property(fc.array(fc.tuple(cell, cell)), fc.integer({ min: 1, max: 9 }), (table, pieceChars) => {
         const text = `a,b\n${table.map((row) => `${row.map(quoted).join(",")}\n`).join("")}`;
@@ -140,7 +157,16 @@ describe("a wrong header is an error that says what to do", () => {
   });
 
   test("that lacks a column names it and what there is", () => {
-    const read = () => rowsOf("time,host\n1,h\n", { requiredColumns: ["time", "value"] });
+    const read = () => rowsOf("time,host\n1,h\n", { usedFields: ["time", "value"] });
     expect(read).toThrow(/has no column value \(its header has time, host\)/);
+  });
+
+  test.each([
+    ["time;host;value\n", /give --delimiter ';'/],
+    ["time\thost\tvalue\n", /give --delimiter tab/],
+    ["time,host,valeu\n", /did you mean valeu\?/],
+    ["# by exporter 1.2\ntime,host,value\n", /remove the lines that begin with #/],
+  ])("and says what is probably wrong with %j", (text, message) => {
+    expect(() => rowsOf(text, { usedFields: ["time", "host", "value"] })).toThrow(message);
   });
 });

@@ -31,6 +31,7 @@ describe("a strategy file", () => {
         name: "a",
         query: { filter: {}, value: "v", time: "t", dimensions: ["h"], unit: null, precision: 2 },
         intervalSeconds: 60,
+        latenessSeconds: 60,
         levels: [
           {
             severity: "warning",
@@ -108,7 +109,7 @@ describe("a mistake names file, line, key, what was expected and what was found"
     ],
     [
       `{ name: a, query: { value: v, time: t, dimensions: [], filter: { m: [] } }, interval: 1m, ${LEVELS} }`,
-      "filter.m: expected a text",
+      "filter.m: expected at least one text",
     ],
     [
       `{ name: a, query: { value: v, time: t, dimensions: [], precision: 16 }, interval: 1m, ${LEVELS} }`,

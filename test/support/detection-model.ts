@@ -1,9 +1,11 @@
 import { conditionHolds } from "../../src/detection/core/condition.ts";
-import type { Strategy, StrategyGroup } from "../../src/detection/core/strategy.ts";
+import type { Level, Strategy } from "../../src/detection/core/strategy.ts";
+import type { StrategyGroup } from "../../src/detection/core/strategy-group.ts";
 import type { StateEvent } from "../../src/detection/records/record-types.ts";
 
-/** One alert as the model tells it. */
+/** One alert as the model reports it. */
 export type ModelAlert = {
+  row: number;
   time: number;
   phase: number;
   series: string;
@@ -24,36 +26,19 @@ export type ModelResult = {
 type Point = { time: number; value: number };
 type Open = { startsAt: number; sentAt: number };
 
-/** Detection as one would explain it: every record is kept for ever, every second is looked at, every window is counted anew. */
+const END = Number.POSITIVE_INFINITY;
+
+/** Detection as one would explain it: one record at a time, every tick looked at, every window counted anew from all points. */
 export function modelDetection(group: StrategyGroup, events: readonly StateEvent[], isFlushed: boolean): ModelResult {
-  const interval = group.intervalSeconds;
-  const result: ModelResult = { alerts: [], duplicates: 0, late: 0, tooOld: 0, withoutValue: 0 };
-  const seen = new Set<string>();
-  const points = new Map<string, Point[]>();
-  let newest = Number.NEGATIVE_INFINITY;
-  for (const event of events) {
-    const age = newest - event.time;
-    if (age > Math.max(10 * interval, 1_800)) result.tooOld += 1;
-    else if (age <= 10 * interval && seen.has(event.recordId)) result.duplicates += 1;
-    else {
-      seen.add(event.recordId);
-      if (age > interval) result.late += 1;
-      else if (event.value === null) result.withoutValue += 1;
-      else {
-        const series = event.recordId.slice(0, 32);
-        points.set(series, [...(points.get(series) ?? []), { time: event.time, value: event.value }]);
-      }
-      newest = Math.max(newest, event.time);
-    }
-  }
-  const end = isFlushed ? newest + 1 : newest - interval;
-  for (const [series, all] of points) {
-    const due = all.filter(({ time }) => time < end).sort((a, b) => a.time - b.time);
-    if (due.length > 0) result.alerts.push(...modelSeries(group, { series, points: due, end }));
-  }
+  const model = new GroupModel(group);
+  for (const [row, event] of events.entries()) model.take(event, row);
+  if (isFlushed) model.flush();
+  const { result } = model;
   const place = ({ strategy }: ModelAlert) => group.strategies.findIndex(({ name }) => name === strategy);
+  const byRow = (a: ModelAlert, b: ModelAlert) => (a.row === b.row ? 0 : a.row - b.row);
   result.alerts.sort(
     (a, b) =>
+      byRow(a, b) ||
       a.time - b.time ||
       a.phase - b.phase ||
       (a.series < b.series ? -1 : a.series > b.series ? 1 : 0) ||
@@ -62,128 +47,333 @@ export function modelDetection(group: StrategyGroup, events: readonly StateEvent
   return result;
 }
 
-function modelSeries(group: StrategyGroup, of: { series: string; points: Point[]; end: number }): ModelAlert[] {
-  const alerts: ModelAlert[] = [];
-  /** Points since the series began, or began again after it was forgotten. */
-  let history: Point[] = [];
-  let models = group.strategies.map((strategy) => new StrategyModel(strategy, group.intervalSeconds));
-  const first = (of.points[0] as Point).time;
-  for (let time = first; time < of.end; time += 1) {
-    const send =
-      (phase: number) =>
-      ({ strategy, severity, reason, open }: Sending) =>
-        alerts.push({
-          time,
-          phase,
-          series: of.series,
-          strategy: strategy.name,
-          severity,
-          reason,
-          startsAt: open.startsAt,
-        });
-    const point = of.points.find((one) => one.time === time);
-    if (point !== undefined) {
-      history = [...history, point];
-      for (const model of models) model.point(history, send(0));
-    }
-    const last = history.at(-1);
-    if (time % group.intervalSeconds !== 0 || last === undefined) continue;
-    if (time >= last.time + group.keepSeconds) {
-      for (const model of models) model.retire(send(1));
-      models = group.strategies.map((strategy) => new StrategyModel(strategy, group.intervalSeconds));
-      history = [];
-    } else for (const model of models) model.tick(time, last, send(1));
+class GroupModel {
+  readonly group: StrategyGroup;
+  readonly result: ModelResult = { alerts: [], duplicates: 0, late: 0, tooOld: 0, withoutValue: 0 };
+  readonly seen = new Map<string, number>();
+  readonly series = new Map<string, SeriesModel>();
+  clock: number | null = null;
+  tick = Number.NEGATIVE_INFINITY;
+  jump: { series: string; from: number; to: number; count: number } | null = null;
+
+  constructor(group: StrategyGroup) {
+    this.group = group;
   }
-  return alerts;
+
+  take({ recordId, dimensionsMd5: md5, time, value }: StateEvent, row: number): void {
+    const { group, result } = this;
+    const lateMax = Math.max(10 * group.intervalSeconds, 1_800);
+    if (value === null) {
+      result.withoutValue += 1;
+      this.hear(time, md5, null);
+      this.runTicks(row);
+      return;
+    }
+    const known = this.series.get(md5);
+    const isNewest = known === undefined || time > known.newest;
+    if (!isNewest && known.newest - time > lateMax) {
+      result.tooOld += 1;
+      return;
+    }
+    const isRemembered = (this.clock ?? time) - time <= 10 * group.intervalSeconds;
+    if (!isNewest && isRemembered && this.seen.has(recordId)) {
+      result.duplicates += 1;
+      return;
+    }
+    this.hear(time, md5, isNewest);
+    if ((this.clock ?? time) - time <= 10 * group.intervalSeconds) this.seen.set(recordId, time);
+    const series = known ?? new SeriesModel(group, md5, time);
+    this.series.set(md5, series);
+    const outcome = series.take({ time, value }, { clock: this.clock as number, send: this.sender(row) });
+    if (outcome !== "taken") result[outcome] += 1;
+    this.runTicks(row);
+  }
+
+  sender(row: number): Send {
+    return (alert) => this.result.alerts.push({ ...alert, row });
+  }
+
+  /** Held: a record far ahead of all others, until somebody confirms it. */
+  hear(time: number, series: string, isNewest: boolean | null): void {
+    const limit = Math.max(10 * this.group.intervalSeconds, 1_800);
+    if (this.clock === null) this.clock = time;
+    else if (time <= this.clock + limit) {
+      if (this.jump !== null && this.jump.series !== series && isNewest === true) this.jump.count = 0;
+      this.clock = Math.max(this.clock, time);
+      if (this.jump !== null && this.jump.to <= this.clock + limit) {
+        this.clock = Math.max(this.clock, this.jump.to);
+        this.jump = null;
+      }
+    } else if (isNewest !== null) {
+      const before = this.jump;
+      const own =
+        before?.series === series
+          ? { ...before, to: Math.max(before.to, time), count: before.count + 1 }
+          : { series, from: time, to: time, count: 1 };
+      const isAlone = [...this.series.keys()].every((key) => key === series);
+      const isNear = before !== null && before.series !== series && Math.abs(time - before.to) <= limit;
+      this.jump = isAlone || own.count >= 3 || isNear ? null : own;
+      if (this.jump === null) this.clock = Math.max(own.to, before?.to ?? own.to);
+    }
+  }
+
+  runTicks(row: number): void {
+    if (this.clock === null) return;
+    const { intervalSeconds: interval, latenessSeconds } = this.group;
+    this.runTicksTo(Math.floor((this.clock - latenessSeconds) / interval) * interval, row);
+  }
+
+  runTicksTo(until: number, row: number): void {
+    const { intervalSeconds: interval } = this.group;
+    const oldest = Math.min(...[...this.series.values()].map(({ heardAt }) => heardAt));
+    // Looking at a tick again changes nothing, and a series may have come behind the group's time.
+    const end = Math.max(this.tick, until);
+    const from = Math.min(Math.floor(oldest / interval) * interval, Math.max(this.tick, 0));
+    for (let tick = from; tick <= end; tick += interval) {
+      for (const [md5, series] of this.series) if (series.tick(tick, this.sender(row))) this.series.delete(md5);
+    }
+    this.tick = end;
+  }
+
+  flush(): void {
+    if (this.clock === null) return;
+    const interval = this.group.intervalSeconds;
+    this.runTicksTo(Math.floor(this.clock / interval) * interval, END);
+    for (const series of this.series.values()) series.release(END, this.sender(END));
+  }
 }
 
-type Sending = { strategy: Strategy; severity: string; reason: string; open: Open };
-type Send = (sending: Sending) => void;
+type Sending = Omit<ModelAlert, "row">;
+type Send = (alert: Sending) => void;
+
+class SeriesModel {
+  readonly group: StrategyGroup;
+  readonly md5: string;
+  history: Point[] = [];
+  waiting: Point[] = [];
+  newest = Number.NEGATIVE_INFINITY;
+  heardAt: number;
+  readonly models: StrategyModel[];
+
+  constructor(group: StrategyGroup, md5: string, time: number) {
+    this.group = group;
+    this.md5 = md5;
+    this.heardAt = time;
+    this.models = group.strategies.map((strategy) => new StrategyModel(strategy, group, md5));
+  }
+
+  take(point: Point, { clock, send }: { clock: number; send: Send }): "taken" | "duplicates" | "late" {
+    const { latenessSeconds } = this.group;
+    if (point.time > this.newest) {
+      this.newest = point.time;
+      this.heardAt = Math.max(this.heardAt, clock - point.time > latenessSeconds ? clock : point.time);
+    }
+    if ([...this.history, ...this.waiting].some(({ time }) => time === point.time)) return "duplicates";
+    if (point.time < (this.history.at(-1)?.time ?? Number.NEGATIVE_INFINITY)) {
+      this.history.push(point);
+      this.history.sort((a, b) => a.time - b.time);
+      for (const model of this.models) model.late(this.history, this.history.indexOf(point), send);
+      return "late";
+    }
+    this.waiting.push(point);
+    this.waiting.sort((a, b) => a.time - b.time);
+    this.release(this.newest - latenessSeconds, send);
+    return "taken";
+  }
+
+  release(until: number, send: Send): void {
+    for (const point of this.waiting.filter(({ time }) => time <= until)) {
+      const last = this.history.at(-1);
+      const interval = this.group.intervalSeconds;
+      if (last !== undefined) {
+        for (let tick = Math.ceil(last.time / interval) * interval; tick < point.time; tick += interval)
+          for (const model of this.models) model.ownTick(tick, last, send);
+      }
+      this.history.push(point);
+      for (const model of this.models) model.point(this.history, send);
+    }
+    this.waiting = this.waiting.filter(({ time }) => time > until);
+  }
+
+  /** True: it is forgotten. */
+  tick(tick: number, send: Send): boolean {
+    if (this.waiting.length > 0 && this.heardAt <= tick) this.release(END, send);
+    const isOver = tick >= this.heardAt + this.group.keepSeconds;
+    for (const model of this.models) {
+      if (isOver) model.retire(tick, send);
+      else model.tick(tick, this.heardAt, send);
+    }
+    return isOver;
+  }
+}
+
+class LevelModel {
+  readonly level: Level;
+  open: Open | null = null;
+  normal = 0;
+  quiet = 0;
+  closedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(level: Level) {
+    this.level = level;
+  }
+
+  isAnomalous({ value }: Point): boolean {
+    return conditionHolds(this.level.when, value);
+  }
+
+  /** Anomalous points of the window that ends at `end`, by number and by intervals, after the latest episode. */
+  hits(history: readonly Point[], end: number, interval: number): number {
+    const { window } = this.level.trigger;
+    const inWindow = history.slice(0, end + 1).slice(-window);
+    const ticksTo = (from: number) =>
+      inWindow
+        .slice(from + 1)
+        .reduce((sum, { time }, i) => sum + ticks(time - (inWindow[from + i] as Point).time, interval), 0);
+    return inWindow.filter((one, i) => this.isAnomalous(one) && ticksTo(i) < window && one.time > this.closedAt).length;
+  }
+
+  /** True: the alert is over. */
+  count(isAnomalous: boolean, hits: number): boolean {
+    this.normal = isAnomalous ? 0 : this.normal + 1;
+    this.quiet = hits >= this.level.trigger.count ? 0 : this.quiet + 1;
+    return Math.max(this.normal, this.quiet) >= this.level.recovery.count;
+  }
+
+  start(time: number): Open {
+    this.open = { startsAt: time, sentAt: time };
+    this.normal = 0;
+    this.quiet = 0;
+    return this.open;
+  }
+}
+
+function ticks(seconds: number, interval: number): number {
+  return Math.round(seconds / interval);
+}
 
 class StrategyModel {
   readonly strategy: Strategy;
   readonly interval: number;
-  /** Per level: the open alert, and how many points of the history its last recovery used up. */
-  readonly open: (Open | null)[];
-  readonly used: number[];
+  readonly series: string;
+  readonly levels: LevelModel[];
   noData: Open | null = null;
 
-  constructor(strategy: Strategy, interval: number) {
+  constructor(strategy: Strategy, { intervalSeconds }: StrategyGroup, series: string) {
     this.strategy = strategy;
-    this.interval = interval;
-    this.open = strategy.levels.map(() => null);
-    this.used = strategy.levels.map(() => 0);
+    this.interval = intervalSeconds;
+    this.series = series;
+    this.levels = strategy.levels.map((level) => new LevelModel(level));
+  }
+
+  say(send: Send, of: { severity: string; reason: string; time: number; open: Open; phase?: number }): void {
+    const { severity, reason, time, open, phase = 0 } = of;
+    const { startsAt } = open;
+    send({ time, phase, series: this.series, strategy: this.strategy.name, severity, reason, startsAt });
+  }
+
+  close(level: LevelModel, how: { reason: string; time: number; phase?: number }, send: Send): void {
+    const open = level.open as Open;
+    const time = Math.max(how.time, open.startsAt);
+    this.say(send, { ...how, severity: level.level.severity, time, open });
+    level.open = null;
+    if (how.reason !== "superseded") level.closedAt = time;
   }
 
   point(history: readonly Point[], send: Send): void {
-    const { time } = history.at(-1) as Point;
-    if (this.noData !== null)
-      send({
-        strategy: this.strategy,
-        severity: this.strategy.noData?.severity ?? "",
+    const last = history.at(-1) as Point;
+    const { time } = last;
+    if (this.noData !== null) {
+      const severity = this.strategy.noData?.severity ?? "";
+      this.say(send, {
+        severity,
         reason: "data_returned",
+        time: Math.max(time, this.noData.startsAt),
         open: this.noData,
       });
+    }
     this.noData = null;
-    for (const [i, level] of this.strategy.levels.entries()) {
-      const isAnomalous = ({ value }: Point) => conditionHolds(level.when, value);
-      const isHigherOpen = this.open.slice(0, i).some((open) => open !== null);
-      const hits = history
-        .slice(this.used[i])
-        .slice(-level.trigger.window)
-        .filter((one) => one.time > time - level.trigger.window * this.interval)
-        .filter(isAnomalous);
-      if (isAnomalous(history.at(-1) as Point)) {
-        if (this.open[i] === null && !isHigherOpen && hits.length >= level.trigger.count) {
-          this.open[i] = { startsAt: time, sentAt: time };
-          send({ strategy: this.strategy, severity: level.severity, reason: "triggered", open: this.open[i] });
-        }
-      } else {
-        const open = this.open[i] ?? null;
-        const latest = history.slice(-level.recovery.count);
-        const isRecovered = latest.length === level.recovery.count && !latest.some(isAnomalous);
-        if (open !== null && isRecovered) {
-          send({ strategy: this.strategy, severity: level.severity, reason: "recovered", open: open });
-          this.open[i] = null;
-          this.used[i] = history.length;
-        }
+    for (const [i, level] of this.levels.entries()) {
+      const isHigherOpen = this.levels.slice(0, i).some(({ open }) => open !== null);
+      const hits = level.hits(history, history.length - 1, this.interval);
+      const isAnomalous = level.isAnomalous(last);
+      if (level.open !== null) {
+        if (level.count(isAnomalous, hits)) this.close(level, { reason: "recovered", time }, send);
+      } else if (isAnomalous && !isHigherOpen && hits >= level.level.trigger.count) {
+        this.say(send, { severity: level.level.severity, reason: "triggered", time, open: level.start(time) });
       }
-      const open = this.open[i] ?? null;
-      if (isHigherOpen && open !== null) {
-        send({ strategy: this.strategy, severity: level.severity, reason: "superseded", open: open });
-        this.open[i] = null;
+      if (isHigherOpen && level.open !== null) this.close(level, { reason: "superseded", time }, send);
+    }
+  }
+
+  late(history: readonly Point[], place: number, send: Send): void {
+    const late = history[place] as Point;
+    for (const [i, level] of this.levels.entries()) {
+      const isHigherOpen = this.levels.slice(0, i).some(({ open }) => open !== null);
+      if (level.open !== null || isHigherOpen || !level.isAnomalous(late) || late.time <= level.closedAt) continue;
+      const { count, window } = level.level.trigger;
+      const start = history.findIndex(
+        (one, at) =>
+          at >= place &&
+          at < place + window &&
+          level.isAnomalous(one) &&
+          level.hits(history, at, this.interval) >= count,
+      );
+      if (start === -1) continue;
+      const { time } = history[start] as Point;
+      const open = level.start(time);
+      open.sentAt = (history.at(-1) as Point).time;
+      this.say(send, { severity: level.level.severity, reason: "triggered", time, open });
+      const end = history.findIndex(
+        (one, at) => at > start && level.count(level.isAnomalous(one), level.hits(history, at, this.interval)),
+      );
+      const at = (history[end] ?? history.at(-1)) as Point;
+      if (end !== -1) this.close(level, { reason: "recovered", time: at.time }, send);
+      else {
+        for (const lower of this.levels.slice(i + 1))
+          if (lower.open !== null) this.close(lower, { reason: "superseded", time: at.time }, send);
       }
     }
   }
 
-  tick(time: number, last: Point, send: Send): void {
-    const resendIfDue = (open: Open | null, severity: string) => {
-      if (open === null || time < open.sentAt + this.strategy.resendSeconds) return;
-      open.sentAt = time;
-      send({ strategy: this.strategy, severity: severity, reason: "resent", open: open });
-    };
-    for (const [i, level] of this.strategy.levels.entries()) resendIfDue(this.open[i] ?? null, level.severity);
+  resendIfDue(open: Open | null, severity: string, { tick, send }: { tick: number; send: Send }): void {
+    if (open === null || tick < open.sentAt + this.strategy.resendSeconds) return;
+    open.sentAt = tick;
+    this.say(send, { severity, reason: "resent", time: tick, open, phase: 1 });
+  }
+
+  /** A tick of the series' own time. */
+  ownTick(tick: number, last: Point, send: Send): void {
+    for (const { open, level } of this.levels) this.resendIfDue(open, level.severity, { tick, send });
+    this.tickNoData(tick, last.time, send);
+  }
+
+  /** A tick of the group's time. */
+  tick(tick: number, heardAt: number, send: Send): void {
+    for (const level of this.levels) {
+      const silence = Math.max(10 * this.interval, 1_800);
+      if (level.open !== null && tick >= heardAt + silence)
+        this.close(level, { reason: "series_silent", time: tick, phase: 1 }, send);
+    }
+    this.tickNoData(tick, heardAt, send);
+  }
+
+  tickNoData(tick: number, from: number, send: Send): void {
     const { noData } = this.strategy;
     if (noData === null) return;
-    if (this.noData !== null) resendIfDue(this.noData, noData.severity);
-    else if (time >= last.time + noData.intervals * this.interval) {
-      this.noData = { startsAt: time, sentAt: time };
-      send({ strategy: this.strategy, severity: noData.severity, reason: "no_data", open: this.noData });
+    if (this.noData !== null) this.resendIfDue(this.noData, noData.severity, { tick, send });
+    else if (tick >= from + noData.intervals * this.interval) {
+      this.noData = { startsAt: tick, sentAt: tick };
+      this.say(send, { severity: noData.severity, reason: "no_data", time: tick, open: this.noData, phase: 1 });
     }
   }
 
-  retire(send: Send): void {
-    for (const [i, level] of this.strategy.levels.entries()) {
-      const open = this.open[i] ?? null;
-      if (open !== null)
-        send({ strategy: this.strategy, severity: level.severity, reason: "series_retired", open: open });
+  retire(tick: number, send: Send): void {
+    for (const { open, level } of this.levels) {
+      if (open !== null) this.say(send, { ...level, reason: "series_retired", time: tick, open, phase: 1 });
     }
-    if (this.noData !== null)
-      send({
-        strategy: this.strategy,
-        severity: this.strategy.noData?.severity ?? "",
-        reason: "series_retired",
-        open: this.noData,
-      });
+    if (this.noData === null) return;
+    const severity = this.strategy.noData?.severity ?? "";
+    this.say(send, { severity, reason: "series_retired", time: tick, open: this.noData, phase: 1 });
   }
 }

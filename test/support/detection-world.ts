@@ -2,12 +2,8 @@ import type { Advance } from "../../src/detection/core/advance.ts";
 import { advance } from "../../src/detection/core/advance.ts";
 import { parseCondition } from "../../src/detection/core/condition.ts";
 import { applyChanges, emptyGroupState, type GroupState } from "../../src/detection/core/group-state.ts";
-import {
-  groupStrategies,
-  recordQueryOf,
-  type Strategy,
-  type StrategyGroup,
-} from "../../src/detection/core/strategy.ts";
+import { recordQueryOf, type Strategy } from "../../src/detection/core/strategy.ts";
+import { groupStrategies, type StrategyGroup } from "../../src/detection/core/strategy-group.ts";
 import { createRecordParser } from "../../src/detection/records/record.ts";
 import type { StateEvent } from "../../src/detection/records/record-types.ts";
 
@@ -18,6 +14,7 @@ export function strategy(given: Partial<Strategy> & { when?: string } = {}): Str
     name: "busy",
     query: { filter: {}, value: "value", time: "time", dimensions: ["host"], unit: null, precision: 2 },
     intervalSeconds: 10,
+    latenessSeconds: rest.intervalSeconds ?? 10,
     levels: [
       { severity: "warning", when: parseCondition(when), trigger: { count: 2, window: 3 }, recovery: { count: 2 } },
     ],

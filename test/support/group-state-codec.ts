@@ -1,5 +1,6 @@
-import type { GroupHead, GroupState, PendingPoint, SeriesState } from "../../src/detection/core/group-state.ts";
-import { addPending, emptyGroupState } from "../../src/detection/core/group-state.ts";
+import type { GroupHead, GroupState, SeriesState } from "../../src/detection/core/group-state.ts";
+import { emptyGroupState } from "../../src/detection/core/group-state.ts";
+import { pointsOf } from "../../src/detection/core/point-list.ts";
 import { BecalmError } from "../../src/model/errors.ts";
 
 /** Rises when the stored form changes; a greater one than this is refused. */
@@ -10,7 +11,6 @@ export type StoredGroupState = {
   readonly format: number;
   readonly head: GroupHead;
   readonly seen: readonly (readonly [time: number, md5s: readonly string[]])[];
-  readonly pending: readonly PendingPoint[];
   readonly series: readonly (readonly [md5: string, series: SeriesState])[];
 };
 
@@ -20,7 +20,6 @@ export function encodeGroupState(state: GroupState): StoredGroupState {
     format: GROUP_STATE_FORMAT,
     head: state.head,
     seen: [...state.seen].sort(([a], [b]) => a - b).map(([time, md5s]) => [time, [...md5s].sort()]),
-    pending: [...state.pending.values()].flat().sort((a, b) => a.time - b.time || (a.md5 < b.md5 ? -1 : 1)),
     series: [...state.series].sort(([a], [b]) => (a < b ? -1 : 1)),
   };
 }
@@ -31,7 +30,7 @@ export function encodeGroupState(state: GroupState): StoredGroupState {
  * send alerts again.
  */
 export function decodeGroupState(stored: unknown): GroupState {
-  const { format, head, seen, pending, series } = asStored(stored);
+  const { format, head, seen, series } = asStored(stored);
   if (format > GROUP_STATE_FORMAT) {
     throw new BecalmError(
       "BECALM_CHECKPOINT_NEWER",
@@ -44,8 +43,10 @@ export function decodeGroupState(stored: unknown): GroupState {
     state.seen.set(time, new Set(md5s));
     state.seenCount += md5s.length;
   }
-  for (const point of pending) addPending(state, point);
-  for (const [md5, one] of series) state.series.set(md5, one);
+  for (const [md5, one] of series) {
+    state.series.set(md5, one);
+    state.pendingCount += pointsOf(one.pending).length;
+  }
   return state;
 }
 
@@ -57,10 +58,10 @@ function asStored(stored: unknown): StoredGroupState {
     typeof candidate.format === "number" &&
     typeof candidate.head === "object" &&
     candidate.head !== null &&
-    [candidate.seen, candidate.pending, candidate.series].every(Array.isArray);
+    [candidate.seen, candidate.series].every(Array.isArray);
   if (isWhole) return candidate as StoredGroupState;
   throw new BecalmError(
     "BECALM_CHECKPOINT_INVALID",
-    "The stored detection state cannot be read: format, head, seen, pending or series is missing; remove it to start afresh (open alerts are then sent again).",
+    "The stored detection state cannot be read: format, head, seen or series is missing; remove it to start afresh (open alerts are then sent again).",
   );
 }

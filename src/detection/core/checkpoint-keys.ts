@@ -1,5 +1,5 @@
 /**
- * The table of every checkpoint key: type, template, life, backend and label, in one place. A key is made only through
+ * The table of every checkpoint key: type, template, life and label, in one place. A key is made only through
  * this table, so a parameter that is missing or misspelt does not compile, and docs/data-layout.md can be checked
  * against it.
  */
@@ -16,9 +16,6 @@ const HOUR_MS = 60 * MINUTE_MS;
 export const TTL_NOT_SET = 7 * 24 * HOUR_MS;
 
 export type KeyType = "string" | "hash" | "sorted_set";
-
-/** Where a key lives: `service` holds what detection works with, `log` what only people look at. */
-export type KeyBackend = "service" | "log";
 
 /** Names between braces in a template. */
 export type ParameterOf<Template extends string> = Template extends `${string}{${infer Name}}${infer Rest}`
@@ -37,7 +34,6 @@ export type KeyDefinition = {
   readonly fieldTemplate?: string;
   /** Milliseconds after the last write. */
   readonly ttlMs: number;
-  readonly backend: KeyBackend;
   /** What the key is for, for people. */
   readonly label: string;
 };
@@ -88,7 +84,6 @@ const DEFINITIONS = {
     type: "string",
     template: "group:{strategyGroupKey}:checkpoint",
     ttlMs: 1 * HOUR_MS,
-    backend: "service",
     label: "time of the newest record that the strategy group has taken in",
   },
   ACCESS_RUN_TIMESTAMP: {
@@ -96,7 +91,6 @@ const DEFINITIONS = {
     type: "string",
     template: "group:{strategyGroupKey}:run",
     ttlMs: 1 * HOUR_MS,
-    backend: "service",
     label: "when records of the strategy group were last taken in",
   },
   ACCESS_DUPLICATE: {
@@ -104,7 +98,6 @@ const DEFINITIONS = {
     type: "sorted_set",
     template: "group:{strategyGroupKey}:seen",
     ttlMs: 10 * MINUTE_MS,
-    backend: "service",
     label: "record ids of the last 10 intervals, scored by data time",
   },
   LAST_CHECKPOINTS: {
@@ -113,7 +106,6 @@ const DEFINITIONS = {
     template: "last:{strategyId}:{itemId}",
     fieldTemplate: CHECK_RESULT_TEMPLATE,
     ttlMs: TTL_NOT_SET,
-    backend: "service",
     label: "time of the newest point that each series and level has detected",
   },
   CHECK_RESULT: {
@@ -121,7 +113,6 @@ const DEFINITIONS = {
     type: "sorted_set",
     template: CHECK_RESULT_TEMPLATE,
     ttlMs: 1 * HOUR_MS,
-    backend: "service",
     label: "check results of one series and level, scored by data time",
   },
 } as const satisfies Record<string, KeyDefinition>;
@@ -138,7 +129,7 @@ export function duplicateTtlMs(intervalSeconds: number): number {
   return Math.max(10 * intervalSeconds * SECOND_MS, DEFINITIONS.ACCESS_DUPLICATE.ttlMs);
 }
 
-export type KeyOverride = { readonly prefix?: string; readonly ttlMs?: number; readonly backend?: KeyBackend };
+export type KeyOverride = { readonly prefix?: string; readonly ttlMs?: number };
 
 /** What a deployment may set for all keys, and for single ones by name; a single one's setting wins. */
 export type KeyConfig = KeyOverride & { readonly keys?: { readonly [Name in CheckpointKeyName]?: KeyOverride } };
@@ -151,15 +142,25 @@ export type CheckpointKeys = { readonly [Name in CheckpointKeyName]: DefinedKey<
  */
 export function registerKeysWithConfig(config: KeyConfig = {}): CheckpointKeys {
   const { keys = {}, ...forAll } = config;
+  requireSettings("configuration", Object.keys(config), ["prefix", "ttlMs", "keys"]);
   for (const name of Object.keys(keys)) {
     if (!Object.hasOwn(DEFINITIONS, name))
       throw invalid(name, "is no checkpoint key", `known are ${CHECKPOINT_KEY_NAMES.join(", ")}`);
   }
+  for (const [name, settings] of Object.entries(keys))
+    requireSettings(name, Object.keys(settings ?? {}), ["prefix", "ttlMs"]);
   const registered = CHECKPOINT_KEY_NAMES.map((name) => {
     const { prefix = "", ...settings } = { ...forAll, ...keys[name] };
     return [name, defineKey({ ...DEFINITIONS[name], ...settings } as KeyDefinition, prefix)];
   });
   return Object.fromEntries(registered) as CheckpointKeys;
+}
+
+/** A misspelt setting would be a life or a place that is silently another one. */
+function requireSettings(what: string, names: readonly string[], known: readonly string[]): void {
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw invalid(what, `has the unknown setting ${JSON.stringify(unknown)}`, `use ${known.join(", ")}`);
 }
 
 function checkDefinition({ name, type, ttlMs, fieldTemplate }: KeyDefinition): void {

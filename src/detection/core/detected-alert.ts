@@ -3,7 +3,10 @@ import { fingerprintOf } from "../../model/fingerprint.ts";
 import { ANNOTATION_VALUE_BYTES_MAX } from "../../model/limits.ts";
 import { exceedsUtf8Bytes } from "../../model/utf8.ts";
 import { pythonText } from "../records/record-identity.ts";
-import { conditionText } from "./condition.ts";
+import { valueText } from "../records/record-value.ts";
+import { roundHalfEven } from "../records/rounding.ts";
+import { baseUnitName } from "../records/units.ts";
+import { conditionText, holdingAlternatives } from "./condition.ts";
 import type { OpenAlert } from "./group-state.ts";
 import type { Level, NoData, Strategy } from "./strategy.ts";
 
@@ -15,6 +18,7 @@ export const DETECTION_REASONS = {
   recovered: "enough points in a row were normal",
   data_returned: "a point came again",
   superseded: "a higher level of the same strategy fires",
+  series_silent: "the series has had no data for so long that nothing is known of it",
   series_retired: "the series has had no data for so long that it is forgotten",
   strategy_changed: "the strategy no longer has what the alert came from",
 } as const;
@@ -43,11 +47,19 @@ export type SeriesFacts = {
 export const NO_DATA_LABEL = "no_data";
 
 /**
- * Labels: identity dimensions, then the strategy's own, then alertname (unless the strategy names one) and severity.
- * Empty ones are left out.
+ * Labels: those that enrichment added, identity dimensions, then the strategy's own, then alertname (unless the strategy
+ * names one) and severity. A later one of the same name wins; empty ones are left out.
  */
-export function alertLabels(strategy: Strategy, series: SeriesFacts, source: Level | NoData): Record<string, string> {
-  const pairs: [string, string][] = series.dimensionFields.map((field) => [field, labelText(series.dimensions[field])]);
+export function alertLabels(
+  strategy: Strategy,
+  {
+    series,
+    source,
+    added = {},
+  }: { series: SeriesFacts; source: Level | NoData; added?: Readonly<Record<string, string>> },
+): Record<string, string> {
+  const pairs: [string, string][] = Object.entries(added);
+  for (const field of series.dimensionFields) pairs.push([field, labelText(series.dimensions[field])]);
   pairs.push(["alertname", strategy.name], ...Object.entries(strategy.labels), ["severity", source.severity]);
   if ("intervals" in source) pairs.push([NO_DATA_LABEL, "true"]);
   // A later pair of the same name wins; fromEntries makes even `__proto__` an ordinary name.
@@ -59,7 +71,8 @@ export type Firing = {
   readonly strategy: Strategy;
   readonly open: OpenAlert;
   readonly source: Level | NoData;
-  readonly value: number;
+  /** null: the series never had one. */
+  readonly value: number | null;
 };
 
 export function firingAlert({ strategy, open, source, value }: Firing): Alert {
@@ -96,10 +109,11 @@ function alertOf(open: OpenAlert, endsAt: number | null, annotations: Readonly<R
 function annotationsOf(
   strategy: Strategy,
   open: OpenAlert,
-  facts: { value: number; summary: string },
+  facts: { value: number | null; summary: string },
 ): Record<string, string> {
+  const value = facts.value === null ? "" : shownValue(strategy.query, facts.value);
   const fill = (_whole: string, name: string): string =>
-    name === "value" ? String(facts.value) : Object.hasOwn(open.labels, name) ? (open.labels[name] as string) : "";
+    name === "value" ? value : Object.hasOwn(open.labels, name) ? (open.labels[name] as string) : "";
   const own = Object.entries(strategy.annotations).map(([name, text]) => {
     const filled = text.replace(/\{\{\s*([^{}\s]+)\s*\}\}/g, fill);
     // Long labels can make of it what no alert may have; then it is better left as it stands in the file than not sent.
@@ -108,10 +122,21 @@ function annotationsOf(
   return Object.fromEntries([["summary", facts.summary], ...own]);
 }
 
-function summaryOf(strategy: Strategy, source: Level | NoData, value: number): string {
-  if ("intervals" in source) return `${strategy.name}: no data for ${source.intervals} intervals, last value ${value}`;
+function summaryOf({ name, query }: Strategy, source: Level | NoData, value: number | null): string {
+  const shown =
+    value === null ? "" : `${shownValue(query, value)}${query.unit === null ? "" : baseUnitName(query.unit)}`;
+  if ("intervals" in source)
+    return `${name}: no data for ${source.intervals} intervals, ${value === null ? "never a value" : `last value ${shown}`}`;
   const { count, window } = source.trigger;
-  return `${strategy.name}: ${strategy.query.value} ${value}, ${conditionText(source.when)} in ${count} of ${window} points`;
+  const held = value === null ? source.when : holdingAlternatives(source.when, value);
+  return `${name}: ${query.value} ${shown}, ${conditionText(held)} in ${count} of ${window} points`;
+}
+
+/** A value as people read it: rounded to the query's precision. A small one keeps three digits: 0.0049 is not 0. */
+export function shownValue({ precision }: Strategy["query"], value: number): string {
+  const rounded = roundHalfEven(value, precision);
+  const isNear = Math.abs(value - rounded) <= 0.005 * Math.abs(value);
+  return valueText(isNear ? rounded : Number(value.toPrecision(3)));
 }
 
 /** A dimension as the value of a label. */

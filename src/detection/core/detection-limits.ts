@@ -6,11 +6,14 @@
 /** A record that came within so many intervals is recognised when it comes again. */
 export const DUPLICATE_INTERVAL_COUNT = 10;
 
-/** The overlap: points wait for so many intervals, so that records may come in any order within it. */
-export const OVERLAP_INTERVAL_COUNT = 1;
+/** Records of a series may come in any order within so many intervals, if the strategy does not say otherwise. */
+export const LATENESS_INTERVAL_COUNT_DEFAULT = 1;
 
-/** Older than this behind the newest record (or 10 intervals, whichever is longer) is refused. */
-export const LATENESS_SECONDS_MIN = 1_800;
+/** Older than this behind the newest record of its series (or 10 intervals, whichever is longer) is refused. */
+export const LATE_SECONDS_MIN = 1_800;
+
+/** Points of a series that are remembered, for late ones to be put in place among; more if a window is longer. */
+export const RECENT_COUNT_MAX = 60;
 
 /** A hole in the data that is longer is reported: 30 minutes, or 5 intervals when the interval is above 300 s. */
 export const BACKFILL_SECONDS = 1_800;
@@ -33,8 +36,17 @@ export const TRIGGER_WINDOW_COUNT_MAX = 1_000;
 export const RECOVERY_COUNT_MAX = 1_000;
 export const NO_DATA_INTERVAL_COUNT_MAX = 1_000;
 
-export function latenessSecondsMax(intervalSeconds: number): number {
-  return Math.max(DUPLICATE_INTERVAL_COUNT * intervalSeconds, LATENESS_SECONDS_MIN);
+/** How late a point may come and still be put in its place. */
+export function lateSecondsMax(intervalSeconds: number): number {
+  return Math.max(DUPLICATE_INTERVAL_COUNT * intervalSeconds, LATE_SECONDS_MIN);
+}
+
+/** How long a series may be silent before its alert ends. */
+export function silenceSecondsOf(
+  { recovery }: { readonly recovery: { readonly silenceSeconds?: number } },
+  intervalSeconds: number,
+): number {
+  return recovery.silenceSeconds ?? Math.max(DUPLICATE_INTERVAL_COUNT * intervalSeconds, SERIES_KEEP_SECONDS_MIN);
 }
 
 export function backfillSecondsMax(intervalSeconds: number): number {

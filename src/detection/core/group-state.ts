@@ -1,15 +1,14 @@
 /**
  * The state of one strategy group: what detection remembers between two batches.
  *
- * Owns: newest time, records seen, points that wait for the watermark, series with their levels. Written only by
- * `applyChanges`, and only with changes that are durable already; `advance` reads it and never writes.
+ * Owns: the group's clock, records seen, series with their waiting points and levels. Written only by `applyChanges`, and
+ * only with changes that are durable already; `advance` reads it and never writes.
  *
- * G1. Every point with a time below the watermark has been detected or counted as late; none is pending.
+ * G1. A point waits in its series until no earlier one can come within the lateness; then it is detected.
  * G2. `seen` holds the records of the last DUPLICATE_INTERVAL_COUNT intervals (and of at most one more).
  * G3. A series is in the map from its first point until it is retired; what it holds does not grow with its points.
- * G4. The state depends on the records, not on how they were cut into batches, nor on their order in the overlap.
+ * G4. The state depends on the records in their order, not on how they were cut into batches.
  */
-import { OVERLAP_INTERVAL_COUNT } from "./detection-limits.ts";
 
 /**
  * An alert that fires. Times are epoch seconds of the data. Its labels are kept, so that what fired is what gets
@@ -22,11 +21,15 @@ export type OpenAlert = {
 };
 
 export type LevelState = {
-  /** Anomalous points of the window: [number of the point in its series, time]. */
-  readonly hits: readonly (readonly [number, number])[];
-  /** Normal points in a row since the last anomalous one; counted while an alert is open. */
+  /** Anomalous points of the window: [number of the point in its series, its tick]. */
+  readonly hits: readonly (readonly [number: number, tick: number])[];
+  /** Points in a row that count towards the recovery; counted while an alert is open. */
   readonly normalCount: number;
+  /** Points in a row at which the window no longer met the trigger; counted while an alert is open. */
+  readonly quietCount: number;
   readonly open: OpenAlert | null;
+  /** Where the latest episode ended, while late points may still come before it. */
+  readonly closedAt: number | null;
 };
 
 /** Only levels that have something to remember are listed. */
@@ -40,27 +43,32 @@ export type SeriesState = {
   readonly dimensionFields: readonly string[];
   /** Points detected so far. */
   readonly pointCount: number;
-  readonly lastTime: number;
+  /** Intervals that have passed from the first point to the last, counted point by point. */
+  readonly tick: number;
+  /** The newest point that was detected; null: none yet. */
+  readonly lastTime: number | null;
   readonly lastValue: number;
-  /** The next tick at which something is due without a point (no-data, re-send, retirement). */
+  /** The newest record that came, detected or not; null: none yet, it is only expected. */
+  readonly newestTime: number | null;
+  /** The group's time at which the series was last heard of: its newest time, later if it lags behind the group. */
+  readonly heardAt: number;
+  /** Points that wait, `time value` by time. */
+  readonly pending: string;
+  /** The latest points detected, `time value` by time: what a late point is put in place among. */
+  readonly recent: string;
+  /** The group's time at which something is due without a point (a waiting point, no data, silence, retirement). */
   readonly dueTime: number;
   /** By strategy name; only those that have something to remember. */
   readonly strategies: Readonly<Record<string, StrategyState>>;
 };
 
-export type PendingPoint = {
-  readonly md5: string;
-  readonly time: number;
-  readonly value: number;
-  readonly dimensions: Readonly<Record<string, unknown>>;
-  readonly dimensionFields: readonly string[];
-};
-
-/** What has happened to all records so far. received = accepted + duplicates + late + rejected + withoutValue. */
+/** What has happened to all records so far. received = accepted + duplicates + rejected + withoutValue. */
 export type DetectionCounters = {
   readonly received: number;
+  /** Points taken in, late ones among them. */
   readonly accepted: number;
   readonly duplicates: number;
+  /** Points that came after a later one of their series had been detected, and were put in their place. */
   readonly late: number;
   readonly rejected: number;
   readonly withoutValue: number;
@@ -69,14 +77,29 @@ export type DetectionCounters = {
   readonly gaps: number;
 };
 
+/** A record far ahead of the group's clock, until others confirm it. */
+export type ClockJump = {
+  readonly md5: string;
+  readonly fromTime: number;
+  readonly toTime: number;
+  readonly count: number;
+};
+
+/** A hole in the data whose end is not certain yet: an earlier record may still come. */
+export type OpenGap = { readonly fromTime: number; readonly toTime: number };
+
 /** The part of the state that every batch rewrites. */
 export type GroupHead = {
   /** Epoch seconds of the newest record; null: none yet. It never falls. */
   readonly newestTime: number | null;
-  /** Everything before this time was flushed at the end of an input; null: never. */
-  readonly flushedUntil: number | null;
-  /** Time of the newest point that was detected. */
-  readonly lastDetectedTime: number | null;
+  /** The group's clock: the newest time that more than one host's clock stands for. It never falls. */
+  readonly clockTime: number | null;
+  /** The tick up to which what is due without a point has happened. */
+  readonly tickTime: number | null;
+  readonly jump: ClockJump | null;
+  readonly gap: OpenGap | null;
+  /** Whether it was reported that the data do not come at the strategy's interval. */
+  readonly isSpacingKnown: boolean;
   readonly counters: DetectionCounters;
 };
 
@@ -85,9 +108,10 @@ export type GroupState = {
   /** Time -> md5s of the dimensions seen at it. */
   readonly seen: Map<number, Set<string>>;
   seenCount: number;
-  readonly pending: Map<number, PendingPoint[]>;
   pendingCount: number;
   readonly series: Map<string, SeriesState>;
+  /** Levels whose checkpoint was set ahead (checkpointName): they look at no point up to that time. */
+  readonly skipUntil: Map<string, number>;
 };
 
 /** What one batch changes; a store may write it piece by piece, in one commit. */
@@ -96,9 +120,8 @@ export type GroupChanges = {
   readonly seenAdded: readonly (readonly [time: number, md5: string])[];
   /** Seen records before this time are forgotten; null: none. */
   readonly seenForgottenBefore: number | null;
-  readonly pendingAdded: readonly PendingPoint[];
-  /** Pending points before this time were detected; null: none. */
-  readonly pendingDetectedBefore: number | null;
+  /** How many more points wait than before. */
+  readonly pendingAdded: number;
   /** New and changed series; null: the series is forgotten. */
   readonly series: readonly (readonly [md5: string, state: SeriesState | null])[];
 };
@@ -114,23 +137,38 @@ export const COUNTERS_AT_START: DetectionCounters = {
   gaps: 0,
 };
 
+const HEAD_AT_START: GroupHead = {
+  newestTime: null,
+  clockTime: null,
+  tickTime: null,
+  jump: null,
+  gap: null,
+  isSpacingKnown: false,
+  counters: COUNTERS_AT_START,
+};
+
 export function emptyGroupState(): GroupState {
-  const head = { newestTime: null, flushedUntil: null, lastDetectedTime: null, counters: COUNTERS_AT_START };
-  return { head, seen: new Map(), seenCount: 0, pending: new Map(), pendingCount: 0, series: new Map() };
+  return {
+    head: HEAD_AT_START,
+    seen: new Map(),
+    seenCount: 0,
+    pendingCount: 0,
+    series: new Map(),
+    skipUntil: new Map(),
+  };
 }
 
-/** Points strictly before the watermark are detected. `newestTime` is not null. */
-export function watermarkOf(newestTime: number, flushedUntil: number | null, intervalSeconds: number): number {
-  return Math.max(newestTime - OVERLAP_INTERVAL_COUNT * intervalSeconds, flushedUntil ?? Number.NEGATIVE_INFINITY);
+/** How a level of a series is named in `skipUntil`. */
+export function levelName(of: { strategy: string; dimensionsMd5: string; severity: string }): string {
+  return `${of.strategy} ${of.dimensionsMd5} ${of.severity}`;
 }
 
 /** Brings the state up to changes that are durable. Costs as much as the changes, not as the state. */
 export function applyChanges(state: GroupState, changes: GroupChanges): void {
   state.head = changes.head;
+  state.pendingCount += changes.pendingAdded;
   for (const [time, md5] of changes.seenAdded) addSeen(state, time, md5);
   if (changes.seenForgottenBefore !== null) forgetSeen(state, changes.seenForgottenBefore);
-  if (changes.pendingDetectedBefore !== null) dropPending(state, changes.pendingDetectedBefore);
-  for (const point of changes.pendingAdded) addPending(state, point);
   for (const [md5, series] of changes.series) {
     if (series === null) state.series.delete(md5);
     else state.series.set(md5, series);
@@ -149,21 +187,5 @@ function forgetSeen(state: GroupState, beforeTime: number): void {
     if (time >= beforeTime) continue;
     state.seenCount -= md5s.size;
     state.seen.delete(time);
-  }
-}
-
-/** Adds one point that waits for the watermark. Only for this file and the codec. */
-export function addPending(state: GroupState, point: PendingPoint): void {
-  const atTime = state.pending.get(point.time);
-  if (atTime === undefined) state.pending.set(point.time, [point]);
-  else atTime.push(point);
-  state.pendingCount += 1;
-}
-
-function dropPending(state: GroupState, beforeTime: number): void {
-  for (const [time, points] of state.pending) {
-    if (time >= beforeTime) continue;
-    state.pendingCount -= points.length;
-    state.pending.delete(time);
   }
 }

@@ -1,12 +1,13 @@
 import { LABEL_VALUE_BYTES_MAX } from "../../model/limits.ts";
 import { exceedsUtf8Bytes } from "../../model/utf8.ts";
 import type { ParseOptions, RecordParser } from "../records/record.ts";
-import { createRecordParser } from "../records/record.ts";
+import { at, createRecordParser, type FieldPath, fieldPath } from "../records/record.ts";
 import type { Rejection, StateEvent } from "../records/record-types.ts";
 import { isRejection, reject } from "../records/record-value.ts";
 import { labelText } from "./detected-alert.ts";
-import type { StrategyGroup } from "./strategy.ts";
+import type { FieldFilter } from "./strategy.ts";
 import { recordQueryOf } from "./strategy.ts";
+import type { StrategyGroup } from "./strategy-group.ts";
 
 /**
  * What becomes of one raw record: an event for each group whose filter it passes, or the reason of the first that
@@ -23,7 +24,7 @@ const UNMATCHED: Routed = { events: [], rejection: null };
 
 type Route = {
   readonly group: StrategyGroup;
-  readonly filter: readonly (readonly [string, string])[];
+  readonly filter: readonly (readonly [FieldPath, FieldFilter])[];
   readonly parse: RecordParser;
 };
 
@@ -33,7 +34,8 @@ type Route = {
  */
 export function createRecordRouter(groups: readonly StrategyGroup[]): RecordRouter {
   const routes = groups.map((group): Route => {
-    return { group, filter: Object.entries(group.query.filter), parse: createRecordParser(recordQueryOf(group.query)) };
+    const filter = Object.entries(group.query.filter).map(([name, test]) => [fieldPath(name), test] as const);
+    return { group, filter, parse: createRecordParser(recordQueryOf(group.query)) };
   });
   return (raw, options) => route(routes, raw, options);
 }
@@ -64,9 +66,14 @@ function tooLongDimension({ dimensions, dimensionFields }: StateEvent): Rejectio
 
 /** Compared as text: a CSV has nothing else, and JSON's 1 is its `1`. */
 function passes(filter: Route["filter"], record: Readonly<Record<string, unknown>>): boolean {
-  return filter.every(([field, text]) => {
-    const value = Object.hasOwn(record, field) ? record[field] : null;
-    // Only scalars: a map from JSON may have a field `toString` that is no function.
-    return value === text || ((typeof value === "number" || typeof value === "boolean") && String(value) === text);
+  return filter.every(([field, test]) => {
+    const value = at(record, field);
+    if (typeof test === "string") return isText(value, test);
+    return "in" in test ? test.in.some((text) => isText(value, text)) : !test.notIn.some((text) => isText(value, text));
   });
+}
+
+/** Only scalars: a map from JSON may have a field `toString` that is no function. */
+function isText(value: unknown, text: string): boolean {
+  return value === text || ((typeof value === "number" || typeof value === "boolean") && String(value) === text);
 }

@@ -1,16 +1,18 @@
 /**
  * The state of detection as named texts, so that a commit writes what a batch changed and not the whole state.
  *
- * A piece is the head of a group, a series or a point that waits. Record ids seen are kept apart (ACCESS_DUPLICATE): a store forgets
- * them by time. Those of points that wait come back with the points, so that a store which lost the others still has nothing detected
- * twice.
+ * A piece is the head of a group, a series with its waiting points, or a checkpoint that was set ahead. Record ids seen are
+ * kept apart (ACCESS_DUPLICATE): a store forgets them by time. A point that waits is known by itself, so that a store that
+ * lost the others still has nothing detected twice.
  */
 import { BecalmError } from "../../model/errors.ts";
-import type { GroupChanges, GroupHead, GroupState, PendingPoint, SeriesState } from "./group-state.ts";
-import { addPending, emptyGroupState } from "./group-state.ts";
+import type { GroupChanges, GroupHead, GroupState, SeriesState } from "./group-state.ts";
+import { emptyGroupState } from "./group-state.ts";
+import { pointsOf } from "./point-list.ts";
+import { type FirstSeriesState, seriesOfFirstFormat, type WaitingPoint } from "./state-format-1.ts";
 
-/** Rises when the stored form changes; a greater one than this is refused. */
-export const STATE_PIECES_FORMAT = 1;
+/** Rises when the stored form changes; a greater one than this is refused, smaller ones are converted. */
+export const STATE_PIECES_FORMAT = 2;
 
 const FORMAT_PIECE = "format";
 
@@ -21,26 +23,32 @@ export function pieceWrites(groupKey: string, state: GroupState, changes: GroupC
   const put: [string, string][] = [[`head ${groupKey}`, JSON.stringify(changes.head)]];
   const removed: string[] = [];
   if (state.head.newestTime === null) put.push([FORMAT_PIECE, String(STATE_PIECES_FORMAT)]);
-  const { pendingDetectedBefore } = changes;
-  if (pendingDetectedBefore !== null) {
-    for (const [time, points] of state.pending)
-      if (time < pendingDetectedBefore) for (const { md5 } of points) removed.push(pendingName(groupKey, time, md5));
-  }
-  for (const point of changes.pendingAdded)
-    put.push([pendingName(groupKey, point.time, point.md5), JSON.stringify(point)]);
   for (const [md5, series] of changes.series) {
-    if (series !== null) put.push([`series ${groupKey} ${md5}`, JSON.stringify(series)]);
-    else if (state.series.has(md5)) removed.push(`series ${groupKey} ${md5}`);
+    if (series !== null) put.push([seriesPiece(groupKey, md5), JSON.stringify(series)]);
+    else if (state.series.has(md5)) removed.push(seriesPiece(groupKey, md5));
   }
   return { put, removed };
 }
 
-function pendingName(groupKey: string, time: number, md5: string): string {
-  return `pending ${groupKey} ${time} ${md5}`;
+export function seriesPiece(groupKey: string, md5: string): string {
+  return `series ${groupKey} ${md5}`;
 }
 
+/** What a store writes beside LAST_CHECKPOINTS when somebody sets a checkpoint: detection goes on behind it. */
+export function checkpointPiece(of: { strategyId: string; dimensionsMd5: string; level: string }): string {
+  return `checkpoint ${of.strategyId} ${of.dimensionsMd5} ${of.level}`;
+}
+
+export type StoredGroups = {
+  readonly states: ReadonlyMap<string, GroupState>;
+  /** Checkpoints that were set ahead, by levelName. */
+  readonly skipUntil: ReadonlyMap<string, number>;
+  /** What has to be written to bring an earlier format up to this one; empty: nothing. */
+  readonly upgrade: PieceWrites;
+};
+
 /** Groups by their keys, from all pieces; pieces of other names are not looked at. Throws BECALM_CHECKPOINT_NEWER or _INVALID. */
-export function groupStatesOf(pieces: ReadonlyMap<string, string>): Map<string, GroupState> {
+export function groupStatesOf(pieces: ReadonlyMap<string, string>): StoredGroups {
   const format = Number(pieces.get(FORMAT_PIECE) ?? STATE_PIECES_FORMAT);
   if (format > STATE_PIECES_FORMAT) {
     throw new BecalmError(
@@ -48,23 +56,64 @@ export function groupStatesOf(pieces: ReadonlyMap<string, string>): Map<string, 
       `The stored detection state has format ${format}, this version reads up to ${STATE_PIECES_FORMAT}; run the newer version of Becalm.`,
     );
   }
+  if (format < STATE_PIECES_FORMAT) return upgraded(pieces);
   const states = new Map<string, GroupState>();
-  const stateOf = (key: string): GroupState => {
+  const stateOf = stateIn(states);
+  const skipUntil = new Map<string, number>();
+  for (const [name, text] of pieces) {
+    const [kind = "", groupKey = "", md5 = ""] = name.split(" ");
+    if (kind === "head") stateOf(groupKey).head = parsePiece<GroupHead>(name, text);
+    else if (kind === "series") addSeries(stateOf(groupKey), md5, parsePiece<SeriesState>(name, text));
+    else if (kind === "checkpoint") skipUntil.set(name.slice(kind.length + 1), Number(text));
+  }
+  return { states, skipUntil, upgrade: { put: [], removed: [] } };
+}
+
+function stateIn(states: Map<string, GroupState>): (key: string) => GroupState {
+  return (key) => {
     const known = states.get(key) ?? emptyGroupState();
     states.set(key, known);
     return known;
   };
+}
+
+function addSeries(state: GroupState, md5: string, series: SeriesState): void {
+  state.series.set(md5, series);
+  for (const { time } of pointsOf(series.pending)) {
+    state.pendingCount += 1;
+    markSeen(state, time, md5);
+  }
+}
+
+/** Format 1 kept one watermark a group, and each waiting point as a piece of its own. */
+function upgraded(pieces: ReadonlyMap<string, string>): StoredGroups {
+  const states = new Map<string, GroupState>();
+  const stateOf = stateIn(states);
+  const waiting = new Map<string, WaitingPoint[]>();
+  const series = new Map<string, FirstSeriesState | null>();
+  const removed: string[] = [];
   for (const [name, text] of pieces) {
-    const [kind = "", groupKey = "", md5 = ""] = name.split(" ");
-    if (kind === "head") stateOf(groupKey).head = parsePiece<GroupHead>(name, text);
-    else if (kind === "series") stateOf(groupKey).series.set(md5, parsePiece<SeriesState>(name, text));
+    const [kind = "", groupKey = "", third = "", fourth = ""] = name.split(" ");
+    if (kind === "head") {
+      const { newestTime, counters } = parsePiece<GroupHead>(name, text);
+      stateOf(groupKey).head = { ...emptyGroupState().head, newestTime, clockTime: newestTime, counters };
+    } else if (kind === "series") series.set(`${groupKey} ${third}`, parsePiece<FirstSeriesState>(name, text));
     else if (kind === "pending") {
-      const point = parsePiece<PendingPoint>(name, text);
-      addPending(stateOf(groupKey), point);
-      markSeen(stateOf(groupKey), point.time, point.md5);
+      const key = `${groupKey} ${fourth}`;
+      waiting.set(key, [...(waiting.get(key) ?? []), parsePiece<WaitingPoint>(name, text)]);
+      if (!series.has(key)) series.set(key, null);
+      removed.push(name);
     }
   }
-  return states;
+  const put: [string, string][] = [[FORMAT_PIECE, String(STATE_PIECES_FORMAT)]];
+  for (const [key, stored] of series) {
+    const [groupKey = "", md5 = ""] = key.split(" ");
+    const converted = seriesOfFirstFormat(stored, waiting.get(key) ?? []);
+    addSeries(stateOf(groupKey), md5, converted);
+    put.push([seriesPiece(groupKey, md5), JSON.stringify(converted)]);
+  }
+  for (const [key, { head }] of states) put.push([`head ${key}`, JSON.stringify(head)]);
+  return { states, skipUntil: new Map(), upgrade: { put, removed } };
 }
 
 /** Adds record ids (`<md5>.<time>`) to what the state has seen. */

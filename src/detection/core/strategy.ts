@@ -1,16 +1,16 @@
-import { canonicalJson } from "../../model/canonical-json.ts";
-import { md5OfText } from "../records/record-identity.ts";
-import type { RecordQuery } from "../records/record-types.ts";
+import type { RecordQuery, TimeFormat } from "../records/record-types.ts";
 import type { Condition } from "./condition.ts";
-import { latenessSecondsMax, SERIES_KEEP_SECONDS_MIN } from "./detection-limits.ts";
 
 /** The item of every strategy in its keys: a strategy has one query. */
 export const STRATEGY_ITEM_ID = 1;
 
+/** What a field must be: a text, one of some, or none of some. */
+export type FieldFilter = string | { readonly in: readonly string[] } | { readonly notIn: readonly string[] };
+
 /** Which records are a strategy's own, and how they map. */
 export type StrategyQuery = {
-  /** Field -> the text that it must have, for every field. */
-  readonly filter: Readonly<Record<string, string>>;
+  /** Field -> what it must be, for every field. */
+  readonly filter: Readonly<Record<string, FieldFilter>>;
   /** Field of the value. */
   readonly value: string;
   /** Field of the time. */
@@ -19,17 +19,29 @@ export type StrategyQuery = {
   readonly dimensions: readonly string[];
   /** The unit that records come in; null: none. */
   readonly unit: string | null;
+  /** Decimals that values are shown with; they are compared as they come. */
   readonly precision: number;
+  /** What the time is written in. Missing: seconds, or a date with its zone. */
+  readonly timeFormat?: TimeFormat;
+  /** Texts that say that there is no value. Missing: the empty text, `null`, `N/A` and `-`. */
+  readonly noValue?: readonly string[];
 };
 
 export type Level = {
   /** Becomes the label `severity`; unique in its strategy. */
   readonly severity: string;
   readonly when: Condition;
-  /** `count` anomalous ones among the last `window` points, none of them older than `window` intervals. */
+  /** `count` anomalous ones among the last `window` points, which may lie `window` intervals apart. */
   readonly trigger: { readonly count: number; readonly window: number };
-  /** Normal points in a row that end the alert. */
-  readonly recovery: { readonly count: number };
+  /** What ends the alert. */
+  readonly recovery: {
+    /** Normal points in a row, or points in a row at which the window no longer meets the trigger. */
+    readonly count: number;
+    /** If given, only points for which it holds count. */
+    readonly when?: Condition;
+    /** The alert of a series that is silent for so long ends. Missing: 30 minutes, or 10 intervals. */
+    readonly silenceSeconds?: number;
+  };
 };
 
 export type NoData = {
@@ -40,6 +52,8 @@ export type NoData = {
    * How long after its last point a silent series is remembered; then its alert is resolved and the series forgotten.
    */
   readonly keepSeconds: number;
+  /** Series that must be there from the first record on, by their dimensions. */
+  readonly expect: readonly Readonly<Record<string, string>>[];
 };
 
 /** One strategy, parsed and complete: every default is filled in. */
@@ -48,6 +62,8 @@ export type Strategy = {
   readonly name: string;
   readonly query: StrategyQuery;
   readonly intervalSeconds: number;
+  /** Records of a series may come in any order within this time. */
+  readonly latenessSeconds: number;
   /** Highest first. May be empty when noData is not null. */
   readonly levels: readonly Level[];
   readonly noData: NoData | null;
@@ -55,40 +71,6 @@ export type Strategy = {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 };
-
-/** Strategies that read the same records in the same way: they share identity, duplicates, watermark and checkpoint. */
-export type StrategyGroup = {
-  /** md5 over query and interval. */
-  readonly key: string;
-  readonly query: StrategyQuery;
-  readonly intervalSeconds: number;
-  /** In file order. */
-  readonly strategies: readonly Strategy[];
-  /** How long a series without data stays in the state. */
-  readonly keepSeconds: number;
-};
-
-/** Puts strategies with the same query and interval together, in order of first appearance. */
-export function groupStrategies(strategies: readonly Strategy[]): StrategyGroup[] {
-  const byKey = new Map<string, Strategy[]>();
-  for (const strategy of strategies) {
-    const key = md5OfText(canonicalJson({ query: strategy.query, intervalSeconds: strategy.intervalSeconds }));
-    byKey.set(key, [...(byKey.get(key) ?? []), strategy]);
-  }
-  return [...byKey].map(([key, members]) => {
-    const { query, intervalSeconds } = members[0] as Strategy;
-    return { key, query, intervalSeconds, strategies: members, keepSeconds: keepSecondsOf(members, intervalSeconds) };
-  });
-}
-
-/** Long enough for every window, every late record and every no-data alert of the group. */
-function keepSecondsOf(strategies: readonly Strategy[], intervalSeconds: number): number {
-  const windows = strategies.flatMap(({ levels }) => levels.map(({ trigger }) => trigger.window * intervalSeconds));
-  const keeps = strategies.map(({ noData }) =>
-    noData === null ? 0 : Math.max(noData.keepSeconds, (noData.intervals + 1) * intervalSeconds),
-  );
-  return Math.max(SERIES_KEEP_SECONDS_MIN, latenessSecondsMax(intervalSeconds), ...windows, ...keeps);
-}
 
 /**
  * The record query (detection/records/record.ts) of a strategy's query: the value is the named field, as in a real-time
@@ -101,7 +83,10 @@ export function recordQueryOf(query: StrategyQuery): RecordQuery {
     metrics: [metric],
     timeFields: [query.time],
     timeField: query.time,
-    precision: query.precision,
+    // Values are compared as they come; the query's precision is for what is shown.
+    precision: null,
+    ...(query.timeFormat === undefined ? {} : { timeFormat: query.timeFormat }),
+    ...(query.noValue === undefined ? {} : { noValue: query.noValue }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { BecalmError } from "../../model/errors.ts";
 import { dimensionFault, md5OfHashes, pairMd5, pythonText } from "./record-identity.ts";
 import type { QueryMetric, RecordQuery, Rejection, StateEvent } from "./record-types.ts";
-import { convertTime, convertValue, isRejection, reject } from "./record-value.ts";
+import { convertTime, convertValue, isRejection, NO_VALUE_DEFAULT, reject } from "./record-value.ts";
 import { PRECISION_MAX } from "./rounding.ts";
 import { UNIT_NAMES, type Unit, unitOf } from "./units.ts";
 
@@ -28,14 +28,21 @@ export function parseRecord(query: RecordQuery, raw: unknown, options: ParseOpti
   return createRecordParser(query)(raw, options);
 }
 
+type RawRecord = Readonly<Record<string, unknown>>;
+
 type Metric = { readonly source: QueryMetric; readonly unit: Unit | null };
+
+/** A field by its name; a name with dots that the record lacks is a path into its maps. */
+export type FieldPath = { readonly name: string; readonly path: readonly string[] | null };
 
 type Plan = {
   readonly query: RecordQuery;
   /** The query's dimensions without repetitions; null: it names none. */
-  readonly dimensions: readonly string[] | null;
+  readonly dimensions: readonly FieldPath[] | null;
   readonly metrics: readonly Metric[];
-  readonly isRealTime: boolean;
+  readonly time: FieldPath | null;
+  readonly value: FieldPath;
+  readonly noValue: readonly string[];
   readonly isProcessPort: boolean;
   /** Scalars of the identity, with their names -> its md5. */
   readonly identityMemory: Map<string, string>;
@@ -66,14 +73,17 @@ export function cleanEvent(event: StateEvent) {
 function planOf(query: RecordQuery): Plan {
   const first = query.metrics[0];
   if (first === undefined) throw wrongQuery("has no metric", "give at least one");
-  if (!Number.isInteger(query.precision) || query.precision < 0 || query.precision > PRECISION_MAX) {
-    throw wrongQuery(`has the precision ${query.precision}`, `give a whole number from 0 to ${PRECISION_MAX}`);
+  const { precision } = query;
+  if (precision !== null && (!Number.isInteger(precision) || precision < 0 || precision > PRECISION_MAX)) {
+    throw wrongQuery(`has the precision ${precision}`, `give a whole number from 0 to ${PRECISION_MAX}`);
   }
   return {
     query,
-    dimensions: query.dimensions === null ? null : [...new Set(query.dimensions)],
+    dimensions: query.dimensions === null ? null : [...new Set(query.dimensions)].map(fieldPath),
     metrics: query.metrics.map((source) => ({ source, unit: unitNamed(source.unit) })),
-    isRealTime: first.method?.toUpperCase() === "REAL_TIME",
+    time: query.timeField === undefined ? null : fieldPath(query.timeField),
+    value: fieldPath(first.method?.toUpperCase() === "REAL_TIME" ? first.field : "_result_"),
+    noValue: query.noValue ?? NO_VALUE_DEFAULT,
     isProcessPort: query.metricIds?.includes(PROCESS_PORT_METRIC) ?? false,
     identityMemory: new Map(),
   };
@@ -93,13 +103,12 @@ function wrongQuery(what: string, remedy: string): BecalmError {
 
 function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Rejection {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return reject("record_not_an_object", null);
-  const record = raw as Readonly<Record<string, unknown>>;
+  const record = raw as RawRecord;
   const time = readTime(plan, record);
   if (typeof time !== "number") return time;
   const value = readValue(plan, record);
   if (isRejection(value)) return value;
-  const values = readValues(plan, record, time);
-  if (isRejection(values)) return values;
+  const { values, unreadable } = readValues(plan, record, time);
   const dimensions = readDimensions(plan, record);
   if (dimensions.fault !== null) return dimensions.fault;
   const dimensionsMd5 = identityMd5(plan, dimensions);
@@ -112,39 +121,52 @@ function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Re
     dimensionFields: dimensions.identityFields,
     time,
     accessTime: options.accessTimeMs === undefined ? null : options.accessTimeMs / 1000,
+    ...(unreadable === null ? {} : { unreadable }),
   };
 }
 
-function readTime(plan: Plan, record: Readonly<Record<string, unknown>>): number | Rejection {
-  const named = plan.query.timeField;
-  const field = named ?? (own(record, "_time_") === null ? "time" : "_time_");
+function readTime(plan: Plan, record: RawRecord): number | Rejection {
+  if (plan.time !== null) {
+    const raw = at(record, plan.time);
+    if (raw === null) return reject("time_missing", plan.time.name);
+    return convertTime(raw, plan.time.name, plan.query.timeFormat);
+  }
+  const field = own(record, "_time_") === null ? "time" : "_time_";
   const raw = own(record, field);
-  return raw === null ? reject("time_missing", field) : convertTime(raw, field);
+  return raw === null ? reject("time_missing", field) : convertTime(raw, field, plan.query.timeFormat);
 }
 
-function readValue(plan: Plan, record: Readonly<Record<string, unknown>>): number | null | Rejection {
-  const metric = plan.metrics[0] as Metric;
-  const field = plan.isRealTime ? metric.source.field : "_result_";
-  const raw = own(record, field);
-  return raw === null ? null : convertValue(raw, { field, unit: metric.unit, precision: plan.query.precision });
+function readValue(plan: Plan, record: RawRecord): number | null | Rejection {
+  const { unit } = plan.metrics[0] as Metric;
+  const raw = at(record, plan.value);
+  if (raw === null) return null;
+  return convertValue(raw, {
+    field: plan.value.name,
+    unit,
+    precision: plan.query.precision,
+    noValue: plan.noValue,
+  });
 }
 
-function readValues(
-  plan: Plan,
-  record: Readonly<Record<string, unknown>>,
-  time: number,
-): Record<string, number> | Rejection {
+type Values = { readonly values: Record<string, number>; readonly unreadable: readonly Rejection[] | null };
+
+/** A secondary value that cannot be read is left out, and said so: the main value stands on its own. */
+function readValues(plan: Plan, record: RawRecord, time: number): Values {
   const values: Record<string, number> = {};
+  let unreadable: Rejection[] | null = null;
   for (const { source, unit } of plan.metrics) {
     const aliased = source.alias === undefined || source.alias === "" ? null : own(record, source.alias);
     const field = aliased === null ? source.field : (source.alias as string);
-    const raw = aliased ?? own(record, field);
-    const number = raw === null ? 0 : convertValue(raw, { field, unit, precision: plan.query.precision });
-    if (typeof number !== "number") return number;
-    setOwn(values, field, number);
+    const raw = aliased ?? at(record, field === plan.value.name ? plan.value : fieldPath(field));
+    const number =
+      raw === null ? 0 : convertValue(raw, { field, unit, precision: plan.query.precision, noValue: plan.noValue });
+    if (isRejection(number)) {
+      unreadable ??= [];
+      unreadable.push(number);
+    } else setOwn(values, field, number ?? 0);
   }
   for (const field of plan.query.timeFields) setOwn(values, field, time);
-  return values;
+  return { values, unreadable };
 }
 
 type Dimensions = {
@@ -154,12 +176,13 @@ type Dimensions = {
   readonly fault: Rejection | null;
 };
 
-function readDimensions(plan: Plan, record: Readonly<Record<string, unknown>>): Dimensions {
+function readDimensions(plan: Plan, record: RawRecord): Dimensions {
   const all: Record<string, unknown> = {};
   const identityFields: string[] = [];
   let fault: Rejection | null = null;
-  for (const field of plan.dimensions ?? Object.keys(record).filter(isOrdinaryField)) {
-    const value = own(record, field);
+  for (const path of plan.dimensions ?? Object.keys(record).filter(isOrdinaryField).map(plainField)) {
+    const field = path.name;
+    const value = at(record, path);
     const isDynamic = DYNAMIC_PROCESS_FIELDS.has(field);
     if (isDynamic && plan.dimensions !== null && isShortText(value)) continue;
     setOwn(all, field, value);
@@ -203,8 +226,27 @@ function identityText(fields: readonly string[], all: Readonly<Record<string, un
   return text;
 }
 
+export function fieldPath(name: string): FieldPath {
+  return { name, path: name.includes(".") ? name.split(".") : null };
+}
+
+function plainField(name: string): FieldPath {
+  return { name, path: null };
+}
+
+/** The field of that name, or what its dots lead to in nested maps; null for what is missing. */
+export function at(record: RawRecord, { name, path }: FieldPath): unknown {
+  if (path === null || Object.hasOwn(record, name)) return own(record, name);
+  let value: unknown = record;
+  for (const part of path) {
+    if (typeof value !== "object" || value === null) return null;
+    value = own(value as RawRecord, part);
+  }
+  return value;
+}
+
 /** A record's own field, with null for what is missing. Inherited names (`constructor`) are not fields. */
-function own(record: Readonly<Record<string, unknown>>, field: string): unknown {
+function own(record: RawRecord, field: string): unknown {
   return Object.hasOwn(record, field) ? (record[field] ?? null) : null;
 }
 

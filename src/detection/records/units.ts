@@ -56,6 +56,22 @@ export function toBaseUnit(value: number, from: Unit): number {
   return from.divide === 1 ? value * from.multiply : value / from.divide;
 }
 
+/** The base unit of a unit's family, as it stands behind a value. Values of no known unit have none. */
+export function baseUnitName(name: string): string {
+  const family = unitOf(name)?.family;
+  const isRate = !UNITS.has(name);
+  const base = family === undefined ? "" : BASE_UNIT_NAMES[family];
+  return isRate && base !== "" ? `${base}/s` : base;
+}
+
+const BASE_UNIT_NAMES: Readonly<Record<UnitFamily, string>> = {
+  bytes: " B",
+  bits: " bit",
+  percent: " %",
+  time: " s",
+  none: "",
+};
+
 function prefixed(family: UnitFamily, plain: readonly string[], symbols: readonly string[]): [string, Unit][] {
   const rows: [string, Unit][] = plain.map((name) => [name, unit(family, 1)]);
   const powers: [string, number][] = [

@@ -6,6 +6,7 @@
  * D3: a commit costs as much as what it changes.
  */
 import { type CheckpointKeys, type KeyConfig, registerKeysWithConfig } from "../../detection/core/checkpoint-keys.ts";
+import { checkpointPiece } from "../../detection/core/state-pieces.ts";
 import type {
   CheckResultRow,
   CheckResultsAdded,
@@ -39,8 +40,8 @@ class MemoryDetectionStore implements DetectionStore {
   #version = 0;
   #lastCommitId: string | null = null;
   readonly #pieces = new Map<string, string>();
-  readonly #alerts: string[] = [];
-  readonly #auditEvents: string[] = [];
+  readonly #alerts = new SequencedList();
+  readonly #auditEvents = new SequencedList();
   readonly #groupCheckpoints: ExpiringMap<number>;
   readonly #runs: ExpiringMap<number>;
   /** By group: record id -> time. */
@@ -65,7 +66,7 @@ class MemoryDetectionStore implements DetectionStore {
     };
     return {
       version: this.#version,
-      alertCount: this.#alerts.length,
+      alertCount: this.#alerts.lastSeq,
       pieces: new Map(this.#pieces),
       seen: new Map(groupKeys.map((key) => [key, seenOf(key)])),
     };
@@ -80,8 +81,8 @@ class MemoryDetectionStore implements DetectionStore {
     this.#lastCommitId = commit.commitId;
     for (const [name, value] of commit.piecesPut) this.#pieces.set(name, value);
     for (const name of commit.piecesRemoved) this.#pieces.delete(name);
-    for (const alert of commit.alerts) this.#alerts.push(alert);
-    for (const event of commit.auditEvents) this.#auditEvents.push(event);
+    this.#alerts.add(commit.alerts, commit.keepCount);
+    this.#auditEvents.add(commit.auditEvents, commit.keepCount);
     for (const group of commit.groups) this.#takeGroup(group, commit.atMs);
     for (const { time, ...of } of commit.checkpoints) this.#raise(of, time);
     for (const added of commit.checkResults) this.#addResults(added);
@@ -89,11 +90,11 @@ class MemoryDetectionStore implements DetectionStore {
   }
 
   async alerts(page: SequencePage): Promise<SequencedText[]> {
-    return pageOf(this.#alerts, page);
+    return this.#alerts.page(page);
   }
 
   async auditEvents(page: SequencePage): Promise<SequencedText[]> {
-    return pageOf(this.#auditEvents, page);
+    return this.#auditEvents.page(page);
   }
 
   async getCheckpoint(of: SeriesLevel): Promise<number | null> {
@@ -102,7 +103,11 @@ class MemoryDetectionStore implements DetectionStore {
 
   async setCheckpoint(of: SeriesLevel, time: number): Promise<number> {
     requireTime(time, "time of a checkpoint");
-    return this.#raise(of, time);
+    const standing = this.#raise(of, time);
+    if (standing === time) this.#pieces.set(checkpointPiece(of), String(time));
+    // Whoever is at work loads the stream again.
+    if (this.#version > 0) this.#version += 1;
+    return standing;
   }
 
   async groupCheckpoint(groupKey: string): Promise<number | null> {
@@ -173,8 +178,25 @@ class MemoryDetectionStore implements DetectionStore {
   }
 }
 
-function pageOf(all: readonly string[], page: SequencePage): SequencedText[] {
-  requireSequencePage(page);
-  const first = page.fromSeq - 1;
-  return all.slice(first, first + page.limit).map((value, index) => ({ seq: page.fromSeq + index, value }));
+/** Texts numbered from 1, of which the oldest may be gone. */
+class SequencedList {
+  readonly #texts: string[] = [];
+  #goneCount = 0;
+
+  get lastSeq(): number {
+    return this.#goneCount + this.#texts.length;
+  }
+
+  add(texts: readonly string[], keepCount: number | undefined): void {
+    for (const text of texts) this.#texts.push(text);
+    if (keepCount === undefined || this.#texts.length <= keepCount) return;
+    this.#goneCount += this.#texts.splice(0, this.#texts.length - keepCount).length;
+  }
+
+  page(page: SequencePage): SequencedText[] {
+    requireSequencePage(page);
+    const first = Math.max(page.fromSeq - 1 - this.#goneCount, 0);
+    const end = Math.max(page.fromSeq - 1 + page.limit - this.#goneCount, 0);
+    return this.#texts.slice(first, end).map((value, index) => ({ seq: this.#goneCount + first + index + 1, value }));
+  }
 }

@@ -40,6 +40,7 @@ export function detectionCommitArguments(
     groups.length,
     strategies.size,
     checkResults.length,
+    commit.keepCount ?? "",
   ];
   for (const [name, value] of piecesPut) args.push(name, value);
   for (const text of [piecesRemoved, alerts, auditEvents].flat()) args.push(text);

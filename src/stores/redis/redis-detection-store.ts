@@ -4,6 +4,7 @@
  * A stream's keys all carry its own hash tag, so a commit is one script in one slot. Every command may be sent twice.
  */
 import { type CheckpointKeys, type KeyConfig, registerKeysWithConfig } from "../../detection/core/checkpoint-keys.ts";
+import { checkpointPiece } from "../../detection/core/state-pieces.ts";
 import type {
   CheckResultRow,
   DetectionCommit,
@@ -80,7 +81,7 @@ class RedisDetectionStore implements DetectionStore {
     );
     return {
       version: head === null ? 0 : Number(head.split(" ", 1)[0]),
-      alertCount,
+      alertCount: alertCount + Number(head?.split(" ")[2] ?? 0),
       pieces: new Map(pairs(named)),
       seen: new Map(groupKeys.map((key, index) => [key, seenRecords(seen[index] as string[])])),
     };
@@ -93,11 +94,11 @@ class RedisDetectionStore implements DetectionStore {
   }
 
   alerts(page: SequencePage): Promise<SequencedText[]> {
-    return this.#page(this.#own.alerts, page);
+    return this.#page(this.#own.alerts, 3, page);
   }
 
   auditEvents(page: SequencePage): Promise<SequencedText[]> {
-    return this.#page(this.#own.auditEvents, page);
+    return this.#page(this.#own.auditEvents, 4, page);
   }
 
   async getCheckpoint(of: SeriesLevel): Promise<number | null> {
@@ -109,9 +110,9 @@ class RedisDetectionStore implements DetectionStore {
   async setCheckpoint(of: SeriesLevel, time: number): Promise<number> {
     requireTime(time, "time of a checkpoint");
     const { LAST_CHECKPOINTS } = this.#keys;
-    const args = [LAST_CHECKPOINTS.field(of), time, LAST_CHECKPOINTS.ttlMs];
-    const key = LAST_CHECKPOINTS.key(of);
-    return Number(await this.#connection.run(() => scripts.raiseCheckpoint(this.#client, [key], args)));
+    const args = [LAST_CHECKPOINTS.field(of), time, LAST_CHECKPOINTS.ttlMs, checkpointPiece(of)];
+    const keys = [LAST_CHECKPOINTS.key(of), this.#own.stream, this.#own.pieces];
+    return Number(await this.#connection.run(() => scripts.raiseCheckpoint(this.#client, keys, args)));
   }
 
   async groupCheckpoint(groupKey: string): Promise<number | null> {
@@ -141,13 +142,13 @@ class RedisDetectionStore implements DetectionStore {
     return this.close();
   }
 
-  async #page(key: string, page: SequencePage): Promise<SequencedText[]> {
+  async #page(key: string, place: 3 | 4, page: SequencePage): Promise<SequencedText[]> {
     requireSequencePage(page);
     if (page.limit === 0) return [];
-    const first = page.fromSeq - 1;
-    const last = first + Math.min(page.limit, ROW_COUNT_MAX) - 1;
-    const texts = await this.#connection.run(() => this.#client.lrange(key, first, last));
-    return texts.map((value, index) => ({ seq: page.fromSeq + index, value }));
+    const args = [place, page.fromSeq, Math.min(page.limit, ROW_COUNT_MAX)];
+    const keys = [this.#own.stream, key];
+    const [first, ...texts] = await this.#connection.run(() => scripts.pageDetection(this.#client, keys, args));
+    return texts.map((value, index) => ({ seq: first + index, value }));
   }
 }
 

@@ -33,6 +33,7 @@ export const scripts = {
   loadDetection:
     defineScript<[head: string | null, alertCount: number, pieces: string[], ...seen: string[][]]>("load-detection"),
   commitDetection: defineScript<"applied" | "duplicate" | "conflict">("commit-detection"),
+  pageDetection: defineScript<[number, ...string[]]>("page-detection"),
   raiseCheckpoint: defineScript<string>("raise-checkpoint"),
   missingRights: defineScript<string[]>("missing-rights"),
 };

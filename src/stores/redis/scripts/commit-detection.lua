@@ -2,10 +2,10 @@
 -- Applies one commit of a detection stream: everything of it, or nothing.
 -- All that is compared is read before the first write, because Redis never rolls a script back.
 --
--- KEYS[1] head          string "<version> <id of the last commit>"
+-- KEYS[1] head          string "<version> <id of the last commit> <alerts that are gone> <audit events that are gone>"
 -- KEYS[2] pieces        hash: name -> value
--- KEYS[3] alerts        list, number 1 first
--- KEYS[4] audit events  list, number 1 first
+-- KEYS[3] alerts        list, the oldest that is kept first
+-- KEYS[4] audit events  list, the oldest that is kept first
 -- then three keys a strategy group: STRATEGY_CHECKPOINT (string: s), ACCESS_RUN_TIMESTAMP (string: ms),
 --   ACCESS_DUPLICATE (zset: record id by data time, s);
 -- then LAST_CHECKPOINTS of each strategy (hash: series and level -> s);
@@ -16,6 +16,7 @@
 -- ARGV[3] time of the commit in ms
 -- ARGV[4..7] lives in ms of: STRATEGY_CHECKPOINT, ACCESS_RUN_TIMESTAMP, LAST_CHECKPOINTS, CHECK_RESULT
 -- ARGV[8..14] numbers of: pieces put, pieces removed, alerts, audit events, groups, strategies, lists of check results
+-- ARGV[15] how many alerts and how many audit events to keep, "" all
 -- then, all of one kind before the next, in that order:
 --   piece put:      name, value
 --   piece removed:  name
@@ -29,16 +30,17 @@
 --
 -- Returns "applied", "duplicate" or "conflict"
 local call = redis.call
-local FIRST_ROW = 15
+local FIRST_ROW = 16
 -- Lua's stack holds some thousand values; an even number, so that pairs stay together.
 local CHUNK = 500
 
 local head = call('GET', KEYS[1])
-local version = '0'
+local version, gone_alerts, gone_audit = '0', 0, 0
 if head then
-  local space = string.find(head, ' ', 1, true)
-  version = string.sub(head, 1, space - 1)
-  if string.sub(head, space + 1) == ARGV[2] then
+  local stored_version, last_commit, alerts, audit = string.match(head, '^(%S+) (%S+) ?(%S*) ?(%S*)$')
+  version = stored_version
+  gone_alerts, gone_audit = tonumber(alerts) or 0, tonumber(audit) or 0
+  if last_commit == ARGV[2] then
     return 'duplicate'
   end
 end
@@ -106,8 +108,6 @@ for result = 0, result_count - 1 do
 end
 
 -- Nothing below refuses or fails.
-call('SET', KEYS[1], string.format('%d', tonumber(version) + 1) .. ' ' .. ARGV[2])
-
 -- Calls `command` with ARGV[from..to], some at a time.
 local function write_rows(command, key, from, to)
   for start = from, to, CHUNK do
@@ -123,6 +123,20 @@ row = row + removed_count
 write_rows('RPUSH', KEYS[3], row, row + alert_count - 1)
 row = row + alert_count
 write_rows('RPUSH', KEYS[4], row, row + audit_count - 1)
+
+-- Drops the oldest of a list; returns how many.
+local function forget_oldest(key)
+  local keep = tonumber(ARGV[15])
+  local length = keep and call('LLEN', key) or 0
+  if not keep or length <= keep then
+    return 0
+  end
+  call('LTRIM', key, -keep, -1)
+  return length - keep
+end
+gone_alerts = gone_alerts + forget_oldest(KEYS[3])
+gone_audit = gone_audit + forget_oldest(KEYS[4])
+call('SET', KEYS[1], string.format('%d %s %d %d', tonumber(version) + 1, ARGV[2], gone_alerts, gone_audit))
 
 row = first_group_row
 for group = 0, group_count - 1 do

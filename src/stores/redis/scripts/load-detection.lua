@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- All that detection goes on from, at one moment. A script and no MULTI: that is refused by a server that is out of memory.
 --
--- KEYS[1] head    string "<version> <id of the last commit>"
--- KEYS[2] alerts  list, number 1 first
+-- KEYS[1] head    string "<version> <id of the last commit> <alerts that are gone> <audit events that are gone>"
+-- KEYS[2] alerts  list, the oldest that is kept first
 -- KEYS[3] pieces  hash: name -> value
 -- then ACCESS_DUPLICATE of each strategy group (zset: record id by data time, s)
 --

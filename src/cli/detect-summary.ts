@@ -1,0 +1,84 @@
+/** What `becalm detect` says at its end: counts, and what was not found. */
+import { addCounts, addReasons, NO_COUNTS, type SourceCounts } from "../detection/source-position.ts";
+import type { DetectCommandOptions, Parts } from "./detect-parts.ts";
+
+type Totals = {
+  readonly rows: number;
+  readonly counts: SourceCounts;
+  readonly reasons: Readonly<Record<string, number>>;
+};
+
+/** Over all inputs, whichever run took their rows. */
+export function totalsOf({ inputs, opened: { detection } }: Parts): Totals {
+  let totals: Totals = { rows: 0, counts: NO_COUNTS, reasons: {} };
+  for (const { source } of inputs) {
+    const { rows, counts, reasons } = detection.position(source);
+    totals = {
+      rows: totals.rows + rows,
+      counts: addCounts(totals.counts, counts),
+      reasons: addReasons(totals.reasons, reasons),
+    };
+  }
+  return totals;
+}
+
+/** `body: []` makes it a request without alerts, so `becalm run` reads over it. Answers how many things were not found. */
+export async function tellSummary(parts: Parts): Promise<number> {
+  const { terminal, options, notes } = parts;
+  const { rows, counts, reasons } = totalsOf(parts);
+  const alerts = counts.firing + counts.resolved + counts.resent;
+  const delay = parts.inputs.some(({ isLive }) => isLive) ? notes.delaySeconds() : null;
+  const problems = problemsOf(parts, { rows, counts, reasons });
+  if (options.json) {
+    const more = delay === null ? {} : { delaySeconds: delay };
+    await terminal.json({ summary: { records: rows, alerts, ...counts, reasons, ...more }, body: [] });
+  }
+  notes.tooLate();
+  notes.problems(problems);
+  if (options.quiet) return problems.length;
+  const { rejected, unmatched, accepted, duplicates, late, withoutValue, gaps, firing, resolved, resent } = counts;
+  terminal.note(
+    `${number(rows)} records: ${number(unmatched)} of no strategy, ${number(accepted)} points (${number(late)} late, put in place), ${number(duplicates)} duplicates, ${number(withoutValue)} without a value, ${number(rejected)} rejected`,
+  );
+  const byReason = Object.entries(reasons).sort(([, a], [, b]) => b - a);
+  if (byReason.length > 0)
+    terminal.note(`rejected: ${byReason.map(([reason, count]) => `${number(count)} ${reason}`).join(", ")}`);
+  terminal.note(
+    `${number(alerts)} alerts: ${number(firing)} firing, ${number(resolved)} resolved, ${number(resent)} sent again; ${number(gaps)} gaps in the data`,
+  );
+  if (delay !== null)
+    terminal.note(
+      `alerts were decided ${delay.median} s after their data's time at the median, ${delay.max} s at most`,
+    );
+  return problems.length;
+}
+
+/** Sentences: nothing was read, or a strategy found nothing that it could look at. */
+function problemsOf({ census, opened }: Parts, { rows, counts, reasons }: Totals): string[] {
+  if (rows === 0) return [];
+  if (counts.rejected === rows) {
+    const [reason = ""] = Object.entries(reasons).sort(([, a], [, b]) => b - a)[0] ?? [];
+    return [`Not one of ${number(rows)} records could be read (${reason}). ${census.fieldsText()}`];
+  }
+  const missing = census.missing();
+  const problems = missing.map(
+    ({ strategy, field, role }) =>
+      `No record has the field ${field}, the ${role} of ${strategy}. ${census.fieldsText()}`,
+  );
+  if (missing.length > 0) return problems;
+  for (const { strategies, received } of opened.detection.received()) {
+    if (received === 0)
+      problems.push(`No record passes the filter of ${strategies.join(", ")}. ${census.valuesText(strategies)}`);
+  }
+  return problems;
+}
+
+export function stoppedText(rows: number, { store }: DetectCommandOptions): string {
+  const where = `Stopped after ${number(rows)} rows.`;
+  if (store === undefined) return `${where} Nothing is kept without --store: run it again from the start.`;
+  return `${where} All up to there is durable: run the same command again to go on.`;
+}
+
+function number(count: number): string {
+  return count.toLocaleString("en");
+}

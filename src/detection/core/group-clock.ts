@@ -1,0 +1,146 @@
+/**
+ * The time of a strategy group: what tells that a series is silent.
+ *
+ * Normally it is the newest time of all series. A record that is further ahead than a back-fill may be late is held until
+ * another series comes near it, or its own series goes on while all others are silent: so one host whose clock is ahead
+ * does not silence the others. The clock depends on the records, not on their order within the lateness.
+ */
+import type { ClockJump, GroupHead, GroupState, OpenGap } from "./group-state.ts";
+import type { StrategyGroup } from "./strategy-group.ts";
+
+/** Records of one series that confirm its own jump, when nobody else has a word. */
+const JUMP_CONFIRMING_COUNT = 3;
+
+export type HeardRecord = {
+  readonly md5: string;
+  readonly row: number;
+  readonly isPoint: boolean;
+  readonly isNewest: boolean;
+  /** Whether the group has a series other than this one. */
+  readonly otherSeries: boolean;
+};
+
+/** What is settled about gaps in the data. */
+export type SettledGap = OpenGap & { readonly row: number };
+
+export class GroupClock {
+  readonly #intervalSeconds: number;
+  readonly #latenessSeconds: number;
+  readonly #jumpSeconds: number;
+  readonly #gapSeconds: number;
+  readonly #series: GroupState["series"];
+  time: number | null;
+  tickTime: number | null;
+  jump: ClockJump | null;
+  gap: OpenGap | null;
+  readonly settledGaps: SettledGap[] = [];
+
+  constructor(state: GroupState, group: StrategyGroup, gapSeconds: number) {
+    const { head } = state;
+    this.#intervalSeconds = group.intervalSeconds;
+    this.#latenessSeconds = group.latenessSeconds;
+    this.#jumpSeconds = group.lateSecondsMax;
+    this.#gapSeconds = gapSeconds;
+    this.#series = state.series;
+    this.time = head.clockTime;
+    this.tickTime = head.tickTime;
+    this.jump = head.jump;
+    this.gap = head.gap;
+  }
+
+  /** `md5`: the series of the record; `isPoint`: it has a value; `isNewest`: it is newer than all points of its series. */
+  hear(time: number, record: HeardRecord): void {
+    const { md5, row } = record;
+    if (this.time === null) this.#moveTo(time);
+    else if (time > this.time && this.gap !== null && time - this.#latenessSeconds >= this.gap.toTime) {
+      // Nothing can come into the hole any more: it is settled before the next one begins.
+      this.settledGaps.push({ ...this.gap, row });
+      this.gap = null;
+      this.hear(time, record);
+      return;
+    } else if (time <= this.time + this.#jumpSeconds) {
+      if (this.jump !== null && this.jump.md5 !== md5 && record.isNewest) this.jump = { ...this.jump, count: 0 };
+      if (this.gap !== null && time > this.gap.fromTime && time < this.gap.toTime) this.#narrowGap(time);
+      if (time > this.time) this.#moveTo(time);
+      this.#joinJump();
+    } else if (record.isPoint) this.#hearAhead(time, record);
+    this.#settleGap(row);
+  }
+
+  /** What was far ahead is so no longer. */
+  #joinJump(): void {
+    if (this.jump === null || this.time === null || this.jump.toTime > this.time + this.#jumpSeconds) return;
+    if (this.jump.toTime > this.time) this.#moveTo(this.jump.toTime);
+    this.jump = null;
+  }
+
+  #hearAhead(time: number, { md5, otherSeries }: { md5: string; otherSeries: boolean }): void {
+    const { jump } = this;
+    const isSame = jump?.md5 === md5;
+    const fromTime = isSame ? Math.min(jump.fromTime, time) : time;
+    const toTime = isSame ? Math.max(jump.toTime, time) : time;
+    const count = isSame ? jump.count + 1 : 1;
+    const isConfirmed =
+      !otherSeries ||
+      count >= JUMP_CONFIRMING_COUNT ||
+      (jump !== null && !isSame && Math.abs(time - jump.toTime) <= this.#jumpSeconds);
+    if (!isConfirmed) {
+      this.jump = { md5, fromTime, toTime, count };
+      return;
+    }
+    this.jump = null;
+    const first = jump === null ? time : Math.min(jump.fromTime, fromTime);
+    if (this.time !== null && first - this.time > this.#gapSeconds) this.gap = { fromTime: this.time, toTime: first };
+    this.#moveTo(Math.max(toTime, jump?.toTime ?? toTime));
+  }
+
+  /** The clock of a live input goes on without records. */
+  passTo(time: number): void {
+    if (this.time !== null && time > this.time) this.#moveTo(time);
+  }
+
+  /** The end of an input: nothing earlier will come. */
+  finish(row: number): void {
+    if (this.time === null) return;
+    this.tickTime = Math.max(this.tickTime ?? Number.NEGATIVE_INFINITY, this.#tickAt(this.time));
+    if (this.gap !== null) this.settledGaps.push({ ...this.gap, row });
+    this.gap = null;
+  }
+
+  get isFinished(): boolean {
+    return this.time === null || (this.gap === null && (this.tickTime ?? 0) >= this.#tickAt(this.time));
+  }
+
+  changes(): Pick<GroupHead, "clockTime" | "tickTime" | "jump" | "gap"> {
+    return { clockTime: this.time, tickTime: this.tickTime, jump: this.jump, gap: this.gap };
+  }
+
+  /** Whether the state knows a series other than this one. */
+  hasOther(md5: string): boolean {
+    return this.#series.size > (this.#series.has(md5) ? 1 : 0);
+  }
+
+  #moveTo(time: number): void {
+    const before = this.time;
+    this.time = time;
+    if (before !== null && time - before > this.#gapSeconds && this.gap === null)
+      this.gap = { fromTime: before, toTime: time };
+    const tick = this.#tickAt(time - this.#latenessSeconds);
+    if (this.tickTime === null || tick > this.tickTime) this.tickTime = tick;
+  }
+
+  #narrowGap(time: number): void {
+    const { fromTime } = this.gap as OpenGap;
+    this.gap = time - fromTime > this.#gapSeconds ? { fromTime, toTime: time } : null;
+  }
+
+  #settleGap(row: number): void {
+    if (this.gap === null || this.time === null || this.time - this.#latenessSeconds < this.gap.toTime) return;
+    this.settledGaps.push({ ...this.gap, row });
+    this.gap = null;
+  }
+
+  #tickAt(time: number): number {
+    return Math.floor(time / this.#intervalSeconds) * this.#intervalSeconds;
+  }
+}

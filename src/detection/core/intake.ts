@@ -1,0 +1,123 @@
+/** The events of a batch, sorted into points of their series, duplicates and refused ones, each by what was known when it came. */
+import type { Rejection, StateEvent } from "../records/record-types.ts";
+import { reject } from "../records/record-value.ts";
+import { DUPLICATE_INTERVAL_COUNT, PENDING_COUNT_MAX, SEEN_COUNT_MAX, SERIES_COUNT_MAX } from "./detection-limits.ts";
+import type { GroupClock, HeardRecord } from "./group-clock.ts";
+import type { GroupState, SeriesState } from "./group-state.ts";
+import type { ArrivedPoint } from "./series.ts";
+import type { StrategyGroup } from "./strategy-group.ts";
+
+/** What the batch brings of one series. */
+export type Arrivals = {
+  readonly before: SeriesState | null;
+  newestTime: number | null;
+  readonly points: ArrivedPoint[];
+};
+
+/** Sorts events into points, duplicates and refused ones, each by what was known when it came. */
+export class Intake {
+  readonly #state: GroupState;
+  readonly #group: StrategyGroup;
+  readonly #clock: GroupClock;
+  readonly series = new Map<string, Arrivals>();
+  readonly seenAdded: (readonly [number, string])[] = [];
+  readonly duplicates: number[] = [];
+  readonly rejections: { index: number; rejection: Rejection }[] = [];
+  readonly #seenHere = new Set<string>();
+  #newSeriesCount = 0;
+  newestTime: number | null;
+  withoutValueCount = 0;
+  pointCount = 0;
+  eventCount = 0;
+
+  constructor(state: GroupState, group: StrategyGroup, clock: GroupClock) {
+    this.#state = state;
+    this.#group = group;
+    this.#clock = clock;
+    this.newestTime = state.head.newestTime;
+  }
+
+  take(event: StateEvent, row: number): void {
+    this.eventCount += 1;
+    const { time, value, dimensionsMd5: md5 } = event;
+    // A record without a value is no record: only the time goes on.
+    if (value === null) {
+      this.withoutValueCount += 1;
+      this.#hear(time, { md5, row, isPoint: false, isNewest: false });
+      return;
+    }
+    this.#takePoint(event, value, row);
+  }
+
+  #takePoint(event: StateEvent, value: number, row: number): void {
+    const { time, dimensionsMd5: md5 } = event;
+    const known = this.series.get(md5);
+    const before = known?.before ?? this.#state.series.get(md5) ?? null;
+    const newestTime = known?.newestTime ?? before?.newestTime ?? null;
+    const isNewest = newestTime === null || time > newestTime;
+    if (!isNewest && this.#isOfThePast(event, { row, newestTime })) return;
+    const isNew = before === null && known === undefined;
+    if (this.#isRefused(isNew, row)) return;
+    if (isNew) this.#newSeriesCount += 1;
+    this.#hear(time, { md5, row, isPoint: true, isNewest });
+    if (this.newestTime === null || time > this.newestTime) this.newestTime = time;
+    this.#remember(event);
+    this.pointCount += 1;
+    const { dimensions, dimensionFields } = event;
+    const arrivals = known ?? { before, newestTime, points: [] };
+    arrivals.points.push({ time, value, row, clockTime: this.#clock.time as number, dimensions, dimensionFields });
+    if (isNewest) arrivals.newestTime = time;
+    if (known === undefined) this.series.set(md5, arrivals);
+  }
+
+  /** Not newer than its series: too late to be put in its place, or here already. */
+  #isOfThePast(event: StateEvent, { row, newestTime }: { row: number; newestTime: number }): boolean {
+    const { time } = event;
+    if (newestTime - time > this.#group.lateSecondsMax) {
+      this.rejections.push({ index: row, rejection: reject("too_old", this.#group.query.time, time) });
+      return true;
+    }
+    if (!this.#isSeen(event)) return false;
+    this.duplicates.push(row);
+    return true;
+  }
+
+  #hear(time: number, record: Omit<HeardRecord, "otherSeries">): void {
+    const here = this.series.size - (this.series.has(record.md5) ? 1 : 0);
+    this.#clock.hear(time, { ...record, otherSeries: here > 0 || this.#clock.hasOther(record.md5) });
+  }
+
+  #isSeen({ time, recordId, dimensionsMd5 }: StateEvent): boolean {
+    if (!this.#isRemembered(time)) return false;
+    return this.#seenHere.has(recordId) || this.#state.seen.get(time)?.has(dimensionsMd5) === true;
+  }
+
+  #remember({ time, recordId, dimensionsMd5 }: StateEvent): void {
+    if (!this.#isRemembered(time) || this.#state.seen.get(time)?.has(dimensionsMd5) || this.#seenHere.has(recordId))
+      return;
+    this.#seenHere.add(recordId);
+    this.seenAdded.push([time, dimensionsMd5]);
+  }
+
+  /** Beyond this age nothing is remembered, in this batch as in earlier ones: how batches are cut must not matter. */
+  #isRemembered(time: number): boolean {
+    const clockTime = this.#clock.time ?? time;
+    return clockTime - time <= DUPLICATE_INTERVAL_COUNT * this.#group.intervalSeconds;
+  }
+
+  #isRefused(isNew: boolean, row: number): boolean {
+    const rejection = this.#refusal(isNew);
+    if (rejection !== null) this.rejections.push({ index: row, rejection });
+    return rejection !== null;
+  }
+
+  #refusal(isNew: boolean): Rejection | null {
+    const isFull =
+      this.#state.pendingCount + this.pointCount >= PENDING_COUNT_MAX ||
+      this.#state.seenCount + this.seenAdded.length >= SEEN_COUNT_MAX;
+    if (isFull) return reject("buffer_full", null);
+    return isNew && this.#state.series.size + this.#newSeriesCount >= SERIES_COUNT_MAX
+      ? reject("series_limit", null)
+      : null;
+  }
+}

@@ -1,0 +1,208 @@
+/** A series while it is worked on: its state opened for writing, and what its steps give. */
+import type { DetectedAlert, DetectionReason, SeriesFacts } from "./detected-alert.ts";
+import { resolvedAlert } from "./detected-alert.ts";
+import type { LevelState, OpenAlert, SeriesState, StrategyState } from "./group-state.ts";
+import { addPoint, type Point, pointsOf } from "./point-list.ts";
+import type { Level, Strategy } from "./strategy.ts";
+import type { StrategyGroup } from "./strategy-group.ts";
+
+/** One row of the check results: what a level made of a point. */
+export type CheckResult = {
+  readonly strategy: string;
+  readonly dimensionsMd5: string;
+  readonly severity: string;
+  readonly time: number;
+  readonly value: number;
+  readonly isAnomalous: boolean;
+};
+
+/** A series that was forgotten. */
+export type RetiredSeries = {
+  readonly dimensionsMd5: string;
+  readonly time: number;
+  readonly lastTime: number;
+  readonly openCount: number;
+};
+
+/** An alert at the event of the batch that brought it about. */
+export type PlacedAlert = { readonly row: number; readonly alert: DetectedAlert };
+
+/** A series whose points do not come at the interval. */
+export type SpacingFound = { readonly row: number; readonly dimensionsMd5: string; readonly seconds: number };
+
+/** What the steps of one batch write to; alerts get their order afterwards. */
+export class SeriesOutput {
+  readonly alerts: PlacedAlert[] = [];
+  readonly checkResults: CheckResult[] = [];
+  readonly retired: RetiredSeries[] = [];
+  readonly spacings: SpacingFound[] = [];
+  /** Events that turned out to be a repetition of a point that was detected, and those put in place late. */
+  readonly duplicates: number[] = [];
+  readonly late: number[] = [];
+  readonly lastTimes = new Map<string, number>();
+  detectedCount = 0;
+  pendingAdded = 0;
+  /** The event that is worked on. */
+  row = 0;
+}
+
+export type LevelWork = {
+  hits: (readonly [number, number])[];
+  normalCount: number;
+  quietCount: number;
+  open: OpenAlert | null;
+  closedAt: number | null;
+};
+export type StrategyWork = { strategy: Strategy; levels: (LevelWork | null)[]; noData: OpenAlert | null };
+export type SeriesWork = SeriesFacts & {
+  readonly md5: string;
+  readonly group: StrategyGroup;
+  readonly isExpected: boolean;
+  pointCount: number;
+  tick: number;
+  lastTime: number | null;
+  lastValue: number;
+  newestTime: number | null;
+  heardAt: number;
+  pending: Point[];
+  recent: string;
+  strategies: StrategyWork[];
+};
+
+export function isExpected(group: StrategyGroup, md5: string): boolean {
+  return group.expected.size > 0 && group.expected.has(md5);
+}
+
+export function emptyLevel(): LevelWork {
+  return { hits: [], normalCount: 0, quietCount: 0, open: null, closedAt: null };
+}
+
+export type SeriesOpening = {
+  readonly md5: string;
+  readonly group: StrategyGroup;
+  readonly before: SeriesState;
+};
+
+/** Opens stored state. Alerts of strategies and levels that the group no longer has are resolved at the last point's time. */
+export function openWork({ md5, group, before }: SeriesOpening, output: SeriesOutput): SeriesWork {
+  const work: SeriesWork = {
+    md5,
+    group,
+    isExpected: isExpected(group, md5),
+    dimensions: before.dimensions,
+    dimensionFields: before.dimensionFields,
+    pointCount: before.pointCount,
+    tick: before.tick,
+    lastTime: before.lastTime,
+    lastValue: before.lastValue,
+    newestTime: before.newestTime,
+    heardAt: before.heardAt,
+    pending: before.pending === "" ? [] : pointsOf(before.pending),
+    recent: before.recent,
+    strategies: group.strategies.map((strategy) => strategyWork(strategy, ownOf(before.strategies, strategy.name))),
+  };
+  for (const name of Object.keys(before.strategies))
+    resolveOrphans(work, { name, stored: before.strategies[name] as StrategyState }, output);
+  return work;
+}
+
+export function strategyWork(strategy: Strategy, stored: StrategyState | undefined): StrategyWork {
+  if (stored === undefined) return { strategy, levels: strategy.levels.map(() => null), noData: null };
+  const levels = strategy.levels.map(({ severity }) => levelWork(ownOf(stored.levels, severity)));
+  return { strategy, levels, noData: strategy.noData === null ? null : stored.noData };
+}
+
+/** Names come from people: one called `constructor` must not be found on the prototype. */
+function ownOf<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+function levelWork(stored: LevelState | undefined): LevelWork | null {
+  return stored === undefined ? null : { ...stored, hits: [...stored.hits] };
+}
+
+function resolveOrphans(work: SeriesWork, from: { name: string; stored: StrategyState }, output: SeriesOutput): void {
+  const strategy = work.group.strategies.find(({ name }) => name === from.name);
+  const time = work.lastTime ?? work.heardAt;
+  for (const [severity, level] of Object.entries(from.stored.levels)) {
+    if (level.open === null || strategy?.levels.some((known) => known.severity === severity)) continue;
+    resolve(work, { name: from.name, severity, open: level.open, reason: "strategy_changed", time }, output);
+  }
+  const noData = from.stored.noData;
+  if (noData === null || (strategy !== undefined && strategy.noData !== null)) return;
+  const severity = noData.labels["severity"] ?? "";
+  resolve(work, { name: from.name, severity, open: noData, reason: "strategy_changed", time }, output);
+}
+
+/** Back to what is stored: only levels and strategies that have something to remember. */
+export function closeWork(work: SeriesWork, dueTime: number): SeriesState {
+  let pending = "";
+  for (const point of work.pending) pending = addPoint(pending, point);
+  return {
+    dimensions: work.dimensions,
+    dimensionFields: work.dimensionFields,
+    pointCount: work.pointCount,
+    tick: work.tick,
+    lastTime: work.lastTime,
+    lastValue: work.lastValue,
+    newestTime: work.newestTime,
+    heardAt: work.heardAt,
+    pending,
+    recent: work.recent,
+    dueTime,
+    strategies: Object.fromEntries(
+      work.strategies.filter(hasMemory).map((one) => [one.strategy.name, strategyState(one)]),
+    ),
+  };
+}
+
+function hasMemory({ levels, noData }: StrategyWork): boolean {
+  return noData !== null || levels.some((level) => level !== null);
+}
+
+function strategyState({ strategy, levels, noData }: StrategyWork): StrategyState {
+  const named = strategy.levels.map(({ severity }, index) => [severity, levels[index] ?? null] as const);
+  return { levels: Object.fromEntries(named.filter((pair): pair is [string, LevelWork] => pair[1] !== null)), noData };
+}
+
+export type Resolution = { name: string; severity: string; open: OpenAlert; reason: DetectionReason; time: number };
+
+/** An alert never ends before it began: what ends it may be a point from before. */
+export function resolve(
+  work: SeriesWork,
+  { name, severity, open, reason, time }: Resolution,
+  output: SeriesOutput,
+): void {
+  const strategy = work.group.strategies.find((one) => one.name === name);
+  const endsAt = Math.max(time, open.startsAt);
+  const alert = resolvedAlert(strategy, open, { time: endsAt, value: work.lastValue });
+  send(work, { name, severity, reason, time: endsAt, alert }, output);
+}
+
+export type Sending = Pick<DetectedAlert, "severity" | "reason" | "time" | "alert"> & { readonly name: string };
+
+/** Field by field: an object that is spread before it gets more fields costs a hidden class each, which only a full collection frees. */
+export function send(
+  work: SeriesWork,
+  { name, severity, reason, time, alert }: Sending,
+  { alerts, row }: SeriesOutput,
+): void {
+  alerts.push({ row, alert: { severity, reason, time, alert, strategy: name, dimensionsMd5: work.md5 } });
+}
+
+export type LevelAt = { readonly one: StrategyWork; readonly level: Level; readonly state: LevelWork };
+
+export function closeLevel(
+  work: SeriesWork,
+  { one, level, state }: LevelAt,
+  how: { reason: DetectionReason; time: number; output: SeriesOutput },
+): void {
+  const open = state.open as OpenAlert;
+  const { reason, time } = how;
+  resolve(work, { name: one.strategy.name, severity: level.severity, open, reason, time }, how.output);
+  state.open = null;
+  state.normalCount = 0;
+  state.quietCount = 0;
+  // A superseded level keeps its count: it fires anew when the higher one is over.
+  if (reason !== "superseded") state.closedAt = Math.max(time, open.startsAt);
+}

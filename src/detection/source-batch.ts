@@ -1,0 +1,48 @@
+/** Rows of one or several sources that become one commit, each with its number in its source. */
+import type { RecordRow } from "../formats/record-row.ts";
+
+/** Rows of a source that follow one another. */
+export type SourceRows = { readonly source: string; readonly rows: readonly RecordRow[] };
+
+export class SourceBatch {
+  readonly rows: RecordRow[] = [];
+  readonly sources: string[] = [];
+  readonly numbers: number[] = [];
+
+  add(source: string, number: number, row: RecordRow): void {
+    this.rows.push(row);
+    this.sources.push(source);
+    this.numbers.push(number);
+  }
+
+  /** Without the rows that were taken meanwhile. */
+  behind(takenOf: (source: string) => number): SourceBatch {
+    const left = new SourceBatch();
+    for (const [at, row] of this.rows.entries()) {
+      const source = this.sources[at] as string;
+      const number = this.numbers[at] as number;
+      if (number > takenOf(source)) left.add(source, number, row);
+    }
+    return left;
+  }
+
+  /** The first row of each source. */
+  firsts(): Map<string, { readonly number: number; readonly row: RecordRow }> {
+    const firsts = new Map<string, { number: number; row: RecordRow }>();
+    let last: string | null = null;
+    for (const [at, source] of this.sources.entries()) {
+      if (source === last) continue;
+      last = source;
+      if (!firsts.has(source))
+        firsts.set(source, { number: this.numbers[at] as number, row: this.rows[at] as RecordRow });
+    }
+    return firsts;
+  }
+
+  /** How many rows each source has here. */
+  counts(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const source of this.sources) counts.set(source, (counts.get(source) ?? 0) + 1);
+    return counts;
+  }
+}

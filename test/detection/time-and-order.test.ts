@@ -1,0 +1,169 @@
+/** Lateness, lagging and silent series, clocks that are ahead, windows of samplers that are not exact. */
+import { describe, expect, test } from "vitest";
+import { advance } from "../../src/detection/core/advance.ts";
+import { parseCondition } from "../../src/detection/core/condition.ts";
+import { DetectionWorld, points, strategy } from "../support/detection-world.ts";
+
+const NO_DATA = { intervals: 3, severity: "nodata", keepSeconds: 7_200, expect: [] };
+const once = { trigger: { count: 1, window: 1 }, recovery: { count: 1 } };
+const hour = {
+  severity: "warning",
+  when: parseCondition("> 90"),
+  trigger: { count: 60, window: 60 },
+  recovery: { count: 5 },
+};
+
+describe("a record without a value", () => {
+  test("is no record: the same with a value is taken", () => {
+    const world = new DetectionWorld(strategy({ levels: [{ ...hour, ...once }] }));
+    world.take([
+      [1_000, null],
+      [1_000, 97],
+    ]);
+    const step = world.take([[1_000, null]], { flush: true });
+    expect(step).toMatchObject({ duplicates: [], alerts: [{ reason: "triggered" }] });
+    const { received, accepted, duplicates, withoutValue } = world.state.head.counters;
+    expect({ received, accepted, duplicates, withoutValue }).toEqual({
+      received: 3,
+      accepted: 1,
+      duplicates: 0,
+      withoutValue: 2,
+    });
+  });
+});
+
+describe("a point", () => {
+  test("is detected as soon as no earlier one of its series can come within the lateness", () => {
+    const world = new DetectionWorld(strategy());
+    world.take(points(1_000, [6, 6]));
+    expect(world.story()).toEqual([]);
+    world.take([[1_020, 6]]);
+    expect(world.story()).toEqual(["1010 triggered warning h1"]);
+    const atOnce = new DetectionWorld(strategy({ latenessSeconds: 0 }));
+    atOnce.take(points(1_000, [6, 6]));
+    expect(atOnce.story()).toEqual(["1010 triggered warning h1"]);
+  });
+
+  test("that is late does not send an episode again that was sent", () => {
+    const world = new DetectionWorld(strategy());
+    world.take(points(1_000, [9, 9, 0, 0, 0, 0]));
+    world.take([
+      [1_005, 9],
+      [1_015, 9],
+    ]);
+    expect(world.story()).toEqual(["1010 triggered warning h1", "1030 recovered warning h1"]);
+  });
+
+  test("that is late and completes the count of an episode that goes on opens it", () => {
+    const world = new DetectionWorld(strategy());
+    world.take([...points(1_000, [0, 0, 9]), ...points(1_040, [0, 9, 9].slice(0, 1))], { flush: true });
+    expect(world.take([[1_030, 9]]).late).toEqual([0]);
+    expect(world.story()).toEqual(["1030 triggered warning h1"]);
+  });
+});
+
+describe("a series", () => {
+  test("that lags behind the others is in order by itself, and not silent", () => {
+    const world = new DetectionWorld(strategy({ noData: NO_DATA }));
+    for (let i = 0; i < 20; i += 1)
+      world.take([...points(2_000 + i * 10, [0], "h1"), ...points(1_000 + i * 10, [9], "h2")]);
+    expect(world.story().filter((line) => !line.includes("resent"))).toEqual(["1010 triggered warning h2"]);
+    expect(world.state.head.counters).toMatchObject({ late: 0, rejected: 0 });
+  });
+
+  test("whose clock is ahead harms itself only", () => {
+    const world = new DetectionWorld(strategy({ noData: NO_DATA }));
+    world.take([...points(1_000, [0], "h2"), ...points(9_000, [0], "ahead")]);
+    for (let i = 1; i < 30; i += 1)
+      world.take([...points(1_000 + i * 10, [9], "h1"), ...points(1_000 + i * 10, [0], "h2")]);
+    expect(world.story()).toEqual(["1020 triggered warning h1"]);
+    expect(world.state.head.clockTime).toBe(1_290);
+  });
+
+  test("that goes on alone after all others stopped is believed", () => {
+    const world = new DetectionWorld(strategy({ noData: NO_DATA }));
+    world.take([...points(1_000, [0], "gone"), ...points(1_000, [0])]);
+    world.take(points(9_000, [0, 0, 0]));
+    expect(world.story()).toContain("1030 no_data nodata gone");
+    expect(world.state.head.clockTime).toBe(9_020);
+  });
+
+  test("whose host is gone has its alert ended by the silence", () => {
+    const level = { ...hour, trigger: { count: 1, window: 1 }, recovery: { count: 1, silenceSeconds: 600 } };
+    const noData = { ...NO_DATA, intervals: 5, keepSeconds: 86_400 };
+    const world = new DetectionWorld(strategy({ levels: [level], noData, resendSeconds: 3_000 }));
+    world.take([[1_000, 100, "gone"], ...Array.from({ length: 100 }, (_, i): [number, number] => [1_000 + i * 10, 1])]);
+    expect(world.story()).toEqual([
+      "1000 triggered warning gone",
+      "1050 no_data nodata gone",
+      "1600 series_silent warning gone",
+    ]);
+  });
+
+  test("that is expected and never came is told, and over when it comes", () => {
+    const noData = { ...NO_DATA, expect: [{ host: "h1" }, { host: "never" }] };
+    const world = new DetectionWorld(strategy({ levels: [], noData }));
+    world.take(points(1_000, [1, 1, 1, 1, 1, 1]));
+    expect(world.story()).toEqual(["1030 no_data nodata never"]);
+    expect(world.steps[0]?.alerts[0]?.alert.annotations["summary"]).toContain("never a value");
+    world.take(points(1_060, [1], "never"), { flush: true });
+    expect(world.story().slice(1)).toEqual(["1060 data_returned nodata never"]);
+  });
+
+  test("of a live input is missed by the clock", () => {
+    const world = new DetectionWorld(strategy({ levels: [], noData: NO_DATA }));
+    world.take(points(1_000, [1, 1]));
+    const step = advance(world.state, world.group, { events: [], clockTime: 1_060 });
+    expect(step.alerts.map(({ time, reason }) => [time, reason])).toEqual([[1_040, "no_data"]]);
+  });
+});
+
+describe("a window", () => {
+  test.each([
+    [60, 60],
+    [61, 60],
+    [63, 60],
+  ])("of a sampler that comes every %d s instead of every %d s is full all the same", (spacing, intervalSeconds) => {
+    const world = new DetectionWorld(strategy({ intervalSeconds, levels: [hour], resendSeconds: 86_400 }));
+    world.take(
+      Array.from({ length: 70 }, (_, i): [number, number] => [6_000 + i * spacing, 100]),
+      { flush: true },
+    );
+    expect(world.story()).toEqual([`${6_000 + 59 * spacing} triggered warning h1`]);
+  });
+
+  test("of a sampler that misses one sample is not", () => {
+    const level = { ...hour, trigger: { count: 5, window: 5 } };
+    const world = new DetectionWorld(strategy({ intervalSeconds: 60, levels: [level] }));
+    world.take(
+      [0, 60, 120, 240, 300, 360].map((at): [number, number] => [6_000 + at, 100]),
+      { flush: true },
+    );
+    expect(world.story()).toEqual([]);
+  });
+
+  test("that is no longer met so many points in a row ends the alert, though a point is anomalous now and then", () => {
+    const level = { ...hour, trigger: { count: 2, window: 5 } };
+    const world = new DetectionWorld(strategy({ levels: [level], resendSeconds: 86_400 }));
+    world.take(points(1_000, [99, 99, 0, 0, 0, 0, 99, 0, 0, 0, 0, 99, 0, 0, 0, 0, 99, 0, 0, 0]), { flush: true });
+    expect(world.story()).toEqual(["1010 triggered warning h1", "1090 recovered warning h1"]);
+  });
+
+  test("whose data do not come at the interval is reported once", () => {
+    const world = new DetectionWorld(strategy());
+    world.take(Array.from({ length: 40 }, (_, i): [number, number] => [6_000 + i * 60, 0]));
+    expect(world.steps.flatMap(({ auditEvents }) => auditEvents)).toMatchObject([
+      { kind: "spacing", spacingSeconds: 60, intervalSeconds: 10 },
+    ]);
+  });
+});
+
+describe("recovery", () => {
+  test("with a limit of its own waits for it", () => {
+    const level = { ...hour, ...once, when: parseCondition("> 1000") };
+    const recovery = { count: 1, when: parseCondition("< 900") };
+    const world = new DetectionWorld(strategy({ levels: [{ ...level, recovery }], resendSeconds: 86_400 }));
+    world.take(points(1_000, [980, 1_010, 990, 1_020, 980, 950, 899, 990]), { flush: true });
+    expect(world.story()).toEqual(["1010 triggered warning h1", "1060 recovered warning h1"]);
+  });
+});
