@@ -1,6 +1,9 @@
 /** `becalm audit verify`: every audit trail against the checkpoint that it must lead to, and what must move it against what the store has. */
 
+import { birthOf } from "../instance/audit.ts";
+import { identityFault } from "../instance/identity.ts";
 import { type TrailFault, trailFault } from "../instance/trail.ts";
+import { storedPolicyFault } from "../policy/policy.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { readBundle } from "./bundle-file.ts";
@@ -47,7 +50,7 @@ export async function audit(terminal: Terminal, options: AuditOptions): Promise<
       }
     }
     progress.end();
-    if (options.ids.length === 0) await reportStuckEffects(instances, { terminal, totals, isJson: options.json });
+    if (options.ids.length === 0) await reportNamespace(instances, { terminal, totals, isJson: options.json });
     await tellTotals(terminal, totals, options.json);
     return totals.broken > 0 ? EXIT.failed : EXIT.done;
   });
@@ -89,22 +92,63 @@ async function addTo({ id, lines, fault }: Checked, { terminal, totals, isJson }
 async function verifyBundle(terminal: Terminal, file: string, { ids, json }: AuditOptions): Promise<number> {
   const totals: Totals = { instances: 0, entries: 0, broken: 0 };
   const wanted = new Set(ids);
-  for await (const { instance } of readBundle(file)) {
+  const policies = new Set<string>();
+  for await (const { instance, policyTexts } of readBundle(file)) {
+    await addPolicies(policyTexts, policies, { terminal, totals, isJson: json });
     if (wanted.size > 0 && !wanted.has(instance.id)) continue;
     const { id, lines, checkpoint, birthHash = null } = instance;
-    await addTo({ id, lines, fault: trailFault(lines, checkpoint, birthHash) }, { terminal, totals, isJson: json });
+    const fault = trailFault(lines, checkpoint, birthHash) ?? foreign(id, lines, birthHash);
+    await addTo({ id, lines, fault }, { terminal, totals, isJson: json });
   }
   await tellTotals(terminal, totals, json);
   return totals.broken > 0 ? EXIT.failed : EXIT.done;
 }
 
-async function reportStuckEffects(instances: InstanceReader, { terminal, totals, isJson }: Context): Promise<void> {
-  for (const { id, what } of await stuckEffects(instances)) {
+/** A redacted birth does not give the id that its alert had. */
+function foreign(id: string, lines: readonly string[], birthHash: string | null): TrailFault | null {
+  const what = birthHash === null ? identityFault(id, birthOf(id, lines), null) : null;
+  return what === null ? null : { line: 0, what };
+}
+
+/** Each version once. */
+async function addPolicies(
+  texts: ReadonlyMap<string, string>,
+  seen: Set<string>,
+  { terminal, totals, isJson }: Context,
+): Promise<void> {
+  if (seen.size === texts.size) return;
+  for (const [policy, value] of texts) {
+    if (seen.has(policy)) continue;
+    seen.add(policy);
+    const what = storedPolicyFault({ key: policy, value });
+    if (what === null) continue;
     totals.broken += 1;
-    if (isJson) await terminal.json({ effect: id, ok: false, what });
-    else await terminal.out(`${terminal.outColors.red("✗")} effect ${id} ${what}`);
+    if (isJson) await terminal.json({ policy, ok: false, what });
+    else await terminal.out(`${terminal.outColors.red("✗")} policy ${policy} ${what}`);
   }
 }
+
+/** What is wrong with the namespace as a whole: its policies, its lists, its outbox. */
+async function reportNamespace(instances: InstanceReader, { terminal, totals, isJson }: Context): Promise<void> {
+  const { store } = instances.runtime;
+  const policies = (await store.policies()).map((record) => ({ policy: record.key, what: storedPolicyFault(record) }));
+  const faults = [
+    ...policies.flatMap(({ policy, what }) => (what === null ? [] : [{ policy, what }])),
+    ...(await store.strayInstances()).map(({ id, what }) => ({ id, what: STRAY[what] })),
+    ...(await stuckEffects(instances)).map(({ id, what }) => ({ effect: id, what })),
+  ];
+  for (const { what, ...named } of faults) {
+    totals.broken += 1;
+    const [kind, name] = Object.entries(named)[0] as [string, string];
+    if (isJson) await terminal.json({ ...named, ok: false, what });
+    else await terminal.out(`${terminal.outColors.red("✗")} ${kind === "id" ? "" : `${kind} `}${name} ${what}`);
+  }
+}
+
+const STRAY = {
+  gone: "is named by the lists, and is not there: it was removed by something else than its retention",
+  unlisted: "is there, and no list names it: somebody hid it",
+} as const;
 
 function placeOf({ line, what }: TrailFault): string {
   if (line === 0) return what;
@@ -118,7 +162,7 @@ async function tellTotals(terminal: Terminal, totals: Totals, isJson: boolean): 
   if (broken === 0)
     await terminal.out(
       green(
-        `✓ ${count(instances, "instance", "instances")}, ${count(entries, "entry", "entries")}: every trail leads to its checkpoint.`,
+        `✓ ${count(instances, "instance", "instances")}, ${count(entries, "entry", "entries")}: every trail leads to its checkpoint, every id to its birth, and every policy version to its text.`,
       ),
     );
   else

@@ -1,6 +1,11 @@
 /** Checks that an instance's audit trail and its checkpoint belong together. For `replay` and `audit verify`. */
+import { birthOf } from "../instance/audit.ts";
+import { birthFault, identityFault } from "../instance/identity.ts";
 import { type TrailFault, trailFault } from "../instance/trail.ts";
+import { BecalmError } from "../model/errors.ts";
+import { tryInstance } from "../runtime/commit/read-instance.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
+import type { StoredInstance } from "../stores/store.ts";
 import { missingTimer } from "./loose-ends.ts";
 
 export type TrailCheck = { readonly lines: readonly string[]; readonly fault: TrailFault | null };
@@ -16,12 +21,29 @@ export async function checkTrail(instances: InstanceReader, id: string): Promise
     const stored = await instances.stored(id);
     const { value, version } = stored;
     const lines = (await instances.runtime.store.history(id)) ?? [];
-    const fault = trailFault(lines, value) ?? looseEnd(await missingTimer(instances, stored));
+    const fault =
+      trailFault(lines, value) ??
+      whole(await bornAs(instances, id, { stored, lines })) ??
+      whole(await missingTimer(instances, stored));
     if (fault === null || looked >= LOOKED_COUNT_MAX || (await instances.stored(id)).version === version)
       return { lines, fault };
   }
 }
 
-function looseEnd(what: string | null): TrailFault | null {
+/** What its birth says that its id or its checkpoint does not. What cannot be read is quarantined, and reported as that. */
+async function bornAs(
+  instances: InstanceReader,
+  id: string,
+  { stored, lines }: { stored: StoredInstance; lines: readonly string[] },
+): Promise<string | null> {
+  const birth = birthOf(id, lines);
+  const instance = await tryInstance(instances.runtime, stored);
+  return (
+    identityFault(id, birth, instances.runtime.partitions) ??
+    (instance instanceof BecalmError ? null : birthFault(instance, birth))
+  );
+}
+
+function whole(what: string | null): TrailFault | null {
   return what === null ? null : { line: 0, what };
 }

@@ -60,6 +60,18 @@ export function noticeIdOf(parts: readonly (string | number)[], partition: numbe
   return withPartition(partition, sha256(parts.join("\n"), "hex"));
 }
 
+/** Is an id made of these parts, whatever partition it lies in? */
+export function idNames(id: string, parts: readonly (string | number)[]): boolean {
+  return sha256(parts.join("\n"), "hex").startsWith(id.slice(3)) && id.length === ID_LENGTH;
+}
+
+/** What the id of an episode's instance is made of. */
+export function instanceNameParts(name: { policy: string; fingerprint: string; startMs: number }): (string | number)[] {
+  return [name.policy, name.fingerprint, name.startMs];
+}
+
+const ID_LENGTH = 27;
+
 /** Joined, not added up: that would be a tree that keeps all 64 digits, three times the size, and instances are known by their ids. */
 function withPartition(partition: number, hex: string): string {
   return [String(partition).padStart(2, "0"), hex.slice(0, 24)].join("-");

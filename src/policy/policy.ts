@@ -81,6 +81,18 @@ export function policyVersion(policy: Omit<Policy, "version">): string {
   return hash("sha256", canonicalJson({ ...policy, version: undefined })).slice(0, 16);
 }
 
+/** What is wrong with a stored policy, or null: its text makes its version, so a changed text gives another one. */
+export function storedPolicyFault({ key, value }: { key: string; value: string }): string | null {
+  let policy: Policy;
+  try {
+    policy = JSON.parse(value) as Policy;
+  } catch {
+    return "cannot be read";
+  }
+  const made = `${policy?.name}@${policyVersion(policy)}`;
+  return made === key ? null : `was changed: its text makes ${made}`;
+}
+
 /** Everything that a policy may do: its action, and telling whoever may approve. */
 export function actionsOf({ action, approval }: Policy): readonly Action[] {
   return [action, approval.notify];

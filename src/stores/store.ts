@@ -76,6 +76,10 @@ export interface Store {
    * Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`;
    * `next` is null on the last page. `under`: only those that a commit put there (see InstanceWrite.openUnder), without reading any other.
    */
+  /** Instances that lists and their own rows tell differently of, by id: a commit makes none, so they are damage, or somebody's doing. */
+  strayInstances(): Promise<StrayInstance[]>;
+
+  /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`; `next` is null on the last page. */
   list(request: ListRequest): Promise<ListPage>;
 
   /**
@@ -181,6 +185,9 @@ export type EpisodeWrite = StoredEpisode & { expected: string | null };
 
 /** `value` is a checkpoint as instance/checkpoint.ts wrote it; `version` rises by one with every commit of the instance. */
 export type StoredInstance = { id: string; version: number; value: string };
+
+/** `gone`: lists name it, and it is not there. `unlisted`: it is there, and no list names it. */
+export type StrayInstance = { id: string; what: "gone" | "unlisted" };
 
 export type MembersRequest = { groupId: string; partition: number; set: MemberSet; limit: number; offset?: number };
 

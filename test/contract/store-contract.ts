@@ -595,6 +595,17 @@ export function storeContract(
         });
       });
 
+      test("lists name every instance that a commit left, and no other one", async () => {
+        const instances = Array.from({ length: 1_100 }, (_, index) =>
+          newInstance(`00-${index}`, { createdAtMs: index }),
+        );
+        await applied({ instances });
+        await applied({ instances: [changedInstance("00-7", 1)] });
+        await applied({ partition: 1, instances: [newInstance("01-a")] });
+        await store.remove("00-3", 1);
+        expect(await store.strayInstances()).toEqual([]);
+      });
+
       test("every effect that a commit left can be claimed", async () => {
         const effects = Array.from({ length: 1_200 }, (_, index) => effectOf(`e${index}`));
         await applied({ effects }, { effects: [effectOf("f")], effectClaimMs: LONG_MS }, { settledEffectIds: ["e7"] });

@@ -5,7 +5,7 @@
  * `i<id>`: `<creation> <touched>`. `c<partition><creation><id>`: a line `<version> <checkpoint>`, then the history lines of the
  * instance's first commit. `h<partition><creation><id>\0<version>`: the lines that a later commit added.
  */
-import type { InstanceWrite, StoredInstance } from "../store.ts";
+import type { InstanceWrite, StoredInstance, StrayInstance } from "../store.ts";
 import { type CreatedAt, compareCreated, invalid } from "../store-rules.ts";
 import { AFTER_ALL, numberOf, sortable, twoDigits } from "./row-keys.ts";
 import { type ReadRows, type Row, removeRange, takeRows, type WriteRows } from "./rows.ts";
@@ -103,6 +103,21 @@ export class InstanceRows {
       const { id, createdAtMs } = this.#toCreated(row);
       return { id, createdAtMs };
     });
+  }
+
+  /** Rows by id without a text, and the reverse. */
+  strays(rows: ReadRows): StrayInstance[] {
+    const [ids, texts] = [`${this.#prefix}i`, `${this.#prefix}c`];
+    const gone = Array.from(rows.ascending(texts, `${texts}${AFTER_ALL}`), (row) => this.#toCreated(row).id).filter(
+      (id) => this.#text(rows, id) === undefined,
+    );
+    const unlisted = Array.from(rows.ascending(ids, `${ids}${AFTER_ALL}`), ({ key }) => key.slice(ids.length)).filter(
+      (id) => this.#text(rows, id) === undefined,
+    );
+    return [
+      ...gone.map((id) => ({ id, what: "gone" as const })),
+      ...unlisted.map((id) => ({ id, what: "unlisted" as const })),
+    ];
   }
 
   remove(rows: WriteRows, id: string, version: number): boolean {

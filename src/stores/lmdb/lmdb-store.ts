@@ -30,6 +30,7 @@ import type {
   StoredEffect,
   StoredEpisode,
   StoredInstance,
+  StrayInstance,
   TimerKey,
   TimerRow,
   TimersRequest,
@@ -205,6 +206,11 @@ class LmdbStore implements Store {
   async unclaimedEffects(partition: number): Promise<string[]> {
     const { effects } = this.#open(partition);
     return this.#read((rows) => effects.unclaimed(rows, partition));
+  }
+
+  async strayInstances(): Promise<StrayInstance[]> {
+    const { instances } = this.#open();
+    return this.#read((rows) => instances.strays(rows));
   }
 
   async list(request: ListRequest): Promise<ListPage> {

@@ -32,6 +32,7 @@ import type {
   StoredEffect,
   StoredEpisode,
   StoredInstance,
+  StrayInstance,
   TimerKey,
   TimerRow,
   TimersRequest,
@@ -200,6 +201,12 @@ class MemoryStore implements Store {
   /** An effect and its claim are one row here. */
   async unclaimedEffects(partition: number): Promise<string[]> {
     requirePartition(partition, this.#open().partitions);
+    return [];
+  }
+
+  /** An instance and its place are one row here. */
+  async strayInstances(): Promise<StrayInstance[]> {
+    this.#open();
     return [];
   }
 

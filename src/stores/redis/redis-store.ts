@@ -27,6 +27,7 @@ import type {
   Store,
   StoredEffect,
   StoredEpisode,
+  StrayInstance,
   TimerKey,
   TimerRow,
   TimersRequest,
@@ -50,6 +51,7 @@ import { type KeySpace, type NamespaceKeys, namespaceKeys, type RedisKeys, redis
 import { RedisPartitions } from "./partitions.ts";
 import { RedisInstances, toInstances } from "./redis-instances.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
+import { strayInstances } from "./redis-strays.ts";
 import { RedisTimers } from "./redis-timers.ts";
 import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
 import { requireRights } from "./rights.ts";
@@ -231,6 +233,10 @@ class RedisStore implements Store {
     return this.#opened(partition).outbox.unclaimed(partition);
   }
 
+  async strayInstances(): Promise<StrayInstance[]> {
+    return strayInstances(this.#opened().partitions, this.#space);
+  }
+
   async list(request: ListRequest): Promise<ListPage> {
     return this.#opened().instances.list(request);
   }
@@ -326,6 +332,7 @@ class RedisStore implements Store {
 }
 
 type OpenParts = {
+  readonly partitions: RedisPartitions;
   readonly keys: RedisKeys;
   readonly instances: RedisInstances;
   readonly timers: RedisTimers;
@@ -334,6 +341,7 @@ type OpenParts = {
 
 function partsOf(partitions: RedisPartitions): OpenParts {
   return {
+    partitions,
     keys: partitions.keys,
     instances: new RedisInstances(partitions),
     timers: new RedisTimers(partitions),

@@ -10,7 +10,21 @@ import type { RedisConnection } from "./connection.ts";
 import { scriptCommands, scripts } from "./scripts.ts";
 
 /** Commands that are sent as such, by those that only read. */
-const READING = ["INFO", "EVALSHA", "EVAL", "MGET", "HMGET", "HGETALL", "HGET", "GET", "LRANGE", "ZRANGE", "ZSCORE"];
+const READING = [
+  "INFO",
+  "EVALSHA",
+  "EVAL",
+  "MGET",
+  "HMGET",
+  "HGETALL",
+  "HGET",
+  "GET",
+  "LRANGE",
+  "ZRANGE",
+  "ZSCORE",
+  "SCAN",
+  "EXISTS",
+];
 /** Those of workers; EXISTS, SET, GET and DEL are redlock's. */
 const WRITING = ["HSETNX", "ZCOUNT", "TIME", "EXISTS", "SET", "GET", "DEL"];
 
