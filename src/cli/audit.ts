@@ -11,7 +11,7 @@ import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { stuckEffects } from "./loose-ends.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
-import { checkTrail } from "./trail.ts";
+import { checkTrail, faultText } from "./trail.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type AuditOptions = StoreOptions & {
@@ -85,7 +85,7 @@ async function addTo({ id, lines, fault }: Checked, { terminal, totals, isJson }
   if (fault === null) return;
   totals.broken += 1;
   if (isJson) await terminal.json({ id, ok: false, line: fault.line, what: fault.what });
-  else await terminal.out(`${terminal.outColors.red("✗")} ${id}: ${placeOf(fault)}`);
+  else await terminal.out(`${terminal.outColors.red("✗")} ${id}: ${faultText(fault)}`);
 }
 
 /** Every line of the bundle, and in it every trail. */
@@ -149,11 +149,6 @@ const STRAY = {
   gone: "is named by the lists, and is not there: it was removed by something else than its retention",
   unlisted: "is there, and no list names it: somebody hid it",
 } as const;
-
-function placeOf({ line, what }: TrailFault): string {
-  if (line === 0) return what;
-  return `line ${line} (${line === 1 ? "its birth" : `entry ${line - 1}`}) ${what}`;
-}
 
 async function tellTotals(terminal: Terminal, totals: Totals, isJson: boolean): Promise<void> {
   if (isJson) return terminal.json({ summary: totals });

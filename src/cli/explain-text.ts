@@ -5,6 +5,7 @@ import type { Instance } from "../instance/checkpoint.ts";
 import { timersOf } from "../instance/draft.ts";
 import { topLevel } from "../instance/step.ts";
 import { REASONS } from "../model/reasons.ts";
+import { ruleText } from "../present/rule-text.ts";
 import { counterfactualText, type Language, sentenceOf } from "../present/sentences.ts";
 import { textTable } from "../present/text-table.ts";
 import { columnsOf, printable } from "../present/text-width.ts";
@@ -32,12 +33,16 @@ function factsText(instance: Instance | null, history: History, { colors, langua
   if (birth.alert !== null) {
     facts.push(["alert", `started ${dateTime(birth.alert.startsAtMs)}, fingerprint ${birth.alert.fingerprint}`]);
     facts.push(["labels", labelsText(birth.alert.labels)]);
+    for (const [name, text] of Object.entries(birth.alert.annotations)) facts.push([name, text]);
   }
   if (birth.notice !== null)
     facts.push([
       birth.kind,
       birth.notice.kind === "summary" ? `of group ${birth.notice.group}` : `about ${birth.notice.instance}`,
     ]);
+  const rule = history.policy.converge;
+  if (rule !== null && birth.alert !== null && birth.group !== null)
+    facts.push(["rule", ruleText(rule, birth.alert.labels)[language]]);
   if (birth.group !== null) facts.push(["group", birth.group]);
   facts.push(["created", dateTime(birth.createdAtMs)]);
   if (instance !== null) facts.push(...stateFacts(instance, language));
@@ -45,7 +50,7 @@ function factsText(instance: Instance | null, history: History, { colors, langua
   return facts.flatMap(([name, text]) => {
     const lines = wrapped(printable(text), COLUMNS - 12);
     return lines.map((line, index) => {
-      const label = (index === 0 ? name : "").padEnd(10);
+      const label = (index === 0 ? printable(name) : "").padEnd(9).concat(" ");
       return `  ${colors.dim(label)}${name === "state" ? stateLine(line, colors) : line}`;
     });
   });
@@ -80,6 +85,9 @@ function entryText(entry: AuditEntry, history: History, { colors, language }: Ex
   const lines = wrapped(printable(sentenceOf(entry, history)[language]), COLUMNS - indent.length).map(
     (line) => indent + line,
   );
+  const answer = answerText(entry);
+  if (answer !== null)
+    lines.push(...wrapped(printable(answer), COLUMNS - indent.length).map((line) => indent + dim(line)));
   const otherwise = counterfactualText(entry);
   if (otherwise !== null) lines.push(indent + dim(otherwise[language]));
   if (entry.peers.length > 0) {
@@ -87,6 +95,12 @@ function entryText(entry: AuditEntry, history: History, { colors, language }: Ex
     lines.push(...wrapped(peers, COLUMNS - indent.length).map((line) => indent + dim(line)));
   }
   return [head, ...lines];
+}
+
+/** What the target of an attempt answered, if it said anything. */
+function answerText({ event }: AuditEntry): string | null {
+  if (event.type !== "effect.done" || event.result == null) return null;
+  return `answer: ${typeof event.result === "string" ? event.result : JSON.stringify(event.result)}`;
 }
 
 /** A line a step: ✓ or ✗, and the hash of the checkpoint that it led to. */

@@ -200,6 +200,12 @@ function addLooking(add: Add): void {
     examples: ["becalm show 03-0a1b2c3d4e5f60718293a4b5", "becalm show 03-0a1b2c3d4e5f60718293a4b5 --lang zh"],
     act: async (to, options, [id = ""]) => (await import("./show.ts")).show(to, read(options, ["json"], { id })),
   });
+  add("policy [name@version]", "lists the policy versions of a namespace; shows one as its file said it", {
+    options: reading(),
+    examples: ["becalm policy", "becalm policy restart-host", "becalm policy restart-host@0a1b2c3d4e5f6071"],
+    act: async (to, options, [reference]) =>
+      (await import("./policy.ts")).policy(to, read(options, ["json"], { reference })),
+  });
   add("replay [id]", "steps histories through the machine again and compares every checkpoint", {
     options: reading(
       new Option("--all", "every instance"),

@@ -3,8 +3,11 @@ import { acceptedEvents } from "../instance/accepted-events.ts";
 import type { AuditEntry, History } from "../instance/audit-types.ts";
 import { decodeCheckpoint, type Instance } from "../instance/checkpoint.ts";
 import { timersOf } from "../instance/draft.ts";
+import type { TrailFault } from "../instance/trail.ts";
 import { BecalmError } from "../model/errors.ts";
+import { ruleText } from "../present/rule-text.ts";
 import { counterfactualText, type Language, sentenceOf } from "../present/sentences.ts";
+import { count } from "../present/text-table.ts";
 import { printable } from "../present/text-width.ts";
 import { isoTime } from "../present/time-text.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
@@ -12,6 +15,7 @@ import { EXIT } from "./exit-codes.ts";
 import { explainText, wrapped } from "./explain-text.ts";
 import { instanceLine } from "./file-report.ts";
 import type { Terminal } from "./terminal.ts";
+import { checkTrail, faultText } from "./trail.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type ShowOptions = StoreOptions & { readonly id: string; readonly lang: Language; readonly json: boolean };
@@ -24,6 +28,8 @@ type Shown = {
   /** null: its history cannot be read. */
   readonly history: History | null;
   readonly errors: readonly BecalmError[];
+  /** What is wrong with its trail; null: it holds. */
+  readonly fault: TrailFault | null;
 };
 
 export async function show(terminal: Terminal, options: ShowOptions): Promise<number> {
@@ -31,7 +37,7 @@ export async function show(terminal: Terminal, options: ShowOptions): Promise<nu
     const shown = await look(instances, options.id);
     if (options.json) await terminal.json(showLine(shown));
     else for (const line of showText(terminal, shown, options.lang)) await terminal.out(line);
-    return EXIT.done;
+    return shown.fault === null ? EXIT.done : EXIT.failed;
   });
 }
 
@@ -50,12 +56,14 @@ async function look(instances: InstanceReader, id: string): Promise<Shown> {
     told(error);
   }
   const history = await instances.history(id).catch(told);
-  return { id, raw: stored.value, instance, history, errors };
+  const { fault } = await checkTrail(instances, id);
+  return { id, raw: stored.value, instance, history, errors, fault };
 }
 
-function showText(terminal: Terminal, { id, raw, instance, history, errors }: Shown, language: Language): string[] {
+function showText(terminal: Terminal, shown: Shown, language: Language): string[] {
+  const { id, raw, instance, history, errors } = shown;
   const { bold, red, dim } = terminal.outColors;
-  const lines = [bold(id)];
+  const lines = [bold(id), ...verifiedText(terminal, shown)];
   if (history !== null) lines.push(...explainText(instance, history, { colors: terminal.outColors, language }));
   if (errors.length === 0) return lines;
   lines.push("");
@@ -65,7 +73,21 @@ function showText(terminal: Terminal, { id, raw, instance, history, errors }: Sh
   return lines;
 }
 
-function showLine({ id, raw, instance, history, errors }: Shown): object {
+/** Whatever is shown was verified first: what somebody changed must not look like what the engine wrote. */
+function verifiedText(terminal: Terminal, { history, fault }: Shown): string[] {
+  const { green, red } = terminal.outColors;
+  const name = "verified".padEnd(10);
+  if (fault === null) {
+    const entries = count(history?.entries.length ?? 0, "entry leads", "entries lead");
+    return [`  ${terminal.outColors.dim(name)}${green("✓")} ${entries} to this checkpoint`];
+  }
+  return wrapped(
+    `✗ DOES NOT HOLD: ${faultText(fault)}. Keep the store as it is until you know who wrote to it.`,
+    86,
+  ).map((line, index) => `  ${terminal.outColors.dim(index === 0 ? name : " ".repeat(10))}${red(line)}`);
+}
+
+function showLine({ id, raw, instance, history, errors, fault }: Shown): object {
   const about =
     history === null
       ? { id }
@@ -79,6 +101,9 @@ function showLine({ id, raw, instance, history, errors }: Shown): object {
     annotations: history?.birth.alert?.annotations ?? {},
     notice: history?.birth.notice ?? undefined,
     policyVersion: history?.birth.policyVersion,
+    rule:
+      history?.policy.converge == null ? null : ruleText(history.policy.converge, history.birth.alert?.labels ?? null),
+    verified: fault === null ? { ok: true } : { ok: false, line: fault.line, what: fault.what },
     version: instance?.version ?? null,
     at: instance === null ? null : isoTime(instance.atMs),
     timers: [...timersOf(instance)].map(([name, { dueAtMs }]) => ({ name, dueAt: isoTime(dueAtMs) })),

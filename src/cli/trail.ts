@@ -44,6 +44,12 @@ async function bornAs(
   );
 }
 
+/** Where it is, and what. */
+export function faultText({ line, what }: TrailFault): string {
+  if (line === 0) return what;
+  return `line ${line} (${line === 1 ? "its birth" : `entry ${line - 1}`}) ${what}`;
+}
+
 function whole(what: string | null): TrailFault | null {
   return what === null ? null : { line: 0, what };
 }

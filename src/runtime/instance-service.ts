@@ -29,7 +29,21 @@ export class InstanceService extends InstanceReader {
   async send(id: string, input: EventInput): Promise<Instance> {
     const event = readEvent(input, this.#now());
     const [result] = await this.#sendAll([await this.instance(id)], event);
-    return accepted(id, event, result as EnvelopeResult);
+    const isAnswer = event.type === "approval.granted" || event.type === "approval.denied";
+    const answered = isAnswer && result?.outcome === "refused" ? await this.#lastAnswer(id) : null;
+    return accepted(id, event, { result: result as EnvelopeResult, answered });
+  }
+
+  /** Who answered the approval of an instance last; null: nobody has, or its history cannot be read. */
+  async #lastAnswer(id: string): Promise<Answer | null> {
+    const history = await this.history(id).catch(() => null);
+    const answers = (history?.entries ?? []).flatMap(({ event, atMs }): Answer[] => {
+      if (event.type === "approval.granted") return [{ by: event.by, did: "granted it", why: event.why, atMs }];
+      if (event.type === "approval.denied") return [{ by: event.by, did: "denied it", why: event.why, atMs }];
+      const isOver = event.type === "timer.elapsed" && event.timer === "approval";
+      return isOver ? [{ by: "nobody", did: "answered in time", why: null, atMs }] : [];
+    });
+    return answers.at(-1) ?? null;
   }
 
   /** Grants or denies one instance, or all that a group holds. Gives the instances that it decided. */
@@ -95,7 +109,18 @@ export class InstanceService extends InstanceReader {
   }
 }
 
-function accepted(id: string, event: OutsideEvent, result: EnvelopeResult): Instance {
+type Answer = { readonly by: string; readonly did: string; readonly why: string | null; readonly atMs: number };
+
+/** `ann granted it at 2026-11-23T03:07:01.000Z ("looked at it")` */
+function answerText({ by, did, why, atMs }: Answer): string {
+  return `${by} ${did} at ${new Date(atMs).toISOString()}${why === null ? "" : ` (${JSON.stringify(why)})`}`;
+}
+
+function accepted(
+  id: string,
+  event: OutsideEvent,
+  { result, answered }: { result: EnvelopeResult; answered: Answer | null },
+): Instance {
   if (result.outcome === "applied") return result.instance as Instance;
   if (result.outcome === "quarantined") throw result.error;
   if (result.outcome === "missing") throw notFound(id);
@@ -103,12 +128,20 @@ function accepted(id: string, event: OutsideEvent, result: EnvelopeResult): Inst
   const { state, context } = snapshot;
   const due = context.timers.approval?.dueAtMs;
   const isLate = event.type === "approval.granted" && state === "Waiting" && due !== undefined;
-  const why = isLate ? `its approval was due at ${new Date(due).toISOString()}` : `it is ${state.split(".")[0]}`;
+  const moved = answered === null ? "" : `${answerText(answered)}, and `;
+  const why = isLate
+    ? `its approval was due at ${new Date(due).toISOString()}`
+    : `${moved}it is ${state.split(".")[0]}`;
   throw new BecalmError(
     "BECALM_EVENT_REFUSED",
     `Instance ${id} does not accept ${event.type}: ${why}. It accepts ${acceptedText(snapshot, event.atMs)}.`,
     {
-      details: { id, state, event: event.type },
+      details: {
+        id,
+        state,
+        event: event.type,
+        ...(answered === null ? {} : { answered: { by: answered.by, atMs: answered.atMs, why: answered.why } }),
+      },
     },
   );
 }

@@ -257,6 +257,7 @@ describe("what people do", () => {
     const again = await at("approve", id, ...WHO);
     expect(again.code).toBe(4);
     expect(again.stderr).toMatch(/BECALM_EVENT_REFUSED: .* it is Skipped\. It accepts end\./);
+    expect(again.stderr).toMatch(/ann denied it at \d{4}-\d\d-\d\dT\S+Z \(".+"\), and it is Skipped/);
     expect((await at("show", id)).stdout).toMatch(/accepts +end/);
   });
 
