@@ -4,6 +4,7 @@ import type { PolicyInput } from "./formats/policy-file.ts";
 import type { Inspect } from "./inspect/inspect-target.ts";
 import { INSTANCE_STATES } from "./model/instance-types.ts";
 import { CONCURRENCY_MAX, LIST_PAGE_COUNT_MAX, PARTITION_COUNT_MAX } from "./model/limits.ts";
+import { REASONS } from "./model/reasons.ts";
 import type { ListFilter } from "./runtime/instance-reader.ts";
 import {
   ANYTHING,
@@ -68,6 +69,15 @@ const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
   state: oneOf(INSTANCE_STATES),
   policy: TEXT,
   group: TEXT,
+  reason: oneOf(Object.keys(REASONS)),
+  labels: {
+    what: "label values, or matchers as a text",
+    holds: (value) => typeof value === "string" || (typeof value === "object" && value !== null),
+  },
+  since: {
+    what: "epoch milliseconds, or a time such as 2026-11-23T06:00:00Z",
+    holds: (value) => typeof value === "number" || typeof value === "string",
+  },
   quarantined: FLAG,
   limit: wholeNumber(1, LIST_PAGE_COUNT_MAX),
   cursor: TEXT,

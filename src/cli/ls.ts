@@ -1,18 +1,17 @@
 /** `becalm ls`: instances, newest first, a page at a time. */
 
 import { nearestName } from "../formats/nearest-name.ts";
-import type { Birth } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { topLevel } from "../instance/step.ts";
 import { errorCode } from "../model/errors.ts";
 import { INSTANCE_STATES, type InstanceState } from "../model/instance-types.ts";
-import { textTable } from "../present/text-table.ts";
+import { REASONS, type ReasonCode } from "../model/reasons.ts";
 import { printable } from "../present/text-width.ts";
-import { dateTime, isoTime } from "../present/time-text.ts";
+import { isoTime } from "../present/time-text.ts";
 import type { InstanceReader, ListFilter, Quarantined } from "../runtime/instance-reader.ts";
 import { unknownPolicy } from "./assumptions.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
-import { stateColor } from "./report-text.ts";
+import { type ListedRow, listText } from "./list-text.ts";
 import type { Terminal } from "./terminal.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
@@ -20,6 +19,9 @@ export type LsOptions = StoreOptions & {
   readonly state?: string;
   readonly policy?: string;
   readonly group?: string;
+  readonly reason?: string;
+  readonly label?: readonly string[];
+  readonly since?: string;
   readonly quarantined: boolean;
   readonly limit: number;
   readonly cursor?: string;
@@ -52,11 +54,15 @@ function noteUnknownPolicy(terminal: Terminal, name: string | undefined, { runti
   terminal.note(terminal.noteColors.yellow(`In this namespace ${unknownPolicy(name, known)}`));
 }
 
-function filterOf({ state, policy, group, quarantined, limit, cursor }: LsOptions): ListFilter {
+function filterOf({ state, policy, group, reason, label, since, ...rest }: LsOptions): ListFilter {
+  const { quarantined, limit, cursor } = rest;
   const given = {
     state: state === undefined ? undefined : stateNamed(state),
     policy,
     group,
+    reason: reason === undefined ? undefined : reasonNamed(reason),
+    labels: label?.join(","),
+    since,
     quarantined,
     limit,
     cursor,
@@ -73,10 +79,16 @@ function stateNamed(name: string): InstanceState {
   );
 }
 
-type Row = { readonly instance: Instance; readonly birth: Birth | null };
+function reasonNamed(code: string): ReasonCode {
+  if (code in REASONS) return code as ReasonCode;
+  const nearest = nearestName(code, Object.keys(REASONS));
+  throw usedWrongly(
+    `There is no reason "${code}".${nearest === null ? "" : ` Did you mean ${nearest}?`} docs/reasons.md lists them.`,
+  );
+}
 
 /** The alert stands in the history only. One that cannot be read leaves its columns empty: `becalm show` says what is wrong with it. */
-async function rowOf(instances: InstanceReader, instance: Instance): Promise<Row> {
+async function rowOf(instances: InstanceReader, instance: Instance): Promise<ListedRow> {
   try {
     return { instance, birth: await instances.birth(instance.id) };
   } catch (error) {
@@ -85,29 +97,18 @@ async function rowOf(instances: InstanceReader, instance: Instance): Promise<Row
   }
 }
 
-async function tellInstances(terminal: Terminal, rows: readonly Row[], isJson: boolean): Promise<void> {
+async function tellInstances(terminal: Terminal, rows: readonly ListedRow[], isJson: boolean): Promise<void> {
   if (isJson) {
     for (const row of rows) await terminal.json(rowLine(row));
     return;
   }
   if (rows.length === 0) return terminal.note("No instance matches.");
-  const colors = terminal.outColors;
-  const cells = rows.map(({ instance, birth }) => [
-    instance.id,
-    topLevel(instance.snapshot.state),
-    instance.policy,
-    instance.reason ?? "-",
-    dateTime(instance.createdAtMs),
-    printable(birth === null ? "?" : (birth.alert?.labels["alertname"] ?? `(${birth.kind})`)),
-  ]);
-  const table = textTable([["id", "state", "policy", "reason", "created", "alert"], ...cells], {
-    paint: (cell, column, row) =>
-      row === 0 || column === 4 ? colors.dim(cell) : column === 1 ? stateColor(cell, colors) : cell,
-  });
-  for (const line of table) await terminal.out(line);
+  const { outColors } = terminal;
+  const { columns = Number.POSITIVE_INFINITY } = process.stdout;
+  for (const line of listText(rows, { colors: outColors, columns })) await terminal.out(line);
 }
 
-function rowLine({ instance, birth }: Row): object {
+function rowLine({ instance, birth }: ListedRow): object {
   const alert = birth?.alert ?? null;
   return {
     id: instance.id,

@@ -188,11 +188,18 @@ function addLooking(add: Add): void {
       new Option("--state <state>", "only those in this state"),
       new Option("--policy <name>", "only those of this policy"),
       new Option("--group <id>", "only those of this convergence group"),
+      new Option("--reason <code>", "only those that are where they are for this reason"),
+      new Option("--label <matchers...>", "only those of alerts with these labels: cluster=core, 'host=~\"web.*\"'"),
+      new Option("--since <time>", "only those created at or after this time, such as 2026-11-23T06:00:00Z"),
       new Option("--quarantined", "only those whose checkpoints cannot be read"),
       countOf("--limit <n>", "at most so many a page", { max: LIST_COUNT_MAX, fallback: LIST_COUNT_DEFAULT }),
       new Option("--cursor <cursor>", "go on where an earlier page ended"),
     ),
-    examples: ["becalm ls --state Waiting", "becalm ls --policy restart-host --limit 20", "becalm ls --quarantined"],
+    examples: [
+      "becalm ls --state Waiting",
+      "becalm ls --policy restart-host --label cluster=core",
+      "becalm ls --reason limit_reached --since 2026-11-23T06:00:00Z",
+    ],
     act: async (to, options) => (await import("./ls.ts")).ls(to, read(options, ["json", "quarantined"])),
   });
   add("show <id>", "tells all about an instance: its alert, its state, and why each step was taken", {

@@ -6,6 +6,7 @@ import { isOpenState } from "../instance/open-index.ts";
 import { BecalmError } from "../model/errors.ts";
 import { partitionOfId } from "../model/ids.ts";
 import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
+import { compileMatchers, parseMatchers } from "../policy/matcher.ts";
 import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { RAISED_FORMAT, type StoredInstance } from "../stores/store.ts";
@@ -18,6 +19,11 @@ export type ListFilter = {
   readonly state?: string;
   readonly policy?: string;
   readonly group?: string;
+  readonly reason?: string;
+  /** Only instances of alerts with these labels: their values, or matchers in Alertmanager's syntax (`cluster="core",host=~"web.*"`). */
+  readonly labels?: Readonly<Record<string, string>> | string;
+  /** Only instances created at or after this time: epoch ms, or a text such as 2026-11-23T06:00:00Z. */
+  readonly since?: number | string;
   /** Only instances whose checkpoints cannot be read. */
   readonly quarantined?: boolean;
   /** At most this many a page; default 100. */
@@ -105,10 +111,11 @@ export class InstanceReader {
     const limit = Math.min(Math.max(filter.limit ?? LIST_PAGE_COUNT_DEFAULT, 1), LIST_PAGE_COUNT_MAX);
     const instances: Instance[] = [];
     const quarantined: Quarantined[] = [];
+    const wanted = wantedBy(filter);
     let cursor = filter.cursor;
     for (let isFirst = true; ; isFirst = false) {
       const missing = limit - instances.length - quarantined.length;
-      const found = await this.#search(filter, { cursor, missing, rows: isFirst ? missing : LIST_SEARCH_COUNT });
+      const found = await this.#search(wanted, { cursor, missing, rows: isFirst ? missing : LIST_SEARCH_COUNT });
       instances.push(...found.instances);
       quarantined.push(...found.quarantined);
       if (found.next === null || instances.length + quarantined.length >= limit) {
@@ -120,17 +127,22 @@ export class InstanceReader {
 
   /** At most `missing` matches among the next `rows` rows. `next` stands behind the last row that was looked at. */
   async #search(
-    filter: ListFilter,
+    wanted: Wanted,
     { cursor, missing, rows }: { cursor: string | undefined; missing: number; rows: number },
   ): Promise<Listed> {
-    const from = { ...(cursor === undefined ? {} : { cursor }), ...this.#underOf(filter) };
+    const from = { ...(cursor === undefined ? {} : { cursor }), ...this.#underOf(wanted.filter) };
     for (;;) {
       const page = await this.runtime.store.list({ limit: rows, ...from });
+      const found = await Promise.all(page.instances.map((stored) => this.#sort(stored, wanted)));
       const into = { instances: [] as Instance[], quarantined: [] as Quarantined[] };
       let looked = 0;
-      for (const stored of page.instances) {
-        await this.#sort(stored, filter, into);
+      for (const one of found) {
+        // Those behind it are older still.
+        if (one === "too old") return { ...into, next: null };
         looked += 1;
+        if (one === null) continue;
+        if ("error" in one) into.quarantined.push(one);
+        else into.instances.push(one);
         if (into.instances.length + into.quarantined.length >= missing) break;
       }
       if (looked === page.instances.length) return { ...into, next: page.next };
@@ -146,23 +158,45 @@ export class InstanceReader {
     return isIndexed && isOpenState(state) ? { under: state } : {};
   }
 
-  async #sort(
-    stored: StoredInstance,
-    filter: ListFilter,
-    into: { instances: Instance[]; quarantined: Quarantined[] },
-  ): Promise<void> {
+  /** null: it is not wanted. */
+  async #sort(stored: StoredInstance, wanted: Wanted): Promise<Instance | Quarantined | "too old" | null> {
     const read = await tryInstance(this.runtime, stored);
-    if (read instanceof BecalmError) {
-      if (filter.quarantined === true) into.quarantined.push({ id: stored.id, version: stored.version, error: read });
-    } else if (filter.quarantined !== true && matches(read, filter)) {
-      into.instances.push(read);
-    }
+    if (read instanceof BecalmError)
+      return wanted.filter.quarantined === true ? { id: stored.id, version: stored.version, error: read } : null;
+    if (wanted.sinceMs !== null && read.createdAtMs < wanted.sinceMs) return "too old";
+    if (wanted.filter.quarantined === true || !matches(read, wanted.filter)) return null;
+    return wanted.hasLabels === null || (await this.#hasLabels(stored.id, wanted.hasLabels)) ? read : null;
   }
+
+  /** The alert stands in the history only. */
+  async #hasLabels(id: string, hasLabels: NonNullable<Wanted["hasLabels"]>): Promise<boolean> {
+    const lines = await this.runtime.store.history(id);
+    const alert = lines === null ? null : birthOf(id, lines).alert;
+    return alert !== null && hasLabels(alert.labels);
+  }
+}
+
+type Wanted = {
+  readonly filter: ListFilter;
+  readonly sinceMs: number | null;
+  readonly hasLabels: ((labels: Readonly<Record<string, string>>) => boolean) | null;
+};
+
+function wantedBy(filter: ListFilter): Wanted {
+  const { since, labels } = filter;
+  const sinceMs = since === undefined ? null : typeof since === "number" ? since : Date.parse(since);
+  if (Number.isNaN(sinceMs))
+    throw new BecalmError("BECALM_ARGUMENT_INVALID", `${since} is not a time. Write it as 2026-11-23T06:00:00Z.`);
+  if (labels === undefined) return { filter, sinceMs, hasLabels: null };
+  if (typeof labels === "string") return { filter, sinceMs, hasLabels: compileMatchers(parseMatchers(labels)) };
+  const values = Object.entries(labels);
+  return { filter, sinceMs, hasLabels: (own) => values.every(([name, value]) => (own[name] ?? "") === value) };
 }
 
 function matches(instance: Instance, filter: ListFilter): boolean {
   if (filter.state !== undefined && instance.snapshot.state.split(".")[0] !== filter.state) return false;
   if (filter.policy !== undefined && instance.policy !== filter.policy) return false;
+  if (filter.reason !== undefined && instance.reason !== filter.reason) return false;
   return filter.group === undefined || instance.groupId === filter.group;
 }
 

@@ -72,14 +72,13 @@ export interface Store {
   /** Ids of effects of a partition that no claim will ever give out, in order: a commit makes none, so they are damage. */
   unclaimedEffects(partition: number): Promise<string[]>;
 
+  /** Instances that lists and their own rows tell differently of, by id: a commit makes none, so they are damage, or somebody's doing. */
+  strayInstances(): Promise<StrayInstance[]>;
+
   /**
    * Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`;
    * `next` is null on the last page. `under`: only those that a commit put there (see InstanceWrite.openUnder), without reading any other.
    */
-  /** Instances that lists and their own rows tell differently of, by id: a commit makes none, so they are damage, or somebody's doing. */
-  strayInstances(): Promise<StrayInstance[]>;
-
-  /** Instances by creation time, newest first (ties: greater id first), `limit` a page. `cursor` is what an earlier page returned as `next`; `next` is null on the last page. */
   list(request: ListRequest): Promise<ListPage>;
 
   /**

@@ -1,0 +1,100 @@
+/** Instances as rows for people: what tells them apart, in as many columns as the screen has. */
+import type { Birth } from "../instance/audit-types.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { topLevel } from "../instance/step.ts";
+import { textTable } from "../present/text-table.ts";
+import { columnsOf, printable } from "../present/text-width.ts";
+import { isoTime } from "../present/time-text.ts";
+import { stateColor } from "./report-text.ts";
+import type { Colors } from "./terminal.ts";
+
+/** `birth` null: its history cannot be read. */
+export type ListedRow = { readonly instance: Instance; readonly birth: Birth | null };
+
+type Column = { readonly name: string; readonly cells: readonly string[] };
+
+/** Labels in a row: more tell no more. */
+const LABEL_COUNT_MAX = 3;
+/** The alert's column is no narrower while others can be left out. */
+const ALERT_COLUMNS_MIN = 28;
+const GAP = 2;
+
+/** `columns`: of the screen. What does not fit is left out from the least telling column on; the alert is cut last. */
+export function listText(
+  rows: readonly ListedRow[],
+  { colors, columns }: { colors: Colors; columns: number },
+): string[] {
+  const alert = { name: "alert", cells: alertCells(rows) };
+  const all: Column[] = [
+    { name: "id", cells: rows.map(({ instance }) => instance.id) },
+    { name: "state", cells: rows.map(({ instance }) => topLevel(instance.snapshot.state)) },
+    { name: "reason", cells: rows.map(({ instance }) => instance.reason ?? "-") },
+    { name: "policy", cells: rows.map(({ instance }) => printable(instance.policy)) },
+    {
+      name: "created (UTC)",
+      cells: rows.map(({ instance }) => isoTime(instance.createdAtMs).slice(0, 19).replace("T", " ")),
+    },
+  ];
+  const kept = fitting(all, alert, columns);
+  const room = Math.max(columns - widthOf(kept) - GAP * kept.length, 1);
+  const shown = [...kept, { name: alert.name, cells: alert.cells.map((cell) => cut(cell, room)) }];
+  const table = [
+    shown.map(({ name }) => name),
+    ...rows.map((_, row) => shown.map(({ cells }) => cells[row] as string)),
+  ];
+  return textTable(table, {
+    paint: (cell, column, row) => {
+      if (row === 0 || shown[column]?.name.startsWith("created")) return colors.dim(cell);
+      return shown[column]?.name === "state" ? stateColor(cell, colors) : cell;
+    },
+  });
+}
+
+/** Time, policy and reason are left out in this order, until the alert has room. */
+function fitting(all: readonly Column[], alert: Column, columns: number): readonly Column[] {
+  const wanted = Math.min(widthOf([alert]), ALERT_COLUMNS_MIN);
+  for (const dropped of [[], ["created (UTC)"], ["created (UTC)", "policy"], ["created (UTC)", "policy", "reason"]]) {
+    const kept = all.filter(({ name }) => !dropped.includes(name));
+    if (widthOf(kept) + GAP * kept.length + wanted <= columns || dropped.length === 3) return kept;
+  }
+  return all;
+}
+
+function widthOf(columns: readonly Column[]): number {
+  return columns.reduce((sum, { name, cells }) => sum + Math.max(...[name, ...cells].map(columnsOf)), 0);
+}
+
+/** The alert's name, and those of its labels that differ among the rows of that name. */
+function alertCells(rows: readonly ListedRow[]): string[] {
+  const labelsOf = ({ birth }: ListedRow): Readonly<Record<string, string>> => birth?.alert?.labels ?? {};
+  const telling = new Map<string, readonly string[]>();
+  return rows.map((row) => {
+    const labels = labelsOf(row);
+    const name = labels["alertname"] ?? "";
+    if (row.birth === null) return "?";
+    if (row.birth.alert === null) return `(${row.birth.kind})`;
+    const names =
+      telling.get(name) ?? tellingNames(rows.map(labelsOf).filter(({ alertname = "" }) => alertname === name));
+    telling.set(name, names);
+    const shown = names.filter((label) => labels[label] !== undefined).map((label) => `${label}=${labels[label]}`);
+    return printable([name || "(no alertname)", ...shown].join(" "));
+  });
+}
+
+/** Names of labels with several values, those with the most first: a host before its rack. */
+function tellingNames(all: readonly Readonly<Record<string, string>>[]): readonly string[] {
+  const names = [...new Set(all.flatMap((labels) => Object.keys(labels)))].sort();
+  const counted = names.map((name) => ({ name, values: new Set(all.map((labels) => labels[name])).size }));
+  const several = counted.filter(({ values }) => values > 1).sort((left, right) => right.values - left.values);
+  return several.slice(0, LABEL_COUNT_MAX).map(({ name }) => name);
+}
+
+function cut(text: string, columns: number): string {
+  if (columnsOf(text) <= columns) return text;
+  let kept = "";
+  for (const character of text) {
+    if (columnsOf(kept + character) > columns - 1) break;
+    kept += character;
+  }
+  return `${kept}…`;
+}
