@@ -37,7 +37,8 @@ export async function show(terminal: Terminal, options: ShowOptions): Promise<nu
     const shown = await look(instances, options.id);
     if (options.json) await terminal.json(showLine(shown));
     else for (const line of showText(terminal, shown, options.lang)) await terminal.out(line);
-    return shown.fault === null ? EXIT.done : EXIT.failed;
+    // One that is quarantined is shown for what it is: its errors say more than that it was changed.
+    return shown.fault === null || shown.errors.length > 0 ? EXIT.done : EXIT.failed;
   });
 }
 

@@ -1,6 +1,8 @@
 import type { Notice } from "../instance/audit-types.ts";
 import type { Alert } from "../model/alert.ts";
-import type { EffectRequest } from "./effect-port.ts";
+import { dimensionsText, ruleText } from "../present/rule-text.ts";
+import { type Sentence, sentenceOf } from "../present/sentences.ts";
+import type { EffectRequest, NoticeSubject } from "./effect-port.ts";
 
 /** An alert as a target outside gets it: times as RFC 3339 in UTC. */
 export type PlainAlert = {
@@ -23,10 +25,31 @@ export type PlainSummary = {
   readonly sample: readonly string[];
   readonly openedAt: string;
   readonly endsAt: string;
+} & PlainSubject;
+
+/** What a person needs to know of an instance that a notice is about. All is null, or empty, if it is gone. */
+export type PlainSubject = {
+  /** Of the instance: its labels and annotations. */
+  readonly alert: PlainAlert | null;
+  /** Why it is where it is. */
+  readonly sentence: Sentence | null;
+  /** The rule in words, with the alert's own values; null: no rule governs it. */
+  readonly rule: Sentence | null;
+  /** What all of its group have in common, such as `cluster=core`. */
+  readonly dimensions: string | null;
 };
 
-/** `instance` is the one to approve or deny, `dueAt` when nobody can any more. */
-export type PlainApproval = { readonly group: string | null; readonly instance: string; readonly dueAt: string };
+/**
+ * `instance` is the one to approve or deny, `dueAt` when nobody can any more. `held`: how many an answer for the group decides; `commands`: what
+ * answers it, for the group if there is one.
+ */
+export type PlainApproval = {
+  readonly group: string | null;
+  readonly instance: string;
+  readonly dueAt: string;
+  readonly held: number | null;
+  readonly commands: { readonly approve: string; readonly deny: string };
+} & PlainSubject;
 
 /** What the attempt is about: exactly one of the three. */
 export type EffectSubject =
@@ -43,9 +66,26 @@ export function effectMessage(request: EffectRequest): EffectMessage {
   return { kind, effectId, attempt, policy, instance, ...effectSubject(request) };
 }
 
-export function effectSubject({ alert, notice }: EffectRequest): EffectSubject {
+export function effectSubject({ alert, notice, subject }: EffectRequest): EffectSubject {
   if (notice === null) return { alert: alert === null ? null : plainAlert(alert) };
-  return notice.kind === "summary" ? { summary: plainSummary(notice) } : { approval: plainApproval(notice) };
+  return notice.kind === "summary"
+    ? { summary: { ...plainSummary(notice), ...plainSubject(subject) } }
+    : { approval: { ...plainApproval(notice, subject), ...plainSubject(subject) } };
+}
+
+function plainSubject(subject: NoticeSubject | null): PlainSubject {
+  const { history = null } = subject ?? {};
+  // That a person was asked says nothing of why.
+  const last = history?.entries.findLast(({ event }) => event.type !== "approval.requested");
+  if (history === null || last === undefined) return { alert: null, sentence: null, rule: null, dimensions: null };
+  const { alert, group } = history.birth;
+  const rule = group === null ? null : history.policy.converge;
+  return {
+    alert: alert === null ? null : plainAlert(alert),
+    sentence: sentenceOf(last, history),
+    rule: rule === null ? null : ruleText(rule, alert?.labels ?? null),
+    dimensions: rule === null ? null : dimensionsText(rule, alert?.labels ?? null),
+  };
 }
 
 function plainAlert(alert: Alert): PlainAlert {
@@ -54,13 +94,24 @@ function plainAlert(alert: Alert): PlainAlert {
   return { labels, annotations, startsAt: isoTime(startsAtMs), endsAt, status, fingerprint, generatorURL };
 }
 
-function plainSummary(notice: Notice & { kind: "summary" }): PlainSummary {
+function plainSummary(notice: Notice & { kind: "summary" }): Omit<PlainSummary, keyof PlainSubject> {
   const { group, opener, skipped, sample, openedAtMs, endsAtMs } = notice;
   return { group, opener, skipped, sample, openedAt: isoTime(openedAtMs), endsAt: isoTime(endsAtMs) };
 }
 
-function plainApproval(notice: Notice & { kind: "approval-request" }): PlainApproval {
-  return { group: notice.group, instance: notice.instance, dueAt: isoTime(notice.dueAtMs) };
+function plainApproval(
+  { group, instance, dueAtMs }: Notice & { kind: "approval-request" },
+  subject: NoticeSubject | null,
+): Omit<PlainApproval, keyof PlainSubject> {
+  const target = group === null ? instance : `--group '${group.replaceAll("'", "'\\''")}'`;
+  const command = (verb: string): string => `becalm ${verb} ${target} --by WHO --why TEXT`;
+  return {
+    group,
+    instance,
+    dueAt: isoTime(dueAtMs),
+    held: subject?.heldCount ?? null,
+    commands: { approve: command("approve"), deny: command("deny") },
+  };
 }
 
 function isoTime(atMs: number): string {

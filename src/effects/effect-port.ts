@@ -1,4 +1,4 @@
-import type { Notice } from "../instance/audit-types.ts";
+import type { History, Notice } from "../instance/audit-types.ts";
 import type { Effect } from "../instance/effect.ts";
 import type { Alert } from "../model/alert.ts";
 import type { Action } from "../policy/policy.ts";
@@ -16,6 +16,8 @@ export type EffectRequest = {
   readonly alert: Alert | null;
   /** null for actions. */
   readonly notice: Notice | null;
+  /** What a notice is about; null for actions, and if it is gone. */
+  readonly subject: NoticeSubject | null;
   readonly action: Action;
   /**
    * Fires when the instance is cancelled or the engine stops for good. Whoever runs the attempt adds the action's own timeout. It may be made
@@ -23,6 +25,9 @@ export type EffectRequest = {
    */
   readonly signal: AbortSignal;
 };
+
+/** `history`: of the instance that waits for a person, or that opened the summarised group. `heldCount`: how many an answer for its group decides. */
+export type NoticeSubject = { readonly history: History; readonly heldCount: number | null };
 
 /** `result` is what the target answered, bounded in size: it goes into the audit. */
 export type EffectResult =

@@ -26,7 +26,7 @@ const BELOW: Record<string, readonly string[]> = {
   runtime: PORTS,
   detection: PORTS,
   stores: PORTS,
-  effects: [...PORTS, "system"],
+  effects: [...PORTS, "system", "present"],
   system: PORTS,
   drawing: ["model", "machines", "present"],
   inspect: [...PURE, "ports", "runtime", "drawing"],

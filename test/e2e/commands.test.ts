@@ -256,9 +256,9 @@ describe("what people do", () => {
     expect((await at("deny", id, ...WHO)).stdout).toContain("Skipped");
     const again = await at("approve", id, ...WHO);
     expect(again.code).toBe(4);
-    expect(again.stderr).toMatch(/BECALM_EVENT_REFUSED: .* it is Skipped\. It accepts end\./);
+    expect(again.stderr).toMatch(/BECALM_EVENT_REFUSED: .* it is Skipped\. It accepts start, end\./);
     expect(again.stderr).toMatch(/ann denied it at \d{4}-\d\d-\d\dT\S+Z \(".+"\), and it is Skipped/);
-    expect((await at("show", id)).stdout).toMatch(/accepts +end/);
+    expect((await at("show", id)).stdout).toMatch(/accepts +start, end/);
   });
 
   test("an answer for a group decides all that it holds", async () => {

@@ -78,6 +78,9 @@ describe("what a webhook gets", () => {
     expect(JSON.parse(body)).toEqual(actionMessage);
   });
 
+  /** What it is about is gone. */
+  const GONE = { alert: null, sentence: null, rule: null, dimensions: null };
+
   test("of a summary holds `summary` in place of the alert", async () => {
     const { origin, received } = await target((response) => response.end());
     await run(webhook(origin), { kind: "summary", alert: null, notice: summary });
@@ -92,6 +95,7 @@ describe("what a webhook gets", () => {
         sample: [INSTANCE],
         openedAt: "2026-11-23T06:50:00.000Z",
         endsAt: "2026-11-23T07:00:00.000Z",
+        ...GONE,
       },
     });
   });
@@ -103,7 +107,17 @@ describe("what a webhook gets", () => {
     expect(JSON.parse(received[0]?.body ?? "")).toEqual({
       ...rest,
       kind: "approval-request",
-      approval: { group: null, instance: INSTANCE, dueAt: "2026-11-23T07:20:00.000Z" },
+      approval: {
+        group: null,
+        instance: INSTANCE,
+        dueAt: "2026-11-23T07:20:00.000Z",
+        held: null,
+        commands: {
+          approve: `becalm approve ${INSTANCE} --by WHO --why TEXT`,
+          deny: `becalm deny ${INSTANCE} --by WHO --why TEXT`,
+        },
+        ...GONE,
+      },
     });
   });
 

@@ -53,6 +53,7 @@ export function requestOf(action: Action, changes: Partial<EffectRequest> = {}):
     instance: INSTANCE,
     alert,
     notice: null,
+    subject: null,
     action,
     signal: new AbortController().signal,
     ...changes,

@@ -6,7 +6,7 @@
  * E1 an effect is dispatched only from the committed outbox. E2 its result is one command; the machine accepts it only for the current
  * attempt.
  */
-import type { EffectPort, EffectResult, OpenEffectPort } from "../../effects/effect-port.ts";
+import type { EffectPort, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
 import { birthOf } from "../../instance/audit.ts";
 import type { Birth } from "../../instance/audit-types.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
@@ -19,6 +19,7 @@ import type { Envelope } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
+import { noticeSubject } from "./notice-subject.ts";
 
 /**
  * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an attempt costs.
@@ -179,23 +180,23 @@ export class EffectDispatcher {
   #begin(attempt: Attempt): void {
     const { effect, committed } = attempt;
     const birth = isFresh(committed, this.#options.dateOf(effect)) ? committed.birth : null;
-    if (birth !== null) this.#send(attempt, birth);
-    else void this.#readAndSend(attempt);
+    if (birth !== null && birth.notice === null) this.#send(attempt, birth, null);
+    else void this.#readAndSend(attempt, birth);
   }
 
-  async #readAndSend(attempt: Attempt): Promise<void> {
+  async #readAndSend(attempt: Attempt, known: Birth | null): Promise<void> {
     const { effect } = attempt;
     try {
-      const birth = await this.#read(effect);
+      const birth = known ?? (await this.#read(effect));
       if (birth === "quarantined") this.#end(effect, { kind: "left" });
       else if (birth === "over") this.complete(effect, { ok: false, error: "the attempt was over before it began" });
-      else this.#send(attempt, birth);
+      else this.#send(attempt, birth, birth.notice === null ? null : await noticeSubject(this.#runtime, birth.notice));
     } catch (error) {
       this.#end(effect, { kind: "failed", error });
     }
   }
 
-  #send(attempt: Attempt, birth: Birth): void {
+  #send(attempt: Attempt, birth: Birth, subject: NoticeSubject | null): void {
     const { effect } = attempt;
     const key = policyKey({ name: birth.policy, version: birth.policyVersion });
     const policy = this.#runtime.versions.get(key)?.policy;
@@ -221,6 +222,7 @@ export class EffectDispatcher {
       instance: effect.instanceId,
       alert: birth.alert,
       notice: birth.notice,
+      subject,
       action: birth.kind === "approval-request" ? policy.approval.notify : policy.action,
       get signal() {
         return attempt.signal;
