@@ -104,7 +104,7 @@ async function tellInstances(terminal: Terminal, rows: readonly ListedRow[], isJ
   }
   if (rows.length === 0) return terminal.note("No instance matches.");
   const { outColors } = terminal;
-  const { columns = Number.POSITIVE_INFINITY } = process.stdout;
+  const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   for (const line of listText(rows, { colors: outColors, columns })) await terminal.out(line);
 }
 

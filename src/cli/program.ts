@@ -87,6 +87,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
   addWhatIf(add);
   addDetecting(add);
   addLooking(add);
+  addKeeping(add);
   addActing(add);
   addStopping(add, { reading, read });
   addDrawing(add);
@@ -213,6 +214,10 @@ function addLooking(add: Add): void {
     act: async (to, options, [reference]) =>
       (await import("./policy.ts")).policy(to, read(options, ["json"], { reference })),
   });
+}
+
+/** What a whole namespace or store holds. */
+function addKeeping(add: Add): void {
   add("replay [id]", "steps histories through the machine again and compares every checkpoint", {
     options: reading(
       new Option("--all", "every instance"),

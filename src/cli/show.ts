@@ -99,11 +99,7 @@ function showLine({ id, raw, instance, history, errors, fault }: Shown): object 
       : { quarantined: true, errors: errors.map(({ code, message }) => ({ code, message })), checkpoint: raw };
   return {
     ...about,
-    annotations: history?.birth.alert?.annotations ?? {},
-    notice: history?.birth.notice ?? undefined,
-    policyVersion: history?.birth.policyVersion,
-    rule:
-      history?.policy.converge == null ? null : ruleText(history.policy.converge, history.birth.alert?.labels ?? null),
+    ...birthLine(history),
     verified: fault === null ? { ok: true } : { ok: false, line: fault.line, what: fault.what },
     version: instance?.version ?? null,
     at: instance === null ? null : isoTime(instance.atMs),
@@ -112,6 +108,18 @@ function showLine({ id, raw, instance, history, errors, fault }: Shown): object 
     auditHead: instance?.head ?? null,
     entries: history?.entries.map((entry) => entryLine(entry, history)) ?? [],
     ...quarantine,
+  };
+}
+
+function birthLine(history: History | null): object {
+  if (history === null) return { annotations: {}, rule: null };
+  const { birth, policy } = history;
+  const labels = birth.alert?.labels ?? null;
+  return {
+    annotations: birth.alert?.annotations ?? {},
+    notice: birth.notice ?? undefined,
+    policyVersion: birth.policyVersion,
+    rule: policy.converge === null ? null : ruleText(policy.converge, labels),
   };
 }
 

@@ -32,7 +32,6 @@ import type {
   StoredEffect,
   StoredEpisode,
   StoredInstance,
-  StrayInstance,
   TimerKey,
   TimerRow,
   TimersRequest,
@@ -205,10 +204,7 @@ class MemoryStore implements Store {
   }
 
   /** An instance and its place are one row here. */
-  async strayInstances(): Promise<StrayInstance[]> {
-    this.#open();
-    return [];
-  }
+  readonly strayInstances = async () => [];
 
   async list(request: ListRequest): Promise<ListPage> {
     this.#open();
