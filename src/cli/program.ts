@@ -198,8 +198,7 @@ function addLooking(add: Add): void {
     ),
     examples: [
       "becalm ls --state Waiting",
-      "becalm ls --policy restart-host --label cluster=core",
-      "becalm ls --reason limit_reached --since 2026-11-23T06:00:00Z",
+      "becalm ls --policy restart-host --label cluster=core --since 2026-11-23T06:00:00Z",
     ],
     act: async (to, options) => (await import("./ls.ts")).ls(to, read(options, ["json", "quarantined"])),
   });
@@ -245,11 +244,7 @@ function addKeeping(add: Add): void {
   });
   add("backup <target>", "copies an lmdb store, while its writer goes on, to a new folder or a new .mdb file", {
     options: [jsonOption(), storeOption("the original is")],
-    examples: [
-      "becalm backup backups/monday --store lmdb:./becalm-data",
-      "becalm ls --store lmdb:backups/monday",
-      "becalm backup monday.mdb --store lmdb:./becalm-data",
-    ],
+    examples: ["becalm backup backups/monday --store lmdb:./becalm-data", "becalm ls --store lmdb:backups/monday"],
     act: async (to, options, [target = ""]) =>
       (await import("./backup.ts")).backup(to, read(options, ["json"], { target })),
   });
