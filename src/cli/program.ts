@@ -196,10 +196,7 @@ function addLooking(add: Add): void {
       countOf("--limit <n>", "at most so many a page", { max: LIST_COUNT_MAX, fallback: LIST_COUNT_DEFAULT }),
       new Option("--cursor <cursor>", "go on where an earlier page ended"),
     ),
-    examples: [
-      "becalm ls --state Waiting",
-      "becalm ls --policy restart-host --label cluster=core --since 2026-11-23T06:00:00Z",
-    ],
+    examples: ["becalm ls --state Waiting", "becalm ls --policy restart-host --label cluster=core"],
     act: async (to, options) => (await import("./ls.ts")).ls(to, read(options, ["json", "quarantined"])),
   });
   add("show <id>", "tells all about an instance: its alert, its state, and why each step was taken", {
