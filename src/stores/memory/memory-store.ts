@@ -197,13 +197,11 @@ class MemoryStore implements Store {
     this.#effects.extend({ owner, effectIds, leaseMs: 0 }, this.#now());
   }
 
-  /** An effect and its claim are one row here. */
+  /** An effect and its claim, an instance and its place are one row here. */
   async unclaimedEffects(partition: number): Promise<string[]> {
     requirePartition(partition, this.#open().partitions);
     return [];
   }
-
-  /** An instance and its place are one row here. */
   readonly strayInstances = async () => [];
 
   async list(request: ListRequest): Promise<ListPage> {
