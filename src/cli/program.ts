@@ -116,12 +116,21 @@ function addRunning(add: Add): void {
     options: [
       new Option("--store <url>", "keep the demo's instances in a store, to look at them afterwards"),
       new Option("--namespace <name>", "the namespace in that store").default("demo"),
+      new Option("--serve", "send the storm into a server on loopback, and watch its console"),
+      new Option("--listen <address>", "with --serve: of the server").default("127.0.0.1:9095"),
+      new Option("--speed <factor>", "with --serve: how many times as fast as it was")
+        .default(10)
+        .argParser(positiveNumber),
     ],
     examples: [
       "becalm demo",
+      "becalm demo --serve",
       "becalm demo --store redis://127.0.0.1:6379 && becalm ls --store redis://127.0.0.1:6379 --namespace demo",
     ],
-    act: async (to, options) => (await import("./demo.ts")).demo(to, read(options, [])),
+    act: async (to, options) =>
+      options["serve"] === true
+        ? (await import("./served-demo.ts")).servedDemo(to, read(options, []))
+        : (await import("./demo.ts")).demo(to, read(options, [])),
   });
   add("run", "simulates: what a file of alerts would do under policies; --execute really does it", {
     options: [

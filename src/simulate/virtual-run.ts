@@ -11,6 +11,7 @@
 import type { OpenEffectPort } from "../effects/effect-port.ts";
 import type { Decision } from "../instance/decide.ts";
 import { compareEffects, decodeEffect, type Effect } from "../instance/effect.ts";
+import { LEASE_TIMER } from "../instance/lease-timer.ts";
 import type { Receipt } from "../model/receipt.ts";
 import { compareCodePoints } from "../model/utf8.ts";
 import type { EnvelopeResult } from "../runtime/commit/batch.ts";
@@ -25,6 +26,9 @@ import type { TimerRow } from "../stores/store.ts";
 
 /** Turn of timers and of what people send: after every line of the same time. */
 export const LAST_TURN = Number.MAX_SAFE_INTEGER;
+
+/** Timers that are looked through at once for those that are not leases. */
+const TIMER_PAGE_COUNT = 256;
 
 /** Groups whose batches are committed at once. */
 const GROUPS_AT_ONCE = 64;
@@ -59,6 +63,8 @@ export class VirtualRun implements Driver {
   readonly #quarantinedOwners = new Set<string>();
   #last: Position = { atMs: 0, turn: 0 };
   #highestMs: number;
+  /** Up to here all leases of the lane of people's timers were passed over. */
+  #passedMs = 0;
 
   constructor(runtime: Runtime, { effects, concurrency, onCommit }: VirtualOptions) {
     this.#runtime = {
@@ -137,8 +143,8 @@ export class VirtualRun implements Driver {
   async finish({ isStopped = () => false }: { isStopped?: () => boolean } = {}): Promise<void> {
     await this.#settle(() => true);
     while (!isStopped()) {
-      const row = await this.#earliest(Number.MAX_SAFE_INTEGER);
-      if (row === null || !(await this.#hasWork())) break;
+      const row = await this.#earliestOfWork();
+      if (row === null) break;
       await this.#fire(row);
     }
     // A store that has lost its data says so.
@@ -183,13 +189,28 @@ export class VirtualRun implements Driver {
     );
   }
 
-  async #hasWork(): Promise<boolean> {
-    const rows = await this.#runtime.store.timers({
-      lane: "work",
-      untilMs: Number.MAX_SAFE_INTEGER,
-      limit: this.#quarantinedOwners.size + 1,
-    });
-    return rows.some((row) => !this.#quarantinedOwners.has(row.owner));
+  /**
+   * After the last line: the next timer of the work, or one of people's that is due before it. null: none of the work is left. No lease runs out
+   * then: that a file ends says nothing of its alerts.
+   */
+  async #earliestOfWork(): Promise<TimerRow | null> {
+    const quarantined = this.#quarantinedOwners;
+    const limit = quarantined.size + 1;
+    const work = await this.#runtime.store.timers({ lane: "work", untilMs: Number.MAX_SAFE_INTEGER, limit });
+    const next = work.find((row) => !quarantined.has(row.owner));
+    if (next === undefined) return null;
+    for (let pageCount = TIMER_PAGE_COUNT; ; ) {
+      const page = { fromMs: this.#passedMs, untilMs: next.dueAtMs, limit: pageCount };
+      const rows = await this.#runtime.store.timers({ lane: "approval", ...page });
+      const due = rows.find((row) => row.name !== LEASE_TIMER && !quarantined.has(row.owner));
+      if (due !== undefined) return compareRows(due, next) < 0 ? due : next;
+      if (rows.length < pageCount) break;
+      const lastMs = rows.at(-1)?.dueAtMs ?? next.dueAtMs;
+      if (lastMs === this.#passedMs) pageCount *= 2;
+      this.#passedMs = lastMs;
+    }
+    this.#passedMs = next.dueAtMs;
+    return next;
   }
 
   async #advance(atMs: number): Promise<void> {

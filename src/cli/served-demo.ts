@@ -1,0 +1,114 @@
+/** `becalm demo --serve`: the captured storm, sent into a server on loopback while somebody watches the console. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BecalmError } from "../model/errors.ts";
+import { packageFile } from "./package-files.ts";
+import { serve } from "./serve.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type ServedDemoOptions = { readonly listen: string; readonly speed: number };
+
+const READY_POLL_MS = 50;
+const READY_MS_MAX = 20_000;
+const DRAIN_MS = 5_000;
+const BODY_BYTES_MAX = 32 * 1_024 * 1_024;
+
+type Request = { readonly atMs: number; readonly body: readonly Alert[] };
+type Alert = { readonly startsAt?: string; readonly endsAt?: string };
+
+/** The policies only write log lines. Everything is kept in a temporary folder, which is removed at the end. */
+export async function servedDemo(terminal: Terminal, { listen, speed }: ServedDemoOptions): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), "becalm-demo-"));
+  const ended = new AbortController();
+  try {
+    const serving = serve(terminal, {
+      policies: packageFile("demo/policies.yaml"),
+      listen,
+      store: `lmdb:${join(folder, "store")}`,
+      namespace: "demo",
+      insecureListen: false,
+      allowExec: false,
+      maxBodyBytes: BODY_BYTES_MAX,
+      watch: false,
+      log: join(folder, "log.jsonl"),
+      concurrency: 16,
+      drainMs: DRAIN_MS,
+      requestMs: DRAIN_MS,
+    }).finally(() => ended.abort());
+    const storm = sendStorm(terminal, { url: `http://${listen}`, speed, signal: ended.signal });
+    storm.catch(() => {});
+    const code = await serving;
+    await storm;
+    return code;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+type Sending = { readonly url: string; readonly speed: number; readonly signal: AbortSignal };
+
+async function sendStorm(terminal: Terminal, { url, speed, signal }: Sending): Promise<void> {
+  const requests = await readStorm();
+  if (!(await isReady(url, signal))) return;
+  const firstMs = requests[0]?.atMs ?? 0;
+  const beganMs = Date.now();
+  terminal.note(`Open ${url} in a browser. A captured storm arrives, ${speed} times as fast as it was; Ctrl-C ends.`);
+  for (const { atMs, body } of requests) {
+    await pauseMs(beganMs + (atMs - firstMs) / speed - Date.now(), signal);
+    if (signal.aborted) return;
+    // Times are moved to now: the rules' windows and the alerts' ends fit the pace at which they arrive.
+    const shifted = body.map((alert) => ({ ...alert, ...movedTo(alert, { atMs, nowMs: Date.now() }) }));
+    await post(`${url}/api/v2/alerts`, shifted, signal);
+  }
+  terminal.note("The storm is over. The server goes on until Ctrl-C.");
+}
+
+async function readStorm(): Promise<Request[]> {
+  const text = await readFile(packageFile("demo/storm.jsonl"), "utf8");
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const { receivedAt, body } = JSON.parse(line) as { receivedAt: string; body: readonly Alert[] };
+      return { atMs: Date.parse(receivedAt), body };
+    });
+}
+
+function movedTo({ startsAt, endsAt }: Alert, { atMs, nowMs }: { atMs: number; nowMs: number }): Alert {
+  const moved = (time: string) => new Date(Date.parse(time) - atMs + nowMs).toISOString();
+  return {
+    ...(startsAt === undefined ? {} : { startsAt: moved(startsAt) }),
+    ...(endsAt === undefined ? {} : { endsAt: moved(endsAt) }),
+  };
+}
+
+async function post(url: string, body: unknown, signal: AbortSignal): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal }).catch(() => null);
+  if (response === null || response.ok || signal.aborted) return;
+  throw new BecalmError(
+    "BECALM_ALERT_INVALID",
+    `The server refused the storm with ${response.status}. Its log says why.`,
+  );
+}
+
+async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
+  for (const untilMs = Date.now() + READY_MS_MAX; Date.now() < untilMs && !signal.aborted; ) {
+    const response = await fetch(`${url}/-/ready`, { signal }).catch(() => null);
+    if (response?.ok === true) return true;
+    await pauseMs(READY_POLL_MS, signal);
+  }
+  return false;
+}
+
+function pauseMs(delayMs: number, signal: AbortSignal): Promise<void> {
+  if (delayMs <= 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, delayMs);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
