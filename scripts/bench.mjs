@@ -9,6 +9,6 @@ const COMPILED = "node_modules/.cache/becalm/bench";
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 await cp("src", join(COMPILED, "src"), { recursive: true, filter: (path) => !path.endsWith(".ts") });
-await writeFile(join(COMPILED, "package.json"), '{ "type": "module" }\n');
+await writeFile(join(COMPILED, "package.json"), '{ "type": "module", "version": "0.0.0" }\n');
 process.setSourceMapsEnabled(true);
 await import(pathToFileURL(join(COMPILED, "test/bench/main.js")).href);

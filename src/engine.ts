@@ -111,6 +111,8 @@ export type Engine = AsyncDisposable & {
   pauses(): Promise<readonly PauseNote[]>;
   /** Makes a silence, in every process of the namespace. What it skips is decided when it ends, if its alert fires still. */
   silence(request: SilenceRequest): Promise<StoredSilence>;
+  /** Writes a silence as it is, in place of the one with its id: what it no longer holds is decided. */
+  saveSilence(silence: StoredSilence): Promise<void>;
   /** Ends a silence that somebody made. Gives how many instances were looked at again. */
   expireSilence(id: string): Promise<number>;
   /** All silences: those of the policy file, and those that somebody made. */
@@ -257,6 +259,10 @@ class LiveEngine implements Engine {
 
   async expireSilence(id: string): Promise<number> {
     return (await this.#opened()).silences.expire(id);
+  }
+
+  async saveSilence(silence: StoredSilence): Promise<void> {
+    return (await this.#opened()).silences.save(silence);
   }
 
   async silences(): Promise<readonly StoredSilence[]> {

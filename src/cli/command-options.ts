@@ -19,12 +19,19 @@ export function jsonOption(): Option {
 }
 
 export function reading(...more: Option[]): Option[] {
-  return [...more, ...keeping("instances live")];
+  return [...more, ...keeping("instances live"), ...serverOptions()];
 }
 
 /** `what`: what the store keeps. */
 export function keeping(what: string): Option[] {
   return [jsonOption(), storeOption(what), namespaceOption()];
+}
+
+export function serverOptions(): Option[] {
+  return [
+    new Option("--server <url>", "a running `becalm serve` that is asked instead of a store").env("BECALM_SERVER"),
+    new Option("--token-file <file>", "holds the token for that server").env("BECALM_TOKEN_FILE"),
+  ];
 }
 
 export function countOf(flags: string, text: string, { max, fallback }: { max: number; fallback: number }): Option {
@@ -54,5 +61,11 @@ export function positiveNumber(given: string): number {
  */
 export function read<Wanted>(options: Options, flags: readonly string[], more: Options = {}): Wanted {
   const given = Object.fromEntries(flags.map((name) => [name, options[name] === true]));
-  return { ...options, store: options["store"] || undefined, ...given, ...more } as Wanted;
+  return {
+    ...options,
+    store: options["store"] || undefined,
+    server: options["server"] || undefined,
+    ...given,
+    ...more,
+  } as Wanted;
 }

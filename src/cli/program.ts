@@ -10,6 +10,7 @@ import {
   positiveNumber,
   read,
   reading,
+  serverOptions,
   storeOption,
   wholeNumber,
 } from "./command-options.ts";
@@ -153,7 +154,7 @@ function addRunning(add: Add): void {
       new Option("--strict", "exit 1 when a line or an alert was rejected"),
       new Option("--log <file>", "append a JSON line for each audit entry and log action; - for stderr"),
       new Option("--quiet", "no progress and no counts on stderr"),
-      ...reading(),
+      ...keeping("instances live"),
     ],
     examples: [
       "becalm run --policies policies.yaml --alerts storm.jsonl",
@@ -240,6 +241,7 @@ function addKeeping(add: Add): void {
       new Option("--redact <names...>", "labels and annotations whose values are replaced; equal values stay equal"),
       storeOption("instances live"),
       namespaceOption(),
+      ...serverOptions(),
     ],
     examples: [
       "becalm export --out storm.bundle",
@@ -341,9 +343,7 @@ function addDrawing(add: Add): void {
         "https://stately.ai/inspect",
       ),
       new Option("--format <format>", "draw one instance instead").choices(["svg", "mermaid", "ascii"]),
-      jsonOption(),
-      storeOption("instances live"),
-      namespaceOption(),
+      ...reading(),
     ],
     examples: [
       "becalm inspect --policy disk-cleanup",

@@ -13,13 +13,13 @@ import { Metrics } from "../server/metrics/metrics.ts";
 import { storeMeter } from "../server/metrics/store-meter.ts";
 import { PolicySource } from "../server/policy-source.ts";
 import { type BecalmServer, openServer, waitingNow } from "../server/server.ts";
+import { silenceDesk } from "../server/silence-desk.ts";
 import type { Store } from "../stores/store.ts";
 import { type FileLogger, fileLogger } from "../system/pino-logger.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { packageVersion } from "./package-files.ts";
 import { readText } from "./read-text.ts";
-import { fileSilences } from "./serve-silences.ts";
 import type { Terminal } from "./terminal.ts";
 import { storeAt } from "./with-namespace.ts";
 
@@ -147,10 +147,11 @@ async function open({ options, setup, first, logger, store }: Parts): Promise<Op
     const server = await openServer({
       ...setup,
       engine,
+      store,
       policies,
       metrics,
       view,
-      silences: fileSilences(() => policies.set.silences),
+      silences: silenceDesk(engine),
       bodies,
       origins: options.allowOrigin ?? [],
       logger,

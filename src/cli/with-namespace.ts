@@ -10,13 +10,15 @@ import type { Decision } from "../instance/decide.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { PolicySet } from "../policy/policy.ts";
 import { InstanceReader } from "../runtime/instance-reader.ts";
-import type { InstanceService } from "../runtime/instance-service.ts";
+import { InstanceService } from "../runtime/instance-service.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { SilenceService } from "../runtime/silences/stored-silences.ts";
-import type { PauseService } from "../runtime/stops/pause-service.ts";
+import { SilenceService } from "../runtime/silences/stored-silences.ts";
+import { PauseService } from "../runtime/stops/pause-service.ts";
+import { readSecretFile } from "../server/auth/secret-file.ts";
 import type { VirtualRun } from "../simulate/virtual-run.ts";
 import { forgetfulDetectionStore } from "../stores/memory/forgetful-detection-store.ts";
 import { memoryStore } from "../stores/memory/memory-store.ts";
+import { type ServerAddress, serverStore } from "../stores/server/server-store.ts";
 import type { NamespaceMode, Store } from "../stores/store.ts";
 import { AuditLog } from "../system/audit-line.ts";
 import { commitIds } from "../system/commit-ids.ts";
@@ -25,9 +27,29 @@ import { silentLogger } from "../system/pino-logger.ts";
 import { pause } from "../system/system-clock.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
+import { ServerDriver } from "./server-driver.ts";
 
-/** What every command says about where it works. `store`: never the empty text; left out: none. */
-export type StoreOptions = { readonly store?: string | undefined; readonly namespace: string };
+/** What every command says about where it works. `store` and `server`: never the empty text; left out: none. */
+export type StoreOptions = {
+  readonly store?: string | undefined;
+  readonly namespace: string;
+  /** A running `becalm serve` that is asked instead of a store. */
+  readonly server?: string | undefined;
+  readonly tokenFile?: string | undefined;
+};
+
+function serverOf({ server, tokenFile }: StoreOptions): ServerAddress | null {
+  if (server === undefined) return null;
+  if (!URL.canParse(server) || !/^https?:/.test(server))
+    throw usedWrongly("--server (or BECALM_SERVER) is no address of a server. Write it as http://HOST:PORT.");
+  return { url: server, token: tokenFile === undefined ? undefined : readSecretFile(tokenFile, "The --token-file") };
+}
+
+/** The store that a command reads: that behind a server, or one of its own. */
+async function readStore(options: StoreOptions, command: string): Promise<Store> {
+  const server = serverOf(options);
+  return server === null ? storeAt(requireStore(options, command), options.namespace) : serverStore(server);
+}
 
 export const LMDB = "lmdb:";
 
@@ -53,7 +75,7 @@ export async function storeAt(url: string, namespace: string): Promise<Store> {
 export function requireStore({ store }: StoreOptions, command: string): string {
   if (store !== undefined) return store;
   throw usedWrongly(
-    `\`becalm ${command}\` reads what a run or an engine left in a store, and no store was named. Give --store lmdb:PATH or redis://HOST:PORT, or set BECALM_STORE.`,
+    `\`becalm ${command}\` reads what a run or an engine left in a store, and no store was named. Give --store lmdb:PATH or redis://HOST:PORT, or set BECALM_STORE; or --server URL of a running \`becalm serve\`.`,
   );
 }
 
@@ -63,7 +85,7 @@ export async function withReading<T>(
   command: string,
   use: (instances: InstanceReader) => Promise<T>,
 ): Promise<T> {
-  const store = await storeAt(requireStore(options, command), options.namespace);
+  const store = await readStore(options, command);
   try {
     return await use(new InstanceReader(await open(store, { namespace: options.namespace })));
   } finally {
@@ -90,6 +112,8 @@ export async function withActing<T>(
   command: string,
   use: (acting: Acting) => Promise<T>,
 ): Promise<T> {
+  const server = serverOf(options);
+  if (server !== null) return actOnServer(server, options, use);
   const { namespace, run, allowExec } = options;
   const store = await storeAt(requireStore(options, command), namespace);
   let lease: RunLease | null = null;
@@ -124,6 +148,26 @@ export async function withActing<T>(
     await lease?.release();
     await store.close();
   }
+}
+
+/** The server commits, and runs what follows. */
+async function actOnServer<T>(
+  server: ServerAddress,
+  { namespace, run }: StoreOptions & { readonly run: boolean },
+  use: (acting: Acting) => Promise<T>,
+): Promise<T> {
+  if (run) throw usedWrongly("--run is for a store: with --server the server runs what follows. Leave it out.");
+  const runtime = await open(serverStore(server), { namespace });
+  const driver = new ServerDriver(server, new InstanceReader(runtime));
+  return use({
+    instances: new InstanceService(runtime, driver, Date.now),
+    pauses: new PauseService(runtime, driver, Date.now),
+    silences: new SilenceService(runtime, driver, Date.now),
+    mode: runtime.mode,
+    nowMs: Date.now(),
+    emittedCount: () => driver.begun,
+    runOutstanding: () => Promise.resolve(0),
+  });
 }
 
 export type Running = {

@@ -1,5 +1,6 @@
 /** The server: an engine behind HTTP. Everything that a request may reach is put together here, and nowhere else. */
 import type { Engine } from "../engine.ts";
+import type { Store } from "../stores/store.ts";
 import type { Logger } from "../system/logger.ts";
 import { alertmanagerRoutes, type SilenceDesk } from "./alertmanager/routes.ts";
 import type { AlertView } from "./alertmanager/view.ts";
@@ -20,12 +21,15 @@ import { groupRoutes } from "./instances/group-routes.ts";
 import { instanceRoutes } from "./instances/instance-routes.ts";
 import { policyRoutes } from "./instances/policy-routes.ts";
 import type { InstancePorts } from "./instances/ports.ts";
+import { readRoutes } from "./instances/read-routes.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import type { PolicySource } from "./policy-source.ts";
 
 export type ServerOptions = {
   readonly engine: Engine;
+  /** The engine's own, for those who look. */
+  readonly store: Store;
   readonly policies: PolicySource;
   readonly metrics: Metrics;
   readonly view: AlertView;
@@ -110,6 +114,7 @@ function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Rou
     ...eventRoutes(stream),
     ...consoleRoutes(ports, storm),
     ...consoleFiles(),
+    ...readRoutes({ store: options.store, bodies }),
   ];
   let description: object | null = null;
   routes.push(

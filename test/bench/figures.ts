@@ -3,6 +3,7 @@ import type { ArmName, Sample, SampleRequest } from "./arms/arm.ts";
 import type { Bench } from "./bench.ts";
 import { detectPeaks } from "./detect-memory.ts";
 import type { DetectionSample } from "./detection.ts";
+import { hasAlertmanager, latencyAt, type Program, served } from "./http.ts";
 import { startTimes } from "./start-times.ts";
 import { median } from "./stats.ts";
 import type { WorkName } from "./works.ts";
@@ -94,6 +95,7 @@ export const FIGURES: readonly Figure[] = [
   { name: "two-processes", when: "full", run: twoProcesses },
   { name: "start", when: "always", run: start },
   { name: "detection", when: "full", run: detectionGrowth },
+  { name: "http", when: "full", run: http },
   { name: "million", when: "asked", run: million },
 ];
 
@@ -383,6 +385,45 @@ async function million(bench: Bench): Promise<Row[]> {
       unit: "MB",
       target: atMost(300, 200, 600),
       parts: {},
+    },
+  ];
+}
+
+/** Alertmanager keeps nothing durable; without it on this machine the numbers stand alone. */
+async function http(bench: Bench): Promise<Row[]> {
+  const programs: Program[] = hasAlertmanager() ? ["becalm", "alertmanager"] : ["becalm"];
+  const { rounds } = bench;
+  const many = await served(programs, { count: bench.size([64_000, 6_400]), size: 64, rounds });
+  const single = await served(programs, { count: bench.size([10_000, 2_000]), size: 1, rounds });
+  const rates = Object.fromEntries(Object.entries(many).map(([name, { perSecond: rate }]) => [name, rate]));
+  const micros = Object.fromEntries(Object.entries(single).map(([name, { cpuMicros }]) => [name, cpuMicros]));
+  const half = (rates["becalm"] as number) / 2;
+  const { p50Ms, p99Ms } = await latencyAt(half, { size: 64, seconds: 10 });
+  const isCompared = programs.length > 1;
+  return [
+    isCompared
+      ? ratio("HTTP, bodies of 64: Becalm (durable) / Alertmanager", rates, {
+          of: "becalm",
+          to: "alertmanager",
+          target: atLeast(0.6, 1, 0.1),
+        })
+      : { figure: "HTTP, bodies of 64", value: half * 2, unit: "alerts/s", target: null, parts: rates },
+    {
+      figure: "HTTP, bodies of 1: the server's CPU for an alert",
+      value: micros["becalm"] as number,
+      unit: "us",
+      target: null,
+      parts: {
+        ...micros,
+        ...Object.fromEntries(Object.entries(single).map(([name, { perSecond: rate }]) => [`${name}/s`, rate])),
+      },
+    },
+    {
+      figure: "HTTP, bodies of 64 at half of the peak: p99 of the answer",
+      value: p99Ms,
+      unit: "ms",
+      target: atMost(25, 10, 250),
+      parts: { "alerts/s": half, "p50 ms": p50Ms, "p99 ms": p99Ms },
     },
   ];
 }

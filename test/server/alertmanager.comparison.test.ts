@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunningProgram, skipUnlessThere, startAlertmanager } from "../support/debian-programs.ts";
-import { memorySilences } from "../support/memory-silences.ts";
 import { EVERY_ALERT, type ServerWorld, serverWorld } from "../support/server-world.ts";
 import { type Asked, requests } from "./alertmanager-requests.ts";
 
@@ -91,7 +90,7 @@ describe.skipIf(skipUnlessThere())("Alertmanager's API", () => {
 
   beforeAll(async () => {
     real = await startAlertmanager(CONFIG);
-    world = await serverWorld({ policies: EVERY_ALERT, silences: memorySilences() });
+    world = await serverWorld({ policies: EVERY_ALERT });
     const sides = [new Side(real.url), new Side(world.url)] as const;
     for (const request of requests(Date.now()))
       answers.set(request.name, [await sides[0].ask(request).catch(() => CUT), await sides[1].ask(request)]);

@@ -1,7 +1,6 @@
 import { Agent, request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { send } from "../support/http-client.ts";
-import { memorySilences } from "../support/memory-silences.ts";
 import { type RandomRequest, randomRequests } from "../support/random-requests.ts";
 import { type ServerWorld, serverWorld } from "../support/server-world.ts";
 
@@ -28,7 +27,7 @@ describe("requests of every kind", () => {
   let world: ServerWorld;
   let paths: string[];
   beforeAll(async () => {
-    world = await serverWorld({ silences: memorySilences(), bodyBytesMax: 10_000, engine: { retentionMs: 2_000 } });
+    world = await serverWorld({ bodyBytesMax: 10_000, engine: { retentionMs: 2_000 } });
     const { json } = await send(`${world.url}/openapi.json`);
     paths = [...Object.keys((json as { paths: object }).paths), "/", "/nope", "/api/v2/", "/v1"];
   });

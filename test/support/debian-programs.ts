@@ -35,7 +35,13 @@ export function skipUnlessThere(): boolean {
   return why !== null;
 }
 
-export type RunningProgram = { readonly url: string; readonly folder: string; stop(): Promise<void> };
+export type RunningProgram = {
+  readonly url: string;
+  readonly folder: string;
+  /** Replaces files and makes the program read them. */
+  reload(files: Readonly<Record<string, string>>): void;
+  stop(): Promise<void>;
+};
 
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -79,7 +85,11 @@ async function start({ program, files, args }: Start): Promise<RunningProgram> {
     clearTimeout(killer);
     rmSync(folder, { recursive: true, force: true });
   };
-  return { url, folder, stop };
+  const reload = (changed: Readonly<Record<string, string>>) => {
+    for (const [name, content] of Object.entries(changed)) writeFileSync(join(folder, name), content);
+    child.kill("SIGHUP");
+  };
+  return { url, folder, reload, stop };
 }
 
 const READY_MS_MAX = 20_000;

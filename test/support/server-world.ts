@@ -1,9 +1,7 @@
 /** A server with an engine on a store, in this process. */
 
-import { fileSilences } from "../../src/cli/serve-silences.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../src/engine.ts";
 import { loadPolicySet } from "../../src/formats/policy-file.ts";
-import type { SilenceDesk } from "../../src/server/alertmanager/routes.ts";
 import { AlertView } from "../../src/server/alertmanager/view.ts";
 import type { TokenBook } from "../../src/server/auth/tokens.ts";
 import { BodyReader } from "../../src/server/http/request-body.ts";
@@ -12,6 +10,7 @@ import { Metrics } from "../../src/server/metrics/metrics.ts";
 import { storeMeter } from "../../src/server/metrics/store-meter.ts";
 import { PolicySource } from "../../src/server/policy-source.ts";
 import { type BecalmServer, openServer, waitingNow } from "../../src/server/server.ts";
+import { silenceDesk } from "../../src/server/silence-desk.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { silentLogger } from "../../src/system/pino-logger.ts";
@@ -26,7 +25,6 @@ export type ServerWorldOptions = {
   readonly heldBytesMax?: number;
   readonly requestMsMax?: number;
   readonly engine?: Partial<EngineOptions>;
-  readonly silences?: SilenceDesk;
 };
 
 export type ServerWorld = {
@@ -70,10 +68,11 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
   });
   const server = await openServer({
     engine,
+    store,
     policies,
     metrics,
     view,
-    silences: options.silences ?? fileSilences(() => policies.set.silences),
+    silences: silenceDesk(engine),
     bodies,
     address: { host: options.host ?? "127.0.0.1", port: 0 },
     tokens: options.tokens ?? null,

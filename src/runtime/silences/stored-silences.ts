@@ -23,7 +23,11 @@ const PAGE_COUNT = 256;
 /** A silence that has ended is shown for so long. */
 const SHOWN_AFTER_END_MS = 5 * 24 * 3_600_000;
 
-export type StoredSilence = Silence & { readonly id: string };
+export type StoredSilence = Silence & {
+  readonly id: string;
+  /** When it was made or last changed; left out of those of the policy file. */
+  readonly updatedAtMs?: number;
+};
 
 /** `match`: matchers as in a policy file. `fromMs`: default now. */
 export type SilenceRequest = {
@@ -81,7 +85,7 @@ export class SilenceService {
 
   /** Makes a silence; it is looked at whenever an instance is decided from now on. */
   async add(request: SilenceRequest): Promise<StoredSilence> {
-    const silence = { id: randomUUID(), ...this.#read(request) };
+    const silence = { id: randomUUID(), ...this.#read(request), updatedAtMs: this.#now() };
     await this.save(silence);
     return silence;
   }
@@ -98,7 +102,7 @@ export class SilenceService {
     await this.#change((silences) => {
       const silence = silences.find((one) => one.id === id);
       if (silence === undefined || silence.toMs <= nowMs) throw this.#notFound(id);
-      return silences.map((one) => (one === silence ? { ...one, toMs: Math.max(nowMs, one.fromMs + 1) } : one));
+      return silences.map((one) => (one === silence ? endedAt(one, nowMs) : one));
     });
     return this.lookAgain();
   }
@@ -177,6 +181,12 @@ export function requireRaised(format: number, what: string): void {
     `${what} is not understood by engines of an earlier version, and this namespace may still have some. When none is left: \`becalm doctor --raise-format\`.`,
     { details: { format } },
   );
+}
+
+/** One that has not begun ends as it begins. */
+function endedAt(silence: StoredSilence, nowMs: number): StoredSilence {
+  const fromMs = Math.min(silence.fromMs, nowMs - 1);
+  return { ...silence, fromMs, toMs: nowMs, updatedAtMs: nowMs };
 }
 
 function keyOf({ owner, name, arm }: TimerRow): string {

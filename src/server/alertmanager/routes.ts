@@ -15,7 +15,6 @@ import { type PostedAlert, readPosted } from "./posted-alerts.ts";
 import { ProtocolRefusal, refusedText, requireJson, requireJsonAccepted } from "./protocol-refusal.ts";
 import {
   changeFor,
-  expired,
   inOrder,
   readPostedSilence,
   requireUuid,
@@ -28,8 +27,11 @@ import type { AlertView } from "./view.ts";
 /** Where silences live. Those of the policy file are shown with the others, and can only be changed there. */
 export type SilenceDesk = {
   all(): Promise<readonly ShownSilence[]>;
-  save(silence: ShownSilence, by: string | null): Promise<void>;
-  isFixed(id: string): boolean;
+  /** Makes it, or changes the one with its id. */
+  save(silence: ShownSilence): Promise<void>;
+  /** Ends it now. */
+  expire(id: string): Promise<void>;
+  isFixed(silence: ShownSilence): boolean;
 };
 
 export type AlertmanagerPorts = {
@@ -238,17 +240,16 @@ function silenceRoutes(ports: AlertmanagerPorts): Route[] {
         requireUuid(id);
         const silence = await find(id);
         if (silence === null) throw refusedText(404, "silence not found");
-        requireOwn(silences, silence.id);
-        if (silenceState(silence, now()) !== "expired")
-          await silences.save(expired(silence, now()), c.get("caller").name);
+        requireOwn(silences, silence);
+        if (silenceState(silence, now()) !== "expired") await silences.expire(silence.id);
         return empty();
       },
     },
   ];
 }
 
-function requireOwn(silences: SilenceDesk, id: string): void {
-  if (silences.isFixed(id))
+function requireOwn(silences: SilenceDesk, silence: ShownSilence): void {
+  if (silences.isFixed(silence))
     throw refusedText(409, "this silence is part of the policy file: change it there and reload");
 }
 
@@ -261,10 +262,9 @@ async function postSilence(c: Ctx, { ports, find }: PostParts): Promise<Response
     const posted = readPostedSilence(body.toString("utf8"), now());
     const before = posted.id === null ? null : await find(posted.id);
     const { silence, expire } = changeFor(posted, before, { nowMs: now(), newId: randomUUID });
-    if (before !== null) requireOwn(silences, before.id);
-    const { name } = c.get("caller");
-    if (expire !== null) await silences.save(expire, name);
-    await silences.save(silence, name);
+    if (before !== null) requireOwn(silences, before);
+    if (expire !== null) await silences.expire(expire.id);
+    await silences.save(silence);
     return json({ silenceID: silence.id });
   });
 }

@@ -14,10 +14,12 @@ export type ShownSilence = {
   readonly author: string;
   readonly comment: string;
   readonly updatedAtMs: number;
+  /** Only the policy file changes it. */
+  readonly isOfFile?: true;
 };
 
 /** `id` null: a new one. */
-export type PostedSilence = Omit<ShownSilence, "id" | "updatedAtMs"> & { readonly id: string | null };
+export type PostedSilence = Omit<ShownSilence, "id" | "updatedAtMs" | "isOfFile"> & { readonly id: string | null };
 
 export type SilenceState = "active" | "pending" | "expired";
 
@@ -164,7 +166,7 @@ export function changeFor(
   const isOver = before === null || silenceState(before, nowMs) === "expired";
   return {
     silence: { ...posted, id: newId(), fromMs: Math.max(posted.fromMs, nowMs), updatedAtMs: nowMs },
-    expire: isOver ? null : expired(before, nowMs),
+    expire: isOver ? null : before,
   };
 }
 
@@ -181,12 +183,6 @@ function isSameMatch(a: readonly Matcher[], b: readonly Matcher[]): boolean {
 
 function textOf({ name, operator, value }: Matcher): string {
   return JSON.stringify([name, operator, value]);
-}
-
-/** The silence ends now; one that has not begun never does. */
-export function expired(silence: ShownSilence, nowMs: number): ShownSilence {
-  const isPending = silenceState(silence, nowMs) === "pending";
-  return { ...silence, fromMs: isPending ? nowMs : silence.fromMs, toMs: nowMs, updatedAtMs: nowMs };
 }
 
 /** Active ones by their end, then those that will begin, then those that are over, the latest end first. */

@@ -1,8 +1,8 @@
 /** Who may do what: the tokens file, and the search for the token of a request. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { BecalmError, messageOf } from "../../model/errors.ts";
+import { BecalmError } from "../../model/errors.ts";
+import { readFileOr, readSecretFile } from "./secret-file.ts";
 
 /** Each role may do what those before it may. */
 export const ROLES = ["read", "operate", "admin"] as const;
@@ -59,7 +59,7 @@ function digestOf(token: string): Buffer {
 /** Reads a tokens file. Throws BECALM_ARGUMENT_INVALID that lists all mistakes and repeats no token. */
 export function readTokens(path: string): TokenBook {
   const mistakes: string[] = [];
-  const raw = parse(path, read(path, "The tokens file"));
+  const raw = parse(path, readFileOr(path, "The tokens file"));
   const parsed = z.array(z.unknown()).min(1, "must not be empty").safeParse(raw);
   if (!parsed.success) throw invalid(path, ["the file must be a JSON array of { name, role, token | token_file }"]);
   const entries = parsed.data.flatMap((item, index) => {
@@ -83,23 +83,9 @@ export function readTokens(path: string): TokenBook {
 function secretOf({ name, token, token_file: tokenFile }: Entry): string {
   if (token !== undefined) return token;
   const path = tokenFile as string;
-  const secret = SECRET.safeParse(read(path, `The token_file of ${JSON.stringify(name)}`).trim());
+  const secret = SECRET.safeParse(readSecretFile(path, `The token_file of ${JSON.stringify(name)}`));
   if (secret.success) return secret.data;
   throw invalid(path, ["a token must be printable ASCII without spaces, and not empty"]);
-}
-
-/** A file that holds one secret, such as `--token-file` names. */
-export function readSecretFile(path: string, what: string): string {
-  return read(path, what).trim();
-}
-
-function read(path: string, what: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const text = `${what} ${path} cannot be read: ${messageOf(cause)}. Check the path and its permissions.`;
-    throw new BecalmError("BECALM_ARGUMENT_INVALID", text, { cause, details: { path } });
-  }
 }
 
 function parse(path: string, text: string): unknown {

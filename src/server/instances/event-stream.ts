@@ -20,6 +20,12 @@ const HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
+type Event = Omit<CommittedStep, "snapshot" | "to"> & { readonly state: CommittedStep["to"] };
+
+function eventOf({ id, policy, group, version, atMs, event, from, to, verdict, reason }: CommittedStep): Event {
+  return { id, policy, group, version, atMs, event, from, state: to, verdict, reason };
+}
+
 type Viewer = ReadableStreamDefaultController<Uint8Array>;
 
 const UTF8 = new TextEncoder();
@@ -27,13 +33,15 @@ const UTF8 = new TextEncoder();
 export class EventStream {
   /** Numbers of another process mean nothing here. */
   readonly #process = randomBytes(4).toString("hex");
-  readonly #kept: string[] = [];
+  /** In a ring: the event of number n is at n modulo the size. Its text is made when somebody wants it. */
+  readonly #kept: Event[];
   readonly #viewers = new Set<Viewer>();
   readonly #countMax: number;
   #count = 0;
 
   constructor({ keptCount = KEPT_COUNT }: { keptCount?: number } = {}) {
     this.#countMax = keptCount;
+    this.#kept = new Array<Event>(keptCount);
   }
 
   get viewers(): number {
@@ -41,11 +49,13 @@ export class EventStream {
   }
 
   publish(steps: readonly CommittedStep[]): void {
-    const texts = steps.map((step) => this.#textOf(step));
-    this.#kept.push(...texts);
-    if (this.#kept.length > this.#countMax) this.#kept.splice(0, this.#kept.length - this.#countMax);
+    const before = this.#count;
+    for (const step of steps) {
+      this.#count += 1;
+      this.#kept[this.#count % this.#countMax] = eventOf(step);
+    }
     if (this.#viewers.size === 0) return;
-    const bytes = UTF8.encode(texts.join(""));
+    const bytes = UTF8.encode(this.#textAfter(before));
     for (const viewer of this.#viewers) this.#send(viewer, bytes);
   }
 
@@ -90,10 +100,20 @@ export class EventStream {
     }
   }
 
-  #textOf({ id, policy, group, version, atMs, event, from, to, verdict, reason }: CommittedStep): string {
-    this.#count += 1;
-    const data = { id, policy, group, version, at: isoTime(atMs), event, from, state: to, verdict, reason };
-    return `id: ${this.#process}-${this.#count}\nevent: step\ndata: ${JSON.stringify(data)}\n\n`;
+  /** Events after number `seen`; no older ones than are kept. */
+  #textAfter(seen: number): string {
+    let text = "";
+    for (let number = Math.max(seen, this.#oldest()) + 1; number <= this.#count; number += 1) {
+      const event = this.#kept[number % this.#countMax] as Event;
+      const data = { ...event, atMs: undefined, at: isoTime(event.atMs) };
+      text += `id: ${this.#process}-${number}\nevent: step\ndata: ${JSON.stringify(data)}\n\n`;
+    }
+    return text;
+  }
+
+  /** The number before the oldest event that is kept. */
+  #oldest(): number {
+    return Math.max(0, this.#count - this.#countMax);
   }
 
   /** What came after `lastId`, or that something is missing. */
@@ -101,10 +121,9 @@ export class EventStream {
     if (lastId === undefined || lastId === "") return "";
     const [process, number] = lastId.split("-");
     const seen = process === this.#process && /^\d{1,15}$/.test(number ?? "") ? Number(number) : null;
-    const oldest = this.#count - this.#kept.length;
-    if (seen === null || seen < oldest || seen > this.#count)
+    if (seen === null || seen < this.#oldest() || seen > this.#count)
       return `id: ${this.#process}-${this.#count}\nevent: gap\ndata: {"lastId":${JSON.stringify(lastId)}}\n\n`;
-    return this.#kept.slice(seen - oldest).join("");
+    return this.#textAfter(seen);
   }
 }
 

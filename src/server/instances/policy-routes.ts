@@ -45,7 +45,7 @@ function policyJson(policy: Policy): object {
 const HIDDEN = "[hidden]";
 
 /** Values of headers, and what an address says besides scheme, host and path. */
-function withoutSecrets(action: Action): object {
+export function withoutSecrets(action: Action): object {
   if (action.kind !== "webhook") return action;
   const headers = Object.fromEntries(Object.keys(action.headers).map((name) => [name, HIDDEN]));
   return { ...action, url: bareUrl(action.url), headers };

@@ -1,0 +1,75 @@
+/** `POST /v1/read`: the reading calls of the store, for commands that name a server instead of a store. */
+import { z } from "zod";
+import { errorCode, messageOf } from "../../model/errors.ts";
+import type { Policy } from "../../policy/policy.ts";
+import { READ_CALLS, type ReadCall } from "../../stores/server/read-calls.ts";
+import type { Store } from "../../stores/store.ts";
+import { mayActAs } from "../auth/tokens.ts";
+import { HttpRefusal } from "../http/http-refusal.ts";
+import { checked, withJson } from "../http/json-body.ts";
+import { json } from "../http/replies.ts";
+import type { BodyReader } from "../http/request-body.ts";
+import type { Route } from "../http/route.ts";
+import { withoutSecrets } from "./policy-routes.ts";
+
+const REQUEST = z.object({ call: z.enum(READ_CALLS), given: z.array(z.unknown()).max(2) });
+
+export function readRoutes({ store, bodies }: { store: Store; bodies: BodyReader }): Route[] {
+  return [
+    {
+      method: "POST",
+      path: "/v1/read",
+      role: "read",
+      summary: "Looks into the store: what `becalm COMMAND --server` asks",
+      body: { schema: REQUEST },
+      answers: { 200: { what: "{ result }" } },
+      handle: (c) =>
+        withJson(c, bodies, async (body) => {
+          const { call, given } = checked(REQUEST, body);
+          const result = await read(store, call, given);
+          const isSecret = call === "policies" && !mayActAs(c.get("caller"), "admin");
+          return json({ result: isSecret ? hidden(result as StoredPolicies) : plain(result) });
+        }),
+    },
+  ];
+}
+
+/** A namespace is never made from here, whatever is asked. What a driver cannot read as arguments is the caller's mistake. */
+async function read(store: Store, call: ReadCall, given: readonly unknown[]): Promise<unknown> {
+  const ask = (store[call] as (...given: readonly unknown[]) => Promise<unknown>).bind(store);
+  try {
+    return await (call === "open" ? ask({}) : ask(...given));
+  } catch (error) {
+    if (errorCode(error) !== undefined) throw error;
+    const why = `The arguments of ${call} are invalid: ${messageOf(error)}.`;
+    throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why });
+  }
+}
+
+/** Maps travel as lists of their entries. */
+function plain(result: unknown): unknown {
+  if (result instanceof Map) return [...(result as Map<string, unknown>)];
+  if (typeof result !== "object" || result === null || Array.isArray(result)) return result;
+  return Object.fromEntries(
+    Object.entries(result).map(([name, value]) => [
+      name,
+      value instanceof Map ? [...(value as Map<string, unknown>)] : (value as unknown),
+    ]),
+  );
+}
+
+type StoredPolicies = readonly { readonly key: string; readonly value: string }[];
+
+/** Headers and addresses of webhooks may hold secrets, which only an admin sees. */
+function hidden(records: StoredPolicies): StoredPolicies {
+  return records.map(({ key, value }) => {
+    const policy = JSON.parse(value) as Policy;
+    const { approval } = policy;
+    const shown = {
+      ...policy,
+      action: withoutSecrets(policy.action),
+      approval: { ...approval, notify: withoutSecrets(approval.notify) },
+    };
+    return { key, value: JSON.stringify(shown) };
+  });
+}

@@ -1,0 +1,83 @@
+/**
+ * The store behind a running `becalm serve`, for looking: a command that names a server reads what the server's own process has, also where no second
+ * process may open the store. What is written goes through the server's API, never through here.
+ */
+import { BecalmError, type ErrorCode, errorCode, messageOf } from "../../model/errors.ts";
+import type { Store, StoredInstance } from "../store.ts";
+import { READ_CALLS, type ReadCall } from "./read-calls.ts";
+
+export type ServerAddress = {
+  readonly url: string;
+  /** Sent as bearer. */
+  readonly token?: string | undefined;
+};
+
+const REPLY_MS_MAX = 30_000;
+
+type ErrorBody = { readonly error?: { readonly code?: string; readonly message?: string; readonly details?: object } };
+
+/** Asks the server's API; the answer's body. Rejects with the error that the server names, or BECALM_STORE_UNAVAILABLE. */
+export async function askServer({ url, token }: ServerAddress, path: string, body: unknown): Promise<unknown> {
+  const response = await fetch(`${url.replace(/\/+$/, "")}${path}`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(REPLY_MS_MAX),
+  }).catch((cause: unknown) => {
+    throw unavailable(url, messageOf((cause as Error).cause ?? cause), cause);
+  });
+  const answer = (await response.json().catch(() => null)) as ErrorBody | null;
+  if (response.ok && answer !== null) return answer;
+  const code = errorCode(answer?.error);
+  if (code === undefined) throw unavailable(url, `it answered ${response.status}, which no server of Becalm does`);
+  throw refused(code, answer as ErrorBody);
+}
+
+function refused(code: ErrorCode, { error }: ErrorBody): BecalmError {
+  return new BecalmError(code, error?.message ?? code, { details: { ...error?.details } });
+}
+
+function unavailable(url: string, why: string, cause?: unknown): BecalmError {
+  const text = `The server at ${url} cannot be asked: ${why}. Check --server, and that \`becalm serve\` is up there.`;
+  return new BecalmError("BECALM_STORE_UNAVAILABLE", text, { cause, details: { url } });
+}
+
+/** A store of which only the reading calls work. */
+export function serverStore(address: ServerAddress): Store {
+  const call = async (name: ReadCall, ...given: unknown[]): Promise<unknown> => {
+    const { result } = (await askServer(address, "/v1/read", { call: name, given })) as { result: unknown };
+    return result;
+  };
+  const reading = Object.fromEntries(READ_CALLS.map((name) => [name, (...given: unknown[]) => call(name, ...given)]));
+  const load = async (request: Parameters<Store["load"]>[0]) => {
+    const loaded = (await call("load", request)) as { instances: [string, StoredInstance][] };
+    return revived(loaded);
+  };
+  const touched = async (ids: readonly string[]) => new Map((await call("touched", ids)) as [string, number][]);
+  const own: Record<string, unknown> = { ...reading, load, touched, close: () => Promise.resolve() };
+  // A promise that resolves with the store asks it for `then`.
+  return new Proxy({} as Store, {
+    get: (_, name) => (name === "then" ? undefined : (own[name as string] ?? onlyReading)),
+  });
+}
+
+/** Maps travel as lists of their entries. */
+function revived(loaded: object): Awaited<ReturnType<Store["load"]>> {
+  const maps = Object.entries(loaded).map(([name, value]) => [
+    name,
+    isEntries(name, value) ? new Map(value as [string, unknown][]) : value,
+  ]);
+  return Object.fromEntries(maps) as Awaited<ReturnType<Store["load"]>>;
+}
+
+function isEntries(name: string, value: unknown): boolean {
+  return name !== "group" && Array.isArray(value);
+}
+
+function onlyReading(): Promise<never> {
+  const text = "This goes through a server, which is asked and not written to. Run the command beside the store.";
+  return Promise.reject(new BecalmError("BECALM_ARGUMENT_INVALID", text));
+}

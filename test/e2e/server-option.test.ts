@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { becalm, jsonLines, useFiles } from "../support/command.ts";
+import { sendJson } from "../support/http-client.ts";
+import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
+
+const POLICY = `
+policies:
+  - name: repair
+    match: []
+    action: { webhook: { url: "http://127.0.0.1:9/?key=s3cret", headers: { authorization: s3cret } } }
+    converge: { function: defense, by: [alertname], count: 1, window: 5m }
+`;
+const WHO = ["--by", "bob", "--why", "looked at it"];
+
+/** An lmdb store has one writer: a second process could only look, and not even that from another machine. */
+describe("a command that names a server", () => {
+  const file = useFiles();
+  let serving: Serving;
+  let at: string[];
+  const held = async () =>
+    jsonLines<{ id: string; kind: string }>(
+      (await becalm(["ls", "--state", "Waiting", "--json", ...at])).stdout,
+    ).filter(({ kind }) => kind === "action");
+
+  beforeAll(async () => {
+    const tokens = file(
+      "tokens.json",
+      JSON.stringify([
+        { name: "ann", role: "operate", token: "operate-token" },
+        { name: "eve", role: "read", token: "read-token" },
+      ]),
+    );
+    const policies = file("policies.yaml", POLICY);
+    serving = await startServe(["--policies", policies, "--store", `lmdb:${policies}-store`, "--tokens", tokens]);
+    at = ["--server", serving.url, "--token-file", file("token", "operate-token\n")];
+    const headers = { authorization: "Bearer operate-token" };
+    const alert = (instance: string) => ({ labels: { alertname: "Down", instance } });
+    for (const instance of ["a", "b", "c", "d"])
+      await sendJson(`${serving.url}/api/v2/alerts`, [alert(instance)], { headers });
+  });
+  afterAll(() => stopServe(serving));
+
+  test("reads as it reads a store: ls, show, replay, audit", async () => {
+    await expect.poll(async () => (await held()).length).toBe(3);
+    const [first] = await held();
+    const shown = await becalm(["show", first?.id ?? "", ...at]);
+    expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining("Waiting")]);
+    expect((await becalm(["replay", first?.id ?? "", ...at])).code).toBe(0);
+    const audit = await becalm(["audit", "verify", ...at]);
+    expect([audit.code, audit.stderr]).toEqual([0, expect.not.stringContaining("error")]);
+  });
+
+  test("answers through it, under the name of its token, and the second answer is refused with 4", async () => {
+    const [first] = await held();
+    const id = first?.id ?? "";
+    const granted = await becalm(["approve", id, ...WHO, ...at]);
+    expect([granted.code, granted.stderr]).toEqual([0, ""]);
+    expect((await becalm(["deny", id, ...WHO, ...at])).code).toBe(4);
+    expect((await becalm(["show", id, ...at])).stdout).toContain("ann");
+    expect((await becalm(["approve", "03-000000000000000000000000", ...WHO, ...at])).code).toBe(3);
+  });
+
+  test("answers for a whole group", async () => {
+    const [first] = await held();
+    const [row] = jsonLines<{ group: string }>((await becalm(["show", first?.id ?? "", "--json", ...at])).stdout);
+    const { code, stdout } = await becalm(["deny", "--group", row?.group ?? "", ...WHO, "--json", ...at]);
+    expect([code, jsonLines(stdout).length]).toEqual([0, 2]);
+    expect(await held()).toEqual([]);
+  });
+
+  test("is told what it may not do, and sees no secrets", async () => {
+    const reader = ["--server", serving.url, "--token-file", file("reader", "read-token")];
+    const { code, stderr } = await becalm(["send", "03-000000000000000000000000", "end", ...WHO, ...reader]);
+    expect([code, stderr.includes("error")]).toEqual([3, true]);
+    const headers = { authorization: "Bearer operate-token" };
+    const { text } = await sendJson(`${serving.url}/v1/read`, { call: "policies", given: [] }, { headers });
+    expect(text).toContain("repair@");
+    expect(text).not.toContain("s3cret");
+    expect((await becalm(["ls", "--server", serving.url])).code).toBe(4);
+  });
+
+  test.each([
+    [["--server", "nowhere"], 2],
+    [["--server", "http://127.0.0.1:1"], 1],
+    [["--server", "http://127.0.0.1:1", "--token-file", "/nope"], 2],
+  ])("ends with a clear mistake for %j", async (args, expected) => {
+    const { code, stderr } = await becalm(["ls", ...args]);
+    expect([code, stderr]).toEqual([expected, expect.stringMatching(/--server|--token-file/)]);
+  });
+});
