@@ -62,6 +62,7 @@ export function decide(input: DecideInput, outcomes: Outcomes = rememberedOutcom
     entries: draft.entries,
     effects: draft.effects,
     memberChanges: draft.memberChanges,
+    attempts: draft.attempts,
     braked: taker.stops.braked,
     groupTimersArmed: timersAfter.filter((timer) => !includesTimer(timersBefore, timer)),
     groupTimersCancelled: timersBefore.filter((timer) => !includesTimer(timersAfter, timer)),

@@ -124,6 +124,8 @@ export type Decision = {
   /** Run only after the commit, from the outbox. */
   readonly effects: readonly Effect[];
   readonly memberChanges: readonly MemberChange[];
+  /** How many attempts of each policy's action it begins. */
+  readonly attempts: ReadonlyMap<string, number>;
   /** Pauses that a brake begins with this decision. */
   readonly braked: readonly PauseNote[];
   readonly groupTimersArmed: readonly GroupTimer[];

@@ -60,7 +60,8 @@ export class Draft {
   private readonly requests: Instance[] = [];
   private readonly stored: ReadonlyMap<string, Instance>;
   private readonly working = new Map<string, Working>();
-  private readonly attempts = new Map<string, number>();
+  /** Attempts of each policy's action that the commit begins. */
+  readonly attempts = new Map<string, number>();
   private readonly outcomes: Outcomes;
   private readonly turn: number;
   private emission: { readonly order: EmissionOrder; count: number } = { order: [], count: 0 };

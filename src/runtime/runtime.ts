@@ -1,6 +1,6 @@
 import type { Decision } from "../instance/decide.ts";
 import type { LeaseGrace } from "../model/episode.ts";
-import type { Silence } from "../policy/policy.ts";
+import type { Limits, Silence } from "../policy/policy.ts";
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
 import type { NamespaceMode, Store } from "../stores/store.ts";
 import type { Clock } from "../system/clock.ts";
@@ -25,6 +25,8 @@ export type PoliciesInForce = {
   stored: readonly CompiledSilence[];
   /** The record that `stored` was read from. */
   storedText: string | null;
+  /** The brake of the whole namespace; undefined: none. */
+  limits: Limits | undefined;
 };
 
 /** An open namespace, and what this process works on it with. Made by `compose`, and never changed. */

@@ -20,6 +20,7 @@ import { runUntilCommitted } from "../runtime/commit/retry.ts";
 import { countFitting, sizeOf } from "../runtime/inbox/batch-size.ts";
 import { type RoutedAlert, routeAlerts } from "../runtime/inbox/routed-alerts.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime/runtime.ts";
+import { hasBrakes } from "../runtime/stops/brakes.ts";
 import { EffectDispatcher, type EffectOutcome } from "../runtime/workers/effect-dispatcher.ts";
 import { envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerRow } from "../stores/store.ts";
@@ -270,7 +271,9 @@ export class VirtualRun implements Driver {
     const worker = async () => {
       for (const group of next) await this.#commitGroup(group, { ordinal, results });
     };
-    await Promise.all(Array.from({ length: Math.min(GROUPS_AT_ONCE, groups.size) }, worker));
+    // A brake counts over all groups: which attempt is one too many must not depend on who is faster.
+    const atOnce = hasBrakes(this.#runtime.inForce) ? 1 : GROUPS_AT_ONCE;
+    await Promise.all(Array.from({ length: Math.min(atOnce, groups.size) }, worker));
     return envelopes.map((envelope) => results.get(envelope) as EnvelopeResult);
   }
 

@@ -105,4 +105,41 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await standings(engine, ids)).toEqual(["Waiting paused", "Processing no_rule"]);
     await expect(engine.resume(who)).rejects.toMatchObject({ code: "BECALM_NOT_FOUND" });
   });
+
+  test("a brake holds the attempt that would be one too many, and pauses by itself; a person's resume counts afresh", async () => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "done";
+    const engine = await world.engine([policyOf(null, { limits: { actions: 3, per: "10m" } })]);
+    const ids: string[] = [];
+    for (const name of ["a", "b", "c", "d", "e"]) ids.push(...(await take(engine, alertOf(name))));
+    await world.settle();
+    expect(world.attempts).toHaveLength(3);
+    expect(await standings(engine, ids.slice(3))).toEqual(["Waiting paused", "Waiting paused"]);
+    expect(await engine.pauses()).toMatchObject([
+      { by: "becalm", scope: "act", why: expect.stringContaining("3 actions within 10m") },
+    ]);
+    await engine.resume({ ...who, policy: "act", held: "decide" });
+    await world.settle();
+    expect(world.attempts).toHaveLength(5);
+  });
+
+  test("a brake of the whole namespace counts all policies, in every process, and failed attempts too", async () => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "failed";
+    const policies = {
+      policies: [policyOf(null, { name: "a" }), policyOf(null, { name: "b" })],
+      limits: { failures: 2, per: "10m" },
+    };
+    const [one, two] = [await world.engine(policies), await world.engine(policies)];
+    await take(one, alertOf("x"));
+    await world.settle();
+    expect(await one.pauses()).toEqual([]);
+    await take(two, alertOf("y"));
+    await world.until("the brake has paused everything", async () => (await two.pauses()).length > 0);
+    expect(await two.pauses()).toMatchObject([
+      { by: "becalm", scope: null, why: expect.stringContaining("2 failed attempts") },
+    ]);
+    const ids = await take(one, alertOf("z"));
+    expect(await standings(one, ids)).toEqual(["Waiting paused", "Waiting paused"]);
+  });
 });

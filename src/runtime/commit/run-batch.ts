@@ -11,6 +11,8 @@ import type { Word } from "../../instance/receive.ts";
 import type { BecalmError } from "../../model/errors.ts";
 import type { Commit, CommitOutcome } from "../../stores/store.ts";
 import type { BatchRuntime } from "../runtime.ts";
+import { type BrakeRead, countAttempts, countFailures, hasBrakes, NO_BRAKES, readBrakes } from "../stops/brakes.ts";
+import { PauseService } from "../stops/pause-service.ts";
 import type { Batch, BatchResult, EnvelopeResult } from "./batch.ts";
 import { commitOf, consumedBy } from "./batch-commit.ts";
 import { type LockAnswer, lockDimension, needsLock } from "./dimension-lock.ts";
@@ -31,12 +33,17 @@ export async function runBatch(
 ): Promise<BatchResult> {
   const read = await runtime.groups.read(batch, runtime.mode === "live" ? null : ordinal);
   const lock = needsLock(runtime, read.snapshot) ? await lockDimension(runtime, read.snapshot) : null;
+  const isBraked = hasBrakes(runtime.inForce);
   try {
-    const { decision, commit } = decideBatch(runtime, read, { lock, ordinal });
+    const brakes = isBraked ? await readBrakes(runtime, latestOf(read.snapshot)) : NO_BRAKES;
+    const { decision, commit } = decideBatch(runtime, read, { lock, ordinal, brakes });
     onDecided?.();
-    const outcome = commit === null ? await renew(runtime, read) : await runtime.store.commit(commit);
-    if (isApplied(outcome)) publish(runtime, decision, commit);
-    else runtime.groups.lost(read, { isRefused: true });
+    const outcome =
+      commit === null ? await renew(runtime, read) : await commitUnder(runtime, { decision, commit, brakes });
+    if (isApplied(outcome)) {
+      publish(runtime, decision, commit);
+      if (isBraked) await brake(runtime, decision);
+    } else runtime.groups.lost(read, { isRefused: true });
     const isStale = !isApplied(outcome) && read.precondition.isGuess;
     return { outcome: isStale ? "stale" : outcome, results: resultsOf(read.snapshot, decision) };
   } catch (error) {
@@ -55,7 +62,7 @@ export function isApplied(outcome: BatchResult["outcome"]): boolean {
 function decideBatch(
   runtime: BatchRuntime,
   read: BatchRead,
-  { lock, ordinal }: { lock: LockAnswer | null; ordinal: number },
+  { lock, ordinal, brakes }: { lock: LockAnswer | null; ordinal: number; brakes: BrakeRead },
 ): { readonly decision: Decision; readonly commit: Commit | null } {
   const { snapshot } = read;
   const { batch, received, group, instances, waiters, hasMoreWaiters, quarantined } = snapshot;
@@ -72,12 +79,37 @@ function decideBatch(
     isVirtual: runtime.mode !== "live",
     turn: ordinal,
     pauses: runtime.stops.of(batch.address.partition).pauses,
+    brakes: brakes.brakes,
     isObserving: runtime.isObserving,
   });
   const isConsuming = consumedBy(snapshot).length > 0;
   const commit = decision.isEmpty && !isConsuming ? null : commitOf(runtime, decision, read);
   if (commit !== null) runtime.groups.committing(decision, commit, batch);
   return { decision, commit };
+}
+
+/** Attempts that a brake counts are counted before they begin. */
+async function commitUnder(
+  runtime: BatchRuntime,
+  { decision, commit, brakes }: { decision: Decision; commit: Commit; brakes: BrakeRead },
+): Promise<CommitOutcome> {
+  return (await countAttempts(runtime, brakes, decision)) ? runtime.store.commit(commit) : "conflict";
+}
+
+/** Begins the pauses that this decision's attempts, or its failed ones, have brought about. */
+async function brake(runtime: BatchRuntime, decision: Decision): Promise<void> {
+  const pauses = new PauseService(runtime, NOBODY, () => runtime.clock.now());
+  for (const pause of [...decision.braked, ...(await countFailures(runtime, decision))]) await pauses.brake(pause);
+}
+
+const NOBODY = { submit: () => Promise.resolve([]) };
+
+/** The time of a batch's last command. */
+function latestOf({ received }: Snapshot): number {
+  return Math.max(
+    0,
+    ...received.commands.map((command) => (command.type === "event" ? command.event.atMs : command.atMs)),
+  );
 }
 
 /** New instances of a forming group that meet a busy lock stay Idle until then; others are decided. */

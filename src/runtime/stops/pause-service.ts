@@ -26,6 +26,7 @@ import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Driver, Runtime } from "../runtime.ts";
 import { requireRaised } from "../silences/stored-silences.ts";
 import { silenceOf } from "../workers/timers.ts";
+import { releaseBrake } from "./brakes.ts";
 import { readStops } from "./partition-stops.ts";
 
 /** Rows of held instances that are worked on at once. */
@@ -85,6 +86,7 @@ export class PauseService {
       return lifted === null && resumption === null ? null : withoutPause(record, scope, resumption);
     });
     if (lifted === null && resumption === null) throw notPaused(scope);
+    await releaseBrake(this.#runtime, scope);
     return { lifted, decided: await this.goOn() };
   }
 

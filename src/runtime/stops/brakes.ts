@@ -1,0 +1,143 @@
+/**
+ * Brakes: how many attempts, and failed ones, a policy or the whole namespace may have within some time.
+ *
+ * The times are counted in one record of partition 0. A batch that is about to begin attempts adds them there first, by compare-and-set, so no two
+ * processes take the same last one; a batch whose commit then loses has counted attempts that it did not begin, which brakes a little early and
+ * never late. Nothing of this is asked or written where no policy in force says `limits`.
+ */
+import type { Brake, Decision } from "../../instance/decision.ts";
+import { formatDuration } from "../../model/duration.ts";
+import type { PauseNote } from "../../model/instance-types.ts";
+import { CONFLICT_COUNT_MAX } from "../../model/limits.ts";
+import type { Limits } from "../../policy/policy.ts";
+import type { PoliciesInForce, Runtime } from "../runtime.ts";
+
+/** Beside the records of episodes; no alert's key begins so. */
+const BRAKES_KEY = "!brakes";
+const ENGINE = "becalm";
+
+/** Times in ms, oldest first, by scope; of the namespace under the empty text. */
+type Times = { readonly actions: readonly number[]; readonly failures: readonly number[] };
+type Counted = Readonly<Record<string, Times>>;
+
+export type Braking = Pick<Runtime, "store" | "inForce">;
+
+/** What a batch may still begin, and what that was read from. */
+export type BrakeRead = { readonly brakes: readonly Brake[]; readonly text: string | null; readonly atMs: number };
+
+export const NO_BRAKES: BrakeRead = { brakes: [], text: null, atMs: 0 };
+
+export function hasBrakes({ limits, policies }: PoliciesInForce): boolean {
+  return limits !== undefined || policies.some(({ policy }) => policy.limits !== undefined);
+}
+
+/** How many attempts may still begin at `atMs`, by scope. */
+export async function readBrakes(from: Braking, atMs: number): Promise<BrakeRead> {
+  const text = await recordOf(from);
+  const counted = decode(text);
+  const brakes = scopesOf(from.inForce).flatMap(({ scope, limits }): Brake[] => {
+    if (limits.actions === undefined) return [];
+    const attemptsLeft = limits.actions - within(counted[scope ?? ""]?.actions, atMs - limits.perMs).length;
+    return [{ attemptsLeft: Math.max(attemptsLeft, 0), pause: pauseFor("actions", { scope, limits }, atMs) }];
+  });
+  return { brakes, text, atMs };
+}
+
+/** Counts the attempts that a decision begins. False: somebody else has counted meanwhile, and it must be decided again. */
+export async function countAttempts(from: Braking, read: BrakeRead, { attempts }: Decision): Promise<boolean> {
+  if (read.brakes.length === 0 || attempts.size === 0) return true;
+  let total = 0;
+  for (const count of attempts.values()) total += count;
+  const added = scopesOf(from.inForce).map(({ scope, limits }) => {
+    const count = scope === null ? total : (attempts.get(scope) ?? 0);
+    return { scope, limits, actions: Array.from({ length: count }, () => read.atMs), failures: [] };
+  });
+  return write(from, read.text, added);
+}
+
+/** Counts the failed attempts of a decision that was committed. Gives the pauses that begin with them. */
+export async function countFailures(from: Braking, decision: Decision): Promise<PauseNote[]> {
+  const failed = failuresIn(decision);
+  if (failed.length === 0) return [];
+  for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
+    const text = await recordOf(from);
+    const added = scopesOf(from.inForce).map(({ scope, limits }) => {
+      const own = failed.filter(({ policy }) => scope === null || policy === scope);
+      return { scope, limits, actions: [], failures: own.map(({ atMs }) => atMs) };
+    });
+    if (!(await write(from, text, added))) continue;
+    const counted = decode(text);
+    return added.flatMap(({ scope, limits, failures }) => {
+      const atMs = failures.at(-1);
+      if (atMs === undefined || limits.failures === undefined) return [];
+      const count = within(counted[scope ?? ""]?.failures, atMs - limits.perMs).length + failures.length;
+      return count > limits.failures ? [pauseFor("failures", { scope, limits }, atMs)] : [];
+    });
+  }
+  return [];
+}
+
+/** A person goes on: what was counted so far is past. */
+export async function releaseBrake(from: Braking, scope: string | null): Promise<void> {
+  for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
+    const expected = await recordOf(from);
+    if (expected === null) return;
+    const { [scope ?? ""]: _, ...others } = decode(expected);
+    const writes = [{ key: BRAKES_KEY, expected, value: JSON.stringify(others) }];
+    if ((await from.store.renewEpisodes({ partition: 0, writes })) === "applied") return;
+  }
+}
+
+type Added = Times & Scoped;
+
+async function write({ store }: Braking, text: string | null, added: readonly Added[]): Promise<boolean> {
+  const counted: Record<string, Times> = { ...decode(text) };
+  for (const { scope, limits, actions, failures } of added) {
+    const known = counted[scope ?? ""] ?? { actions: [], failures: [] };
+    const sinceMs = Math.max(...actions, ...failures, 0) - limits.perMs;
+    counted[scope ?? ""] = {
+      actions: [...within(known.actions, sinceMs), ...actions].slice(-(limits.actions ?? 0) - 1),
+      failures: [...within(known.failures, sinceMs), ...failures].slice(-(limits.failures ?? 0) - 1),
+    };
+  }
+  const writes = [{ key: BRAKES_KEY, expected: text, value: JSON.stringify(counted) }];
+  return (await store.renewEpisodes({ partition: 0, writes })) === "applied";
+}
+
+async function recordOf({ store }: Braking): Promise<string | null> {
+  const request = { partition: 0, groupId: null, instanceIds: [], episodeKeys: [BRAKES_KEY] };
+  return (await store.load(request)).episodes.get(BRAKES_KEY) ?? null;
+}
+
+function decode(text: string | null): Counted {
+  return text === null ? {} : (JSON.parse(text) as Counted);
+}
+
+function within(times: readonly number[] | undefined, sinceMs: number): readonly number[] {
+  return (times ?? []).filter((atMs) => atMs > sinceMs);
+}
+
+function scopesOf({ limits, policies }: PoliciesInForce): Scoped[] {
+  const own = policies.flatMap(({ policy }) =>
+    policy.limits === undefined ? [] : [{ scope: policy.name, limits: policy.limits }],
+  );
+  return limits === undefined ? own : [{ scope: null, limits }, ...own];
+}
+
+type Scoped = { readonly scope: string | null; readonly limits: Limits };
+
+function pauseFor(what: "actions" | "failures", { scope, limits }: Scoped, atMs: number): PauseNote {
+  const why = `the brake: more than ${limits[what]} ${what === "actions" ? "actions" : "failed attempts"} within ${formatDuration(limits.perMs)}`;
+  return { by: ENGINE, why, sinceMs: atMs, scope };
+}
+
+/** Attempts of actions that have failed, and those that solved nothing. */
+function failuresIn({ entries, instances }: Decision): { policy: string; atMs: number }[] {
+  const actions = new Map(instances.map(({ instance }) => [instance.id, instance]));
+  return entries.flatMap(({ instance: id, entry: { event } }) => {
+    const instance = actions.get(id);
+    const isFailure = event.type === "effect.failed" || (event.type === "timer.elapsed" && event.timer === "verify");
+    if (!isFailure || instance === undefined || instance.kind !== "action") return [];
+    return [{ policy: instance.policy, atMs: event.atMs }];
+  });
+}
