@@ -20,7 +20,10 @@ const ENGINE = "becalm";
 type Times = { readonly actions: readonly number[]; readonly failures: readonly number[] };
 type Counted = Readonly<Record<string, Times>>;
 
-export type Braking = Pick<Runtime, "store" | "inForce">;
+/** `by`: unique to each writing. Two processes that count at one moment would else write the same text, and the second would find its own there. */
+type Stored = { readonly by: string; readonly counted: Counted };
+
+export type Braking = Pick<Runtime, "store" | "inForce" | "commitId">;
 
 /** What a batch may still begin, and what that was read from. */
 export type BrakeRead = { readonly brakes: readonly Brake[]; readonly text: string | null; readonly atMs: number };
@@ -83,14 +86,15 @@ export async function releaseBrake(from: Braking, scope: string | null): Promise
     const expected = await recordOf(from);
     if (expected === null) return;
     const { [scope ?? ""]: _, ...others } = decode(expected);
-    const writes = [{ key: BRAKES_KEY, expected, value: JSON.stringify(others) }];
+    const stored: Stored = { by: from.commitId(), counted: others };
+    const writes = [{ key: BRAKES_KEY, expected, value: JSON.stringify(stored) }];
     if ((await from.store.renewEpisodes({ partition: 0, writes })) === "applied") return;
   }
 }
 
 type Added = Times & Scoped;
 
-async function write({ store }: Braking, text: string | null, added: readonly Added[]): Promise<boolean> {
+async function write({ store, commitId }: Braking, text: string | null, added: readonly Added[]): Promise<boolean> {
   const counted: Record<string, Times> = { ...decode(text) };
   for (const { scope, limits, actions, failures } of added) {
     const known = counted[scope ?? ""] ?? { actions: [], failures: [] };
@@ -100,7 +104,8 @@ async function write({ store }: Braking, text: string | null, added: readonly Ad
       failures: [...within(known.failures, sinceMs), ...failures].slice(-(limits.failures ?? 0) - 1),
     };
   }
-  const writes = [{ key: BRAKES_KEY, expected: text, value: JSON.stringify(counted) }];
+  const stored: Stored = { by: commitId(), counted };
+  const writes = [{ key: BRAKES_KEY, expected: text, value: JSON.stringify(stored) }];
   return (await store.renewEpisodes({ partition: 0, writes })) === "applied";
 }
 
@@ -110,7 +115,7 @@ async function recordOf({ store }: Braking): Promise<string | null> {
 }
 
 function decode(text: string | null): Counted {
-  return text === null ? {} : (JSON.parse(text) as Counted);
+  return text === null ? {} : (JSON.parse(text) as Stored).counted;
 }
 
 function within(times: readonly number[] | undefined, sinceMs: number): readonly number[] {
