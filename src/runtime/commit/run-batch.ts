@@ -75,7 +75,7 @@ function decideBatch(
     hasMoreWaiters,
     quarantined,
     policies: runtime.versions,
-    commands: received.commands.map((command) => parkedIf(lock, command)),
+    commands: received.commands.map((command) => understood(runtime, parkedIf(lock, command))),
     isVirtual: runtime.mode !== "live",
     turn: ordinal,
     pauses: runtime.stops.of(batch.address.partition).pauses,
@@ -117,6 +117,13 @@ function parkedIf(lock: LockAnswer | null, command: Command): Command {
   if (lock === null || lock.busyUntilMs === null) return command;
   if (command.type !== "create" && command.type !== "unpark") return command;
   return { ...command, lockBusyUntilMs: lock.busyUntilMs };
+}
+
+/** Engines of the version before know one way in which an alert ends; while they may be there, the others are told as that. */
+function understood({ format }: BatchRuntime, command: Command): Command {
+  if (format >= 2 || command.type !== "event" || command.event.type !== "alert.resolved") return command;
+  const { type, atMs } = command.event;
+  return { ...command, event: { type, atMs } };
 }
 
 /** Nothing is decided; at most episodes go on. No commit confirms a guess: that it changes nothing must be seen on what is stored. */
