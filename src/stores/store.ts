@@ -53,7 +53,7 @@ export interface Store {
 
   /**
    * Outbox: takes effects that nobody holds (never claimed, given back, or the claim has run out by the store's clock) for `leaseMs`, at most
-   * `limit`, ordered by id.
+   * `limit`, ordered by id. Those that have waited longest are taken first, wherever they lie.
    */
   claimEffects(request: ClaimRequest): Promise<StoredEffect[]>;
 

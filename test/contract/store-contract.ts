@@ -566,6 +566,18 @@ export function storeContract(
       });
     });
 
+    describe("what has waited longest in the outbox", () => {
+      test("is taken first: what a claim ran out of before what was committed later and claimed by nobody", async () => {
+        await store.open({ mode: "live", partitions });
+        await applied({ effects: [effectOf("old")], effectClaimMs: SHORT_MS });
+        await world.outlast(SHORT_MS + 5);
+        await applied({ effects: [effectOf("a-new")] });
+        await world.outlast(5);
+        await applied({ effects: [effectOf("a-newer")] });
+        for (const id of ["old", "a-new", "a-newer"]) expect(ids(await claim("engine-b", LONG_MS, 1))).toEqual([id]);
+      });
+    });
+
     describe("timers of one partition", () => {
       test("are those of all, without the others", async () => {
         await store.open({ mode: "live", partitions });

@@ -2,7 +2,7 @@ import { compareCodePoints } from "../../model/utf8.ts";
 import type { ClaimRequest, Commit, ExtendRequest, StoredEffect } from "../store.ts";
 import { SortedList } from "./sorted-list.ts";
 
-/** `claimedUntilMs` 0: nobody ever claimed it. */
+/** `owner` "": nobody ever claimed it. */
 type Claim = StoredEffect & { owner: string; claimedUntilMs: number };
 
 /** The outbox: effects by id, and by when their claim runs out. */
@@ -13,10 +13,12 @@ export class ClaimTable {
   );
 
   put({ effects, effectClaimMs, owner, settledEffectIds }: Commit, nowMs: number): void {
-    const claimedUntilMs = effectClaimMs === null ? 0 : nowMs + effectClaimMs;
+    // What nobody has claimed is free from now on: it comes behind what has waited longer.
+    const claimedUntilMs = nowMs + (effectClaimMs ?? 0);
+    const holder = effectClaimMs === null ? "" : owner;
     for (const { id, partition, value } of effects) {
       this.#take(id);
-      this.#add({ id, partition, value, owner, claimedUntilMs });
+      this.#add({ id, partition, value, owner: holder, claimedUntilMs });
     }
     for (const id of settledEffectIds) this.#take(id);
   }
@@ -50,7 +52,7 @@ export class ClaimTable {
     const lost: string[] = [];
     for (const id of effectIds) {
       const claim = this.#claims.get(id);
-      if (claim === undefined || claim.claimedUntilMs === 0 || claim.owner !== owner) lost.push(id);
+      if (claim === undefined || claim.owner !== owner) lost.push(id);
       else this.#prolong(claim, owner, nowMs + leaseMs);
     }
     return lost;

@@ -13,7 +13,7 @@ type Names = Readonly<Record<string, string>>;
 export const SHARED_KEYS = {
   created: "zset: instance id by creation time (ms)",
   effects: 'hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it',
-  claims: "zset: effect id by when its claim runs out (ms, server time); 0 never claimed",
+  claims: "zset: effect id by when its claim runs out (ms, server time); never claimed: when it was committed",
   workTimers: "zset: timer of the lane work by due time (ms)",
   approvalTimers: "zset: timer of the lane approval by due time (ms)",
   episodes: "hash: policy and alert -> record of its episodes",

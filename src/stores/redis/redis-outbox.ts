@@ -2,7 +2,7 @@ import type { ClaimRequest, ExtendRequest, StoredEffect } from "../store.ts";
 import { partitionInId } from "../store-rules.ts";
 import { type RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
-import { scripts } from "./scripts.ts";
+import { pairs, scripts } from "./scripts.ts";
 
 /** Ids of one script. */
 const EXTENDED_COUNT_MAX = 256;
@@ -22,12 +22,11 @@ export class RedisOutbox {
   async claim(request: ClaimRequest): Promise<StoredEffect[]> {
     if (request.limit < 1) return [];
     const partitions = request.partition === undefined ? this.#partitions() : [request.partition];
-    const claimed: StoredEffect[] = [];
-    for (const partition of await this.#claimable(partitions)) {
-      claimed.push(...(await this.#claimOf(partition, { ...request, limit: request.limit - claimed.length })));
-      if (claimed.length >= request.limit) break;
-    }
-    return claimed;
+    const counts = await this.#longestWaiting(partitions, Math.min(request.limit, ROW_COUNT_MAX));
+    const claimed = await Promise.all(
+      [...counts].map(([partition, limit]) => this.#claimOf(partition, { ...request, limit })),
+    );
+    return claimed.flat();
   }
 
   /** Without claiming. */
@@ -80,17 +79,25 @@ export class RedisOutbox {
     return [...new Set(ids)].sort();
   }
 
-  /** Partitions with something to claim. One look at all saves a script call on each of those that have nothing. */
-  async #claimable(partitions: readonly number[]): Promise<number[]> {
+  /** How many of the `limit` effects that have waited longest lie in each partition. One look at all saves a script call on each that has none. */
+  async #longestWaiting(partitions: readonly number[], limit: number): Promise<ReadonlyMap<number, number>> {
     const { client } = this.#connection;
-    return this.#connection.run(async () => {
+    const waiting = await this.#connection.run(async () => {
       const [seconds] = await client.time();
       const nowMs = (Number(seconds) + 1) * 1_000;
-      const counts = await Promise.all(
-        partitions.map((partition) => client.zcount(this.#keys.claims(partition), "-inf", nowMs)),
+      const rows = await Promise.all(
+        partitions.map(async (partition) => {
+          const key = this.#keys.claims(partition);
+          const flat = await client.zrange(key, "-inf", String(nowMs), "BYSCORE", "LIMIT", 0, limit, "WITHSCORES");
+          return pairs(flat).map(([, freeSinceMs]) => ({ partition, freeSinceMs: Number(freeSinceMs) }));
+        }),
       );
-      return partitions.filter((_, index) => (counts[index] as number) > 0);
+      return rows.flat();
     });
+    waiting.sort((left, right) => left.freeSinceMs - right.freeSinceMs);
+    const counts = new Map<number, number>();
+    for (const { partition } of waiting.slice(0, limit)) counts.set(partition, (counts.get(partition) ?? 0) + 1);
+    return counts;
   }
 
   async #claimOf(partition: number, { owner, leaseMs, limit }: ClaimRequest): Promise<StoredEffect[]> {

@@ -1,5 +1,6 @@
 #!lua
--- Claims effects of one partition that nobody holds: never claimed, or the claim has run out by the server's time.
+-- Claims effects of one partition that nobody holds: never claimed, or the claim has run out by the server's time. Those that have waited
+-- longest come first.
 --
 -- KEYS[1] effects  hash: effect id -> "<owner of the claim> <value>"
 -- KEYS[2] claims   zset: effect id by when its claim runs out (ms, server time)

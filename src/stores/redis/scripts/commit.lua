@@ -9,7 +9,7 @@
 -- <keys and arguments> of commit-layout.ts, by `npm run generate`
 -- KEYS[1] created: zset: instance id by creation time (ms)
 -- KEYS[2] effects: hash: effect id -> "<owner of the claim> <value>", the owner empty while nobody claimed it
--- KEYS[3] claims: zset: effect id by when its claim runs out (ms, server time); 0 never claimed
+-- KEYS[3] claims: zset: effect id by when its claim runs out (ms, server time); never claimed: when it was committed
 -- KEYS[4] work_timers: zset: timer of the lane work by due time (ms)
 -- KEYS[5] approval_timers: zset: timer of the lane approval by due time (ms)
 -- KEYS[6] episodes: hash: policy and alert -> record of its episodes
@@ -228,9 +228,9 @@ local function check_history(key, appended)
   end
 end
 
--- When a claim that begins now runs out.
+-- When a claim that begins now runs out. What nobody has claimed is free from now on: it comes behind what has waited longer.
 local function claim_end_ms(claim_ms)
-  return claim_ms == '0' and '0' or now_ms + tonumber(claim_ms)
+  return now_ms + tonumber(claim_ms)
 end
 
 -- Is one of the keys from `from` to `to` there, or `further`, unless it is false?

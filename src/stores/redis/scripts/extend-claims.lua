@@ -2,7 +2,7 @@
 -- Prolongs claims of one owner, also those that have run out if nobody else took them since.
 --
 -- KEYS[1] effects  hash: effect id -> "<owner of the claim> <value>"
--- KEYS[2] claims   zset: effect id by when its claim runs out (ms, server time); 0 never claimed
+-- KEYS[2] claims   zset: effect id by when its claim runs out (ms, server time); never claimed: when it was committed
 --
 -- ARGV[1] owner
 -- ARGV[2] for how long from now, in ms

@@ -2,7 +2,7 @@
 -- Effects of one partition that no claim will ever give out, because they have no row among the claims; some at a time.
 --
 -- KEYS[1] effects  hash: effect id -> "<owner of the claim> <value>"
--- KEYS[2] claims   zset: effect id by when its claim runs out (ms, server time); 0 never claimed
+-- KEYS[2] claims   zset: effect id by when its claim runs out (ms, server time); never claimed: when it was committed
 --
 -- ARGV[1] cursor of the scan, "0" at first
 --
