@@ -54,10 +54,10 @@ async function readStore(options: StoreOptions, command: string): Promise<Store>
 export const LMDB = "lmdb:";
 
 function requireStoreUrl(url: string): void {
-  if (/^rediss?:|^lmdb:./.test(url)) return;
+  if (/^rediss?(\+(sentinel|cluster))?:|^lmdb:./.test(url)) return;
   throw usedWrongly(
     "--store (or BECALM_STORE) is no address of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
-      "(rediss:// for TLS).",
+      "(rediss:// for TLS; redis+sentinel://HOST,.../MASTER, redis+cluster://HOST,...).",
   );
 }
 

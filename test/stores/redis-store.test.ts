@@ -121,8 +121,8 @@ describe("on a server", () => {
     return store;
   }
 
-  function clientOf(url: string, options: { keyPrefix?: string } = {}): Redis {
-    const client = new Redis(url, options);
+  function clientOf(url: string): Redis {
+    const client = new Redis(url);
     onTestFinished(() => client.disconnect());
     return client;
   }
@@ -192,15 +192,30 @@ describe("on a server", () => {
     }
   });
 
-  test("a client of the caller's stays open, and its own key prefix is kept", async () => {
+  test("a client of the caller's stays open, and learns to notice a silent server; its own settings stay", async () => {
     await server.flush();
-    const client = clientOf(server.url, { keyPrefix: "mine:" });
+    const client = clientOf(server.url);
     const store = await opened(client);
     expect(await store.commit(commitOf({ group: groupOf(0), instances: [newInstance("00-a")] }))).toBe("applied");
     expect(await store.history("00-a")).toEqual(["birth of 00-a"]);
     await store.close();
     expect(await client.ping()).toBe("PONG");
-    expect((await clientOf(server.url).keys("*")).every((key) => key.startsWith("mine:becalm:"))).toBe(true);
+    expect(client.options.socketTimeout).toBe(3_000);
+    const patient = new Redis(server.url, { socketTimeout: 60_000, lazyConnect: true });
+    redisStore(patient);
+    expect(patient.options.socketTimeout).toBe(60_000);
+  });
+
+  test("a client that would put keys elsewhere, or read from replicas, is refused with what to change", () => {
+    const nowhere = [{ host: "127.0.0.1", port: 1 }];
+    const clients = [
+      new Redis({ keyPrefix: "mine:", lazyConnect: true }),
+      new Redis({ role: "slave", sentinels: nowhere, name: "m", lazyConnect: true }),
+      new Cluster(nowhere, { redisOptions: { keyPrefix: "mine:" } as object, lazyConnect: true }),
+      new Cluster(nowhere, { scaleReads: "all", lazyConnect: true }),
+    ];
+    for (const client of clients)
+      expect(() => redisStore(client)).toThrow(expect.objectContaining({ code: "BECALM_ARGUMENT_INVALID" }));
   });
 
   test("a cluster without reachable nodes is reported, not waited for", async () => {

@@ -1,45 +1,25 @@
-/** The connection to Redis: how it is made, how long it is waited for, and what its errors mean. */
-import { Cluster, Redis, type RedisOptions } from "ioredis";
+/**
+ * The connection to Redis: how long a call may take, what is sent again, and what errors mean.
+ *
+ * C1: every call is answered within its deadline, whatever the server does. What was sent may be carried out all the same, later: every
+ * command may be sent twice, and commits have ids. C2: what a server refuses for a moment (a failover, slots that move, a replica too
+ * few) is sent again until the deadline. C3: connecting goes on behind that, so the store works again as soon as the server does.
+ */
+import { Cluster, Redis } from "ioredis";
 import { BecalmError, type ErrorCode, messageOf } from "../../model/errors.ts";
-import { invalid } from "../store-rules.ts";
+import { addressOf, clientFor, completeClient, type RedisClient } from "./redis-client.ts";
+import { parseRedisUrl } from "./redis-url.ts";
+import { meaningOf } from "./reply-errors.ts";
 
-export type RedisClient = Redis | Cluster;
+export type { RedisClient } from "./redis-client.ts";
 
 /** The most that one read asks for: no store holds more, and Redis takes no Infinity for a count. */
 export const ROW_COUNT_MAX = 2 ** 32;
 
-/**
- * Nothing waits for ever: connecting ends after `connectTimeout`, a server that is connected but silent counts as gone after
- * `socketTimeout`, and a command fails after three failed connections in a row: within 1.5 s when they are refused, within 16 s
- * when nobody answers, within 22 s when somebody listens and says nothing. Connecting goes on behind that, so the store works again as soon as
- * the server does. No auto-pipelining: it sends a batch only when the one before is answered, and with many commits in flight that measured
- * half as fast as sending each at once.
- */
-const CLIENT_OPTIONS = {
-  lazyConnect: true,
-  connectTimeout: 5_000,
-  socketTimeout: 5_000,
-  maxRetriesPerRequest: 2,
-  // After a failover the old master answers READONLY: connect anew and send the command again.
-  reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? 2 : false),
-} satisfies RedisOptions;
+/** How long a call may take unless the caller says otherwise. */
+export const CALL_TIMEOUT_MS = 5_000;
 
-const RECONNECT_STEP_MS = 100;
-const RECONNECT_MS_MAX = 500;
-
-/** First words of Redis errors that mean something to the caller. Any other reply is BECALM_STORE_FAILED. */
-const REPLY_CODES: readonly (readonly [prefix: string, code: ErrorCode, remedy: string])[] = [
-  ["OOM", "BECALM_STORE_FULL", "Raise maxmemory or shorten the retention, then send again; nothing was written"],
-  ["LOADING", "BECALM_STORE_UNAVAILABLE", "It is loading its data: try again in a moment"],
-  ["READONLY", "BECALM_STORE_UNAVAILABLE", "It is a replica: use the URL of the master"],
-  ["MASTERDOWN", "BECALM_STORE_UNAVAILABLE", "Its master is down: try again when there is one"],
-  ["CLUSTERDOWN", "BECALM_STORE_UNAVAILABLE", "Not all slots of the cluster are served: try again when they are"],
-  ["TRYAGAIN", "BECALM_STORE_UNAVAILABLE", "Slots are moving: try again in a moment"],
-  ["NOPERM", "BECALM_STORE_FORBIDDEN", "Grant the user what docs/operating.md lists; nothing was written"],
-  ["WRONGPASS", "BECALM_STORE_UNAVAILABLE", "Check the user and the password in the URL"],
-  ["ERR DB index", "BECALM_STORE_UNAVAILABLE", "Use a number of a database that the server has: 0 to 15 by default"],
-  ["NOAUTH", "BECALM_STORE_UNAVAILABLE", "It asks for a password: put it into the URL"],
-];
+const RESENT_AFTER_MS = 100;
 
 /** How a script begins an error that concerns one thing of several (commit.lua). */
 const FAILED = "failed ";
@@ -55,37 +35,76 @@ const REMEDIES: Partial<Record<ErrorCode, string>> = {
   BECALM_STORE_FAILED: "Look into the log of the server",
 };
 
+/** `callTimeoutMs`: default 5 s. The others shorten the waiting of a client of our own. */
+export type Patience = { callTimeoutMs?: number; connectTimeout?: number; socketTimeout?: number };
+
 export class RedisConnection {
   readonly client: RedisClient;
-  /** Where the server is, without the password. */
-  readonly address: string;
   readonly #isOwn: boolean;
+  readonly #callTimeoutMs: number;
   #isClosing = false;
   /** That of a client of the caller's is the caller's business. */
   #hasDatabase: boolean;
   /** Why the last connection failed; what a command then reports says only that it gave up. */
   #lastError: Error | null = null;
 
-  /**
-   * `target`: a URL (redis://, rediss://), which makes a client of our own, or a client of the caller's, which is never closed here.
-   * `patience` shortens the waiting of a client of our own.
-   */
-  constructor(target: string | RedisClient, patience: { connectTimeout?: number; socketTimeout?: number } = {}) {
+  /** `target`: a URL, which makes a client of our own, or a client of the caller's, which is completed and never closed here. */
+  constructor(target: string | RedisClient, { callTimeoutMs = CALL_TIMEOUT_MS, ...patience }: Patience = {}) {
+    this.#callTimeoutMs = callTimeoutMs;
     this.#isOwn = typeof target === "string";
-    this.#hasDatabase = !this.#isOwn;
-    this.client = typeof target === "string" ? this.#connect(requireUrl(target), patience) : target;
-    this.address = addressOf(this.client);
+    this.client =
+      typeof target === "string"
+        ? clientFor(parseRedisUrl(target), patience, () => this.#isClosing)
+        : completeClient(target);
+    this.#hasDatabase = !this.#isOwn || this.client instanceof Cluster;
     // Without a listener ioredis prints the errors of a client of our own; the commands report them.
     if (this.#isOwn) this.client.on("error", (error: Error) => (this.#lastError = error));
   }
 
+  /** Where the server is, without the password. */
+  get address(): string {
+    return addressOf(this.client);
+  }
+
   /** Runs commands that may be sent twice; rejects with a BecalmError. */
-  async run<Reply>(send: () => Promise<Reply>): Promise<Reply> {
+  run<Reply>(send: () => Promise<Reply>): Promise<Reply> {
+    const call: Call = { endsAtMs: performance.now() + this.#callTimeoutMs, lastRefusal: null };
+    return this.#withinDeadline(this.#send(send, call), call);
+  }
+
+  /** The same for what must not be sent twice. */
+  runOnce<Reply>(send: () => PromiseLike<Reply>): Promise<Reply> {
+    const call: Call = { endsAtMs: performance.now() + this.#callTimeoutMs, lastRefusal: null };
+    return this.#withinDeadline(Promise.resolve(send()), call);
+  }
+
+  async #send<Reply>(send: () => Promise<Reply>, call: Call): Promise<Reply> {
+    for (;;) {
+      try {
+        if (!this.#hasDatabase) await this.#requireDatabase();
+        return await send().catch((error: unknown) => (isCutOff(error) ? send() : Promise.reject(error)));
+      } catch (error) {
+        if (!isPassing(error) || performance.now() + RESENT_AFTER_MS >= call.endsAtMs || this.#isClosing) throw error;
+        call.lastRefusal = error;
+        await new Promise((resolve) => setTimeout(resolve, RESENT_AFTER_MS));
+      }
+    }
+  }
+
+  async #withinDeadline<Reply>(reply: Promise<Reply>, call: Call): Promise<Reply> {
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(call.lastRefusal ?? new Error(`no answer within ${this.#callTimeoutMs} ms`)),
+        this.#callTimeoutMs,
+      );
+    });
     try {
-      if (!this.#hasDatabase) await this.#requireDatabase();
-      return await send().catch((error: unknown) => (isCutOff(error) ? send() : Promise.reject(error)));
+      return await Promise.race([reply, deadline]);
     } catch (error) {
       throw this.toBecalmError(error);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -115,8 +134,8 @@ export class RedisConnection {
   }
 
   #replyError(text: string, error: unknown): BecalmError {
-    const [, code, remedy] = REPLY_CODES.find(([prefix]) => text.startsWith(prefix)) ?? [];
-    return this.#failure(code ?? "BECALM_STORE_FAILED", error, remedy);
+    const meaning = meaningOf(text);
+    return this.#failure(meaning?.code ?? "BECALM_STORE_FAILED", error, meaning?.remedy);
   }
 
   /** What was there before and is no longer. */
@@ -133,11 +152,17 @@ export class RedisConnection {
     this.#isClosing = true;
     const { client } = this;
     if (client.status === "wait") return client.disconnect();
+    if (client instanceof Cluster) return this.#closeCluster(client);
     // disconnect() between two connections would leave the commands that wait for the next one unsettled for ever. So the next one is
     // awaited: it serves them, or it fails and, being the last, ends them.
     if (client.status !== "ready" && client.status !== "end") await anyEvent(client, ["ready", "end"]);
     if (client.status === "ready") void client.quit().catch(() => undefined);
     if (client.status !== "end") await anyEvent(client, ["end"]);
+  }
+
+  async #closeCluster(client: Cluster): Promise<void> {
+    if (client.status === "ready") await this.runOnce(() => client.quit()).catch(() => undefined);
+    client.disconnect();
   }
 
   /**
@@ -148,12 +173,6 @@ export class RedisConnection {
     const { db = 0 } = (this.client as Redis).options;
     if (db > 0) await (this.client as Redis).select(db);
     this.#hasDatabase = true;
-  }
-
-  #connect(url: string, patience: object): Redis {
-    const retryStrategy = (times: number) =>
-      this.#isClosing ? null : Math.min(times * RECONNECT_STEP_MS, RECONNECT_MS_MAX);
-    return new Redis(url, { ...CLIENT_OPTIONS, retryStrategy, ...patience });
   }
 
   #failure(code: ErrorCode, error: unknown, remedy = REMEDIES[code]): BecalmError {
@@ -167,37 +186,21 @@ export class RedisConnection {
   }
 }
 
+type Call = { readonly endsAtMs: number; lastRefusal: unknown };
+
 function anyEvent(client: RedisClient, events: readonly string[]): Promise<void> {
   return new Promise((resolve) => {
     for (const event of events) client.once(event, () => resolve());
   });
 }
 
-function requireUrl(target: string): string {
-  const url = URL.canParse(target) ? new URL(target) : null;
-  const isRedis =
-    url !== null &&
-    ["redis:", "rediss:"].includes(url.protocol) &&
-    url.hostname !== "" &&
-    /^(\/\d*)?$/.test(url.pathname);
-  if (isRedis) return target;
-  // The text may hold a password, so it is not repeated.
-  throw invalid(
-    "The store is no Redis URL. Write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS.",
-  );
-}
-
-function addressOf(client: RedisClient): string {
-  if (client instanceof Cluster || client.isCluster) {
-    const nodes = (client as Cluster).nodes().map(({ options }) => `${options.host}:${options.port}`);
-    return `the cluster ${nodes.join(", ")}`.trimEnd();
-  }
-  const { host, port, db, path, tls } = (client as Redis).options;
-  return path ? `${path} (database ${db ?? 0})` : `${tls ? "rediss" : "redis"}://${host}:${port}/${db ?? 0}`;
-}
-
 function isReply(error: unknown): boolean {
   return error instanceof Error && error.name === "ReplyError";
+}
+
+/** The server refused it for a moment. */
+function isPassing(error: unknown): boolean {
+  return isReply(error) && meaningOf(messageOf(error))?.isPassing === true;
 }
 
 /** The connection broke in the middle of a pipeline's answers; ioredis sends whole pipelines again, but not such a rest. */

@@ -55,6 +55,7 @@ import { strayInstances } from "./redis-strays.ts";
 import { RedisTimers } from "./redis-timers.ts";
 import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
 import { requireRights } from "./rights.ts";
+import { requireMaster, requireNoEviction } from "./role.ts";
 import { scripts } from "./scripts.ts";
 import { Together } from "./together.ts";
 
@@ -63,14 +64,20 @@ export type RedisStoreOptions = {
   namespace?: string;
   /** What every key starts with. Default "becalm". */
   keyPrefix?: string;
+  /** How long a call may take until it fails as BECALM_STORE_UNAVAILABLE. Default 5 s. */
+  callTimeoutMs?: number;
 };
 
 /**
- * A store on Redis. `target`: a URL (`redis://[user:password@]host[:port][/database]`), or an ioredis client or cluster of the
- * caller's, which stays the caller's to close. Connects with the first call.
+ * A store on Redis. `target`: a URL (redis://, redis+sentinel://, redis+cluster://; rediss for TLS), or an ioredis client or cluster of the
+ * caller's, which is completed with what notices a silent server, and stays the caller's to close. Connects with the first call.
  */
 export function redisStore(target: string | RedisClient, options: RedisStoreOptions = {}): Store {
-  return new RedisStore(new RedisConnection(target), requireKeySpace(options));
+  const { callTimeoutMs } = options;
+  if (callTimeoutMs !== undefined && !(Number.isInteger(callTimeoutMs) && callTimeoutMs >= 1))
+    throw invalid(`A call cannot take ${callTimeoutMs} ms. Use a whole number of at least 1.`);
+  const patience = callTimeoutMs === undefined ? {} : { callTimeoutMs };
+  return new RedisStore(new RedisConnection(target, patience), requireKeySpace(options));
 }
 
 /** Texts of a script's commits, in UTF-16 units: some 256 alerts, which stall other clients for about 2 ms. */
@@ -118,6 +125,10 @@ class RedisStore implements Store {
     requireNamespaceSpec(spec);
     const use = spec.mode === undefined ? "reading" : "writing";
     await requireRights(this.#connection, { key: this.#ownKeys.meta, use });
+    if (use === "writing") {
+      await requireMaster(this.#connection);
+      await requireNoEviction(this.#connection);
+    }
     const [mode, partitions, highestTimeMs, format] = await this.#connection.run(() => this.#readOrCreate(spec));
     if (mode == null) return null;
     const info: NamespaceInfo = {

@@ -103,7 +103,7 @@ class RedlockSlots {
       else keys.push(key);
     }
     const unlocks = [...keysOf].map(([value, resource]) => this.#redlock.unlock({ resource, value, expiration: 0 }));
-    await Promise.all(unlocks.map((unlock) => unlock.then(undefined, ignoreLockError)));
+    await this.#connection.runOnce(() => Promise.all(unlocks.map((unlock) => unlock.then(undefined, ignoreLockError))));
     return slots.map(() => null);
   }
 
@@ -127,15 +127,12 @@ class RedlockSlots {
 
   async #tryLock(keys: readonly string[], leaseMs: number): Promise<Slot[] | null> {
     const errorsBefore = this.#clientErrors;
-    try {
-      const { value } = await this.#redlock.lock(keys, leaseMs);
-      return keys.map((key) => ({ key, value }));
-    } catch (error) {
-      if (this.#clientErrors > errorsBefore && this.#lastClientError !== null)
-        throw this.#connection.toBecalmError(this.#lastClientError);
-      ignoreLockError(error);
-      return null;
-    }
+    const hold = await this.#connection.runOnce(() =>
+      this.#redlock.lock(keys, leaseMs).then(undefined, ignoreLockError),
+    );
+    if (hold !== undefined) return keys.map((key) => ({ key, value: hold.value }));
+    if (this.#clientErrors === errorsBefore || this.#lastClientError === null) return null;
+    throw this.#connection.toBecalmError(this.#lastClientError);
   }
 
   #next(): number {
