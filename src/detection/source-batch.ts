@@ -17,6 +17,8 @@ export class SourceBatch {
 
   /** Without the rows that were taken meanwhile. */
   behind(takenOf: (source: string) => number): SourceBatch {
+    // Normally none was.
+    if ([...this.firsts()].every(([source, { number }]) => number > takenOf(source))) return this;
     const left = new SourceBatch();
     for (const [at, row] of this.rows.entries()) {
       const source = this.sources[at] as string;

@@ -13,7 +13,7 @@ export const LATENESS_INTERVAL_COUNT_DEFAULT = 1;
 export const LATE_SECONDS_MIN = 1_800;
 
 /** Points of a series that are remembered, for late ones to be put in place among; more if a window is longer. */
-export const RECENT_COUNT_MAX = 60;
+export const RECENT_COUNT_MAX = 30;
 
 /** A hole in the data that is longer is reported: 30 minutes, or 5 intervals when the interval is above 300 s. */
 export const BACKFILL_SECONDS = 1_800;

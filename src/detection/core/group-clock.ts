@@ -94,6 +94,11 @@ export class GroupClock {
     this.#moveTo(Math.max(toTime, jump?.toTime ?? toTime));
   }
 
+  /** Whether a record of that time says nothing new. */
+  isAt(time: number): boolean {
+    return time === this.time && this.jump === null && this.gap === null;
+  }
+
   /** The clock of a live input goes on without records. */
   passTo(time: number): void {
     if (this.time !== null && time > this.time) this.#moveTo(time);

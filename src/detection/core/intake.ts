@@ -82,9 +82,12 @@ export class Intake {
     return true;
   }
 
-  #hear(time: number, record: Omit<HeardRecord, "otherSeries">): void {
-    const here = this.series.size - (this.series.has(record.md5) ? 1 : 0);
-    this.#clock.hear(time, { ...record, otherSeries: here > 0 || this.#clock.hasOther(record.md5) });
+  #hear(time: number, { md5, row, isPoint, isNewest }: Omit<HeardRecord, "otherSeries">): void {
+    // Normally the clock stands where it stood: nothing is to be weighed.
+    if (this.#clock.isAt(time)) return;
+    const here = this.series.size - (this.series.has(md5) ? 1 : 0);
+    const otherSeries = here > 0 || this.#clock.hasOther(md5);
+    this.#clock.hear(time, { md5, row, isPoint, isNewest, otherSeries });
   }
 
   #isSeen({ time, recordId, dimensionsMd5 }: StateEvent): boolean {

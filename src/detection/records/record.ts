@@ -112,7 +112,7 @@ function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Re
   const dimensions = readDimensions(plan, record);
   if (dimensions.fault !== null) return dimensions.fault;
   const dimensionsMd5 = identityMd5(plan, dimensions);
-  return {
+  const event = {
     recordId: `${dimensionsMd5}.${time}`,
     dimensionsMd5,
     value,
@@ -121,8 +121,8 @@ function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Re
     dimensionFields: dimensions.identityFields,
     time,
     accessTime: options.accessTimeMs === undefined ? null : options.accessTimeMs / 1000,
-    ...(unreadable === null ? {} : { unreadable }),
   };
+  return unreadable === null ? event : { ...event, unreadable };
 }
 
 function readTime(plan: Plan, record: RawRecord): number | Rejection {
