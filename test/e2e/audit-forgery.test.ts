@@ -23,6 +23,7 @@ async function instances(): Promise<Listed[]> {
 }
 
 const keyOf = (id: string) => keys.instance(Number(id.slice(0, 2)), id);
+const historyOf = (id: string) => keys.history(Number(id.slice(0, 2)), id);
 const verify = (...more: string[]) => becalm(["audit", "verify", ...more, ...store()]);
 
 function client(): Redis {
@@ -48,8 +49,15 @@ describe("audit verify", { timeout: 60_000 }, () => {
       string,
       string,
     ];
-    const [first, second] = await raw.mget(keyOf(one), keyOf(two));
-    await raw.mset(keyOf(one), second as string, keyOf(two), first as string);
+    for (const [from, to] of [
+      [keyOf(one), keyOf(two)],
+      [historyOf(one), historyOf(two)],
+    ] as const) {
+      const [first, second] = await raw.mget(from, to);
+      await raw.del(from, to);
+      if (second != null) await raw.set(from, second);
+      if (first != null) await raw.set(to, first);
+    }
     const { code, stdout } = await verify();
     expect([code, stdout.match(/its birth is that of another instance/g)?.length]).toEqual([1, 2]);
     const shown = await becalm(["show", one, ...store()]);
