@@ -19,6 +19,7 @@ import { alertRoutes } from "./instances/alert-routes.ts";
 import { EventStream, eventRoutes } from "./instances/event-stream.ts";
 import { groupRoutes } from "./instances/group-routes.ts";
 import { instanceRoutes } from "./instances/instance-routes.ts";
+import { pauseRoutes } from "./instances/pause-routes.ts";
 import { policyRoutes } from "./instances/policy-routes.ts";
 import type { InstancePorts } from "./instances/ports.ts";
 import { readRoutes } from "./instances/read-routes.ts";
@@ -111,6 +112,7 @@ function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Rou
     ...instanceRoutes(ports),
     ...groupRoutes(ports),
     ...policyRoutes(ports),
+    ...pauseRoutes(ports),
     ...eventRoutes(stream),
     ...consoleRoutes(ports, storm),
     ...consoleFiles(),

@@ -195,6 +195,21 @@ describe("what became of each alert", () => {
     expect(({} as Record<string, unknown>)["x"]).toBeUndefined();
   });
 
+  test("is held while everything is paused, and decided when the pause is lifted so", async () => {
+    const ask = (method: string, query = "") =>
+      sendJson(`${world.url}/v1/pause${query}`, { by: "bob", why: "stop" }, { method });
+    expect((await ask("PUT")).json).toMatchObject({ by: "bob (unauthenticated)", policy: null });
+    expect((await ask("PUT")).status).toBe(409);
+    expect((await send(`${world.url}/v1/pause`)).json).toMatchObject({ pauses: [{ why: "stop" }] });
+    await sendJson(`${world.url}/api/v2/alerts`, [{ labels: { severity: "page", instance: "paused" } }]);
+    const waiting = async () => ((await send(`${world.url}/v1/instances?state=Waiting`)).json as List).instances;
+    expect((await waiting()).map(({ alert }) => alert?.labels["instance"])).toContain("paused");
+    expect((await ask("DELETE", "?decide=true")).json).toMatchObject({ decided: 1 });
+    expect((await ask("DELETE")).status).toBe(404);
+    expect((await send(`${world.url}/v1/pause?by=bob&why=over`, { method: "DELETE" })).status).toBe(404);
+    expect((await send(`${world.url}/v1/pause`, { method: "DELETE" })).status).toBe(400);
+  });
+
   test("an answer without a token is marked as unproved", async () => {
     const { json } = await send(`${world.url}/v1/instances?policy=restart`);
     const [row] = (json as List).instances;

@@ -32,11 +32,10 @@ export function send(url: string, { method = "GET", headers = {}, body }: Sent =
 }
 
 export function sendJson(url: string, value: unknown, { method = "POST", headers = {} }: Sent = {}): Promise<Received> {
-  return send(url, {
-    method,
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify(value),
-  });
+  const body = Buffer.from(JSON.stringify(value));
+  // Node announces the length of a body for some methods only.
+  const own = { "content-type": "application/json", "content-length": String(body.length) };
+  return send(url, { method, headers: { ...own, ...headers }, body });
 }
 
 function parsed(text: string): unknown {
