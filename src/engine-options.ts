@@ -1,10 +1,13 @@
 /** What an engine is made with, and what its calls take: checked at once, before anything is made of it. */
 import type { EffectHandlers } from "./effects/local-effects.ts";
-import type { PolicyInput } from "./formats/policy-file.ts";
+import { nearestName } from "./formats/nearest-name.ts";
+import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import type { Inspect } from "./inspect/inspect-target.ts";
+import { BecalmError } from "./model/errors.ts";
 import { INSTANCE_STATES } from "./model/instance-types.ts";
 import { CONCURRENCY_MAX, LIST_PAGE_COUNT_MAX, PARTITION_COUNT_MAX } from "./model/limits.ts";
 import { REASONS } from "./model/reasons.ts";
+import type { Policy, PolicySet } from "./policy/policy.ts";
 import type { ListFilter } from "./runtime/instance-reader.ts";
 import {
   ANYTHING,
@@ -23,7 +26,7 @@ import type { Clock } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
 
 export type EngineOptions = {
-  /** A policy file's content as an object, its list of policies, or what `parsePolicies` gave. */
+  /** A policy file's content as an object, its list of policies, or a set that `loadPolicySet` or `parsePolicies` gave. */
   readonly policies: PolicyInput;
   /** Default: a memory store of its own. */
   readonly store?: Store;
@@ -85,9 +88,43 @@ const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
 
 const TARGETS = { id: TEXT, group: TEXT };
 
-/** Throws BECALM_ARGUMENT_INVALID for an option that is unknown, or whose value is invalid. */
-export function validateEngineOptions(options: EngineOptions): void {
+/**
+ * Gives the policies that an engine is made with.
+ * @throws BECALM_ARGUMENT_INVALID for an option that is unknown or whose value is invalid, also for a handler that a policy names and that is
+ * missing; BECALM_POLICY_INVALID with every mistake of the policies
+ */
+export function validateEngineOptions(options: EngineOptions): PolicySet {
   validateOptions("createEngine", options, OPTIONS);
+  return policiesOf("createEngine", options);
+}
+
+/** The policies that `call` is given, if each handler that they name is there. */
+export function policiesOf(call: string, { policies, handlers = {} }: EngineOptions): PolicySet {
+  const set = policySetFrom(policies);
+  const missing = set.policies.flatMap((policy) => missingHandlers(policy, handlers));
+  if (missing.length === 0) return set;
+  const known = Object.keys(handlers);
+  const lines = missing.map(({ handler, policy, path }) => {
+    const nearest = nearestName(handler, known);
+    const hint = nearest === null ? "" : ` Did you mean ${JSON.stringify(nearest)}?`;
+    return `policy "${policy}" names the handler ${JSON.stringify(handler)} in ${path}.${hint}`;
+  });
+  const given = known.length === 0 ? "none is given" : `given: ${known.join(", ")}`;
+  const what = `${call} has no handler for ${lines.join("\n  ")}\nGive it in \`handlers\` (${given}).`;
+  throw new BecalmError("BECALM_ARGUMENT_INVALID", what, { details: { call, missing } });
+}
+
+type MissingHandler = { readonly policy: string; readonly handler: string; readonly path: string };
+
+function missingHandlers({ name, action, approval }: Policy, handlers: EffectHandlers): MissingHandler[] {
+  const named = [
+    { action, path: "action" },
+    { action: approval.notify, path: "approval.notify" },
+  ];
+  return named.flatMap(({ action: { kind, ...rest }, path }) => {
+    const handler = kind === "handler" && "name" in rest ? rest.name : null;
+    return handler === null || Object.hasOwn(handlers, handler) ? [] : [{ policy: name, handler, path }];
+  });
 }
 
 export function validateListFilter(filter: ListFilter): void {

@@ -3,13 +3,14 @@ import { compose, driveLive } from "./compose.ts";
 import { localEffects } from "./effects/local-effects.ts";
 import {
   type EngineOptions,
+  policiesOf,
   validateAnswerTarget,
   validateEngineOptions,
   validateListFilter,
 } from "./engine-options.ts";
 import { type AlertInput, toReceipt } from "./formats/alert-input.ts";
 import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
-import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
+import type { PolicyInput } from "./formats/policy-file.ts";
 import { inspectTarget } from "./inspect/inspect-target.ts";
 import { pendingDecision } from "./inspect/inspected.ts";
 import { groupReader, instanceSource } from "./inspect/instance-source.ts";
@@ -20,7 +21,7 @@ import { BecalmError, messageOf } from "./model/errors.ts";
 import type { PauseNote } from "./model/instance-types.ts";
 import { CONCURRENCY_DEFAULT, RETENTION_MS_DEFAULT } from "./model/limits.ts";
 import type { Receipt } from "./model/receipt.ts";
-import type { Policy } from "./policy/policy.ts";
+import type { Policy, PolicySet } from "./policy/policy.ts";
 import { abortable } from "./runtime/abortable.ts";
 import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
 import { type IngestResult as Delivered, deliver, routeRequest } from "./runtime/inbox/ingest.ts";
@@ -94,7 +95,10 @@ export type Engine = AsyncDisposable & {
   /** Grants one instance, or everything that a group holds. */
   approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
   deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
-  /** Puts other policies into force. Instances keep the version that they were made under. Rejects with BECALM_POLICY_INVALID; the old ones stay then. */
+  /**
+   * Puts other policies into force. Instances keep the version that they were made under. If the policies have mistakes, or name a handler that
+   * the engine does not have, it rejects as `createEngine` throws, and the old ones stay.
+   */
   reload(policies: PolicyInput): Promise<void>;
   /** One version of a policy, `name@version`; by its name alone the one in force. null: there is no such policy. */
   policy(reference: string): Promise<Policy | null>;
@@ -129,17 +133,18 @@ export type Who = { readonly by: string; readonly why: string };
 
 /**
  * Makes an engine. Nothing is opened before `start` or the first call that needs the store.
- * @throws BECALM_ARGUMENT_INVALID for an option that it does not have, or a value that is none
+ * @throws BECALM_ARGUMENT_INVALID if an option is unknown, its value is invalid, or a handler that a policy names is missing;
+ * BECALM_POLICY_INVALID if the policies have mistakes
  */
 export function createEngine(options: EngineOptions): Engine {
-  validateEngineOptions(options);
-  return new LiveEngine(options);
+  const policies = validateEngineOptions(options);
+  return new LiveEngine({ ...options, policies });
 }
 
 type Opened = ReturnType<typeof driveLive> & { readonly runtime: Runtime; readonly detach: () => void };
 
 class LiveEngine implements Engine {
-  readonly #options: EngineOptions;
+  readonly #options: EngineOptions & { readonly policies: PolicySet };
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -149,7 +154,7 @@ class LiveEngine implements Engine {
   #opening: Promise<Opened> | null = null;
   #stopping: Promise<void> | null = null;
 
-  constructor(options: EngineOptions) {
+  constructor(options: EngineOptions & { readonly policies: PolicySet }) {
     this.#options = options;
     this.#store = options.store ?? memoryStore();
     this.#clock = options.clock ?? systemClock();
@@ -224,7 +229,7 @@ class LiveEngine implements Engine {
   }
 
   async reload(policies: PolicyInput): Promise<void> {
-    const set = policySetFrom(policies);
+    const set = policiesOf("engine.reload", { ...this.#options, policies });
     const { runtime, silences } = await this.#opened();
     await putInForce(runtime, set);
     await silences.lookAgain();
@@ -299,7 +304,7 @@ class LiveEngine implements Engine {
       store: this.#store,
       clock: this.#clock,
       mode: "live",
-      policies: policySetFrom(policies),
+      policies,
       partitions,
       observe: this.#options.observe,
     });

@@ -50,6 +50,14 @@ export {
 } from "./engine.ts";
 export type { AlertInput } from "./formats/alert-input.ts";
 export type { IngestInput, WebhookBody } from "./formats/ingest-input.ts";
+export type {
+  ActionDocument,
+  ConvergeDocument,
+  DurationText,
+  PolicyDocument,
+  PolicyFileDocument,
+  SilenceDocument,
+} from "./formats/policy-document.ts";
 export { loadPolicySet, type PolicyInput, parsePolicies } from "./formats/policy-file.ts";
 export { loadStrategies } from "./formats/strategy-file.ts";
 export { createInspectServer, type InspectServer, type InspectServerOptions } from "./inspect/inspect-server.ts";

@@ -2,10 +2,12 @@ import { BecalmError } from "../model/errors.ts";
 import type { Policy, PolicySet, Silence } from "../policy/policy.ts";
 import { MistakeReport, type PolicyMistake } from "./field-reader.ts";
 import type { Located } from "./located-value.ts";
+import type { PolicyDocument, PolicyFileDocument } from "./policy-document.ts";
 import { readPolicySet } from "./policy-reader.ts";
 import { inFileOrder, mistakesText, readPlainDocument, readYamlDocument } from "./yaml-document.ts";
 
 export type { PolicyMistake } from "./field-reader.ts";
+export type { PolicyDocument, PolicyFileDocument } from "./policy-document.ts";
 
 /** `policySet` holds what could be read; it is the file's meaning only if there are no mistakes. */
 export type ParsedPolicies = { readonly policySet: PolicySet; readonly mistakes: readonly PolicyMistake[] };
@@ -24,10 +26,7 @@ export function loadPolicySet(text: string, { file }: { file: string }): PolicyS
 }
 
 /** What a program may give: an object of the file's form, a bare list of its policies, or a set that was parsed before. */
-export type PolicyInput =
-  | PolicySet
-  | readonly unknown[]
-  | { readonly policies: readonly unknown[]; readonly silences?: readonly unknown[]; readonly limits?: unknown };
+export type PolicyInput = PolicyFileDocument | readonly PolicyDocument[] | PolicySet | readonly Policy[];
 
 /** The policy set of a program's plain objects. Throws BECALM_POLICY_INVALID whose message lists all mistakes. */
 export function policySetFrom(input: PolicyInput): PolicySet {

@@ -16,7 +16,7 @@ export async function wakeUp({ url, waiters }: { url: string; waiters: number })
     await allWait;
     endedAtMs = performance.now();
   };
-  const converge = { function: "wait_when_proceed", by: ["alertname"], count: 1, window: "1h" };
+  const converge = { function: "wait_when_proceed", by: ["alertname"], count: 1, window: "1h" } as const;
   const policy = { name: "restart", match: [], action: { handler: { name: "act", timeout: "10m" } }, converge };
   const store = redisStore(url, { namespace: "bench" });
   const engine = createEngine({ policies: [policy], store, handlers: { act: handler } });

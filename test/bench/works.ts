@@ -1,10 +1,11 @@
 /** The works that the arms do: which policy, and how the alerts fall into groups. */
 import type { PolicyInput } from "../../src/formats/policy-file.ts";
+import type { ConvergenceFunction } from "../../src/model/convergence-rule.ts";
 
 export type WorkName = "storm" | "all-execute" | "distinct-locked" | "distinct-plain" | "one-group";
 
 type Rule = {
-  readonly function: string;
+  readonly function: ConvergenceFunction;
   readonly by: readonly string[];
   readonly count: number;
   readonly window: string;

@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { PolicyInput } from "../../src/index.ts";
+import type { PolicyDocument } from "../../src/index.ts";
 import { becalm, COMMAND, type Ended, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
 import { useRedis } from "../support/redis-server.ts";
 
@@ -342,7 +342,7 @@ async function liveStorm(
   const fail = () => {
     throw new Error("it fails");
   };
-  const engine = createEngine({ policies: [policy as PolicyInput], store, allowExec: true, handlers: { fail } });
+  const engine = createEngine({ policies: [policy as PolicyDocument], store, allowExec: true, handlers: { fail } });
   await engine.start();
   const alert = (host: string) => ({
     labels: { alertname: "A", cluster: "a", host },

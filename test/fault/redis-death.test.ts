@@ -147,7 +147,7 @@ test("a Redis that is not there fails the start within seconds, as BECALM_STORE_
   await server.stop();
   const store = redisStore(server.url);
   onTestFinished(() => store.close());
-  const engine = createEngine({ policies: [policyOf(null)], store });
+  const engine = createEngine({ policies: [policyOf(null)], store, handlers: { act: () => {} } });
   const beganAtMs = performance.now();
   await expect(engine.start()).rejects.toMatchObject({
     code: "BECALM_STORE_UNAVAILABLE",

@@ -395,6 +395,6 @@ describe("policies that a program gives", () => {
     expect(() => policySetFrom([{ ...plain, converge: () => 1 }] as unknown as PolicyInput)).toThrow(/converge/);
     const loop: unknown[] = [];
     loop.push(loop);
-    expect(() => policySetFrom(loop)).toThrow(/nested deeper/);
+    expect(() => policySetFrom(loop as PolicyInput)).toThrow(/nested deeper/);
   });
 });

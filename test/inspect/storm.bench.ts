@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { createEngine, createInspectServer, type InspectServer } from "../../src/index.ts";
+import { createEngine, createInspectServer, type EngineOptions, type InspectServer } from "../../src/index.ts";
 
 const ALERT_COUNT = 10_000;
 const BATCH_COUNT = 100;
@@ -43,7 +43,10 @@ async function watched(): Promise<number> {
 }
 
 async function storm(inspect: InspectServer | null, viewer?: ChildProcess): Promise<number> {
-  const engine = createEngine({ policies: POLICIES, ...(inspect === null ? {} : { inspect }) });
+  const engine = createEngine({
+    policies: POLICIES as EngineOptions["policies"],
+    ...(inspect === null ? {} : { inspect }),
+  });
   await engine.start();
   const startMs = performance.now();
   const cpu = process.cpuUsage();

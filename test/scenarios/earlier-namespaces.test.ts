@@ -1,14 +1,14 @@
 /** Namespaces that were made when an alert's start was part of what it is. */
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
-import { type AlertInput, createEngine, type Engine } from "../../src/index.ts";
+import { type AlertInput, createEngine, type Engine, type PolicyDocument } from "../../src/index.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import { RAISED_FORMAT } from "../../src/stores/store.ts";
 import { useRedis } from "../support/redis-server.ts";
 
 const server = useRedis();
 const STARTS_AT = Date.parse("2026-11-23T10:00:00Z");
-const POLICIES = [
+const POLICIES: readonly PolicyDocument[] = [
   { name: "each", match: [], action: { handler: { name: "act" } } },
   {
     name: "host",

@@ -113,7 +113,10 @@ describe.each([
   });
 
   test.each([
-    ["has another rule", [{ ...HELD, converge: { function: "defense", by: ["name"], count: 2, window: "5m" } }]],
+    [
+      "has another rule",
+      [{ ...HELD, converge: { function: "defense" as const, by: ["name"], count: 2, window: "5m" } }],
+    ],
     ["matches it no longer", [{ ...HELD, match: ['alertname="Other"'] }]],
     ["is gone", [{ ...HELD, name: "other", match: ['alertname="Other"'] }]],
   ])("an episode goes on and ends under a policy that %s", async (_, changed) => {

@@ -1,6 +1,13 @@
 /** What a program gives by mistake is told at once, with what was meant. */
 import { describe, expect, test } from "vitest";
-import { createEngine, evaluateConvergence } from "../../src/index.ts";
+import {
+  createEngine,
+  evaluateConvergence,
+  loadPolicySet,
+  type PolicyDocument,
+  type PolicyInput,
+  parsePolicies,
+} from "../../src/index.ts";
 
 const policies = [{ name: "act", match: [], action: { log: {} } }];
 const refused = (message: RegExp) =>
@@ -47,6 +54,67 @@ describe("an engine is not made", () => {
     const engine = createEngine({ policies, concurrency: undefined } as never);
     await engine.stop();
   });
+});
+
+describe("an engine is not made of policies", () => {
+  const policyOf = (more: object): PolicyDocument => ({
+    ...policies[0],
+    name: "act",
+    match: [],
+    action: { log: {} },
+    ...more,
+  });
+  const made = (policy: PolicyDocument) => createEngine({ policies: [policy], handlers: { restart: () => {} } });
+
+  test("with mistakes, all of which are named", () => {
+    expect(() => made(policyOf({ macth: [], retry: { limit: -1 } }))).toThrow(
+      expect.objectContaining({
+        code: "BECALM_POLICY_INVALID",
+        message: expect.stringMatching(/macth[\s\S]*retry\.limit/),
+      }),
+    );
+  });
+
+  test.each<[string, object, RegExp]>([
+    ["act", { action: { handler: { name: "restrat" } } }, /"restrat" in action\. Did you mean "restart"\?/],
+    [
+      "ask for it",
+      { approval: { notify: { handler: { name: "page" } } } },
+      /"page" in approval\.notify\.\n.*given: restart/,
+    ],
+  ])("whose handlers are missing, to %s", (_, more, message) => {
+    expect(() => made(policyOf(more))).toThrow(refused(message));
+  });
+
+  test("nor are such put into force later, and the old ones stay", async () => {
+    const engine = made(policyOf({}));
+    const other = policyOf({ action: { handler: { name: "page" } } });
+    await expect(engine.reload([other])).rejects.toEqual(refused(/engine\.reload has no handler/));
+    expect((await engine.policy("act"))?.action.kind).toBe("log");
+    await engine.stop();
+  });
+});
+
+test("policies are typed: what is misspelt does not compile", () => {
+  const action = { log: {} };
+  const rule = { function: "skip_when_exceed", by: ["cluster"], window: "5m" } as const;
+  const typed = (given: PolicyInput) => expect(given).toBeDefined();
+  typed([{ name: "a", match: [], action, converge: rule, retry: { limit: 1 }, on_resolved: "keep" }]);
+  typed({ policies: [{ name: "a", match: 'x="1"', action: { handler: { name: "b", timeout: "1m" } } }], silences: [] });
+  typed(parsePolicies("policies: []", { file: "f" }).policySet);
+  typed(loadPolicySet("policies: []", { file: "f" }).policies);
+  // @ts-expect-error: macth
+  typed([{ name: "a", macth: [], action }]);
+  // @ts-expect-error: converg
+  typed([{ name: "a", match: [], action, converg: rule }]);
+  // @ts-expect-error: no such function
+  typed([{ name: "a", match: [], action, converge: { ...rule, function: "skip_when_exceeds" } }]);
+  // @ts-expect-error: a number has no unit
+  typed([{ name: "a", match: [], action, converge: { ...rule, window: 5 } }]);
+  // @ts-expect-error: two kinds of action
+  typed([{ name: "a", match: [], action: { log: {}, handler: { name: "b" } } }]);
+  // @ts-expect-error: a key of the whole file
+  typed({ policies: [{ name: "a", match: [], action }], silence: [] });
 });
 
 describe("an engine refuses", () => {

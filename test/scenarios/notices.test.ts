@@ -1,13 +1,13 @@
 /** What the engine's own notices say to those who get them. */
 import { afterEach, describe, expect, test } from "vitest";
-import { createEngine, type Engine, memoryStore } from "../../src/index.ts";
+import { type ConvergeDocument, createEngine, type Engine, memoryStore } from "../../src/index.ts";
 
 type Line = Record<string, unknown> & { readonly kind?: string };
 const NOW_MS = 1_764_000_000_000;
 let engine: Engine;
 
 /** Alerts of one cluster under a rule, and the lines of the log that tell of notices. */
-async function storm(converge: object, alerts: number): Promise<Line[]> {
+async function storm(converge: ConvergeDocument, alerts: number): Promise<Line[]> {
   const lines: Line[] = [];
   const note = (fields: object, message: string) => void lines.push({ ...(fields as Line), message });
   const logger = { debug: () => {}, info: note, warn: () => {}, error: () => {} };

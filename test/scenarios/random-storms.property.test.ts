@@ -1,6 +1,7 @@
 /** Random storms, random outcomes, random people: what must hold of every live engine, whatever happens. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { PolicyDocument } from "../../src/formats/policy-file.ts";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction } from "../../src/model/convergence-rule.ts";
 import { BecalmError } from "../../src/model/errors.ts";
 import {
@@ -74,10 +75,10 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
 
 class Storm {
   readonly world = new EngineWorld(MEMORY);
-  readonly #policies: object[];
+  readonly #policies: PolicyDocument[];
   #engine: RunningEngine | null = null;
 
-  constructor(policy: object) {
+  constructor(policy: PolicyDocument) {
     this.#policies = [policy];
   }
 

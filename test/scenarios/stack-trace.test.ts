@@ -1,6 +1,6 @@
 /** Whoever looks at a commit sees who asked for it: the awaits from `ingest` to the store are unbroken. */
 import { describe, expect, test } from "vitest";
-import { createEngine, memoryStore, type Store } from "../../src/index.ts";
+import { createEngine, memoryStore, type PolicyDocument, type Store } from "../../src/index.ts";
 import type { StoreCall } from "../support/watched-store.ts";
 
 const alertOf = (host: string, name: string) => ({
@@ -28,7 +28,7 @@ function tracing(store: Store, stacks: string[]): Store {
 }
 
 function engineOn(store: Store, converge: object | null) {
-  const policy = { name: "act", match: [], action: { log: {} }, ...(converge === null ? {} : { converge }) };
+  const policy = { name: "act", match: [], action: { log: {} }, converge } as PolicyDocument;
   return createEngine({ policies: [policy], store, partitions: 1 });
 }
 

@@ -1,6 +1,7 @@
 /** Two engines on one namespace at once, and commits that lose: every promise of one engine holds for both together. */
 import { describe, expect, test } from "vitest";
 import type { IngestResult } from "../../src/engine.ts";
+import type { PolicyDocument } from "../../src/formats/policy-file.ts";
 import { partitionOf } from "../../src/model/ids.ts";
 import {
   alertOf,
@@ -52,7 +53,7 @@ async function sendToBoth(
 }
 
 describe.each([MEMORY, redisKind(server)])("two engines on one namespace on $name", (kind) => {
-  async function bothOn(world: EngineWorld, policy: object) {
+  async function bothOn(world: EngineWorld, policy: PolicyDocument) {
     const conflicts: string[] = [];
     const setup: EngineSetup = {
       isFar: true,

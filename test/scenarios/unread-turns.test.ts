@@ -1,7 +1,7 @@
 /** Turns that start from what the process knows instead of reading: they save reads, and nothing else is different. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { createEngine, type Engine, memoryStore, type Store } from "../../src/index.ts";
+import { type ConvergeDocument, createEngine, type Engine, memoryStore, type Store } from "../../src/index.ts";
 import { verifyChain } from "../../src/instance/audit.ts";
 import type { Commit, CommitOutcome } from "../../src/stores/store.ts";
 import type { Clock } from "../../src/system/clock.ts";
@@ -9,7 +9,7 @@ import { systemClock } from "../../src/system/system-clock.ts";
 import { type StoreCall, type StoreFate, watchStore } from "../support/watched-store.ts";
 
 const THRESHOLD = 3;
-const RULE = { function: "skip_when_exceed", by: ["cluster"], count: THRESHOLD, window: "5m" };
+const RULE: ConvergeDocument = { function: "skip_when_exceed", by: ["cluster"], count: THRESHOLD, window: "5m" };
 /** More than a commit holds. */
 const MANY = 700;
 
@@ -41,7 +41,8 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await nextTurn();
 }
 
-async function engineOn(store: Store, fateOf?: (call: StoreCall) => StoreFate, rule: object = RULE) {
+async function engineOn(store: Store, fateOf?: (call: StoreCall) => StoreFate, given: object = RULE) {
+  const rule = given as ConvergeDocument;
   const calls: StoreCall[] = [];
   const outcomesOfCommits: CommitOutcome[] = [];
   const watched = watchStore(store, {
@@ -114,7 +115,7 @@ describe("a group that this process knows", () => {
 
 test("a group that another process writes too is read for some turns after a lost one", async () => {
   const store = memoryStore();
-  const rule = { ...RULE, function: "collect" };
+  const rule: ConvergeDocument = { ...RULE, function: "collect" };
   const [one, other] = [await engineOn(store, undefined, rule), await engineOn(store, undefined, rule)];
   const lostBy = async (from: number) => {
     await other.engine.ingest(alerts(from, 1));
@@ -197,7 +198,7 @@ describe("a full batch behind another one of its group", () => {
 
   test("waits while that one is still being read: what it resolves is there", async () => {
     let end = () => {};
-    const rule = { ...RULE, function: "skip_when_success", count: 1 };
+    const rule: ConvergeDocument = { ...RULE, function: "skip_when_success", count: 1 };
     const policies = [{ name: "act", match: [], action: { handler: { name: "act" } }, converge: rule }];
     const act = () => new Promise<void>((resolve) => (end = resolve));
     const engine = createEngine({ policies, store: slowToAnswer(memoryStore()), handlers: { act }, partitions: 1 });

@@ -8,7 +8,7 @@ import { onTestFinished } from "vitest";
 import type { EffectHandlerInput } from "../../src/effects/local-effects.ts";
 import { createEngine, type Engine, type EngineOptions, type IngestResult } from "../../src/engine.ts";
 import type { AlertInput } from "../../src/formats/alert-input.ts";
-import type { PolicyInput } from "../../src/formats/policy-file.ts";
+import type { PolicyDocument, PolicyInput } from "../../src/formats/policy-file.ts";
 import { verifyChain } from "../../src/instance/audit.ts";
 import type { InstanceSnapshot } from "../../src/instance/instance-snapshot.ts";
 import { partitionOf } from "../../src/model/ids.ts";
@@ -282,14 +282,14 @@ function never(): Promise<never> {
 }
 
 /** A policy whose action is the world's handler. */
-export function policyOf(converge: object | null, more: object = {}): object {
+export function policyOf(converge: object | null, more: object = {}): PolicyDocument {
   return {
     name: "act",
     match: [],
     action: { handler: { name: "act" } },
     ...(converge === null ? {} : { converge: { by: ["host"], window: "5m", ...converge } }),
     ...more,
-  };
+  } as object as PolicyDocument;
 }
 
 /** An alert of one host; `name` tells it from the others of the host. */
