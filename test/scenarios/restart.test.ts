@@ -168,9 +168,9 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       expect(await world.stored()).toHaveLength(1);
     });
 
-    test("aborts what does not end in time; its failure is recorded and its retry waits for the next engine", async () => {
+    test("aborts what does not end in time and gives it back: it is delivered again, and no retry is used up", async () => {
       const world = new EngineWorld(kind);
-      const policies = [policyOf(null, { retry: { limit: 1, delay: "10s" } })];
+      const policies = [policyOf(null, { retry: { limit: 0 } })];
       const engine = await world.engine(policies, { drainMs: 5 * SECOND_MS });
       const [id] = (await take(engine, alertOf("a"))) as [string];
       await world.settle();
@@ -180,9 +180,10 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       expect(world.attempts[0]?.signal.aborted).toBe(true);
       world.outcome = () => "done";
       const next = await world.engine(policies);
-      expect((await next.get(id).snapshot()).timers).toHaveProperty("retry");
-      await world.elapse(10 * SECOND_MS);
+      await world.elapse(POLL_MS);
       expect(await standing(next, id)).toBe("Success no_rule");
+      expect(world.attempts.map(({ attempt }) => attempt)).toEqual([1, 1]);
+      expect(world.attempts[1]?.idempotencyKey).toBe(world.attempts[0]?.idempotencyKey);
     });
 
     test("fails no attempt that had not begun: it stays in the outbox for the next engine", async () => {

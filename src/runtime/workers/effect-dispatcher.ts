@@ -61,6 +61,9 @@ class Attempt {
     this.committed = committed;
   }
 
+  /** It was aborted because this process stops, and nobody has cancelled it. */
+  isInterrupted = false;
+
   get isCancelled(): boolean {
     return this.#why !== null;
   }
@@ -110,6 +113,10 @@ export class EffectDispatcher {
 
   /** Takes a result: of an attempt that was dispatched here, or anywhere else. */
   complete(effect: Effect, result: EffectResult): void {
+    if (!result.ok && this.#attempts.get(effect.id)?.isInterrupted === true) {
+      this.#end(effect, { kind: "left" });
+      return;
+    }
     if (result.ok && this.#isAnyVerified) void this.#completeLooking(effect, result);
     else this.#complete(effect, result, null);
   }
@@ -151,8 +158,12 @@ export class EffectDispatcher {
     for (const attempt of this.#attempts.values()) if (attempt.effect.instanceId === instanceId) attempt.cancel(why);
   }
 
-  cancelAll(why: string): void {
-    for (const attempt of this.#attempts.values()) attempt.cancel(why);
+  /** Aborts what is out, because this process stops: what does not succeed is left in the outbox and delivered again. */
+  interruptAll(why: string): void {
+    for (const attempt of this.#attempts.values()) {
+      attempt.isInterrupted = !attempt.isCancelled;
+      attempt.cancel(why);
+    }
   }
 
   /** Dispatches nothing more: what waits for its turn stays in the outbox. */
