@@ -6,6 +6,7 @@ import { actionsOf } from "../policy/policy.ts";
 import { isoTime } from "../present/time-text.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { InstanceService } from "../runtime/instance-service.ts";
+import type { NamespaceMode } from "../stores/store.ts";
 import { EXIT } from "./exit-codes.ts";
 import { stateColor } from "./report-text.ts";
 import type { Terminal } from "./terminal.ts";
@@ -73,10 +74,16 @@ function actionText({ mode }: Acting, { attempts, command }: { attempts: number;
     return "The namespace is simulated: what followed was not performed, but taken to have succeeded.";
   if (attempts > 0)
     return `${attempts === 1 ? "The action that followed ran" : `${attempts} actions that followed ran`} here and now.`;
-  const next =
-    mode === "live" ? "the next engine that is up on this namespace" : "the next `becalm run` on this namespace";
+  const next = `${NEXT[mode]} on this namespace`;
   return `The action that follows is committed and runs in ${next}. (\`becalm ${command} ... --run\` runs it at once.)`;
 }
+
+/** Who takes up what is committed in a namespace. */
+const NEXT: Readonly<Record<NamespaceMode, string>> = {
+  live: "the next engine that is up",
+  virtual: "the next `becalm run --execute`",
+  simulated: "the next `becalm run`",
+};
 
 /** An attempt that this process could only fail is better left to whoever can run it. */
 function requireRunnable(instances: InstanceReader, policyName: string, allowExec: boolean): void {

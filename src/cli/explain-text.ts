@@ -8,8 +8,9 @@ import { REASONS } from "../model/reasons.ts";
 import { ruleText } from "../present/rule-text.ts";
 import { counterfactualText, type Language, sentenceOf } from "../present/sentences.ts";
 import { textTable } from "../present/text-table.ts";
-import { columnsOf, printable } from "../present/text-width.ts";
+import { printable } from "../present/text-width.ts";
 import { clockTime, dateTime } from "../present/time-text.ts";
+import { wrapped } from "../present/wrapped-text.ts";
 import { wholePath } from "./file-report.ts";
 import { stateColor } from "./report-text.ts";
 import type { Colors } from "./terminal.ts";
@@ -121,34 +122,4 @@ export function checkedSteps(
         column === 0 ? (cell === "✓" ? green(cell) : red(cell)) : column === 1 || column === 4 ? dim(cell) : cell,
     },
   ).map((line) => `  ${line}`);
-}
-
-/** Cuts a text at spaces, and within a word (or a text without spaces) that is longer than a line. */
-export function wrapped(text: string, columns: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ").flatMap((one) => pieces(one, columns))) {
-    const longer = line === "" ? word : `${line} ${word}`;
-    if (columnsOf(longer) > columns && line !== "") {
-      lines.push(line);
-      line = word;
-    } else {
-      line = longer;
-    }
-  }
-  return [...lines, line];
-}
-
-function pieces(word: string, columns: number): string[] {
-  if (columnsOf(word) <= columns) return [word];
-  const found: string[] = [];
-  let piece = "";
-  for (const character of word) {
-    if (columnsOf(piece + character) > columns) {
-      found.push(piece);
-      piece = "";
-    }
-    piece += character;
-  }
-  return [...found, piece];
 }

@@ -61,7 +61,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
     .version(packageVersion(), "-V, --version")
     .usage("COMMAND [options]")
     .configureHelp({
-      helpWidth: 100,
+      helpWidth: 80,
       subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
     })
     .exitOverride()
@@ -158,9 +158,9 @@ function addRunning(add: Add): void {
     ],
     examples: [
       "becalm run --policies policies.yaml --alerts storm.jsonl",
-      "becalm run --policies policies.yaml --alerts storm.jsonl --assume restart-web=failed,ok",
-      "becalm run --policies policies.yaml --alerts - --json < storm.jsonl | jq .state",
-      "becalm run --policies policies.yaml --alerts storm.jsonl --store redis://127.0.0.1:6379 --namespace storm",
+      "becalm run --policies policies.yaml --alerts storm.jsonl --assume web=failed,ok",
+      "becalm run --policies policies.yaml --alerts - --json < storm.jsonl",
+      "becalm run --policies policies.yaml --alerts storm.jsonl --store lmdb:./storm",
     ],
     act: async (to, options) =>
       (await import("./run.ts")).run(to, read(options, ["execute", "allowExec", "strict", "sort", "json", "quiet"])),

@@ -1,12 +1,14 @@
 /** What `becalm run` and the demo tell people about a file's instances: totals, by policy and reason, and who waits. */
 import { REASONS, type ReasonCode } from "../model/reasons.ts";
 import { textTable } from "../present/text-table.ts";
+import { wrapped } from "../present/wrapped-text.ts";
 import type { FileSummary, InstanceLine } from "./file-report.ts";
 import { storeArguments } from "./store-arguments.ts";
 import type { Colors } from "./terminal.ts";
 import type { StoreOptions } from "./with-namespace.ts";
 
 const WAITING_SHOWN_COUNT_MAX = 5;
+const COLUMNS = 80;
 
 type Row = { readonly policy: string; readonly state: string; readonly reason: string; count: number };
 
@@ -61,11 +63,7 @@ function headline(
   const counts = textTable(
     [
       ["alerts in", String(summary.alerts), dim(alertsText(summary))],
-      [
-        "instances",
-        String(summary.instances),
-        dim("one an episode and policy that matches it; an alert that is sent again makes none"),
-      ],
+      ["instances", String(summary.instances), dim("one an episode and policy; an alert sent again makes none")],
       [
         "executed",
         String(summary.executed),
@@ -108,20 +106,27 @@ function byReasonText(totals: ReportTotals, colors: Colors): string[] {
   const cells = rows.map(({ policy, state, reason, count }) => {
     const shown = policy === last ? "" : policy;
     last = policy;
-    return [shown, String(count), state, reason, reason in REASONS ? REASONS[reason as ReasonCode].en : ""];
+    return [shown, String(count), state, reason];
   });
-  const header = ["policy", "count", "state", "reason", ""];
-  return textTable([header, ...cells], {
+  const table = textTable([["policy", "count", "state", "reason"], ...cells], {
     right: [1],
-    paint: (cell, column, row) =>
-      row === 0 || column === 4
-        ? colors.dim(cell)
-        : column === 2
-          ? stateColor(cell, colors)
-          : column === 0
-            ? colors.bold(cell)
-            : cell,
+    paint: (cell, column, row) => {
+      if (row === 0) return colors.dim(cell);
+      return column === 2 ? stateColor(cell, colors) : column === 0 ? colors.bold(cell) : cell;
+    },
   });
+  return [...table, "", ...reasonsText(new Set(rows.map(({ reason }) => reason)), colors)];
+}
+
+/** What the reasons mean, each once. */
+function reasonsText(reasons: ReadonlySet<string>, { dim }: Colors): string[] {
+  const known = [...reasons].filter((reason): reason is ReasonCode => Object.hasOwn(REASONS, reason));
+  const width = Math.max(0, ...known.map((reason) => reason.length));
+  return known.flatMap((reason) =>
+    wrapped(REASONS[reason].en, COLUMNS - width - 2).map((line, index) =>
+      dim(`${(index === 0 ? reason : "").padEnd(width)}  ${line}`),
+    ),
+  );
 }
 
 function waitingText(
@@ -140,9 +145,8 @@ function waitingText(
   if (store.store === undefined)
     return [
       ...lines,
-      colors.dim(
-        "Without --store nothing is kept. Run it with one to answer them with `becalm approve` and `becalm deny`.",
-      ),
+      colors.dim("Without --store nothing is kept. Run it with one to answer them"),
+      colors.dim("with `becalm approve` and `becalm deny`."),
     ];
   const where = storeArguments(store);
   lines.push(colors.dim(`becalm approve ${first.id} ${where} --by WHO --why TEXT     (or deny)`));

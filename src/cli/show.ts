@@ -10,9 +10,10 @@ import { counterfactualText, type Language, sentenceOf } from "../present/senten
 import { count } from "../present/text-table.ts";
 import { printable } from "../present/text-width.ts";
 import { isoTime } from "../present/time-text.ts";
+import { wrapped } from "../present/wrapped-text.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { EXIT } from "./exit-codes.ts";
-import { explainText, wrapped } from "./explain-text.ts";
+import { explainText } from "./explain-text.ts";
 import { instanceLine } from "./file-report.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail, faultText } from "./trail.ts";

@@ -231,7 +231,7 @@ describe("what people do", () => {
     const id = next();
     const approved = await at("approve", id, ...WHO);
     expect(approved.code).toBe(0);
-    expect(approved.stdout).toContain("the next `becalm run` on this namespace");
+    expect(approved.stdout).toContain("the next `becalm run --execute` on this namespace");
     expect(jsonLines((await at("show", id, "--json")).stdout)[0]).toMatchObject({ state: "Processing", attempts: 1 });
     const { stdout } = await at("run", "--execute", "--policies", POLICIES, "--alerts", STORM, "--json");
     expect(jsonLines<Row>(stdout).find((row) => row.id === id)).toMatchObject({

@@ -53,7 +53,7 @@ describe("becalm run on an lmdb store", { timeout: 60_000 }, () => {
     expect([redis.code, redis.stderr]).toEqual([2, expect.stringContaining("BGSAVE")]);
 
     const writer = lmdbStore(path);
-    await writer.open({ mode: "virtual" });
+    await writer.open({ mode: "simulated" });
     const refused = await becalm([...RUN, "--store", `lmdb:${path}`]);
     expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining(`Process ${process.pid} on `)]);
     await writer.close();

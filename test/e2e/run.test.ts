@@ -120,6 +120,8 @@ describe("the output of a run", () => {
   test("without --json tells people the totals, the reasons, who waits and how to answer", async () => {
     const { stdout } = await becalm(["run", "--policies", POLICIES, "--alerts", STORM, ...inRedis("people")]);
     expect(stdout).toMatch(/executed +14/);
+    const wide = stdout.split("\n").filter((line) => line.length > 80 && !line.startsWith("becalm "));
+    expect(wide).toEqual([]);
     expect(stdout).toContain("limit_reached");
     expect(stdout).toMatch(/becalm approve \d\d-[0-9a-f]{24} --store redis:\S+ --namespace people --by WHO --why TEXT/);
   });

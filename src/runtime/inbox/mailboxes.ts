@@ -49,7 +49,7 @@ export class Mailboxes {
    */
   async submit(
     envelopes: readonly Envelope[],
-    { count, bytes }: Size = sum(envelopes.map(sizeOf)),
+    { count, bytes }: Size = envelopes.length === 1 ? sizeOf(envelopes[0] as Envelope) : sum(envelopes.map(sizeOf)),
   ): Promise<readonly EnvelopeResult[]> {
     const { address } = envelopes[0] as Envelope;
     const key = mailboxKey(address);
