@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { PauseNote } from "../../engine.ts";
 import { isoTime } from "../../present/time-text.ts";
+import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
 import type { Ctx, Parameter, Route } from "../http/route.ts";
@@ -78,8 +79,9 @@ function scopeOf(c: Ctx, inBody: string | undefined): { policy?: string } {
 }
 
 function heldOf(c: Ctx): "keep" | "decide" | "deny" {
-  if (c.req.query("decide") === "true") return "decide";
-  return c.req.query("deny") === "true" ? "deny" : "keep";
+  const [decide, deny] = [c.req.query("decide") === "true", c.req.query("deny") === "true"];
+  if (decide && deny) throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why: "Say decide or deny, not both." });
+  return decide ? "decide" : deny ? "deny" : "keep";
 }
 
 function pauseJson({ by, why, sinceMs, scope }: PauseNote): object {
