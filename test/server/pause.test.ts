@@ -19,10 +19,12 @@ describe("the emergency stop over HTTP", () => {
   let world: ServerWorld;
   const ran: string[] = [];
   const as = (token: string) => ({ authorization: `Bearer ${token}` });
-  const ask = (method: string, path: string, body: unknown, token = "t") =>
-    sendJson(world.url + path, body, { method, headers: as(token) });
+  const ask = (call: string, body: unknown, token = "t") => {
+    const [method = "", path] = call.split(" ");
+    return sendJson(`${world.url}${path}`, body, { method, headers: as(token) });
+  };
   const alert = (instance: string) => ({ status: "firing", labels: { alertname: "Down", instance } });
-  const post = (...instances: string[]) => ask("POST", "/v1/alerts", instances.map(alert));
+  const post = (...instances: string[]) => ask("POST /v1/alerts", instances.map(alert));
   const states = async () => {
     const { json } = await send(`${world.url}/v1/instances?policy=restart`, { headers: as("r") });
     return (json as { instances: { state: string; kind: string }[] }).instances
@@ -40,16 +42,16 @@ describe("the emergency stop over HTTP", () => {
   afterAll(() => world.close());
 
   test("holds what would run, says who and why, and decides it when it is lifted so", async () => {
-    expect((await ask("PUT", "/v1/pause", { why: "the racks move" }, "r")).status).toBe(403);
-    expect((await ask("PUT", "/v1/pause", { why: "the racks move" })).json).toMatchObject({ policy: null, by: "ann" });
-    expect((await ask("PUT", "/v1/pause", { why: "again" })).status).toBe(409);
+    expect((await ask("PUT /v1/pause", { why: "the racks move" }, "r")).status).toBe(403);
+    expect((await ask("PUT /v1/pause", { why: "the racks move" })).json).toMatchObject({ policy: null, by: "ann" });
+    expect((await ask("PUT /v1/pause", { why: "again" })).status).toBe(409);
     await post("a", "b");
     const { json } = await send(`${world.url}/v1/pause`, { headers: as("r") });
     expect(json).toMatchObject({ pauses: [{ policy: null, by: "ann", why: "the racks move" }] });
     expect(await states()).toEqual(["Waiting", "Waiting"]);
     expect(ran).toEqual([]);
-    expect((await ask("DELETE", "/v1/pause?decide=true&deny=true", { why: "done" })).status).toBe(400);
-    expect((await ask("DELETE", "/v1/pause?decide=true", { why: "done" })).json).toMatchObject({ decided: 2 });
+    expect((await ask("DELETE /v1/pause?decide=true&deny=true", { why: "done" })).status).toBe(400);
+    expect((await ask("DELETE /v1/pause?decide=true", { why: "done" })).json).toMatchObject({ decided: 2 });
     await vi.waitUntil(() => ran.length === 2, { timeout: 10_000 });
   });
 });
