@@ -9,7 +9,6 @@ export function addServing(add: Add, where: readonly Option[]): void {
   add("serve", "takes alerts over HTTP: Prometheus, Alertmanager, amtool and Grafana talk to it as to Alertmanager", {
     options: [
       named("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
-      named("--strategies <file>", "makes alerts of records that are posted, see docs/strategies.md"),
       named("--listen <address>", "HOST:PORT; port 0 is any free one").default("127.0.0.1:9095"),
       named("--tokens <file>", "who may do what: a JSON array of { name, role, token }"),
       named("--insecure-listen", "listen beyond loopback without tokens"),

@@ -25,7 +25,6 @@ import { storeAt } from "./with-namespace.ts";
 
 export type ServeOptions = {
   readonly policies: string;
-  readonly strategies?: string;
   readonly listen: string;
   readonly store?: string | undefined;
   readonly namespace: string;
