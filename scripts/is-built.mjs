@@ -17,5 +17,7 @@ const configs = ["tsconfig.json", "tsconfig.build.json"];
 const builtAtMs = statSync("node_modules/.cache/becalm/built", { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
 const isFresh = [...sources, ...configs].every((path) => statSync(path).mtimeMs <= builtAtMs);
-const isComplete = sources.every((path) => existsSync(join("dist", path.replace(/\.ts$/, ".js"))));
+/** The console's modules are one bundle. */
+const outputOf = (path) => (path.startsWith("src/console/") ? "src/console/app.js" : path.replace(/\.ts$/, ".js"));
+const isComplete = sources.every((path) => existsSync(join("dist", outputOf(path))));
 process.exit(isFresh && isComplete ? 0 : 1);
