@@ -85,6 +85,7 @@ describe("the output of a run", () => {
       "unmatched",
       "rejected",
       "resolved",
+      "late",
       "truncated",
     ]);
     expect(summary["instances"]).toBe(instances.length);

@@ -65,6 +65,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     await world.engine([policyOf(null)]);
     const other = createEngine({
       policies: [policyOf(null)],
+      handlers: { act: () => null },
       store: world.storage.connect(),
       partitions: PARTITION_COUNT + 1,
     });

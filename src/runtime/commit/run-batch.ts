@@ -162,7 +162,7 @@ function resultOf(
     case "elsewhere":
       return { outcome: kind, instance: null, id };
     case "quarantined":
-      return { outcome: kind, instance: null, error: quarantined.get(id ?? "") as BecalmError };
+      return { outcome: kind, instance: null, id, error: quarantined.get(id ?? "") as BecalmError };
     case "ends":
       return { ...(decided ?? { outcome: "refused", instance }), id };
     case "decided":

@@ -1,6 +1,7 @@
 /**
  * The outbox. `f<effect>`: `<end of the claim> <partition> <length of the owner> <length of the id> `, then owner, id and effect.
- * `q<partition><end of the claim><effect>`: the effect's id; the end is 0 while nobody has claimed it.
+ * `q<partition><end of the claim><effect>`: the effect's id. While nobody has claimed it, the end is the time of its commit: what has waited
+ * longest is taken first.
  *
  * A claim is held by the process that writes: when another one takes over (or the same one starts again), its claims are free at once.
  */
@@ -21,10 +22,10 @@ export class EffectRows {
 
   put(rows: WriteRows, commit: Commit, nowMs: number): void {
     const { effects, effectClaimMs, owner, settledEffectIds } = commit;
-    const until = effectClaimMs === null ? FREE : sortable(nowMs + effectClaimMs);
+    const until = sortable(nowMs + (effectClaimMs ?? 0));
     for (const effect of effects) {
       this.#take(rows, effect.id);
-      this.#add(rows, { ...effect, owner: until === FREE ? "" : owner, until });
+      this.#add(rows, { ...effect, owner: effectClaimMs === null ? "" : owner, until });
     }
     for (const id of settledEffectIds) this.#take(rows, id);
   }
@@ -104,7 +105,12 @@ export class EffectRows {
   #claimed(rows: ReadRows, partition: number, limit: number): string[] {
     const table = `${this.#prefix}q${twoDigits(partition)}`;
     const from = `${table}${FREE}${AFTER_ALL}`;
-    return takeRows(rows.ascending(from, `${table}${AFTER_ALL}`), limit).map(({ value }) => value);
+    const claimed: string[] = [];
+    for (const { value: id } of rows.ascending(from, `${table}${AFTER_ALL}`)) {
+      if (this.#read(rows, id)?.owner !== "") claimed.push(id);
+      if (claimed.length >= limit) break;
+    }
+    return claimed;
   }
 
   #prolong(rows: WriteRows, claim: Claim, { owner, until }: { owner: string; until: string }): void {

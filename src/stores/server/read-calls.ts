@@ -11,6 +11,7 @@ export const READ_CALLS = [
   "dueTimes",
   "listEffects",
   "unclaimedEffects",
+  "strayInstances",
   "policies",
 ] as const;
 

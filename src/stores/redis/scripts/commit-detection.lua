@@ -26,7 +26,7 @@
 --   strategy:       number of fields; then for each: field, time
 --   check results:  how many to keep, number of rows; then for each: time, text
 --
--- Commands: GET HMGET TYPE SET HSET HDEL RPUSH ZADD ZREMRANGEBYSCORE ZREMRANGEBYRANK PEXPIRE
+-- Commands: GET HMGET TYPE LLEN SET HSET HDEL RPUSH LTRIM ZADD ZREMRANGEBYSCORE ZREMRANGEBYRANK PEXPIRE
 --
 -- Returns "applied", "duplicate" or "conflict"
 local call = redis.call

@@ -9,6 +9,7 @@
 -- ARGV[3] how many
 --
 -- Returns the number of the first text, then the texts
+-- Commands: GET LRANGE
 local head = redis.call('GET', KEYS[1]) or ''
 local alerts, audit = string.match(head, '^%S+ %S+ ?(%S*) ?(%S*)$')
 local gone = tonumber(ARGV[1] == '3' and alerts or audit) or 0
