@@ -11,7 +11,7 @@
 -- ARGV[3] life of the hash in ms
 -- ARGV[4] name of the piece
 --
--- Commands: HGET HSET PEXPIRE
+-- Commands: HGET HSET PEXPIRE GET SET
 --
 -- Returns the time that stands afterwards (s, as text)
 local call = redis.call
