@@ -81,7 +81,6 @@ const WORDS = {
   expired: ["expired", "已失效"],
   candidate: ["Paste a candidate policy file", "粘贴候选策略文件"],
   candidateOk: ["No mistake found.", "未发现错误。"],
-  compare: ["What would have gone another way", "会有哪些不同"],
   version: ["version", "版本"],
   missing: ["There is no such page.", "页面不存在。"],
   loading: ["Loading", "加载中"],

@@ -101,7 +101,7 @@ export function verdictWithoutGroup(fn: ConvergenceFunction | null): Verdict {
  * @param observation numbers of peers, the instance itself not counted.
  * @returns the verdict, its reason code (docs/reasons.md), and the nearest change that would have flipped it.
  *   `summary` is present when this decision schedules one.
- * @throws BECALM_ARGUMENT_INVALID for a function that there is not
+ * @throws BECALM_ARGUMENT_INVALID if the function is unknown
  */
 export function evaluateConvergence(
   rule: Pick<ConvergenceRule, "function" | "count">,

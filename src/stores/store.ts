@@ -126,7 +126,7 @@ export interface Store {
   savePolicies(entries: readonly PolicyRecord[]): Promise<void>;
   policies(): Promise<PolicyRecord[]>;
 
-  /** Virtual namespaces: the highest time seen (never falls). Returns the highest. BECALM_STORE_FAILED: the namespace is there no more. */
+  /** Virtual namespaces: the highest time seen (never falls). Returns the highest. BECALM_STORE_FAILED: the namespace is gone. */
   advanceTime(toMs: number): Promise<number>;
 
   close(): Promise<void>;
@@ -197,7 +197,7 @@ export type CommitOutcome = "applied" | "duplicate" | "conflict" | "fenced";
 
 /**
  * All that one step (or one batch of steps) makes durable. What is put in comes before what is taken out: an effect, timer or member
- * that stands in both lists is gone afterwards.
+ * that is in both lists is gone afterwards.
  */
 export type Commit = {
   /** Unique per commit; the same id again within 10 minutes answers `duplicate` and writes nothing. */

@@ -9,18 +9,7 @@ import type { Place } from "../route.ts";
 import { useWords } from "../words.ts";
 
 type Mistake = { readonly line?: number; readonly column?: number; readonly message: string };
-type Totals = Readonly<Record<string, number>>;
-type Checked = {
-  readonly mistakes: readonly Mistake[];
-  readonly diff: {
-    readonly summary: {
-      readonly changed: number;
-      readonly instances: number;
-      readonly was: Totals;
-      readonly now: Totals;
-    };
-  } | null;
-};
+type Checked = { readonly mistakes: readonly Mistake[] };
 
 const TYPED_MS = 600;
 
@@ -78,14 +67,6 @@ function Candidate(): VNode {
     <div role="status">
       ${checked !== null && checked.mistakes.length === 0 && html`<p class="good">${say("candidateOk")}</p>`}
       ${checked !== null && checked.mistakes.length > 0 && html`<ul class="mistakes">${checked.mistakes.map(({ line, column, message }) => html`<li>${line !== undefined && html`<code>${line}:${column ?? 1}</code> `}${message}</li>`)}</ul>`}
-      ${checked?.diff && html`<${Difference} ...${checked.diff.summary} />`}
     </div>
   </div>` as VNode;
-}
-
-function Difference({ changed, instances, was, now }: NonNullable<Checked["diff"]>["summary"]): VNode {
-  const say = useWords();
-  return html`<table class="plain"><caption>${say("compare")}: ${changed} / ${instances}</caption><tbody>
-    ${Object.keys(now).map((name) => html`<tr><th scope="row">${name}</th><td class="number">${was[name]}</td><td>→</td><td class="number">${now[name]}</td></tr>`)}
-  </tbody></table>` as VNode;
 }

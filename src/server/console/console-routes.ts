@@ -62,7 +62,7 @@ export function consoleRoutes({ engine, bodies }: InstancePorts, storm: StormVie
       handle: (c) =>
         withJson(c, bodies, async (body) => {
           const { mistakes } = parsePolicies(checked(CANDIDATE, body).policies, { file: "candidate" });
-          return json({ mistakes, diff: null });
+          return json({ mistakes });
         }),
     },
   ];
