@@ -11,7 +11,7 @@ import { textTable } from "../present/text-table.ts";
 import { printable } from "../present/text-width.ts";
 import { clockTime, dateTime } from "../present/time-text.ts";
 import { wrapped } from "../present/wrapped-text.ts";
-import { wholePath } from "./file-report.ts";
+import { wholePath } from "../simulate/instance-rows.ts";
 import { stateColor } from "./report-text.ts";
 import type { Colors } from "./terminal.ts";
 

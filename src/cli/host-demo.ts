@@ -6,7 +6,7 @@ import { loadPolicySet } from "../formats/policy-file.ts";
 import type { RecordRow } from "../formats/record-row.ts";
 import { loadStrategies } from "../formats/strategy-file.ts";
 import type { TextLine } from "../formats/text-lines.ts";
-import { type FileSummary, reportFile } from "./file-report.ts";
+import { type FileSummary, reportFile } from "../simulate/instance-rows.ts";
 import { packageFile } from "./package-files.ts";
 import { readRows } from "./read-records.ts";
 import { readText } from "./read-text.ts";

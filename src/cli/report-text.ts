@@ -2,7 +2,7 @@
 import { REASONS, type ReasonCode } from "../model/reasons.ts";
 import { textTable } from "../present/text-table.ts";
 import { wrapped } from "../present/wrapped-text.ts";
-import type { FileSummary, InstanceLine } from "./file-report.ts";
+import type { FileSummary, InstanceLine } from "../simulate/instance-rows.ts";
 import { storeArguments } from "./store-arguments.ts";
 import type { Colors } from "./terminal.ts";
 import type { StoreOptions } from "./with-namespace.ts";

@@ -3,10 +3,10 @@
 import { loadPolicySet } from "../formats/policy-file.ts";
 import { BecalmError } from "../model/errors.ts";
 import { actionsOf, type PolicySet } from "../policy/policy.ts";
+import { reportFile } from "../simulate/instance-rows.ts";
 import { fileLogger, silentLogger } from "../system/pino-logger.ts";
 import { readAssumptions } from "./assumptions.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
-import { reportFile } from "./file-report.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";
 import { Progress } from "./progress.ts";
 import { readLines, readText } from "./read-text.ts";

@@ -1,7 +1,7 @@
 /** Alerts through a set of policies, simulated in memory: nothing outside is touched and nothing is kept. */
 
 import type { PolicySet } from "../policy/policy.ts";
-import { type FileSummary, type InstanceLine, reportFile } from "./file-report.ts";
+import { type FileSummary, type InstanceLine, reportFile } from "../simulate/instance-rows.ts";
 import { CONCURRENCY_DEFAULT } from "./option-limits.ts";
 import { readLines } from "./read-text.ts";
 import { type Taken, takeLines } from "./take-lines.ts";

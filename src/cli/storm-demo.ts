@@ -3,9 +3,9 @@
 import { loadPolicySet } from "../formats/policy-file.ts";
 import { verifyChain } from "../instance/audit.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
+import { type InstanceLine, reportFile } from "../simulate/instance-rows.ts";
 import { replay } from "../simulate/replay.ts";
 import { checkedSteps, explainText } from "./explain-text.ts";
-import { type InstanceLine, reportFile } from "./file-report.ts";
 import { packageFile } from "./package-files.ts";
 import { readLines, readText } from "./read-text.ts";
 import { ReportTotals, totalsText } from "./report-text.ts";

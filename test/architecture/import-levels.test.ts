@@ -30,7 +30,7 @@ const BELOW: Record<string, readonly string[]> = {
   system: PORTS,
   drawing: ["model", "machines", "present"],
   inspect: [...PURE, "ports", "runtime", "drawing"],
-  simulate: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "inspect"],
+  simulate: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "inspect", "present"],
   compose: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "simulate"],
   engine: [...ENGINE, "compose"],
   detector: ENGINE,

@@ -1,5 +1,5 @@
 /**
- * The second half of `becalm run`: what has become of a file's instances, read from the store.
+ * What has become of the instances of a run, read from its store: the rows of `becalm run --json` and of `diff`.
  *
  * F1 it describes the file, not the run: whoever made the instances, the same lines come out, byte for byte.
  * F2 instances are read in batches, so that a long file needs little memory and a distant store few waits.
@@ -14,7 +14,6 @@ import type { InstanceState } from "../model/instance-types.ts";
 import { isoTime } from "../present/time-text.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { StoredInstance } from "../stores/store.ts";
-import type { Taken } from "./take-lines.ts";
 
 const BATCH_COUNT = 256;
 const HISTORIES_AT_ONCE = 64;
@@ -35,6 +34,11 @@ export type InstanceLine = {
   readonly reason: string | null;
   readonly group: string | null;
   readonly attempts: number;
+};
+
+/** What a file, or a history, brought. `ids`: of its instances, in order; some may not exist. */
+export type Counted = Pick<FileSummary, "alerts" | "unmatched" | "rejected" | "resolved" | "late" | "truncated"> & {
+  readonly ids: ReadonlySet<string>;
 };
 
 export type FileSummary = {
@@ -63,7 +67,7 @@ type Row = { readonly line: InstanceLine; readonly isOpener: boolean };
 /** Calls `onLine` for each instance of the file, in order, and gives the totals. `onQuarantined` is told what cannot be read. */
 export async function reportFile(
   instances: InstanceReader,
-  taken: Taken,
+  taken: Counted,
   { onLine, onQuarantined }: { onLine: (line: InstanceLine) => Promise<void>; onQuarantined: (error: unknown) => void },
 ): Promise<FileSummary> {
   const totals = { instances: 0, executed: 0, skipped: 0, waiting: 0, groups: 0, summaries: 0 };
