@@ -44,6 +44,10 @@ export type EngineOptions = {
   readonly partitions?: number;
   /** How long `stop` waits for attempts that are under way before it aborts them. Default 30 s. */
   readonly drainMs?: number;
+  /** Alerts that may be under way at once; `ingest` refuses more as BECALM_BUSY. Default 50,000. */
+  readonly maxAlertsUnderWay?: number;
+  /** About how many bytes the alerts under way may write; `ingest` refuses more as BECALM_BUSY. Default 128 MiB. */
+  readonly maxBytesUnderWay?: number;
   /** Decides and audits everything and acts on nothing: of the instances that are made by this engine. Default false. */
   readonly observe?: boolean;
   /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
@@ -61,6 +65,8 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   retentionMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   partitions: wholeNumber(1, PARTITION_COUNT_MAX),
   drainMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  maxAlertsUnderWay: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  maxBytesUnderWay: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   observe: FLAG,
   inspect: {
     what: "a server of createInspectServer, or an inspection observer of XState",

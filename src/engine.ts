@@ -19,12 +19,18 @@ import type { EventInput } from "./instance/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import type { PauseNote } from "./model/instance-types.ts";
-import { CONCURRENCY_DEFAULT, RETENTION_MS_DEFAULT } from "./model/limits.ts";
+import {
+  CONCURRENCY_DEFAULT,
+  RETENTION_MS_DEFAULT,
+  UNDERWAY_ALERT_COUNT_DEFAULT,
+  UNDERWAY_BYTES_DEFAULT,
+} from "./model/limits.ts";
 import type { Receipt } from "./model/receipt.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";
 import { abortable } from "./runtime/abortable.ts";
 import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
 import { type IngestResult as Delivered, deliver, routeRequest } from "./runtime/inbox/ingest.ts";
+import { IntakeBound } from "./runtime/inbox/intake-bound.ts";
 import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
 import type { InstanceService } from "./runtime/instance-service.ts";
 import { putInForce } from "./runtime/namespace.ts";
@@ -85,8 +91,8 @@ export type Engine = AsyncDisposable & {
   [Symbol.asyncDispose](): Promise<void>;
   /**
    * Takes alerts, or the body of a webhook as it came; resolves when every decision about them is durable. Effects run
-   * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else; a
-   * single alert that cannot be taken is in `rejected`. If `signal` is aborted it rejects with the signal's reason: alerts that were
+   * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else, and with
+   * BECALM_BUSY if too much is under way: nothing of it was decided then. A single alert that cannot be taken is in `rejected`. If `signal` is aborted it rejects with the signal's reason: alerts that were
    * under way may be taken still, and sending them again makes duplicates only.
    */
   ingest(alerts: IngestInput, options?: { readonly signal?: AbortSignal }): Promise<IngestResult>;
@@ -150,6 +156,7 @@ class LiveEngine implements Engine {
   readonly #logger: Logger;
   readonly #subscriptions: Subscriptions;
   readonly #stepListeners: StepListeners;
+  readonly #intake: IntakeBound;
   /** null: not opened yet. */
   #opening: Promise<Opened> | null = null;
   #stopping: Promise<void> | null = null;
@@ -159,6 +166,10 @@ class LiveEngine implements Engine {
     this.#store = options.store ?? memoryStore();
     this.#clock = options.clock ?? systemClock();
     this.#logger = options.logger ?? silentLogger;
+    this.#intake = new IntakeBound({
+      alertsMax: options.maxAlertsUnderWay ?? UNDERWAY_ALERT_COUNT_DEFAULT,
+      bytesMax: options.maxBytesUnderWay ?? UNDERWAY_BYTES_DEFAULT,
+    });
     this.#subscriptions = new Subscriptions(this.#clock, {
       read: async (id) => toSnapshot(await (await this.#instances()).instance(id)),
       onFault: (error) => this.#logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
@@ -197,9 +208,15 @@ class LiveEngine implements Engine {
     const { runtime, driver, receipts } = await this.#opened();
     const atMs = runtime.clock.now();
     const { inputs, truncated } = ingestAlertsOf(alerts, atMs);
-    const readings = inputs.map((input) => (input instanceof BecalmError ? input : tryReceipt(input, atMs)));
-    const request = await routeRequest(runtime, readings, { atMs });
-    return { ...(await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs })), truncated };
+    const intake = this.#intake.enter(inputs.length);
+    try {
+      const readings = inputs.map((input) => (input instanceof BecalmError ? input : tryReceipt(input, atMs)));
+      const request = await routeRequest(runtime, readings, { atMs });
+      this.#intake.weigh(intake, request);
+      return { ...(await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs })), truncated };
+    } finally {
+      this.#intake.leave(intake);
+    }
   }
 
   get(id: string): InstanceReference {

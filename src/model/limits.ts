@@ -107,6 +107,9 @@ export const DIMENSION_LOCK_LEASE_MS = 60 * SECOND_MS;
 export const DIMENSION_LOCK_RETRY_MS = 3 * SECOND_MS;
 
 // Engine and store.
+/** Alerts that an engine decides at once, and about how many bytes they may write. More in flight only adds latency, and fills the memory. */
+export const UNDERWAY_ALERT_COUNT_DEFAULT = 50_000;
+export const UNDERWAY_BYTES_DEFAULT = 128 * MIB;
 /** Attempts at once in one process. */
 export const CONCURRENCY_DEFAULT = 16;
 export const CONCURRENCY_MAX = 1_000;

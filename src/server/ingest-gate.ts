@@ -1,18 +1,14 @@
-/** Alerts on their way to the engine: at most so many at once, and counted by what became of them. */
+/** Alerts on their way to the engine, counted by what became of them. How many may be under way at once is the engine's business. */
 import type { Engine, IngestResult } from "../engine.ts";
 import type { AlertInput } from "../formats/alert-input.ts";
-import { HttpRefusal, isForNow } from "./http/http-refusal.ts";
+import { isForNow } from "./http/http-refusal.ts";
 import type { Metrics } from "./metrics/metrics.ts";
-
-/** More in flight only adds latency; a sender that is told so keeps its alerts and comes again. */
-const IN_FLIGHT_COUNT_MAX = 20_000;
 
 export class IngestGate {
   readonly #engine: Pick<Engine, "ingest">;
   readonly #metrics: Metrics;
   readonly #now: () => number;
   readonly #received: (count: number) => void;
-  #inFlight = 0;
 
   constructor(
     engine: Pick<Engine, "ingest">,
@@ -25,23 +21,14 @@ export class IngestGate {
   }
 
   readonly ingest = async (alerts: readonly AlertInput[]): Promise<IngestResult> => {
-    const { length } = alerts;
-    if (this.#inFlight > 0 && this.#inFlight + length > IN_FLIGHT_COUNT_MAX) {
-      this.#metrics.received("refused", length);
-      const why = `${this.#inFlight} alerts are being decided. Send these again in a moment.`;
-      throw new HttpRefusal(503, "BECALM_BUSY", { why, headers: { "retry-after": "1" } });
-    }
-    this.#inFlight += length;
     try {
       const result = await this.#engine.ingest(alerts);
-      this.#received(length);
+      this.#received(alerts.length);
       this.#count(alerts, result);
       return result;
     } catch (error) {
-      this.#metrics.received("refused", length);
+      this.#metrics.received("refused", alerts.length);
       throw error;
-    } finally {
-      this.#inFlight -= length;
     }
   };
 

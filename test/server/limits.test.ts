@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import { send, sendBytes, sendJson } from "../support/http-client.ts";
 import { type ServerWorld, type ServerWorldOptions, serverWorld } from "../support/server-world.ts";
 
@@ -72,6 +73,31 @@ describe("limits of a request", () => {
     expect(answer.headers["retry-after"]).toBe("1");
     await held;
     expect((await refused()).status).toBe(200);
+  });
+
+  test("more alerts than the engine may have under way are refused for now, and taken when there is room", async () => {
+    let goOn = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const store = memoryStore();
+    const slow = new Proxy(store, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name) as unknown;
+        if (typeof member !== "function") return member;
+        if (name === "commit") return (commit: never) => held.then(() => target.commit(commit));
+        return member.bind(target) as unknown;
+      },
+    });
+    const { url } = await open({ store: slow, engine: { maxAlertsUnderWay: 1 } });
+    const post = (name: string) => sendJson(`${url}/api/v2/alerts`, [{ labels: { name } }]);
+    const first = post("a");
+    let second = await post("b");
+    while (second.status !== 503) second = await post("b");
+    expect(second.headers["retry-after"]).toBe("1");
+    goOn();
+    expect((await first).status).toBe(200);
+    expect((await post("b")).status).toBe(200);
   });
 
   test("a store that is away makes senders come again: 503, never 500", async () => {
