@@ -103,6 +103,8 @@ export const CONFLICT_BACKOFF_MS_MAX = 50;
 export const CONFLICT_COUNT_BEFORE_LEASE = 3;
 export const CONFLICT_COUNT_MAX = 20;
 export const GROUP_LEASE_MS = 1 * SECOND_MS;
+/** Looks at a lease that others have, one after the other, until the batch is refused: some seconds. */
+export const LEASE_WAIT_COUNT_MAX = 400;
 export const DIMENSION_LOCK_LEASE_MS = 60 * SECOND_MS;
 export const DIMENSION_LOCK_RETRY_MS = 3 * SECOND_MS;
 

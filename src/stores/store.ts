@@ -119,6 +119,9 @@ export interface Store {
    */
   lease(request: LeaseRequest): Promise<boolean>;
 
+  /** Gives the lease on a group back before it has run out. Nothing happens when somebody else has it. */
+  endLease(request: Omit<LeaseRequest, "ttlMs">): Promise<void>;
+
   /** The same for the one virtual run that may work on the namespace. It fences nothing. */
   leaseRun(request: { owner: string; ttlMs: number }): Promise<boolean>;
 

@@ -461,6 +461,17 @@ export function storeContract(
         expect(await store.commit(commitOf({ group: groupOf(0) }))).toBe("fenced");
       });
 
+      test("are free again as soon as their lease is given back, which only its owner can do", async () => {
+        const request = { groupId: GROUP, partition: 0 };
+        await store.lease({ ...request, owner: "engine-b", ttlMs: LONG_MS });
+        await store.endLease({ ...request, owner: "engine-c" });
+        expect(await store.commit(commitOf({ group: groupOf(0) }))).toBe("fenced");
+        await store.endLease({ ...request, owner: "engine-b" });
+        await world.outlast(SHORT_MS);
+        await applied({ group: groupOf(0) });
+        await store.endLease({ ...request, owner: "engine-b" });
+      });
+
       test("are not fenced by the lease of a run, which one owner has until it has run out", async () => {
         const lease = (owner: string, ttlMs: number) => store.leaseRun({ owner, ttlMs });
         expect(await lease("engine-b", LONG_MS)).toBe(true);

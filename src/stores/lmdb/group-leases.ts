@@ -21,6 +21,12 @@ export class GroupLeases {
     return this.#take(`${partition} ${groupId}`, lease, nowMs);
   }
 
+  /** Of somebody else nothing is ended. */
+  end({ groupId, partition, owner }: { groupId: string; partition: number; owner: string }, nowMs: number): void {
+    const key = `${partition} ${groupId}`;
+    if (!this.#isHeld(key, owner, nowMs)) this.#leases.delete(key);
+  }
+
   takeRun(lease: { owner: string; ttlMs: number }, nowMs: number): boolean {
     return this.#take(RUN_LEASE, lease, nowMs);
   }

@@ -296,6 +296,11 @@ class LmdbStore implements Store {
     return leases.take(request, this.#now());
   }
 
+  async endLease(request: Omit<LeaseRequest, "ttlMs">): Promise<void> {
+    const { leases } = await this.#writerState(this.#open(request.partition));
+    leases.end(request, this.#now());
+  }
+
   async leaseRun(request: { owner: string; ttlMs: number }): Promise<boolean> {
     const { leases } = await this.#writerState(this.#open());
     return leases.takeRun(request, this.#now());

@@ -284,6 +284,12 @@ class MemoryStore implements Store {
     return this.#lease(nameIn(partition, groupId), owner, ttlMs);
   }
 
+  async endLease({ groupId, partition, owner }: Omit<LeaseRequest, "ttlMs">): Promise<void> {
+    requirePartition(partition, this.#open().partitions);
+    const key = nameIn(partition, groupId);
+    if (!this.#isFenced(key, owner, this.#now())) this.#leases.delete(key);
+  }
+
   async leaseRun({ owner, ttlMs }: { owner: string; ttlMs: number }): Promise<boolean> {
     this.#open();
     return this.#lease(RUN_LEASE, owner, ttlMs);

@@ -294,6 +294,11 @@ class RedisStore implements Store {
     return this.#lease(this.#open(partition).lease(partition, groupId), owner, ttlMs);
   }
 
+  /** Renewed for the shortest time that there is. */
+  async endLease({ groupId, partition, owner }: Omit<LeaseRequest, "ttlMs">): Promise<void> {
+    await this.#lease(this.#open(partition).lease(partition, groupId), owner, 1);
+  }
+
   leaseRun({ owner, ttlMs }: { owner: string; ttlMs: number }): Promise<boolean> {
     return this.#lease(this.#open().runLease, owner, ttlMs);
   }
