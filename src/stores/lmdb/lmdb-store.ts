@@ -9,6 +9,7 @@
  */
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
+import { GroupLeases } from "../memory/group-leases.ts";
 import { memoryDimensionLock } from "../memory/memory-dimension-lock.ts";
 import type {
   ClaimRequest,
@@ -51,7 +52,6 @@ import {
   requireValidOpenUnder,
 } from "../store-rules.ts";
 import { Environment } from "./environment.ts";
-import { GroupLeases } from "./group-leases.ts";
 import { requireUsableId } from "./instance-rows.ts";
 import { NamespaceRows } from "./namespace-rows.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";

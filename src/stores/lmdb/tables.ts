@@ -1,9 +1,10 @@
 /** The tables of an open namespace, and what a commit does to them. */
+
+import type { GroupLeases } from "../memory/group-leases.ts";
 import type { Commit, CommitOutcome, NamespaceInfo } from "../store.ts";
 import { CommitIdRows } from "./commit-id-rows.ts";
 import { EffectRows } from "./effect-rows.ts";
 import { EpisodeRows } from "./episode-rows.ts";
-import type { GroupLeases } from "./group-leases.ts";
 import { GroupRows } from "./group-rows.ts";
 import { InstanceRows } from "./instance-rows.ts";
 import { type Namespace, PolicyRows } from "./namespace-rows.ts";

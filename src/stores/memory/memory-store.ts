@@ -54,6 +54,7 @@ import {
 } from "../store-rules.ts";
 import { ClaimTable } from "./claim-table.ts";
 import { EpisodeTable } from "./episode-table.ts";
+import { GroupLeases } from "./group-leases.ts";
 import { GroupTable } from "./group-table.ts";
 import { memoryDimensionLock } from "./memory-dimension-lock.ts";
 import { OpenIndex } from "./open-index.ts";
@@ -76,11 +77,6 @@ type Instance = CreatedAt & {
   touchedAtMs: number | null;
 };
 
-type Lease = { owner: string; untilMs: number };
-
-/** No key of a group: those begin with the number of a partition. */
-const RUN_LEASE = "run";
-
 class MemoryStore implements Store {
   readonly lock: DimensionLock;
   readonly #now: () => number;
@@ -92,7 +88,7 @@ class MemoryStore implements Store {
   readonly #groups = new GroupTable();
   readonly #episodes = new EpisodeTable();
   readonly #openIndex = new OpenIndex();
-  readonly #leases = new Map<string, Lease>();
+  readonly #leases = new GroupLeases();
   readonly #timers = new TimerTable();
   readonly #effects = new ClaimTable();
   readonly #policies = new Map<string, string>();
@@ -279,20 +275,19 @@ class MemoryStore implements Store {
     return true;
   }
 
-  async lease({ groupId, partition, owner, ttlMs }: LeaseRequest): Promise<boolean> {
-    requirePartition(partition, this.#open().partitions);
-    return this.#lease(nameIn(partition, groupId), owner, ttlMs);
+  async lease(request: LeaseRequest): Promise<boolean> {
+    requirePartition(request.partition, this.#open().partitions);
+    return this.#leases.take(request, this.#now());
   }
 
-  async endLease({ groupId, partition, owner }: Omit<LeaseRequest, "ttlMs">): Promise<void> {
-    requirePartition(partition, this.#open().partitions);
-    const key = nameIn(partition, groupId);
-    if (!this.#isFenced(key, owner, this.#now())) this.#leases.delete(key);
+  async endLease(request: Omit<LeaseRequest, "ttlMs">): Promise<void> {
+    requirePartition(request.partition, this.#open().partitions);
+    this.#leases.end(request, this.#now());
   }
 
-  async leaseRun({ owner, ttlMs }: { owner: string; ttlMs: number }): Promise<boolean> {
+  async leaseRun(request: { owner: string; ttlMs: number }): Promise<boolean> {
     this.#open();
-    return this.#lease(RUN_LEASE, owner, ttlMs);
+    return this.#leases.takeRun(request, this.#now());
   }
 
   async savePolicies(entries: readonly PolicyRecord[]): Promise<void> {
@@ -315,13 +310,6 @@ class MemoryStore implements Store {
   async close(): Promise<void> {}
   readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 
-  #lease(key: string, owner: string, ttlMs: number): boolean {
-    const nowMs = this.#now();
-    if (this.#isFenced(key, owner, nowMs)) return false;
-    this.#leases.set(key, { owner, untilMs: nowMs + ttlMs });
-    return true;
-  }
-
   #open(): NamespaceInfo {
     if (this.#info === null) throw notOpen("memory");
     return this.#info;
@@ -332,7 +320,7 @@ class MemoryStore implements Store {
     if (this.#commitIds.has(nameIn(commit.partition, commit.commitId))) return "duplicate";
     const { group, partition, follows } = commit;
     if (group !== null) {
-      if (this.#isFenced(nameIn(partition, group.id), commit.owner, nowMs)) return "fenced";
+      if (this.#leases.isFenced({ groupId: group.id, partition, owner: commit.owner }, nowMs)) return "fenced";
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
     if (follows !== null && !this.#commitIds.has(nameIn(partition, follows))) return "conflict";
@@ -344,15 +332,6 @@ class MemoryStore implements Store {
     const stored = this.#instances.get(id);
     if ((stored?.version ?? 0) !== expectedVersion) return false;
     return expectedHead === null || stored === undefined || stored.head === expectedHead;
-  }
-
-  /** `key`: partition and group, see nameIn. */
-  #isFenced(key: string, owner: string, nowMs: number): boolean {
-    const lease = this.#leases.get(key);
-    if (lease === undefined) return false;
-    if (lease.untilMs > nowMs) return lease.owner !== owner;
-    this.#leases.delete(key);
-    return false;
   }
 
   #write(write: InstanceWrite, partition: number): void {
@@ -400,7 +379,7 @@ function toStored({ id, version, head, body }: Instance): StoredInstance {
   return { id, version, value: `${head} ${body}` };
 }
 
-/** Names of commits and of groups are known in their own partition only. */
+/** Ids of commits are known in their own partition only. */
 function nameIn(partition: number, name: string): string {
   return `${partition} ${name}`;
 }
