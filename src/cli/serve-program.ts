@@ -9,6 +9,9 @@ export function addServing(add: Add, where: readonly Option[]): void {
   add("serve", "takes alerts over HTTP: Prometheus, Alertmanager, amtool and Grafana talk to it as to Alertmanager", {
     options: [
       named("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
+      named("--strategies <file>", "takes metric records too, see docs/strategies.md"),
+      named("--stream <name...>", "streams of records; default: one, named `default`"),
+      named("--enrich <file>", "CSV: labels for detected alerts, by a dimension that its first column names"),
       named("--listen <address>", "HOST:PORT; port 0 is any free one").default("127.0.0.1:9095"),
       named("--tokens <file>", "who may do what: a JSON array of { name, role, token }"),
       named("--insecure-listen", "listen beyond loopback without tokens"),
@@ -19,7 +22,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--max-body <size>", "of one request, such as 32MiB")
         .default(32 * 1_024 * 1_024, "32MiB")
         .argParser(byteSize),
-      named("--watch", "read the policies again when their file changes"),
+      named("--watch", "read the policies and strategies again when their files change"),
       named("--log <file>", "a JSON line for each audit entry; - for stderr").default("-"),
       named("--concurrency <n>", "attempts at once").default(CONCURRENCY_DEFAULT).argParser(concurrency),
       named("--drain <duration>", "how long requests and attempts may take to end")

@@ -1,7 +1,6 @@
 /** `becalm serve`: an engine behind HTTP, from its options to its last answer. */
 import { watch } from "node:fs";
 import { createEngine, type Engine } from "../engine.ts";
-import { loadPolicySet } from "../formats/policy-file.ts";
 import { BecalmError, messageOf } from "../model/errors.ts";
 import { AlertView } from "../server/alertmanager/view.ts";
 import { readTokens } from "../server/auth/tokens.ts";
@@ -11,7 +10,8 @@ import { BodyReader } from "../server/http/request-body.ts";
 import { meteredStore } from "../server/metrics/metered-store.ts";
 import { Metrics } from "../server/metrics/metrics.ts";
 import { storeMeter } from "../server/metrics/store-meter.ts";
-import { PolicySource } from "../server/policy-source.ts";
+import { PolicySource, type Rules } from "../server/policy-source.ts";
+import type { RecordStreams } from "../server/records/record-streams.ts";
 import { type BecalmServer, openServer, waitingNow } from "../server/server.ts";
 import { silenceDesk } from "../server/silence-desk.ts";
 import type { Store } from "../stores/store.ts";
@@ -19,12 +19,16 @@ import { type FileLogger, fileLogger } from "../system/pino-logger.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { packageVersion } from "./package-files.ts";
-import { readText } from "./read-text.ts";
+import { openStreams } from "./serve-records.ts";
+import { readRules } from "./serve-rules.ts";
 import type { Terminal } from "./terminal.ts";
 import { storeAt } from "./with-namespace.ts";
 
 export type ServeOptions = {
   readonly policies: string;
+  readonly strategies?: string;
+  readonly stream?: readonly string[];
+  readonly enrich?: string;
   readonly listen: string;
   readonly store?: string | undefined;
   readonly namespace: string;
@@ -43,20 +47,35 @@ export type ServeOptions = {
 };
 
 const STORE_DEFAULT = "lmdb:./becalm-data";
+/** Without other names there is one stream. */
+const STREAMS_DEFAULT = ["default"];
 /** Bodies in memory at once, unless a single one may be larger. */
 const HELD_BYTES_MAX = 64 * 1_024 * 1_024;
 
 export async function serve(terminal: Terminal, options: ServeOptions): Promise<number> {
   const setup = checkedSetup(options);
-  const first = loadPolicySet(await readText(options.policies), { file: options.policies });
+  const first = await readRules(options);
   const logger = fileLogger(options.log);
-  const store = await storeAt(options.store ?? STORE_DEFAULT, options.namespace);
+  const url = options.store ?? STORE_DEFAULT;
+  const store = await storeAt(url, options.namespace);
   try {
-    return await run(terminal, { options, setup, first, logger, store });
+    const records = await streamsOf({ options, first, logger, url });
+    return await run(terminal, { options, setup, first, logger, store, records });
   } finally {
     await store.close();
     await logger.close();
   }
+}
+
+type StreamParts = Pick<Parts, "options" | "first" | "logger"> & { readonly url: string };
+
+/** Streams of records, if there are strategies; they share the store. */
+async function streamsOf({ options, first, logger, url }: StreamParts): Promise<RecordStreams | null> {
+  const { strategies } = first;
+  const { namespace, stream: names = STREAMS_DEFAULT, enrich } = options;
+  if (strategies !== null) return openStreams({ store: url, namespace, names, strategies, enrich, logger });
+  if (options.stream === undefined && enrich === undefined) return null;
+  throw usedWrongly("--stream and --enrich are about metric records: give --strategies FILE too.");
 }
 
 type Setup = {
@@ -86,9 +105,10 @@ function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsFiles | null {
 type Parts = {
   readonly options: ServeOptions;
   readonly setup: Setup;
-  readonly first: ReturnType<typeof loadPolicySet>;
+  readonly first: Rules;
   readonly logger: FileLogger;
   readonly store: Store;
+  readonly records: RecordStreams | null;
 };
 
 async function run(terminal: Terminal, parts: Parts): Promise<number> {
@@ -111,7 +131,7 @@ async function run(terminal: Terminal, parts: Parts): Promise<number> {
 
 type Opened = { readonly engine: Engine; readonly server: BecalmServer; readonly policies: PolicySource };
 
-async function open({ options, setup, first, logger, store }: Parts): Promise<Opened> {
+async function open({ options, setup, first, logger, store, records }: Parts): Promise<Opened> {
   const now = Date.now;
   const view = new AlertView();
   const bodies = new BodyReader({
@@ -129,16 +149,19 @@ async function open({ options, setup, first, logger, store }: Parts): Promise<Op
     heldBodyBytes: () => bodies.heldBytes,
   });
   const engine = createEngine({
-    policies: first,
+    policies: first.policies,
     store: meteredStore(store, storeMeter(metrics, now)),
     logger,
     allowExec: options.allowExec,
     concurrency: options.concurrency,
     drainMs: options.drainMs,
   });
-  const policies: PolicySource = new PolicySource(first, {
-    read: async () => loadPolicySet(await readText(options.policies), { file: options.policies }),
-    apply: (set) => engine.reload(set),
+  const policies: PolicySource = new PolicySource(first.policies, {
+    read: () => readRules(options),
+    apply: async ({ policies: set, strategies }) => {
+      await engine.reload(set);
+      if (strategies !== null) await records?.reload(strategies);
+    },
     logger,
     reloaded: (outcome) => metrics.reloaded(outcome),
   });
@@ -151,6 +174,7 @@ async function open({ options, setup, first, logger, store }: Parts): Promise<Op
       metrics,
       view,
       silences: silenceDesk(engine),
+      records,
       bodies,
       origins: options.allowOrigin ?? [],
       logger,
@@ -160,6 +184,7 @@ async function open({ options, setup, first, logger, store }: Parts): Promise<Op
     });
     return { engine, server, policies };
   } catch (error) {
+    await records?.close();
     await engine.stop();
     throw error;
   }
@@ -174,21 +199,23 @@ function untilSignal(): Promise<string> {
 /** An editor writes a file in several steps: it is read when nothing has happened for this long. */
 const WATCH_QUIET_MS = 200;
 
-/** SIGHUP, and with --watch every change of the file. What a reading finds wrong is in the log; nobody waits for it here. */
-function reloadOn({ watch: isWatched, policies }: ServeOptions, reload: () => void): (() => void)[] {
+/** SIGHUP, and with --watch every change of a file. What a reading finds wrong is in the log; nobody waits for it here. */
+function reloadOn({ watch: isWatched, policies, strategies }: ServeOptions, reload: () => void): (() => void)[] {
   process.on("SIGHUP", reload);
   const ends = [() => void process.off("SIGHUP", reload)];
   if (!isWatched) return ends;
   let timer: NodeJS.Timeout | undefined;
-  const watcher = watchFile(policies, () => {
+  const changed = () => {
     clearTimeout(timer);
     timer = setTimeout(reload, WATCH_QUIET_MS);
-  });
+  };
+  const files = strategies === undefined ? [policies] : [policies, strategies];
+  const watchers = files.map((file) => watchFile(file, changed));
   return [
     ...ends,
     () => {
       clearTimeout(timer);
-      watcher.close();
+      for (const watcher of watchers) watcher.close();
     },
   ];
 }

@@ -245,7 +245,12 @@ export async function withDetection<T>(
   }
 }
 
-async function detectionStoreAt({ store, namespace, stream }: DetectionOptions): Promise<DetectionStore> {
+/** A detection stream's store; without an address one that keeps nothing. */
+export async function detectionStoreAt({
+  store,
+  namespace,
+  stream,
+}: Pick<DetectionOptions, "store" | "namespace" | "stream">): Promise<DetectionStore> {
   if (store === undefined) return forgetfulDetectionStore();
   requireStoreUrl(store);
   if (store.startsWith(LMDB)) {

@@ -24,7 +24,15 @@ import { batchCommit } from "./detection-commit.ts";
 import type { DetectionStore } from "./detection-store.ts";
 import { type LevelCheckpoint, levelCheckpoints } from "./level-checkpoints.ts";
 import { SourceBatch, type SourceRows } from "./source-batch.ts";
-import { AT_START, NO_COUNTS, type SourcePosition, sourcePiece, sourcePositionsOf } from "./source-position.ts";
+import {
+  AT_START,
+  addCounts,
+  NO_COUNTS,
+  type SourceCounts,
+  type SourcePosition,
+  sourcePiece,
+  sourcePositionsOf,
+} from "./source-position.ts";
 import { advancedPositions, digestOf } from "./source-progress.ts";
 
 /** Rows of one commit. A commit costs a round trip, and what is lost by a crash is decided again. */
@@ -186,6 +194,19 @@ export class Detection {
     await this.#takeBatch(batch, counts);
   }
 
+  /**
+   * Takes rows that follow whatever was taken of a source, by this process or another one: their numbers come from the commit. For those who send
+   * rows and keep no file of them; a row that was sent before is a duplicate by its record. Gives what the rows were counted as.
+   */
+  async takeNext(source: string, rows: Iterable<RecordRow>): Promise<SourceCounts> {
+    let counts = NO_COUNTS;
+    for (const batch of SourceBatch.cut(source, rows, BATCH_ROWS)) {
+      const decided = await this.#commitUntilApplied(source, () => this.#decide(batch.rows, {}), batch);
+      if (decided !== null) counts = addCounts(counts, decided.counts);
+    }
+    return counts;
+  }
+
   /** The end of all input: detects what still waits. Twice is harmless. Counted to `source`. */
   async flush(source: string): Promise<void> {
     await this.#commitUntilApplied(source, () => {
@@ -229,10 +250,14 @@ export class Detection {
 
   #storedTold = 0;
 
-  async #commitUntilApplied(source: string, decide: () => DetectionBatch | null): Promise<void> {
+  async #commitUntilApplied(
+    source: string,
+    decide: () => DetectionBatch | null,
+    rows = new SourceBatch(),
+  ): Promise<DetectionBatch | null> {
     for (let conflicts = 0; ; conflicts += 1) {
       const batch = decide();
-      if (batch === null || (await this.#commit(batch, new SourceBatch(), source))) return;
+      if (batch === null || (await this.#commit(batch, rows, source))) return batch;
       await this.#recover(conflicts);
     }
   }

@@ -9,6 +9,18 @@ export class SourceBatch {
   readonly sources: string[] = [];
   readonly numbers: number[] = [];
 
+  /** Rows that follow what was taken of a source, at most `countMax` a batch, numbered among themselves. */
+  static *cut(source: string, rows: Iterable<RecordRow>, countMax: number): Generator<SourceBatch> {
+    let batch = new SourceBatch();
+    for (const row of rows) {
+      batch.add(source, batch.rows.length + 1, row);
+      if (batch.rows.length < countMax) continue;
+      yield batch;
+      batch = new SourceBatch();
+    }
+    if (batch.rows.length > 0) yield batch;
+  }
+
   add(source: string, number: number, row: RecordRow): void {
     this.rows.push(row);
     this.sources.push(source);

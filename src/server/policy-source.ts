@@ -1,14 +1,21 @@
-/** The policies in force, and reading them again: all mistakes are reported, and then the old ones stay. */
+/** The rules in force (policies, and strategies if there are any), and reading them again: all mistakes are reported, and then the old ones stay. */
+import type { Strategy } from "../detection/core/strategy.ts";
 import { BecalmError, messageOf } from "../model/errors.ts";
 import type { PolicySet } from "../policy/policy.ts";
 import { type CompiledPolicy, compilePolicy } from "../policy/policy-versions.ts";
 import type { Logger } from "../system/logger.ts";
 
+export type Rules = {
+  readonly policies: PolicySet;
+  /** null: the server takes no records. */
+  readonly strategies: readonly Strategy[] | null;
+};
+
 export type PolicySourceOptions = {
-  /** Reads and checks the file. Throws BECALM_POLICY_INVALID with every mistake. */
-  readonly read: () => Promise<PolicySet>;
-  /** Puts a set into force: new instances are made under it, running ones keep their version. */
-  readonly apply: (set: PolicySet) => Promise<void>;
+  /** Reads and checks the files. Throws an error that lists every mistake. */
+  readonly read: () => Promise<Rules>;
+  /** Puts rules into force: new instances are made under them, running ones keep their version. */
+  readonly apply: (rules: Rules) => Promise<void>;
   readonly logger: Logger;
   readonly reloaded: (outcome: "done" | "refused") => void;
 };
@@ -43,10 +50,10 @@ export class PolicySource {
   async #reload(): Promise<void> {
     const { read, apply, logger, reloaded } = this.#options;
     try {
-      const set = await read();
-      await apply(set);
-      this.#set = set;
-      this.#compiled = set.policies.map(compilePolicy);
+      const rules = await read();
+      await apply(rules);
+      this.#set = rules.policies;
+      this.#compiled = rules.policies.policies.map(compilePolicy);
     } catch (error) {
       reloaded("refused");
       logger.error({ reason: messageOf(error) }, "the policies were not reloaded; the old ones stay in force");

@@ -24,8 +24,11 @@ import { policyRoutes } from "./instances/policy-routes.ts";
 import type { InstancePorts } from "./instances/ports.ts";
 import { readRoutes } from "./instances/read-routes.ts";
 import type { Metrics } from "./metrics/metrics.ts";
+import { recordMeter } from "./metrics/record-meter.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import type { PolicySource } from "./policy-source.ts";
+import { recordRoutes } from "./records/record-routes.ts";
+import type { RecordStreams } from "./records/record-streams.ts";
 
 export type ServerOptions = {
   readonly engine: Engine;
@@ -35,6 +38,8 @@ export type ServerOptions = {
   readonly metrics: Metrics;
   readonly view: AlertView;
   readonly silences: SilenceDesk;
+  /** null: it takes no metric records. */
+  readonly records: RecordStreams | null;
   readonly bodies: BodyReader;
   readonly address: ListenAddress;
   readonly tokens: TokenBook | null;
@@ -49,9 +54,9 @@ export type ServerOptions = {
 
 export type BecalmServer = {
   readonly url: string;
-  /** `/-/ready` answers 200 from now on. */
+  /** `/-/ready` answers 200 from now on, and detected alerts that were left go to the engine. */
   ready(): void;
-  /** Takes no new connection and lets the requests under way end. */
+  /** Takes no new connection, lets the requests under way end, and closes the streams of records. */
   close(drainMs: number): Promise<void>;
 };
 
@@ -89,12 +94,14 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
     url: `${tls === null ? "http" : "https"}://${urlHost(address.host ?? "0.0.0.0")}:${listener.port}`,
     ready: () => {
       phase = "ready";
+      options.records?.start();
     },
     close: async (drainMs) => {
       phase = "draining";
       stream.close();
       for (const end of ends) end();
       await listener.close(drainMs);
+      await options.records?.close();
     },
   };
 }
@@ -102,13 +109,15 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
 type Own = { readonly stream: EventStream; readonly storm: StormView; readonly notReady: () => string | null };
 
 function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Route[] {
-  const { engine, policies, metrics, view, silences, bodies, now, version } = options;
+  const { engine, policies, metrics, view, silences, records, bodies, now, version } = options;
   const { ingest } = new IngestGate(engine, { metrics, now, received: (count) => storm.received(count) });
+  records?.connect({ ingest, view, meter: recordMeter(metrics), now });
   const ports: InstancePorts = { engine, policies: () => policies.compiled, bodies, now };
   const about = { version, startedAtMs: now() };
   const routes: Route[] = [
     ...alertmanagerRoutes({ ingest, policies: ports.policies, view, silences, bodies, now, about }),
     ...alertRoutes({ ...ports, ingest, view }),
+    ...recordRoutes({ streams: records, bodies }),
     ...instanceRoutes(ports),
     ...groupRoutes(ports),
     ...policyRoutes(ports),

@@ -55,6 +55,31 @@ describe("becalm serve", () => {
     rmSync(cwd, { recursive: true });
   });
 
+  test("takes metric records into the store that its instances are in, and goes on where a kill left it", async () => {
+    const strategies = file(
+      "strategies.yaml",
+      `strategies:
+  - name: busy
+    query: { value: value, time: time, dimensions: [host] }
+    interval: 10s
+    lateness: 0s
+    levels: [{ severity: critical, when: ">= 90", trigger: { count: 2, window: 2 } }]
+`,
+    );
+    const cwd = mkdtempSync(join(tmpdir(), "becalm-records-"));
+    const args = ["--policies", file("records.yaml", EVERY), "--strategies", strategies];
+    const record = (time: number) => ({ host: "a", value: 95, time });
+    const first = await startServe(args, { cwd });
+    expect((await sendJson(`${first.url}/v1/records`, [record(1_700_000_000)])).status).toBe(200);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    const second = await startServe(args, { cwd });
+    const { json } = await sendJson(`${second.url}/v1/records`, [record(1_700_000_000), record(1_700_000_010)]);
+    expect(json).toMatchObject({ counts: { accepted: 1, duplicates: 1 }, alerts: [{ seq: 1, outcome: "taken" }] });
+    expect((await stopServe(second)).code).toBe(0);
+    rmSync(cwd, { recursive: true });
+  });
+
   test("takes its options from the environment too", async () => {
     const env = {
       BECALM_POLICIES: file("env.yaml", EVERY),

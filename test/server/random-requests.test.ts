@@ -10,6 +10,15 @@ const SEED = Number(process.env["BECALM_RANDOM_SEED"] ?? 1);
 const AT_ONCE = 16;
 const GROWTH_BYTES_MAX = 150 * 1_048_576;
 
+/** What is posted as an alert or an event is a record too. */
+const STRATEGIES = `
+strategies:
+  - name: any
+    query: { value: endsAt, time: startsAt, dimensions: ["labels.alertname", "type"] }
+    interval: 10s
+    levels: [{ severity: critical, when: ">= 1" }]
+`;
+
 const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
 
 function statusOf(url: string, { path, method, headers, body }: RandomRequest): Promise<number> {
@@ -27,7 +36,7 @@ describe("requests of every kind", () => {
   let world: ServerWorld;
   let paths: string[];
   beforeAll(async () => {
-    world = await serverWorld({ bodyBytesMax: 10_000, engine: { retentionMs: 2_000 } });
+    world = await serverWorld({ bodyBytesMax: 10_000, engine: { retentionMs: 2_000 }, strategies: STRATEGIES });
     const { json } = await send(`${world.url}/openapi.json`);
     paths = [...Object.keys((json as { paths: object }).paths), "/", "/nope", "/api/v2/", "/v1"];
   });

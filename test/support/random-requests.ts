@@ -68,6 +68,8 @@ const TYPES = [
   "application/json",
   "application/json",
   "text/plain",
+  "text/csv",
+  "application/x-ndjson",
   "application/JSON; charset=x",
   "",
 ];
@@ -126,6 +128,9 @@ const QUERY_NAMES = [
   "group",
   "stream",
   "source",
+  "format",
+  "delimiter",
+  "flush",
   "__proto__",
 ];
 

@@ -1,7 +1,10 @@
 /** A server with an engine on a store, in this process. */
 
+import type { Strategy } from "../../src/detection/core/strategy.ts";
+import type { DetectionStore } from "../../src/detection/detection-store.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../src/engine.ts";
 import { loadPolicySet } from "../../src/formats/policy-file.ts";
+import { loadStrategies } from "../../src/formats/strategy-file.ts";
 import { AlertView } from "../../src/server/alertmanager/view.ts";
 import type { TokenBook } from "../../src/server/auth/tokens.ts";
 import { BodyReader } from "../../src/server/http/request-body.ts";
@@ -9,11 +12,15 @@ import { meteredStore } from "../../src/server/metrics/metered-store.ts";
 import { Metrics } from "../../src/server/metrics/metrics.ts";
 import { storeMeter } from "../../src/server/metrics/store-meter.ts";
 import { PolicySource } from "../../src/server/policy-source.ts";
+import { RecordStreams } from "../../src/server/records/record-streams.ts";
 import { type BecalmServer, openServer, waitingNow } from "../../src/server/server.ts";
 import { silenceDesk } from "../../src/server/silence-desk.ts";
+import { memoryDetectionStore } from "../../src/stores/memory/memory-detection-store.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
+import { commitIds } from "../../src/system/commit-ids.ts";
 import { silentLogger } from "../../src/system/pino-logger.ts";
+import { pause } from "../../src/system/system-clock.ts";
 
 export type ServerWorldOptions = {
   readonly policies?: string;
@@ -25,6 +32,10 @@ export type ServerWorldOptions = {
   readonly heldBytesMax?: number;
   readonly requestMsMax?: number;
   readonly engine?: Partial<EngineOptions>;
+  /** Makes it take metric records. */
+  readonly strategies?: string;
+  /** The detection stream `default`. */
+  readonly detectionStore?: DetectionStore;
 };
 
 export type ServerWorld = {
@@ -35,6 +46,7 @@ export type ServerWorld = {
   readonly metrics: Metrics;
   /** What the policy file says from now on. */
   setPolicies(text: string): void;
+  setStrategies(text: string): void;
   close(): Promise<void>;
 };
 
@@ -60,13 +72,19 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
     store: meteredStore(store, storeMeter(metrics, Date.now)),
     ...options.engine,
   });
+  let nextStrategies = strategiesOf(options.strategies);
+  const records = recordStreams(nextStrategies, options.detectionStore ?? memoryDetectionStore());
   const policies: PolicySource = new PolicySource(first, {
-    read: async () => loadPolicySet(text, { file: "policies.yaml" }),
-    apply: (set) => engine.reload(set),
+    read: async () => ({ policies: loadPolicySet(text, { file: "policies.yaml" }), strategies: nextStrategies }),
+    apply: async ({ policies: set, strategies }) => {
+      await engine.reload(set);
+      if (strategies !== null) await records?.reload(strategies);
+    },
     logger: silentLogger,
     reloaded: (outcome) => metrics.reloaded(outcome),
   });
-  const server = await openServer({
+  const server: BecalmServer = await openServer({
+    records,
     engine,
     store,
     policies,
@@ -95,10 +113,23 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
     setPolicies: (given) => {
       text = given;
     },
+    setStrategies: (given) => {
+      nextStrategies = loadStrategies(given, { file: "strategies.yaml" });
+    },
     close: async () => {
       await server.close(1_000);
       await engine.stop();
       await store.close();
     },
   };
+}
+
+function strategiesOf(text: string | undefined): readonly Strategy[] | null {
+  return text === undefined ? null : loadStrategies(text, { file: "strategies.yaml" });
+}
+
+function recordStreams(strategies: readonly Strategy[] | null, store: DetectionStore): RecordStreams | null {
+  if (strategies === null) return null;
+  const world = { store, now: Date.now, commitId: commitIds(), pause, random: Math.random };
+  return new RecordStreams({ names: ["default"], strategies, portsOf: () => ({ world }), logger: silentLogger });
 }
