@@ -39,6 +39,7 @@ export async function compose({ clock = systemClock(), ...options }: ComposeOpti
     groups: isLive ? new SpeculativeGroups(namespace) : new StoredGroups(namespace),
     commitId: commitIds(),
     pause,
+    realTime: systemClock(),
     random: Math.random,
   });
 }

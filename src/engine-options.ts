@@ -42,7 +42,7 @@ export type EngineOptions = {
   readonly retentionMs?: number;
   /** Partitions of the namespace, fixed when it is created. Default 16. */
   readonly partitions?: number;
-  /** How long `stop` waits for attempts that are under way before it aborts them. Default 30 s. */
+  /** How long `stop` waits for attempts that are under way before it aborts them, in real time. Default 30 s. */
   readonly drainMs?: number;
   /** Alerts that may be under way at once; `ingest` refuses more as BECALM_BUSY. Default 50,000. */
   readonly maxAlertsUnderWay?: number;

@@ -56,6 +56,8 @@ export type Runtime = {
   readonly commitId: () => string;
   /** Waits in real time: back-off after a conflict. */
   readonly pause: (ms: number) => Promise<void>;
+  /** Real time, which bounds what this process does: attempts (effects/deadline.ts), and how long it waits for them when it stops. */
+  readonly realTime: Clock;
   /** 0 <= x < 1: jitter. */
   readonly random: () => number;
 };

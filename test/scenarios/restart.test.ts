@@ -171,12 +171,10 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     test("aborts what does not end in time and gives it back: it is delivered again, and no retry is used up", async () => {
       const world = new EngineWorld(kind);
       const policies = [policyOf(null, { retry: { limit: 0 } })];
-      const engine = await world.engine(policies, { drainMs: 5 * SECOND_MS });
+      const engine = await world.engine(policies, { drainMs: 100 });
       const [id] = (await take(engine, alertOf("a"))) as [string];
       await world.settle();
-      const stopped = engine.stop();
-      await world.elapse(5 * SECOND_MS);
-      await stopped;
+      await engine.stop();
       expect(world.attempts[0]?.signal.aborted).toBe(true);
       world.outcome = () => "done";
       const next = await world.engine(policies);
@@ -184,6 +182,26 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       expect(await standing(next, id)).toBe("Success no_rule");
       expect(world.attempts.map(({ attempt }) => attempt)).toEqual([1, 1]);
       expect(world.attempts[1]?.idempotencyKey).toBe(world.attempts[0]?.idempotencyKey);
+    });
+
+    test("and an action's timeout are measured by one time, the real one: a clock of the program's own moves neither", async () => {
+      const world = new EngineWorld(kind);
+      const slow = { handler: { name: "act", timeout: "1s" } };
+      const engine = await world.engine([policyOf(null, { action: slow })], { drainMs: MINUTE_MS });
+      const [id] = (await take(engine, alertOf("a"))) as [string];
+      await world.settle();
+      let isStopped = false;
+      const stopped = engine.stop().then(() => {
+        isStopped = true;
+      });
+      await world.elapse(10 * MINUTE_MS);
+      expect([isStopped, world.attempts[0]?.signal.aborted]).toEqual([false, false]);
+      await stopped;
+      const next = await world.engine([policyOf(null)]);
+      expect((await next.get(id).history()).entries.at(-1)?.event).toMatchObject({
+        type: "effect.failed",
+        error: expect.stringContaining("did not end within 1s"),
+      });
     });
 
     test("fails no attempt that had not begun: it stays in the outbox for the next engine", async () => {

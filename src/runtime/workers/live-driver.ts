@@ -115,15 +115,17 @@ export class LiveDriver implements Driver {
   }
 
   /**
-   * Stops polling, begins nothing more and waits until what is under way has been reported; after `drainMs` attempts are aborted.
-   * Those, and attempts that had not begun, go back to the outbox, for whoever comes first: they use up no retry.
+   * Stops polling, begins nothing more and waits until what is under way has been reported; after `drainMs` of real time, by
+   * which attempts are measured too, they are aborted. Those, and attempts that had not begun, go back to the outbox, for whoever comes first: they use up no retry.
    */
   async stop(drainMs: number): Promise<void> {
     this.#isRunning = false;
     for (const cancel of this.#cancels.values()) cancel();
     this.#cancels.clear();
     this.#dispatcher.close();
-    const cancelAbort = this.#runtime.clock.schedule(drainMs, () => this.#dispatcher.interruptAll("the engine stops"));
+    const cancelAbort = this.#runtime.realTime.schedule(drainMs, () =>
+      this.#dispatcher.interruptAll("the engine stops"),
+    );
     await this.#whenDrained();
     cancelAbort();
     await this.#giveBack();
