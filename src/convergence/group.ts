@@ -59,6 +59,8 @@ export type Group = {
   arrivals: number;
   /** Group timers armed so far. */
   arms: number;
+  /** The fencing token of the last attempt that began in the group; absent: none has. */
+  lastToken?: number;
   /** The order of the last instance that a pause held, in ms; absent: there has been none. */
   lastHeldAtMs?: number;
   summaries: PendingSummary[];
@@ -114,6 +116,7 @@ export function isUnchanged(before: Group, after: Group): boolean {
     before.held === after.held &&
     before.arrivals === after.arrivals &&
     before.arms === after.arms &&
+    before.lastToken === after.lastToken &&
     before.lastHeldAtMs === after.lastHeldAtMs &&
     before.wake === after.wake &&
     isSameList(before.forming, after.forming, Object.is) &&
@@ -250,6 +253,15 @@ export type Member = {
   readonly standing: Standing;
   readonly succeededAtMs: number | null;
 };
+
+/**
+ * The fencing token of an attempt that begins in the group: greater than every one before it, also when the group's record had been dropped
+ * meanwhile, because it is never less than the time.
+ */
+export function takeToken(group: Group, atMs: number): number {
+  group.lastToken = Math.max((group.lastToken ?? 0) + 1, atMs);
+  return group.lastToken;
+}
 
 /** Counts a change of an instance, from what it was to what it is (G2). Instances that do not count (G3) change nothing. */
 export function countChange(group: Group, before: Member | null, after: Member): void {

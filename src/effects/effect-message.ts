@@ -58,12 +58,15 @@ export type EffectSubject =
   | { readonly approval: PlainApproval };
 
 /** What a webhook gets as its body and a program on its standard input (docs/actions.md). */
-export type EffectMessage = Pick<EffectRequest, "kind" | "effectId" | "attempt" | "policy" | "instance"> &
-  EffectSubject;
+export type EffectMessage = Pick<EffectRequest, "kind" | "effectId" | "attempt" | "policy" | "instance"> & {
+  /** Rises with every attempt of the group; missing: no rule governs the instance, or it is a notice. */
+  readonly fencingToken?: number;
+} & EffectSubject;
 
 export function effectMessage(request: EffectRequest): EffectMessage {
-  const { kind, effectId, attempt, policy, instance } = request;
-  return { kind, effectId, attempt, policy, instance, ...effectSubject(request) };
+  const { kind, effectId, attempt, token, policy, instance } = request;
+  const fence = token === undefined ? {} : { fencingToken: token };
+  return { kind, effectId, attempt, ...fence, policy, instance, ...effectSubject(request) };
 }
 
 export function effectSubject({ alert, notice, subject }: EffectRequest): EffectSubject {

@@ -9,6 +9,11 @@ export type EffectRequest = {
   readonly kind: "action" | "summary" | "approval-request";
   readonly effectId: string;
   readonly attempt: number;
+  /**
+   * Rises with every attempt that begins in the convergence group: a target that has seen a greater one refuses. Missing: no rule governs the
+   * instance (its own attempts are told apart by `attempt`), or it is a notice.
+   */
+  readonly token?: number | undefined;
   readonly policy: string;
   /** Instance id. */
   readonly instance: string;

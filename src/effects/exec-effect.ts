@@ -63,6 +63,7 @@ function launch(request: EffectRequest, action: ExecAction): ChildProcess {
     BECALM_POLICY: request.policy,
     BECALM_ATTEMPT: String(request.attempt),
     BECALM_KIND: request.kind,
+    ...(request.token === undefined ? {} : { BECALM_FENCING_TOKEN: String(request.token) }),
   };
   return spawn(program, args, { shell: false, detached: true, windowsHide: true, stdio: "pipe", env });
 }

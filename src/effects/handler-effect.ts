@@ -19,6 +19,8 @@ export type EffectHandlerInput = {
   readonly instance: string;
   /** 1 for the first attempt; it keeps rising over retries and grants. */
   readonly attempt: number;
+  /** Rises with every attempt that begins in the convergence group; undefined: no rule governs the instance, or it is a notice. */
+  readonly fencingToken: number | undefined;
   /** Fires at the action's timeout and when the instance is cancelled: stop then, nobody waits for the result any more. */
   readonly signal: AbortSignal;
   /** The same when the same attempt is delivered again, as after a crash. */
@@ -88,7 +90,7 @@ function isThenable(answer: unknown): answer is PromiseLike<unknown> {
 }
 
 function inputOf(request: EffectRequest, deadline: () => Deadline): EffectHandlerInput {
-  const { kind, alert, notice, policy, instance, attempt, effectId } = request;
+  const { kind, alert, notice, policy, instance, attempt, token, effectId } = request;
   return {
     kind,
     alert,
@@ -96,6 +98,7 @@ function inputOf(request: EffectRequest, deadline: () => Deadline): EffectHandle
     policy,
     instance,
     attempt,
+    fencingToken: token,
     get signal() {
       return deadline().signal;
     },

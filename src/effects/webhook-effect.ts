@@ -65,6 +65,7 @@ function headersOf(request: EffectRequest, own: Headers, bytes: number): Headers
     "content-length": String(bytes),
     "accept-encoding": "identity",
     "idempotency-key": request.effectId,
+    ...(request.token === undefined ? {} : { "fencing-token": String(request.token) }),
   };
 }
 

@@ -8,7 +8,7 @@
  */
 
 import type { Standing } from "../convergence/forming.ts";
-import { collectInSummary, countChange, type Group, type Member } from "../convergence/group.ts";
+import { collectInSummary, countChange, type Group, type Member, takeToken } from "../convergence/group.ts";
 import type { Alert } from "../model/alert.ts";
 import { effectIdOf } from "../model/ids.ts";
 import { type ArmedTimer, HELD_DUE_AT_MS, type InstanceContext, type InstanceEvent } from "../model/instance-types.ts";
@@ -198,7 +198,8 @@ export class Draft {
   /** What is only watched acts on nothing (decide.ts lets its attempt end at once). */
   private emitRun(instance: Instance): void {
     if (instance.isObserved) return;
-    if (instance.kind === "action") this.attempts.set(instance.policy, this.attemptsOf(instance.policy) + 1);
+    const isAction = instance.kind === "action";
+    if (isAction) this.attempts.set(instance.policy, this.attemptsOf(instance.policy) + 1);
     this.emission.count += 1;
     this.effects.push({
       id: effectIdOf(instance.id, instance.version, this.effects.length + 1),
@@ -206,6 +207,7 @@ export class Draft {
       instanceId: instance.id,
       groupId: instance.groupId,
       attempt: instance.snapshot.context.attempt,
+      ...(isAction && this.group !== null ? { token: takeToken(this.group, instance.atMs) } : {}),
       atMs: instance.atMs,
       turn: this.turn,
       order: [...this.emission.order, this.emission.count],

@@ -5,6 +5,8 @@ export type Effect = {
   readonly instanceId: string;
   readonly groupId: string | null;
   readonly attempt: number;
+  /** Rises with every attempt that begins in the group; absent: no rule governs the instance, or it is a notice. */
+  readonly token?: number;
   /** Time of the step that emitted it; in a virtual run also the time of its result. */
   readonly atMs: number;
   /** Virtual runs: the ordinal of its line among those of the same time. Live: 0. */
@@ -22,8 +24,8 @@ export type EmissionOrder = readonly number[];
 export const CANCELLED_BEFORE_IT_BEGAN = "The attempt was cancelled before it began.";
 
 export function encodeEffect(effect: Effect): string {
-  const { instanceId, groupId, attempt, atMs, turn, order } = effect;
-  return JSON.stringify({ instanceId, groupId, attempt, atMs, turn, order });
+  const { instanceId, groupId, attempt, token, atMs, turn, order } = effect;
+  return JSON.stringify({ instanceId, groupId, attempt, token, atMs, turn, order });
 }
 
 export function decodeEffect(stored: { id: string; partition: number; value: string }): Effect {

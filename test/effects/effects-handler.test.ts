@@ -29,6 +29,12 @@ describe("what a handler gets", () => {
     expect(signal.aborted).toBe(false);
   });
 
+  test("has the fencing token of its group's attempt", async () => {
+    const inputs: EffectHandlerInput[] = [];
+    await run({ clean: (input) => inputs.push(input) }, { token: 7 });
+    expect(inputs[0]?.fencingToken).toBe(7);
+  });
+
   test("of a summary is the notice in place of the alert", async () => {
     const inputs: EffectHandlerInput[] = [];
     await run({ clean: (input) => inputs.push(input) }, { kind: "summary", alert: null, notice: summary });

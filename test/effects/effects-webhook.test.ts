@@ -78,6 +78,14 @@ describe("what a webhook gets", () => {
     expect(JSON.parse(body)).toEqual(actionMessage);
   });
 
+  test("has the fencing token of its group's attempt in its body and a header, which the policy's cannot replace", async () => {
+    const { origin, received } = await target((response) => response.end());
+    await run(webhook(origin, { headers: { "Fencing-Token": "mine" } }), { token: 1_795_413_600_007 });
+    const [{ headers, body }] = received as [Received];
+    expect(headers["fencing-token"]).toBe("1795413600007");
+    expect(JSON.parse(body)).toEqual({ ...actionMessage, fencingToken: 1_795_413_600_007 });
+  });
+
   /** What it is about is gone. */
   const GONE = { alert: null, sentence: null, rule: null, dimensions: null };
 

@@ -229,6 +229,7 @@ export class EffectDispatcher {
       kind: birth.kind,
       effectId: effect.id,
       attempt: effect.attempt,
+      token: effect.token,
       policy: birth.policy,
       instance: effect.instanceId,
       alert: birth.alert,
