@@ -36,7 +36,7 @@ export async function diff(terminal: Terminal, options: DiffOptions): Promise<nu
   const was = loadPolicySet(await readText(options.against), { file: options.against });
   const names = [...was.policies, ...now.policies].map(({ name }) => name);
   const effects: RunEffects = { kind: "simulated", assumptions: readAssumptions(options.assume ?? [], names) };
-  const compared = await compare(terminal, options, {
+  const compared = await compareSides(terminal, options, {
     was,
     now,
     effects,
@@ -54,7 +54,7 @@ export async function diff(terminal: Terminal, options: DiffOptions): Promise<nu
   return failures.length > 0 ? EXIT.failed : EXIT.done;
 }
 
-type Sides = {
+export type Sides = {
   readonly was: PolicySet;
   readonly now: PolicySet;
   readonly effects: RunEffects;
@@ -62,9 +62,12 @@ type Sides = {
   readonly gates: Gates;
 };
 
-type Compared = { readonly table: DiffTable; readonly summary: DiffSummary; readonly shown: readonly Change[] };
+export type Compared = { readonly table: DiffTable; readonly summary: DiffSummary; readonly shown: readonly Change[] };
 
-async function compare(terminal: Terminal, options: DiffOptions, sides: Sides): Promise<Compared> {
+/** `policies`, `against`: what progress calls the two sides. With `json` each change is written as it is found. */
+export type CompareOptions = Pick<DiffOptions, "policies" | "against" | "limit" | "json">;
+
+export async function compareSides(terminal: Terminal, options: CompareOptions, sides: Sides): Promise<Compared> {
   const { effects, source, gates } = sides;
   const comparison = new Comparison();
   const table = new DiffTable();

@@ -1,5 +1,6 @@
 /** Alerts through a set of policies, simulated in memory: nothing outside is touched and nothing is kept. */
 
+import type { TextLine } from "../formats/text-lines.ts";
 import type { PolicySet } from "../policy/policy.ts";
 import { type FileSummary, type InstanceLine, reportFile } from "../simulate/instance-rows.ts";
 import { CONCURRENCY_DEFAULT } from "./option-limits.ts";
@@ -10,7 +11,12 @@ import { type RunEffects, type Running, SIMULATED, withVirtualRun } from "./with
 /** Takes its alerts through a run, and says what they were. */
 export type AlertSource = (run: Running["run"], report: SourceReport) => Promise<Taken>;
 
-export type SourceReport = { readonly onRejected: (what: string) => void; readonly onTaken: (taken: Taken) => void };
+/** `isStopped`: asked after each request; what was taken until then is all. */
+export type SourceReport = {
+  readonly onRejected: (what: string) => void;
+  readonly onTaken: (taken: Taken) => void;
+  readonly isStopped?: () => boolean;
+};
 
 export type Simulation = {
   readonly policies: PolicySet;
@@ -37,27 +43,39 @@ export async function simulate(options: Simulation): Promise<{ summary: FileSumm
   });
 }
 
-/** Alerts of files, one after the other; time goes on from file to file. */
+/** Alerts of files, one after the other; time goes on from file to file. Each call reads them again, stdin from what was kept of it. */
 export function alertsOfFiles(files: readonly string[], isSorted: boolean): AlertSource {
-  return async (run, { onRejected, onTaken }) => {
+  const stdin: TextLine[] = [];
+  return async (run, { onRejected, onTaken, isStopped = () => false }) => {
     let all: Taken | null = null;
     for (const file of files) {
       const label = file === "-" ? "stdin" : file;
       const before: Taken | null = all;
       const taken = await takeLines({
-        lines: readLines(file),
+        lines: file === "-" ? keptLines(stdin) : readLines(file),
         run,
         label,
         isSorted,
         fromMs: before?.reachedMs ?? null,
         onRejected: (what) => onRejected(`${label}: ${what}`),
         onLine: onTaken,
-        isStopped: () => false,
+        isStopped,
       });
       all = joined(before, { ...taken, warnings: taken.warnings.map((text) => `${label}: ${text}`) });
     }
     return all as Taken;
   };
+}
+
+/** Lines of stdin, which can be read only once. */
+async function* keptLines(kept: TextLine[]): AsyncGenerator<TextLine> {
+  const isRead = kept.length > 0;
+  if (isRead) yield* kept;
+  else
+    for await (const line of readLines("-")) {
+      kept.push(line);
+      yield line;
+    }
 }
 
 function joined(a: Taken | null, b: Taken): Taken {

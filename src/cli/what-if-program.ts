@@ -33,4 +33,38 @@ export function addWhatIf(add: Add): void {
     ],
     act: async (to, options) => (await import("./diff.ts")).diff(to, read(options, ["json", "markdown", "sort"])),
   });
+  addTune(add);
+}
+
+function addTune(add: Add): void {
+  add(
+    "tune",
+    "tries a rule with other settings on the same alerts, and names the smallest change that reaches a target",
+    {
+      options: [
+        new Option("--policies <file>", "the policies in force").makeOptionMandatory(),
+        new Option("--policy <name>", "the policy whose rule is varied").makeOptionMandatory(),
+        new Option("--alerts <file...>", "as for `run`, one after the other; - for stdin"),
+        new Option(
+          "--vary <setting=values>",
+          "count=1..10, window=1m,5m,15m or by=cluster,cluster+job; several make a grid",
+        ).argParser(collected),
+        new Option(
+          "--target <condition>",
+          "what the smallest change has to reach, such as 'executed <= 20'; several have to hold together",
+        ).argParser(collected),
+        new Option("--assume <policy=pattern>", "how attempts are taken to end, as for `run`").argParser(collected),
+        new Option("--svg <file>", "a plot of what each combination achieves and changes"),
+        new Option("--out <file>", "the policy file with the smallest change in it"),
+        countOf("--limit <n>", "changes that people are shown", { max: LIST_COUNT_MAX, fallback: DIFF_SHOWN_DEFAULT }),
+        new Option("--sort", "sort the requests of a file by their times"),
+        jsonOption(),
+      ],
+      examples: [
+        "becalm tune --policies policies.yaml --policy shed-load --alerts storm.jsonl --vary count=1..10",
+        "becalm tune --policies policies.yaml --policy shed-load --alerts storm.jsonl --vary count=1..10 --vary window=1m,5m,15m --target 'executed <= 20' --out new.yaml",
+      ],
+      act: async (to, options) => (await import("./tune.ts")).tune(to, read(options, ["json", "sort"])),
+    },
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * Colours and faces of the SVG charts. Plain rules instead of CSS variables, because several viewers of SVG do not know those.
+ * Colours and faces of the SVG charts and plots. Plain rules instead of CSS variables, because several viewers of SVG do not know those.
  * Every rule is scoped to the drawing's own class, so that charts can stand inside one page.
  */
 
@@ -102,4 +102,39 @@ export function styleSheet(theme: Theme): string {
   if (theme === "dark") return `${SHAPES}${colours(DARK)}\n`;
   if (theme === "light") return `${SHAPES}${colours(LIGHT)}\n`;
   return `${SHAPES}${colours(LIGHT)}\n@media (prefers-color-scheme: dark) {${colours(DARK)}\n}\n`;
+}
+
+const PLOT_SHAPES = `
+.becalm-plot text { font-family: ${SANS}; font-size: 13px; }
+.becalm-plot .title { font-size: 18px; font-weight: 600; }
+.becalm-plot .axis-name { font-weight: 600; }
+.becalm-plot .tick { font-size: 12px; }
+.becalm-plot .item { font-family: ${MONO}; font-size: 12px; }
+.becalm-plot .grid { fill: none; stroke-width: 1; }
+.becalm-plot .aim { fill: none; stroke-width: 1.4; stroke-dasharray: 6 5; }
+.becalm-plot .steps { fill: none; stroke-width: 2; }
+.becalm-plot .point { stroke-width: 1.6; }
+.becalm-plot .ring { fill: none; stroke-width: 2; }
+.becalm-plot .badge-text { font-size: 11px; font-weight: 700; text-anchor: middle; }`;
+
+function plotColours(p: Palette): string {
+  return `
+.becalm-plot .canvas { fill: ${p.canvas}; }
+.becalm-plot text { fill: ${p.text}; }
+.becalm-plot .tick, .becalm-plot .quiet { fill: ${p.quiet}; }
+.becalm-plot .grid { stroke: ${p.cardBorder}; }
+.becalm-plot .aim { stroke: ${p.guard}; }
+.becalm-plot .aim-name { fill: ${p.guard}; }
+.becalm-plot .steps { stroke: ${p.taken}; stroke-opacity: 0.35; }
+.becalm-plot .point { fill: ${p.box}; stroke: ${p.line}; }
+.becalm-plot .ranked { fill: ${p.taken}; stroke: ${p.taken}; }
+.becalm-plot .origin { fill: ${p.text}; stroke: ${p.text}; }
+.becalm-plot .ring { stroke: ${p.guard}; }
+.becalm-plot .badge { fill: ${p.taken}; }
+.becalm-plot .badge-text { fill: ${p.onTaken}; }`;
+}
+
+/** Of plots; follows the reader's own setting. */
+export function scatterStyle(): string {
+  return `${PLOT_SHAPES}${plotColours(LIGHT)}\n@media (prefers-color-scheme: dark) {${plotColours(DARK)}\n}\n`;
 }

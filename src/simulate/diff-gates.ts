@@ -18,6 +18,11 @@ const HOLDS: Readonly<Record<Operator, (a: number, b: number) => boolean>> = {
   ">": (a, b) => a > b,
 };
 
+/** Fields that a condition may name, and one to show how it is written. */
+type Known = { readonly names: readonly string[]; readonly example: string };
+
+const OF_A_DIFF: Known = { names: NAMES, example: "now.executed > 100" };
+
 export type Condition = {
   readonly text: string;
   readonly field: string;
@@ -29,20 +34,25 @@ export type Condition = {
  * `now.executed > 100`, `changed != 0`.
  * @throws BECALM_ARGUMENT_INVALID if the field or the operator is unknown
  */
-export function parseCondition(text: string): Condition {
+export function parseCondition(text: string, { names, example }: Known = OF_A_DIFF): Condition {
   const [, field = "", operator = "", value = ""] = /^\s*([\w.]+)\s*(<=|>=|==|!=|<|>)\s*(\d+)\s*$/.exec(text) ?? [];
-  if (NAMES.includes(field)) return { text: text.trim(), field, operator: operator as Operator, value: Number(value) };
+  if (names.includes(field)) return { text: text.trim(), field, operator: operator as Operator, value: Number(value) };
   const what = field === "" ? "is not a condition" : `names the unknown field ${field}`;
   throw new BecalmError(
     "BECALM_ARGUMENT_INVALID",
-    `${JSON.stringify(text)} ${what}. Write FIELD OPERATOR NUMBER, such as 'now.executed > 100'; fields are ${NAMES.join(", ")}; operators are ${OPERATORS.join(" ")}.`,
+    `${JSON.stringify(text)} ${what}. Write FIELD OPERATOR NUMBER, such as '${example}'; fields are ${names.join(", ")}; operators are ${OPERATORS.join(" ")}.`,
     { details: { condition: text } },
   );
 }
 
 /** Does it hold, so that the gate fails? */
-export function holds({ field, operator, value }: Condition, summary: DiffSummary): boolean {
-  return HOLDS[operator](fieldOf(field, summary), value);
+export function holds(condition: Condition, summary: DiffSummary): boolean {
+  return compares(condition, fieldOf(condition.field, summary));
+}
+
+/** Does it hold of what its field is? */
+export function compares({ operator, value }: Condition, actual: number): boolean {
+  return HOLDS[operator](actual, value);
 }
 
 /** The value of a field that `parseCondition` has accepted. */
@@ -74,7 +84,7 @@ export class Gates {
 
   /** @throws BECALM_ARGUMENT_INVALID for a condition or a matcher that cannot be read */
   constructor({ failIf, noNewlySkipped, noNewlyExecuted }: GateOptions) {
-    this.#conditions = failIf.map(parseCondition);
+    this.#conditions = failIf.map((text) => parseCondition(text));
     this.#matchers = [
       ...noNewlySkipped.map((text) => matcherGate("newly skipped", text, isNewlySkipped)),
       ...noNewlyExecuted.map((text) => matcherGate("newly executed", text, isNewlyExecuted)),
