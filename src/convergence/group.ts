@@ -39,7 +39,10 @@ export type PendingSummary = {
   readonly openedAtMs: number;
   readonly endsAtMs: number;
   readonly ruleVersion: string;
+  /** The opener was decided again, and may have opened a group before: this summary is another one. */
+  readonly isAnew?: true;
   readonly timer: ArmedTimer;
+  /** What was counted here; what is counted beside the group comes to it (tally.ts). */
   skipped: number;
   sample: string[];
 };
@@ -347,33 +350,33 @@ function recount(open: OpenGroup, was: number | null, is: number | null): void {
 }
 
 /** Schedules the summary of the group that was just opened: due at the window's end plus the rule's delay. */
-export function scheduleSummary(group: Group, open: OpenGroup, openerId: string): void {
+export function scheduleSummary(
+  group: Group,
+  open: OpenGroup,
+  { openerId, isAnew }: { openerId: string; isAnew: boolean },
+): void {
   group.arms += 1;
   group.summaries.push({
     openerId,
     openedAtMs: open.openedAtMs,
     endsAtMs: open.endsAtMs,
     ruleVersion: open.ruleVersion,
+    ...(isAnew ? { isAnew } : {}),
     timer: { dueAtMs: open.endsAtMs + (open.rule.summaryDelayMs ?? 0), arm: group.arms },
     skipped: 0,
     sample: [],
   });
 }
 
-/** Counts a skipped instance in the summary of the open group, if it has one. */
-export function collectInSummary(group: Group, instanceId: string): void {
-  const summary = group.summaries.find((candidate) => candidate.openedAtMs === group.open?.openedAtMs);
-  if (summary === undefined) return;
-  summary.skipped += 1;
-  if (summary.sample.length < SUMMARY_SAMPLE_COUNT_MAX) summary.sample.push(instanceId);
+/** The summary that those whom the open group skips are counted for; undefined: it sends none, or has sent it. */
+export function summaryInOpen({ summaries, open }: Group): PendingSummary | undefined {
+  return summaries.find(({ openedAtMs }) => openedAtMs === open?.openedAtMs);
 }
 
-/** Takes an instance out of the summary of the open group: it is decided again, and counted again if it is skipped again. */
-export function takeFromSummary(group: Group, instanceId: string): void {
-  const summary = group.summaries.find((candidate) => candidate.openedAtMs === group.open?.openedAtMs);
-  if (summary === undefined) return;
-  summary.skipped -= 1;
-  summary.sample = summary.sample.filter((id) => id !== instanceId);
+/** Counts a skipped instance in the group itself, as engines of the version before do (tally.ts has what is done now). */
+export function collectInRecord(summary: PendingSummary, instanceId: string): void {
+  summary.skipped += 1;
+  if (summary.sample.length < SUMMARY_SAMPLE_COUNT_MAX) summary.sample.push(instanceId);
 }
 
 /**

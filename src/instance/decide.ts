@@ -6,6 +6,7 @@
  */
 
 import { draftOf, dropQuarantined, isUnchanged, newGroup } from "../convergence/group.ts";
+import { Tallies } from "../convergence/tally.ts";
 import type { CommandResult, DecideInput, Decision } from "./decision.ts";
 import { Draft } from "./draft.ts";
 import type { Outcomes } from "./outcome.ts";
@@ -40,6 +41,8 @@ export function decide(input: DecideInput, outcomes: Outcomes = rememberedOutcom
     stored: input.instances,
     turn: input.turn,
     outcomes,
+    tallies: new Tallies(input.tallies),
+    isCountingInGroup: input.isCountingInGroup === true,
   });
   const timersBefore = groupTimers(input.group);
   const isDropped = group !== null && dropQuarantined(group, input.quarantined ?? NONE);
@@ -62,6 +65,7 @@ export function decide(input: DecideInput, outcomes: Outcomes = rememberedOutcom
     entries: draft.entries,
     effects: draft.effects,
     memberChanges: draft.memberChanges,
+    tallies: draft.tallies.writes(),
     attempts: draft.attempts,
     braked: taker.stops.braked,
     groupTimersArmed: timersAfter.filter((timer) => !includesTimer(timersBefore, timer)),

@@ -1,6 +1,7 @@
 /** What a decision is asked for, and what it is. Shapes only; decide.ts decides. */
 
 import type { Group } from "../convergence/group.ts";
+import type { Tally, TallyWrite } from "../convergence/tally.ts";
 import type { Alert } from "../model/alert.ts";
 import type { ArmedTimer, InstanceEvent, PauseNote, ReconsiderCause, SilenceNote } from "../model/instance-types.ts";
 import type { CompiledPolicy, PolicyVersions } from "../policy/policy-versions.ts";
@@ -103,6 +104,10 @@ export type DecideInput = {
   readonly brakes?: readonly Brake[];
   /** Instances that are made now are only watched: they decide and act on nothing. */
   readonly isObserving?: boolean;
+  /** What was counted beside the group, by key: for the summaries that are sent now. */
+  readonly tallies?: ReadonlyMap<string, Tally>;
+  /** Engines of the version before may be there: those that are skipped are counted in the group, as they do. */
+  readonly isCountingInGroup?: boolean;
 };
 
 /** Of a policy, or (pause.scope null) of the whole namespace. */
@@ -124,6 +129,7 @@ export type Decision = {
   /** Run only after the commit, from the outbox. */
   readonly effects: readonly Effect[];
   readonly memberChanges: readonly MemberChange[];
+  readonly tallies: readonly TallyWrite[];
   /** How many attempts of each policy's action it begins. */
   readonly attempts: ReadonlyMap<string, number>;
   /** Pauses that a brake begins with this decision. */

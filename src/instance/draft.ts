@@ -8,7 +8,15 @@
  */
 
 import type { Standing } from "../convergence/forming.ts";
-import { collectInSummary, countChange, type Group, type Member, takeToken } from "../convergence/group.ts";
+import {
+  collectInRecord,
+  countChange,
+  type Group,
+  type Member,
+  summaryInOpen,
+  takeToken,
+} from "../convergence/group.ts";
+import { Tallies, tallyKey } from "../convergence/tally.ts";
 import type { Alert } from "../model/alert.ts";
 import { effectIdOf } from "../model/ids.ts";
 import { type ArmedTimer, HELD_DUE_AT_MS, type InstanceContext, type InstanceEvent } from "../model/instance-types.ts";
@@ -54,6 +62,8 @@ export class Draft {
   readonly group: Group | null;
   readonly partition: number;
   readonly effects: Effect[] = [];
+  readonly tallies: Tallies;
+  private readonly isCountingInGroup: boolean;
   readonly entries: LoggedEntry[] = [];
   readonly memberChanges: MemberChange[] = [];
   /** Instances whose entering of Waiting or Defense asks for a human, in order. */
@@ -72,12 +82,16 @@ export class Draft {
     stored: ReadonlyMap<string, Instance>;
     turn: number;
     outcomes: Outcomes;
+    tallies?: Tallies;
+    isCountingInGroup?: boolean;
   }) {
     this.group = options.group;
     this.partition = options.partition;
     this.stored = options.stored;
     this.turn = options.turn;
     this.outcomes = options.outcomes;
+    this.tallies = options.tallies ?? new Tallies();
+    this.isCountingInGroup = options.isCountingInGroup === true;
   }
 
   get(id: string): Instance | undefined {
@@ -128,8 +142,27 @@ export class Draft {
     if (outcome === null) return null;
     const written = this.write(working, outcome);
     this.follow({ before: instance, after: written, left }, outcome.effects);
-    if (outcome.isConverged && this.group !== null) collectInSummary(this.group, written.id);
+    if (outcome.isConverged && this.group !== null) this.collect(this.group, written.id);
     return written;
+  }
+
+  private collect(group: Group, id: string): void {
+    const summary = summaryInOpen(group);
+    if (summary === undefined) return;
+    if (this.isCountingInGroup) collectInRecord(summary, id);
+    else this.tallies.add(tallyKey(group, summary), id);
+  }
+
+  /** It is decided again, and counted again if it is skipped again. */
+  uncollect(group: Group, id: string): void {
+    const summary = summaryInOpen(group);
+    if (summary === undefined) return;
+    if (!this.isCountingInGroup && !summary.sample.includes(id)) {
+      this.tallies.remove(tallyKey(group, summary), id);
+      return;
+    }
+    summary.skipped -= 1;
+    summary.sample = summary.sample.filter((other) => other !== id);
   }
 
   /** Leaves an instance undecided in Idle until the dimension lock is free. */

@@ -30,7 +30,10 @@ export function birthFault(instance: Instance, birth: Birth): string | null {
 }
 
 function isNamed(id: string, { alert, notice, policy, createdAtMs }: Birth): boolean {
-  if (notice?.kind === "summary") return idNames(id, ["summary", notice.opener]);
+  if (notice?.kind === "summary") {
+    const parts = ["summary", notice.opener];
+    return idNames(id, parts) || idNames(id, [...parts, notice.openedAtMs]);
+  }
   if (notice?.kind === "approval-request") return isRequest(id, notice.instance);
   if (alert === null) return false;
   // An episode begins when its alert says, or when it was received.

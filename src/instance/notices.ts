@@ -22,7 +22,7 @@ export function approvalRequestFor(held: Instance, partition: number): NewNotice
 
 /** Tells of those that a group skipped; if it skipped none, the notice is cancelled at once, so that the audit says so. */
 export function summaryOf(
-  { openerId, skipped, sample, openedAtMs, endsAtMs, ruleVersion }: PendingSummary,
+  { openerId, skipped, sample, openedAtMs, endsAtMs, ruleVersion, isAnew }: PendingSummary,
   made: { group: string; policy: string; isObserved: boolean; atMs: number },
 ): NewNotice {
   const { group, atMs } = made;
@@ -31,7 +31,8 @@ export function summaryOf(
     skipped > 0
       ? startAlone(atMs)
       : { type: "cancel", atMs, by: "becalm", why: "nothing was skipped", reason: "nothing_to_summarise" };
-  return { id: summaryIdOf(openerId), birth: birthOfNotice(notice, { ...made, policyVersion: ruleVersion }), event };
+  const id = summaryIdOf(openerId, isAnew ? openedAtMs : undefined);
+  return { id, birth: birthOfNotice(notice, { ...made, policyVersion: ruleVersion }), event };
 }
 
 function birthOfNotice(
@@ -50,9 +51,10 @@ function birthOfNotice(
   return isObserved ? { ...birth, observed: true } : birth;
 }
 
-/** Summaries are found from the opener of their group: its instances name it. */
-export function summaryIdOf(openerId: string): string {
-  return noticeIdOf(["summary", openerId], partitionOfId(openerId) ?? 0);
+/** Summaries are found from the opener of their group: its instances name it. `openedAtMs`: only if it was decided again and opened it then. */
+export function summaryIdOf(openerId: string, openedAtMs?: number): string {
+  const opening = openedAtMs === undefined ? [] : [openedAtMs];
+  return noticeIdOf(["summary", openerId, ...opening], partitionOfId(openerId) ?? 0);
 }
 
 function startAlone(atMs: number): InstanceEvent {

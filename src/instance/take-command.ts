@@ -2,6 +2,7 @@
  * Takes the commands of one batch into the draft of its commit, one after the other: which event goes to whom, and what it must know of the
  * group. Pure, as all of `decide`.
  */
+
 import { verdictInGroup } from "../convergence/convergence.ts";
 import {
   closeIfOver,
@@ -14,9 +15,9 @@ import {
   openGroup,
   pruneForming,
   scheduleSummary,
-  takeFromSummary,
   viewOf,
 } from "../convergence/group.ts";
+import { collectedBy, tallyKey } from "../convergence/tally.ts";
 import type { ConvergenceRule } from "../model/convergence-rule.ts";
 import type { GroupView, InstanceEvent, InstancePolicy, ReconsiderEvent, StartEvent } from "../model/instance-types.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../model/limits.ts";
@@ -146,7 +147,7 @@ export class Turn {
   private leave(instance: Instance): Member | null {
     const { group } = this.draft;
     if (group === null || instance.epoch !== group.epoch) return null;
-    if (instance.reason === "collected" || instance.reason === "parent_open") takeFromSummary(group, instance.id);
+    if (instance.reason === "collected" || instance.reason === "parent_open") this.draft.uncollect(group, instance.id);
     return leaveGroup(group, memberOf(instance));
   }
 
@@ -195,7 +196,8 @@ export class Turn {
     const { atMs } = event;
     const open = openGroup(group, rule, { ruleVersion: instance.policyVersion, atMs });
     const view = viewOf(open, { isNew: true, atMs, ownVersion: instance.policyVersion });
-    if (verdictInGroup(rule.function, rule.count, view.observation).summary) scheduleSummary(group, open, instance.id);
+    const opener = { openerId: instance.id, isAnew: event.type === "reconsider" };
+    if (verdictInGroup(rule.function, rule.count, view.observation).summary) scheduleSummary(group, open, opener);
     return this.must(instance, { ...event, group: view }, { epoch: group.epoch, left: null });
   }
 
@@ -310,7 +312,8 @@ export class Turn {
     group.summaries = group.summaries.filter((candidate) => candidate !== summary);
     const { policy } = group;
     const isObserved = this.isObserved(this.policyOf({ policy, policyVersion: summary.ruleVersion }));
-    const made = this.make(summaryOf(summary, { group: group.id, policy, isObserved, atMs }));
+    const collected = collectedBy(summary, this.draft.tallies.take(tallyKey(group, summary)));
+    const made = this.make(summaryOf(collected, { group: group.id, policy, isObserved, atMs }));
     return { outcome: "applied", instance: made };
   }
 

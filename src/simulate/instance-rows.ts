@@ -62,7 +62,8 @@ export type FileSummary = {
 /** Instances in which nothing happens until somebody else does something. */
 const WAITING_STATES: readonly (InstanceState | null)[] = ["Waiting", "Defense", "Proceeding"];
 
-type Row = { readonly line: InstanceLine; readonly isOpener: boolean };
+/** `summaries`: ids of those of the groups that it opened. */
+type Row = { readonly line: InstanceLine; readonly summaries: readonly string[] };
 
 /** Calls `onLine` for each instance of the file, in order, and gives the totals. `onQuarantined` is told what cannot be read. */
 export async function reportFile(
@@ -73,9 +74,9 @@ export async function reportFile(
   const totals = { instances: 0, executed: 0, skipped: 0, waiting: 0, groups: 0, summaries: 0 };
   for (const ids of batches([...taken.ids], BATCH_COUNT)) {
     const rows = await readRows(instances, { ids, onQuarantined });
-    const openers = rows.filter(({ isOpener }) => isOpener).map(({ line }) => line.id);
-    totals.groups += openers.length;
-    totals.summaries += await countSent(instances, openers);
+    const summaries = rows.flatMap((row) => row.summaries);
+    totals.groups += summaries.length;
+    totals.summaries += await countSent(instances, summaries);
     for (const { line } of rows) {
       totals.instances += 1;
       if (line.attempts > 0) totals.executed += 1;
@@ -109,14 +110,14 @@ async function rowOf(
   const history = await instances.history(stored.id);
   try {
     const instance = decodeCheckpoint(stored, instances.runtime.versions);
-    return { line: instanceLine(instance, history), isOpener: instance.isOpener };
+    return { line: instanceLine(instance, history), summaries: summariesOf(history) };
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
     onQuarantined(error);
     const { id, policy, alert, path, group } = instanceLine(null, history);
     return {
       line: { id, policy, alert, state: null, path, verdict: null, reason: null, group, attempts: 0 },
-      isOpener: false,
+      summaries: [],
     };
   }
 }
@@ -164,9 +165,17 @@ export function wholePath({ entries }: History): InstanceState[] {
   return path;
 }
 
-/** How many of the openers' groups have sent their summary. */
-async function countSent(instances: InstanceReader, openers: readonly string[]): Promise<number> {
-  const stored = await loadAll(instances, openers.map(summaryIdOf));
+/** Of each group that an instance opened, the id that its summary has, or would have. */
+function summariesOf({ instance, entries }: History): string[] {
+  return entries.flatMap(({ event, atMs }) => {
+    if (!("group" in event) || event.group?.observation.isNew !== true) return [];
+    return [summaryIdOf(instance, event.type === "reconsider" ? atMs : undefined)];
+  });
+}
+
+/** How many of these summaries were sent. */
+async function countSent(instances: InstanceReader, summaries: readonly string[]): Promise<number> {
+  const stored = await loadAll(instances, summaries);
   let count = 0;
   for (const one of stored.values()) {
     try {

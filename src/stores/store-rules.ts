@@ -12,6 +12,7 @@ import type {
   NamespaceInfo,
   NamespaceMode,
   NamespaceSpec,
+  TallyWrite,
   TimerKey,
   TimerRow,
 } from "./store.ts";
@@ -114,6 +115,7 @@ export function requireValidCommit(commit: Commit, partitions: number): void {
   requireValidGroup(commit);
   requireValidInstances(commit, partitions);
   requireValidEpisodes(commit.episodes);
+  requireValidTallies(commit.tallies ?? []);
   requireValidEffects(commit);
   for (const timer of commit.timersArmed) {
     requireValidTimer(timer, commit.partition);
@@ -179,6 +181,18 @@ export function requireValidEpisodes(writes: readonly EpisodeWrite[]): void {
   }
   if (seen.size === writes.length) return;
   throw invalid("The record of an episode is written twice at once. Write its last value once.");
+}
+
+function requireValidTallies(writes: readonly TallyWrite[]): void {
+  for (const write of writes) {
+    if (write.key === "") throw invalid("What is counted needs a key. Give one.");
+    requireOneLine(write.key, "key of a tally");
+    if (write.kind === "take") continue;
+    for (const id of write.added) requireToken(id, "counted id under", write.key);
+    for (const id of write.removed) requireToken(id, "counted id under", write.key);
+  }
+  if (new Set(writes.map(({ key }) => key)).size === writes.length) return;
+  throw invalid("A tally is written twice in one commit. Put its changes together.");
 }
 
 /** The store keeps them in an order that is made of the time's digits. */

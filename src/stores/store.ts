@@ -33,6 +33,9 @@ export interface Store {
   /** Ids of a group's ordered set (`waiters` or `held`), lowest order first, at most `limit`, after skipping `offset`. */
   members(request: MembersRequest): Promise<string[]>;
 
+  /** What was counted under a key beside a group; null: nothing. */
+  tally(request: { partition: number; key: string }): Promise<Tally | null>;
+
   /** The one write. Validates everything first, then writes everything. */
   commit(commit: Commit): Promise<CommitOutcome>;
 
@@ -219,6 +222,11 @@ export type Commit = {
   instances: readonly InstanceWrite[];
   /** Records of episodes. Unless each is as it is expected, the commit answers `conflict`. No key stands here twice. */
   episodes: readonly EpisodeWrite[];
+  /**
+   * What is counted beside the group, and taken when it is told. Nothing that is counted makes a commit a conflict, whoever counted
+   * meanwhile. No key stands here twice.
+   */
+  tallies?: readonly TallyWrite[];
   /** Effects put into the outbox. */
   effects: readonly StoredEffect[];
   /** How long `owner` has claimed them; null: they are for whoever comes first. */
@@ -231,6 +239,20 @@ export type Commit = {
   membersAdded: readonly { set: MemberSet; instanceId: string; order: number }[];
   membersRemoved: readonly { set: MemberSet; instanceId: string }[];
 };
+
+/** How many were counted, and the first TALLY_SAMPLE_COUNT_MAX of them that are still counted. */
+export type Tally = { count: number; sample: readonly string[] };
+
+export const TALLY_SAMPLE_COUNT_MAX = 20;
+
+/**
+ * `count`: those of `removed` are no longer counted, then those of `added` are; the number may become negative. `take`: the tally is gone
+ * afterwards; unless it is as expected (null: nothing was counted), the commit answers `conflict`. `key` is known in its own partition only;
+ * neither it nor an id contains a line break, and no id a space.
+ */
+export type TallyWrite =
+  | { kind: "count"; key: string; added: readonly string[]; removed: readonly string[] }
+  | { kind: "take"; key: string; expected: Tally | null };
 
 /** Compare-and-set: `expectedVersion` 0 means that the group must not exist; it is created with version 1. */
 export type GroupWrite = {

@@ -15,6 +15,7 @@ import {
   newInstance,
   timerOf,
 } from "./store-fixtures.ts";
+import { tallyContract } from "./store-tallies.ts";
 
 export type StoreWorld = {
   /** Not opened yet. */
@@ -40,6 +41,7 @@ export function storeContract(
 ): void {
   const partitions = options.partitions ?? 16;
   episodeContract(name, makeWorld, partitions);
+  tallyContract(name, makeWorld, partitions);
 
   describe(`${name}: the store's contract`, () => {
     let world: StoreWorld;

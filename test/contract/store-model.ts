@@ -1,4 +1,4 @@
-import type { Commit, CommitOutcome, MemberSet, TimerRow } from "../../src/stores/store.ts";
+import type { Commit, CommitOutcome, MemberSet, Tally, TallyWrite, TimerRow } from "../../src/stores/store.ts";
 
 type Place = { partition: number; id: string };
 type Group = { version: number; value: string; waiters: [string, number][]; held: [string, number][] };
@@ -10,6 +10,7 @@ export class StoreModel {
   #groups: Record<string, Group> = {};
   #timers: TimerRow[] = [];
   #episodes: Record<string, string> = {};
+  #tallies: Record<string, Tally> = {};
   #effects: Record<string, { id: string; partition: number; value: string }> = {};
 
   commit(commit: Commit): CommitOutcome {
@@ -21,7 +22,13 @@ export class StoreModel {
       if ((this.#find(id)?.version ?? 0) !== expectedVersion) return "conflict";
     for (const { key, expected } of commit.episodes)
       if ((this.#episodes[`${partition} ${key}`] ?? null) !== expected) return "conflict";
+    const tallies = commit.tallies ?? [];
+    for (const write of tallies) {
+      const stored = this.#tallies[`${partition} ${write.key}`] ?? null;
+      if (write.kind === "take" && JSON.stringify(stored) !== JSON.stringify(write.expected)) return "conflict";
+    }
     this.#commitIds.push(commit.commitId);
+    for (const write of tallies) this.#count(`${partition} ${write.key}`, write);
     for (const { key, value } of commit.episodes) this.#episodes[`${partition} ${key}`] = value;
     this.#writeInstances(commit);
     for (const effect of commit.effects) this.#effects[effect.id] = effect;
@@ -31,6 +38,27 @@ export class StoreModel {
       this.#timers = this.#timers.filter((timer) => !isSame(timer, key as TimerRow));
     this.#writeGroup(commit);
     return "applied";
+  }
+
+  tally(partition: number, key: string): Tally | null {
+    return this.#tallies[`${partition} ${key}`] ?? null;
+  }
+
+  #count(key: string, write: TallyWrite): void {
+    if (write.kind === "take") {
+      delete this.#tallies[key];
+      return;
+    }
+    let { count, sample } = this.#tallies[key] ?? { count: 0, sample: [] };
+    for (const id of write.removed) {
+      count -= 1;
+      sample = sample.filter((other) => other !== id);
+    }
+    for (const id of write.added) {
+      count += 1;
+      if (sample.length < 20) sample = [...sample, id];
+    }
+    this.#tallies[key] = { count, sample };
   }
 
   episodes(partition: number, keys: readonly string[]): Record<string, string> {

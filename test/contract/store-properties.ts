@@ -1,7 +1,7 @@
 /** Random commits against a model of the port that is slow and obvious. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Commit, CommitOutcome } from "../../src/stores/store.ts";
+import type { Commit, CommitOutcome, TallyWrite } from "../../src/stores/store.ts";
 import type { StoreWorld } from "./store-contract.ts";
 import {
   changedInstance,
@@ -64,6 +64,13 @@ const draw: fc.Arbitrary<Draw> = fc
       fc.record({ name: nameOf, expected: fc.constantFrom(null, null, "1", "2"), value: fc.constantFrom("1", "2") }),
       { selector: ({ name }) => name, maxLength: 2 },
     ),
+    tallies: fc.uniqueArray(
+      fc.oneof(
+        fc.record({ key: nameOf, taken: fc.constantFrom(null, 0, 1, 2) }),
+        fc.record({ key: nameOf, added: fc.uniqueArray(nameOf), removed: fc.uniqueArray(nameOf, { maxLength: 1 }) }),
+      ),
+      { selector: ({ key }) => key, maxLength: 2 },
+    ),
     resent: fc.boolean(),
   })
   .map((parts) => {
@@ -87,6 +94,12 @@ const draw: fc.Arbitrary<Draw> = fc
           : changedInstance(own(name), expectedVersion, { historyLines });
       }),
       episodes: parts.episodes.map(({ name, expected, value }) => ({ key: name, expected, value })),
+      tallies: parts.tallies.map((tally): TallyWrite => {
+        const { key } = tally;
+        if ("added" in tally) return { kind: "count", ...tally };
+        const { taken } = tally;
+        return { kind: "take", key, expected: taken === null ? null : { count: taken, sample: NAMES.slice(0, taken) } };
+      }),
       effects: parts.effects.map((name) => effectOf(own(name), { partition })),
       settledEffectIds: parts.settled.map(own),
       timersArmed: parts.armed.map(({ name, dueAtMs, arm, isApproval }) =>
@@ -127,6 +140,7 @@ export function storeProperties(name: string, makeWorld: () => Promise<StoreWorl
           for (const partition of [0, 1]) {
             const { episodes } = await store.load({ partition, groupId: null, instanceIds: [], episodeKeys: NAMES });
             expect(Object.fromEntries(episodes)).toEqual(model.episodes(partition, NAMES));
+            for (const key of NAMES) expect(await store.tally({ partition, key })).toEqual(model.tally(partition, key));
           }
           await store.close();
         }),

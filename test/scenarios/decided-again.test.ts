@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   alertOf,
   EngineWorld,
+  everything,
   MEMORY,
   MINUTE_MS,
   pathOf,
@@ -75,6 +76,21 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     for (let round = 0; round < 5; round += 1) await world.elapse(11 * MINUTE_MS + SECOND_MS);
     expect(world.attempts).toHaveLength(12);
     expect(await pathOf(engine, ids[39] as string)).toBe("Idle > Skipped");
+    expect(await unsound(world, engine)).toEqual([]);
+  });
+
+  test("whoever opens a group again when it is decided again opens another one, which sends a summary of its own", async () => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "done";
+    const rule = { function: "collect_alarm", count: 1, window: "5m" };
+    const engine = await world.engine([policyOf(rule, { again: { after: "6m", limit: 2 } })]);
+    await take(engine, fires("a"), fires("b"));
+    for (let minute = 0; minute < 20; minute += 1) await world.elapse(MINUTE_MS);
+    const summaries = (await everything(engine)).filter((instance) => instance.kind === "summary");
+    const told = await Promise.all(summaries.map(async ({ id }) => (await engine.get(id).history()).birth.notice));
+    const opened = told.map((notice) => (notice?.kind === "summary" ? notice.openedAtMs - START_MS : null));
+    expect(opened).toEqual([0, 6 * MINUTE_MS, 12 * MINUTE_MS]);
+    expect(told).toMatchObject([{ skipped: 2 }, { skipped: 2 }, { skipped: 2 }]);
     expect(await unsound(world, engine)).toEqual([]);
   });
 

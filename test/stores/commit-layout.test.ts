@@ -53,6 +53,8 @@ while next_key <= #KEYS do
   commit.open_removed, commit.open_added = rows_of(ROW.open, commit.open_removed), rows_of(ROW.open, commit.open_added)
   commit.new_episodes = rows_of(ROW.new_episode, commit.new_episodes)
   commit.changed_episodes = rows_of(ROW.changed_episode, commit.changed_episodes)
+  commit.tallies_taken = rows_of(ROW.tally_taken, commit.tallies_taken)
+  commit.tallies_counted = rows_of(ROW.tally_counted, commit.tallies_counted)
   for _, under in ipairs({ 'waiters_added', 'held_added' }) do commit[under] = rows_of(ROW.member_added, commit[under]) end
   for _, under in ipairs({ 'waiters_removed', 'held_removed' }) do commit[under] = rows_of(ROW.member_removed, commit[under]) end
   commit.effects, commit.settled = rows_of(ROW.effect, commit.effects), rows_of(ROW.settled, commit.settled)
@@ -60,7 +62,7 @@ while next_key <= #KEYS do
   for _, under in ipairs({ 'work_cancelled', 'approval_cancelled' }) do commit[under] = rows_of(ROW.timer_cancelled, commit[under]) end
   next_key, next_first = commit.next_key, commit.next_first
   commit.is_whole = row == commit.next_first
-  for _, name in ipairs({ 'argument_count', 'new_at', 'changed_at', 'first_row', 'first_changed_row', 'first_episode_row', 'next_key', 'next_first' }) do
+  for _, name in ipairs({ 'argument_count', 'new_at', 'changed_at', 'first_row', 'first_changed_row', 'first_episode_row', 'first_tally_row', 'next_key', 'next_first' }) do
     commit[name] = nil
   end
   told[#told + 1] = commit
@@ -107,6 +109,22 @@ const commit: fc.Arbitrary<Commit> = fc
     effects: fc.array(fc.record({ id: token, partition: fc.constant(1), value: text }), { maxLength: 3 }),
     effectClaimMs: fc.option(fc.integer({ min: 1 })),
     episodes: fc.array(fc.record({ key: token, expected: fc.option(text), value: text }), { maxLength: 3 }),
+    tallies: fc.uniqueArray(
+      fc.oneof(
+        fc.record({
+          kind: fc.constant("take" as const),
+          key: token,
+          expected: fc.option(fc.record({ count: wholeNumber, sample: fc.array(token, { maxLength: 2 }) })),
+        }),
+        fc.record({
+          kind: fc.constant("count" as const),
+          key: token,
+          added: fc.array(token, { maxLength: 24 }),
+          removed: fc.array(token, { maxLength: 2 }),
+        }),
+      ),
+      { selector: ({ key }) => key, maxLength: 3 },
+    ),
     settledEffectIds: fc.array(token, { maxLength: 3 }),
     timersArmed: fc.array(
       fc.record({ dueAtMs: wholeNumber }).chain((due) => timer.map((key) => ({ ...key, ...due }))),
@@ -168,6 +186,22 @@ function expected(of: Commit): Record<string, unknown> {
     changed_episodes: of.episodes
       .filter(({ expected: before }) => before !== null)
       .map(({ key, expected: before, value: record }) => ({ key, expected: before, record })),
+    tallies_taken: (of.tallies ?? []).flatMap((write) =>
+      write.kind === "take"
+        ? [
+            {
+              key: write.key,
+              expected: [write.expected?.count ?? [], ...(write.expected?.sample ?? [])].flat().join(" "),
+            },
+          ]
+        : [],
+    ),
+    tallies_counted: (of.tallies ?? []).flatMap((write) => {
+      if (write.kind === "take") return [];
+      const { key, added, removed } = write;
+      const change = String(added.length - removed.length);
+      return [{ key, change, removed: removed.join(" "), added: added.slice(0, 20).join(" ") }];
+    }),
     waiters_added: members(of.membersAdded, "waiters"),
     held_added: members(of.membersAdded, "held"),
     waiters_removed: gone("waiters"),

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import { dimensionKey, ruleGoverns } from "../../src/convergence/dimension-key.ts";
 import type { Group } from "../../src/convergence/group.ts";
 import { decodeGroup, encodeGroup } from "../../src/convergence/group-codec.ts";
@@ -20,6 +21,7 @@ import {
 import type { ReasonCode } from "../../src/model/reasons.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../../src/policy/policy-versions.ts";
+import { countedText, isExpectedTally, tallyOf } from "../../src/stores/tally-text.ts";
 import type { Episode, Labels, ModelEffect, ModelOp, ModelSilence, ModelTimer } from "./slow-model-types.ts";
 
 /**
@@ -61,6 +63,7 @@ export class DecideDriver {
   private readonly lines = new Map<string, readonly string[]>();
   private readonly groups = new Map<string, string>();
   private readonly waiters = new Map<string, Map<string, number>>();
+  private readonly tallies = new Map<string, string>();
   private readonly held = new Map<string, Map<string, number>>();
   private readonly timers: GroupTimer[] = [];
   private readonly histories = new Map<string, { path: InstanceState[]; reasons: ReasonCode[] }>();
@@ -223,6 +226,7 @@ export class DecideDriver {
       pauses: this.pauses,
       brakes: this.brakes,
       isObserving: this.isObserving,
+      tallies: new Map([...this.tallies].map(([key, text]) => [key, tallyOf(text)])),
     });
     this.braked.push(...decision.braked);
     this.keep(groupId, decision);
@@ -260,8 +264,13 @@ export class DecideDriver {
   }
 
   private keepGroup(groupId: string, decision: Decision): void {
-    const { group, memberChanges, groupTimersArmed, groupTimersCancelled } = decision;
+    const { group, memberChanges, tallies, groupTimersArmed, groupTimersCancelled } = decision;
     if (decision.isGroupChanged) this.groups.set(groupId, encodeGroup(group as Group));
+    for (const write of tallies) {
+      expect(isExpectedTally(this.tallies.get(write.key), write)).toBe(true);
+      if (write.kind === "take") this.tallies.delete(write.key);
+      else this.tallies.set(write.key, countedText(this.tallies.get(write.key), write));
+    }
     for (const { set, instanceId, order } of memberChanges) {
       const sets = set === "waiters" ? this.waiters : this.held;
       const members = sets.get(groupId) ?? new Map<string, number>();

@@ -41,6 +41,7 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
     episodes: mustBeUnderStops(decision)
       ? [...snapshot.received.records, runtime.stops.condition(partition)]
       : snapshot.received.records,
+    tallies: decision.tallies,
     effects: decision.effects.map((effect) => ({
       id: effect.id,
       partition,

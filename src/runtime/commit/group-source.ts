@@ -1,4 +1,5 @@
 import type { Group } from "../../convergence/group.ts";
+import type { Tally } from "../../convergence/tally.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
 import type { Decision } from "../../instance/decide.ts";
 import type { Received } from "../../instance/receive.ts";
@@ -16,6 +17,8 @@ export type Snapshot = {
   readonly waiters: readonly string[];
   readonly hasMoreWaiters: boolean;
   readonly quarantined: ReadonlyMap<string, BecalmError>;
+  /** What was counted beside the group, of the summaries that the batch sends. */
+  readonly tallies: ReadonlyMap<string, Tally>;
 };
 
 /** What must hold of the snapshot when the decision is committed. The batch passes it on unread. */

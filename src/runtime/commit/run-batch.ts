@@ -9,7 +9,7 @@
 import { type Command, type CommandResult, type Decision, decide } from "../../instance/decide.ts";
 import type { Word } from "../../instance/receive.ts";
 import type { BecalmError } from "../../model/errors.ts";
-import type { Commit, CommitOutcome } from "../../stores/store.ts";
+import { type Commit, type CommitOutcome, RAISED_FORMAT } from "../../stores/store.ts";
 import type { BatchRuntime } from "../runtime.ts";
 import { type BrakeRead, countAttempts, countFailures, hasBrakes, NO_BRAKES, readBrakes } from "../stops/brakes.ts";
 import { PauseService } from "../stops/pause-service.ts";
@@ -65,7 +65,7 @@ function decideBatch(
   { lock, ordinal, brakes }: { lock: LockAnswer | null; ordinal: number; brakes: BrakeRead },
 ): { readonly decision: Decision; readonly commit: Commit | null } {
   const { snapshot } = read;
-  const { batch, received, group, instances, waiters, hasMoreWaiters, quarantined } = snapshot;
+  const { batch, received, group, instances, waiters, hasMoreWaiters, quarantined, tallies } = snapshot;
   const decision = decide({
     partition: batch.address.partition,
     groupId: batch.address.groupId,
@@ -81,6 +81,8 @@ function decideBatch(
     pauses: runtime.stops.of(batch.address.partition).pauses,
     brakes: brakes.brakes,
     isObserving: runtime.isObserving,
+    tallies,
+    isCountingInGroup: runtime.format < RAISED_FORMAT,
   });
   const isConsuming = consumedBy(snapshot).length > 0;
   const commit = decision.isEmpty && !isConsuming ? null : commitOf(runtime, decision, read);

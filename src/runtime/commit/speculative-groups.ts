@@ -7,7 +7,7 @@ import type { Commit } from "../../stores/store.ts";
 import { type Address, type Batch, type Envelope, isCreation, mailboxKey } from "./batch.ts";
 import { type CachedGroup, GroupCache } from "./group-cache.ts";
 import type { BatchRead, GroupSource } from "./group-source.ts";
-import { mayMoveWaiters, NOBODY_WAITS, type ReadFrom, readStored } from "./stored-snapshot.ts";
+import { mayMoveWaiters, NOBODY_WAITS, NOTHING_COUNTED, type ReadFrom, readStored } from "./stored-snapshot.ts";
 
 /** Groups that are remembered as met again, or lost. */
 const MAILBOX_COUNT_MAX = 10_000;
@@ -128,6 +128,7 @@ export class SpeculativeGroups implements GroupSource {
         group,
         instances,
         quarantined: NOTHING_QUARANTINED,
+        tallies: NOTHING_COUNTED,
         waiters: NOBODY_WAITS.waiters,
         hasMoreWaiters: false,
       },

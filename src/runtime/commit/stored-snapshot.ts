@@ -5,6 +5,7 @@
  * may settle a peer that somebody waits for also reads its peers and waiters: they may be quarantined.
  */
 import type { Group } from "../../convergence/group.ts";
+import { type Tally, tallyKey } from "../../convergence/tally.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
 import { type Incoming, type Received, receiveAll } from "../../instance/receive.ts";
 import { STOPS_KEY } from "../../instance/stops-record.ts";
@@ -27,6 +28,8 @@ type Found = {
 };
 
 type Waiting = Pick<Snapshot, "waiters" | "hasMoreWaiters">;
+
+export const NOTHING_COUNTED: ReadonlyMap<string, Tally> = new Map();
 
 export const NOBODY_WAITS: Waiting = { waiters: [], hasMoreWaiters: false };
 
@@ -59,11 +62,30 @@ export async function readStored(
       group,
       instances,
       quarantined,
+      tallies: group === null ? NOTHING_COUNTED : await readTallies(from, group, batch),
       waiters: waiting.waiters,
       hasMoreWaiters: waiting.hasMoreWaiters,
     },
     precondition: { groupVersion: loaded.group?.version ?? 0, follows: null, isGuess: false },
   };
+}
+
+/** Summaries are few: one for the whole life of a group. */
+async function readTallies(
+  { store }: ReadFrom,
+  group: Group,
+  { address: { partition }, envelopes }: Batch,
+): Promise<ReadonlyMap<string, Tally>> {
+  const tallies = new Map<string, Tally>();
+  for (const { command } of envelopes) {
+    if (command.type !== "summarise") continue;
+    const summary = group.summaries.find(({ timer }) => timer.arm === command.arm);
+    if (summary === undefined) continue;
+    const key = tallyKey(group, summary);
+    const tally = await store.tally({ partition, key });
+    if (tally !== null) tallies.set(key, tally);
+  }
+  return tallies;
 }
 
 function neededBy({ envelopes }: Batch): { instanceIds: Set<string>; episodeKeys: string[] } {

@@ -32,6 +32,7 @@ import type {
   StoredEpisode,
   StoredInstance,
   StrayInstance,
+  Tally,
   TimerKey,
   TimerRow,
   TimersRequest,
@@ -148,6 +149,11 @@ class LmdbStore implements Store {
       if (groups.get(rows, { partition, id: groupId }, this.#now()) === null) return [];
       return groups.members(rows, { partition, groupId, set, limit, offset });
     });
+  }
+
+  async tally({ partition, key }: { partition: number; key: string }): Promise<Tally | null> {
+    const { tallies } = this.#open(partition);
+    return this.#read((rows) => tallies.read(rows, partition, key));
   }
 
   async commit(commit: Commit): Promise<CommitOutcome> {

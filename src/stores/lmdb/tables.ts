@@ -10,6 +10,7 @@ import { InstanceRows } from "./instance-rows.ts";
 import { type Namespace, PolicyRows } from "./namespace-rows.ts";
 import { OpenRows } from "./open-rows.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";
+import { TallyRows } from "./tally-rows.ts";
 import { TimerRows } from "./timer-rows.ts";
 
 export type Tables = {
@@ -18,6 +19,7 @@ export type Tables = {
   readonly open: OpenRows;
   readonly groups: GroupRows;
   readonly episodes: EpisodeRows;
+  readonly tallies: TallyRows;
   readonly timers: TimerRows;
   readonly effects: EffectRows;
   readonly commitIds: CommitIdRows;
@@ -31,6 +33,7 @@ export function tablesOf({ info, prefix }: Namespace): Tables {
     open: new OpenRows(prefix),
     groups: new GroupRows(prefix),
     episodes: new EpisodeRows(prefix),
+    tallies: new TallyRows(prefix),
     timers: new TimerRows(prefix),
     effects: new EffectRows(prefix),
     commitIds: new CommitIdRows(prefix),
@@ -45,7 +48,7 @@ export function commitTo(rows: WriteRows, commit: Commit, deciding: Deciding): C
   const refusal = refusalOf(rows, commit, deciding);
   if (refusal !== null) return refusal;
   const { nowMs, tables } = deciding;
-  const { commitIds, groups, instances, open, episodes, timers, effects } = tables;
+  const { commitIds, groups, instances, open, episodes, tallies, timers, effects } = tables;
   commitIds.forget(rows, nowMs);
   groups.forget(rows, nowMs);
   commitIds.add(rows, commit, nowMs);
@@ -55,6 +58,7 @@ export function commitTo(rows: WriteRows, commit: Commit, deciding: Deciding): C
     open.change(rows, instance);
   }
   episodes.write(rows, commit.partition, commit.episodes);
+  tallies.write(rows, commit.partition, commit.tallies ?? []);
   timers.change(rows, commit.timersArmed, commit.timersCancelled);
   effects.put(rows, commit, nowMs);
   return "applied";
@@ -63,7 +67,7 @@ export function commitTo(rows: WriteRows, commit: Commit, deciding: Deciding): C
 /** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
 function refusalOf(rows: ReadRows, commit: Commit, { tables, leases, nowMs }: Deciding): CommitOutcome | null {
   const { group, partition, follows, owner } = commit;
-  const { commitIds, groups, instances, episodes } = tables;
+  const { commitIds, groups, instances, episodes, tallies } = tables;
   if (commitIds.has(rows, partition, commit.commitId)) return "duplicate";
   if (group !== null) {
     if (leases.isFenced({ groupId: group.id, partition, owner }, nowMs)) return "fenced";
@@ -72,5 +76,6 @@ function refusalOf(rows: ReadRows, commit: Commit, { tables, leases, nowMs }: De
   }
   if (follows !== null && !commitIds.has(rows, partition, follows)) return "conflict";
   if (!episodes.areExpected(rows, partition, commit.episodes)) return "conflict";
+  if (!tallies.areExpected(rows, partition, commit.tallies ?? [])) return "conflict";
   return commit.instances.every((write) => instances.isExpected(rows, write)) ? null : "conflict";
 }

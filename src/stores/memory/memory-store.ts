@@ -32,6 +32,7 @@ import type {
   StoredEffect,
   StoredEpisode,
   StoredInstance,
+  Tally,
   TimerKey,
   TimerRow,
   TimersRequest,
@@ -59,6 +60,7 @@ import { GroupTable } from "./group-table.ts";
 import { memoryDimensionLock } from "./memory-dimension-lock.ts";
 import { OpenIndex } from "./open-index.ts";
 import { SortedList, take } from "./sorted-list.ts";
+import { TallyTable } from "./tally-table.ts";
 import { TimerTable } from "./timer-table.ts";
 
 /** `now`: the clock of leases, of time-to-live and of commit ids, in epoch ms. Default: the system's. */
@@ -87,6 +89,7 @@ class MemoryStore implements Store {
   readonly #instances = new Map<string, Instance>();
   readonly #groups = new GroupTable();
   readonly #episodes = new EpisodeTable();
+  readonly #tallies = new TallyTable();
   readonly #openIndex = new OpenIndex();
   readonly #leases = new GroupLeases();
   readonly #timers = new TimerTable();
@@ -134,6 +137,11 @@ class MemoryStore implements Store {
     return group === undefined ? [] : group[set].ids(limit, offset);
   }
 
+  async tally({ partition, key }: { partition: number; key: string }): Promise<Tally | null> {
+    requirePartition(partition, this.#open().partitions);
+    return this.#tallies.read(partition, key);
+  }
+
   async commit(commit: Commit): Promise<CommitOutcome> {
     requireValidCommit(commit, this.#open().partitions);
     const nowMs = this.#now();
@@ -144,6 +152,7 @@ class MemoryStore implements Store {
     if (commit.group?.kind === "write") this.#groups.write(commit, commit.group, nowMs);
     for (const instance of commit.instances) this.#write(instance, commit.partition);
     this.#episodes.write(commit.partition, commit.episodes);
+    if (commit.tallies !== undefined) this.#tallies.write(commit.partition, commit.tallies);
     this.#timers.change(commit.timersArmed, commit.timersCancelled);
     this.#effects.put(commit, nowMs);
     return "applied";
@@ -325,6 +334,7 @@ class MemoryStore implements Store {
     }
     if (follows !== null && !this.#commitIds.has(nameIn(partition, follows))) return "conflict";
     if (!this.#episodes.areExpected(partition, commit.episodes)) return "conflict";
+    if (commit.tallies !== undefined && !this.#tallies.areExpected(partition, commit.tallies)) return "conflict";
     return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";
   }
 

@@ -1,5 +1,15 @@
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
-import type { Commit, EpisodeWrite, InstanceWrite, MemberSet, TimerKey, TimerLane } from "../store.ts";
+import {
+  type Commit,
+  type EpisodeWrite,
+  type InstanceWrite,
+  type MemberSet,
+  TALLY_SAMPLE_COUNT_MAX,
+  type TallyWrite,
+  type TimerKey,
+  type TimerLane,
+} from "../store.ts";
+import { tallyText } from "../tally-text.ts";
 import { addRow, type HeadField, headText } from "./commit-layout.ts";
 import type { RedisKeys } from "./keys.ts";
 
@@ -19,9 +29,14 @@ export function commitArguments(partition: number, commits: readonly Commit[], k
     keysOf.timers(partition, "work"),
     keysOf.timers(partition, "approval"),
     keysOf.episodes(partition),
+    keysOf.tallies(partition),
     keysOf.open(partition),
   ];
-  const args: ScriptArgument[] = [COMMIT_ID_TTL_MS, Buffer.byteLength(keysOf.instance(partition, ""))];
+  const args: ScriptArgument[] = [
+    COMMIT_ID_TTL_MS,
+    Buffer.byteLength(keysOf.instance(partition, "")),
+    TALLY_SAMPLE_COUNT_MAX,
+  ];
   for (const commit of commits) addCommit({ keys, args }, commit, keysOf);
   return { keys, args };
 }
@@ -150,6 +165,7 @@ function addRest(
     changedEpisodes: count(withExpected(episodes, true), ({ key, expected, value: record }) =>
       addRow(args, "changedEpisode", { key, expected: expected as string, record }),
     ),
+    ...addTallies(args, commit.tallies),
     waitersAdded: added("waiters"),
     heldAdded: added("held"),
     waitersRemoved: removed("waiters"),
@@ -163,6 +179,30 @@ function addRest(
     workCancelled: cancelled("work"),
     approvalCancelled: cancelled("approval"),
   };
+}
+
+function addTallies(
+  args: ScriptArgument[],
+  tallies: readonly TallyWrite[] = [],
+): Record<"talliesTaken" | "talliesCounted", number> {
+  let talliesTaken = 0;
+  for (const write of tallies) {
+    if (write.kind !== "take") continue;
+    const { key, expected } = write;
+    addRow(args, "tallyTaken", { key, expected: expected === null ? "" : tallyText(expected) });
+    talliesTaken += 1;
+  }
+  for (const write of tallies) {
+    if (write.kind !== "count") continue;
+    const { key, added, removed } = write;
+    addRow(args, "tallyCounted", {
+      key,
+      change: added.length - removed.length,
+      removed: removed.join(" "),
+      added: added.slice(0, TALLY_SAMPLE_COUNT_MAX).join(" "),
+    });
+  }
+  return { talliesTaken, talliesCounted: tallies.length - talliesTaken };
 }
 
 function count<Item>(items: readonly Item[], add: (item: Item) => void): number {

@@ -17,6 +17,7 @@ export const SHARED_KEYS = {
   workTimers: "zset: timer of the lane work by due time (ms)",
   approvalTimers: "zset: timer of the lane approval by due time (ms)",
   episodes: "hash: policy and alert -> record of its episodes",
+  tallies: 'hash: group and opening -> "<how many>", then behind each space the id of one of the first',
   open: 'zset, all scores 0: "<what it is found under> <creation time, 16 digits>_<instance id>"',
 } as const satisfies Names;
 
@@ -24,6 +25,7 @@ export const SHARED_KEYS = {
 export const SHARED_ARGUMENTS = {
   commitIdTtlMs: "how long commit ids are remembered, in ms",
   instanceKeyHeadBytes: "how many bytes of an instance's key stand before its id",
+  tallySampleCountMax: "of how many a tally keeps the ids",
 } as const satisfies Names;
 
 /** The first argument of a commit: words with a space between them. Each number of rows has the name of its rows. */
@@ -41,6 +43,8 @@ export const HEAD = {
   openAdded: "number of places",
   newEpisodes: "number of records",
   changedEpisodes: "number of records",
+  talliesTaken: "number of tallies",
+  talliesCounted: "number of tallies",
   waitersAdded: "number of members",
   heldAdded: "number of members",
   waitersRemoved: "number of members",
@@ -73,6 +77,13 @@ export const ROWS = {
   open: { member: "" },
   newEpisode: { key: "", record: "" },
   changedEpisode: { key: "", expected: "the record that was read", record: "" },
+  tallyTaken: { key: "", expected: 'the text that was read, "" when there was none' },
+  tallyCounted: {
+    key: "",
+    change: "how many more",
+    removed: "ids, a space between them",
+    added: "the same: as many as may be kept",
+  },
   memberAdded: { order: "", id: "" },
   memberRemoved: { id: "" },
   effect: { id: "", claimed: '"<owner of the claim> <value>"' },
@@ -89,6 +100,8 @@ export const ROW_ORDER = [
   { under: "openAdded", kind: "open" },
   { under: "newEpisodes", kind: "newEpisode" },
   { under: "changedEpisodes", kind: "changedEpisode" },
+  { under: "talliesTaken", kind: "tallyTaken" },
+  { under: "talliesCounted", kind: "tallyCounted" },
   { under: "waitersAdded", kind: "memberAdded" },
   { under: "heldAdded", kind: "memberAdded" },
   { under: "waitersRemoved", kind: "memberRemoved" },

@@ -18,6 +18,7 @@ export type RedisKeys = {
   open(partition: number): string;
   touched(partition: number): string;
   episodes(partition: number): string;
+  tallies(partition: number): string;
   timers(partition: number, lane: TimerLane): string;
   effects(partition: number): string;
   claims(partition: number): string;
@@ -77,6 +78,7 @@ export function redisKeys({ prefix, namespace }: KeySpace, partitions: number): 
     open: (partition) => `${head(partition)}open`,
     touched: (partition) => `${head(partition)}touched`,
     episodes: (partition) => `${head(partition)}episodes`,
+    tallies: (partition) => `${head(partition)}tallies`,
     timers: (partition, lane) => `${head(partition)}timers:${lane}`,
     effects: (partition) => `${head(partition)}effects`,
     claims: (partition) => `${head(partition)}claims`,

@@ -28,6 +28,7 @@ import type {
   StoredEffect,
   StoredEpisode,
   StrayInstance,
+  Tally,
   TimerKey,
   TimerRow,
   TimersRequest,
@@ -45,6 +46,7 @@ import {
   requireValidEpisodes,
   requireValidOpenUnder,
 } from "../store-rules.ts";
+import { tallyOf } from "../tally-text.ts";
 import { commitArguments, commitSize, parseVersioned } from "./commit-arguments.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import { type KeySpace, type NamespaceKeys, namespaceKeys, type RedisKeys, redisKeys } from "./keys.ts";
@@ -197,6 +199,12 @@ class RedisStore implements Store {
     if (limit < 1) return [];
     const last = offset + Math.min(limit, ROW_COUNT_MAX) - 1;
     return this.#connection.run(() => this.#client.zrange(key, String(offset), String(last)));
+  }
+
+  async tally({ partition, key }: { partition: number; key: string }): Promise<Tally | null> {
+    const tallies = this.#open(partition).tallies(partition);
+    const [text] = await this.#connection.run(() => this.#client.hmget(tallies, key));
+    return text == null ? null : tallyOf(text);
   }
 
   async commit(commit: Commit): Promise<CommitOutcome> {

@@ -13,7 +13,8 @@
 -- KEYS[4] work_timers: zset: timer of the lane work by due time (ms)
 -- KEYS[5] approval_timers: zset: timer of the lane approval by due time (ms)
 -- KEYS[6] episodes: hash: policy and alert -> record of its episodes
--- KEYS[7] open: zset, all scores 0: "<what it is found under> <creation time, 16 digits>_<instance id>"
+-- KEYS[7] tallies: hash: group and opening -> "<how many>", then behind each space the id of one of the first
+-- KEYS[8] open: zset, all scores 0: "<what it is found under> <creation time, 16 digits>_<instance id>"
 -- then for each commit:
 --   own: its id: empty string, lives as long as commit ids are remembered
 --   before: id of the commit that it follows, refused unless that one was applied (only when it follows one)
@@ -26,6 +27,7 @@
 --
 -- ARGV[1] commit_id_ttl_ms: how long commit ids are remembered, in ms
 -- ARGV[2] instance_key_head_bytes: how many bytes of an instance's key stand before its id
+-- ARGV[3] tally_sample_count_max: of how many a tally keeps the ids
 -- then for each commit:
 --   its head, words with a space between them:
 --     owner: who commits
@@ -41,6 +43,8 @@
 --     open_added: number of places
 --     new_episodes: number of records
 --     changed_episodes: number of records
+--     tallies_taken: number of tallies
+--     tallies_counted: number of tallies
 --     waiters_added: number of members
 --     held_added: number of members
 --     waiters_removed: number of members
@@ -59,6 +63,8 @@
 --     open_added: member
 --     new_episodes: key, record
 --     changed_episodes: key, expected, record
+--     tallies_taken: key, expected
+--     tallies_counted: key, change, removed, added
 --     waiters_added: order, id
 --     held_added: order, id
 --     waiters_removed: id
@@ -79,6 +85,10 @@
 --     changed.checkpoint: new "<version> <checkpoint>"
 --     changed.lines: to append, each ended by a line break
 --     changed_episode.expected: the record that was read
+--     tally_taken.expected: the text that was read, "" when there was none
+--     tally_counted.change: how many more
+--     tally_counted.removed: ids, a space between them
+--     tally_counted.added: the same: as many as may be kept
 --     effect.claimed: "<owner of the claim> <value>"
 -- </keys and arguments>
 --
@@ -95,9 +105,9 @@ local CHUNK = 500
 local HISTORY_BYTES_MAX = 256 * 1024 * 1024
 
 -- <names> of commit-layout.ts, by `npm run generate`
-local SHARED_KEY = { created = 1, effects = 2, claims = 3, work_timers = 4, approval_timers = 5, episodes = 6, open = 7 }
-local SHARED_ARGUMENT = { commit_id_ttl_ms = 1, instance_key_head_bytes = 2 }
-local FIRST_KEY, FIRST_ARGUMENT = 8, 3
+local SHARED_KEY = { created = 1, effects = 2, claims = 3, work_timers = 4, approval_timers = 5, episodes = 6, tallies = 7, open = 8 }
+local SHARED_ARGUMENT = { commit_id_ttl_ms = 1, instance_key_head_bytes = 2, tally_sample_count_max = 3 }
+local FIRST_KEY, FIRST_ARGUMENT = 9, 4
 -- Where a field lies in its row.
 local ROW = {
   run = { width = 4, count = 0, created_at_ms = 1, body = 2, lines_after_first = 3 },
@@ -106,6 +116,8 @@ local ROW = {
   open = { width = 1, member = 0 },
   new_episode = { width = 2, key = 0, record = 1 },
   changed_episode = { width = 3, key = 0, expected = 1, record = 2 },
+  tally_taken = { width = 2, key = 0, expected = 1 },
+  tally_counted = { width = 4, key = 0, change = 1, removed = 2, added = 3 },
   member_added = { width = 2, order = 0, id = 1 },
   member_removed = { width = 1, id = 0 },
   effect = { width = 2, id = 0, claimed = 1 },
@@ -113,14 +125,14 @@ local ROW = {
   timer_armed = { width = 2, due_at_ms = 0, member = 1 },
   timer_cancelled = { width = 1, member = 0 },
 }
-local HEAD = '^' .. string.rep('(%S+) ', 22) .. '(%S+)$'
+local HEAD = '^' .. string.rep('(%S+) ', 24) .. '(%S+)$'
 -- The head and the group's value.
 local HEAD_WIDTH = 2
 local function head_of(text)
   local owner, follows, expected_version, ttl_ms, claim_ms, argument_count, runs, news, changed,
-    open_removed, open_added, new_episodes, changed_episodes, waiters_added, held_added,
-    waiters_removed, held_removed, effects, settled, work_armed, approval_armed, work_cancelled,
-    approval_cancelled = string.match(text, HEAD)
+    open_removed, open_added, new_episodes, changed_episodes, tallies_taken, tallies_counted,
+    waiters_added, held_added, waiters_removed, held_removed, effects, settled, work_armed,
+    approval_armed, work_cancelled, approval_cancelled = string.match(text, HEAD)
   return {
     owner = owner,
     follows = follows,
@@ -135,6 +147,8 @@ local function head_of(text)
     open_added = open_added,
     new_episodes = new_episodes,
     changed_episodes = changed_episodes,
+    tallies_taken = tallies_taken,
+    tallies_counted = tallies_counted,
     waiters_added = waiters_added,
     held_added = held_added,
     waiters_removed = waiters_removed,
@@ -151,6 +165,7 @@ end
 
 local RUN, NEW, CHANGED = ROW.run, ROW.new, ROW.changed
 local episodes_key, open_key = KEYS[SHARED_KEY.episodes], KEYS[SHARED_KEY.open]
+local tallies_key = KEYS[SHARED_KEY.tallies]
 local created_key, effects_key, claims_key = KEYS[SHARED_KEY.created], KEYS[SHARED_KEY.effects], KEYS[SHARED_KEY.claims]
 local timer_keys = { work = KEYS[SHARED_KEY.work_timers], approval = KEYS[SHARED_KEY.approval_timers] }
 
@@ -291,6 +306,19 @@ local function are_expected(at, new_count, changed_count)
   return true
 end
 
+-- Is each tally that is taken as the commit expects it?
+local function are_tallies_expected(at, count)
+  local TAKEN = ROW.tally_taken
+  for _ = 1, count do
+    local stored = read('HMGET', tallies_key, ARGV[at + TAKEN.key])
+    if not stored or (stored[1] or '') ~= ARGV[at + TAKEN.expected] then
+      return false
+    end
+    at = at + TAKEN.width
+  end
+  return true
+end
+
 -- Where rows are taken from; what takes some moves it past them.
 local row
 
@@ -354,6 +382,41 @@ local function write_episodes(new_count, changed_count)
     row = row + CHANGED_EPISODE.width
   end
   write_all('HSET', episodes_key, rows)
+end
+
+-- A tally's text with a change.
+local function counted(text, change, removed, added)
+  local number, sample = string.match(text, '^(%-?%d+)(.*)$')
+  for id in string.gmatch(removed, '%S+') do
+    local first, last = find(sample .. ' ', ' ' .. id .. ' ', 1, true)
+    while first do
+      sample = sub(sample, 1, first - 1) .. sub(sample, last)
+      first, last = find(sample .. ' ', ' ' .. id .. ' ', 1, true)
+    end
+  end
+  local _, size = string.gsub(sample, ' ', '')
+  for id in string.gmatch(added, '%S+') do
+    if size >= tonumber(ARGV[SHARED_ARGUMENT.tally_sample_count_max]) then
+      break
+    end
+    sample, size = sample .. ' ' .. id, size + 1
+  end
+  return string.format('%d', number + change) .. sample
+end
+
+-- At once, like episodes.
+local function write_tallies(taken_count, counted_count)
+  local TAKEN, COUNTED = ROW.tally_taken, ROW.tally_counted
+  for _ = 1, taken_count do
+    call('HDEL', tallies_key, ARGV[row + TAKEN.key])
+    row = row + TAKEN.width
+  end
+  for _ = 1, counted_count do
+    local key, change = ARGV[row + COUNTED.key], tonumber(ARGV[row + COUNTED.change])
+    local text = call('HMGET', tallies_key, key)[1] or '0'
+    call('HSET', tallies_key, key, counted(text, change, ARGV[row + COUNTED.removed], ARGV[row + COUNTED.added]))
+    row = row + COUNTED.width
+  end
 end
 
 local function gather_effects(count, settled_count, claim_ms)
@@ -447,6 +510,8 @@ local function commit_at(key, first)
   commit.first_changed_row = commit.first_row + commit.runs * RUN.width + commit.news * NEW.width
   local first_open_row = commit.first_changed_row + commit.changed * CHANGED.width
   commit.first_episode_row = first_open_row + (commit.open_removed + commit.open_added) * ROW.open.width
+  commit.first_tally_row = commit.first_episode_row + commit.new_episodes * ROW.new_episode.width
+    + commit.changed_episodes * ROW.changed_episode.width
   commit.next_key = commit.changed_at + commit.changed * 2
   commit.next_first = commit.first_row + commit.argument_count
   return commit
@@ -482,6 +547,9 @@ local function refusal_of(commit)
   if not are_expected(commit.first_episode_row, tonumber(commit.new_episodes), tonumber(commit.changed_episodes)) then
     return failure and 'failed ' .. failure or 'conflict'
   end
+  if not are_tallies_expected(commit.first_tally_row, tonumber(commit.tallies_taken)) then
+    return failure and 'failed ' .. failure or 'conflict'
+  end
   for index = 0, commit.changed - 1 do
     local lines = ARGV[commit.first_changed_row + index * CHANGED.width + CHANGED.lines]
     check_history(KEYS[commit.changed_at + index * 2 + 1], lines)
@@ -491,6 +559,7 @@ local function refusal_of(commit)
     check_type(commit.held_key, 'zset', commit.held_added, commit.held_removed)
   end
   check_type(created_key, 'zset', commit.news, '0')
+  check_type(tallies_key, 'hash', commit.tallies_counted, commit.tallies_taken)
   check_type(open_key, 'zset', commit.open_added, commit.open_removed)
   check_type(effects_key, 'hash', commit.effects, commit.settled)
   check_type(claims_key, 'zset', commit.effects, commit.settled)
@@ -506,6 +575,7 @@ local function write_commit(commit)
   write_changed(commit.changed_at, commit.changed, commit.texts)
   gather_open(commit.open_removed, commit.open_added)
   write_episodes(commit.new_episodes, commit.changed_episodes)
+  write_tallies(commit.tallies_taken, commit.tallies_counted)
   if commit.is_written then
     local waiters_key, held_key = commit.waiters_key, commit.held_key
     write_members(commit.waiters_added, ROW.member_added, 'ZADD', waiters_key, 'NX')
