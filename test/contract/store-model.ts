@@ -15,18 +15,8 @@ export class StoreModel {
 
   commit(commit: Commit): CommitOutcome {
     if (this.#commitIds.includes(commit.commitId)) return "duplicate";
-    const { group, partition } = commit;
-    if (group !== null && (this.#groups[`${partition} ${group.id}`]?.version ?? 0) !== group.expectedVersion)
-      return "conflict";
-    for (const { id, expectedVersion } of commit.instances)
-      if ((this.#find(id)?.version ?? 0) !== expectedVersion) return "conflict";
-    for (const { key, expected } of commit.episodes)
-      if ((this.#episodes[`${partition} ${key}`] ?? null) !== expected) return "conflict";
-    const tallies = commit.tallies ?? [];
-    for (const write of tallies) {
-      const stored = this.#tallies[`${partition} ${write.key}`] ?? null;
-      if (write.kind === "take" && JSON.stringify(stored) !== JSON.stringify(write.expected)) return "conflict";
-    }
+    if (!this.#isExpected(commit)) return "conflict";
+    const { partition, tallies = [] } = commit;
     this.#commitIds.push(commit.commitId);
     for (const write of tallies) this.#count(`${partition} ${write.key}`, write);
     for (const { key, value } of commit.episodes) this.#episodes[`${partition} ${key}`] = value;
@@ -38,6 +28,19 @@ export class StoreModel {
       this.#timers = this.#timers.filter((timer) => !isSame(timer, key as TimerRow));
     this.#writeGroup(commit);
     return "applied";
+  }
+
+  #isExpected({ group, partition, instances, episodes, tallies = [] }: Commit): boolean {
+    if (group !== null && (this.#groups[`${partition} ${group.id}`]?.version ?? 0) !== group.expectedVersion)
+      return false;
+    for (const { id, expectedVersion } of instances)
+      if ((this.#find(id)?.version ?? 0) !== expectedVersion) return false;
+    for (const { key, expected } of episodes)
+      if ((this.#episodes[`${partition} ${key}`] ?? null) !== expected) return false;
+    return tallies.every((write) => {
+      const stored = this.#tallies[`${partition} ${write.key}`] ?? null;
+      return write.kind === "count" || JSON.stringify(stored) === JSON.stringify(write.expected);
+    });
   }
 
   tally(partition: number, key: string): Tally | null {
