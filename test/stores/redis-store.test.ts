@@ -49,7 +49,7 @@ describe("hash tags", () => {
       membersAdded: [{ set: "held", instanceId: "03-a", order: 1 }],
     });
     const { keys } = commitArguments(3, [commit], redisKeys({ prefix: "becalm", namespace: "default" }, 16));
-    expect(keys).toHaveLength(15);
+    expect(keys).toHaveLength(16);
     expect(new Set(keys.map((key) => /\{(.*?)\}/.exec(key)?.[1]))).toEqual(new Set([hashTags(16)[3]]));
   });
 });
