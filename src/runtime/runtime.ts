@@ -2,7 +2,7 @@ import type { Decision } from "../instance/decide.ts";
 import type { LeaseGrace } from "../model/episode.ts";
 import type { Limits, Silence } from "../policy/policy.ts";
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
-import type { NamespaceMode, Store } from "../stores/store.ts";
+import type { Commit, NamespaceMode, Store } from "../stores/store.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Envelope, EnvelopeResult } from "./commit/batch.ts";
 import type { GroupSource } from "./commit/group-source.ts";
@@ -63,7 +63,7 @@ export type Runtime = {
 };
 
 /** Hears of each commit of this process, after it was applied and never before. */
-export type CommitListener = (decision: Decision) => void;
+export type CommitListener = (decision: Decision, commit: Commit) => void;
 
 /** What a batch needs beside the runtime. Each driver adds it, and hears of its own commits first. */
 export type BatchRuntime = Runtime & {
@@ -77,5 +77,5 @@ export interface Driver {
   /** Commits commands; a result each, in their order. */
   submit(envelopes: readonly Envelope[]): Promise<readonly EnvelopeResult[]>;
   /** Begins what follows from a commit: its effects, and its timers. */
-  committed(decision: Decision): void;
+  committed(decision: Decision, commit: Commit): void;
 }

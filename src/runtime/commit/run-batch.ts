@@ -138,7 +138,7 @@ async function renew(runtime: BatchRuntime, { snapshot, precondition }: BatchRea
 
 /** R1. */
 function publish({ onCommit }: BatchRuntime, decision: Decision, commit: Commit | null): void {
-  if (commit !== null) for (const listener of onCommit) listener(decision);
+  if (commit !== null) for (const listener of onCommit) listener(decision, commit);
 }
 
 function resultsOf(snapshot: Snapshot, { results }: Decision): readonly EnvelopeResult[] {

@@ -175,6 +175,18 @@ export class EffectDispatcher {
     }
   }
 
+  /** Attempts that wait for their turn. */
+  get waitingCount(): number {
+    return this.#queue.length;
+  }
+
+  /** Takes back all but the first `keptCount` of those that wait for their turn: nobody hears of their outcome here. */
+  takeBack(keptCount: number): Effect[] {
+    const effects = this.#queue.splice(keptCount).map(({ effect }) => effect);
+    for (const { id } of effects) this.#attempts.delete(id);
+    return effects;
+  }
+
   /** A loop, because attempts that end at once would otherwise call each other ever deeper. */
   #fill(): void {
     if (this.#isFilling) return;
