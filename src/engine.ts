@@ -147,7 +147,11 @@ export function createEngine(options: EngineOptions): Engine {
   return new LiveEngine({ ...options, policies });
 }
 
-type Opened = ReturnType<typeof driveLive> & { readonly runtime: Runtime; readonly detach: () => void };
+type Opened = ReturnType<typeof driveLive> & {
+  readonly runtime: Runtime;
+  readonly auditLog: AuditLog;
+  readonly detach: () => void;
+};
 
 class LiveEngine implements Engine {
   readonly #options: EngineOptions & { readonly policies: PolicySet };
@@ -196,8 +200,9 @@ class LiveEngine implements Engine {
   async #drain(): Promise<void> {
     this.#subscriptions.close();
     if (this.#opening !== null) {
-      const { driver, detach } = await this.#opening;
+      const { driver, auditLog, detach } = await this.#opening;
       await driver.stop(this.#options.drainMs ?? 30_000);
+      await auditLog.settled();
       detach();
     }
     if (this.#options.store === undefined) await this.#store.close();
@@ -326,7 +331,8 @@ class LiveEngine implements Engine {
       observe: this.#options.observe,
     });
     const inspection = this.#inspection(runtime);
-    const auditLog = new AuditLog(logger);
+    const reader = new InstanceReader(runtime);
+    const auditLog = new AuditLog(logger, (id) => reader.birth(id));
     const driven = driveLive(runtime, {
       effects: localEffects({ handlers: handlers ?? {}, allowExec: allowExec ?? false, logger }),
       concurrency: concurrency ?? CONCURRENCY_DEFAULT,
@@ -339,7 +345,7 @@ class LiveEngine implements Engine {
       ],
       onFault: (what, error) => logger.error({ err: error }, what),
     });
-    return { ...driven, runtime, detach: inspection.detach };
+    return { ...driven, runtime, auditLog, detach: inspection.detach };
   }
 
   #inspection(runtime: Runtime): { onCommit: readonly CommitListener[]; detach: () => void } {

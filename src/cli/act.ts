@@ -10,9 +10,9 @@ import type { NamespaceMode } from "../stores/store.ts";
 import { EXIT } from "./exit-codes.ts";
 import { stateColor } from "./report-text.ts";
 import type { Terminal } from "./terminal.ts";
-import { type Acting, type StoreOptions, withActing } from "./with-namespace.ts";
+import { type Acting, type ActingOptions, withActing } from "./with-namespace.ts";
 
-export type ActingOptions = StoreOptions & {
+export type ActOptions = ActingOptions & {
   readonly by?: string;
   readonly why?: string;
   readonly run: boolean;
@@ -30,7 +30,7 @@ export type Act = {
   readonly commit: (instances: InstanceService) => Promise<Instance[]>;
 };
 
-export async function act(terminal: Terminal, options: ActingOptions, how: Act): Promise<number> {
+export async function act(terminal: Terminal, options: ActOptions, how: Act): Promise<number> {
   return withActing(options, how.command, async (acting) => {
     const { instances, mode, nowMs } = acting;
     if (options.run && mode !== "simulated")

@@ -1,12 +1,12 @@
 /** `becalm approve` and `becalm deny`: a human's answer for one instance, or for all that a group holds. */
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { InstanceService } from "../runtime/instance-service.ts";
-import { type ActingOptions, act } from "./act.ts";
+import { type ActOptions, act } from "./act.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { requireWho } from "./send.ts";
 import type { Terminal } from "./terminal.ts";
 
-export type AnswerOptions = ActingOptions & {
+export type AnswerOptions = ActOptions & {
   readonly command: "approve" | "deny";
   readonly event: "approval.granted" | "approval.denied";
   readonly id?: string | undefined;

@@ -6,6 +6,7 @@ import { type TrailFault, trailFault } from "../instance/trail.ts";
 import { storedPolicyFault } from "../policy/policy.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
+import { type Against, againstText, withAgainst } from "./audit-against.ts";
 import { readBundle } from "./bundle-file.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { stuckEffects } from "./loose-ends.ts";
@@ -20,11 +21,14 @@ export type AuditOptions = StoreOptions & {
   readonly all: boolean;
   /** A bundle instead of a store. */
   readonly file?: string;
+  /** Log files to compare with. */
+  readonly against?: readonly string[];
   readonly json: boolean;
 };
 
 const PAGE_COUNT = 256;
 const CHECKED_AT_ONCE = 64;
+const LOGGED_AFTER_MS_MAX = 1_000;
 
 type Totals = { instances: number; entries: number; broken: number };
 
@@ -32,30 +36,39 @@ export async function audit(terminal: Terminal, options: AuditOptions): Promise<
   if (options.what !== "verify")
     throw usedWrongly(`There is no \`becalm audit ${options.what}\`. Did you mean \`becalm audit verify\`?`);
   if (options.all && options.ids.length > 0) throw usedWrongly("Give ids or --all, not both.");
-  if (options.file !== undefined) return verifyBundle(terminal, options.file, options);
-  return withReading(options, "audit verify", async (instances) => {
-    const totals: Totals = { instances: 0, entries: 0, broken: 0 };
-    const progress = new Progress(terminal);
-    for await (const ids of options.ids.length > 0 ? [options.ids] : allIds(instances)) {
-      for (let start = 0; start < ids.length; start += CHECKED_AT_ONCE) {
-        await verifySome(instances, ids.slice(start, start + CHECKED_AT_ONCE), {
-          terminal,
-          totals,
-          isJson: options.json,
-        });
-        progress.update(
-          (seconds) =>
-            `${totals.instances} instances, ${totals.broken} broken, ${Math.round(totals.instances / seconds)}/s`,
-        );
-      }
-    }
-    progress.end();
-    const isRemote = options.server !== undefined;
-    if (options.ids.length === 0)
-      await reportNamespace(instances, { terminal, totals, isJson: options.json, isRemote });
-    await tellTotals(terminal, totals, options.json);
-    return totals.broken > 0 ? EXIT.failed : EXIT.done;
+  const { against: logs = [], ids, file } = options;
+  if (file !== undefined)
+    return withAgainst({ logs, ids, startedAtMs: null }, (against) =>
+      verifyBundle(terminal, file, { ...options, against }),
+    );
+  return withReading(options, "audit verify", (instances) => {
+    // Lines reach a log up to half a second after their commit. Nobody writes to a virtual namespace between its runs.
+    const startedAtMs = instances.runtime.mode === "live" ? Date.now() - LOGGED_AFTER_MS_MAX : null;
+    return withAgainst({ logs, ids, startedAtMs }, (against) =>
+      verifyStore(terminal, instances, { ...options, against }),
+    );
   });
+}
+
+type Verifying = Omit<AuditOptions, "against"> & { readonly against: Against | null };
+
+async function verifyStore(terminal: Terminal, instances: InstanceReader, options: Verifying): Promise<number> {
+  const { against, ids, json: isJson } = options;
+  const totals: Totals = { instances: 0, entries: 0, broken: 0 };
+  const context = { terminal, totals, isJson, against };
+  const progress = new Progress(terminal);
+  for await (const some of ids.length > 0 ? [ids] : allIds(instances)) {
+    for (let start = 0; start < some.length; start += CHECKED_AT_ONCE) {
+      await verifySome(instances, some.slice(start, start + CHECKED_AT_ONCE), context);
+      progress.update(
+        (seconds) =>
+          `${totals.instances} instances, ${totals.broken} broken, ${Math.round(totals.instances / seconds)}/s`,
+      );
+    }
+  }
+  progress.end();
+  if (ids.length === 0) await reportNamespace(instances, { ...context, isRemote: options.server !== undefined });
+  return tellTotals(context);
 }
 
 /** Ids of all instances, a page at a time, newest first. */
@@ -68,22 +81,31 @@ export async function* allIds(instances: InstanceReader): AsyncGenerator<readonl
   }
 }
 
-type Context = { readonly terminal: Terminal; readonly totals: Totals; readonly isJson: boolean };
+type Context = {
+  readonly terminal: Terminal;
+  readonly totals: Totals;
+  readonly isJson: boolean;
+  readonly against: Against | null;
+};
 
-async function verifySome(
-  instances: InstanceReader,
-  ids: readonly string[],
-  { terminal, totals, isJson }: Context,
-): Promise<void> {
+async function verifySome(instances: InstanceReader, ids: readonly string[], context: Context): Promise<void> {
   const checked = await Promise.all(ids.map(async (id) => ({ id, ...(await checkTrail(instances, id)) })));
-  for (const one of checked) await addTo(one, { terminal, totals, isJson });
+  for (const one of checked) await addTo(one, context);
 }
 
-type Checked = { readonly id: string; readonly lines: readonly string[]; readonly fault: TrailFault | null };
+/** `birthHash`: of the first line, if that was redacted. */
+type Checked = {
+  readonly id: string;
+  readonly lines: readonly string[];
+  readonly fault: TrailFault | null;
+  readonly birthHash?: string | null;
+};
 
-async function addTo({ id, lines, fault }: Checked, { terminal, totals, isJson }: Context): Promise<void> {
+async function addTo({ id, lines, fault, birthHash = null }: Checked, context: Context): Promise<void> {
+  const { terminal, totals, isJson, against } = context;
   totals.instances += 1;
   totals.entries += Math.max(lines.length - 1, 0);
+  await against?.add(id, lines, birthHash);
   if (fault === null) return;
   totals.broken += 1;
   if (isJson) await terminal.json({ id, ok: false, line: fault.line, what: fault.what });
@@ -91,19 +113,23 @@ async function addTo({ id, lines, fault }: Checked, { terminal, totals, isJson }
 }
 
 /** Every line of the bundle, and in it every trail. */
-async function verifyBundle(terminal: Terminal, file: string, { ids, json }: AuditOptions): Promise<number> {
+async function verifyBundle(
+  terminal: Terminal,
+  file: string,
+  { ids, json: isJson, against }: Verifying,
+): Promise<number> {
   const totals: Totals = { instances: 0, entries: 0, broken: 0 };
+  const context = { terminal, totals, isJson, against };
   const wanted = new Set(ids);
   const policies = new Set<string>();
   for await (const { instance, policyTexts } of readBundle(file)) {
-    await addPolicies(policyTexts, policies, { terminal, totals, isJson: json });
+    await addPolicies(policyTexts, policies, context);
     if (wanted.size > 0 && !wanted.has(instance.id)) continue;
     const { id, lines, checkpoint, birthHash = null } = instance;
     const fault = trailFault(lines, checkpoint, birthHash) ?? foreign(id, lines, birthHash);
-    await addTo({ id, lines, fault }, { terminal, totals, isJson: json });
+    await addTo({ id, lines, fault, birthHash }, context);
   }
-  await tellTotals(terminal, totals, json);
-  return totals.broken > 0 ? EXIT.failed : EXIT.done;
+  return tellTotals(context);
 }
 
 /** A redacted birth does not give the id that its alert had. */
@@ -164,10 +190,17 @@ const STRAY = {
   unlisted: "is there, and no list names it: somebody hid it",
 } as const;
 
-async function tellTotals(terminal: Terminal, totals: Totals, isJson: boolean): Promise<void> {
-  if (isJson) return terminal.json({ summary: totals });
+async function tellTotals({ terminal, totals, isJson, against }: Context): Promise<number> {
+  const compared = against === null ? null : await against.report({ terminal, isJson });
+  const differing = compared === null ? 0 : compared.missingInLog + compared.missingInStore;
+  const code = totals.broken + differing > 0 ? EXIT.failed : EXIT.done;
+  if (isJson) {
+    await terminal.json({ summary: compared === null ? totals : { ...totals, against: compared } });
+    return code;
+  }
   const { green, red } = terminal.outColors;
   const { instances, entries, broken } = totals;
+  if (compared !== null) for (const line of againstText(compared)) await terminal.out(line);
   if (broken === 0)
     await terminal.out(
       green(
@@ -178,4 +211,5 @@ async function tellTotals(terminal: Terminal, totals: Totals, isJson: boolean): 
     await terminal.out(
       red(`${broken} of ${instances} do not hold. Keep the store as it is until you know who wrote to it.`),
     );
+  return code;
 }

@@ -18,6 +18,10 @@ export function jsonOption(): Option {
   return new Option("--json", "one JSON object a line on stdout");
 }
 
+export function logOption(): Option {
+  return new Option("--log <file>", "append a JSON line for each audit entry, log action and deed; - for stderr");
+}
+
 export function reading(...more: Option[]): Option[] {
   return [...more, ...keeping("instances live"), ...serverOptions()];
 }

@@ -7,6 +7,7 @@ import type { Detection } from "../detection/detection.ts";
 import type { RefusedRow } from "../detection/detection-batch.ts";
 import { printable } from "../present/text-width.ts";
 import { dateTime } from "../present/time-text.ts";
+import type { Logger } from "../system/logger.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Rejected rows and audit events that are reported one by one; further ones are only counted. */
@@ -18,15 +19,17 @@ const DELAYS_MAX = 10_000;
 export class DetectNotes {
   readonly #terminal: Terminal;
   readonly #isQuiet: boolean;
+  readonly #logger: Logger;
   #refusedCount = 0;
   #auditCount = 0;
   readonly #tooLate = new Map<string, number>();
   readonly #delays: number[] = [];
   doubtCount = 0;
 
-  constructor(terminal: Terminal, isQuiet: boolean) {
+  constructor(terminal: Terminal, { isQuiet, logger }: { isQuiet: boolean; logger: Logger }) {
     this.#terminal = terminal;
     this.#isQuiet = isQuiet;
+    this.#logger = logger;
   }
 
   refused(source: string, { line, text, series }: RefusedRow): void {
@@ -109,12 +112,19 @@ export class DetectNotes {
     for (const text of texts) this.#warn(printable(text));
   }
 
+  /** The log has all of them. */
   #first(count: number, text: string, what: string): void {
+    this.#logger.warn({}, text);
     if (count > TOLD_COUNT_MAX + 1) return;
-    this.#warn(count > TOLD_COUNT_MAX ? `Further ${what} are only counted.` : text);
+    this.#tell(count > TOLD_COUNT_MAX ? `Further ${what} are only counted.` : text);
   }
 
   #warn(text: string): void {
+    this.#logger.warn({}, text);
+    this.#tell(text);
+  }
+
+  #tell(text: string): void {
     if (!this.#isQuiet) this.#terminal.note(this.#terminal.noteColors.yellow(text));
   }
 }

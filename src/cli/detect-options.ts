@@ -28,6 +28,7 @@ export function detectOptions(): Option[] {
     ).argParser(sequenceNumber),
     new Option("--no-flush", "more records will follow: leave the newest points waiting for them"),
     new Option("--strict", "exit 1 if a record was rejected, a strategy found nothing, or can never fire"),
+    new Option("--log <file>", "append a JSON line for each alert, rejected row and doubt; - for stderr"),
     new Option("--quiet", "no progress, no rejected rows and no counts on stderr"),
   ];
 }

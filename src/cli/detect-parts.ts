@@ -25,6 +25,7 @@ export type DetectCommandOptions = StoreOptions & {
   readonly strict: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly log?: string;
 };
 
 export type DetectInput = { readonly path: string; readonly source: string; readonly isLive: boolean };

@@ -7,6 +7,7 @@ import type { StrategyGroup } from "../detection/core/strategy-group.ts";
 import type { SourceRows } from "../detection/detection.ts";
 import type { RefusedRow } from "../detection/detection-batch.ts";
 import { loadStrategies } from "../formats/strategy-file.ts";
+import type { Logger } from "../system/logger.ts";
 import { tellCheckpoints } from "./detect-checkpoints.ts";
 import { DetectNotes } from "./detect-notes.ts";
 import type { DetectCommandOptions, DetectInput, Parts } from "./detect-parts.ts";
@@ -31,6 +32,7 @@ import { inTimeOrder } from "./record-order.ts";
 import { type RowTime, rowTimeOf } from "./record-times.ts";
 import { keepHeapSmall } from "./small-heap.ts";
 import type { Terminal } from "./terminal.ts";
+import { withLog } from "./with-log.ts";
 import { type Detecting, withDetection } from "./with-namespace.ts";
 
 /** Places of a large file that are looked at to see whether it is in order. */
@@ -38,9 +40,13 @@ const SAMPLE_PLACES = 64;
 
 export async function detect(terminal: Terminal, options: DetectCommandOptions): Promise<number> {
   keepHeapSmall();
+  return withLog(options.log, (logger) => detectLogged(terminal, options, logger));
+}
+
+async function detectLogged(terminal: Terminal, options: DetectCommandOptions, logger: Logger): Promise<number> {
   const strategies = loadStrategies(await readText(options.strategies), { file: options.strategies });
   const enrichment = options.enrich === undefined ? null : await EnrichmentFile.open(options.enrich);
-  const notes = new DetectNotes(terminal, options.quiet);
+  const notes = new DetectNotes(terminal, { isQuiet: options.quiet, logger });
   for (const strategy of strategies) for (const doubt of strategyDoubts(strategy)) notes.doubt(strategy.name, doubt);
   const inputs = options.checkpoints ? [] : await inputsOf(options);
   const isForPeople = process.stdout.isTTY === true && !options.json;
@@ -66,7 +72,7 @@ export async function detect(terminal: Terminal, options: DetectCommandOptions):
     return await withDetection({ ...place, strategies, ...enrich }, listener, async (opened) => {
       if (options.checkpoints) return tellCheckpoints(terminal, { ...opened, isJson: !isForPeople });
       const fromSeq = options.fromSeq ?? opened.detection.toldCount + 1;
-      const teller = new AlertTeller({ terminal, isForPeople, fromSeq });
+      const teller = new AlertTeller({ terminal, isForPeople, fromSeq, logger });
       telling = { teller, opened };
       const census = new FieldCensus(strategies);
       return detectInputs({

@@ -3,7 +3,8 @@ import type { DetectedAlert } from "../detection/core/detected-alert.ts";
 import type { DetectionStore } from "../detection/detection-store.ts";
 import { detectedLine } from "../formats/detected-line.ts";
 import { printable } from "../present/text-width.ts";
-import { dateTime } from "../present/time-text.ts";
+import { dateTime, isoTime } from "../present/time-text.ts";
+import type { Logger } from "../system/logger.ts";
 import type { Terminal } from "./terminal.ts";
 
 const PAGE_COUNT = 500;
@@ -13,6 +14,7 @@ export type Telling = {
   /** A line for people instead of a request line. */
   readonly isForPeople: boolean;
   readonly fromSeq: number;
+  readonly logger: Logger;
 };
 
 export class AlertTeller {
@@ -47,11 +49,17 @@ export class AlertTeller {
   }
 
   async #tell(seq: number, alert: DetectedAlert): Promise<void> {
-    const { terminal, isForPeople } = this.#telling;
+    const { terminal, isForPeople, logger } = this.#telling;
     this.#nextSeq = seq + 1;
+    logger.info(loggedAlert(seq, alert), `alert -> ${alert.alert.status}`);
     if (isForPeople) await terminal.out(peopleLine(alert, terminal));
     else await terminal.json(detectedLine(seq, alert));
   }
+}
+
+function loggedAlert(seq: number, { alert, time, severity, strategy }: DetectedAlert): object {
+  const { labels, annotations } = alert;
+  return { seq, strategy, severity, at: isoTime(time * 1_000), labels, sentence: annotations["summary"] ?? "" };
 }
 
 /** `2026-11-23 06:49:54  firing    critical  cpu-core-busy  cpu0 of node-1 is 97 % busy`. */

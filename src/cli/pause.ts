@@ -5,9 +5,9 @@ import { isoTime } from "../present/time-text.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { requireWho } from "./send.ts";
 import type { Terminal } from "./terminal.ts";
-import { type StoreOptions, withActing } from "./with-namespace.ts";
+import { type ActingOptions, withActing } from "./with-namespace.ts";
 
-type WhoOptions = StoreOptions & {
+type WhoOptions = ActingOptions & {
   readonly by?: string;
   readonly why?: string;
   readonly policy?: string;
@@ -19,8 +19,9 @@ export type PauseOptions = WhoOptions & { readonly list: boolean };
 export async function pause(terminal: Terminal, options: PauseOptions): Promise<number> {
   if (options.list) return listPauses(terminal, options);
   const who = requireWho(options);
-  return withActing({ ...options, run: false, allowExec: false }, "pause", async ({ pauses, mode }) => {
+  return withActing(options, "pause", async ({ pauses, mode, logger }) => {
     const paused = await pauses.pause({ ...who, ...scopeOf(options) });
+    logger.info(plainPause(paused), "paused");
     if (options.json) await terminal.json({ ...plainPause(paused), mode });
     else {
       await terminal.out(
@@ -35,7 +36,7 @@ export async function pause(terminal: Terminal, options: PauseOptions): Promise<
 }
 
 async function listPauses(terminal: Terminal, options: PauseOptions): Promise<number> {
-  return withActing({ ...options, run: false, allowExec: false }, "pause", async ({ pauses }) => {
+  return withActing(options, "pause", async ({ pauses }) => {
     const holding = await pauses.pauses();
     for (const one of holding) {
       if (options.json) await terminal.json(plainPause(one));
@@ -53,9 +54,10 @@ export async function resume(terminal: Terminal, options: ResumeOptions): Promis
   if (decide && deny) throw usedWrongly("Give --decide or --deny, not both.");
   const who = requireWho(options);
   const held = decide ? "decide" : deny ? "deny" : "keep";
-  return withActing({ ...options, run: false, allowExec: false }, "resume", async ({ pauses, mode }) => {
+  return withActing(options, "resume", async ({ pauses, mode, logger }) => {
     const { lifted, decided } = await pauses.resume({ ...who, ...scopeOf(options), held });
     const scope = options.policy ?? null;
+    logger.info({ ...who, scope, resumed: lifted !== null, held, decided }, "resumed");
     if (options.json) {
       await terminal.json({ scope, resumed: lifted !== null, held, decided, mode });
       return EXIT.done;

@@ -6,6 +6,7 @@ import {
   countOf,
   jsonOption,
   keeping,
+  logOption,
   namespaceOption,
   positiveNumber,
   read,
@@ -152,7 +153,7 @@ function addRunning(add: Add): void {
       }),
       new Option("--allow-exec", "with --execute: lets policies start programs"),
       new Option("--strict", "exit 1 when a line or an alert was rejected"),
-      new Option("--log <file>", "append a JSON line for each audit entry and log action; - for stderr"),
+      logOption(),
       new Option("--quiet", "no progress and no counts on stderr"),
       ...keeping("instances live"),
     ],
@@ -260,9 +261,11 @@ function addKeeping(add: Add): void {
     options: reading(
       new Option("--all", "every instance: the default without ids"),
       new Option("--file <bundle>", "what `becalm export` wrote, instead of a store; - for stdin"),
+      new Option("--against <log...>", "compare with the lines that --log wrote: all files, also compressed ones"),
     ),
     examples: [
       "becalm audit verify",
+      "becalm audit verify --against becalm.log becalm.log.1.gz",
       "becalm audit verify 03-0a1b2c3d4e5f60718293a4b5",
       "becalm audit verify --file storm.bundle",
     ],
@@ -277,6 +280,7 @@ function addActing(add: Add): void {
     new Option("--why <text>", "the reason; it goes into the audit"),
   ];
   const now = () => [
+    logOption(),
     new Option("--run", "run the action that follows at once, in this process"),
     new Option("--allow-exec", "with --run: lets it start a program"),
   ];
@@ -301,7 +305,7 @@ function addActing(add: Add): void {
       options: reading(
         new Option("--group <id>", "all that this group holds"),
         ...who(),
-        ...(name === "approve" ? now() : []),
+        ...(name === "approve" ? now() : [logOption()]),
       ),
       examples: [
         `becalm ${name} 03-0a1b2c3d4e5f60718293a4b5 --by ann --why "looked at it"`,

@@ -2,14 +2,14 @@
 import { createReadStream, open, type Stats } from "node:fs";
 import { open as openFile, stat } from "node:fs/promises";
 import { Socket } from "node:net";
-import { type Readable, Transform } from "node:stream";
+import type { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { createGunzip } from "node:zlib";
 import type { RecordFormat } from "../formats/record-format-names.ts";
 import { formatOf, readerOf } from "../formats/record-formats.ts";
 import type { RecordReader, RecordRow } from "../formats/record-row.ts";
-import { BecalmError, messageOf } from "../model/errors.ts";
-import { unreadable } from "./read-text.ts";
+import { BecalmError } from "../model/errors.ts";
+import { isGzip, unzipped } from "./gzip-file.ts";
+import { unreadable } from "./unreadable-file.ts";
 
 export type { RecordFormat } from "../formats/record-format-names.ts";
 
@@ -153,33 +153,6 @@ async function openInput(path: string): Promise<OpenInput> {
   const total = found.isFile() ? found.size : null;
   const stream = found.isFile() && (await isGzip(path)) ? unzipped(file, path) : file;
   return { stream, bytesRead: () => file.bytesRead, total, isLive: false };
-}
-
-/** By its first bytes: a compressed file may have any name. */
-async function isGzip(path: string): Promise<boolean> {
-  const file = await openFile(path, "r");
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0);
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
-  } finally {
-    await file.close();
-  }
-}
-
-function unzipped(file: Readable, path: string): Readable {
-  const gunzip = createGunzip();
-  const out = new Transform({ transform: (piece, _encoding, done) => done(null, piece) });
-  file.on("error", (cause) => out.destroy(unreadable(path, cause)));
-  gunzip.on("error", (cause) => {
-    const what = `The compressed file ${path} cannot be read to its end: ${messageOf(cause)}. Compress it again.`;
-    out.destroy(new BecalmError("BECALM_ARGUMENT_INVALID", what, { cause, details: { file: path } }));
-  });
-  out.on("close", () => {
-    file.destroy();
-    gunzip.destroy();
-  });
-  file.pipe(gunzip).pipe(out);
-  return out;
 }
 
 /** As a socket: what a file stream has asked of a pipe cannot be called off, and keeps the process until something comes. */

@@ -2,8 +2,9 @@ import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { type TextLine, TextLines } from "../formats/text-lines.ts";
-import { BecalmError, messageOf } from "../model/errors.ts";
 import { REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
+import { openMaybeGzip } from "./gzip-file.ts";
+import { unreadable } from "./unreadable-file.ts";
 
 /** The text of a small file. Throws BECALM_NOT_FOUND, or BECALM_ARGUMENT_INVALID when it is no file that can be read. */
 export async function readText(path: string): Promise<string> {
@@ -15,7 +16,7 @@ export async function readText(path: string): Promise<string> {
 }
 
 /**
- * Lines of a file, or of stdin for `-`, read as they are needed: the file may be larger than the memory. `signal` ends the waiting for
+ * Lines of a file (also a compressed one), or of stdin for `-`, read as they are needed: the file may be larger than the memory. `signal` ends the waiting for
  * more, and leaves out a line that is not whole.
  */
 export async function* readLines(
@@ -38,24 +39,10 @@ export async function* readLines(
 /** Opened before anything is done, so that a wrong path is told first. */
 async function openText(path: string): Promise<Readable> {
   try {
-    if ((await stat(path)).isDirectory()) throw Object.assign(new Error("it is a directory"), { code: "EISDIR" });
-    return createReadStream(path);
+    const found = await stat(path);
+    if (found.isDirectory()) throw Object.assign(new Error("it is a directory"), { code: "EISDIR" });
+    return found.isFile() ? await openMaybeGzip(path) : createReadStream(path);
   } catch (cause) {
     throw unreadable(path, cause);
   }
-}
-
-/** A path that cannot be read, as an error that says so. */
-export function unreadable(path: string, cause: unknown): BecalmError {
-  if ((cause as NodeJS.ErrnoException).code === "ENOENT") {
-    return new BecalmError("BECALM_NOT_FOUND", `There is no file ${path}. Check the path.`, {
-      cause,
-      details: { path },
-    });
-  }
-  return new BecalmError(
-    "BECALM_ARGUMENT_INVALID",
-    `${path} cannot be read: ${messageOf(cause)}. Give a file that can.`,
-    { cause, details: { path } },
-  );
 }

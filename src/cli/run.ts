@@ -4,7 +4,6 @@ import { loadPolicySet } from "../formats/policy-file.ts";
 import { BecalmError } from "../model/errors.ts";
 import { actionsOf, type PolicySet } from "../policy/policy.ts";
 import { reportFile } from "../simulate/instance-rows.ts";
-import { fileLogger, silentLogger } from "../system/pino-logger.ts";
 import { readAssumptions } from "./assumptions.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";
@@ -13,6 +12,7 @@ import { readLines, readText } from "./read-text.ts";
 import { ReportTotals, totalsText } from "./report-text.ts";
 import { type Taken, takeLines } from "./take-lines.ts";
 import type { Terminal } from "./terminal.ts";
+import { withLog } from "./with-log.ts";
 import { type RunEffects, type Running, type StoreOptions, withVirtualRun } from "./with-namespace.ts";
 
 export type RunCommandOptions = StoreOptions & {
@@ -33,19 +33,18 @@ export type RunCommandOptions = StoreOptions & {
 export async function run(terminal: Terminal, options: RunCommandOptions): Promise<number> {
   const policies = loadPolicySet(await readText(options.policies), { file: options.policies });
   const effects = effectsOf(policies, options, terminal);
-  const logger = options.log === undefined ? null : fileLogger(options.log);
   const interrupts = catchInterrupts((signal) =>
     terminal.note(`${signal}: stopping after this line; once more stops at once`),
   );
   try {
     const { store, namespace, concurrency } = options;
-    return await withVirtualRun(
-      { store, namespace, policies, concurrency, effects, logger: logger ?? silentLogger },
-      (running) => runFile(terminal, options, { running, interrupts }),
+    return await withLog(options.log, (logger) =>
+      withVirtualRun({ store, namespace, policies, concurrency, effects, logger }, (running) =>
+        runFile(terminal, options, { running, interrupts }),
+      ),
     );
   } finally {
     interrupts.end();
-    await logger?.close();
   }
 }
 

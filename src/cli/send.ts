@@ -3,11 +3,11 @@
 import { nearestName } from "../formats/nearest-name.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { type EventInput, SENDABLE_EVENTS } from "../instance/event-input.ts";
-import { type ActingOptions, act } from "./act.ts";
+import { type ActOptions, act } from "./act.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 
-export type SendOptions = ActingOptions & { readonly id: string; readonly event: string };
+export type SendOptions = ActOptions & { readonly id: string; readonly event: string };
 
 export async function send(terminal: Terminal, options: SendOptions): Promise<number> {
   const event = eventOf(options);

@@ -10,9 +10,9 @@ import type { StoredSilence } from "../runtime/silences/stored-silences.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { requireWho } from "./send.ts";
 import type { Terminal } from "./terminal.ts";
-import { type Acting, type StoreOptions, withActing } from "./with-namespace.ts";
+import { type Acting, type ActingOptions, withActing } from "./with-namespace.ts";
 
-export type SilenceOptions = StoreOptions & {
+export type SilenceOptions = ActingOptions & {
   readonly what: string;
   readonly args: readonly string[];
   readonly for?: string;
@@ -26,17 +26,17 @@ export type SilenceOptions = StoreOptions & {
 export async function silence(terminal: Terminal, options: SilenceOptions): Promise<number> {
   const act = { add, ls, expire }[options.what as "ls"];
   if (act === undefined) throw usedWrongly(`There is no \`becalm silence ${options.what}\`. Use add, ls or expire.`);
-  return withActing({ ...options, run: false, allowExec: false }, "silence", (acting) =>
-    act(terminal, options, acting),
-  );
+  return withActing(options, "silence", (acting) => act(terminal, options, acting));
 }
 
-async function add(terminal: Terminal, options: SilenceOptions, { silences, nowMs }: Acting): Promise<number> {
+async function add(terminal: Terminal, options: SilenceOptions, acting: Acting): Promise<number> {
   const { args } = options;
+  const { silences, nowMs, logger } = acting;
   if (args.length === 0) throw usedWrongly(`Say what is silenced: becalm silence add 'cluster="edge"' --for 2h ...`);
   const fromMs = options.from === undefined ? nowMs : instantOf("--from", options.from);
   const toMs = endOf(options, fromMs);
   const made = await silences.add({ match: args, fromMs, toMs, ...requireWho(options) });
+  logger.info({ silence: made.id, ...plain(made) }, "silenced");
   if (options.json) await terminal.json(plain(made));
   else {
     await terminal.out(
@@ -65,11 +65,12 @@ async function ls(terminal: Terminal, { json }: SilenceOptions, { silences, nowM
   return EXIT.done;
 }
 
-async function expire(terminal: Terminal, options: SilenceOptions, { silences }: Acting): Promise<number> {
+async function expire(terminal: Terminal, options: SilenceOptions, { silences, logger }: Acting): Promise<number> {
   const [id] = options.args;
   if (id === undefined) throw usedWrongly("Say which silence: becalm silence expire ID --by WHO --why TEXT");
-  requireWho(options);
+  const who = requireWho(options);
   const looked = await silences.expire(id);
+  logger.info({ silence: id, ...who, decided: looked }, "a silence was ended");
   if (options.json) await terminal.json({ id, expired: true, decided: looked });
   else
     await terminal.out(

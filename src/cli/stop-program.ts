@@ -1,6 +1,7 @@
 /** Names, options and help of `becalm pause`, `resume` and `silence`. */
 import { Option } from "commander";
 import type { Add } from "./add-command.ts";
+import { logOption } from "./command-options.ts";
 import type { PauseOptions, ResumeOptions } from "./pause.ts";
 import type { SilenceOptions } from "./silence.ts";
 
@@ -18,6 +19,7 @@ export function addStopping(add: Add, { reading, read }: Around): void {
   const who = () => [
     new Option("--by <who>", "who acts; it goes into the audit"),
     new Option("--why <text>", "the reason; it goes into the audit"),
+    logOption(),
   ];
   const policy = () => new Option("--policy <name>", "only this policy; default: everything");
   add("pause", "the emergency stop: holds what would run, in every process of the namespace", {

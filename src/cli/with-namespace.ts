@@ -28,6 +28,7 @@ import { pause } from "../system/system-clock.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
 import { ServerDriver } from "./server-driver.ts";
+import { withLog } from "./with-log.ts";
 
 /** What every command says about where it works. `store` and `server`: never the empty text; left out: none. */
 export type StoreOptions = {
@@ -98,6 +99,8 @@ export type Acting = {
   readonly pauses: PauseService;
   readonly silences: SilenceService;
   readonly mode: NamespaceMode;
+  /** Where the command's own lines go (`--log`). */
+  readonly logger: Logger;
   /** What the namespace takes for now, in epoch ms: virtual time stands where its last run left it. */
   readonly nowMs: number;
   /** How many effects this command has committed. */
@@ -106,56 +109,85 @@ export type Acting = {
   runOutstanding(): Promise<number>;
 };
 
-/** Calls `use` with a namespace to act in, in the mode that it has. `run`: this process runs the effects that it commits. */
+/** `run`: this process runs the effects that it commits. `log`: a file to which its audit lines are appended. */
+export type ActingOptions = StoreOptions & {
+  readonly run?: boolean;
+  readonly allowExec?: boolean;
+  readonly log?: string;
+};
+
+/** Calls `use` with a namespace to act in, in the mode that it has. */
 export async function withActing<T>(
-  options: StoreOptions & { readonly run: boolean; readonly allowExec: boolean },
+  options: ActingOptions,
   command: string,
   use: (acting: Acting) => Promise<T>,
 ): Promise<T> {
   const server = serverOf(options);
   if (server !== null) return actOnServer(server, options, use);
-  const { namespace, run, allowExec } = options;
+  return withLog(options.log, (logger) => actOnStore({ ...options, logger }, command, use));
+}
+
+async function actOnStore<T>(
+  options: ActingOptions & { readonly logger: Logger },
+  command: string,
+  use: (acting: Acting) => Promise<T>,
+): Promise<T> {
+  const { namespace, run = false, allowExec = false, logger } = options;
   const store = await storeAt(requireStore(options, command), namespace);
   let lease: RunLease | null = null;
   try {
     const runtime = await open(store, { namespace });
-    let emitted = 0;
-    const count = ({ effects }: Decision) => {
-      emitted += effects.length;
-    };
-    const { mode } = runtime;
-    const effects = mode === "simulated" ? simulatedEffects(ALL_SUCCEED) : localEffects({ allowExec });
-    const driving = { effects, onCommit: [count] };
-    const emittedCount = () => emitted;
-    if (mode === "live") {
-      const { driver, instances, pauses, silences } = driveOnce(runtime, { ...driving, isRunning: run });
-      const runOutstanding = () => driver.settle();
-      return await use({ instances, pauses, silences, mode, nowMs: Date.now(), emittedCount, runOutstanding });
-    }
-    if (run) lease = await takeRunLease(store, { owner: runtime.owner, namespace });
-    const { driver, instances, pauses, silences } = driveVirtual(runtime, { ...driving, concurrency: 1 });
-    const runOutstanding = () => driver.settleAll().then(emittedCount);
-    return await use({
-      instances,
-      pauses,
-      silences,
-      mode,
-      nowMs: runtime.highestTimeMs ?? 0,
-      emittedCount,
-      runOutstanding,
-    });
+    if (run && runtime.mode !== "live") lease = await takeRunLease(store, { owner: runtime.owner, namespace });
+    const auditLog = auditLogOf(runtime, logger);
+    const acting = actingOn(runtime, { run, allowExec, logger, auditLog });
+    const result = await use(acting);
+    await auditLog.settled();
+    return result;
   } finally {
     await lease?.release();
     await store.close();
   }
 }
 
+type ActingParts = {
+  readonly run: boolean;
+  readonly allowExec: boolean;
+  readonly logger: Logger;
+  readonly auditLog: AuditLog;
+};
+
+function actingOn(runtime: Runtime, { run, allowExec, logger, auditLog }: ActingParts): Acting {
+  const { mode } = runtime;
+  let emitted = 0;
+  const emittedCount = () => emitted;
+  const committed = ({ effects, entries }: Decision) => {
+    emitted += effects.length;
+    auditLog.write(entries);
+  };
+  const effects = mode === "simulated" ? simulatedEffects(ALL_SUCCEED) : localEffects({ allowExec, logger });
+  const driving = { effects, onCommit: [committed] };
+  const shared = { mode, logger, emittedCount };
+  if (mode === "live") {
+    const { driver, instances, pauses, silences } = driveOnce(runtime, { ...driving, isRunning: run });
+    return { ...shared, instances, pauses, silences, nowMs: Date.now(), runOutstanding: () => driver.settle() };
+  }
+  const { driver, instances, pauses, silences } = driveVirtual(runtime, { ...driving, concurrency: 1 });
+  const runOutstanding = () => driver.settleAll().then(emittedCount);
+  return { ...shared, instances, pauses, silences, nowMs: runtime.highestTimeMs ?? 0, runOutstanding };
+}
+
+function auditLogOf(runtime: Runtime, logger: Logger): AuditLog {
+  const reader = new InstanceReader(runtime);
+  return new AuditLog(logger, (id) => reader.birth(id));
+}
+
 /** The server commits, and runs what follows. */
 async function actOnServer<T>(
   server: ServerAddress,
-  { namespace, run }: StoreOptions & { readonly run: boolean },
+  { namespace, run = false, log }: ActingOptions,
   use: (acting: Acting) => Promise<T>,
 ): Promise<T> {
+  if (log !== undefined) throw usedWrongly("--log is for a store: with --server the server logs. Leave it out.");
   if (run) throw usedWrongly("--run is for a store: with --server the server runs what follows. Leave it out.");
   const runtime = await open(serverStore(server), { namespace });
   const driver = new ServerDriver(server, new InstanceReader(runtime));
@@ -164,6 +196,7 @@ async function actOnServer<T>(
     pauses: new PauseService(runtime, driver, Date.now),
     silences: new SilenceService(runtime, driver, Date.now),
     mode: runtime.mode,
+    logger: silentLogger,
     nowMs: Date.now(),
     emittedCount: () => driver.begun,
     runOutstanding: () => Promise.resolve(0),
@@ -202,7 +235,7 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
   try {
     const runtime = await open(store, { namespace, mode, policies });
     if (isShared) lease = await takeRunLease(store, { owner: runtime.owner, namespace });
-    const auditLog = new AuditLog(logger);
+    const auditLog = auditLogOf(runtime, logger);
     const { driver, instances } = driveVirtual(runtime, {
       effects:
         effects.kind === "simulated"
@@ -212,7 +245,9 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
       onCommit: [({ entries }) => auditLog.write(entries)],
     });
     await driver.recover();
-    return await use({ instances, run: driver, checkLease: () => lease?.check() });
+    const result = await use({ instances, run: driver, checkLease: () => lease?.check() });
+    await auditLog.settled();
+    return result;
   } finally {
     await lease?.release();
     await store.close();

@@ -29,7 +29,14 @@ import { type Outcome, type Outcomes, parkedOutcome } from "./outcome.ts";
 import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
 
 /** A history line as the logger gets it. */
-export type LoggedEntry = { readonly instance: string; readonly entry: EntryBody };
+export type LoggedEntry = {
+  readonly instance: string;
+  readonly entry: EntryBody;
+  /** The instance as this step left it: its head is the hash of the line. */
+  readonly after: Instance;
+  /** What its first line says; null: it was born in an earlier commit. */
+  readonly birth: Birth | null;
+};
 
 /** An instance that the commit writes. */
 export type ChangedInstance = {
@@ -184,7 +191,7 @@ export class Draft {
     working.lines = [...working.lines, stepLine(outcome.json, { previous: head, isFirst })];
     working.instance = { ...outcome.next, id, head: chainHash(head, outcome.json) };
     working.body = outcome.body;
-    this.entries.push({ instance: id, entry: outcome.entry });
+    this.entries.push({ instance: id, entry: outcome.entry, after: working.instance, birth: working.birth });
     return working.instance;
   }
 

@@ -28,6 +28,29 @@ export function trailFault(
     : { line: lines.length, what: "led to another checkpoint than the one that is stored" };
 }
 
+/** The entries of a trail with the hashes that they have in it. `atMs` null: the time of its birth. `birthHash`: of a birth line that was redacted. */
+export function trailEntries(
+  lines: readonly string[],
+  birthHash: string | null = null,
+): { readonly version: number; readonly atMs: number | null; readonly hash: string }[] {
+  let hash = birthHash ?? chainHash("", lines[0] ?? "");
+  return lines.slice(1).map((line) => {
+    const { json } = splitLine(line);
+    hash = chainHash(hash, json);
+    return { ...headOf(json), hash };
+  });
+}
+
+/** A line that cannot be read is reported as that elsewhere. */
+function headOf(json: string): { version: number; atMs: number | null } {
+  try {
+    const { version = 1, atMs = null } = JSON.parse(json) as { version?: number; atMs?: number };
+    return { version, atMs };
+  } catch {
+    return { version: 0, atMs: null };
+  }
+}
+
 function ledTo(lines: readonly string[]): unknown {
   try {
     return (JSON.parse(splitLine(lines.at(-1) as string).json) as { checkpoint?: unknown }).checkpoint;

@@ -15,6 +15,7 @@ import type {
   SilenceNote,
 } from "../model/instance-types.ts";
 import { REASONS } from "../model/reasons.ts";
+import { isoTime } from "./time-text.ts";
 
 export const LANGUAGES = ["en", "zh"] as const;
 
@@ -22,27 +23,54 @@ export type Language = (typeof LANGUAGES)[number];
 
 export type Sentence = Readonly<Record<Language, string>>;
 
+/** How a sentence writes a moment. */
+export type WriteTime = (atMs: number) => string;
+
 /** The sentence of one entry of a history. */
-export function sentenceOf(entry: AuditEntry, history: History): Sentence {
+export function sentenceOf(entry: AuditEntry, history: History, time: WriteTime = isoTime): Sentence {
+  const { birth, instance } = history;
+  return sentenceAbout(entry, {
+    instance,
+    policy: birth.policy,
+    notice: birth.notice,
+    decidedAgain: entry.event.type === "reconsider" ? timesDecidedAgain(entry, history) : 0,
+    time,
+  });
+}
+
+/** The part of an entry that its sentence is made of. */
+type Told = Pick<AuditEntry, "event" | "path" | "verdict" | "reason" | "observation">;
+
+/** Whose entry it is. `decidedAgain`: how often the instance had been decided again, this entry included. */
+export type SentenceSubject = {
+  readonly instance: string;
+  readonly policy: string;
+  readonly notice: Notice | null;
+  readonly decidedAgain: number;
+  readonly time: WriteTime;
+};
+
+/** The same for an entry whose history is not at hand. */
+export function sentenceAbout(entry: Told, subject: SentenceSubject): Sentence {
   const { event } = entry;
   switch (event.type) {
     case "start":
-      return startSentence(entry, history);
+      return startSentence(entry, subject);
     case "peers.settled":
-      return decisionSentence(entry, history, { en: "It looked at its peers again. ", zh: "再次检查同组实例。" });
+      return decisionSentence(entry, subject, { en: "It looked at its peers again. ", zh: "再次检查同组实例。" });
     case "lock.busy":
       return say(
-        `It waits until ${time(event.dueAtMs)}: ${reason(entry).en}.`,
-        `等待到 ${time(event.dueAtMs)}：${reason(entry).zh}。`,
+        `It waits until ${subject.time(event.dueAtMs)}: ${reason(entry).en}.`,
+        `等待到 ${subject.time(event.dueAtMs)}：${reason(entry).zh}。`,
       );
     case "reconsider":
-      return reconsideredSentence(entry, event, history);
+      return reconsideredSentence(entry, event, subject);
     case "effect.done":
       return doneSentence(entry, event.attempt);
     case "effect.failed":
       return failureSentence(entry, event);
     case "timer.elapsed":
-      return timerSentence(entry, event.timer, history.birth.policy);
+      return timerSentence(entry, event.timer, subject);
     case "approval.requested":
       return say("A human was asked to decide.", "已发起审批。");
     case "approval.granted":
@@ -55,15 +83,15 @@ export function sentenceOf(entry: AuditEntry, history: History): Sentence {
     case "approval.denied":
       return say(`${event.by} denied the approval: ${event.why}`, `${event.by} 拒绝了审批：${event.why}`);
     case "alert.resolved":
-      return resolvedSentence(entry, history);
+      return resolvedSentence(entry, subject);
     case "cancel":
-      return cancelSentence(entry, event, history);
+      return cancelSentence(entry, event, subject);
     case "end":
       return say(`${event.by} closed it: ${event.why}`, `${event.by} 关闭了它：${event.why}`);
   }
 }
 
-function startSentence(entry: AuditEntry, history: History): Sentence {
+function startSentence(entry: Told, subject: SentenceSubject): Sentence {
   const { event } = entry;
   if (event.type !== "start") return say("", "");
   if (event.approved === true) {
@@ -72,9 +100,9 @@ function startSentence(entry: AuditEntry, history: History): Sentence {
       `${event.by} 要求直接执行：${event.why}${passed(event).zh}`,
     );
   }
-  if (event.silence !== null) return silencedSentence(event.silence, history);
-  if (history.birth.notice !== null) return noticeSentence(history.birth.notice);
-  return decisionSentence(entry, history, { en: "", zh: "" });
+  if (event.silence !== null) return silencedSentence(event.silence, subject);
+  if (subject.notice !== null) return noticeSentence(subject.notice, subject);
+  return decisionSentence(entry, subject, { en: "", zh: "" });
 }
 
 const CAUSES: Readonly<Record<ReconsiderCause, Sentence>> = {
@@ -84,16 +112,16 @@ const CAUSES: Readonly<Record<ReconsiderCause, Sentence>> = {
 };
 
 /** Says why it is decided again and how often that has been, then what is decided. */
-function reconsideredSentence(entry: AuditEntry, event: ReconsiderEvent, history: History): Sentence {
+function reconsideredSentence(entry: Told, event: ReconsiderEvent, subject: SentenceSubject): Sentence {
   if (entry.reason === "episode_over") return say(`It stays as it is: ${reason(entry).en}.`, `${reason(entry).zh}。`);
-  const nth = timesDecidedAgain(entry, history);
+  const nth = subject.decidedAgain;
   const cause = CAUSES[event.cause];
   const before = say(
     `It is decided again, for the ${ordinal(nth)} time (${cause.en}). `,
     `第 ${nth} 次重新决策（${cause.zh}）。`,
   );
-  if (event.silence === null) return decisionSentence(entry, history, before);
-  const silenced = silencedSentence(event.silence, history);
+  if (event.silence === null) return decisionSentence(entry, subject, before);
+  const silenced = silencedSentence(event.silence, subject);
   return say(before.en + silenced.en, before.zh + silenced.zh);
 }
 
@@ -109,7 +137,7 @@ function ordinal(n: number): string {
   return `${n}${teen ? "th" : (["th", "st", "nd", "rd"][n % 10] ?? "th")}`;
 }
 
-function doneSentence(entry: AuditEntry, attempt: number): Sentence {
+function doneSentence(entry: Told, attempt: number): Sentence {
   if (entry.reason === "verifying") {
     return say(
       `Attempt ${attempt} succeeded; it counts once the alert resolves.`,
@@ -125,32 +153,35 @@ function doneSentence(entry: AuditEntry, attempt: number): Sentence {
   return say(`Attempt ${attempt} succeeded.`, `第 ${attempt} 次执行成功。`);
 }
 
-function resolvedSentence(entry: AuditEntry, { birth }: History): Sentence {
+function resolvedSentence(entry: Told, { policy }: SentenceSubject): Sentence {
   const why = reason(entry);
   if (entry.reason === "verified") return say(`The alert resolved: ${why.en}.`, `告警已恢复：${why.zh}。`);
   if (entry.reason === "alert_resolved") {
     return say(
-      `The alert resolved before anything ran, so "${birth.policy}" is skipped.`,
-      `套餐【${birth.policy}】已跳过，告警已恢复。`,
+      `The alert resolved before anything ran, so "${policy}" is skipped.`,
+      `套餐【${policy}】已跳过，告警已恢复。`,
     );
   }
-  return say(`Action "${birth.policy}" is skipped: ${why.en}.`, `套餐【${birth.policy}】已跳过，${why.zh}。`);
+  return say(`Action "${policy}" is skipped: ${why.en}.`, `套餐【${policy}】已跳过，${why.zh}。`);
 }
 
 /** Names who silenced it and how to run it by hand all the same. */
-function silencedSentence({ author, comment, toMs }: SilenceNote, { birth, instance }: History): Sentence {
+function silencedSentence(
+  { author, comment, toMs }: SilenceNote,
+  { policy, instance, time }: SentenceSubject,
+): Sentence {
   const why = {
     en: `${author} silenced it until ${time(toMs)} (${comment})`,
     zh: `${author} 屏蔽至 ${time(toMs)}（${comment}）`,
   };
   const byHand = `becalm send ${instance} start --by WHO --why TEXT`;
   return say(
-    `Action "${birth.policy}" is silenced: ${why.en}. To run it all the same: ${byHand}`,
-    `套餐处理【${birth.policy}】已屏蔽， 屏蔽原因：${why.zh}。手动执行：${byHand}`,
+    `Action "${policy}" is silenced: ${why.en}. To run it all the same: ${byHand}`,
+    `套餐处理【${policy}】已屏蔽， 屏蔽原因：${why.zh}。手动执行：${byHand}`,
   );
 }
 
-function noticeSentence(notice: Notice): Sentence {
+function noticeSentence(notice: Notice, { time }: SentenceSubject): Sentence {
   if (notice.kind === "approval-request") {
     return say(
       `A human is asked to decide about ${notice.instance} until ${time(notice.dueAtMs)}.`,
@@ -164,47 +195,48 @@ function noticeSentence(notice: Notice): Sentence {
 }
 
 /** A decision by the convergence function: what, why, and what it saw. */
-function decisionSentence(entry: AuditEntry, { birth }: History, before: Sentence): Sentence {
-  if (entry.reason === "paused") return pausedSentence(entry, birth.policy, before);
+function decisionSentence(entry: Told, subject: SentenceSubject, before: Sentence): Sentence {
+  if (entry.reason === "paused") return pausedSentence(entry, subject, before);
+  const { policy } = subject;
   const why = reason(entry);
   const saw = entry.observation === null ? { en: "", zh: "" } : observationText(entry.observation);
   const seen = { en: saw.en === "" ? "" : ` (${saw.en})`, zh: saw.zh === "" ? "" : `（${saw.zh}）` };
   switch (entry.verdict) {
     case "skip":
       return say(
-        `${before.en}Action "${birth.policy}" was converged: ${why.en}${seen.en}.`,
-        `${before.zh}套餐【${birth.policy}】已收敛， 收敛原因：${why.zh}${seen.zh}`,
+        `${before.en}Action "${policy}" was converged: ${why.en}${seen.en}.`,
+        `${before.zh}套餐【${policy}】已收敛， 收敛原因：${why.zh}${seen.zh}`,
       );
     case "wait":
       return say(
-        `${before.en}Action "${birth.policy}" waits: ${why.en}${seen.en}.`,
-        `${before.zh}套餐【${birth.policy}】等待中，原因：${why.zh}${seen.zh}`,
+        `${before.en}Action "${policy}" waits: ${why.en}${seen.en}.`,
+        `${before.zh}套餐【${policy}】等待中，原因：${why.zh}${seen.zh}`,
       );
     case "approve":
       return say(
-        `${before.en}Action "${birth.policy}" is held for an approval: ${why.en}${seen.en}.`,
-        `${before.zh}套餐【${birth.policy}】待审批，原因：${why.zh}${seen.zh}`,
+        `${before.en}Action "${policy}" is held for an approval: ${why.en}${seen.en}.`,
+        `${before.zh}套餐【${policy}】待审批，原因：${why.zh}${seen.zh}`,
       );
     case "run":
     case null:
       return say(
-        `${before.en}Action "${birth.policy}" runs: ${why.en}${seen.en}.`,
-        `${before.zh}套餐【${birth.policy}】开始执行，原因：${why.zh}${seen.zh}`,
+        `${before.en}Action "${policy}" runs: ${why.en}${seen.en}.`,
+        `${before.zh}套餐【${policy}】开始执行，原因：${why.zh}${seen.zh}`,
       );
   }
 }
 
 /** It would have run, but an emergency stop holds. */
-function pausedSentence({ event }: AuditEntry, policy: string, before: Sentence): Sentence {
+function pausedSentence({ event }: Told, { policy, time }: SentenceSubject, before: Sentence): Sentence {
   const pause = "paused" in event ? event.paused : undefined;
-  const who = pause === undefined ? say("", "") : pauseText(pause);
+  const who = pause === undefined ? say("", "") : pauseText(pause, time);
   return say(
     `${before.en}Action "${policy}" would run, but is held: ${who.en}.`,
     `${before.zh}套餐【${policy}】本应执行，已被暂停：${who.zh}。`,
   );
 }
 
-function pauseText({ by, why, sinceMs, scope }: PauseNote): Sentence {
+function pauseText({ by, why, sinceMs, scope }: PauseNote, time: WriteTime): Sentence {
   const what = scope === null ? say("everything", "全部") : say(`policy "${scope}"`, `套餐【${scope}】`);
   return say(
     `${by} has paused ${what.en} since ${time(sinceMs)} (${why})`,
@@ -212,7 +244,7 @@ function pauseText({ by, why, sinceMs, scope }: PauseNote): Sentence {
   );
 }
 
-function failureSentence(entry: AuditEntry, event: { attempt: number; error: string }): Sentence {
+function failureSentence(entry: Told, event: { attempt: number; error: string }): Sentence {
   const then = reason(entry);
   const isPlain = entry.reason === "failed";
   return say(
@@ -221,10 +253,10 @@ function failureSentence(entry: AuditEntry, event: { attempt: number; error: str
   );
 }
 
-function timerSentence(entry: AuditEntry, timer: FiringTimerName, policy: string): Sentence {
+function timerSentence(entry: Told, timer: FiringTimerName, subject: SentenceSubject): Sentence {
   const why = reason(entry);
   if (entry.reason === "paused")
-    return pausedSentence(entry, policy, { en: "It is time for the next attempt. ", zh: "重试时间已到。" });
+    return pausedSentence(entry, subject, { en: "It is time for the next attempt. ", zh: "重试时间已到。" });
   if (timer === "retry") return say("It is time for the next attempt.", "重试执行。");
   if (timer === "verify") {
     const next = entry.reason === "not_resolved" ? say("", "") : say(`; ${why.en}`, `；${why.zh}`);
@@ -261,16 +293,16 @@ function passed({ silence, paused }: { silence: SilenceNote | null; paused?: Pau
 }
 
 function cancelSentence(
-  entry: AuditEntry,
+  entry: Told,
   event: { by: string; why: string; reason?: string },
-  { birth }: History,
+  { policy }: SentenceSubject,
 ): Sentence {
   const why = reason(entry);
   if (event.reason === "nothing_to_summarise") return say(`No summary is sent: ${why.en}.`, `${why.zh}。`);
   if (event.reason === "peer_denied") {
     return say(
-      `Action "${birth.policy}" was converged: ${why.en} (by ${event.by}: ${event.why}).`,
-      `套餐【${birth.policy}】已收敛， 收敛原因：${why.zh}（${event.by}：${event.why}）`,
+      `Action "${policy}" was converged: ${why.en} (by ${event.by}: ${event.why}).`,
+      `套餐【${policy}】已收敛， 收敛原因：${why.zh}（${event.by}：${event.why}）`,
     );
   }
   return say(`${event.by} cancelled it: ${event.why}`, `${event.by} 取消了它：${event.why}`);
@@ -342,14 +374,10 @@ function changeText(
   );
 }
 
-function reason(entry: AuditEntry): Sentence {
+function reason(entry: Told): Sentence {
   return REASONS[entry.reason];
 }
 
 function say(en: string, zh: string): Sentence {
   return { en, zh };
-}
-
-function time(atMs: number): string {
-  return new Date(atMs).toISOString();
 }

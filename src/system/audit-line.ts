@@ -1,6 +1,18 @@
-import { ENGINE_ACTOR } from "../instance/audit-types.ts";
+/**
+ * One log line per audit entry: what is searched for (instance, alert's labels, policy, reason, actor), the sentence, and the hash that the entry has in
+ * the store's own trail, so that the two can be compared (`becalm audit verify --against LOG`).
+ *
+ * An alert's labels stand in the first line of its instance's history only. They are remembered for the instances that moved last, and read again for
+ * the others; meanwhile the lines that follow wait, so that the order stays.
+ */
+import { type Birth, ENGINE_ACTOR } from "../instance/audit-types.ts";
 import type { LoggedEntry } from "../instance/draft.ts";
+import type { Observation } from "../model/convergence-rule.ts";
+import { policyKey } from "../policy/policy-versions.ts";
+import { sentenceAbout } from "../present/sentences.ts";
+import { isoTime } from "../present/time-text.ts";
 import type { Logger } from "./logger.ts";
+import { silentLogger } from "./pino-logger.ts";
 
 /** An audit entry as a log line: the fields under which it can be searched. The audit itself holds all of it. */
 export type AuditFields = {
@@ -14,42 +26,100 @@ export type AuditFields = {
   readonly verdict: string | null;
   readonly reason: string;
   readonly actor: string;
+  /** `name@version`. */
+  readonly policy: string;
+  /** Of the alert; null: a notice, or a history that could not be read. */
+  readonly labels: Readonly<Record<string, string>> | null;
+  /** Why, in English. */
+  readonly sentence: string;
+  /** Of the entry in its trail. */
+  readonly hash: string;
 };
 
 /** Kinds of lines that are remembered: events, paths, reasons and actors that come together. */
 const KIND_COUNT_MAX = 256;
+/** Instances whose labels are remembered. */
+const BIRTH_COUNT_MAX = 4_096;
+
+type OwnFields = Pick<AuditFields, "instance" | "version" | "at" | "labels" | "sentence" | "hash">;
+type CommonFields = Omit<AuditFields, keyof OwnFields>;
 
 /** Writes a line of one kind. */
-type WriteLine = (own: Pick<AuditFields, "instance" | "version" | "at">) => void;
+type WriteLine = (own: OwnFields) => void;
+
+/** What a line says of the instance's first line. */
+type Subject = Pick<Birth, "alert" | "notice">;
+
+/** Reads the first line of an instance's history; null: it is gone. */
+export type ReadBirth = (instance: string) => Promise<Subject | null>;
 
 /**
- * Writes one line per audit entry; its message is `<event> -> <state>`. Entries of a kind have all fields but three in common: those are given
- * to the logger once, for a line of pino's costs half a microsecond a field.
+ * Writes one line per audit entry; its message is `<event> -> <state>`. Entries of a kind have many fields in common: those are given to the logger
+ * once, for a line of pino's costs half a microsecond a field.
  */
 export class AuditLog {
   readonly #logger: Logger;
+  readonly #readBirth: ReadBirth;
   readonly #kinds = new Map<string, WriteLine>();
+  readonly #births = new Map<string, Subject>();
+  #waiting: Promise<void> | null = null;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, readBirth: ReadBirth = () => Promise.resolve(null)) {
     this.#logger = logger;
+    this.#readBirth = readBirth;
   }
 
   write(logged: readonly LoggedEntry[]): void {
-    let before: LoggedEntry["entry"] | null = null;
+    if (this.#logger === silentLogger) return;
+    for (const { instance, birth } of logged) if (birth !== null) this.#remember(instance, birth);
+    const unknown = logged.filter(({ instance }) => !this.#births.has(instance));
+    if (this.#waiting === null && unknown.length === 0) this.#writeLines(logged);
+    else this.#writeLater(logged, unknown);
+  }
+
+  /** Resolves when every line has been given to the logger. Never rejects. */
+  async settled(): Promise<void> {
+    while (this.#waiting !== null) await this.#waiting;
+  }
+
+  #writeLater(logged: readonly LoggedEntry[], unknown: readonly LoggedEntry[]): void {
+    const before = this.#waiting ?? Promise.resolve();
+    const ids = [...new Set(unknown.map(({ instance }) => instance))];
+    const read = Promise.all(ids.map(async (id) => [id, await this.#readBirth(id).catch(() => null)] as const));
+    const waiting = before.then(async () => {
+      for (const [id, birth] of await read) if (birth !== null) this.#remember(id, birth);
+      this.#writeLines(logged);
+      if (this.#waiting === waiting) this.#waiting = null;
+    });
+    this.#waiting = waiting;
+  }
+
+  #remember(instance: string, { alert, notice }: Subject): void {
+    if (this.#births.size >= BIRTH_COUNT_MAX) {
+      const [oldest] = this.#births.keys();
+      if (oldest !== undefined) this.#births.delete(oldest);
+    }
+    this.#births.set(instance, { alert, notice });
+  }
+
+  #writeLines(logged: readonly LoggedEntry[]): void {
+    let before: LoggedEntry | null = null;
     let writeLine: WriteLine = () => {};
-    for (const { instance, entry } of logged) {
+    for (const one of logged) {
       // In a storm neighbours share one entry (instance/outcome-memo.ts).
-      if (entry !== before) writeLine = this.#kindOf(entry);
-      before = entry;
-      writeLine({ instance, version: entry.version, at: timeText(entry.atMs) });
+      if (one.entry !== before?.entry || one.after.policyVersion !== before.after.policyVersion)
+        writeLine = this.#kindOf(one);
+      before = one;
+      writeLine(ownFields(one, one.birth ?? this.#births.get(one.instance) ?? null));
     }
   }
 
-  #kindOf(entry: LoggedEntry["entry"]): WriteLine {
-    const kind = `${entry.event.type} ${entry.path.join(">")} ${entry.verdict} ${entry.reason} ${actorOf(entry)}`;
+  #kindOf({ entry, after }: LoggedEntry): WriteLine {
+    const common = commonFields(entry, after);
+    const kind = JSON.stringify(common);
     const known = this.#kinds.get(kind);
     if (known !== undefined) return known;
-    const writeLine = this.#lineOf(commonFields(entry), `${entry.event.type} -> ${entry.path.at(-1) ?? "?"}`);
+    const writeLine = this.#lineOf(common, `${entry.event.type} -> ${entry.path.at(-1) ?? "?"}`);
     if (this.#kinds.size >= KIND_COUNT_MAX) this.#kinds.clear();
     this.#kinds.set(kind, writeLine);
     return writeLine;
@@ -62,16 +132,38 @@ export class AuditLog {
   }
 }
 
-type CommonFields = Omit<AuditFields, "instance" | "version" | "at">;
-
-function commonFields(entry: LoggedEntry["entry"]): CommonFields {
+function commonFields(entry: LoggedEntry["entry"], after: LoggedEntry["after"]): CommonFields {
   return {
     event: entry.event.type,
     path: entry.path.join(" > "),
     verdict: entry.verdict,
     reason: entry.reason,
     actor: actorOf(entry),
+    policy: policyKey({ name: after.policy, version: after.policyVersion }),
   };
+}
+
+function ownFields({ instance, entry, after }: LoggedEntry, birth: Subject | null): OwnFields {
+  const { policy, snapshot, head } = after;
+  const subject = {
+    instance,
+    policy,
+    notice: birth?.notice ?? null,
+    decidedAgain: snapshot.context.reconsidered,
+    time: isoTime,
+  };
+  return {
+    instance,
+    version: entry.version,
+    at: timeText(entry.atMs),
+    labels: birth?.alert?.labels ?? null,
+    sentence: sentenceAbout({ ...entry, observation: observationOf(entry) }, subject).en,
+    hash: head,
+  };
+}
+
+function observationOf({ event }: LoggedEntry["entry"]): Observation | null {
+  return "group" in event ? (event.group?.observation ?? null) : null;
 }
 
 function actorOf({ event }: LoggedEntry["entry"]): string {

@@ -27,7 +27,7 @@ const BELOW: Record<string, readonly string[]> = {
   detection: PORTS,
   stores: PORTS,
   effects: [...PORTS, "system", "present"],
-  system: PORTS,
+  system: [...PORTS, "present"],
   drawing: ["model", "machines", "present"],
   inspect: [...PURE, "ports", "runtime", "drawing"],
   simulate: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "inspect", "present"],

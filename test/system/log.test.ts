@@ -6,11 +6,15 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Birth } from "../../src/instance/audit-types.ts";
+import type { Instance } from "../../src/instance/checkpoint.ts";
 import type { LoggedEntry } from "../../src/instance/draft.ts";
+import { initialSnapshot } from "../../src/instance/step.ts";
 import { AuditLog } from "../../src/system/audit-line.ts";
 import type { Logger } from "../../src/system/logger.ts";
 import { fileLogger, silentLogger } from "../../src/system/pino-logger.ts";
-import { INSTANCE } from "../support/effect-request.ts";
+import { alert, INSTANCE } from "../support/effect-request.ts";
+import { policyWith } from "../support/machine-exploration.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -113,6 +117,36 @@ describe("the logger of the port", () => {
   });
 });
 
+const birth: Birth = {
+  kind: "action",
+  policy: "disk-cleanup",
+  policyVersion: "0a1b2c3d4e5f6071",
+  group: null,
+  createdAtMs: 1,
+  alert,
+  notice: null,
+};
+const after: Instance = {
+  id: INSTANCE,
+  kind: "action",
+  policy: birth.policy,
+  policyVersion: birth.policyVersion,
+  groupId: null,
+  epoch: null,
+  isOpener: false,
+  createdAtMs: 1,
+  decidedAtMs: null,
+  atMs: 1,
+  version: 4,
+  snapshot: initialSnapshot(policyWith({})),
+  verdict: null,
+  reason: null,
+  parked: null,
+  succeededAtMs: null,
+  isObserved: false,
+  head: "hash-of-this-entry",
+};
+
 describe("an audit entry", () => {
   const entry: LoggedEntry["entry"] = {
     version: 4,
@@ -128,7 +162,7 @@ describe("an audit entry", () => {
   test("is one line whose message is the event and the state that it led to", () => {
     const lines: unknown[] = [];
     new AuditLog({ ...silentLogger, info: (fields, message) => lines.push({ fields, message }) }).write([
-      { instance: INSTANCE, entry },
+      { instance: INSTANCE, entry, after, birth },
     ]);
     expect(lines).toEqual([
       {
@@ -142,9 +176,36 @@ describe("an audit entry", () => {
           verdict: null,
           reason: "succeeded",
           actor: "becalm",
+          policy: "disk-cleanup@0a1b2c3d4e5f6071",
+          labels: alert.labels,
+          sentence: "Attempt 1 succeeded.",
+          hash: "hash-of-this-entry",
         },
       },
     ]);
+  });
+
+  test("of an instance that was born before has its labels too, and those that follow wait for them", async () => {
+    const lines: unknown[] = [];
+    const log = new AuditLog({ ...silentLogger, info: (fields) => lines.push(fields) }, () => Promise.resolve(birth));
+    log.write([{ instance: INSTANCE, entry, after, birth: null }]);
+    log.write([{ instance: "00-other", entry: { ...entry, version: 9 }, after, birth }]);
+    expect(lines).toEqual([]);
+    await log.settled();
+    expect(lines).toMatchObject([
+      { instance: INSTANCE, labels: alert.labels },
+      { instance: "00-other", labels: alert.labels },
+    ]);
+  });
+
+  test("of an instance that cannot be read is a line without labels, not a line that is lost", async () => {
+    const lines: unknown[] = [];
+    const log = new AuditLog({ ...silentLogger, info: (fields) => lines.push(fields) }, () =>
+      Promise.reject(new Error("the store is away")),
+    );
+    log.write([{ instance: INSTANCE, entry, after, birth: null }]);
+    await log.settled();
+    expect(lines).toMatchObject([{ instance: INSTANCE, labels: null, hash: "hash-of-this-entry" }]);
   });
 
   test("that its neighbours share comes out as it would alone, whatever the logger can do", () => {
@@ -152,6 +213,8 @@ describe("an audit entry", () => {
     const logged = [entry, other, entry, entry, entry, entry, entry, other].map((one, index) => ({
       instance: `00-${index}`,
       entry: one,
+      after: { ...after, head: `hash-${index}` },
+      birth,
     }));
     const written = (write: (logger: Logger) => void, hasChild: boolean) => {
       const lines: string[] = [];
@@ -173,8 +236,8 @@ describe("an audit entry", () => {
     const lines: object[] = [];
     const log = new AuditLog({ ...silentLogger, info: (fields) => lines.push(fields) });
     log.write([
-      { instance: INSTANCE, entry: { ...entry, event } },
-      { instance: INSTANCE, entry: { ...entry, event: { ...event, by: "eve" } } },
+      { instance: INSTANCE, entry: { ...entry, event }, after, birth },
+      { instance: INSTANCE, entry: { ...entry, event: { ...event, by: "eve" } }, after, birth },
     ]);
     expect(lines).toMatchObject([{ event: "approval.denied", actor: "ops" }, { actor: "eve" }]);
   });
