@@ -22,7 +22,7 @@ export type Birth = {
   /** Only of a summary or an approval request. */
   readonly notice: Notice | null;
   /** Made while its policy was only watched: it acts on nothing. */
-  readonly observed?: true;
+  readonly observed?: true | undefined;
 };
 
 export type Notice =

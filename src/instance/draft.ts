@@ -303,7 +303,7 @@ export function birthOfAlert(
     createdAtMs: options.atMs,
     alert,
     notice: null,
-    ...(options.isObserved === true ? { observed: true } : {}),
+    observed: options.isObserved === true ? true : undefined,
   };
 }
 

@@ -4,84 +4,83 @@
  * hashes aside. One slot is enough, for the view is the same object until the group's numbers change (decide.ts). In a storm that
  * converges, nine of ten decisions are such; test/instance/outcome.property.test.ts shows that the plain way gives the same bytes.
  *
- * When two decisions are equal is said by tables with a word for every field: a field that is new and has no word does not compile.
+ * When two decisions are equal is said by tables of every field: a field that is new and is not named does not compile.
  */
 import type { InstanceContext, InstanceEvent, StartEvent } from "../model/instance-types.ts";
 import type { Instance } from "./checkpoint.ts";
 import { type Outcome, type Outcomes, outcomeOf } from "./outcome.ts";
+import type { Snapshot } from "./step.ts";
 import { stepOnce } from "./step-memo.ts";
 
-/**
- * What makes two values equal. `same`: they are the same; `missing`: neither has the field; `empty`: neither has anything in it, such as
- * timers, for each is its own; `apart`: it says nothing about what the decision is, or is compared by a table of its own.
- */
-type Equality = "same" | "missing" | "empty" | "apart";
+/** Are two values equal in a field? */
+type Equality<Value> = (a: Value, b: Value) => boolean;
 
-type Table<Value> = { readonly [Field in keyof Required<Value>]: Equality };
+/** An equality for every field: a field that is new and has none does not compile. */
+type Table<Value> = { readonly [Field in keyof Required<Value>]: Equality<Value> | null };
 
 type DoneEvent = Extract<InstanceEvent, { type: "effect.done" }>;
 
-/** The id and the head are put in by whoever writes the outcome. */
+/** The id and the head are put in by whoever writes the outcome; snapshots are compared by CONTEXT. Timers are each its own. */
 const INSTANCE = equalityBy<Instance>({
-  id: "apart",
-  kind: "same",
-  policy: "same",
-  policyVersion: "same",
-  groupId: "same",
-  epoch: "same",
-  isOpener: "same",
-  createdAtMs: "same",
-  decidedAtMs: "same",
-  atMs: "same",
-  version: "same",
-  snapshot: "apart",
-  verdict: "same",
-  reason: "same",
-  parked: "empty",
-  succeededAtMs: "same",
-  isObserved: "same",
-  head: "apart",
+  id: null,
+  head: null,
+  snapshot: null,
+  kind: (a, b) => a.kind === b.kind,
+  policy: (a, b) => a.policy === b.policy,
+  policyVersion: (a, b) => a.policyVersion === b.policyVersion,
+  groupId: (a, b) => a.groupId === b.groupId,
+  epoch: (a, b) => a.epoch === b.epoch,
+  isOpener: (a, b) => a.isOpener === b.isOpener,
+  createdAtMs: (a, b) => a.createdAtMs === b.createdAtMs,
+  decidedAtMs: (a, b) => a.decidedAtMs === b.decidedAtMs,
+  atMs: (a, b) => a.atMs === b.atMs,
+  version: (a, b) => a.version === b.version,
+  verdict: (a, b) => a.verdict === b.verdict,
+  reason: (a, b) => a.reason === b.reason,
+  parked: (a, b) => a.parked === null && b.parked === null,
+  succeededAtMs: (a, b) => a.succeededAtMs === b.succeededAtMs,
+  isObserved: (a, b) => a.isObserved === b.isObserved,
 });
 
 const CONTEXT = equalityBy<InstanceContext>({
-  policy: "same",
-  attempt: "same",
-  roundAttempt: "same",
-  outcome: "same",
-  cause: "same",
-  closed: "same",
-  cancelled: "same",
-  waitDueAtMs: "same",
-  timers: "empty",
-  arms: "same",
-  silenced: "same",
-  paused: "same",
-  grants: "empty",
-  reconsidered: "same",
-  agains: "same",
+  policy: (a, b) => a.policy === b.policy,
+  attempt: (a, b) => a.attempt === b.attempt,
+  roundAttempt: (a, b) => a.roundAttempt === b.roundAttempt,
+  outcome: (a, b) => a.outcome === b.outcome,
+  cause: (a, b) => a.cause === b.cause,
+  closed: (a, b) => a.closed === b.closed,
+  cancelled: (a, b) => a.cancelled === b.cancelled,
+  waitDueAtMs: (a, b) => a.waitDueAtMs === b.waitDueAtMs,
+  timers: (a, b) => isEmpty(a.timers) && isEmpty(b.timers),
+  arms: (a, b) => a.arms === b.arms,
+  silenced: (a, b) => a.silenced === b.silenced,
+  paused: (a, b) => a.paused === b.paused,
+  grants: (a, b) => a.grants.length === 0 && b.grants.length === 0,
+  reconsidered: (a, b) => a.reconsidered === b.reconsidered,
+  agains: (a, b) => a.agains === b.agains,
 });
 
 /** Starts that see the same. */
 const START = equalityBy<StartEvent>({
-  type: "same",
-  atMs: "same",
-  group: "same",
-  silence: "same",
-  paused: "same",
-  arrival: "same",
-  approved: "missing",
-  by: "missing",
-  why: "missing",
+  type: null,
+  atMs: (a, b) => a.atMs === b.atMs,
+  group: (a, b) => a.group === b.group,
+  silence: (a, b) => a.silence === b.silence,
+  paused: (a, b) => a.paused === b.paused,
+  arrival: (a, b) => a.arrival === b.arrival,
+  approved: (a, b) => a.approved === undefined && b.approved === undefined,
+  by: (a, b) => a.by === undefined && b.by === undefined,
+  why: (a, b) => a.why === undefined && b.why === undefined,
 });
 
 /** Successes that say nothing. */
 const DONE = equalityBy<DoneEvent>({
-  type: "same",
-  atMs: "same",
-  attempt: "same",
-  result: "missing",
-  isOpen: "same",
-  observed: "same",
+  type: null,
+  atMs: (a, b) => a.atMs === b.atMs,
+  attempt: (a, b) => a.attempt === b.attempt,
+  result: (a, b) => a.result === undefined && b.result === undefined,
+  isOpen: (a, b) => a.isOpen === b.isOpen,
+  observed: (a, b) => a.observed === b.observed,
 });
 
 /** Outcomes of one batch: equal ones are computed once, and steps that no time goes into once a process. */
@@ -93,9 +92,8 @@ export function rememberedOutcomes(): Outcomes {
       epoch === last.epoch &&
       version === last.outcome.next.version &&
       isSameEvent(event, last.event) &&
-      instance.snapshot.state === last.instance.snapshot.state &&
       INSTANCE(instance, last.instance) &&
-      CONTEXT(instance.snapshot.context, last.instance.snapshot.context)
+      isSameSnapshot(instance.snapshot, last.instance.snapshot)
     )
       return last.outcome;
     const outcome = outcomeOf(instance, event, { epoch, version, take: stepOnce });
@@ -106,23 +104,24 @@ export function rememberedOutcomes(): Outcomes {
 
 /** Any other event is taken for one of its own. */
 function isSameEvent(a: InstanceEvent, b: InstanceEvent): boolean {
-  if (a.type === "start" && b.type === "start") return START(a, b);
+  if (a.type === "start" && b.type === "start") return a === b || START(a, b);
   return a.type === "effect.done" && b.type === "effect.done" && DONE(a, b);
 }
 
-function equalityBy<Value extends object>(table: Table<Value>): (a: Value, b: Value) => boolean {
-  const fields = (equality: Equality) =>
-    (Object.keys(table) as (keyof Value)[]).filter((field) => table[field] === equality);
-  const [same, missing, empty] = [fields("same"), fields("missing"), fields("empty")];
+/** New instances share one (step.ts). */
+function isSameSnapshot(a: Snapshot, b: Snapshot): boolean {
+  return a === b ? isEmpty(a.context.timers) : a.state === b.state && CONTEXT(a.context, b.context);
+}
+
+function equalityBy<Value>(table: Table<Value>): Equality<Value> {
+  const equalities = (Object.values(table) as (Equality<Value> | null)[]).filter((one) => one !== null);
   return (a, b) => {
-    for (const field of same) if (a[field] !== b[field]) return false;
-    for (const field of missing) if (a[field] !== undefined || b[field] !== undefined) return false;
-    for (const field of empty) if (!isEmpty(a[field]) || !isEmpty(b[field])) return false;
+    for (const isEqual of equalities) if (!isEqual(a, b)) return false;
     return true;
   };
 }
 
-function isEmpty(value: unknown): boolean {
-  for (const _ in value as object | null) return false;
+function isEmpty(value: object): boolean {
+  for (const _ in value) return false;
   return true;
 }

@@ -75,9 +75,15 @@ const TEMPLATES = new Map<StateText, MachineSnapshot>(
   ]),
 );
 
-/** The snapshot of an instance that nothing has happened to yet. */
+const INITIAL = new WeakMap<InstancePolicy, Snapshot>();
+
+/** The snapshot of an instance that nothing has happened to yet; the same object for all instances of a policy. */
 export function initialSnapshot(policy: InstancePolicy): Snapshot {
-  return { state: "Idle", context: initialContext(policy) };
+  const known = INITIAL.get(policy);
+  if (known !== undefined) return known;
+  const snapshot: Snapshot = { state: "Idle", context: initialContext(policy) };
+  INITIAL.set(policy, snapshot);
+  return snapshot;
 }
 
 /** Top-level state of a resting state: `Processing.running` -> `Processing`. */

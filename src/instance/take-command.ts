@@ -45,6 +45,7 @@ export class Turn {
   private readonly draft: Draft;
   private readonly unreadableWaiters: number;
   readonly stops: Stops;
+  private started: StartEvent | null = null;
   private seen: {
     readonly open: OpenGroup;
     readonly atMs: number;
@@ -118,7 +119,10 @@ export class Turn {
   }
 
   private startOf({ policy }: CompiledPolicy, { atMs, silence }: Pick<StartEvent, "atMs" | "silence">): Look["event"] {
-    return { type: "start", atMs, silence, group: null, ...this.stops.of(policy.name, atMs) };
+    const stops = this.stops.of(policy.name, atMs);
+    // Most are under none, and a spread costs every alert of a storm.
+    if (stops.paused === undefined) return { type: "start", atMs, silence, group: null };
+    return { type: "start", atMs, silence, group: null, ...stops };
   }
 
   /**
@@ -162,7 +166,7 @@ export class Turn {
     }
     if (group.open !== null) {
       const view = this.viewOfOpen(group.open, { instance, atMs, left });
-      return this.must(instance, { ...event, group: view }, { epoch: group.epoch, left });
+      return this.must(instance, this.seeing(event, view), { epoch: group.epoch, left });
     }
     const isFirst = instance.parked === null && event.type === "start";
     pruneForming(group, rule, isFirst ? instance.createdAtMs : atMs);
@@ -186,6 +190,15 @@ export class Turn {
     const view = viewOf(open, { isNew: false, atMs, ownVersion });
     this.seen = { open, atMs, ownVersion, settledCount: open.settledAtMs.length, view };
     return view;
+  }
+
+  /** The event with what it sees of the group; the same object as before where it says the same. */
+  private seeing(event: Look["event"], group: GroupView): StartEvent | ReconsiderEvent {
+    const { started } = this;
+    if (event.type !== "start" || event.paused !== undefined) return { ...event, group };
+    if (started?.group === group && started.atMs === event.atMs && started.silence === event.silence) return started;
+    this.started = { ...event, group };
+    return this.started;
   }
 
   private open(

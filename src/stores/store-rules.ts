@@ -142,15 +142,16 @@ function requireValidGroup(commit: Commit): void {
 }
 
 function requireValidInstances(commit: Commit, partitions: number): void {
-  const seen = new Set<string>();
+  const { instances } = commit;
+  const seen = instances.length > 1 ? new Set<string>() : null;
   let before: InstanceWrite | null = null;
-  for (const instance of commit.instances) {
+  for (const instance of instances) {
     if (partitionInId(instance.id, partitions) !== commit.partition) {
       throw invalid(
         `The instance ${instance.id} is not of partition ${commit.partition}. Commit it with its own partition.`,
       );
     }
-    seen.add(instance.id);
+    seen?.add(instance.id);
     requireVersion(instance.expectedVersion, "instance", instance.id);
     if (instance.expectedVersion === 0)
       requireNumber(instance.createdAtMs, "creation time of the instance", instance.id);
@@ -164,7 +165,7 @@ function requireValidInstances(commit: Commit, partitions: number): void {
     }
     before = instance;
   }
-  if (seen.size === commit.instances.length) return;
+  if (seen === null || seen.size === instances.length) return;
   throw invalid(
     `Commit ${commit.commitId} writes an instance twice. Write its last checkpoint once, with all its history lines.`,
   );
@@ -172,14 +173,14 @@ function requireValidInstances(commit: Commit, partitions: number): void {
 
 export function requireValidEpisodes(writes: readonly EpisodeWrite[]): void {
   if (writes.length === 0) return;
-  const seen = new Set<string>();
+  const seen = writes.length > 1 ? new Set<string>() : null;
   for (const { key, value, expected } of writes) {
     requireToken(key, "key of an episode");
     requireOneLine(value, "record of the episode", key);
     if (value === "" || expected === "") throw invalid(`The record of the episode ${key} is empty. Give its text.`);
-    seen.add(key);
+    seen?.add(key);
   }
-  if (seen.size === writes.length) return;
+  if (seen === null || seen.size === writes.length) return;
   throw invalid("The record of an episode is written twice at once. Write its last value once.");
 }
 

@@ -34,6 +34,8 @@ export type BatchRead = { readonly snapshot: Snapshot; readonly precondition: Pr
 
 /** Where batches find what they are decided on. Losing a precondition is an ordinary conflict: the source hears of it, and reads. */
 export interface GroupSource {
+  /** What this process knows already; null: it must be read. */
+  guess(batch: Batch): BatchRead | null;
   /** `turn`: only in virtual time, of its line among those of the same time; null: live. */
   read(batch: Batch, turn: number | null): Promise<BatchRead>;
   /** The decision about to be committed: what the group will be once it is. */

@@ -31,15 +31,17 @@ export async function runBatch(
   batch: Batch,
   { ordinal = 0, onDecided }: BatchOptions = {},
 ): Promise<BatchResult> {
-  const read = await runtime.groups.read(batch, runtime.mode === "live" ? null : ordinal);
+  const read =
+    runtime.groups.guess(batch) ?? (await runtime.groups.read(batch, runtime.mode === "live" ? null : ordinal));
   const lock = needsLock(runtime, read.snapshot) ? await lockDimension(runtime, read.snapshot) : null;
   const isBraked = hasBrakes(runtime.inForce);
   try {
     const brakes = isBraked ? await readBrakes(runtime, latestOf(read.snapshot)) : NO_BRAKES;
     const { decision, commit } = decideBatch(runtime, read, { lock, ordinal, brakes });
     onDecided?.();
-    const outcome =
-      commit === null ? await renew(runtime, read) : await commitUnder(runtime, { decision, commit, brakes });
+    // Attempts that a brake counts are counted before they begin.
+    const isCounted = !isBraked || (await countAttempts(runtime, brakes, decision));
+    const outcome = isCounted ? await committed(runtime, read, commit) : "conflict";
     if (isApplied(outcome)) {
       publish(runtime, decision, commit);
       if (isBraked) await brake(runtime, decision);
@@ -90,12 +92,9 @@ function decideBatch(
   return { decision, commit };
 }
 
-/** Attempts that a brake counts are counted before they begin. */
-async function commitUnder(
-  runtime: BatchRuntime,
-  { decision, commit, brakes }: { decision: Decision; commit: Commit; brakes: BrakeRead },
-): Promise<CommitOutcome> {
-  return (await countAttempts(runtime, brakes, decision)) ? runtime.store.commit(commit) : "conflict";
+/** `commit` null: there is nothing to commit. */
+function committed(runtime: BatchRuntime, read: BatchRead, commit: Commit | null): Promise<CommitOutcome> {
+  return commit === null ? renew(runtime, read) : runtime.store.commit(commit);
 }
 
 /** Begins the pauses that this decision's attempts, or its failed ones, have brought about. */

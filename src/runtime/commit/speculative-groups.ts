@@ -50,11 +50,27 @@ export class SpeculativeGroups implements GroupSource {
     this.#from = from;
   }
 
-  async read(batch: Batch): Promise<BatchRead> {
+  guess(batch: Batch): BatchRead | null {
+    if (this.#lost.delete(batch) || !this.#isKnown(batch.address, batch.envelopes)) return null;
     const mailbox = mailboxKey(batch.address);
-    const mayGuess =
-      !this.#lost.delete(batch) && this.#isKnown(batch.address, batch.envelopes) && this.#countGuess(mailbox);
-    return mayGuess ? this.#guess(batch, mailbox) : this.#readStored(batch, mailbox);
+    return this.#countGuess(mailbox) ? this.#guessFrom(batch, mailbox) : null;
+  }
+
+  async read(batch: Batch): Promise<BatchRead> {
+    const { groupId } = batch.address;
+    const isUnknown = groupId !== null && this.#cache.get(groupId) === undefined;
+    const read = await readStored(this.#from, batch, { cache: this.#cache, turn: null });
+    const { group, instances, quarantined, received } = read.snapshot;
+    if (isUnknown) {
+      // One that has expired, and whose alerts are sent again, is not new.
+      if (group !== null || instances.size + quarantined.size > 0) this.#newUntilGuess = NEW_BEFORE_GUESS;
+      else if (this.#newUntilGuess > 0) this.#newUntilGuess -= 1;
+    }
+    const wasThere = received.words.some(
+      ({ kind, id }) => kind === "goes_on" || (kind === "begins" && instances.has(id ?? "")),
+    );
+    if (wasThere) this.#mustRead(mailboxKey(batch.address), READS_AFTER_DUPLICATE);
+    return read;
   }
 
   /** G1. */
@@ -88,24 +104,7 @@ export class SpeculativeGroups implements GroupSource {
     return cached !== null && !isForming(cached.group) && this.#isKnown(address, envelopes);
   }
 
-  async #readStored(batch: Batch, mailbox: string): Promise<BatchRead> {
-    const { groupId } = batch.address;
-    const isUnknown = groupId !== null && this.#cache.get(groupId) === undefined;
-    const read = await readStored(this.#from, batch, { cache: this.#cache, turn: null });
-    const { group, instances, quarantined, received } = read.snapshot;
-    if (isUnknown) {
-      // One that has expired, and whose alerts are sent again, is not new.
-      if (group !== null || instances.size + quarantined.size > 0) this.#newUntilGuess = NEW_BEFORE_GUESS;
-      else if (this.#newUntilGuess > 0) this.#newUntilGuess -= 1;
-    }
-    const wasThere = received.words.some(
-      ({ kind, id }) => kind === "goes_on" || (kind === "begins" && instances.has(id ?? "")),
-    );
-    if (wasThere) this.#mustRead(mailbox, READS_AFTER_DUPLICATE);
-    return read;
-  }
-
-  #guess(batch: Batch, mailbox: string): BatchRead {
+  #guessFrom(batch: Batch, mailbox: string): BatchRead {
     const { address, envelopes } = batch;
     const cached = address.groupId === null ? null : this.#followable(address.groupId);
     const instances = new Map<string, Instance>();

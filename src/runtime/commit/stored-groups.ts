@@ -14,6 +14,10 @@ export class StoredGroups implements GroupSource {
     this.#from = from;
   }
 
+  guess(_batch: Batch): null {
+    return null;
+  }
+
   read(batch: Batch, turn: number | null): Promise<BatchRead> {
     return readStored(this.#from, batch, { cache: this.#cache, turn });
   }

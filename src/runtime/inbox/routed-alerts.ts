@@ -49,7 +49,8 @@ export async function routeAlerts(
     if (routes.length === 0) unmatched.push(index);
     const claims = claimsOfAll?.[index] ?? NO_CLAIMS;
     if (claims instanceof BecalmError) unreadable.set(index, claims);
-    else addRouted(routed, { runtime, receipt, routes, claims, index, atMs: options.atMs });
+    else if (routes.length + claims.length > 0)
+      addRouted(routed, { runtime, receipt, routes, claims, index, atMs: options.atMs });
   }
   return { routed, unmatched, unreadable };
 }
@@ -66,32 +67,50 @@ type Circumstances = {
   readonly atMs: number;
 };
 
-function addRouted(routed: RoutedAlert[], { runtime, receipt, routes, claims, index, atMs }: Circumstances): void {
-  const silence = routes.length === 0 ? null : silenceAt(runtime.inForce.silences, receipt.labels, atMs);
-  const envelope = (route: Route, place: number, mayBegin: boolean): Envelope => {
-    const { policy, address, key, ownId } = route;
-    const order = [index, place];
-    const command: Incoming =
-      runtime.format < RAISED_FORMAT && mayBegin
-        ? withoutEpisode(receipt, { route, atMs, silence, order })
-        : { type: "receipt", order, atMs, receipt, policy, key, ownId, silence, mayBegin };
-    return { address, command, consumes: NOTHING, lastSeen: null };
-  };
+function addRouted(routed: RoutedAlert[], circumstances: Circumstances): void {
+  const { runtime, receipt, routes, claims, index, atMs } = circumstances;
+  const silence = silenceAt(runtime.inForce.silences, receipt.labels, atMs);
   for (let place = 0; place < routes.length; place += 1) {
     const route = routes[place] as Route;
-    const own = envelope(route, place, true);
+    const own = envelopeOf(circumstances, { route, place, silence, mayBegin: true });
     const policy = route.policy.policy.name;
-    const claim = claims.find((candidate) => candidate.policy === policy);
-    if (claim === undefined) routed.push({ alert: index, policy, envelope: own, fallback: null });
-    else routed.push({ alert: index, policy, envelope: envelope(claim.route, place, false), fallback: own });
+    const claim = claims.length === 0 ? undefined : claims.find((candidate) => candidate.policy === policy);
+    if (claim === undefined) {
+      routed.push({ alert: index, policy, envelope: own, fallback: null });
+      continue;
+    }
+    const envelope = envelopeOf(circumstances, { route: claim.route, place, silence, mayBegin: false });
+    routed.push({ alert: index, policy, envelope, fallback: own });
   }
   // Policies that match no longer, or are gone: their open episodes go on and end.
   let place = routes.length;
   for (const { policy, route } of claims) {
     if (routes.some((candidate) => candidate.policy.policy.name === policy)) continue;
-    routed.push({ alert: index, policy, envelope: envelope(route, place, false), fallback: null });
+    const envelope = envelopeOf(circumstances, { route, place, silence, mayBegin: false });
+    routed.push({ alert: index, policy, envelope, fallback: null });
     place += 1;
   }
+}
+
+type Way = {
+  readonly route: Route;
+  /** Of the policy among those of the receipt. */
+  readonly place: number;
+  readonly silence: SilenceNote | null;
+  readonly mayBegin: boolean;
+};
+
+function envelopeOf(
+  { runtime, receipt, index, atMs }: Circumstances,
+  { route, place, silence, mayBegin }: Way,
+): Envelope {
+  const { policy, address, key, ownId } = route;
+  const order = [index, place];
+  const command: Incoming =
+    runtime.format < RAISED_FORMAT && mayBegin
+      ? withoutEpisode(receipt, { route, atMs, silence, order })
+      : { type: "receipt", order, atMs, receipt, policy, key, ownId, silence, mayBegin };
+  return { address, command, consumes: NOTHING, lastSeen: null };
 }
 
 /** As engines of earlier versions do, for they may work on the namespace too: the alert's start tells which instance is meant. */

@@ -175,39 +175,54 @@ export class OutboxPump {
       this.#taken.add(effect.id);
       this.#performing += 1;
     }
-    void this.#settle(effect, outcome);
+    if (outcome.kind === "completed") this.#report(effect, outcome.envelope);
+    else this.#leave(effect, outcome);
   }
 
-  async #settle(effect: Effect, outcome: EffectOutcome): Promise<void> {
-    try {
-      if (outcome.kind === "failed") throw outcome.error;
-      // It is given back when the driver has stopped.
-      if ((outcome.kind === "left" || outcome.kind === "paused") && !this.#options.isRunning()) return;
-      if (outcome.kind === "paused") this.#paused.add(effect.id);
-      if (outcome.kind === "completed") await this.#report(effect, outcome.envelope);
-      this.#taken.delete(effect.id);
-    } catch (error) {
-      this.#taken.delete(effect.id);
-      const what = `effect ${effect.id} stays in the outbox: ${messageOf(error)}`;
-      this.#options.faults.report(`effect ${errorCode(error)}`, what, error);
-    } finally {
-      this.#performing -= 1;
-      if (this.#performing === 0) this.#onPerformed();
-      this.#lookForRoom();
-    }
+  /** The effect stays in the outbox. Once the process stops, what was left or paused is given back. */
+  #leave(effect: Effect, outcome: Exclude<EffectOutcome, { readonly kind: "completed" }>): void {
+    const isRunning = this.#options.isRunning();
+    if (outcome.kind === "failed") this.#reportLeft(effect, outcome.error);
+    if (outcome.kind === "paused" && isRunning) this.#paused.add(effect.id);
+    this.#performed(effect, { isKept: outcome.kind !== "failed" && !isRunning });
   }
 
-  async #report(effect: Effect, envelope: Envelope): Promise<void> {
-    for (let failures = 0; ; failures += 1) {
+  /** O3. Without an async function of its own: half of what an attempt that ends at once costs are promises. */
+  #report(effect: Effect, envelope: Envelope): void {
+    this.#options.submit(envelope).then(
+      () => this.#performed(effect, { isKept: false }),
+      (error: unknown) => this.#reportAgain(effect, envelope, error),
+    );
+  }
+
+  async #reportAgain(effect: Effect, envelope: Envelope, first: unknown): Promise<void> {
+    let error = first;
+    for (let failures = 0; this.#options.isRunning(); failures += 1) {
+      const what = `the result of effect ${effect.id} could not be written yet: ${messageOf(error)}`;
+      this.#options.faults.report(`result ${effect.partition} ${errorCode(error)}`, what, error);
+      await this.#runtime.pause(Math.min(REPORT_RETRY_MS * 2 ** failures, REPORT_RETRY_MS_MAX));
       try {
         await this.#options.submit(envelope);
+        this.#performed(effect, { isKept: false });
         return;
-      } catch (error) {
-        if (!this.#options.isRunning()) throw error;
-        const what = `the result of effect ${effect.id} could not be written yet: ${messageOf(error)}`;
-        this.#options.faults.report(`result ${effect.partition} ${errorCode(error)}`, what, error);
-        await this.#runtime.pause(Math.min(REPORT_RETRY_MS * 2 ** failures, REPORT_RETRY_MS_MAX));
+      } catch (next) {
+        error = next;
       }
     }
+    this.#reportLeft(effect, error);
+    this.#performed(effect, { isKept: false });
+  }
+
+  #reportLeft(effect: Effect, error: unknown): void {
+    const what = `effect ${effect.id} stays in the outbox: ${messageOf(error)}`;
+    this.#options.faults.report(`effect ${errorCode(error)}`, what, error);
+  }
+
+  /** `isKept`: this process holds it still, until it is given back. */
+  #performed(effect: Effect, { isKept }: { isKept: boolean }): void {
+    if (!isKept) this.#taken.delete(effect.id);
+    this.#performing -= 1;
+    if (this.#performing === 0) this.#onPerformed();
+    this.#lookForRoom();
   }
 }

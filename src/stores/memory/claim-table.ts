@@ -1,6 +1,6 @@
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { ClaimRequest, Commit, ExtendRequest, StoredEffect } from "../store.ts";
-import { SortedList } from "./sorted-list.ts";
+import { LateSortedList } from "./late-sorted-list.ts";
 
 /** `owner` "": nobody ever claimed it. */
 type Claim = StoredEffect & { owner: string; claimedUntilMs: number };
@@ -8,8 +8,9 @@ type Claim = StoredEffect & { owner: string; claimedUntilMs: number };
 /** The outbox: effects by id, and by when their claim runs out. */
 export class ClaimTable {
   readonly #claims = new Map<string, Claim>();
-  readonly #byEnd = new SortedList<Claim>(
+  readonly #byEnd = new LateSortedList<Claim>(
     (left, right) => left.claimedUntilMs - right.claimedUntilMs || compareCodePoints(left.id, right.id),
+    ({ id }) => id,
   );
 
   put({ effects, effectClaimMs, owner, settledEffectIds }: Commit, nowMs: number): void {

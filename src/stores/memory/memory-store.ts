@@ -5,8 +5,8 @@
  *
  * M1: a method decides and writes without awaiting in between, so nothing interleaves and a commit is atomic.
  * M2: a commit is validated completely before the first write.
- * M3: no method costs more with the number of stored instances than a binary search, whatever it reads or writes. New instances are put into
- * their order when somebody asks for it: a storm does not, and it would be a twentieth of its time.
+ * M3: no method costs more with the number of stored instances than a binary search, whatever it reads or writes. New rows are put into
+ * their order when somebody asks for it (late-sorted-list.ts).
  */
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
 import { compareCodePoints } from "../../model/utf8.ts";
@@ -83,7 +83,7 @@ class MemoryStore implements Store {
   readonly lock: DimensionLock;
   readonly #now: () => number;
   #info: NamespaceInfo | null = null;
-  /** Order of creation, one list a partition, without those of #unordered. */
+  /** Order of creation, one list a partition, without those of #unordered: a storm only adds. */
   #created: SortedList<CreatedAt>[] = [];
   #unordered: CreatedAt[][] = [];
   readonly #instances = new Map<string, Instance>();
@@ -134,7 +134,7 @@ class MemoryStore implements Store {
   async members({ groupId, partition, set, limit, offset = 0 }: MembersRequest): Promise<string[]> {
     requirePartition(partition, this.#open().partitions);
     const group = this.#groups.get(partition, groupId, this.#now());
-    return group === undefined ? [] : group[set].ids(limit, offset);
+    return group?.[set]?.ids(limit, offset) ?? [];
   }
 
   async tally({ partition, key }: { partition: number; key: string }): Promise<Tally | null> {
