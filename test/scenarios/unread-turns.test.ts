@@ -115,7 +115,8 @@ describe("a group that this process knows", () => {
 
 test("a group that another process writes too is read for some turns after a lost one", async () => {
   const store = memoryStore();
-  const rule: ConvergeDocument = { ...RULE, function: "collect" };
+  // Each alert that is held changes the group.
+  const rule: ConvergeDocument = { ...RULE, function: "defense" };
   const [one, other] = [await engineOn(store, undefined, rule), await engineOn(store, undefined, rule)];
   const lostBy = async (from: number) => {
     await other.engine.ingest(alerts(from, 1));
@@ -123,7 +124,9 @@ test("a group that another process writes too is read for some turns after a los
     await one.engine.ingest(alerts(from + 1, 1));
     return one.counted("commit") - before - 1;
   };
-  await one.engine.ingest(alerts(0, THRESHOLD + 1));
+  await one.engine.ingest(alerts(0, 2 * THRESHOLD + 1));
+  // The attempts, and the request for an approval, end.
+  await turns(200);
   const lost: number[] = [];
   for (let from = 10; from < 30; from += 2) lost.push(await lostBy(from));
   expect(lost).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
