@@ -1,12 +1,11 @@
 /** What a batch of rows leads to, before it is durable: pure but for the parsers' memory of hashes. */
 
 import type { RecordRow } from "../formats/record-row.ts";
-import { type Advance, advance, isFlushed } from "./core/advance.ts";
-import { type DetectedAlert, labelText } from "./core/detected-alert.ts";
+import { type Advance, AdvancingGroup } from "./core/advance.ts";
+import { type DetectedAlert, labelText, type SeriesFacts } from "./core/detected-alert.ts";
 import { emptyGroupState, type GroupState } from "./core/group-state.ts";
 import type { RecordRouter } from "./core/router.ts";
 import type { StrategyGroup } from "./core/strategy-group.ts";
-import type { StateEvent } from "./records/record-types.ts";
 import { NO_COUNTS, type SourceCounts } from "./source-position.ts";
 
 /** A row that was refused, and why. `line`: where it begins in its source. */
@@ -43,27 +42,26 @@ export type BatchInput = {
   readonly clockTimes?: ReadonlyMap<string, number>;
 };
 
-/** Events of one group with the places of their rows in the batch. */
-type Events = { readonly events: StateEvent[]; readonly rows: number[] };
+/** A group that takes in events, with the places of their rows in the batch. */
+type Taking = { readonly taking: AdvancingGroup; readonly rows: number[] };
 
 export function decideBatch(input: BatchInput): DetectionBatch {
   const refusedByRow = new Map<number, RefusedRow>();
-  const { eventsByGroup, unmatched } = routeRows(input, refusedByRow);
+  const { groups, unmatched } = routeRows(input, refusedByRow);
   const advances: GroupAdvance[] = [];
   const placed: Placed[] = [];
-  for (const [groupIndex, group] of input.groups.entries()) {
-    const { events, rows } = eventsByGroup.get(group.key) ?? { events: [], rows: [] };
-    const state = input.states.get(group.key) ?? emptyGroupState();
-    const wantsFlush = input.flush && (events.length > 0 || !isFlushed(state, group));
+  for (const [groupIndex, { taking, rows }] of [...groups.values()].entries()) {
+    const { group, state } = taking;
+    const flush = input.flush && taking.canFlush();
     const clockTime = input.clockTimes?.get(group.key) ?? null;
-    if (events.length === 0 && !wantsFlush && clockTime === null) continue;
-    const step = advance(state, group, { events, flush: wantsFlush, clockTime });
+    if (taking.eventCount === 0 && !flush && clockTime === null) continue;
+    const step = taking.end({ flush, clockTime });
     advances.push({ group, state, step });
-    for (const { index, rejection } of step.rejections) {
+    for (const { index, rejection, series } of step.rejections) {
       const row = rows[index] as number;
-      const series = rejection.reason === "too_old" ? seriesText(events[index] as StateEvent) : null;
       const refused = refusedRow(input.rows[row] as RecordRow, rejection);
-      if (!refusedByRow.has(row)) refusedByRow.set(row, series === null ? refused : { ...refused, series });
+      if (!refusedByRow.has(row))
+        refusedByRow.set(row, series === undefined ? refused : { ...refused, series: seriesText(series) });
     }
     placed.push(...placesOf(step, { groupIndex, rows }));
   }
@@ -75,11 +73,16 @@ export function decideBatch(input: BatchInput): DetectionBatch {
   return { advances, alerts, refused, refusedRows, counts: countsOf({ advances, alerts, refused, unmatched }) };
 }
 
+/** Each event is taken in before the next row is read: few are alive at a time. */
 function routeRows(
-  { rows, groups, route, accessTimeMs }: BatchInput,
+  { rows, groups, states, route, accessTimeMs }: BatchInput,
   refusedByRow: Map<number, RefusedRow>,
-): { eventsByGroup: Map<string, Events>; unmatched: number } {
-  const eventsByGroup = new Map<string, Events>(groups.map(({ key }) => [key, { events: [], rows: [] }]));
+): { groups: Map<StrategyGroup, Taking>; unmatched: number } {
+  const takings = new Map<StrategyGroup, Taking>();
+  for (const group of groups) {
+    const state = states.get(group.key) ?? emptyGroupState();
+    takings.set(group, { taking: new AdvancingGroup(state, group), rows: [] });
+  }
   const options = accessTimeMs === undefined ? {} : { accessTimeMs };
   let unmatched = 0;
   for (const [index, row] of rows.entries()) {
@@ -91,19 +94,19 @@ function routeRows(
     if (rejection !== null) refusedByRow.set(index, refusedRow(row, rejection));
     else if (events.length === 0) unmatched += 1;
     for (const { group, event } of events) {
-      const own = eventsByGroup.get(group.key) as Events;
-      own.events.push(event);
+      const own = takings.get(group) as Taking;
+      own.taking.take(event);
       own.rows.push(index);
     }
   }
-  return { eventsByGroup, unmatched };
+  return { groups: takings, unmatched };
 }
 
 function refusedRow({ line }: RecordRow, { reason, text }: { reason: string; text: string }): RefusedRow {
   return { line, reason, text };
 }
 
-function seriesText({ dimensions, dimensionFields }: StateEvent): string {
+function seriesText({ dimensions, dimensionFields }: SeriesFacts): string {
   return dimensionFields.map((field) => `${field}=${labelText(dimensions[field])}`).join(", ");
 }
 

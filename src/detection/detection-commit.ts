@@ -1,7 +1,7 @@
 /** A batch as the one commit that makes it durable. */
 import { duplicateTtlMs } from "./core/checkpoint-keys.ts";
 import { shownValue } from "./core/detected-alert.ts";
-import type { CheckResult } from "./core/series-work.ts";
+import type { CheckResults } from "./core/series-work.ts";
 import { type PieceWrites, pieceWrites } from "./core/state-pieces.ts";
 import { STRATEGY_ITEM_ID } from "./core/strategy.ts";
 import type { StrategyGroup } from "./core/strategy-group.ts";
@@ -66,28 +66,22 @@ function groupTaking({ group, step }: GroupAdvance): GroupTaking {
   };
 }
 
-function resultLists(group: StrategyGroup, results: readonly CheckResult[]): CheckResultsAdded[] {
+function resultLists(group: StrategyGroup, results: readonly CheckResults[]): CheckResultsAdded[] {
   const windows = new Map<string, number>();
   for (const { name, levels } of group.strategies)
     for (const { severity, trigger } of levels) windows.set(`${name}\n${severity}`, trigger.window);
-  const lists = new Map<string, { of: SeriesLevel; rows: { time: number; text: string }[]; keepCount: number }>();
-  for (const result of results) {
-    const level = `${result.strategy}\n${result.severity}`;
-    const name = `${level}\n${result.dimensionsMd5}`;
-    let list = lists.get(name);
-    if (list === undefined) {
-      const keepCount = Math.max(windows.get(level) ?? 0, CHECK_RESULTS_KEPT_MIN);
-      list = { of: seriesLevel(result), rows: [], keepCount };
-      lists.set(name, list);
-    }
-    const verdict = result.isAnomalous ? "anomalous" : "normal";
-    list.rows.push({ time: result.time, text: `${shownValue(group.query, result.value)}|${verdict}` });
-  }
-  for (const { rows, keepCount } of lists.values()) {
-    if (rows.some(({ time }, index) => index > 0 && time < (rows[index - 1] as { time: number }).time))
-      rows.sort((a, b) => a.time - b.time);
-    // Older ones would be dropped by the same commit.
-    rows.splice(0, Math.max(rows.length - keepCount, 0));
-  }
-  return [...lists.values()];
+  return results.map((of) => {
+    const keepCount = Math.max(windows.get(`${of.strategy}\n${of.severity}`) ?? 0, CHECK_RESULTS_KEPT_MIN);
+    return { of: seriesLevel(of), rows: resultRows(group, of, keepCount), keepCount };
+  });
+}
+
+/** The newest ones, in the order of time: older ones would be dropped by the same commit. */
+function resultRows({ query }: StrategyGroup, { rows }: CheckResults, keepCount: number) {
+  const isInOrder = rows.every(({ time }, index) => index === 0 || time >= (rows[index - 1] as { time: number }).time);
+  const ordered = isInOrder ? rows : rows.toSorted((a, b) => a.time - b.time);
+  return ordered.slice(-keepCount).map(({ time, value, isAnomalous }) => ({
+    time,
+    text: `${shownValue(query, value)}|${isAnomalous ? "anomalous" : "normal"}`,
+  }));
 }

@@ -36,7 +36,7 @@ import {
 import { advancedPositions, digestOf } from "./source-progress.ts";
 
 /** Rows of one commit. A commit costs a round trip, and what is lost by a crash is decided again. */
-export const BATCH_ROWS = 1_000;
+export const BATCH_ROWS = 2_000;
 
 /** Alerts, and audit events, that a stream keeps if nobody says otherwise. */
 export const KEEP_COUNT_DEFAULT = 50_000;

@@ -44,7 +44,8 @@ export class SourceBatch {
   firsts(): Map<string, { readonly number: number; readonly row: RecordRow }> {
     const firsts = new Map<string, { number: number; row: RecordRow }>();
     let last: string | null = null;
-    for (const [at, source] of this.sources.entries()) {
+    for (let at = 0; at < this.sources.length; at += 1) {
+      const source = this.sources[at] as string;
       if (source === last) continue;
       last = source;
       if (!firsts.has(source))
@@ -56,7 +57,12 @@ export class SourceBatch {
   /** How many rows each source has here. */
   counts(): Map<string, number> {
     const counts = new Map<string, number>();
-    for (const source of this.sources) counts.set(source, (counts.get(source) ?? 0) + 1);
+    const { length } = this.sources;
+    for (let from = 0, end = 0; from < length; from = end) {
+      const source = this.sources[from] as string;
+      while (end < length && this.sources[end] === source) end += 1;
+      counts.set(source, (counts.get(source) ?? 0) + end - from);
+    }
     return counts;
   }
 }

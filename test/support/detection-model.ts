@@ -198,6 +198,7 @@ class SeriesModel {
   /** True: it is forgotten. */
   tick(tick: number, send: Send): boolean {
     if (this.waiting.length > 0 && this.heardAt <= tick) this.release(END, send);
+    if (this.models.some((model) => model.mustResendNoData(tick))) this.release(tick, send);
     const isOver = tick >= this.heardAt + this.group.keepSeconds;
     for (const model of this.models) {
       if (isOver) model.retire(tick, send);
@@ -334,6 +335,10 @@ class StrategyModel {
           if (lower.open !== null) this.close(lower, { reason: "superseded", time: at.time }, send);
       }
     }
+  }
+
+  mustResendNoData(tick: number): boolean {
+    return this.noData !== null && tick >= this.noData.sentAt + this.strategy.resendSeconds;
   }
 
   resendIfDue(open: Open | null, severity: string, { tick, send }: { tick: number; send: Send }): void {

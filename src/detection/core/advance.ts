@@ -1,18 +1,18 @@
 /**
  * One batch of state events through a strategy group: duplicates, order, detection.
  *
- * `advance` is a pure function of (state, events): it reads the state and returns what changes. Commit the changes
- * together with the alerts, then give them to `applyChanges`; a commit that fails needs no undoing. It decides as if
- * the events came one by one, so how records are cut into batches changes nothing.
+ * An advance takes events one by one and ends in what they change: it reads the state and never writes it. Commit the
+ * changes together with the alerts, then give them to `applyChanges`; a commit that fails needs no undoing. It decides as
+ * if each event had been a batch of its own, so how records are cut into batches changes nothing.
  */
-import type { Rejection, StateEvent } from "../records/record-types.ts";
+import type { StateEvent } from "../records/record-types.ts";
 import type { DetectedAlert } from "./detected-alert.ts";
 import { backfillSecondsMax, DUPLICATE_INTERVAL_COUNT } from "./detection-limits.ts";
 import { GroupClock } from "./group-clock.ts";
 import type { DetectionCounters, GroupChanges, GroupState, SeriesState } from "./group-state.ts";
-import { Intake } from "./intake.ts";
-import { type ArrivedPoint, stepSeries, type TickCourse } from "./series.ts";
-import { type CheckResult, type PlacedAlert, SeriesOutput, type SpacingFound } from "./series-work.ts";
+import { type Arrivals, Intake, type RefusedEvent } from "./intake.ts";
+import { stepSeries, type TickCourse } from "./series.ts";
+import { type CheckResults, type PlacedAlert, SeriesOutput, type SpacingFound } from "./series-work.ts";
 import type { StrategyGroup } from "./strategy-group.ts";
 
 /** What people should know of although it is no alert. Times are epoch seconds of the data. */
@@ -54,13 +54,14 @@ export type Advance = {
   readonly changes: GroupChanges;
   /** In the order in which they happened: by the event that brought them about, then by time, series, strategy and level. */
   readonly alerts: readonly DetectedAlert[];
-  /** For each alert the place of that event in `events`; infinite: the end of the input. */
+  /** For each alert the place of that event, counted from 0; infinite: the end of the input. */
   readonly alertRows: readonly number[];
-  readonly checkResults: readonly CheckResult[];
+  /** A list for each level of each series that had points. */
+  readonly checkResults: readonly CheckResults[];
   readonly lastCheckpoints: readonly LastCheckpoint[];
   readonly auditEvents: readonly DetectionAudit[];
-  /** `index` is the place of the event in `events`. */
-  readonly rejections: readonly { readonly index: number; readonly rejection: Rejection }[];
+  /** `index` is the place of the event. */
+  readonly rejections: readonly RefusedEvent[];
   /** Places of events that had come before, and of those that came late and were put in their place. */
   readonly duplicates: readonly number[];
   readonly late: readonly number[];
@@ -73,30 +74,61 @@ export type AdvanceOptions = {
   readonly clockTime?: number | null;
 };
 
+/** All events of a batch at once. */
 export function advance(
   state: GroupState,
   group: StrategyGroup,
-  batch: { readonly events: readonly StateEvent[] } & AdvanceOptions,
+  { events, ...options }: { readonly events: readonly StateEvent[] } & AdvanceOptions,
 ): Advance {
-  const clock = new GroupClock(state, group, backfillSecondsMax(group.intervalSeconds));
-  const intake = new Intake(state, group, clock);
-  const tickBefore = state.head.tickTime ?? Number.NEGATIVE_INFINITY;
-  const ticks = batch.events.map((event, row) => {
-    intake.take(event, row);
-    return clock.tickTime ?? Number.NEGATIVE_INFINITY;
-  });
-  if (batch.clockTime != null) clock.passTo(batch.clockTime);
-  if (batch.flush === true) clock.finish(batch.events.length);
-  const output = new SeriesOutput();
-  const course = courseOf(ticks, { tickBefore, atEnd: clock.tickTime ?? Number.NEGATIVE_INFINITY });
-  const series = stepAll(state, { group, intake, course, flush: batch.flush === true }, output);
-  return result({ state, group, intake, clock, output, series });
+  const batch = new AdvancingGroup(state, group);
+  for (const event of events) batch.take(event);
+  return batch.end(options);
 }
 
-/** Whether the end of the input has been taken in: nothing waits. */
-export function isFlushed(state: GroupState, group: StrategyGroup): boolean {
-  const clock = new GroupClock(state, group, backfillSecondsMax(group.intervalSeconds));
-  return state.pendingCount === 0 && clock.isFinished;
+/** A batch while it is taken in. An event is not held longer than its call: what is needed of it is copied. */
+export class AdvancingGroup {
+  readonly group: StrategyGroup;
+  readonly state: GroupState;
+  readonly #clock: GroupClock;
+  readonly #intake: Intake;
+  readonly #tickBefore: number;
+  /** The group's tick behind each event. */
+  readonly #ticks: number[] = [];
+
+  constructor(state: GroupState, group: StrategyGroup) {
+    this.state = state;
+    this.group = group;
+    this.#clock = new GroupClock(state, group, backfillSecondsMax(group.intervalSeconds));
+    this.#intake = new Intake(state, group, this.#clock);
+    this.#tickBefore = state.head.tickTime ?? Number.NEGATIVE_INFINITY;
+  }
+
+  get eventCount(): number {
+    return this.#ticks.length;
+  }
+
+  take(event: StateEvent): void {
+    this.#intake.take(event, this.#ticks.length);
+    this.#ticks.push(this.#clock.tickTime ?? Number.NEGATIVE_INFINITY);
+  }
+
+  /** Whether the end of the input would change something. */
+  canFlush(): boolean {
+    return this.eventCount > 0 || this.state.pendingCount > 0 || !this.#clock.isFinished;
+  }
+
+  /** Only once, behind all events. */
+  end({ clockTime = null, flush = false }: AdvanceOptions): Advance {
+    const { state, group } = this;
+    const [clock, intake] = [this.#clock, this.#intake];
+    if (clockTime !== null) clock.passTo(clockTime);
+    if (flush) clock.finish(this.eventCount);
+    const output = new SeriesOutput();
+    const atEnd = clock.tickTime ?? Number.NEGATIVE_INFINITY;
+    const course = courseOf(this.#ticks, { tickBefore: this.#tickBefore, atEnd });
+    const series = stepAll(state, { group, intake, course, flush }, output);
+    return result({ state, group, intake, clock, output, series });
+  }
 }
 
 function courseOf(ticks: readonly number[], { tickBefore, atEnd }: { tickBefore: number; atEnd: number }): TickCourse {
@@ -130,20 +162,22 @@ function stepAll(
   output: SeriesOutput,
 ): [string, SeriesState | null][] {
   const changed: [string, SeriesState | null][] = [];
-  const step = (md5: string, before: SeriesState | null, points: readonly ArrivedPoint[]): void => {
+  const step = (md5: string, before: SeriesState | null, arrivals: Arrivals | null): void => {
     const { skipUntil } = state;
-    const after = stepSeries({ md5, before, points, ticks: course, group, skipUntil, flush }, output);
+    const points = arrivals?.points ?? [];
+    const facts = arrivals?.facts ?? before;
+    const after = stepSeries({ md5, before, points, facts, ticks: course, group, skipUntil, flush }, output);
     if (before !== null || after !== null) changed.push([md5, after]);
   };
   const expected = expectedSeries(state, group, intake);
-  for (const [md5, { before, points }] of intake.series) step(md5, before ?? expected.get(md5) ?? null, points);
+  for (const [md5, arrivals] of intake.series) step(md5, arrivals.before ?? expected.get(md5) ?? null, arrivals);
   // Looking at all series is paid once per interval of data: what is due without a point is due on a tick.
   const hasTicked = course.atEnd > (state.head.tickTime ?? Number.NEGATIVE_INFINITY);
   for (const [md5, series] of hasTicked || flush ? state.series : []) {
     if (intake.series.has(md5)) continue;
-    if (series.dueTime <= course.atEnd || (flush && series.pending !== "")) step(md5, series, []);
+    if (series.dueTime <= course.atEnd || (flush && series.pending !== "")) step(md5, series, null);
   }
-  for (const [md5, series] of expected) if (!intake.series.has(md5)) step(md5, series, []);
+  for (const [md5, series] of expected) if (!intake.series.has(md5)) step(md5, series, null);
   return changed;
 }
 

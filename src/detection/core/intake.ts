@@ -1,6 +1,7 @@
 /** The events of a batch, sorted into points of their series, duplicates and refused ones, each by what was known when it came. */
 import type { Rejection, StateEvent } from "../records/record-types.ts";
 import { reject } from "../records/record-value.ts";
+import type { SeriesFacts } from "./detected-alert.ts";
 import { DUPLICATE_INTERVAL_COUNT, PENDING_COUNT_MAX, SEEN_COUNT_MAX, SERIES_COUNT_MAX } from "./detection-limits.ts";
 import type { GroupClock, HeardRecord } from "./group-clock.ts";
 import type { GroupState, SeriesState } from "./group-state.ts";
@@ -10,8 +11,17 @@ import type { StrategyGroup } from "./strategy-group.ts";
 /** What the batch brings of one series. */
 export type Arrivals = {
   readonly before: SeriesState | null;
+  /** What the series is. */
+  readonly facts: SeriesFacts;
   newestTime: number | null;
   readonly points: ArrivedPoint[];
+};
+
+/** `series`: of a point that came too late. */
+export type RefusedEvent = {
+  readonly index: number;
+  readonly rejection: Rejection;
+  readonly series?: SeriesFacts;
 };
 
 /** Sorts events into points, duplicates and refused ones, each by what was known when it came. */
@@ -22,8 +32,9 @@ export class Intake {
   readonly series = new Map<string, Arrivals>();
   readonly seenAdded: (readonly [number, string])[] = [];
   readonly duplicates: number[] = [];
-  readonly rejections: { index: number; rejection: Rejection }[] = [];
-  readonly #seenHere = new Set<string>();
+  readonly rejections: RefusedEvent[] = [];
+  /** Time -> md5s, as in the state. */
+  readonly #seenHere = new Map<number, Set<string>>();
   #newSeriesCount = 0;
   newestTime: number | null;
   withoutValueCount = 0;
@@ -63,9 +74,8 @@ export class Intake {
     if (this.newestTime === null || time > this.newestTime) this.newestTime = time;
     this.#remember(event);
     this.pointCount += 1;
-    const { dimensions, dimensionFields } = event;
-    const arrivals = known ?? { before, newestTime, points: [] };
-    arrivals.points.push({ time, value, row, clockTime: this.#clock.time as number, dimensions, dimensionFields });
+    const arrivals = known ?? { before, facts: factsOf(event), newestTime, points: [] };
+    arrivals.points.push({ time, value, row, clockTime: this.#clock.time as number });
     if (isNewest) arrivals.newestTime = time;
     if (known === undefined) this.series.set(md5, arrivals);
   }
@@ -74,7 +84,8 @@ export class Intake {
   #isOfThePast(event: StateEvent, { row, newestTime }: { row: number; newestTime: number }): boolean {
     const { time } = event;
     if (newestTime - time > this.#group.lateSecondsMax) {
-      this.rejections.push({ index: row, rejection: reject("too_old", this.#group.query.time, time) });
+      const rejection = reject("too_old", this.#group.query.time, time);
+      this.rejections.push({ index: row, rejection, series: factsOf(event) });
       return true;
     }
     if (!this.#isSeen(event)) return false;
@@ -90,15 +101,21 @@ export class Intake {
     this.#clock.hear(time, { md5, row, isPoint, isNewest, otherSeries });
   }
 
-  #isSeen({ time, recordId, dimensionsMd5 }: StateEvent): boolean {
+  #isSeen({ time, dimensionsMd5 }: StateEvent): boolean {
     if (!this.#isRemembered(time)) return false;
-    return this.#seenHere.has(recordId) || this.#state.seen.get(time)?.has(dimensionsMd5) === true;
+    return (
+      this.#seenHere.get(time)?.has(dimensionsMd5) === true || this.#state.seen.get(time)?.has(dimensionsMd5) === true
+    );
   }
 
-  #remember({ time, recordId, dimensionsMd5 }: StateEvent): void {
-    if (!this.#isRemembered(time) || this.#state.seen.get(time)?.has(dimensionsMd5) || this.#seenHere.has(recordId))
-      return;
-    this.#seenHere.add(recordId);
+  #remember({ time, dimensionsMd5 }: StateEvent): void {
+    if (!this.#isRemembered(time) || this.#state.seen.get(time)?.has(dimensionsMd5)) return;
+    let here = this.#seenHere.get(time);
+    if (here === undefined) {
+      here = new Set();
+      this.#seenHere.set(time, here);
+    } else if (here.has(dimensionsMd5)) return;
+    here.add(dimensionsMd5);
     this.seenAdded.push([time, dimensionsMd5]);
   }
 
@@ -123,4 +140,8 @@ export class Intake {
       ? reject("series_limit", null)
       : null;
   }
+}
+
+function factsOf({ dimensions, dimensionFields }: StateEvent): SeriesFacts {
+  return { dimensions, dimensionFields };
 }

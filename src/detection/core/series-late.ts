@@ -6,7 +6,7 @@
 import { conditionHolds } from "./condition.ts";
 import type { GroupState } from "./group-state.ts";
 import { newestPoints, type Point, pointsOf, textOfPoints } from "./point-list.ts";
-import { countRecovery, isSkipped, openLevel, resultOf, ticksBetween } from "./series-levels.ts";
+import { countRecovery, isSkipped, openLevel, resultsOf, ticksBetween } from "./series-levels.ts";
 import {
   closeLevel,
   emptyLevel,
@@ -14,6 +14,7 @@ import {
   type LevelWork,
   type SeriesOutput,
   type SeriesWork,
+  takeRecent,
 } from "./series-work.ts";
 import type { Level } from "./strategy.ts";
 
@@ -21,7 +22,7 @@ type Placing = { readonly step: { readonly skipUntil: GroupState["skipUntil"] };
 
 /** False: the point is there already. */
 export function placeLatePoint(work: SeriesWork, late: Point, { step, output }: Placing): boolean {
-  const points = pointsOf(work.recent);
+  const points = pointsOf(takeRecent(work));
   if (points.some(({ time }) => time === late.time)) return false;
   const found = points.findIndex(({ time }) => time > late.time);
   const place = found === -1 ? points.length : found;
@@ -37,7 +38,7 @@ export function placeLatePoint(work: SeriesWork, late: Point, { step, output }: 
       const { name } = one.strategy;
       if (!isSkipped(work, { strategy: name, level, time: late.time, skipUntil: step.skipUntil })) {
         const state = one.levels[index] ?? emptyLevel();
-        detectLate(work, { at: { one, level, state }, points, place, isHigherOpen }, output);
+        detectLate(work, { at: { one, level, state }, index, points, place, isHigherOpen }, output);
         const isEmpty = state.open === null && state.hits.length === 0 && state.closedAt === null;
         one.levels[index] = isEmpty ? null : state;
       }
@@ -49,17 +50,22 @@ export function placeLatePoint(work: SeriesWork, late: Point, { step, output }: 
 
 type LateLevel = {
   readonly at: LevelAt;
+  readonly index: number;
   readonly points: readonly Point[];
   /** Where the late point is among them. */
   readonly place: number;
   readonly isHigherOpen: boolean;
 };
 
-function detectLate(work: SeriesWork, { at, points, place, isHigherOpen }: LateLevel, output: SeriesOutput): void {
+function detectLate(
+  work: SeriesWork,
+  { at, index, points, place, isHigherOpen }: LateLevel,
+  output: SeriesOutput,
+): void {
   const { one, level, state } = at;
   const { time, value } = points[place] as Point;
   const isAnomalous = conditionHolds(level.when, value);
-  output.checkResults.push(resultOf(work, { one, level, time, value, isAnomalous }));
+  resultsOf(work, { one, index }, output).rows.push({ time, value, isAnomalous });
   const wasOpen = state.open !== null;
   const mayOpen = !wasOpen && !isHigherOpen && isAnomalous && (state.closedAt === null || time > state.closedAt);
   const opened = mayOpen ? openingOf(work, { level, state, points, place }) : null;

@@ -4,6 +4,7 @@ import { firingAlert } from "./detected-alert.ts";
 import { type GroupState, levelName } from "./group-state.ts";
 import { addPoint, newestPoints, type Point, pointsOf } from "./point-list.ts";
 import {
+  type CheckResults,
   closeLevel,
   emptyLevel,
   type LevelAt,
@@ -12,6 +13,7 @@ import {
   type SeriesWork,
   type StrategyWork,
   send,
+  takeRecent,
 } from "./series-work.ts";
 import type { Level, NoData } from "./strategy.ts";
 
@@ -53,12 +55,12 @@ export function ticksBetween(from: number, to: number, intervalSeconds: number):
 
 function remember(work: SeriesWork, point: Point): void {
   const count = work.group.recentCount;
-  work.recent = addPoint(work.recent, point);
-  if (work.pointCount % count === 0) work.recent = newestPoints(work.recent, count);
+  work.added = addPoint(work.added, point);
+  if (work.pointCount % count === 0) work.recent = newestPoints(takeRecent(work), count);
 }
 
 function lookAtSpacing(work: SeriesWork, output: SeriesOutput): void {
-  const times = pointsOf(work.recent).map(({ time }) => time);
+  const times = pointsOf(takeRecent(work)).map(({ time }) => time);
   const steps = times.slice(1).map((time, index) => time - (times[index] as number));
   const seconds = steps.sort((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
   const factor = seconds / work.group.intervalSeconds;
@@ -76,7 +78,7 @@ function detectLevel(work: SeriesWork, turn: LevelTurn, { output, skipUntil }: D
   if (skipUntil.size > 0 && isSkipped(work, { strategy: one.strategy.name, level, time, skipUntil }))
     return one.levels[index]?.open != null;
   const isAnomalous = conditionHolds(level.when, work.lastValue);
-  output.checkResults.push(resultOf(work, { one, level, time, value: work.lastValue, isAnomalous }));
+  resultsOf(work, { one, index }, output).rows.push({ time, value: work.lastValue, isAnomalous });
   let state = one.levels[index] ?? null;
   if (state === null && !isAnomalous) return false;
   state ??= emptyLevel();
@@ -94,19 +96,19 @@ function detectLevel(work: SeriesWork, turn: LevelTurn, { output, skipUntil }: D
   return state.open !== null;
 }
 
-export function resultOf(
-  work: SeriesWork,
-  of: { one: StrategyWork; level: Level; time: number; value: number; isAnomalous: boolean },
-) {
-  const { one, level, time, value, isAnomalous } = of;
-  return {
-    strategy: one.strategy.name,
-    dimensionsMd5: work.md5,
-    severity: level.severity,
-    time,
-    value,
-    isAnomalous,
-  };
+/** Where a level's results of this step go. */
+export function resultsOf(
+  { md5 }: SeriesWork,
+  { one, index }: { one: StrategyWork; index: number },
+  output: SeriesOutput,
+): CheckResults {
+  const known = one.results[index];
+  if (known !== undefined) return known;
+  const { severity } = one.strategy.levels[index] as Level;
+  const results: CheckResults = { strategy: one.strategy.name, dimensionsMd5: md5, severity, rows: [] };
+  one.results[index] = results;
+  output.checkResults.push(results);
+  return results;
 }
 
 export function isSkipped(
@@ -169,10 +171,13 @@ export function countRecovery({ trigger, recovery }: Level, at: RecoveryPoint): 
 /** Hits leave the window by number and by ticks, so a hole in the data does not join what lies on its two sides. */
 function forgetOldHits(work: SeriesWork, { level, state }: LevelAt): void {
   const { window } = level.trigger;
-  const isOld = ([number, tick]: readonly [number, number]): boolean =>
-    number <= work.pointCount - window || tick <= work.tick - window;
-  const keepFrom = state.hits.findIndex((hit) => !isOld(hit));
-  if (keepFrom !== 0) state.hits = keepFrom === -1 ? [] : state.hits.slice(keepFrom);
+  const { hits } = state;
+  let oldCount = 0;
+  for (const [number, tick] of hits) {
+    if (number > work.pointCount - window && tick > work.tick - window) break;
+    oldCount += 1;
+  }
+  if (oldCount > 0) hits.splice(0, oldCount);
 }
 
 /** No late point can come before the end of the latest episode any more. */

@@ -6,14 +6,12 @@ import { addPoint, type Point, pointsOf } from "./point-list.ts";
 import type { Level, Strategy } from "./strategy.ts";
 import type { StrategyGroup } from "./strategy-group.ts";
 
-/** One row of the check results: what a level made of a point. */
-export type CheckResult = {
+/** What a level of a series made of its points, in the order in which it looked at them. */
+export type CheckResults = {
   readonly strategy: string;
   readonly dimensionsMd5: string;
   readonly severity: string;
-  readonly time: number;
-  readonly value: number;
-  readonly isAnomalous: boolean;
+  readonly rows: { readonly time: number; readonly value: number; readonly isAnomalous: boolean }[];
 };
 
 /** A series that was forgotten. */
@@ -33,7 +31,7 @@ export type SpacingFound = { readonly row: number; readonly dimensionsMd5: strin
 /** What the steps of one batch write to; alerts get their order afterwards. */
 export class SeriesOutput {
   readonly alerts: PlacedAlert[] = [];
-  readonly checkResults: CheckResult[] = [];
+  readonly checkResults: CheckResults[] = [];
   readonly retired: RetiredSeries[] = [];
   readonly spacings: SpacingFound[] = [];
   /** Events that turned out to be a repetition of a point that was detected, and those put in place late. */
@@ -53,7 +51,13 @@ export type LevelWork = {
   open: OpenAlert | null;
   closedAt: number | null;
 };
-export type StrategyWork = { strategy: Strategy; levels: (LevelWork | null)[]; noData: OpenAlert | null };
+export type StrategyWork = {
+  strategy: Strategy;
+  levels: (LevelWork | null)[];
+  noData: OpenAlert | null;
+  /** Of each level that looked at a point in this step; they are in the output as well. */
+  results: (CheckResults | undefined)[];
+};
 export type SeriesWork = SeriesFacts & {
   readonly md5: string;
   readonly group: StrategyGroup;
@@ -66,6 +70,8 @@ export type SeriesWork = SeriesFacts & {
   heardAt: number;
   pending: Point[];
   recent: string;
+  /** Points that were detected in this step; they belong behind `recent`. */
+  added: string;
   strategies: StrategyWork[];
 };
 
@@ -99,6 +105,7 @@ export function openWork({ md5, group, before }: SeriesOpening, output: SeriesOu
     heardAt: before.heardAt,
     pending: before.pending === "" ? [] : pointsOf(before.pending),
     recent: before.recent,
+    added: "",
     strategies: group.strategies.map((strategy) => strategyWork(strategy, ownOf(before.strategies, strategy.name))),
   };
   for (const name of Object.keys(before.strategies))
@@ -107,9 +114,9 @@ export function openWork({ md5, group, before }: SeriesOpening, output: SeriesOu
 }
 
 export function strategyWork(strategy: Strategy, stored: StrategyState | undefined): StrategyWork {
-  if (stored === undefined) return { strategy, levels: strategy.levels.map(() => null), noData: null };
+  if (stored === undefined) return { strategy, levels: strategy.levels.map(() => null), noData: null, results: [] };
   const levels = strategy.levels.map(({ severity }) => levelWork(ownOf(stored.levels, severity)));
-  return { strategy, levels, noData: strategy.noData === null ? null : stored.noData };
+  return { strategy, levels, noData: strategy.noData === null ? null : stored.noData, results: [] };
 }
 
 /** Names come from people: one called `constructor` must not be found on the prototype. */
@@ -134,6 +141,13 @@ function resolveOrphans(work: SeriesWork, from: { name: string; stored: Strategy
   resolve(work, { name: from.name, severity, open: noData, reason: "strategy_changed", time }, output);
 }
 
+/** The remembered points with those of this step: put together once, for a text that grows point by point is costly. */
+export function takeRecent(work: SeriesWork): string {
+  if (work.added !== "") work.recent = work.recent === "" ? work.added : `${work.recent} ${work.added}`;
+  work.added = "";
+  return work.recent;
+}
+
 /** Back to what is stored: only levels and strategies that have something to remember. */
 export function closeWork(work: SeriesWork, dueTime: number): SeriesState {
   let pending = "";
@@ -148,7 +162,7 @@ export function closeWork(work: SeriesWork, dueTime: number): SeriesState {
     newestTime: work.newestTime,
     heardAt: work.heardAt,
     pending,
-    recent: work.recent,
+    recent: takeRecent(work),
     dueTime,
     strategies: Object.fromEntries(
       work.strategies.filter(hasMemory).map((one) => [one.strategy.name, strategyState(one)]),

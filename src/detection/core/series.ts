@@ -12,6 +12,7 @@
  * R3. An alert opens only on an anomalous point, at that point's time, so a later episode never has the start of an
  *     earlier one.
  */
+import type { SeriesFacts } from "./detected-alert.ts";
 import type { GroupState, SeriesState } from "./group-state.ts";
 import type { Point } from "./point-list.ts";
 import { placeLatePoint } from "./series-late.ts";
@@ -24,8 +25,6 @@ import type { StrategyGroup } from "./strategy-group.ts";
 export type ArrivedPoint = Point & {
   readonly row: number;
   readonly clockTime: number;
-  readonly dimensions: Readonly<Record<string, unknown>>;
-  readonly dimensionFields: readonly string[];
 };
 
 /** How the group's ticks went on during the batch. */
@@ -42,6 +41,8 @@ export type SeriesStep = {
   readonly before: SeriesState | null;
   /** In the order of their arrival. */
   readonly points: readonly ArrivedPoint[];
+  /** What the series is; null only for one that has neither been there nor has points. */
+  readonly facts: SeriesFacts | null;
   readonly ticks: TickCourse;
   readonly group: StrategyGroup;
   readonly skipUntil: GroupState["skipUntil"];
@@ -77,13 +78,14 @@ function countOf(pending: string): number {
 }
 
 function newWork(step: SeriesStep, point: ArrivedPoint): SeriesWork {
+  const { dimensions, dimensionFields } = step.facts as SeriesFacts;
   return {
     md5: step.md5,
     group: step.group,
     isExpected: isExpected(step.group, step.md5),
     // A copy: a field of a parsed line may keep the whole chunk of input alive that it was cut from.
-    dimensions: JSON.parse(JSON.stringify(point.dimensions)),
-    dimensionFields: JSON.parse(JSON.stringify(point.dimensionFields)),
+    dimensions: JSON.parse(JSON.stringify(dimensions)),
+    dimensionFields: JSON.parse(JSON.stringify(dimensionFields)),
     pointCount: 0,
     tick: 0,
     lastTime: null,
@@ -92,9 +94,13 @@ function newWork(step: SeriesStep, point: ArrivedPoint): SeriesWork {
     heardAt: point.time,
     pending: [],
     recent: "",
+    added: "",
     strategies: step.group.strategies.map((strategy) => strategyWork(strategy, undefined)),
   };
 }
+
+/** Points that wait in a series whose records come in order, at most. */
+const SHORT_COUNT = 8;
 
 type Taking = { readonly step: Pick<SeriesStep, "skipUntil">; readonly output: SeriesOutput };
 
@@ -112,7 +118,7 @@ function takePoint(work: SeriesWork, point: ArrivedPoint, taking: Taking): void 
     (isPlaced ? output.late : output.duplicates).push(point.row);
     return;
   }
-  if (!wait(work, { time, value })) {
+  if (!wait(work, point)) {
     output.duplicates.push(point.row);
     return;
   }
@@ -124,20 +130,25 @@ function wait({ pending }: SeriesWork, point: Point): boolean {
   let at = pending.length;
   while (at > 0 && (pending[at - 1] as Point).time > point.time) at -= 1;
   if (pending[at - 1]?.time === point.time) return false;
-  pending.splice(at, 0, point);
+  if (at === pending.length) pending.push(point);
+  else pending.splice(at, 0, point);
   return true;
 }
 
 /** Detects the points that wait up to a time. */
 function release(work: SeriesWork, untilTime: number, { step, output }: Taking): void {
+  const { pending } = work;
+  const { skipUntil } = step;
   let count = 0;
-  for (const point of work.pending) {
+  for (; count < pending.length; count += 1) {
+    const point = pending[count] as Point;
     if (point.time > untilTime) break;
-    count += 1;
     runTicksBefore(work, point.time, output);
-    detectPoint(work, point, { output, skipUntil: step.skipUntil });
+    detectPoint(work, point, { output, skipUntil });
   }
-  if (count > 0) work.pending.splice(0, count);
+  // Normally one of two: taking off the first moves nothing far.
+  if (count === 1 && pending.length <= SHORT_COUNT) pending.shift();
+  else if (count > 0) pending.splice(0, count);
 }
 
 /** What the group's clock brings up to tick `until`; null when the series is retired by it. */
@@ -148,7 +159,10 @@ function runClock(
 ): SeriesWork | null {
   for (let tick = clockDueTime(work); tick <= until; tick = clockDueTime(work)) {
     output.row = Math.max(output.row, step.ticks.rowOf(tick));
-    if (work.pending.length > 0 && work.heardAt <= tick) release(work, Number.POSITIVE_INFINITY, { step, output });
+    const [waiting] = work.pending;
+    // A silent series waits for nothing. Of one that goes on, a point up to the tick comes before what is due at it.
+    if (waiting !== undefined && work.heardAt <= tick) release(work, Number.POSITIVE_INFINITY, { step, output });
+    else if (waiting !== undefined && waiting.time <= tick) release(work, tick, { step, output });
     else if (tick >= retirementTime(work)) {
       retire(work, tick, output);
       return null;

@@ -20,11 +20,14 @@ const INFINITE = Number.MAX_VALUE;
 // Each digit has one place only, so that a long text that is not a number is refused in linear time.
 const NUMERIC_TEXT = /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*$/;
 const INFINITE_TEXT = /^\s*([+-]?)inf(?:inity)?\s*$/i;
+const [DIGIT_0, DIGIT_9, DOT] = [48, 57, 46] as const;
 const NAN_TEXT = /^\s*[+-]?nan\s*$/i;
 const WHOLE_TEXT = /^\s*\+?\d{1,30}\s*$/;
 
 /** RFC 3339 with a zone, a `T` or a blank between date and time, or `2024-02-03 13:20:19 UTC`. */
 const DATE_TEXT = /^\s*(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)\s?(Z|UTC|[+-]\d{2}:?\d{2})\s*$/i;
+
+const DATE_CHARS_MAX = 64;
 
 /** Texts that say that there is no value, if the query names no others. */
 export const NO_VALUE_DEFAULT: readonly string[] = ["", "null", "N/A", "-"];
@@ -55,15 +58,18 @@ export type Conversion = {
  * Numeric text is a number, true and false are 1 and 0, and an infinite value is the greatest number there is.
  */
 export function convertValue(raw: unknown, how: Conversion): number | null | Rejection {
-  if (typeof raw === "number" && Number.isNaN(raw)) return null;
-  if (typeof raw === "string" && (how.noValue.includes(raw.trim()) || NAN_TEXT.test(raw))) return null;
-  const infinite = infiniteOf(raw);
-  if (infinite !== null) return infinite;
+  if (typeof raw === "string" && how.noValue.includes(raw.trim())) return null;
   const number = asNumber(raw);
-  if (number === null) return reject("value_not_a_number", how.field, raw);
+  if (number === null || !Number.isFinite(number)) return convertOdd(raw, number, how);
   const converted = how.unit === null ? number : toBaseUnit(number, how.unit);
   if (!Number.isFinite(converted)) return reject("value_not_finite", how.field, raw);
   return how.precision === null ? converted + 0 : roundHalfEven(converted, how.precision);
+}
+
+/** What is no finite number: NaN and infinite values, and what is refused. */
+function convertOdd(raw: unknown, number: number | null, { field }: Conversion): number | null | Rejection {
+  if (Number.isNaN(number) || (typeof raw === "string" && NAN_TEXT.test(raw))) return null;
+  return infiniteOf(raw) ?? reject(number === null ? "value_not_a_number" : "value_not_finite", field, raw);
 }
 
 function infiniteOf(raw: unknown): number | null {
@@ -83,28 +89,28 @@ export function valueText(value: number): string {
  * A number that can only be milliseconds or finer is refused, not guessed.
  */
 export function convertTime(raw: unknown, field: string, format?: TimeFormat): number | Rejection {
-  if (typeof raw === "string" && format !== "unix_s" && raw.length <= 64) {
-    const date = DATE_TEXT.exec(raw);
-    if (date !== null && (format === undefined || format === "rfc3339")) return secondsOfDate(date, { raw, field });
-  }
-  if (format === "rfc3339") return reject("time_not_a_date", field, raw);
+  if (format === "rfc3339") return secondsOfDate(raw, field) ?? reject("time_not_a_date", field, raw);
   if (format !== undefined && format !== "unix_s") return secondsOfUnits(raw, { field, format });
   const seconds = typeof raw === "boolean" ? null : asNumber(raw);
-  if (seconds === null || !Number.isFinite(seconds)) return reject("time_not_a_number", field, raw);
+  if (seconds === null || !Number.isFinite(seconds)) {
+    const ofDate = format === undefined ? secondsOfDate(raw, field) : null;
+    return ofDate ?? reject("time_not_a_number", field, raw);
+  }
   if (seconds >= SECONDS_MAX) return reject("time_in_ms", field, raw);
   // A day number of a spreadsheet (45244.93) has a fraction too.
   const isNone = seconds < 0 || (format === undefined && seconds < FRACTION_SECONDS_MIN && !Number.isInteger(seconds));
   return isNone ? reject("time_out_of_range", field, raw) : Math.floor(seconds) + 0;
 }
 
-function secondsOfDate(
-  [, day = "", time = "", zone = ""]: readonly string[],
-  at: { raw: unknown; field: string },
-): number | Rejection {
+/** null: it is not written like a date with its zone. */
+function secondsOfDate(raw: unknown, field: string): number | Rejection | null {
+  const date = typeof raw === "string" && raw.length <= DATE_CHARS_MAX ? DATE_TEXT.exec(raw) : null;
+  if (date === null) return null;
+  const [, day = "", time = "", zone = ""] = date;
   const offset = /^(?:z|utc)$/i.test(zone) ? "Z" : `${zone.slice(0, 3)}:${zone.slice(-2)}`;
   const atMs = parseTimestamp(`${day}T${time}${offset}`);
-  if (atMs === null || atMs === undefined) return reject("time_not_a_date", at.field, at.raw);
-  return atMs < 0 ? reject("time_out_of_range", at.field, at.raw) : Math.floor(atMs / 1_000);
+  if (atMs === null || atMs === undefined) return reject("time_not_a_date", field, raw);
+  return atMs < 0 ? reject("time_out_of_range", field, raw) : Math.floor(atMs / 1_000);
 }
 
 /** Nanoseconds have more digits than a number holds: whole texts are cut as texts. */
@@ -130,11 +136,23 @@ function plausible(seconds: number, { raw, field }: { raw: unknown; field: strin
 function asNumber(raw: unknown): number | null {
   if (typeof raw === "number") return raw;
   if (typeof raw === "string") {
-    if (NUMERIC_TEXT.test(raw)) return Number(raw);
+    if (isDecimal(raw) || NUMERIC_TEXT.test(raw)) return Number(raw);
     const word = raw.length <= 16 ? raw.trim().toLowerCase() : "";
     return word === "true" ? 1 : word === "false" ? 0 : null;
   }
   return typeof raw === "boolean" ? Number(raw) : null;
+}
+
+/** Digits and at most one dot between them, as nearly every number is written: cheaper to see than by the expression. */
+function isDecimal(text: string): boolean {
+  let hasDot = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code >= DIGIT_0 && code <= DIGIT_9) continue;
+    if (code !== DOT || hasDot || at === 0 || at === text.length - 1) return false;
+    hasDot = true;
+  }
+  return text !== "";
 }
 
 function quote(found: unknown): string {

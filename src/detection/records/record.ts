@@ -39,6 +39,8 @@ type Plan = {
   readonly query: RecordQuery;
   /** The query's dimensions without repetitions; null: it names none. */
   readonly dimensions: readonly FieldPath[] | null;
+  /** Their names, if none of them is a dynamic process field: then all of them make the identity of every record. */
+  readonly plainDimensions: readonly string[] | null;
   readonly metrics: readonly Metric[];
   readonly time: FieldPath | null;
   readonly value: FieldPath;
@@ -64,7 +66,7 @@ export function cleanEvent(event: StateEvent) {
     value: event.value,
     values: event.values,
     dimensions: event.dimensions,
-    dimension_fields: event.dimensionFields,
+    dimension_fields: [...event.dimensionFields],
     time: event.time,
     access_time: event.accessTime,
   };
@@ -77,9 +79,11 @@ function planOf(query: RecordQuery): Plan {
   if (precision !== null && (!Number.isInteger(precision) || precision < 0 || precision > PRECISION_MAX)) {
     throw wrongQuery(`has the precision ${precision}`, `give a whole number from 0 to ${PRECISION_MAX}`);
   }
+  const dimensions = query.dimensions === null ? null : [...new Set(query.dimensions)];
   return {
     query,
-    dimensions: query.dimensions === null ? null : [...new Set(query.dimensions)].map(fieldPath),
+    dimensions: dimensions?.map(fieldPath) ?? null,
+    plainDimensions: dimensions?.some((field) => DYNAMIC_PROCESS_FIELDS.has(field)) === false ? dimensions : null,
     metrics: query.metrics.map((source) => ({ source, unit: unitNamed(source.unit) })),
     time: query.timeField === undefined ? null : fieldPath(query.timeField),
     value: fieldPath(first.method?.toUpperCase() === "REAL_TIME" ? first.field : "_result_"),
@@ -108,7 +112,7 @@ function parse(plan: Plan, raw: unknown, options: ParseOptions): StateEvent | Re
   if (typeof time !== "number") return time;
   const value = readValue(plan, record);
   if (isRejection(value)) return value;
-  const { values, unreadable } = readValues(plan, record, time);
+  const { values, unreadable } = readValues(plan, record, { time, value });
   const dimensions = readDimensions(plan, record);
   if (dimensions.fault !== null) return dimensions.fault;
   const dimensionsMd5 = identityMd5(plan, dimensions);
@@ -151,13 +155,17 @@ function readValue(plan: Plan, record: RawRecord): number | null | Rejection {
 type Values = { readonly values: Record<string, number>; readonly unreadable: readonly Rejection[] | null };
 
 /** A secondary value that cannot be read is left out, and said so: the main value stands on its own. */
-function readValues(plan: Plan, record: RawRecord, time: number): Values {
+function readValues(plan: Plan, record: RawRecord, known: { time: number; value: number | null }): Values {
   const values: Record<string, number> = {};
   let unreadable: Rejection[] | null = null;
-  for (const { source, unit } of plan.metrics) {
+  for (const [index, { source, unit }] of plan.metrics.entries()) {
     const aliased = source.alias === undefined || source.alias === "" ? null : own(record, source.alias);
     const field = aliased === null ? source.field : (source.alias as string);
-    const raw = aliased ?? at(record, field === plan.value.name ? plan.value : fieldPath(field));
+    if (aliased === null && index === 0 && field === plan.value.name) {
+      setOwn(values, field, known.value ?? 0);
+      continue;
+    }
+    const raw = aliased ?? at(record, fieldPath(field));
     const number =
       raw === null ? 0 : convertValue(raw, { field, unit, precision: plan.query.precision, noValue: plan.noValue });
     if (isRejection(number)) {
@@ -165,18 +173,36 @@ function readValues(plan: Plan, record: RawRecord, time: number): Values {
       unreadable.push(number);
     } else setOwn(values, field, number ?? 0);
   }
-  for (const field of plan.query.timeFields) setOwn(values, field, time);
+  for (const field of plan.query.timeFields) setOwn(values, field, known.time);
   return { values, unreadable };
 }
 
 type Dimensions = {
   readonly all: Record<string, unknown>;
-  readonly identityFields: string[];
+  readonly identityFields: readonly string[];
   /** Of the first one that can be none. */
   readonly fault: Rejection | null;
 };
 
 function readDimensions(plan: Plan, record: RawRecord): Dimensions {
+  return plan.plainDimensions === null ? readAnyDimensions(plan, record) : readPlainDimensions(plan, record);
+}
+
+/** Normally the query names its dimensions, and none of them is special. */
+function readPlainDimensions({ dimensions, plainDimensions }: Plan, record: RawRecord): Dimensions {
+  const all: Record<string, unknown> = {};
+  let fault: Rejection | null = null;
+  for (const path of dimensions as readonly FieldPath[]) {
+    const value = at(record, path);
+    setOwn(all, path.name, value);
+    if (typeof value === "string") continue;
+    const reason = dimensionFault(value);
+    if (reason !== null) fault ??= reject(reason, path.name);
+  }
+  return { all, identityFields: plainDimensions as readonly string[], fault };
+}
+
+function readAnyDimensions(plan: Plan, record: RawRecord): Dimensions {
   const all: Record<string, unknown> = {};
   const identityFields: string[] = [];
   let fault: Rejection | null = null;
