@@ -72,10 +72,10 @@ export function driveOnce(runtime: Runtime, options: OneShotOptions): Driven<One
   return driven(runtime, driver, () => runtime.clock.now());
 }
 
-/** What is sent is dated where the namespace stood when it was opened. */
+/** What is sent is dated where the run stands. */
 export function driveVirtual(runtime: Runtime, options: VirtualOptions): Driven<VirtualRun> {
   const driver = new VirtualRun(runtime, options);
-  return driven(runtime, driver, () => runtime.highestTimeMs ?? 0);
+  return driven(runtime, driver, () => driver.nowMs);
 }
 
 /** `now`: dates what is sent. */

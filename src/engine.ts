@@ -42,7 +42,7 @@ import { Subscriptions } from "./runtime/subscriptions.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import type { Store } from "./stores/store.ts";
 import { AuditLog } from "./system/audit-line.ts";
-import type { Clock } from "./system/clock.ts";
+import type { Clock, ClockWorker } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
@@ -322,9 +322,15 @@ class LiveEngine implements Engine {
   async #open(): Promise<Opened> {
     const { policies, partitions, handlers, allowExec, concurrency, retentionMs } = this.#options;
     const logger = this.#logger;
+    let worker: ClockWorker | null = null;
+    // A clock that somebody moves asks only when there is something to ask.
+    const attached = this.#clock.attach?.({
+      idle: async (options) => (await worker?.idle(options)) ?? false,
+      nextDueAtMs: async () => (await worker?.nextDueAtMs()) ?? null,
+    });
     const runtime = await compose({
       store: this.#store,
-      clock: this.#clock,
+      clock: attached?.clock ?? this.#clock,
       mode: "live",
       policies,
       partitions,
@@ -345,7 +351,12 @@ class LiveEngine implements Engine {
       ],
       onFault: (what, error) => logger.error({ err: error }, what),
     });
-    return { ...driven, runtime, auditLog, detach: inspection.detach };
+    worker = driven.driver;
+    const detach = () => {
+      attached?.detach();
+      inspection.detach();
+    };
+    return { ...driven, runtime, auditLog, detach };
   }
 
   #inspection(runtime: Runtime): { onCommit: readonly CommitListener[]; detach: () => void } {

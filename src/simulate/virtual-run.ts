@@ -124,6 +124,18 @@ export class VirtualRun implements Driver {
     };
   }
 
+  /** How far time has come. */
+  get nowMs(): number {
+    return this.#highestMs;
+  }
+
+  /** Fires what is due until then, and at it. */
+  async advanceTo(atMs: number): Promise<void> {
+    await this.#runUntil({ atMs: atMs + 1, turn: 0 });
+    if (atMs > this.#last.atMs) this.#last = { atMs, turn: 0 };
+    await this.#advance(atMs);
+  }
+
   /** An episode of an earlier version of a policy may have ended with an alert before it in the line. */
   async #commitRouted(routed: readonly RoutedAlert[], turn: number): Promise<readonly EnvelopeResult[]> {
     const results = [

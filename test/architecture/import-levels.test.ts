@@ -35,6 +35,8 @@ const BELOW: Record<string, readonly string[]> = {
   engine: [...ENGINE, "compose"],
   detector: ENGINE,
   index: ABOVE,
+  "virtual-program": ABOVE,
+  testing: [...ABOVE, "virtual-program"],
   server: ABOVE,
   /** Runs in the browser: it knows the HTTP API and nothing of the program. */
   console: [],

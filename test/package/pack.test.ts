@@ -58,6 +58,13 @@ describe("the package, installed from its tarball into an empty project", () => 
     expect(run(process.execPath, ["--input-type=module", "-e", code]).trim()).not.toBe("");
   });
 
+  test("offers what tests of programs need", () => {
+    const code =
+      'import { virtualClock, virtualRun } from "becalm/testing"; ' +
+      "const run = await virtualRun({ policies: [], start: virtualClock().now() }); console.log(run.nowMs);";
+    expect(run(process.execPath, ["--input-type=module", "-e", code]).trim()).toBe("1767225600000");
+  });
+
   test("brings the command", () => {
     expect(run("npx", ["--no-install", "becalm", "--help"])).toContain("becalm");
   });

@@ -67,6 +67,10 @@ export class Mailboxes {
     return (await Promise.all(envelopes.map((envelope) => this.submit([envelope])))).flat();
   }
 
+  get isIdle(): boolean {
+    return this.#mailboxes.size === 0;
+  }
+
   /** Resolves when nothing is queued or under way. */
   async idle(): Promise<void> {
     if (this.#mailboxes.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));

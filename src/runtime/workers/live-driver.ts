@@ -118,6 +118,24 @@ export class LiveDriver implements Driver {
     await this.#giveBack();
   }
 
+  /** Resolves when nothing is under way; false: nothing was. `attempts`: effects count too. */
+  async idle({ attempts }: { readonly attempts: boolean }): Promise<boolean> {
+    const outbox = attempts ? this.#outbox : null;
+    const isBusy = () => this.#underway.size > 0 || !this.mailboxes.isIdle || outbox?.isPerforming === true;
+    if (!isBusy()) return false;
+    while (isBusy()) await Promise.all([...this.#underway, this.mailboxes.idle(), outbox?.whenPerformed()]);
+    return true;
+  }
+
+  /** When the next durable timer is due; null: none is armed. */
+  async nextDueAtMs(): Promise<number | null> {
+    const { store } = this.#runtime;
+    const first = { untilMs: Number.MAX_SAFE_INTEGER, limit: 1 };
+    const lanes = (["work", "approval"] as const).map((lane) => store.timers({ lane, ...first }));
+    const times = (await Promise.all(lanes)).flat().map(({ dueAtMs }) => dueAtMs);
+    return times.length === 0 ? null : Math.min(...times);
+  }
+
   /** Hears of every commit: effects start, a nearer timer is scheduled, cancelled attempts are aborted. */
   committed(decision: Decision, { effectClaimMs }: Commit): void {
     for (const { instance, entry } of decision.entries) {

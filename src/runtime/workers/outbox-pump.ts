@@ -53,7 +53,7 @@ export class OutboxPump {
   #isBehind = false;
   /** Effects that are out, or whose results are being committed. */
   #performing = 0;
-  #onPerformed = () => {};
+  readonly #onPerformed: (() => void)[] = [];
 
   constructor(runtime: Runtime, options: OutboxPumpOptions) {
     this.#runtime = runtime;
@@ -103,7 +103,7 @@ export class OutboxPump {
     for (const id of surplus) this.#taken.delete(id);
     if (surplus.length > 0) this.#isBehind = true;
     this.#performing -= surplus.length;
-    if (this.#performing === 0) this.#onPerformed();
+    if (this.#performing === 0) for (const resolve of this.#onPerformed.splice(0)) resolve();
     const { store, owner } = this.#runtime;
     const effectIds = [...this.#taken];
     if (effectIds.length > 0) await store.extendClaims({ owner, leaseMs: EFFECT_LEASE_MS, effectIds });
@@ -139,9 +139,7 @@ export class OutboxPump {
   /** Resolves when no effect is performed here. */
   whenPerformed(): Promise<void> {
     if (this.#performing === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onPerformed = resolve;
-    });
+    return new Promise((resolve) => this.#onPerformed.push(resolve));
   }
 
   /** Gives back all that is taken still. */
@@ -222,7 +220,7 @@ export class OutboxPump {
   #performed(effect: Effect, { isKept }: { isKept: boolean }): void {
     if (!isKept) this.#taken.delete(effect.id);
     this.#performing -= 1;
-    if (this.#performing === 0) this.#onPerformed();
+    if (this.#performing === 0) for (const resolve of this.#onPerformed.splice(0)) resolve();
     this.#lookForRoom();
   }
 }
