@@ -1,7 +1,14 @@
 /** `becalm diff`: what would go another way under other policies. Simulates both sides; nothing outside is touched and nothing is written. */
 import { loadPolicySet } from "../formats/policy-file.ts";
 import type { PolicySet } from "../policy/policy.ts";
-import { type Change, Comparison, compareChanges, type DiffSummary, type SideTotals } from "../simulate/diff.ts";
+import {
+  type Change,
+  Comparison,
+  compareChanges,
+  type DiffSummary,
+  type OutcomeRow,
+  type SideTotals,
+} from "../simulate/diff.ts";
 import { Gates } from "../simulate/diff-gates.ts";
 import type { FileSummary, InstanceLine } from "../simulate/instance-rows.ts";
 import { readAssumptions } from "./assumptions.ts";
@@ -9,6 +16,7 @@ import { DiffTable, diffMarkdown, diffText } from "./diff-text.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
 import { readText } from "./read-text.ts";
+import { RowSpool } from "./row-spool.ts";
 import { type AlertSource, alertsOfFiles, simulate } from "./simulated-alerts.ts";
 import type { Terminal } from "./terminal.ts";
 import type { RunEffects } from "./with-namespace.ts";
@@ -68,8 +76,19 @@ export type Compared = { readonly table: DiffTable; readonly summary: DiffSummar
 export type CompareOptions = Pick<DiffOptions, "policies" | "against" | "limit" | "json">;
 
 export async function compareSides(terminal: Terminal, options: CompareOptions, sides: Sides): Promise<Compared> {
-  const { effects, source, gates } = sides;
-  const comparison = new Comparison();
+  const rows = new RowSpool<OutcomeRow>();
+  try {
+    return await compareWith(terminal, options, { ...sides, comparison: new Comparison(rows) });
+  } finally {
+    rows.close();
+  }
+}
+
+async function compareWith(
+  terminal: Terminal,
+  options: CompareOptions,
+  { was, now, effects, source, gates, comparison }: Sides & { readonly comparison: Comparison },
+): Promise<Compared> {
   const table = new DiffTable();
   const shown = new FirstChanges(options.limit);
   const progress = new Progress(terminal);
@@ -82,7 +101,7 @@ export async function compareSides(terminal: Terminal, options: CompareOptions, 
       progress.update(() => `${side}: ${alerts.toLocaleString("en")} alerts`),
   });
   const first = await simulate({
-    policies: sides.was,
+    policies: was,
     alerts: source,
     effects,
     report: report(options.against, false),
@@ -98,7 +117,7 @@ export async function compareSides(terminal: Terminal, options: CompareOptions, 
     else shown.add(change);
   };
   const second = await simulate({
-    policies: sides.now,
+    policies: now,
     alerts: source,
     effects,
     report: report(options.policies, true),

@@ -1,15 +1,18 @@
 /** Alerts through a set of policies, simulated in memory: nothing outside is touched and nothing is kept. */
 
 import type { TextLine } from "../formats/text-lines.ts";
+import type { Decision } from "../instance/decide.ts";
 import type { PolicySet } from "../policy/policy.ts";
-import { type FileSummary, type InstanceLine, reportFile } from "../simulate/instance-rows.ts";
+import { ClosedInstances } from "../simulate/closed-instances.ts";
+import { type FileSummary, type InstanceLine, type Row, reportFile } from "../simulate/instance-rows.ts";
 import { CONCURRENCY_DEFAULT } from "./option-limits.ts";
 import { readLines } from "./read-text.ts";
+import { RowSpool } from "./row-spool.ts";
 import { type Taken, takeLines } from "./take-lines.ts";
 import { type RunEffects, type Running, SIMULATED, withVirtualRun } from "./with-namespace.ts";
 
 /** Takes its alerts through a run, and says what they were. */
-export type AlertSource = (run: Running["run"], report: SourceReport) => Promise<Taken>;
+export type AlertSource = (run: Pick<Running["run"], "line">, report: SourceReport) => Promise<Taken>;
 
 /** `isStopped`: asked after each request; what was taken until then is all. */
 export type SourceReport = {
@@ -26,13 +29,41 @@ export type Simulation = {
   readonly onRow: (row: InstanceLine) => Promise<void> | void;
 };
 
-export async function simulate(options: Simulation): Promise<{ summary: FileSummary; warnings: readonly string[] }> {
+export type Simulated = { readonly summary: FileSummary; readonly warnings: readonly string[] };
+
+/** What is over is put away into a file, so that memory grows with what is open. */
+export async function simulate(options: Simulation): Promise<Simulated> {
+  const rows = new RowSpool<Row>();
+  try {
+    return await simulateInto(rows, options);
+  } finally {
+    rows.close();
+  }
+}
+
+async function simulateInto(rows: RowSpool<Row>, options: Simulation): Promise<Simulated> {
   const { policies, alerts, effects = SIMULATED, report, onRow } = options;
-  const running = { namespace: "simulation", policies, effects, concurrency: CONCURRENCY_DEFAULT };
+  const closed = new ClosedInstances(rows);
+  let reachedMs = 0;
+  const running = {
+    namespace: "simulation",
+    policies,
+    effects,
+    concurrency: CONCURRENCY_DEFAULT,
+    onCommit: (decision: Decision) => closed.committed(decision),
+    now: () => reachedMs,
+  };
   return withVirtualRun(running, async ({ instances, run }) => {
-    const taken = await alerts(run, report);
+    const line: typeof run.line = async (receipts, atMs) => {
+      reachedMs = atMs;
+      const outcome = await run.line(receipts, atMs);
+      await closed.drop(instances);
+      return outcome;
+    };
+    const taken = await alerts({ line }, report);
     await run.finish();
     const summary = await reportFile(instances, taken, {
+      dropped: closed,
       onLine: async (row) => onRow(row),
       // A fresh namespace in memory has nothing that cannot be read.
       onQuarantined: (error) => {

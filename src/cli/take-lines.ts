@@ -32,7 +32,7 @@ export type Taken = {
 
 export type Taking = {
   readonly lines: AsyncIterable<TextLine>;
-  readonly run: VirtualRun;
+  readonly run: Pick<VirtualRun, "line">;
   /** What people call the file. */
   readonly label: string;
   /** Takes the requests in the order of their own times. All of the file is then kept in memory. */

@@ -11,7 +11,7 @@ import { BecalmError } from "../model/errors.ts";
 import type { PolicySet } from "../policy/policy.ts";
 import { InstanceReader } from "../runtime/instance-reader.ts";
 import { InstanceService } from "../runtime/instance-service.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { CommitListener, Runtime } from "../runtime/runtime.ts";
 import { SilenceService } from "../runtime/silences/stored-silences.ts";
 import { PauseService } from "../runtime/stops/pause-service.ts";
 import { readSecretFile } from "../server/auth/secret-file.ts";
@@ -215,6 +215,9 @@ export type RunOptions = StoreOptions & {
   readonly concurrency: number;
   readonly effects: RunEffects;
   readonly logger?: Logger;
+  readonly onCommit?: CommitListener;
+  /** The clock of a store in memory, which forgets by it; default: the system's. */
+  readonly now?: () => number;
 };
 
 /** What a virtual run does with effects: assume how they end, or really perform them. */
@@ -227,26 +230,30 @@ export const SIMULATED: RunEffects = { kind: "simulated", assumptions: ALL_SUCCE
 
 /** Calls `use` with a virtual run over a namespace, made if need be; without a store on one in memory. */
 export async function withVirtualRun<T>(options: RunOptions, use: (running: Running) => Promise<T>): Promise<T> {
-  const { policies, concurrency, effects, logger = silentLogger, namespace } = options;
+  const { policies, concurrency, effects, logger, onCommit, namespace } = options;
   const mode = effects.kind === "simulated" ? "simulated" : "virtual";
   const isShared = options.store !== undefined;
-  const store = options.store === undefined ? memoryStore() : await storeAt(options.store, namespace);
+  const store = options.store === undefined ? memoryStore(options) : await storeAt(options.store, namespace);
   let lease: RunLease | null = null;
   try {
     const runtime = await open(store, { namespace, mode, policies });
     if (isShared) lease = await takeRunLease(store, { owner: runtime.owner, namespace });
-    const auditLog = auditLogOf(runtime, logger);
+    const auditLog = logger === undefined || logger === silentLogger ? null : auditLogOf(runtime, logger);
     const { driver, instances } = driveVirtual(runtime, {
       effects:
         effects.kind === "simulated"
           ? simulatedEffects(effects.assumptions)
-          : localEffects({ allowExec: effects.allowExec, logger }),
+          : localEffects({ allowExec: effects.allowExec, logger: logger ?? silentLogger }),
       concurrency,
-      onCommit: [({ entries }) => auditLog.write(entries)],
+      onCommit: [
+        ...(auditLog === null ? [] : [({ entries }: Decision) => auditLog.write(entries)]),
+        ...(onCommit === undefined ? [] : [onCommit]),
+      ],
+      isInMemory: !isShared,
     });
     await driver.recover();
     const result = await use({ instances, run: driver, checkLease: () => lease?.check() });
-    await auditLog.settled();
+    await auditLog?.settled();
     return result;
   } finally {
     await lease?.release();

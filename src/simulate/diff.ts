@@ -5,6 +5,7 @@
  * follows the rule. Pure: rows in, changes out.
  */
 import type { InstanceState } from "../model/instance-types.ts";
+import { type RowStore, rowsInMemory } from "./row-store.ts";
 
 /** An instance as one side left it; the rows of `becalm run --json`. */
 export type OutcomeRow = {
@@ -55,11 +56,21 @@ export type DiffSummary = {
   readonly now: SideTotals;
 };
 
+/** Where the row of an instance of the old side is, and what became of it: equal outcomes are one object. */
+type Was = { readonly slot: number; readonly side: Side };
+
 /** Compares the rows of the new side, one after the other, with those of the old one. */
 export class Comparison {
-  readonly #was = new Map<string, OutcomeRow>();
+  readonly #rows: RowStore<OutcomeRow>;
+  readonly #was = new Map<string, Was>();
+  readonly #sides = new Map<string, Side>();
   #instances = 0;
   #changed = 0;
+
+  /** `rows`: where those of the old side are put away. */
+  constructor(rows: RowStore<OutcomeRow> = rowsInMemory()) {
+    this.#rows = rows;
+  }
 
   get instances(): number {
     return this.#instances;
@@ -71,7 +82,7 @@ export class Comparison {
 
   /** All rows of the old side come before the first of the new one. */
   addWas(row: OutcomeRow): void {
-    this.#was.set(keyOf(row), row);
+    this.#was.set(keyOf(row), { slot: this.#rows.add(row), side: this.#known(sideOf(row)) });
     this.#instances += 1;
   }
 
@@ -80,14 +91,24 @@ export class Comparison {
     const was = this.#was.get(keyOf(row));
     if (was === undefined) this.#instances += 1;
     else this.#was.delete(keyOf(row));
-    if (was !== undefined && isSame(was, row)) return null;
-    return this.#change({ row, was: was === undefined ? null : sideOf(was), now: sideOf(row) });
+    const side = this.#known(sideOf(row));
+    if (was?.side === side) return null;
+    return this.#change({ row, was: was?.side ?? null, now: side });
   }
 
   /** Those that only the old side has, after all rows of the new one. */
   *gone(): Generator<Change> {
-    for (const row of this.#was.values()) yield this.#change({ row, was: sideOf(row), now: null });
+    for (const { slot, side } of this.#was.values())
+      yield this.#change({ row: this.#rows.get(slot), was: side, now: null });
     this.#was.clear();
+  }
+
+  #known(side: Side): Side {
+    const { state, reason, attempts, path } = side;
+    const text = `${state} ${reason} ${attempts} ${path.join()}`;
+    const known = this.#sides.get(text) ?? side;
+    this.#sides.set(text, known);
+    return known;
   }
 
   #change({ row, was, now }: { row: OutcomeRow; was: Side | null; now: Side | null }): Change {
@@ -103,16 +124,6 @@ function keyOf({ id }: OutcomeRow): string {
 
 function sideOf({ state, reason, attempts, path }: OutcomeRow): Side {
   return { state, reason, attempts, path };
-}
-
-function isSame(a: OutcomeRow, b: OutcomeRow): boolean {
-  return (
-    a.state === b.state &&
-    a.reason === b.reason &&
-    a.attempts === b.attempts &&
-    a.path.length === b.path.length &&
-    a.path.every((state, index) => state === b.path[index])
-  );
 }
 
 /** It acts now, and did not. */

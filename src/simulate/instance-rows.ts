@@ -63,17 +63,29 @@ export type FileSummary = {
 const WAITING_STATES: readonly (InstanceState | null)[] = ["Waiting", "Defense", "Proceeding"];
 
 /** `summaries`: ids of those of the groups that it opened. */
-type Row = { readonly line: InstanceLine; readonly summaries: readonly string[] };
+export type Row = { readonly line: InstanceLine; readonly summaries: readonly string[] };
 
-/** Calls `onLine` for each instance of the file, in order, and gives the totals. `onQuarantined` is told what cannot be read. */
+/** What a run has dropped from its store already. `summaries`: how many of the notices among it were sent. */
+export type Dropped = { readonly summaries: number; rowOf(id: string): Row | null };
+
+const NOTHING_DROPPED: Dropped = { summaries: 0, rowOf: () => null };
+
+type Reporting = {
+  readonly onLine: (line: InstanceLine) => Promise<void>;
+  /** Hears of what cannot be read. */
+  readonly onQuarantined: (error: unknown) => void;
+  readonly dropped?: Dropped;
+};
+
+/** Calls `onLine` for each instance of the file, in order, and gives the totals. */
 export async function reportFile(
   instances: InstanceReader,
   taken: Counted,
-  { onLine, onQuarantined }: { onLine: (line: InstanceLine) => Promise<void>; onQuarantined: (error: unknown) => void },
+  { onLine, onQuarantined, dropped = NOTHING_DROPPED }: Reporting,
 ): Promise<FileSummary> {
-  const totals = { instances: 0, executed: 0, skipped: 0, waiting: 0, groups: 0, summaries: 0 };
+  const totals = { instances: 0, executed: 0, skipped: 0, waiting: 0, groups: 0, summaries: dropped.summaries };
   for (const ids of batches([...taken.ids], BATCH_COUNT)) {
-    const rows = await readRows(instances, { ids, onQuarantined });
+    const rows = await readRows(instances, { ids, onQuarantined, dropped });
     const summaries = rows.flatMap((row) => row.summaries);
     totals.groups += summaries.length;
     totals.summaries += await countSent(instances, summaries);
@@ -91,15 +103,22 @@ export async function reportFile(
 
 async function readRows(
   instances: InstanceReader,
-  { ids, onQuarantined }: { ids: readonly string[]; onQuarantined: (error: unknown) => void },
+  { ids, onQuarantined, dropped }: Omit<Required<Reporting>, "onLine"> & { readonly ids: readonly string[] },
 ): Promise<Row[]> {
-  const stored = await loadAll(instances, ids);
-  const rows: Row[] = [];
+  const known = new Map(ids.map((id) => [id, dropped.rowOf(id)]));
+  const stored = await loadAll(
+    instances,
+    ids.filter((id) => known.get(id) === null),
+  );
+  const rows: (Row | null)[] = [];
   for (const some of batches(ids, HISTORIES_AT_ONCE)) {
-    const present = some.flatMap((id) => stored.get(id) ?? []);
-    rows.push(...(await Promise.all(present.map((one) => rowOf(instances, one, onQuarantined)))));
+    const read = some.map(async (id) => {
+      const one = stored.get(id);
+      return one === undefined ? (known.get(id) ?? null) : rowOf(instances, one, onQuarantined);
+    });
+    rows.push(...(await Promise.all(read)));
   }
-  return rows;
+  return rows.filter((row) => row !== null);
 }
 
 async function rowOf(
@@ -166,7 +185,7 @@ export function wholePath({ entries }: History): InstanceState[] {
 }
 
 /** Of each group that an instance opened, the id that its summary has, or would have. */
-function summariesOf({ instance, entries }: History): string[] {
+export function summariesOf({ instance, entries }: History): string[] {
   return entries.flatMap(({ event, atMs }) => {
     if (!("group" in event) || event.group?.observation.isNew !== true) return [];
     return [summaryIdOf(instance, event.type === "reconsider" ? atMs : undefined)];

@@ -24,6 +24,7 @@ import { hasBrakes } from "../runtime/stops/brakes.ts";
 import { EffectDispatcher, type EffectOutcome } from "../runtime/workers/effect-dispatcher.ts";
 import { envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerRow } from "../stores/store.ts";
+import { repeatedReceipts } from "./repeated-receipts.ts";
 
 /** Turn of timers and of what people send: after every line of the same time. */
 export const LAST_TURN = Number.MAX_SAFE_INTEGER;
@@ -44,6 +45,8 @@ export type LineOutcome = {
   readonly late: number;
 };
 
+const NO_RESULTS: ReadonlyMap<number, EnvelopeResult> = new Map();
+
 type Position = { readonly atMs: number; readonly turn: number };
 
 export type VirtualOptions = {
@@ -51,12 +54,15 @@ export type VirtualOptions = {
   /** Attempts at once. */
   readonly concurrency: number;
   readonly onCommit: readonly CommitListener[];
+  /** The store is in this process, so looking costs nothing: receipts that change nothing are passed over by their records. */
+  readonly isInMemory?: boolean;
 };
 
 export class VirtualRun implements Driver {
   readonly #runtime: BatchRuntime;
   readonly #dispatcher: EffectDispatcher;
   readonly #concurrency: number;
+  readonly #isInMemory: boolean;
   /** Effects that are committed and have not been dispatched. */
   #outstanding: Effect[] = [];
   /** Who waits for the outcome of an effect. */
@@ -67,7 +73,7 @@ export class VirtualRun implements Driver {
   /** Up to here all leases of the lane of people's timers were passed over. */
   #passedMs = 0;
 
-  constructor(runtime: Runtime, { effects, concurrency, onCommit }: VirtualOptions) {
+  constructor(runtime: Runtime, { effects, concurrency, onCommit, isInMemory = false }: VirtualOptions) {
     this.#runtime = {
       ...runtime,
       onCommit: [(decision) => this.committed(decision), ...onCommit],
@@ -80,6 +86,7 @@ export class VirtualRun implements Driver {
       onOutcome: ({ id }, outcome) => this.#waiting.get(id)?.(outcome),
     });
     this.#concurrency = concurrency;
+    this.#isInMemory = isInMemory;
     this.#highestMs = runtime.highestTimeMs ?? 0;
   }
 
@@ -138,12 +145,12 @@ export class VirtualRun implements Driver {
 
   /** An episode of an earlier version of a policy may have ended with an alert before it in the line. */
   async #commitRouted(routed: readonly RoutedAlert[], turn: number): Promise<readonly EnvelopeResult[]> {
-    const results = [
-      ...(await this.#commit(
-        routed.map(({ envelope }) => envelope),
-        turn,
-      )),
-    ];
+    // Under a brake it matters which group's batch is first, which repeated receipts say too.
+    const isPassing = this.#isInMemory && !hasBrakes(this.#runtime.inForce);
+    const repeated = isPassing ? await repeatedReceipts(this.#runtime, routed, turn) : NO_RESULTS;
+    const envelopes = routed.filter((_, at) => !repeated.has(at)).map(({ envelope }) => envelope);
+    const committed = (await this.#commit(envelopes, turn)).values();
+    const results = routed.map((_, at) => repeated.get(at) ?? (committed.next().value as EnvelopeResult));
     for (const [index, { fallback }] of routed.entries()) {
       if (fallback === null || results[index]?.outcome !== "elsewhere") continue;
       const [result] = await this.#commit([fallback], turn);
