@@ -74,9 +74,8 @@ try {
 async function measureDiff(): Promise<void> {
   await writeLines(file("day.jsonl"), requests(count));
   const bytes = statSync(file("day.jsonl")).size;
-  const { seconds, peakMb, stdout } = onOneCore("diff", [
-    ...["--policies", file("new.yaml"), "--against", file("old.yaml"), "--alerts", file("day.jsonl"), "--json"],
-  ]);
+  const sides = ["--policies", file("new.yaml"), "--against", file("old.yaml"), "--alerts", file("day.jsonl")];
+  const { seconds, peakMb, stdout } = onOneCore("diff", sides.concat("--json"));
   const last = stdout.trim().split("\n").at(-1) ?? "";
   console.log(`diff: ${seconds.toFixed(1)} s, peak ${peakMb} MB, ${Math.round(bytes / 1e6)} MB of alerts; ${last}`);
 }
@@ -157,7 +156,7 @@ async function bundleOf(instances: number): Promise<string[]> {
   const policies = loadPolicySet(policiesWith(3), { file: "old.yaml" });
   const runtime = await compose({ store, mode: "simulated", policies });
   const options = { effects: simulatedEffects(ALL_SUCCEED), concurrency: 16, onCommit: [] };
-  const { driver, instances: reader } = driveVirtual(runtime, options);
+  const { driver } = driveVirtual(runtime, options);
   for (const text of requests(instances)) {
     const request = readRequest(JSON.parse(text), {});
     if (request instanceof Rejection || request.atMs === null)
@@ -174,7 +173,6 @@ async function bundleOf(instances: number): Promise<string[]> {
       lines.push(writer.instance({ id, version, checkpoint: value, lines: (await store.history(id)) ?? [] }));
     cursor = page.next;
   }
-  void reader;
   lines.push(writer.end());
   return lines;
 }
