@@ -217,6 +217,8 @@ export class LiveDriver implements Driver {
   }
 
   async #fireTimers(): Promise<number> {
+    // What is armed while the timers are looked at was not there to be found.
+    this.#timersDueAtMs = Number.POSITIVE_INFINITY;
     const firing = this.#timers.fire();
     this.#track(firing.then(() => undefined));
     // A partition that takes long keeps the others from being polled no longer than this.
@@ -226,8 +228,10 @@ export class LiveDriver implements Driver {
     });
     const isMore = await Promise.race([firing, slow]);
     cancel();
-    const delayMs = isMore ? 0 : TIMERS_POLLED_EVERY_MS;
-    this.#timersDueAtMs = this.#runtime.clock.now() + delayMs;
+    const nowMs = this.#runtime.clock.now();
+    const expectedMs = Math.max(this.#timersDueAtMs - nowMs, 0);
+    const delayMs = isMore ? 0 : Math.min(expectedMs, TIMERS_POLLED_EVERY_MS);
+    this.#timersDueAtMs = nowMs + delayMs;
     return delayMs;
   }
 
