@@ -1,0 +1,89 @@
+/** A store as one process sees it: each call is a request that travels, is carried out, and a reply that travels back. */
+import { BecalmError } from "../../src/model/errors.ts";
+import type { Commit, CommitOutcome, Store } from "../../src/stores/store.ts";
+import type { Network } from "./scenario.ts";
+import type { Scheduler, SimulatedProcess } from "./scheduler.ts";
+import type { SeededRandom } from "./seeded-random.ts";
+
+export type Connection = {
+  readonly scheduler: Scheduler;
+  readonly random: SeededRandom;
+  readonly process: SimulatedProcess;
+  /** As it is now. */
+  readonly network: () => Network;
+  /** Hears of each call that only looks for something to do. */
+  readonly onPoll: (method: string) => void;
+  /** Hears of each commit as the store answers it, before the process does. */
+  readonly onCommit: (commit: Commit, outcome: CommitOutcome) => void;
+  /** Told when the process hears an error although the call may have been carried out. */
+  readonly onUnknown: () => void;
+};
+
+type Call = { readonly method: string; readonly given: readonly unknown[]; readonly send: () => Promise<unknown> };
+
+/** Calls that only look for something to do: most of them travel for nothing, so most pass at once. */
+const POLLS: ReadonlySet<string> = new Set(["timers", "claimEffects", "extendClaims", "policies", "open"]);
+const POLL_PASSES_AT_ONCE = 0.8;
+
+export function simulatedStore(store: Store, connection: Connection): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === "lock") {
+        const { lock } = target;
+        const acquire = (request: never) =>
+          travel(connection, { method: "acquire", given: [request], send: () => lock.acquire(request) });
+        return { acquire };
+      }
+      const member = Reflect.get(target, name) as unknown;
+      if (typeof member !== "function") return member;
+      const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
+      if (typeof name === "symbol" || name === "close") return method;
+      return (...given: unknown[]) => travel(connection, { method: name, given, send: () => method(...given) });
+    },
+  });
+}
+
+function travel(connection: Connection, call: Call): Promise<unknown> {
+  const { scheduler, random, process } = connection;
+  const network = connection.network();
+  if (process.isDead) return new Promise(() => undefined);
+  if (POLLS.has(call.method)) connection.onPoll(call.method);
+  if (POLLS.has(call.method) && random.chance(POLL_PASSES_AT_ONCE)) return call.send();
+  const isFailed = random.chance(network.failures);
+  return new Promise((resolve, reject) => {
+    const reply = (settle: () => void) => void scheduler.add({ process, delayMs: delayMs(connection) }, settle);
+    const carryOut = () => {
+      if (isFailed) return reply(() => reject(lost(call.method, "before it was sent")));
+      carriedOut(connection, call).then(
+        (answer) => reply(() => resolve(answer)),
+        (error: unknown) => reply(() => reject(error as Error)),
+      );
+    };
+    scheduler.add({ process: null, delayMs: delayMs(connection) }, carryOut);
+  });
+}
+
+/** A request that is sent twice because its first reply was lost is answered as the second time. */
+async function carriedOut(connection: Connection, call: Call): Promise<unknown> {
+  const { random, onCommit, onUnknown } = connection;
+  const network = connection.network();
+  let answer = await call.send();
+  const commit = call.method === "commit" ? (call.given[0] as Commit) : null;
+  if (commit !== null) {
+    onCommit(commit, answer as CommitOutcome);
+    if (random.chance(network.repeats)) answer = await call.send();
+  }
+  if (!random.chance(network.lostReplies)) return answer;
+  onUnknown();
+  throw lost(call.method, "after it was carried out");
+}
+
+function delayMs({ random, network: networkNow }: Connection): number {
+  const network = networkNow();
+  if (network.delayMsMax === 0) return 0;
+  return random.chance(network.stalls) ? random.below(network.stallMsMax) : random.below(network.delayMsMax + 1);
+}
+
+function lost(method: string, when: string): BecalmError {
+  return new BecalmError("BECALM_STORE_UNAVAILABLE", `The connection was lost at ${method}, ${when}. Try again.`);
+}
