@@ -1,0 +1,251 @@
+/**
+ * Mistakes that somebody could make in the product, each one small. They are put into a bundle that only tests make
+ * (test/simulation/simulation-build.ts); nothing of them is in `src`, and no switch of the product reaches them.
+ *
+ * `scenario`: where the simulation finds it soonest; null: no schedule can show it, `foundBy` says who does.
+ */
+import type { SeededFault } from "../simulation/simulation-build.ts";
+
+export type CatchableFault = SeededFault & {
+  readonly scenario: string;
+  /** The checkers of which one at least must speak. */
+  readonly foundBy: readonly string[];
+};
+
+const MEMORY = "src/stores/memory/memory-store.ts";
+const MACHINE = "machines/action-instance.machine.ts";
+const TAKE = "src/instance/take-command.ts";
+const COMMIT = "src/runtime/commit/batch-commit.ts";
+const RUN = "src/runtime/commit/run-batch.ts";
+const LIVE = "src/runtime/workers/live-driver.ts";
+const RETENTION = "src/runtime/workers/retention.ts";
+
+export const SEEDED_FAULTS: readonly CatchableFault[] = [
+  {
+    name: "the group's version is not compared",
+    file: MEMORY,
+    find: `if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";`,
+    replace: "",
+    scenario: "racing",
+    foundBy: ["limits kept"],
+  },
+  {
+    name: "the instance's version is not compared",
+    file: MEMORY,
+    find: `return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";`,
+    replace: "return null;",
+    scenario: "racing",
+    foundBy: ["whole chain", "replayed"],
+  },
+  {
+    name: "the record of an episode is not compared",
+    file: MEMORY,
+    find: `if (!this.#episodes.areExpected(partition, commit.episodes)) return "conflict";`,
+    replace: "",
+    scenario: "racing",
+    foundBy: ["acknowledged"],
+  },
+  {
+    name: "a commit that is sent again is no duplicate",
+    file: MEMORY,
+    find: `if (this.#commitIds.has(nameIn(commit.partition, commit.commitId))) return "duplicate";`,
+    replace: "",
+    scenario: "lossy",
+    foundBy: ["acknowledged"],
+  },
+  {
+    name: "new instances are written before the commit is checked",
+    file: MEMORY,
+    find: "if (refusal !== null) return refusal;",
+    replace:
+      "if (refusal !== null) {\n" +
+      "      for (const write of commit.instances) if (!this.#instances.has(write.id)) this.#write(write, commit.partition);\n" +
+      "      return refusal;\n    }",
+    scenario: "racing",
+    foundBy: ["acknowledged", "nothing stuck", "limits kept"],
+  },
+  {
+    name: "a commit that was refused is acknowledged",
+    file: RUN,
+    find: `return outcome === "applied" || outcome === "duplicate";`,
+    replace: `return outcome !== "stale";`,
+    scenario: "racing",
+    foundBy: ["acknowledged"],
+  },
+  {
+    name: "alerts are acknowledged before their commit",
+    file: RUN,
+    find: "await commitUnder(runtime, { decision, commit, brakes });",
+    replace: `(void commitUnder(runtime, { decision, commit, brakes }).catch(() => {}), "applied" as const);`,
+    scenario: "racing",
+    foundBy: ["acknowledged"],
+  },
+  {
+    name: "effects begin before the commit",
+    file: RUN,
+    find: "onDecided?.();",
+    replace: "onDecided?.();\n    publish(runtime, decision, commit);",
+    scenario: "racing",
+    foundBy: ["accepted once"],
+  },
+  {
+    name: "the result of an older attempt is accepted",
+    file: MACHINE,
+    find: `(event.type === "effect.done" || event.type === "effect.failed") && event.attempt === context.attempt;`,
+    replace: `(event.type === "effect.done" || event.type === "effect.failed") && context.attempt > 0;`,
+    scenario: "returning",
+    foundBy: ["accepted once"],
+  },
+  {
+    name: "a retry's timer is not armed",
+    file: COMMIT,
+    find: "for (const [name, timer] of changes.armed)",
+    replace: `for (const [name, timer] of changes.armed.filter(([name]) => name !== "retry"))`,
+    scenario: "calm",
+    foundBy: ["nothing stuck"],
+  },
+  {
+    name: "a timer that is over stays armed",
+    file: COMMIT,
+    find: "for (const [name, timer] of changes.cancelled) cancelled.push(key(changed.instance.id, name, timer.arm));",
+    replace: "",
+    scenario: "calm",
+    foundBy: ["nothing outlives"],
+  },
+  {
+    name: "an effect whose result is committed stays in the outbox",
+    file: COMMIT,
+    find: 'if (one.kind === "effect" && emitted?.has(one.id) !== true) ids.push(one.id);',
+    replace: "void emitted;",
+    scenario: "calm",
+    foundBy: ["nothing outlives", "accepted once"],
+  },
+  {
+    name: "waiters are not woken",
+    file: TAKE,
+    find: `if (command.type !== "create" && (result.outcome === "applied" || command.type === "wake")) {`,
+    replace: `if (command.type === "wake") {`,
+    scenario: "calm",
+    foundBy: ["waiters released", "nothing stuck"],
+  },
+  {
+    name: "nobody waits for a peer",
+    file: MACHINE,
+    find: `peer_proceeds: (args) => verdictOf(args)?.verdict === "wait" || skips(args, "skip_when_proceed"),`,
+    replace: `peer_proceeds: (args) => skips(args, "skip_when_proceed"),`,
+    scenario: "racing",
+    foundBy: ["limits kept"],
+  },
+  {
+    name: "a member exactly a window old has left the window",
+    file: "src/convergence/group.ts",
+    find: "group.forming.filter((member) => member.createdAtMs >= since);",
+    replace: "group.forming.filter((member) => member.createdAtMs > since);",
+    scenario: "edges",
+    foundBy: ["limits kept"],
+  },
+  {
+    name: "a nearer timer does not bring the poll forward",
+    file: LIVE,
+    find: "if (dueAtMs >= this.#timersDueAtMs) return;",
+    replace: "if (dueAtMs >= this.#timersDueAtMs - 1_000) return;",
+    scenario: "prompt",
+    foundBy: ["timers in time"],
+  },
+  {
+    name: "a timer that is armed during a poll does not bring the next one forward",
+    file: LIVE,
+    find: "const delayMs = isMore ? 0 : Math.min(expectedMs, TIMERS_POLLED_EVERY_MS);",
+    replace: "const delayMs = isMore ? 0 : TIMERS_POLLED_EVERY_MS;\n    void expectedMs;",
+    scenario: "prompt",
+    foundBy: ["timers in time"],
+  },
+  {
+    name: "the hash that a bound line begins with is not compared",
+    file: "src/instance/audit.ts",
+    find: "if (isBound && previous !== hash)",
+    replace: "if (isBound && previous === null)",
+    scenario: "calm",
+    foundBy: ["auditor"],
+  },
+  {
+    name: "a line is bound to the wrong one",
+    file: "src/instance/draft.ts",
+    find: "stepLine(outcome.json, { previous: head, isFirst })",
+    replace: 'stepLine(outcome.json, { previous: chainHash(head, ""), isFirst })',
+    scenario: "calm",
+    foundBy: ["whole chain"],
+  },
+  {
+    name: "claims are not prolonged",
+    file: LIVE,
+    find: "if (effectIds.length > 0)\n      await this.#runtime.store.extendClaims(",
+    replace: "if (effectIds.length > 1_000)\n      await this.#runtime.store.extendClaims(",
+    scenario: "slow attempts",
+    foundBy: ["accepted once"],
+  },
+  {
+    name: "claimed effects are given out",
+    file: "src/stores/memory/claim-table.ts",
+    find: "(claim) => claim.claimedUntilMs <= nowMs",
+    replace: "(claim) => claim.claimedUntilMs <= nowMs + 9_000",
+    scenario: "racing",
+    foundBy: ["accepted once"],
+  },
+  {
+    name: "a result that could not be written is dropped",
+    file: LIVE,
+    find: "if (!this.#isRunning) throw error;",
+    replace: "if (failures >= 0) return;",
+    scenario: "store away",
+    foundBy: ["accepted once"],
+  },
+  {
+    name: "attempts that were begun elsewhere are never taken over",
+    file: LIVE,
+    find: "for (const effect of stored.map(decodeEffect)) this.#begin(effect);",
+    replace: "void decodeEffect;",
+    scenario: "crashing",
+    foundBy: ["nothing stuck"],
+  },
+  {
+    name: "retention removes who is not at rest",
+    file: RETENTION,
+    find: "if (instance instanceof BecalmError || !isAtRest(instance)) continue;",
+    replace: "if (instance instanceof BecalmError) continue;\n    void isAtRest;",
+    scenario: "kept for a person",
+    foundBy: ["nothing outlives"],
+  },
+  {
+    name: "the record of an episode outlives its instance",
+    file: RETENTION,
+    find: "await runtime.store.remove(instance.id, stored.version, record ?? undefined)",
+    replace: "void record === undefined && (await runtime.store.remove(instance.id, stored.version))",
+    scenario: "forgotten",
+    foundBy: ["nothing outlives"],
+  },
+  {
+    name: "the opener forgets its summary",
+    file: TAKE,
+    find: "if (verdictInGroup(rule.function, rule.count, view.observation).summary) scheduleSummary(group, open, instance.id);",
+    replace: "void scheduleSummary;",
+    scenario: "calm",
+    foundBy: ["summaries sent"],
+  },
+  {
+    name: "whoever joins a group with a full count runs too",
+    file: "src/convergence/convergence.ts",
+    find: "peers.isNew ? RUN_OPENED : peers.executed >= count ? SKIP_LIMIT : RUN_BELOW_LIMIT,",
+    replace: "peers.isNew ? RUN_OPENED : peers.executed > count ? SKIP_LIMIT : RUN_BELOW_LIMIT,",
+    scenario: "racing",
+    foundBy: ["limits kept"],
+  },
+  {
+    name: "a commit does not look at the emergency stop",
+    file: COMMIT,
+    find: "return effects.length > 0 || entries.some(",
+    replace: "return effects.length > 1_000 && entries.some(",
+    scenario: "paused",
+    foundBy: ["pauses hold"],
+  },
+];
