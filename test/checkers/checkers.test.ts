@@ -42,7 +42,7 @@ async function recorded(policy: object): Promise<Recording> {
     commitOrder,
     pauses: [],
     faultLines: [],
-    looksForTimersAtMs: null,
+    looksForTimers: null,
     leftovers: null,
     startedAtMs,
     endedAtMs: world.clock.now(),
@@ -218,7 +218,7 @@ const PLANTED: readonly Planted[] = [
     RETRIED,
     (evidence) => ({
       ...withEntries("timer.elapsed", ({ atMs }) => ({ atMs: atMs + 100 }))(evidence),
-      looksForTimersAtMs: [],
+      looksForTimers: [],
     }),
   ],
   ["timersInTime", "a timer that fires twice", RETRIED, twice("timer.elapsed")],

@@ -19,7 +19,7 @@ export type Recording = {
   readonly pauses: readonly { readonly fromOrder: number; readonly untilOrder: number | null }[];
   readonly faultLines: readonly { readonly atMs: number; readonly text: string }[];
   /** When the only engine looked for timers that are due, in order; null: there are several, or nobody saw it. */
-  readonly looksForTimersAtMs: readonly number[] | null;
+  readonly looksForTimers: readonly { readonly atMs: number; readonly order: number }[] | null;
   /** What was still there after everything had been forgotten; null: the run was not that long. */
   readonly leftovers: readonly string[] | null;
   readonly startedAtMs: number;

@@ -15,9 +15,12 @@ export function summariesSent({ trails, timers, promises }: Evidence): Violation
     const fn = history?.policy.converge?.function;
     if (birth?.group == null || birth.kind !== "action" || fn === undefined || !SUMMARISING.has(fn)) return [];
     const count = made.get(stored.id) ?? 0;
-    if (count > 1) return [{ checker: "summaries sent", what: `${count} summaries of the opener ${stored.id}` }];
-    const isOpener = steps.some(({ entry }) => entry.observation?.isNew === true);
-    if (!isOpener || count === 1 || due.has(birth.group) || !promises.isAtRest) return [];
-    return [{ checker: "summaries sent", what: `the opener ${stored.id} of ${birth.group} has no summary` }];
+    // Whoever is decided again may open a group once more.
+    const openings = steps.filter(({ entry }) => entry.observation?.isNew === true).length;
+    const what = `${count} summaries of ${openings} groups that ${stored.id} opened`;
+    if (count > openings) return [{ checker: "summaries sent", what }];
+    return count === openings || due.has(birth.group) || !promises.isAtRest
+      ? []
+      : [{ checker: "summaries sent", what }];
   });
 }

@@ -9,10 +9,10 @@ const CHECKER = "timers in time";
 
 export function timersInTime(evidence: Evidence): Violation[] {
   const { trails, promises } = evidence;
-  const { looksForTimersAtMs: looks } = evidence;
+  const { looksForTimers: looks, commitOrder } = evidence;
   return trails.flatMap((trail) => [
     ...faultsOf(trail, promises),
-    ...(looks === null ? [] : notBroughtForward(trail, looks)),
+    ...(looks === null ? [] : notBroughtForward(trail, { looks, commitOrder })),
   ]);
 }
 
@@ -36,25 +36,31 @@ function faultsOf({ stored, steps }: Trail, { lateMsMax, skewMsMax }: Evidence["
   return found;
 }
 
-function notBroughtForward({ stored, steps }: Trail, looks: readonly number[]): Violation[] {
+type Looked = {
+  readonly looks: NonNullable<Evidence["looksForTimers"]>;
+  readonly commitOrder: Evidence["commitOrder"];
+};
+
+function notBroughtForward({ stored, steps }: Trail, { looks, commitOrder }: Looked): Violation[] {
   return steps.flatMap(({ entry }, index): Violation[] => {
     const timer = firedBy(entry.event);
     const before = steps[index - 1];
     const dueAtMs = timer === null ? undefined : before?.snapshot.context.timers[timer.name]?.dueAtMs;
     if (before === undefined || dueAtMs === undefined || entry.atMs <= dueAtMs) return [];
-    const next = looks[firstAfter(looks, before.entry.atMs)];
-    if (next !== undefined && next < dueAtMs) return [];
+    const armed = commitOrder?.get(`${stored.id} ${before.entry.version}`) ?? 0;
+    const next = looks[firstAfter(looks, armed)];
+    if (next !== undefined && next.atMs < dueAtMs) return [];
     const what = `${stored.id}: nobody looked between ${before.entry.atMs} and ${dueAtMs}, when its timer was due`;
     return [{ checker: CHECKER, what }];
   });
 }
 
-/** Where the first time after `atMs` stands. */
-function firstAfter(times: readonly number[], atMs: number): number {
+/** Where the first look after a commit stands. */
+function firstAfter(looks: Looked["looks"], order: number): number {
   let low = 0;
-  for (let high = times.length; low < high; ) {
+  for (let high = looks.length; low < high; ) {
     const middle = (low + high) >> 1;
-    if ((times[middle] as number) <= atMs) low = middle + 1;
+    if ((looks[middle]?.order ?? 0) <= order) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -195,7 +195,7 @@ const storeAway: Scenario = {
   ...BASE,
   name: "store away",
   network: { ...CALM, delayMsMax: 5, failures: 0.15 },
-  promises: { ...BASE.promises, lateMsMax: null },
+  promises: { ...BASE.promises, lateMsMax: null, atLeast: { instances: 0, attempts: 0 } },
 };
 
 /** A network that loses, repeats and delays. */

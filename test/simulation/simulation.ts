@@ -16,7 +16,7 @@ import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Commit, CommitOutcome, Store } from "../../src/stores/store.ts";
 import { recordStore } from "../checkers/record-store.ts";
 import type { Delivery, Recording, SentRequest } from "../checkers/recording.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Network, Scenario } from "./scenario.ts";
 import { Scheduler, SimulatedProcess } from "./scheduler.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { simulateGlobals } from "./simulated-globals.ts";
@@ -32,7 +32,7 @@ const RETENTION_MS = 600_000;
 /** The instances of one commit follow each other within one step. */
 const PLACES_IN_COMMIT = 1_000;
 const OPEN_STATES = ["Idle", "Processing", "Proceeding", "Defense", "Waiting", "Failed", "Skipped"];
-const CALM_NETWORK = { delayMsMax: 1, stalls: 0, stallMsMax: 0, failures: 0, lostReplies: 0, repeats: 0 };
+const CALM_NETWORK = { stalls: 0, stallMsMax: 0, failures: 0, lostReplies: 0, repeats: 0 };
 
 /** Makes an engine as a process of its own would. Whatever composes a runtime in another way is given here. */
 export type MakeEngine = (parts: {
@@ -93,10 +93,11 @@ class Simulation {
   readonly #faultLines: { atMs: number; text: string }[] = [];
   readonly #commitOrder = new Map<string, number>();
   readonly #pauses: { fromOrder: number; untilOrder: number | null }[] = [];
-  readonly #looks: number[] = [];
+  readonly #looks: { atMs: number; order: number }[] = [];
   readonly #episodeKeys = new Map<string, number>();
   #unknownCount = 0;
-  #lifts = 0;
+  #changes = 0;
+  #resuming = 0;
   #processCount = 0;
   #isCalm = false;
 
@@ -127,9 +128,10 @@ class Simulation {
       scheduler: this.#scheduler,
       random: this.#random,
       process,
-      network: () => (this.#isCalm ? CALM_NETWORK : this.#scenario.network),
+      network: () => this.#network(),
       onPoll: (method) => {
-        if (method === "timers") this.#looks.push(this.#scheduler.nowMs);
+        const { nowMs, stepCount } = this.#scheduler;
+        if (method === "timers") this.#looks.push({ atMs: nowMs, order: stepCount });
       },
       onCommit: (commit, outcome) => this.#committed(commit, outcome),
       onUnknown: () => {
@@ -146,6 +148,11 @@ class Simulation {
     this.#running.push({ process, engine });
     const start = () => void engine.start().catch(() => this.#scheduler.add({ process, delayMs: 500 }, start));
     this.#scheduler.add({ process, delayMs: 0 }, start);
+  }
+
+  #network(): Network {
+    const { network } = this.#scenario;
+    return this.#isCalm ? { ...CALM_NETWORK, delayMsMax: Math.min(network.delayMsMax, 1) } : network;
   }
 
   /** Everything that comes from outside, each at its time. Returns when the last of it is over. */
@@ -291,29 +298,31 @@ class Simulation {
   }
 
   #pause(): void {
-    const scheduler = this.#scheduler;
-    const held: { fromOrder: number; untilOrder: number | null } = { fromOrder: 0, untilOrder: null };
-    let liftsBefore = 0;
-    const lift = () => {
-      const how = this.#random.pick(["decide", "deny"] as const);
-      this.#lifted();
-      this.#by((engine) => void engine.resume({ by: "ada", why: "over", held: how }).catch(onlyRefused));
-    };
     this.#by((engine) => {
-      liftsBefore = this.#lifts;
+      const changesBefore = this.#changes;
       engine.pause({ by: "ada", why: "look first" }).then(() => {
-        held.fromOrder = scheduler.stepCount;
-        // Somebody may have lifted it before its call was answered.
-        if (liftsBefore === this.#lifts) this.#pauses.push(held);
+        // Whoever resumes at the same time may have lifted it already.
+        if (this.#changes !== changesBefore || this.#resuming > 0) return;
+        this.#pauses.push({ fromOrder: this.#scheduler.stepCount, untilOrder: null });
       }, onlyRefused);
     });
-    this.#at(this.#random.below(4_000), lift);
+    this.#at(this.#random.below(4_000), () => this.#resume(this.#random.pick(["decide", "deny"])));
   }
 
-  /** Whoever resumes lifts every pause that holds. */
-  #lifted(): void {
-    this.#lifts += 1;
-    for (const held of this.#pauses) held.untilOrder ??= this.#scheduler.stepCount;
+  /** From the call on nothing is certain: it lifts every pause that holds, and has done so at the latest when it is answered. */
+  #resume(held: "decide" | "deny"): void {
+    this.#by((engine) => {
+      this.#changes += 1;
+      this.#resuming += 1;
+      for (const pause of this.#pauses) pause.untilOrder ??= this.#scheduler.stepCount;
+      const done = () => {
+        this.#resuming -= 1;
+      };
+      engine.resume({ by: "ada", why: "over", held }).then(done, (error: unknown) => {
+        done();
+        onlyRefused(error);
+      });
+    });
   }
 
   #committed(commit: Commit, outcome: CommitOutcome): void {
@@ -327,14 +336,10 @@ class Simulation {
   async #comeToRest(): Promise<void> {
     this.#isCalm = true;
     if (this.#living.length === 0) this.#begin();
-    if (this.#scenario.pauses > 0) {
-      this.#lifted();
-      const deny = (engine: Engine) => void engine.resume({ by: "ada", why: "over", held: "deny" }).catch(onlyRefused);
-      this.#at(0, () => this.#by(deny));
-    }
     for (let count = 0; count < CALM_STEPS_MAX; count += 1) {
       // Where nothing is promised about when timers fire, nobody need look for them every half second.
       if (this.#scenario.promises.lateMsMax === null) this.#scheduler.leap(CALM_LEAP_MS);
+      if (this.#scenario.pauses > 0) this.#resume("deny");
       await this.#scheduler.runUntil(this.#scheduler.nowMs + CALM_STEP_MS);
       if (await this.#isAtRest()) break;
     }
@@ -365,7 +370,7 @@ class Simulation {
       commitOrder: this.#commitOrder,
       pauses: this.#pauses,
       faultLines: this.#faultLines,
-      looksForTimersAtMs: scenario.promises.lateMsMax === null ? null : this.#looks,
+      looksForTimers: scenario.promises.lateMsMax === null ? null : this.#looks,
       leftovers: null,
       startedAtMs: START_MS,
       endedAtMs: this.#scheduler.nowMs,
