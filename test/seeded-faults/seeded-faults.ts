@@ -227,8 +227,8 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   {
     name: "the opener forgets its summary",
     file: TAKE,
-    find: "if (verdictInGroup(rule.function, rule.count, view.observation).summary) scheduleSummary(group, open, instance.id);",
-    replace: "void scheduleSummary;",
+    find: "scheduleSummary(group, open, opener);",
+    replace: "void [scheduleSummary, opener];",
     scenario: "calm",
     foundBy: ["summaries sent"],
   },

@@ -315,12 +315,9 @@ class Simulation {
       this.#changes += 1;
       this.#resuming += 1;
       for (const pause of this.#pauses) pause.untilOrder ??= this.#scheduler.stepCount;
-      const done = () => {
+      const answered = engine.resume({ by: "ada", why: "over", held }).catch(onlyRefused);
+      void answered.finally(() => {
         this.#resuming -= 1;
-      };
-      engine.resume({ by: "ada", why: "over", held }).then(done, (error: unknown) => {
-        done();
-        onlyRefused(error);
       });
     });
   }
