@@ -59,7 +59,8 @@ export function neededId(command: Incoming): string | null {
   return command.type === "summarise" || command.type === "wake" ? null : command.id;
 }
 
-/** Does the command at most make an instance? */
+/** Does the command at most make an instance? A receipt of an episode that was begun elsewhere makes none: it asks what is there. */
 export function isCreation(command: Incoming): boolean {
-  return command.type === "receipt" ? command.receipt.status === "firing" : command.type === "create";
+  if (command.type !== "receipt") return command.type === "create";
+  return command.receipt.status === "firing" && command.mayBegin;
 }
