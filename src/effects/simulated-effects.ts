@@ -17,7 +17,10 @@ const SUCCEEDED: EffectResult = { ok: true, result: "simulated" };
 const FAILED: EffectResult = { ok: false, error: "simulated: assumed to fail" };
 
 /** Depends on the attempt alone, so it is the same in a second run and after a crash. Notices always succeed. */
-export function assumedResult({ kind, policy, attempt }: EffectRequest, assumptions: Assumptions): EffectResult {
+export function assumedResult(
+  { kind, policy, attempt }: Pick<EffectRequest, "kind" | "policy" | "attempt">,
+  assumptions: Assumptions,
+): EffectResult {
   const words = kind === "action" ? (assumptions.get(policy) ?? assumptions.get("*") ?? []) : [];
   return words[Math.min(attempt, words.length) - 1] === "failed" ? FAILED : SUCCEEDED;
 }

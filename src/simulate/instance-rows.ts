@@ -62,6 +62,10 @@ export type FileSummary = {
 /** Instances in which nothing happens until somebody else does something. */
 const WAITING_STATES: readonly (InstanceState | null)[] = ["Waiting", "Defense", "Proceeding"];
 
+export function isWaiting(state: InstanceState | null): boolean {
+  return WAITING_STATES.includes(state);
+}
+
 /** `summaries`: ids of those of the groups that it opened. */
 export type Row = { readonly line: InstanceLine; readonly summaries: readonly string[] };
 
@@ -93,7 +97,7 @@ export async function reportFile(
       totals.instances += 1;
       if (line.attempts > 0) totals.executed += 1;
       if (line.state === "Skipped") totals.skipped += 1;
-      if (WAITING_STATES.includes(line.state)) totals.waiting += 1;
+      if (isWaiting(line.state)) totals.waiting += 1;
       await onLine(line);
     }
   }

@@ -14,16 +14,13 @@ import { compareEffects, decodeEffect, type Effect } from "../instance/effect.ts
 import { LEASE_TIMER } from "../instance/lease-timer.ts";
 import type { Receipt } from "../model/receipt.ts";
 import { compareCodePoints } from "../model/utf8.ts";
-import type { EnvelopeResult } from "../runtime/commit/batch.ts";
-import { type Envelope, mailboxKey } from "../runtime/commit/batch.ts";
-import { runUntilCommitted } from "../runtime/commit/retry.ts";
-import { countFitting, sizeOf } from "../runtime/inbox/batch-size.ts";
+import type { Envelope, EnvelopeResult } from "../runtime/commit/batch.ts";
 import { type RoutedAlert, routeAlerts } from "../runtime/inbox/routed-alerts.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime/runtime.ts";
-import { hasBrakes } from "../runtime/stops/brakes.ts";
 import { EffectDispatcher, type EffectOutcome } from "../runtime/workers/effect-dispatcher.ts";
 import { envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerRow } from "../stores/store.ts";
+import { commitByGroup } from "./commit-groups.ts";
 import { repeatedReceipts } from "./repeated-receipts.ts";
 
 /** Turn of timers and of what people send: after every line of the same time. */
@@ -31,9 +28,6 @@ export const LAST_TURN = Number.MAX_SAFE_INTEGER;
 
 /** Timers that are looked through at once for those that are not leases. */
 const TIMER_PAGE_COUNT = 256;
-
-/** Groups whose batches are committed at once. */
-const GROUPS_AT_ONCE = 64;
 
 export type LineOutcome = {
   /** Instances that the line's alerts made or belong to, in order. */
@@ -276,39 +270,8 @@ export class VirtualRun implements Driver {
     return outcome.finally(() => this.#waiting.delete(effect.id));
   }
 
-  /** Commits commands, in order within each group, groups beside each other. Results stand in the order of the commands. */
-  async #commit(envelopes: readonly Envelope[], ordinal: number): Promise<EnvelopeResult[]> {
-    const results = new Map<Envelope, EnvelopeResult>();
-    const groups = new Map<string, Envelope[]>();
-    for (const envelope of envelopes) {
-      const key = mailboxKey(envelope.address);
-      const group = groups.get(key);
-      if (group === undefined) groups.set(key, [envelope]);
-      else group.push(envelope);
-    }
-    const next = groups.values();
-    const worker = async () => {
-      for (const group of next) await this.#commitGroup(group, { ordinal, results });
-    };
-    // A brake counts over all groups: which attempt is one too many must not depend on who is faster.
-    const atOnce = hasBrakes(this.#runtime.inForce) ? 1 : GROUPS_AT_ONCE;
-    await Promise.all(Array.from({ length: Math.min(atOnce, groups.size) }, worker));
-    return envelopes.map((envelope) => results.get(envelope) as EnvelopeResult);
-  }
-
-  async #commitGroup(
-    group: Envelope[],
-    { ordinal, results }: { ordinal: number; results: Map<Envelope, EnvelopeResult> },
-  ): Promise<void> {
-    const sizes = group.map(sizeOf);
-    while (group.length > 0) {
-      const fitting = countFitting(sizes);
-      sizes.splice(0, fitting);
-      const envelopes = group.splice(0, fitting);
-      const batch = { address: (envelopes[0] as Envelope).address, envelopes };
-      const answers = await runUntilCommitted(this.#runtime, batch, { ordinal });
-      for (const [index, envelope] of envelopes.entries()) results.set(envelope, answers[index] as EnvelopeResult);
-    }
+  #commit(envelopes: readonly Envelope[], ordinal: number): Promise<EnvelopeResult[]> {
+    return commitByGroup(this.#runtime, envelopes, ordinal);
   }
 }
 
@@ -321,7 +284,8 @@ function isSameRound(a: Effect, b: Effect): boolean {
   return a.atMs === b.atMs && a.turn === b.turn && a.order.length === b.order.length;
 }
 
-function compareRows(a: TimerRow, b: TimerRow): number {
+/** The timer that fires first: by due time, owner id, name. */
+export function compareRows(a: TimerRow, b: TimerRow): number {
   return (
     a.dueAtMs - b.dueAtMs || compareCodePoints(a.owner, b.owner) || compareCodePoints(a.name, b.name) || a.arm - b.arm
   );

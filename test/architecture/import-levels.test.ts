@@ -10,7 +10,7 @@ const PURE = ["authoring", "machines", "model", "policy", "convergence", "instan
 const PORTS = [...PURE, "formats", "ports"] as const;
 const DRIVERS_OF_PORTS = ["stores", "effects", "system"] as const;
 const ENGINE = [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "detection", "present", "drawing", "inspect", "simulate"];
-const ABOVE = [...ENGINE, "compose", "engine", "detector", "index"];
+const ABOVE = [...ENGINE, "compose", "what-if", "engine", "detector", "index"];
 
 const BELOW: Record<string, readonly string[]> = {
   authoring: ["model", "convergence"],
@@ -32,7 +32,8 @@ const BELOW: Record<string, readonly string[]> = {
   inspect: [...PURE, "ports", "runtime", "drawing"],
   simulate: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "inspect", "present"],
   compose: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "simulate"],
-  engine: [...ENGINE, "compose"],
+  "what-if": [...ENGINE, "compose"],
+  engine: [...ENGINE, "compose", "what-if"],
   detector: ENGINE,
   index: ABOVE,
   "virtual-program": ABOVE,

@@ -66,7 +66,7 @@ export function earlierRouteOf(
 }
 
 /** Of the record of an alert's episodes under a policy, in the partition where both live. */
-export function episodeKeyOf({ episodeTag }: CompiledPolicy, fingerprint: string): string {
+export function episodeKeyOf({ episodeTag }: Pick<CompiledPolicy, "episodeTag">, fingerprint: string): string {
   return fingerprint + episodeTag;
 }
 

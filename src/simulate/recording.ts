@@ -1,0 +1,75 @@
+/**
+ * What a store, or a bundle, has recorded: as a timeline to try other rules on, and as the rows that it came to. Histories are added in any order; what
+ * is older than the time to report from only prepares the rest.
+ */
+import type { History } from "../instance/audit-types.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import type { Policy } from "../policy/policy.ts";
+import { policyKey } from "../policy/policy-versions.ts";
+import type { OutcomeRow, SideTotals } from "./diff.ts";
+import { instanceLine, isWaiting } from "./instance-rows.ts";
+import { nameOfId, type RecordedEnd, type RecordedHistory, recordedHistory } from "./recorded-history.ts";
+import { type Timeline, TimelineBuilder } from "./timeline.ts";
+
+/** `instance` null: its checkpoint cannot be read. `end`: of its episode, as its record has it. */
+export type Recorded = {
+  readonly history: History;
+  readonly instance: Instance | null;
+  readonly end: RecordedEnd | null;
+};
+
+export class Recording {
+  /** Of the instances that are reported. */
+  readonly rows: OutcomeRow[] = [];
+  /** Every version that an instance was made under. */
+  readonly versions = new Map<string, Policy>();
+  /** Histories that were undecided for a while because others held the lock of their group; played, they are decided at once. */
+  lockedCount = 0;
+  readonly #builder = new TimelineBuilder();
+  readonly #fromMs: number;
+  readonly #openers = new Set<string>();
+  /** Openers whose summaries were sent. */
+  readonly #summarised = new Set<string>();
+  #lastAtMs = 0;
+
+  /** `fromMs`: what begins earlier is not reported. */
+  constructor(fromMs = 0) {
+    this.#fromMs = fromMs;
+  }
+
+  add({ history, instance, end }: Recorded): void {
+    const { birth, policy, entries } = history;
+    this.#lastAtMs = Math.max(this.#lastAtMs, birth.createdAtMs, entries.at(-1)?.atMs ?? 0);
+    if (birth.notice?.kind === "summary") {
+      this.#builder.addSummary(birth.notice.group, birth.createdAtMs);
+      if ((instance?.snapshot.context.attempt ?? 0) > 0) this.#summarised.add(birth.notice.opener);
+    }
+    const recorded = recordedHistory(history);
+    if (recorded === null) return;
+    this.versions.set(policyKey(policy), policy);
+    if (entries.some(({ event }) => event.type === "lock.busy")) this.lockedCount += 1;
+    this.#builder.add(recorded, end);
+    if (birth.createdAtMs >= this.#fromMs) this.#report(recorded, instance, history);
+  }
+
+  #report({ id, name }: RecordedHistory, instance: Instance | null, history: History): void {
+    if (instance?.isOpener === true) this.#openers.add(id);
+    this.rows.push({ ...instanceLine(instance, history), id: nameOfId(id) === name ? id : `${id.slice(0, 3)}${name}` });
+  }
+
+  /** `untilMs`: up to when it was recorded; default: its last step. */
+  timeline(untilMs: number = this.#lastAtMs): Timeline {
+    return this.#builder.build({ untilMs: Math.max(untilMs, this.#lastAtMs), fromMs: this.#fromMs });
+  }
+
+  totals(): SideTotals {
+    const count = (is: (row: OutcomeRow) => boolean) => this.rows.filter(is).length;
+    return {
+      executed: count(({ attempts }) => attempts > 0),
+      skipped: count(({ state }) => state === "Skipped"),
+      waiting: count(({ state }) => isWaiting(state)),
+      groups: this.#openers.size,
+      summaries: [...this.#summarised].filter((opener) => this.#openers.has(opener)).length,
+    };
+  }
+}

@@ -1,0 +1,112 @@
+/** Reads what a store has recorded, newest first, into a recording. Only reads. */
+import type { History } from "../instance/audit-types.ts";
+import type { Instance } from "../instance/checkpoint.ts";
+import { endedByLease, NO_GRACE } from "../model/episode.ts";
+import { lastEpisode } from "../model/episode-record.ts";
+import { BecalmError } from "../model/errors.ts";
+import { grouped } from "../model/grouped.ts";
+import { episodeTagOf, idNames, instanceNameParts, partitionOfId } from "../model/ids.ts";
+import { tryInstance } from "../runtime/commit/read-instance.ts";
+import { episodeKeyOf } from "../runtime/inbox/routing.ts";
+import type { InstanceReader } from "../runtime/instance-reader.ts";
+import type { StoredInstance } from "../stores/store.ts";
+import type { RecordedEnd } from "./recorded-history.ts";
+import type { Recording } from "./recording.ts";
+
+const PAGE_COUNT = 256;
+const READ_AT_ONCE = 32;
+
+export type StoredReading = {
+  /** Instances that were created before are left out. */
+  readonly fromMs: number;
+  readonly nowMs: number;
+  /** Throws when no more may be read, or nobody waits for it any longer. */
+  readonly onRead?: (count: number) => void;
+  /** Told of an instance whose history cannot be read; it is left out. */
+  readonly onUnreadable: (id: string, error: BecalmError) => void;
+};
+
+/** Adds every instance that was created since `fromMs`. Gives how many were read. */
+export async function recordStored(
+  reader: InstanceReader,
+  recording: Recording,
+  reading: StoredReading,
+): Promise<number> {
+  let cursor: string | null | undefined;
+  let count = 0;
+  while (cursor !== null) {
+    const from = cursor === undefined ? {} : { cursor };
+    const page = await reader.runtime.store.list({ limit: PAGE_COUNT, ...from });
+    let isOlder = false;
+    for (let start = 0; start < page.instances.length; start += READ_AT_ONCE) {
+      const some = page.instances.slice(start, start + READ_AT_ONCE);
+      const read = (await Promise.all(some.map((stored) => readOne(reader, stored, reading)))).flatMap(
+        (one) => one ?? [],
+      );
+      const wanted = read.filter(({ history }) => history.birth.createdAtMs >= reading.fromMs);
+      const ends = await endsOf(reader, wanted, reading.nowMs);
+      for (const [index, one] of wanted.entries()) recording.add({ ...one, end: ends[index] ?? null });
+      count += wanted.length;
+      reading.onRead?.(count);
+      isOlder ||= wanted.length < read.length;
+    }
+    cursor = isOlder ? null : page.next;
+  }
+  return count;
+}
+
+type ReadInstance = { readonly history: History; readonly instance: Instance | null };
+
+/** null: its retention ended meanwhile, or its history cannot be read. */
+async function readOne(
+  reader: InstanceReader,
+  stored: StoredInstance,
+  { onUnreadable }: StoredReading,
+): Promise<ReadInstance | null> {
+  try {
+    const history = await reader.history(stored.id);
+    const instance = await tryInstance(reader.runtime, stored);
+    return { history, instance: instance instanceof BecalmError ? null : instance };
+  } catch (error) {
+    if (!(error instanceof BecalmError)) throw error;
+    if (error.code !== "BECALM_NOT_FOUND") onUnreadable(stored.id, error);
+    return null;
+  }
+}
+
+/** How the episodes of instances ended, as far as their records, which hold the last one of each alert, tell. */
+async function endsOf(
+  { runtime }: InstanceReader,
+  read: readonly ReadInstance[],
+  nowMs: number,
+): Promise<(RecordedEnd | null)[]> {
+  const named = read.map(({ history: { instance: id, birth } }) => {
+    const { alert } = birth;
+    if (birth.kind !== "action" || alert === null) return null;
+    const key = episodeKeyOf({ episodeTag: episodeTagOf(birth.policy) }, alert.fingerprint);
+    return { id, key, policy: birth.policy, fingerprint: alert.fingerprint, partition: partitionOfId(id) ?? 0 };
+  });
+  const byPartition = grouped(
+    named.filter((one) => one !== null),
+    ({ partition }) => partition,
+  );
+  const loads = [...byPartition].map(async ([partition, some]) => {
+    const episodeKeys = [...new Set(some.map(({ key }) => key))];
+    const { episodes } = await runtime.store.load({ partition, groupId: null, instanceIds: [], episodeKeys });
+    return [partition, episodes] as const;
+  });
+  const records = new Map(await Promise.all(loads));
+  return named.map((one) => {
+    const record = one === null ? undefined : records.get(one.partition)?.get(one.key);
+    return one === null || record === undefined ? null : endIn(record, one, nowMs);
+  });
+}
+
+type Named = { readonly id: string; readonly policy: string; readonly fingerprint: string };
+
+function endIn(record: string, { id, policy, fingerprint }: Named, nowMs: number): RecordedEnd | null {
+  const episode = endedByLease(lastEpisode(record), nowMs, NO_GRACE);
+  const isOwn = idNames(id, instanceNameParts({ policy, fingerprint, startMs: episode.startMs }));
+  if (!isOwn || episode.end === null) return null;
+  return { reason: episode.end.reason, atMs: episode.end.receivedAtMs };
+}

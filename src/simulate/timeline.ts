@@ -1,0 +1,250 @@
+/**
+ * Recorded histories as one timeline: receipts, ends of alerts, what people sent, and pauses, by time; silences; and how each attempt ended. Any
+ * rules can be tried on it. Pure.
+ *
+ * A history has no line for a receipt that changed nothing, so a timeline has each episode's first receipt and its end. What happened in one
+ * millisecond is put in order by what the decisions saw of their groups.
+ */
+import type { EventInput } from "../instance/event-input.ts";
+import { grouped } from "../model/grouped.ts";
+import type { Receipt } from "../model/receipt.ts";
+import { policyKey } from "../policy/policy-versions.ts";
+import type { RecordedAttempt, RecordedEnd, RecordedHistory, RecordedRest } from "./recorded-history.ts";
+import { type PauseInput, RecordedStops, type TimelineSilence } from "./timeline-stops.ts";
+
+/** `madeUnder`: the policy versions, as `name@version`, that made instances of it. */
+export type TimelineReceipt = { readonly receipt: Receipt; readonly madeUnder: readonly string[] };
+
+/** Receipts that are decided together. */
+export type LineInput = { readonly kind: "line"; readonly atMs: number; readonly receipts: readonly TimelineReceipt[] };
+
+/** `name`: of the instance. `version`: that it had when it had taken the event, in the history; null: the event is not from a history. */
+export type EventInputAt = {
+  readonly kind: "event";
+  readonly atMs: number;
+  readonly name: string;
+  readonly version: number | null;
+  readonly event: EventInput;
+};
+
+export type TimelineInput = LineInput | EventInputAt | PauseInput;
+
+export type Timeline = {
+  /** In order. */
+  readonly inputs: readonly TimelineInput[];
+  /** By `attemptKey`. */
+  readonly attempts: ReadonlyMap<string, RecordedAttempt>;
+  /** When timers fired, by `timerKey`. */
+  readonly timers: ReadonlyMap<string, number>;
+  /** When groups made their summaries, by group. */
+  readonly summaries: ReadonlyMap<string, readonly number[]>;
+  /** Names of the instances that are recorded. */
+  readonly names: ReadonlySet<string>;
+  readonly silences: readonly TimelineSilence[];
+  /** How many episodes of alerts begin in it, from the time on that is reported. */
+  readonly alerts: number;
+  /** Up to which the histories tell. */
+  readonly untilMs: number;
+};
+
+export function attemptKey(name: string, attempt: number): string {
+  return `${name} ${attempt}`;
+}
+
+export function timerKey(name: string, timer: string, arm: number): string {
+  return `${name} ${timer} ${arm}`;
+}
+
+/** One episode of an alert, with the instances that it made. */
+type Episode = {
+  readonly startMs: number;
+  readonly births: RecordedHistory[];
+  /** The earliest that a history tells of; else what the episode's record says. */
+  end: RecordedEnd | null;
+  isEndTold: boolean;
+};
+
+/** Takes histories in any order. */
+export class TimelineBuilder {
+  readonly #episodes = new Map<string, Map<number, Episode>>();
+  readonly #attempts = new Map<string, RecordedAttempt>();
+  readonly #timers = new Map<string, number>();
+  readonly #summaries = new Map<string, number[]>();
+  readonly #names = new Set<string>();
+  readonly #events: EventInputAt[] = [];
+  readonly #stops = new RecordedStops();
+
+  /** `end`: of its episode, where something else than the history knows it. */
+  add(history: RecordedHistory, end: RecordedEnd | null = null): void {
+    const { name, alert, startMs, events, attempts, timers, ends } = history;
+    const episode = this.#episode(alert.fingerprint, startMs);
+    episode.births.push(history);
+    for (const told of ends)
+      if (!episode.isEndTold || told.atMs < (episode.end?.atMs ?? 0)) setEnd(episode, told, true);
+    if (end !== null && episode.end === null) setEnd(episode, end, false);
+    this.#names.add(name);
+    for (const { timer, arm, atMs } of timers) this.#timers.set(timerKey(name, timer, arm), atMs);
+    for (const attempt of attempts) this.#attempts.set(attemptKey(name, attempt.attempt), attempt);
+    for (const { atMs, version, event } of events) this.#events.push({ kind: "event", atMs, name, version, event });
+    this.#stops.add(history);
+  }
+
+  addSummary(group: string, atMs: number): void {
+    const times = this.#summaries.get(group);
+    if (times === undefined) this.#summaries.set(group, [atMs]);
+    else times.push(atMs);
+  }
+
+  #episode(fingerprint: string, startMs: number): Episode {
+    let episodes = this.#episodes.get(fingerprint);
+    if (episodes === undefined) {
+      episodes = new Map();
+      this.#episodes.set(fingerprint, episodes);
+    }
+    let episode = episodes.get(startMs);
+    if (episode === undefined) {
+      episode = { startMs, births: [], end: null, isEndTold: false };
+      episodes.set(startMs, episode);
+    }
+    return episode;
+  }
+
+  /** `untilMs`: up to when the histories tell. `fromMs`: what begins before it only prepares the rest. */
+  build({ untilMs, fromMs = 0 }: { untilMs: number; fromMs?: number }): Timeline {
+    const receipts = [...this.#episodes.values()].flatMap((episodes) =>
+      receiptsOf([...episodes.values()].sort((a, b) => a.startMs - b.startMs)),
+    );
+    const inputs = [...linesOf(receipts.sort(compareReceipts)), ...this.#events, ...this.#stops.pauses()];
+    return {
+      inputs: inputs.sort((a, b) => a.atMs - b.atMs || orderOf(a) - orderOf(b)),
+      attempts: this.#attempts,
+      timers: this.#timers,
+      summaries: this.#summaries,
+      names: this.#names,
+      silences: this.#stops.silences(),
+      alerts: receipts.filter(({ place, atMs }) => place === "begin" && atMs >= fromMs).length,
+      untilMs,
+    };
+  }
+}
+
+function setEnd(episode: Episode, end: RecordedEnd, isEndTold: boolean): void {
+  Object.assign(episode, { end, isEndTold });
+}
+
+/** Within one millisecond. What is stopped, or goes on, in it concerns what comes in it. */
+const KIND_ORDER: Readonly<Record<TimelineInput["kind"], number>> = { pause: 1, line: 2, event: 3, resume: 4 };
+
+function orderOf(input: TimelineInput): number {
+  return input.kind === "resume" && input.held === "decide" ? 0 : KIND_ORDER[input.kind];
+}
+
+type PlacedReceipt = {
+  readonly atMs: number;
+  readonly receipt: Receipt;
+  readonly births: readonly RecordedHistory[];
+  /** Ends of this moment come behind what begins in it, but for one that the next episode of its alert needs. */
+  readonly place: "end before" | "begin" | "end";
+};
+
+/** Of one alert's episodes, oldest first. */
+function receiptsOf(episodes: readonly Episode[]): PlacedReceipt[] {
+  return episodes.flatMap((episode, index) => {
+    const next = episodes[index + 1];
+    const nextAtMs = next === undefined ? null : Math.min(...next.births.map(({ createdAtMs }) => createdAtMs));
+    return [...beginnings(episode), ...ending(episode, nextAtMs)];
+  });
+}
+
+/** One for each time at which it made instances: a policy that was new then made its own. */
+function beginnings({ births, startMs, end }: Episode): PlacedReceipt[] {
+  return [...grouped(births, ({ createdAtMs }) => createdAtMs)].map(([atMs, own]) => {
+    const { alert } = own[0] as RecordedHistory;
+    const isLease = end?.reason === "lease_over" && end.atMs > atMs;
+    const receipt: Receipt = {
+      ...alert,
+      startsAtMs: startMs,
+      endsAtMs: isLease ? end.atMs : null,
+      status: "firing",
+      form: isLease ? "v2" : "v4",
+    };
+    return { atMs, receipt, births: own, place: "begin" };
+  });
+}
+
+/** Its end, if it was resolved, or if the alert began again and nobody knows how it ended. */
+function ending({ births, startMs, end }: Episode, nextAtMs: number | null): PlacedReceipt[] {
+  if (end?.reason === "lease_over" || (end?.reason === "resolve_lost" && nextAtMs !== null)) return [];
+  const atMs = end === null ? unnoticedEnd(births, nextAtMs) : Math.min(end.atMs, nextAtMs ?? end.atMs);
+  if (atMs === null) return [];
+  const { alert } = births[0] as RecordedHistory;
+  // Dated as its beginning, so that the next episode, which begins later, is no late word.
+  const times = { startsAtMs: startMs, endsAtMs: startMs };
+  const receipt: Receipt = { ...alert, ...times, status: "resolved", form: "v4" };
+  return [{ atMs, receipt, births: [], place: atMs === nextAtMs ? "end before" : "end" }];
+}
+
+/** The last time before the alert began again at which its end would have moved none of its instances, for it has not. */
+function unnoticedEnd(births: readonly RecordedHistory[], nextAtMs: number | null): number | null {
+  if (nextAtMs === null) return null;
+  const ends = births.map(({ rests }) => {
+    const index = rests.findLastIndex(({ isMovable }) => !isMovable);
+    return rests[index + 1] === undefined || index === -1 ? nextAtMs : (rests[index + 1] as RecordedRest).atMs - 1;
+  });
+  return Math.min(nextAtMs, ...ends);
+}
+
+const PLACES: readonly PlacedReceipt["place"][] = ["end before", "begin", "end"];
+
+function compareReceipts(a: PlacedReceipt, b: PlacedReceipt): number {
+  if (a.atMs !== b.atMs) return a.atMs - b.atMs;
+  if (a.place !== b.place) return PLACES.indexOf(a.place) - PLACES.indexOf(b.place);
+  const [first, second] = [a.births[0], b.births[0]];
+  return first === undefined || second === undefined ? 0 : compareSights(first, second);
+}
+
+/** Who came first into a group: those that found none, its opener, then whoever saw less of it, and of those that wait whoever went on first. */
+function compareSights({ sight: a }: RecordedHistory, { sight: b }: RecordedHistory): number {
+  const rank = ({ view }: typeof a) => (view === null ? 0 : view.observation.isNew ? 1 : 2);
+  const seen = ({ view }: typeof a) => (view === null ? 0 : view.observation.executed + settledIn(view));
+  return (
+    (a.epoch ?? 0) - (b.epoch ?? 0) ||
+    rank(a) - rank(b) ||
+    seen(a) - seen(b) ||
+    a.arrival - b.arrival ||
+    compareTimes(a.movedAtMs, b.movedAtMs)
+  );
+}
+
+function compareTimes(a: number, b: number): number {
+  return a === b ? 0 : a - b;
+}
+
+function settledIn(view: NonNullable<RecordedHistory["sight"]["view"]>): number {
+  return view.observation.succeeded + view.observation.failed;
+}
+
+/** Receipts of one moment are one line, unless results came between them. */
+function linesOf(receipts: readonly PlacedReceipt[]): LineInput[] {
+  const lines: (LineInput & { receipts: TimelineReceipt[] })[] = [];
+  const settled = new Map<string, number>();
+  for (const { atMs, receipt, births } of receipts) {
+    const last = lines.at(-1);
+    const isBehindResults = births.map((birth) => sawMore(settled, birth)).includes(true);
+    const isWithLast = last !== undefined && last.atMs === atMs && !isBehindResults;
+    const line = isWithLast ? last : { kind: "line" as const, atMs, receipts: [] };
+    if (!isWithLast) lines.push(line);
+    const madeUnder = births.map(({ policy: name, policyVersion: version }) => policyKey({ name, version }));
+    line.receipts.push({ receipt, madeUnder });
+  }
+  return lines;
+}
+
+/** Did it see more results than whoever came before it into its group? */
+function sawMore(settled: Map<string, number>, { group, sight: { view, epoch } }: RecordedHistory): boolean {
+  if (group === null || view === null) return false;
+  const key = `${group} ${epoch}`;
+  const before = settled.get(key) ?? 0;
+  settled.set(key, settledIn(view));
+  return settledIn(view) > before;
+}

@@ -1,0 +1,174 @@
+/** Random storms with everything in them: what is said of the rules in force must be what the live engine decided. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type PolicyDocument, policySetFrom } from "../../src/formats/policy-file.ts";
+import { CONVERGENCE_FUNCTIONS } from "../../src/model/convergence-rule.ts";
+import { BecalmError } from "../../src/model/errors.ts";
+import {
+  alertOf,
+  EngineWorld,
+  everything,
+  MEMORY,
+  PARTITION_COUNT,
+  policyOf,
+  type RunningEngine,
+  SECOND_MS,
+  type StoreKind,
+} from "../support/engine-world.ts";
+import { outcomesOf, played, recordingOf } from "../support/recorded-world.ts";
+
+const WINDOW_MS = 20 * SECOND_MS;
+const HOSTS = ["db-1", "db-2"] as const;
+const WHO = { by: "ada", why: "random" };
+
+type Step =
+  | { readonly do: "fire"; readonly names: readonly number[]; readonly host: number }
+  | { readonly do: "resolve"; readonly name: number; readonly host: number }
+  | { readonly do: "end attempt"; readonly which: number; readonly how: "done" | "failed" }
+  | {
+      readonly do: "answer";
+      readonly which: number;
+      readonly how: "approval.granted" | "approval.denied" | "cancel" | "end";
+    }
+  | { readonly do: "silence"; readonly host: number; readonly seconds: number }
+  | { readonly do: "expire" }
+  | { readonly do: "pause" }
+  | { readonly do: "resume"; readonly held: "keep" | "decide" | "deny" }
+  | { readonly do: "wait"; readonly ms: number };
+
+const name = fc.nat(11);
+const host = fc.nat(HOSTS.length - 1);
+const which = fc.nat(9);
+const one = <T extends Step["do"]>(what: T) => fc.constant(what);
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ do: one("fire"), names: fc.array(name, { minLength: 1, maxLength: 6 }), host }) },
+  { weight: 2, arbitrary: fc.record({ do: one("resolve"), name, host }) },
+  { weight: 5, arbitrary: fc.record({ do: one("end attempt"), which, how: fc.constantFrom("done", "failed") }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: one("answer"),
+      which,
+      how: fc.constantFrom("approval.granted", "approval.denied", "cancel", "end"),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: one("silence"), host, seconds: fc.constantFrom(3, 60) }) },
+  { weight: 1, arbitrary: fc.record({ do: one("expire") }) },
+  { weight: 1, arbitrary: fc.record({ do: one("pause") }) },
+  { weight: 1, arbitrary: fc.record({ do: one("resume"), held: fc.constantFrom("keep", "decide", "deny") }) },
+  { weight: 4, arbitrary: fc.record({ do: one("wait"), ms: fc.constantFrom(1, 500, 2_500, 6_000, WINDOW_MS + 1) }) },
+) as fc.Arbitrary<Step>;
+
+async function take(world: EngineWorld, engine: RunningEngine, step: Step): Promise<void> {
+  const hostOf = (index: number) => ({ host: HOSTS[index] as string });
+  switch (step.do) {
+    case "fire":
+      await engine.ingest(
+        step.names.map((number) => alertOf(`a${number}`, { ...hostOf(step.host), startsAt: world.clock.now() })),
+      );
+      break;
+    case "resolve":
+      await engine.ingest([alertOf(`a${step.name}`, { ...hostOf(step.host), status: "resolved" })]);
+      break;
+    case "end attempt": {
+      const attempt = world.underway[step.which % Math.max(world.underway.length, 1)];
+      if (step.how === "done") attempt?.succeed();
+      else attempt?.fail();
+      break;
+    }
+    case "answer": {
+      const all = await everything(engine);
+      const target = all[step.which % Math.max(all.length, 1)];
+      if (target !== undefined && target.kind === "action")
+        await unlessRefused(engine.get(target.id).send({ type: step.how, ...WHO }));
+      break;
+    }
+    case "silence": {
+      const match = `host="${HOSTS[step.host]}"`;
+      await engine.silence({ match, toMs: world.clock.now() + step.seconds * SECOND_MS, ...WHO });
+      break;
+    }
+    case "expire": {
+      const active = (await engine.silences()).find(({ toMs }) => toMs > world.clock.now());
+      if (active !== undefined) await engine.expireSilence(active.id);
+      break;
+    }
+    case "pause":
+      await unlessRefused(engine.pause(WHO));
+      break;
+    case "resume":
+      await unlessRefused(engine.resume({ ...WHO, held: step.held }));
+      break;
+    case "wait":
+      await pass(world, step.ms);
+      break;
+  }
+  // No two things in one millisecond, but for the alerts of one request.
+  await pass(world, 1);
+}
+
+/** As time passes for an engine that is up: it looks whenever it said that it would. */
+async function pass(world: EngineWorld, ms: number): Promise<void> {
+  const untilMs = world.clock.now() + ms;
+  await world.elapse(0);
+  while (world.clock.now() < untilMs) {
+    const nextMs = Math.min(world.clock.nextDueAtMs ?? untilMs, untilMs);
+    await world.elapse(Math.max(nextMs - world.clock.now(), 0));
+  }
+}
+
+async function unlessRefused(act: Promise<unknown>): Promise<void> {
+  await act.catch((error: unknown) => {
+    const isRefused = error instanceof BecalmError && ["BECALM_EVENT_REFUSED", "BECALM_NOT_FOUND"].includes(error.code);
+    if (!isRefused) throw error;
+  });
+}
+
+const more = fc.record({
+  retry: fc.constantFrom({ limit: 0 }, { limit: 1, delay: "3s" }, { limit: 2, delay: "1s", backoff: 2 }),
+  verify: fc.option(fc.constant({ resolved_within: "5s" }), { nil: undefined }),
+  again: fc.option(fc.constant({ after: "7s", limit: 2 }), { nil: undefined }),
+  after_silence: fc.constantFrom("decide", "skip"),
+  on_resolved: fc.constantFrom("skip", "keep"),
+});
+
+async function checkStorm(kind: StoreKind, document: PolicyDocument, storm: readonly Step[]): Promise<void> {
+  const world = new EngineWorld(kind);
+  const engine = await world.engine([document]);
+  for (const step of storm) await take(world, engine, step);
+  const nowMs = world.clock.now();
+  const recording = await recordingOf(await world.outside(), nowMs);
+  const live = outcomesOf(recording.rows);
+  const asRecorded = await played(recording, { nowMs, partitions: PARTITION_COUNT });
+  expect(outcomesOf(asRecorded.rows)).toEqual(live);
+  const set = policySetFrom([document]);
+  const inForce = await played(recording, { nowMs, partitions: PARTITION_COUNT, set });
+  expect(outcomesOf(inForce.rows)).toEqual(live);
+  const { executed, skipped, waiting, groups, summaries } = inForce.summary;
+  expect({ executed, skipped, waiting, groups, summaries }).toEqual(recording.totals());
+  world.attempts.length = 0;
+  engine.kill();
+}
+
+describe("the rules in force, played on what they recorded", () => {
+  test.each(CONVERGENCE_FUNCTIONS)(
+    "%s decides every instance as the live engine did, with retries, answers, silences, pauses and verify",
+    { timeout: 120_000 },
+    async (fn) => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(steps, { minLength: 5, maxLength: 30 }),
+          fc.constantFrom(1, 2, 3),
+          more,
+          (storm, count, rest) =>
+            checkStorm(
+              MEMORY,
+              policyOf({ function: fn, count, window: "20s" }, JSON.parse(JSON.stringify(rest)) as object),
+              storm,
+            ),
+        ),
+        { numRuns: 30 },
+      );
+    },
+  );
+});
