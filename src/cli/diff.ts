@@ -7,24 +7,27 @@ import {
   compareChanges,
   type DiffSummary,
   type OutcomeRow,
+  type ReportSide,
   type SideTotals,
 } from "../simulate/diff.ts";
 import { Gates } from "../simulate/diff-gates.ts";
-import type { FileSummary, InstanceLine } from "../simulate/instance-rows.ts";
 import { readAssumptions } from "./assumptions.ts";
 import { DiffTable, diffMarkdown, diffText } from "./diff-text.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
 import { readText } from "./read-text.ts";
+import { type RecordedOptions, recordedSides } from "./recorded-sides.ts";
 import { RowSpool } from "./row-spool.ts";
 import { type AlertSource, alertsOfFiles, simulate } from "./simulated-alerts.ts";
 import type { Terminal } from "./terminal.ts";
 import type { RunEffects } from "./with-namespace.ts";
 
-export type DiffOptions = {
+export type DiffOptions = RecordedOptions & {
   readonly policies: string;
-  readonly against: string;
+  readonly against?: string;
   readonly alerts?: readonly string[];
+  /** The history of the store, or of the bundle `from`, instead of files of alerts. */
+  readonly fromStore: boolean;
   readonly assume?: readonly string[];
   readonly failIf?: readonly string[];
   readonly newlySkipped?: readonly string[];
@@ -36,21 +39,12 @@ export type DiffOptions = {
 };
 
 export async function diff(terminal: Terminal, options: DiffOptions): Promise<number> {
-  const { alerts = [], failIf = [], newlySkipped = [], newlyExecuted = [] } = options;
+  const { failIf = [], newlySkipped = [], newlyExecuted = [] } = options;
   if (options.json && options.markdown) throw usedWrongly("Give --json or --markdown, not both.");
-  if (alerts.length === 0) throw usedWrongly("Say which alerts to try: --alerts FILE...");
+  requireOneSource(options);
   const gates = new Gates({ failIf, noNewlySkipped: newlySkipped, noNewlyExecuted: newlyExecuted });
-  const now = loadPolicySet(await readText(options.policies), { file: options.policies });
-  const was = loadPolicySet(await readText(options.against), { file: options.against });
-  const names = [...was.policies, ...now.policies].map(({ name }) => name);
-  const effects: RunEffects = { kind: "simulated", assumptions: readAssumptions(options.assume ?? [], names) };
-  const compared = await compareSides(terminal, options, {
-    was,
-    now,
-    effects,
-    source: alertsOfFiles(alerts, options.sort),
-    gates,
-  });
+  const sides = await sidesOf(terminal, options);
+  const compared = await compareSides(terminal, options, { ...sides, gates });
   const failures = gates.failures(compared.summary);
   const hasGates = failIf.length + newlySkipped.length + newlyExecuted.length > 0;
   const report = { ...compared, failures, hasGates };
@@ -62,19 +56,66 @@ export async function diff(terminal: Terminal, options: DiffOptions): Promise<nu
   return failures.length > 0 ? EXIT.failed : EXIT.done;
 }
 
-export type Sides = {
-  readonly was: PolicySet;
-  readonly now: PolicySet;
+function requireOneSource({ alerts = [], fromStore, from, against, since }: DiffOptions): void {
+  const sources = [alerts.length > 0, fromStore, from !== undefined].filter(Boolean).length;
+  if (sources === 0) throw usedWrongly("Say what to try them on: --alerts FILE..., --from-store, or --from BUNDLE.");
+  if (sources > 1) throw usedWrongly("Give one of --alerts, --from-store and --from.");
+  if (alerts.length === 0) return;
+  if (against === undefined) throw usedWrongly("Say what the new policies are compared with: --against FILE.");
+  if (since !== undefined)
+    throw usedWrongly("--since is for --from-store and --from: a file of alerts is taken whole.");
+}
+
+async function sidesOf(terminal: Terminal, options: DiffOptions): Promise<{ was: ReportSide; now: ReportSide }> {
+  const { policies, against, alerts = [] } = options;
+  const now = loadPolicySet(await readText(policies), { file: policies });
+  const was = against === undefined ? null : loadPolicySet(await readText(against), { file: against });
+  const names = [...(was?.policies ?? []), ...now.policies].map(({ name }) => name);
+  const effects: RunEffects = { kind: "simulated", assumptions: readAssumptions(options.assume ?? [], names) };
+  if (was === null || alerts.length === 0) return recordedSides(terminal, options, { was, now, effects });
+  const source = alertsOfFiles(alerts, options.sort);
+  const files = { was: { set: was, label: against as string }, now: { set: now, label: policies } };
+  return fileSides(terminal, { ...files, effects, source });
+}
+
+/** `label`: what progress calls the side. */
+type LabelledSet = { readonly set: PolicySet; readonly label: string };
+
+export type FileSides = {
+  readonly was: LabelledSet;
+  readonly now: LabelledSet;
   readonly effects: RunEffects;
   readonly source: AlertSource;
-  readonly gates: Gates;
 };
+
+/** Both sides read the same alerts: what is wrong with them is reported once. */
+export function fileSides(
+  terminal: Terminal,
+  { was, now, effects, source }: FileSides,
+): { was: ReportSide; now: ReportSide } {
+  const { yellow } = terminal.noteColors;
+  const side = ({ set, label }: LabelledSet, isQuiet: boolean): ReportSide => {
+    const note = (what: string) => (isQuiet ? undefined : terminal.note(yellow(what)));
+    return async (onRow) => {
+      const progress = new Progress(terminal);
+      const onTaken = ({ alerts }: { alerts: number }) =>
+        progress.update(() => `${label}: ${alerts.toLocaleString("en")} alerts`);
+      const report = { onRejected: note, onTaken };
+      const { summary, warnings } = await simulate({ policies: set, alerts: source, effects, report, onRow });
+      progress.end();
+      for (const warning of warnings) note(warning);
+      return summary;
+    };
+  };
+  return { was: side(was, false), now: side(now, true) };
+}
 
 export type Compared = { readonly table: DiffTable; readonly summary: DiffSummary; readonly shown: readonly Change[] };
 
-/** `policies`, `against`: what progress calls the two sides. With `json` each change is written as it is found. */
-export type CompareOptions = Pick<DiffOptions, "policies" | "against" | "limit" | "json">;
+type CompareOptions = Pick<DiffOptions, "limit" | "json">;
+type Sides = { readonly was: ReportSide; readonly now: ReportSide; readonly gates: Gates };
 
+/** With `json` each change is written as it is found. */
 export async function compareSides(terminal: Terminal, options: CompareOptions, sides: Sides): Promise<Compared> {
   const rows = new RowSpool<OutcomeRow>();
   try {
@@ -87,28 +128,13 @@ export async function compareSides(terminal: Terminal, options: CompareOptions, 
 async function compareWith(
   terminal: Terminal,
   options: CompareOptions,
-  { was, now, effects, source, gates, comparison }: Sides & { readonly comparison: Comparison },
+  { was, now, gates, comparison }: Sides & { readonly comparison: Comparison },
 ): Promise<Compared> {
   const table = new DiffTable();
   const shown = new FirstChanges(options.limit);
-  const progress = new Progress(terminal);
-  const report = (side: string, isQuiet: boolean) => ({
-    // Both sides read the same alerts: what is wrong with them is reported once.
-    onRejected: (what: string) => {
-      if (!isQuiet) terminal.note(terminal.noteColors.yellow(what));
-    },
-    onTaken: ({ alerts }: { alerts: number }) =>
-      progress.update(() => `${side}: ${alerts.toLocaleString("en")} alerts`),
-  });
-  const first = await simulate({
-    policies: was,
-    alerts: source,
-    effects,
-    report: report(options.against, false),
-    onRow: (row) => {
-      comparison.addWas(row);
-      table.addWas(row.policy, row.attempts > 0);
-    },
+  const first = await was(async (row) => {
+    comparison.addWas(row);
+    table.addWas(row.policy, row.attempts > 0);
   });
   const changed = async (change: Change) => {
     gates.look(change);
@@ -116,34 +142,26 @@ async function compareWith(
     if (options.json) await terminal.json(change);
     else shown.add(change);
   };
-  const second = await simulate({
-    policies: now,
-    alerts: source,
-    effects,
-    report: report(options.policies, true),
-    onRow: async (row: InstanceLine) => {
-      table.addNow(row.policy, row.attempts > 0);
-      const change = comparison.compare(row);
-      if (change !== null) await changed(change);
-    },
+  const second = await now(async (row) => {
+    table.addNow(row.policy, row.attempts > 0);
+    const change = comparison.compare(row);
+    if (change !== null) await changed(change);
   });
   for (const change of comparison.gone()) await changed(change);
-  progress.end();
-  for (const warning of first.warnings) terminal.note(terminal.noteColors.yellow(warning));
   return {
     table,
     shown: shown.list(),
     summary: {
-      alerts: first.summary.alerts,
+      alerts: first.alerts,
       instances: comparison.instances,
       changed: comparison.changed,
-      was: totalsOf(first.summary),
-      now: totalsOf(second.summary),
+      was: totalsOf(first),
+      now: totalsOf(second),
     },
   };
 }
 
-function totalsOf({ executed, skipped, waiting, groups, summaries }: FileSummary): SideTotals {
+function totalsOf({ executed, skipped, waiting, groups, summaries }: SideTotals): SideTotals {
   return { executed, skipped, waiting, groups, summaries };
 }
 

@@ -9,6 +9,7 @@ import { policyKey } from "../policy/policy-versions.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { type BundledInstance, type BundledPolicy, BundleWriter } from "../simulate/bundle.ts";
+import { endsOf } from "../simulate/stored-recording.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
@@ -58,7 +59,9 @@ async function writeAll(write: (line: string) => Promise<void>, context: Context
   const { instances, options, totals, progress } = context;
   const bundle = new BundleWriter(options.redact ?? []);
   const policies = policyTexts(instances);
-  await write(bundle.header({ namespace: options.namespace, exportedAtMs: Date.now() }));
+  const { mode, highestTimeMs } = instances.runtime;
+  const reached = mode === "live" ? {} : { virtualTimeMs: highestTimeMs ?? 0 };
+  await write(bundle.header({ namespace: options.namespace, exportedAtMs: Date.now(), ...reached }));
   for await (const one of instancesOf(context)) {
     const policy = await policies.unwritten(birthOf(one.id, one.lines));
     if (policy !== null) await write(bundle.policy(policy));
@@ -92,9 +95,22 @@ async function* instancesOf(context: Context): AsyncGenerator<Stored> {
     for (let start = 0; start < ids.length; start += READ_AT_ONCE) {
       const some = ids.slice(start, start + READ_AT_ONCE);
       const read = await Promise.all(some.map((id) => readOne(context.instances, id, context.totals)));
-      yield* read.filter((one) => one !== null);
+      yield* await withEnds(
+        context.instances,
+        read.filter((one) => one !== null),
+      );
     }
   }
+}
+
+/** How their alerts ended is not in their histories, where nothing followed from it. */
+async function withEnds(instances: InstanceReader, read: readonly Stored[]): Promise<Stored[]> {
+  const born = read.map(({ id, lines }) => ({ id, birth: birthOf(id, lines) }));
+  const ends = await endsOf(instances, born, Date.now());
+  return read.map((one, index) => {
+    const ended = ends[index] ?? null;
+    return ended === null ? one : { ...one, ended };
+  });
 }
 
 type Stored = Omit<BundledInstance, "birthHash">;

@@ -21,7 +21,7 @@ import {
   parseGrid,
 } from "../simulate/tune-grid.ts";
 import { readAssumptions } from "./assumptions.ts";
-import { compareSides, type DiffOptions } from "./diff.ts";
+import { compareSides, type DiffOptions, fileSides } from "./diff.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";
 import { Progress } from "./progress.ts";
@@ -151,8 +151,10 @@ class Trials {
     const now = this.file.with(combination);
     if ("invalid" in now) throw new Error("a combination that was tried is valid");
     const gates = new Gates({ failIf: [], noNewlySkipped: [], noNewlyExecuted: [] });
-    const names = { policies: combinationText(combination), against, limit, json: false };
-    return compareSides(this.#terminal, names, { was: this.file.policies, now: now.policies, effects, source, gates });
+    const was = { set: this.file.policies, label: against };
+    const then = { set: now.policies, label: combinationText(combination) };
+    const sides = fileSides(this.#terminal, { was, now: then, effects, source });
+    return compareSides(this.#terminal, { limit, json: false }, { ...sides, gates });
   }
 
   /** The other policies decide for themselves, unless the namespace has a brake that counts all. */

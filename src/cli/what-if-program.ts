@@ -1,15 +1,18 @@
 /** Names, options and help of the commands that say what would be, and touch nothing. */
 import { Option } from "commander";
 import type { Add } from "./add-command.ts";
-import { collected, countOf, jsonOption, read } from "./command-options.ts";
+import { collected, countOf, jsonOption, read, reading } from "./command-options.ts";
 import { DIFF_SHOWN_DEFAULT, LIST_COUNT_MAX } from "./option-limits.ts";
 
 export function addWhatIf(add: Add): void {
   add("diff", "says what would go another way under other policies; simulates, touches nothing and writes nothing", {
     options: [
       new Option("--policies <file>", "the new policies").makeOptionMandatory(),
-      new Option("--against <file>", "the policies in force").makeOptionMandatory(),
+      new Option("--against <file>", "the policies in force; with --from-store or --from: default what was recorded"),
       new Option("--alerts <file...>", "as for `run`, one after the other; - for stdin"),
+      new Option("--from-store", "instead of --alerts: the alerts that the store has a history of"),
+      new Option("--from <bundle>", "the same of what `becalm export` wrote; - for stdin"),
+      new Option("--since <time>", "only what began at or after this time, such as 2026-11-23T06:00:00Z"),
       new Option("--assume <policy=pattern>", "how attempts are taken to end, as for `run`").argParser(collected),
       new Option(
         "--fail-if <condition>",
@@ -24,14 +27,16 @@ export function addWhatIf(add: Add): void {
       countOf("--limit <n>", "changes that people are shown", { max: LIST_COUNT_MAX, fallback: DIFF_SHOWN_DEFAULT }),
       new Option("--sort", "sort the requests of a file by their times"),
       new Option("--markdown", "a comment for a merge request"),
-      jsonOption(),
+      ...reading(),
     ],
     examples: [
       "becalm diff --policies new.yaml --against policies.yaml --alerts storm.jsonl",
       "becalm diff --policies new.yaml --against policies.yaml --alerts storm.jsonl --fail-if 'now.executed > 100'",
       "becalm diff --policies new.yaml --against policies.yaml --alerts storm.jsonl --no-newly-skipped 'severity=\"critical\"' --markdown",
+      "becalm diff --policies new.yaml --from-store --since 2026-11-23T06:00:00Z",
     ],
-    act: async (to, options) => (await import("./diff.ts")).diff(to, read(options, ["json", "markdown", "sort"])),
+    act: async (to, options) =>
+      (await import("./diff.ts")).diff(to, read(options, ["json", "markdown", "sort", "fromStore"])),
   });
   addTune(add);
 }

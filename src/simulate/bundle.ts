@@ -12,6 +12,7 @@ import { sha256 } from "../model/digest.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
+import type { RecordedEnd } from "./recorded-history.ts";
 
 export const BUNDLE_FORMAT = 1;
 
@@ -20,16 +21,22 @@ export type BundleHeader = {
   readonly format: number;
   readonly namespace: string;
   readonly exportedAtMs: number;
+  /** How far virtual time had come; absent: it is a live namespace. */
+  readonly virtualTimeMs?: number;
   /** Names of labels and annotations whose values were replaced. */
   readonly redacted: readonly string[];
 };
 
-/** One instance. `birthHash`: of the birth line as it is stored, only if redaction has changed that line. */
+/**
+ * One instance. `ended`: how its alert's episode ended, if that is known. `birthHash`: of the birth line as it is stored, only if redaction has
+ * changed that line.
+ */
 export type BundledInstance = {
   readonly id: string;
   readonly version: number;
   readonly checkpoint: string;
   readonly lines: readonly string[];
+  readonly ended?: RecordedEnd;
   readonly birthHash?: string;
 };
 
@@ -53,7 +60,7 @@ export class BundleWriter {
     this.#redacted = new Set(redacted);
   }
 
-  header(header: Pick<BundleHeader, "namespace" | "exportedAtMs">): string {
+  header(header: Pick<BundleHeader, "namespace" | "exportedAtMs" | "virtualTimeMs">): string {
     return this.#line({ becalm: "bundle", format: BUNDLE_FORMAT, ...header, redacted: [...this.#redacted] });
   }
 
@@ -62,12 +69,12 @@ export class BundleWriter {
     return this.#line({ policy, value });
   }
 
-  instance({ id, version, checkpoint, lines }: Omit<BundledInstance, "birthHash">): string {
+  instance({ id, version, checkpoint, lines, ended }: Omit<BundledInstance, "birthHash">): string {
     this.#instances += 1;
     const [birth = "", ...steps] = lines;
     const shown = this.#redacted.size === 0 ? birth : redactedBirth(birth, this.#redacted);
     const changed = shown === birth ? {} : { birthHash: chainHash("", birth) };
-    return this.#line({ id, version, checkpoint, lines: [shown, ...steps], ...changed });
+    return this.#line({ id, version, checkpoint, lines: [shown, ...steps], ended, ...changed });
   }
 
   end(): string {

@@ -2,7 +2,7 @@
  * What would go another way: the instances of one stream of alerts under two sets of policies, compared one by one.
  *
  * An instance is the same one on both sides if policy, alert and start of the episode are the same; its id may differ in the partition, which
- * follows the rule. Pure: rows in, changes out.
+ * follows the rule: a change has the old one, by which a store finds it. Pure: rows in, changes out.
  */
 import type { InstanceState } from "../model/instance-types.ts";
 import { type RowStore, rowsInMemory } from "./row-store.ts";
@@ -47,6 +47,11 @@ export type SideTotals = {
   readonly groups: number;
   readonly summaries: number;
 };
+
+/** Reports each instance of one side, and what they come to. */
+export type ReportSide = (
+  onRow: (row: OutcomeRow) => Promise<void>,
+) => Promise<SideTotals & { readonly alerts: number }>;
 
 export type DiffSummary = {
   readonly alerts: number;
@@ -93,7 +98,8 @@ export class Comparison {
     else this.#was.delete(keyOf(row));
     const side = this.#known(sideOf(row));
     if (was?.side === side) return null;
-    return this.#change({ row, was: was?.side ?? null, now: side });
+    const named = was === undefined ? row : this.#rows.get(was.slot);
+    return this.#change({ row: named, was: was?.side ?? null, now: side });
   }
 
   /** Those that only the old side has, after all rows of the new one. */
@@ -124,6 +130,16 @@ function keyOf({ id }: OutcomeRow): string {
 
 function sideOf({ state, reason, attempts, path }: OutcomeRow): Side {
   return { state, reason, attempts, path };
+}
+
+export function isSameOutcome(a: OutcomeRow, b: OutcomeRow): boolean {
+  return (
+    a.state === b.state &&
+    a.reason === b.reason &&
+    a.attempts === b.attempts &&
+    a.path.length === b.path.length &&
+    a.path.every((state, index) => state === b.path[index])
+  );
 }
 
 /** It acts now, and did not. */

@@ -72,6 +72,8 @@ export type RecordedHistory = {
   readonly heardAtMs: readonly number[];
   /** Empty: at the end of the history nothing of its alert can move it. */
   readonly rests: readonly RecordedRest[];
+  /** When it would have been decided again if its alert had still been firing; null: never. */
+  readonly missedAtMs: number | null;
 };
 
 /** null: it is a summary or an approval request, which the rules make by themselves. */
@@ -99,6 +101,7 @@ export function recordedHistory(history: History): RecordedHistory | null {
     silences: silencesOf(entries),
     heardAtMs: entries.flatMap(({ event, atMs }) => ("silence" in event && event.silence === null ? [atMs] : [])),
     rests: restsOf(history),
+    missedAtMs: missedAtMs(history),
   };
 }
 
@@ -155,25 +158,19 @@ function attemptEnd(event: AuditEntry["event"] | undefined): RecordedAttempt["en
 }
 
 function eventOf({ event, atMs, version }: AuditEntry): RecordedEvent | null {
-  switch (event.type) {
-    case "approval.granted":
-    case "approval.counted":
-      return { atMs, version, event: { type: "approval.granted", by: event.by, why: event.why } };
-    case "approval.denied":
-    case "end":
-      return { atMs, version, event: { type: event.type, by: event.by, why: event.why } };
-    case "cancel":
-      // The engine cancels by itself those whose peer was denied.
-      return event.reason === undefined
-        ? { atMs, version, event: { type: "cancel", by: event.by, why: event.why } }
-        : null;
-    case "start": {
-      const { approved, by = "", why = "" } = event;
-      return approved === true ? { atMs, version, event: { type: "start", approved, by, why } } : null;
-    }
-    default:
-      return null;
-  }
+  const sent = sentEvent(event);
+  return sent === null ? null : { atMs, version, event: sent };
+}
+
+/** null: the engine made it. */
+function sentEvent(event: AuditEntry["event"]): EventInput | null {
+  if (!("by" in event)) return null;
+  const who = { by: event.by ?? "", why: event.why ?? "" };
+  if (event.type === "start") return event.approved === true ? { type: "start", approved: true, ...who } : null;
+  if (event.type === "approval.counted") return { type: "approval.granted", ...who };
+  // The engine cancels by itself those whose peer was denied.
+  if (event.type === "cancel" && event.reason !== undefined) return null;
+  return { type: event.type, ...who };
 }
 
 function endOf({ event, atMs }: AuditEntry): RecordedEnd | null {
@@ -216,4 +213,17 @@ function restsOf({ entries, policy }: History): RecordedRest[] {
     return { atMs, isMovable: isVerified || (isBefore && policy.onResolved === "skip") };
   });
   return rests.at(-1)?.isMovable === true ? rests : [];
+}
+
+/** What is decided again leaves a line: if there is none, its alert was over by then. */
+function missedAtMs({ entries, policy: { afterSilence, again } }: History): number | null {
+  const last = entries.at(-1);
+  if (last === undefined || last.path.at(-1) !== "Skipped") return null;
+  const { event, atMs } = last;
+  if ("silence" in event && event.silence !== null) return afterSilence === "skip" ? null : event.silence.toMs;
+  const isByRule = event.type === "start" || event.type === "peers.settled" || event.type === "reconsider";
+  const isWaitOver = event.type === "timer.elapsed" && event.timer === "wait";
+  if (again === undefined || !(isByRule || isWaitOver)) return null;
+  const times = entries.filter((entry) => entry.event.type === "reconsider" && entry.event.cause === "again").length;
+  return times < again.limit ? atMs + again.afterMs : null;
 }

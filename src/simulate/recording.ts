@@ -7,7 +7,7 @@ import type { Instance } from "../instance/checkpoint.ts";
 import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import type { OutcomeRow, SideTotals } from "./diff.ts";
-import { instanceLine, isWaiting } from "./instance-rows.ts";
+import { instanceLine, isWaiting, summariesOf } from "./instance-rows.ts";
 import { nameOfId, type RecordedEnd, type RecordedHistory, recordedHistory } from "./recorded-history.ts";
 import { type Timeline, TimelineBuilder } from "./timeline.ts";
 
@@ -27,9 +27,10 @@ export class Recording {
   lockedCount = 0;
   readonly #builder = new TimelineBuilder();
   readonly #fromMs: number;
-  readonly #openers = new Set<string>();
-  /** Openers whose summaries were sent. */
-  readonly #summarised = new Set<string>();
+  /** Of each group that opened, the id that its summary has, or would have. */
+  readonly #summaries: string[] = [];
+  /** Summaries that were sent. */
+  readonly #sent = new Set<string>();
   #lastAtMs = 0;
 
   /** `fromMs`: what begins earlier is not reported. */
@@ -42,7 +43,7 @@ export class Recording {
     this.#lastAtMs = Math.max(this.#lastAtMs, birth.createdAtMs, entries.at(-1)?.atMs ?? 0);
     if (birth.notice?.kind === "summary") {
       this.#builder.addSummary(birth.notice.group, birth.createdAtMs);
-      if ((instance?.snapshot.context.attempt ?? 0) > 0) this.#summarised.add(birth.notice.opener);
+      if ((instance?.snapshot.context.attempt ?? 0) > 0) this.#sent.add(history.instance);
     }
     const recorded = recordedHistory(history);
     if (recorded === null) return;
@@ -53,7 +54,7 @@ export class Recording {
   }
 
   #report({ id, name }: RecordedHistory, instance: Instance | null, history: History): void {
-    if (instance?.isOpener === true) this.#openers.add(id);
+    this.#summaries.push(...summariesOf(history));
     this.rows.push({ ...instanceLine(instance, history), id: nameOfId(id) === name ? id : `${id.slice(0, 3)}${name}` });
   }
 
@@ -68,8 +69,8 @@ export class Recording {
       executed: count(({ attempts }) => attempts > 0),
       skipped: count(({ state }) => state === "Skipped"),
       waiting: count(({ state }) => isWaiting(state)),
-      groups: this.#openers.size,
-      summaries: [...this.#summarised].filter((opener) => this.#openers.has(opener)).length,
+      groups: this.#summaries.length,
+      summaries: this.#summaries.filter((id) => this.#sent.has(id)).length,
     };
   }
 }

@@ -1,5 +1,5 @@
 /** Reads what a store has recorded, newest first, into a recording. Only reads. */
-import type { History } from "../instance/audit-types.ts";
+import type { Birth, History } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { endedByLease, NO_GRACE } from "../model/episode.ts";
 import { lastEpisode } from "../model/episode-record.ts";
@@ -44,7 +44,8 @@ export async function recordStored(
         (one) => one ?? [],
       );
       const wanted = read.filter(({ history }) => history.birth.createdAtMs >= reading.fromMs);
-      const ends = await endsOf(reader, wanted, reading.nowMs);
+      const born = wanted.map(({ history }) => ({ id: history.instance, birth: history.birth }));
+      const ends = await endsOf(reader, born, reading.nowMs);
       for (const [index, one] of wanted.entries()) recording.add({ ...one, end: ends[index] ?? null });
       count += wanted.length;
       reading.onRead?.(count);
@@ -74,17 +75,20 @@ async function readOne(
   }
 }
 
-/** How the episodes of instances ended, as far as their records, which hold the last one of each alert, tell. */
-async function endsOf(
+/**
+ * How the episodes of instances ended, as far as their records, which hold the last one of each alert, tell. One each; null: nobody knows, or it
+ * has not ended.
+ */
+export async function endsOf(
   { runtime }: InstanceReader,
-  read: readonly ReadInstance[],
+  born: readonly { readonly id: string; readonly birth: Birth }[],
   nowMs: number,
 ): Promise<(RecordedEnd | null)[]> {
-  const named = read.map(({ history: { instance: id, birth } }) => {
-    const { alert } = birth;
-    if (birth.kind !== "action" || alert === null) return null;
-    const key = episodeKeyOf({ episodeTag: episodeTagOf(birth.policy) }, alert.fingerprint);
-    return { id, key, policy: birth.policy, fingerprint: alert.fingerprint, partition: partitionOfId(id) ?? 0 };
+  const named = born.map(({ id, birth: { kind, policy, alert } }) => {
+    if (kind !== "action" || alert === null) return null;
+    const { fingerprint } = alert;
+    const key = episodeKeyOf({ episodeTag: episodeTagOf(policy) }, fingerprint);
+    return { id, key, policy, fingerprint, partition: partitionOfId(id) ?? 0 };
   });
   const byPartition = grouped(
     named.filter((one) => one !== null),
@@ -96,9 +100,11 @@ async function endsOf(
     return [partition, episodes] as const;
   });
   const records = new Map(await Promise.all(loads));
+  // No lease runs out because a file ends.
+  const untilMs = runtime.mode === "live" ? nowMs : Number.NEGATIVE_INFINITY;
   return named.map((one) => {
     const record = one === null ? undefined : records.get(one.partition)?.get(one.key);
-    return one === null || record === undefined ? null : endIn(record, one, nowMs);
+    return one === null || record === undefined ? null : endIn(record, one, untilMs);
   });
 }
 

@@ -129,7 +129,10 @@ export class TimelineRun implements Driver {
       alerts: this.#timeline.alerts,
       unmatched: this.#unmatched,
       refused: this.#refused,
-      ...{ rejected: 0, resolved: 0, late: 0, truncated: 0 },
+      rejected: 0,
+      resolved: 0,
+      late: 0,
+      truncated: 0,
     };
   }
 

@@ -9,7 +9,8 @@ import type { EventInput } from "../instance/event-input.ts";
 import { grouped } from "../model/grouped.ts";
 import type { Receipt } from "../model/receipt.ts";
 import { policyKey } from "../policy/policy-versions.ts";
-import type { RecordedAttempt, RecordedEnd, RecordedHistory, RecordedRest } from "./recorded-history.ts";
+import { inOrderOf } from "./arrival-order.ts";
+import type { RecordedAttempt, RecordedEnd, RecordedHistory } from "./recorded-history.ts";
 import { type PauseInput, RecordedStops, type TimelineSilence } from "./timeline-stops.ts";
 
 /** `madeUnder`: the policy versions, as `name@version`, that made instances of it. */
@@ -114,7 +115,7 @@ export class TimelineBuilder {
     const receipts = [...this.#episodes.values()].flatMap((episodes) =>
       receiptsOf([...episodes.values()].sort((a, b) => a.startMs - b.startMs)),
     );
-    const inputs = [...linesOf(receipts.sort(compareReceipts)), ...this.#events, ...this.#stops.pauses()];
+    const inputs = [...linesOf(inOrder(receipts)), ...this.#events, ...this.#stops.pauses()];
     return {
       inputs: inputs.sort((a, b) => a.atMs - b.atMs || orderOf(a) - orderOf(b)),
       attempts: this.#attempts,
@@ -187,20 +188,40 @@ function ending({ births, startMs, end }: Episode, nextAtMs: number | null): Pla
 /** The last time before the alert began again at which its end would have moved none of its instances, for it has not. */
 function unnoticedEnd(births: readonly RecordedHistory[], nextAtMs: number | null): number | null {
   if (nextAtMs === null) return null;
-  const ends = births.map(({ rests }) => {
+  const ends = births.map(({ rests, missedAtMs }) => {
     const index = rests.findLastIndex(({ isMovable }) => !isMovable);
-    return rests[index + 1] === undefined || index === -1 ? nextAtMs : (rests[index + 1] as RecordedRest).atMs - 1;
+    const moved = index === -1 ? undefined : rests[index + 1];
+    return Math.min(moved === undefined ? nextAtMs : moved.atMs - 1, missedAtMs === null ? nextAtMs : missedAtMs - 1);
   });
   return Math.min(nextAtMs, ...ends);
 }
 
 const PLACES: readonly PlacedReceipt["place"][] = ["end before", "begin", "end"];
 
-function compareReceipts(a: PlacedReceipt, b: PlacedReceipt): number {
-  if (a.atMs !== b.atMs) return a.atMs - b.atMs;
-  if (a.place !== b.place) return PLACES.indexOf(a.place) - PLACES.indexOf(b.place);
-  const [first, second] = [a.births[0], b.births[0]];
-  return first === undefined || second === undefined ? 0 : compareSights(first, second);
+/** By time; within one millisecond as each group saw them come. */
+function inOrder(receipts: readonly PlacedReceipt[]): PlacedReceipt[] {
+  const byTime = receipts.toSorted((a, b) => a.atMs - b.atMs || PLACES.indexOf(a.place) - PLACES.indexOf(b.place));
+  return [...grouped(byTime, ({ atMs, place }) => `${atMs} ${place}`).values()].flatMap((some) =>
+    some.length === 1 ? some : inOrderOf(some, chainsOf(some)),
+  );
+}
+
+/** Of each group those that came into it, in order. */
+function chainsOf(receipts: readonly PlacedReceipt[]): PlacedReceipt[][][] {
+  const births = receipts.flatMap((receipt) => receipt.births.map((birth) => ({ receipt, birth })));
+  const groups = grouped(
+    births.filter(({ birth }) => birth.group !== null),
+    ({ birth }) => birth.group,
+  );
+  return [...groups.values()].map((members) => {
+    const chain: { receipts: PlacedReceipt[]; birth: RecordedHistory }[] = [];
+    for (const { receipt, birth } of members.sort((a, b) => compareSights(a.birth, b.birth))) {
+      const last = chain.at(-1);
+      if (last !== undefined && compareSights(last.birth, birth) === 0) last.receipts.push(receipt);
+      else chain.push({ receipts: [receipt], birth });
+    }
+    return chain.map(({ receipts: some }) => some);
+  });
 }
 
 /** Who came first into a group: those that found none, its opener, then whoever saw less of it, and of those that wait whoever went on first. */

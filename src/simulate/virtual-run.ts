@@ -17,6 +17,7 @@ import { compareCodePoints } from "../model/utf8.ts";
 import type { Envelope, EnvelopeResult } from "../runtime/commit/batch.ts";
 import { type RoutedAlert, routeAlerts } from "../runtime/inbox/routed-alerts.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime/runtime.ts";
+import { hasBrakes } from "../runtime/stops/brakes.ts";
 import { EffectDispatcher, type EffectOutcome } from "../runtime/workers/effect-dispatcher.ts";
 import { envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerRow } from "../stores/store.ts";

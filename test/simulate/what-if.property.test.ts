@@ -167,7 +167,7 @@ describe("the rules in force, played on what they recorded", () => {
               storm,
             ),
         ),
-        { numRuns: 30 },
+        { numRuns: 15 },
       );
     },
   );
