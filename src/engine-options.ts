@@ -1,5 +1,6 @@
 /** What an engine is made with, and what its calls take: checked at once, before anything is made of it. */
 import type { EffectHandlers } from "./effects/local-effects.ts";
+import type { SignedUrls } from "./effects/signed-urls.ts";
 import { nearestName } from "./formats/nearest-name.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import type { Inspect } from "./inspect/inspect-target.ts";
@@ -36,6 +37,8 @@ export type EngineOptions = {
   readonly logger?: Logger;
   /** Lets `exec` actions run. Default false. */
   readonly allowExec?: boolean;
+  /** Makes the signed addresses at which approval requests and long attempts are answered. Default: none are handed out. */
+  readonly urls?: SignedUrls;
   /** Attempts at once in this process. Default 16. */
   readonly concurrency?: number;
   /** How long instances at rest are kept. Default 7 days. */
@@ -61,6 +64,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   handlers: FUNCTIONS,
   logger: having("a logger with debug, info, warn and error, such as pino's", ["debug", "info", "warn", "error"]),
   allowExec: FLAG,
+  urls: having("an object that makes signed addresses", ["approval", "callback"]),
   concurrency: wholeNumber(1, CONCURRENCY_MAX),
   retentionMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   partitions: wholeNumber(1, PARTITION_COUNT_MAX),

@@ -320,7 +320,7 @@ class LiveEngine implements Engine {
   }
 
   async #open(): Promise<Opened> {
-    const { policies, partitions, handlers, allowExec, concurrency, retentionMs } = this.#options;
+    const { policies, partitions, handlers, allowExec, urls, concurrency, retentionMs } = this.#options;
     const logger = this.#logger;
     let worker: ClockWorker | null = null;
     // A clock that somebody moves asks only when there is something to ask.
@@ -340,7 +340,12 @@ class LiveEngine implements Engine {
     const reader = new InstanceReader(runtime);
     const auditLog = new AuditLog(logger, (id) => reader.birth(id));
     const driven = driveLive(runtime, {
-      effects: localEffects({ handlers: handlers ?? {}, allowExec: allowExec ?? false, logger }),
+      effects: localEffects({
+        handlers: handlers ?? {},
+        allowExec: allowExec ?? false,
+        logger,
+        ...(urls === undefined ? {} : { urls }),
+      }),
       concurrency: concurrency ?? CONCURRENCY_DEFAULT,
       retentionMs: retentionMs ?? RETENTION_MS_DEFAULT,
       onCommit: [

@@ -14,6 +14,8 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--enrich <file>", "CSV: labels for detected alerts, by a dimension that its first column names"),
       named("--listen <address>", "HOST:PORT; port 0 is any free one").default("127.0.0.1:9095"),
       named("--tokens <file>", "who may do what: a JSON array of { name, role, token }"),
+      named("--external-url <url>", "how people and targets reach this server: approval requests then carry links"),
+      named("--secret-file <file>", "what signs links and callbacks, a secret a line; or set BECALM_SECRET"),
       named("--insecure-listen", "listen beyond loopback without tokens"),
       named("--allow-exec", "lets policies start programs"),
       named("--allow-origin <origin...>", "pages of these origins may send requests"),

@@ -7,6 +7,7 @@ import { readTokens } from "../server/auth/tokens.ts";
 import { isLoopback, type ListenAddress, parseListen } from "../server/http/listen-address.ts";
 import type { TlsFiles } from "../server/http/listener.ts";
 import { BodyReader } from "../server/http/request-body.ts";
+import type { Links } from "../server/links/links.ts";
 import { meteredStore } from "../server/metrics/metered-store.ts";
 import { Metrics } from "../server/metrics/metrics.ts";
 import { storeMeter } from "../server/metrics/store-meter.ts";
@@ -19,6 +20,7 @@ import { type FileLogger, fileLogger } from "../system/pino-logger.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { packageVersion } from "./package-files.ts";
+import { linksOf, SECRET_VARIABLE } from "./serve-links.ts";
 import { openStreams } from "./serve-records.ts";
 import { readRules } from "./serve-rules.ts";
 import type { Terminal } from "./terminal.ts";
@@ -33,6 +35,8 @@ export type ServeOptions = {
   readonly store?: string | undefined;
   readonly namespace: string;
   readonly tokens?: string;
+  readonly externalUrl?: string;
+  readonly secretFile?: string;
   readonly insecureListen: boolean;
   readonly allowExec: boolean;
   readonly allowOrigin?: readonly string[];
@@ -82,6 +86,7 @@ type Setup = {
   readonly address: ListenAddress;
   readonly tokens: ReturnType<typeof readTokens> | null;
   readonly tls: TlsFiles | null;
+  readonly links: Links | null;
 };
 
 /** All that can be wrong with the options, before anything is opened. */
@@ -93,7 +98,7 @@ function checkedSetup(options: ServeOptions): Setup {
       `${options.listen} can be reached from other machines, and no tokens were given. Give --tokens FILE, listen on 127.0.0.1, or say --insecure-listen if something in front of it checks who calls.`,
     );
   }
-  return { address, tokens, tls: tlsOf(options) };
+  return { address, tokens, tls: tlsOf(options), links: linksOf(options, process.env[SECRET_VARIABLE]) };
 }
 
 function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsFiles | null {
@@ -153,6 +158,7 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
     store: meteredStore(store, storeMeter(metrics, now)),
     logger,
     allowExec: options.allowExec,
+    ...(setup.links === null ? {} : { urls: setup.links }),
     concurrency: options.concurrency,
     drainMs: options.drainMs,
   });

@@ -3,6 +3,7 @@ import type { Alert } from "../model/alert.ts";
 import { dimensionsText, ruleText } from "../present/rule-text.ts";
 import { type Sentence, sentenceOf } from "../present/sentences.ts";
 import type { EffectRequest, NoticeSubject } from "./effect-port.ts";
+import type { ApprovalLinks, SignedUrls } from "./signed-urls.ts";
 
 /** An alert as a target outside gets it: times as RFC 3339 in UTC. */
 export type PlainAlert = {
@@ -41,7 +42,7 @@ export type PlainSubject = {
 
 /**
  * `instance` is the one to approve or deny, `dueAt` when nobody can any more. `held`: how many an answer for the group decides; `commands`: what
- * answers it, for the group if there is one.
+ * answers it, for the group if there is one; `links`: pages that do, null where nobody has said how this server is reached.
  */
 export type PlainApproval = {
   readonly group: string | null;
@@ -49,6 +50,7 @@ export type PlainApproval = {
   readonly dueAt: string;
   readonly held: number | null;
   readonly commands: { readonly approve: string; readonly deny: string };
+  readonly links: ApprovalLinks | null;
 } & PlainSubject;
 
 /** What the attempt is about: exactly one of the three. */
@@ -63,17 +65,18 @@ export type EffectMessage = Pick<EffectRequest, "kind" | "effectId" | "attempt" 
   readonly fencingToken?: number;
 } & EffectSubject;
 
-export function effectMessage(request: EffectRequest): EffectMessage {
+/** `urls` null: a message that may lie around, such as a log line, holds no links. */
+export function effectMessage(request: EffectRequest, urls: SignedUrls | null): EffectMessage {
   const { kind, effectId, attempt, token, policy, instance } = request;
   const fence = token === undefined ? {} : { fencingToken: token };
-  return { kind, effectId, attempt, ...fence, policy, instance, ...effectSubject(request) };
+  return { kind, effectId, attempt, ...fence, policy, instance, ...effectSubject(request, urls) };
 }
 
-export function effectSubject({ alert, notice, subject }: EffectRequest): EffectSubject {
+export function effectSubject({ alert, notice, subject }: EffectRequest, urls: SignedUrls | null): EffectSubject {
   if (notice === null) return { alert: alert === null ? null : plainAlert(alert) };
   return notice.kind === "summary"
     ? { summary: { ...plainSummary(notice), ...plainSubject(subject) } }
-    : { approval: { ...plainApproval(notice, subject), ...plainSubject(subject) } };
+    : { approval: { ...plainApproval(notice, subject, urls), ...plainSubject(subject) } };
 }
 
 function plainSubject(subject: NoticeSubject | null): PlainSubject {
@@ -105,8 +108,10 @@ function plainSummary(notice: Notice & { kind: "summary" }): Omit<PlainSummary, 
 function plainApproval(
   { group, instance, dueAtMs }: Notice & { kind: "approval-request" },
   subject: NoticeSubject | null,
+  urls: SignedUrls | null,
 ): Omit<PlainApproval, keyof PlainSubject> {
   const target = group === null ? instance : `--group '${group.replaceAll("'", "'\\''")}'`;
+  const joinMs = subject?.history.policy.approval.timeoutMs ?? 0;
   const command = (verb: string): string => `becalm ${verb} ${target} --by WHO --why TEXT`;
   return {
     group,
@@ -114,6 +119,7 @@ function plainApproval(
     dueAt: isoTime(dueAtMs),
     held: subject?.heldCount ?? null,
     commands: { approve: command("approve"), deny: command("deny") },
+    links: urls?.approval({ instance, group, dueAtMs, joinMs }) ?? null,
   };
 }
 

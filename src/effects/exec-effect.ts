@@ -4,9 +4,10 @@ import { EFFECT_RESULT_BYTES_MAX, EXEC_DRAIN_MS, EXEC_KILL_DELAY_MS } from "../m
 import type { Action } from "../policy/policy.ts";
 import { BoundedText } from "./bounded-text.ts";
 import { startDeadline } from "./deadline.ts";
-import { effectMessage } from "./effect-message.ts";
+import { type EffectMessage, effectMessage } from "./effect-message.ts";
 import type { EffectRequest, EffectResult } from "./effect-port.ts";
 import { ProgramEnd } from "./program-end.ts";
+import type { SignedUrls } from "./signed-urls.ts";
 
 type ExecAction = Action & { kind: "exec" };
 
@@ -22,6 +23,7 @@ export type ExecResult = {
 export type ExecOptions = {
   /** From SIGTERM to SIGKILL. */
   readonly killDelayMs?: number;
+  readonly urls?: SignedUrls;
 };
 
 /** Starts a program with its arguments as they stand: no shell reads them. Exit code 0 is success. */
@@ -39,7 +41,7 @@ export async function runExec(
     const ending = new ProgramEnd(child, delays).wait(deadline.signal);
     const stdout = keepStart(child.stdout);
     const stderr = keepStart(child.stderr);
-    tell(child, request);
+    tell(child, effectMessage(request, options.urls ?? null));
     const { exitCode, signal, wasTerminated } = await ending;
     const result: ExecResult = { exitCode, signal, stdout: stdout.toString(), stderr: stderr.toString() };
     if (wasTerminated) return { ok: false, error: `The program ${program} ${deadline.fired()} and was ended.`, result };
@@ -76,10 +78,10 @@ function keepStart(stream: NodeJS.ReadableStream | null): BoundedText {
   return text;
 }
 
-function tell(child: ChildProcess, request: EffectRequest): void {
+function tell(child: ChildProcess, message: EffectMessage): void {
   // A program may end, or close its input, without reading it (EPIPE): its exit code says what became of it.
   child.stdin?.on("error", () => {});
-  child.stdin?.end(JSON.stringify(effectMessage(request)));
+  child.stdin?.end(JSON.stringify(message));
 }
 
 function startFailure(program: string, error: unknown): string {

@@ -8,6 +8,7 @@ import type { EffectRequest, EffectResult, OpenEffectPort } from "./effect-port.
 import { runExec } from "./exec-effect.ts";
 import { type EffectHandlers, runHandler } from "./handler-effect.ts";
 import { runLog } from "./log-effect.ts";
+import type { SignedUrls } from "./signed-urls.ts";
 import { runWebhook } from "./webhook-effect.ts";
 
 export type { EffectHandler, EffectHandlerInput, EffectHandlers } from "./handler-effect.ts";
@@ -19,6 +20,8 @@ export type LocalEffectOptions = {
   readonly allowExec?: boolean;
   /** Where `log` actions write. */
   readonly logger?: Logger;
+  /** Makes the addresses that people and targets answer at; without it messages hold none. */
+  readonly urls?: SignedUrls;
 };
 
 /** Runs attempts in this process: who dispatches them gets their results. */
@@ -60,10 +63,10 @@ function perform(request: EffectRequest, options: LocalEffectOptions): EffectRes
     case "handler":
       return runHandler(request, action, options.handlers ?? {});
     case "webhook":
-      return cancelled(request) ?? runWebhook(request, action);
+      return cancelled(request) ?? runWebhook(request, action, options);
     case "exec":
       if (options.allowExec !== true) return { ok: false, error: forbidden(request.policy) };
-      return cancelled(request) ?? runExec(request, action);
+      return cancelled(request) ?? runExec(request, action, options);
   }
 }
 

@@ -11,7 +11,7 @@ const MESSAGES: Readonly<Record<EffectRequest["kind"], string>> = {
 /** Writes one line. It always succeeds: a log that is full is no reason to run an action again. */
 export function runLog(request: EffectRequest, logger: Logger): EffectResult {
   const { kind, effectId, attempt, policy, instance, alert, notice } = request;
-  const subject = notice === null ? { labels: alert?.labels ?? {} } : effectSubject(request);
+  const subject = notice === null ? { labels: alert?.labels ?? {} } : effectSubject(request, null);
   logger.info({ kind, policy, instance, effectId, attempt, ...subject }, MESSAGES[kind]);
   return { ok: true };
 }

@@ -7,8 +7,11 @@ import { BoundedText } from "./bounded-text.ts";
 import { startDeadline } from "./deadline.ts";
 import { effectMessage } from "./effect-message.ts";
 import type { EffectRequest, EffectResult } from "./effect-port.ts";
+import type { SignedUrls } from "./signed-urls.ts";
 
 type WebhookAction = Action & { kind: "webhook" };
+
+export type WebhookOptions = { readonly urls?: SignedUrls };
 
 /** What a webhook answered, as the audit keeps it. */
 export type WebhookResult = { readonly status: number; readonly body: string };
@@ -19,11 +22,15 @@ export type WebhookResult = { readonly status: number; readonly body: string };
  * node:http, not fetch: fetch gives up after 300 s without an answer, while an action may take two hours, and it refuses some ports.
  * One connection per attempt: one that was kept could turn out closed by its other end, and fail an attempt for nothing.
  */
-export async function runWebhook(request: EffectRequest, action: WebhookAction): Promise<EffectResult> {
+export async function runWebhook(
+  request: EffectRequest,
+  action: WebhookAction,
+  { urls }: WebhookOptions = {},
+): Promise<EffectResult> {
   const url = new URL(action.url);
   const deadline = startDeadline(request.signal, action.timeoutMs);
   try {
-    const response = await post(url, { request, headers: action.headers, signal: deadline.signal });
+    const response = await post(url, { request, headers: action.headers, urls: urls ?? null, signal: deadline.signal });
     const result: WebhookResult = { status: response.statusCode ?? 0, body: await startOfBody(response) };
     if (result.status >= 200 && result.status < 300) return { ok: true, result };
     return { ok: false, error: refusal(url, result.status, response.headers.location), result };
@@ -37,11 +44,11 @@ export async function runWebhook(request: EffectRequest, action: WebhookAction):
 
 type Headers = Readonly<Record<string, string>>;
 
-type Post = { request: EffectRequest; headers: Headers; signal: AbortSignal };
+type Post = { request: EffectRequest; headers: Headers; urls: SignedUrls | null; signal: AbortSignal };
 
 /** Resolves when status and headers are there. */
-function post(url: URL, { request, headers, signal }: Post): Promise<IncomingMessage> {
-  const body = Buffer.from(JSON.stringify(effectMessage(request)));
+function post(url: URL, { request, headers, urls, signal }: Post): Promise<IncomingMessage> {
+  const body = Buffer.from(JSON.stringify(effectMessage(request, urls)));
   const options = { method: "POST", agent: false, signal, headers: headersOf(request, headers, body.length) };
   return new Promise((resolve, reject) => {
     const outgoing = url.protocol === "https:" ? httpsRequest(url, options) : httpRequest(url, options);

@@ -5,6 +5,7 @@ import { type AccessRules, authenticate, isAllowedOrigin, originRefusal, type Re
 import { HttpRefusal, refusalOf } from "./http/http-refusal.ts";
 import { empty, isAlertmanagerPath, jsonWith, refusalReply, text } from "./http/replies.ts";
 import { type Ctx, type Env, honoPath, methodsAt, type Route } from "./http/route.ts";
+import { isSignedPath } from "./links/links.ts";
 
 export type AppOptions = {
   readonly access: AccessRules;
@@ -61,6 +62,7 @@ class Answers {
       origin: headers.origin,
       authorization: headers.authorization,
       fetchSite: headers["sec-fetch-site"] as string | undefined,
+      isSigned: isSignedPath(path),
     });
     if (refused !== null) return this.#refused(path, refused);
     const isPlain = method !== "HEAD" && method !== "OPTIONS";
@@ -104,7 +106,9 @@ class Answers {
   failed(c: Ctx, error: unknown): Response {
     const refusal = refusalOf(error);
     if (refusal !== null) return refusalReply(c.req.path, refusal);
-    this.#options.logger.error({ err: error, method: c.req.method, path: c.req.path }, "a request failed unexpectedly");
+    // The route and not the path, which may be a proof.
+    const where = { method: c.req.method, route: c.get("route") ?? NO_ROUTE };
+    this.#options.logger.error({ err: error, ...where }, "a request failed unexpectedly");
     return jsonWith(500, {
       error: { code: "UNEXPECTED", message: "This is a mistake of the server; its log says more." },
     });

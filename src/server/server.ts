@@ -23,6 +23,8 @@ import { pauseRoutes } from "./instances/pause-routes.ts";
 import { policyRoutes } from "./instances/policy-routes.ts";
 import type { InstancePorts } from "./instances/ports.ts";
 import { readRoutes } from "./instances/read-routes.ts";
+import { answerRoutes } from "./links/answer-routes.ts";
+import type { Links } from "./links/links.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { recordMeter } from "./metrics/record-meter.ts";
 import { operationRoutes } from "./operation-routes.ts";
@@ -44,6 +46,8 @@ export type ServerOptions = {
   readonly address: ListenAddress;
   readonly tokens: TokenBook | null;
   readonly origins: readonly string[];
+  /** null: nobody has said how people reach this server, so it hands out no links. */
+  readonly links: Links | null;
   readonly tls: TlsFiles | null;
   readonly logger: Logger;
   readonly now: () => number;
@@ -63,7 +67,7 @@ export type BecalmServer = {
 type Phase = "starting" | "ready" | "draining";
 
 export async function openServer(options: ServerOptions): Promise<BecalmServer> {
-  const { engine, metrics, address, tls, tokens, logger } = options;
+  const { engine, metrics, address, tls, tokens, links, logger } = options;
   let phase: Phase = "starting";
   const stream = new EventStream();
   const storm = new StormView(options.now);
@@ -78,7 +82,13 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
     notReady: () => (phase === "ready" ? null : `the server is ${phase}`),
   });
   const app = createApp({
-    access: { tokens, isLoopbackOnly: isLoopback(address.host), isTls: tls !== null, origins: options.origins },
+    access: {
+      tokens,
+      isLoopbackOnly: isLoopback(address.host),
+      isTls: tls !== null,
+      origins: links === null ? options.origins : [...options.origins, links.origin],
+      signedHost: links?.host ?? null,
+    },
     routes,
     logger,
     isDraining: () => phase === "draining",
@@ -123,6 +133,7 @@ function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Rou
     ...policyRoutes(ports),
     ...pauseRoutes(ports),
     ...eventRoutes(stream),
+    ...signedRoutes(options),
     ...consoleRoutes(ports, storm),
     ...consoleFiles(),
     ...readRoutes({ store: options.store, bodies }),
@@ -140,6 +151,11 @@ function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Rou
     }),
   );
   return routes;
+}
+
+/** They exist where links are handed out. */
+function signedRoutes({ engine, links, tokens, bodies, now }: ServerOptions): Route[] {
+  return links === null ? [] : answerRoutes({ engine, links, tokens, bodies, now });
 }
 
 /** How many instances wait for a person, and since when: for the metrics, so at most a page of them is read. */

@@ -22,4 +22,11 @@ describe("error codes", () => {
 });
 
 /** Environment variables share the prefix. */
-const ENVIRONMENT = ["BECALM_DEBUG", "BECALM_STORE", "BECALM_NAMESPACE", "BECALM_SERVER", "BECALM_TOKEN_FILE"];
+const ENVIRONMENT = [
+  "BECALM_DEBUG",
+  "BECALM_STORE",
+  "BECALM_NAMESPACE",
+  "BECALM_SERVER",
+  "BECALM_TOKEN_FILE",
+  "BECALM_SECRET",
+];

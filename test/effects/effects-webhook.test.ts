@@ -124,6 +124,7 @@ describe("what a webhook gets", () => {
           approve: `becalm approve ${INSTANCE} --by WHO --why TEXT`,
           deny: `becalm deny ${INSTANCE} --by WHO --why TEXT`,
         },
+        links: null,
         ...GONE,
       },
     });

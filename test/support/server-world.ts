@@ -8,6 +8,7 @@ import { loadStrategies } from "../../src/formats/strategy-file.ts";
 import { AlertView } from "../../src/server/alertmanager/view.ts";
 import type { TokenBook } from "../../src/server/auth/tokens.ts";
 import { BodyReader } from "../../src/server/http/request-body.ts";
+import type { Links } from "../../src/server/links/links.ts";
 import { meteredStore } from "../../src/server/metrics/metered-store.ts";
 import { Metrics } from "../../src/server/metrics/metrics.ts";
 import { storeMeter } from "../../src/server/metrics/store-meter.ts";
@@ -32,6 +33,8 @@ export type ServerWorldOptions = {
   readonly heldBytesMax?: number;
   readonly requestMsMax?: number;
   readonly engine?: Partial<EngineOptions>;
+  /** Makes it hand out links. */
+  readonly links?: Links;
   /** Makes it take metric records. */
   readonly strategies?: string;
   /** The detection stream `default`. */
@@ -70,6 +73,7 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
   const engine: Engine = createEngine({
     policies: first,
     store: meteredStore(store, storeMeter(metrics, Date.now)),
+    ...(options.links === undefined ? {} : { urls: options.links }),
     ...options.engine,
   });
   let nextStrategies = strategiesOf(options.strategies);
@@ -95,6 +99,7 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
     address: { host: options.host ?? "127.0.0.1", port: 0 },
     tokens: options.tokens ?? null,
     origins: options.origins ?? [],
+    links: options.links ?? null,
     tls: null,
     logger: silentLogger,
     now: Date.now,

@@ -10,6 +10,8 @@ export type AccessRules = {
   readonly isTls: boolean;
   /** Origins of pages that may send requests, besides the server's own. */
   readonly origins: readonly string[];
+  /** The name by which signed addresses reach this server; null: it signs none. */
+  readonly signedHost: string | null;
 };
 
 export type AccessRequest = {
@@ -18,6 +20,8 @@ export type AccessRequest = {
   readonly origin?: string | undefined;
   readonly authorization?: string | undefined;
   readonly fetchSite?: string | undefined;
+  /** Its address carries a proof. */
+  readonly isSigned?: boolean;
 };
 
 export type Refusal = {
@@ -35,8 +39,8 @@ function forbidden(why: string): Refusal {
  * of its own at 127.0.0.1, and its requests then bear that name.
  */
 export function originRefusal(rules: AccessRules, request: AccessRequest): Refusal | null {
-  const { host, origin, method } = request;
-  if (rules.tokens === null && rules.isLoopbackOnly && !isLoopback(host === undefined ? undefined : hostName(host)))
+  const { origin, method } = request;
+  if (rules.tokens === null && rules.isLoopbackOnly && !isKnownHost(rules, request))
     return forbidden(
       "This server answers to loopback names only. Use http://127.0.0.1:PORT, or start it with --tokens.",
     );
@@ -46,6 +50,12 @@ export function originRefusal(rules: AccessRules, request: AccessRequest): Refus
   if (origin === undefined && request.fetchSite === "cross-site")
     return forbidden("A page of another site may not send requests.");
   return null;
+}
+
+/** What stands in front of the server may hand on signed requests under the name by which it is known, and no others. */
+function isKnownHost({ signedHost }: AccessRules, { host, isSigned }: AccessRequest): boolean {
+  const name = host === undefined ? undefined : hostName(host);
+  return isLoopback(name) || (isSigned === true && name !== undefined && name === signedHost);
 }
 
 export function isAllowedOrigin(rules: AccessRules, { origin, host }: Pick<AccessRequest, "origin" | "host">): boolean {
