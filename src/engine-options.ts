@@ -1,4 +1,5 @@
 /** What an engine is made with, and what its calls take: checked at once, before anything is made of it. */
+import { AddressGuard } from "./effects/address-guard.ts";
 import type { EffectHandlers } from "./effects/local-effects.ts";
 import type { SignedUrls } from "./effects/signed-urls.ts";
 import { nearestName } from "./formats/nearest-name.ts";
@@ -37,6 +38,8 @@ export type EngineOptions = {
   readonly logger?: Logger;
   /** Lets `exec` actions run. Default false. */
   readonly allowExec?: boolean;
+  /** Link-local and metadata addresses, or ranges of them such as `169.254.20.0/24`, that webhooks may reach all the same. Default: none. */
+  readonly allowAddresses?: readonly string[];
   /** Makes the signed addresses at which approval requests and long attempts are answered. Default: none are handed out. */
   readonly urls?: SignedUrls;
   /** Attempts at once in this process. Default 16. */
@@ -64,6 +67,10 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   handlers: FUNCTIONS,
   logger: having("a logger with debug, info, warn and error, such as pino's", ["debug", "info", "warn", "error"]),
   allowExec: FLAG,
+  allowAddresses: {
+    what: "a list of addresses and ranges",
+    holds: (value) => Array.isArray(value) && value.every((one) => typeof one === "string"),
+  },
   urls: having("an object that makes signed addresses", ["approval", "callback"]),
   concurrency: wholeNumber(1, CONCURRENCY_MAX),
   retentionMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
@@ -105,6 +112,7 @@ const TARGETS = { id: TEXT, group: TEXT };
  */
 export function validateEngineOptions(options: EngineOptions): PolicySet {
   validateOptions("createEngine", options, OPTIONS);
+  new AddressGuard(options.allowAddresses);
   return policiesOf("createEngine", options);
 }
 

@@ -1,5 +1,7 @@
 /** The library's engine: what programs call, over a live runtime. */
 import { compose, driveLive } from "./compose.ts";
+import { AddressGuard } from "./effects/address-guard.ts";
+import type { EffectResult } from "./effects/effect-port.ts";
 import { localEffects } from "./effects/local-effects.ts";
 import {
   type EngineOptions,
@@ -15,6 +17,7 @@ import { inspectTarget } from "./inspect/inspect-target.ts";
 import { pendingDecision } from "./inspect/inspected.ts";
 import { groupReader, instanceSource } from "./inspect/instance-source.ts";
 import type { History } from "./instance/audit-types.ts";
+import type { Effect } from "./instance/effect.ts";
 import type { EventInput } from "./instance/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
@@ -110,6 +113,11 @@ export type Engine = AsyncDisposable & {
   policy(reference: string): Promise<Policy | null>;
   /** Calls `fn` with every step that this process commits, whichever instance it is of. Returns what ends it. */
   subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void;
+  /**
+   * Reports how an attempt ended that goes on elsewhere (`callback: true`); resolves when that is durable. False: the attempt is over already, so it
+   * changes nothing.
+   */
+  complete(effect: Effect, result: EffectResult): Promise<boolean>;
   /**
    * The emergency stop of everything, or of one policy, in every process of the namespace. Resolves when nothing more can begin: what would run
    * is held, and attempts that nobody has begun wait.
@@ -265,6 +273,10 @@ class LiveEngine implements Engine {
     return this.#stepListeners.add(fn);
   }
 
+  async complete(effect: Effect, result: EffectResult): Promise<boolean> {
+    return (await this.#opened()).driver.complete(effect, result);
+  }
+
   async pause(request: PauseRequest): Promise<PauseNote> {
     validatePause(request);
     return (await this.#opened()).pauses.pause(request);
@@ -344,6 +356,8 @@ class LiveEngine implements Engine {
         handlers: handlers ?? {},
         allowExec: allowExec ?? false,
         logger,
+        guard: new AddressGuard(this.#options.allowAddresses),
+        now: () => this.#clock.now(),
         ...(urls === undefined ? {} : { urls }),
       }),
       concurrency: concurrency ?? CONCURRENCY_DEFAULT,

@@ -31,7 +31,9 @@ export {
   type TakeOptions,
   type TakeResult,
 } from "./detector.ts";
+export type { EffectResult } from "./effects/effect-port.ts";
 export type { EffectHandlerInput, EffectHandlers } from "./effects/local-effects.ts";
+export type { ApprovalAbout, ApprovalLinks, SignedUrls } from "./effects/signed-urls.ts";
 export {
   type AnswerTarget,
   createEngine,
@@ -66,6 +68,7 @@ export type { InspectionObserver } from "./inspect/observer.ts";
 export type { AuditEntry, Birth, History } from "./instance/audit-types.ts";
 export type { Instance } from "./instance/checkpoint.ts";
 export { type Command, type DecideInput, type Decision, decide } from "./instance/decide.ts";
+export type { Effect } from "./instance/effect.ts";
 export type { EventInput } from "./instance/event-input.ts";
 export type { InstanceSnapshot } from "./instance/instance-snapshot.ts";
 export type { Alert } from "./model/alert.ts";

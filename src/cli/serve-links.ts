@@ -1,4 +1,6 @@
 /** What `becalm serve` signs with, and under which address. */
+import { BecalmError } from "../model/errors.ts";
+import { actionsOf, type PolicySet } from "../policy/policy.ts";
 import { readSecretFile } from "../server/auth/secret-file.ts";
 import { Links } from "../server/links/links.ts";
 import { Signer } from "../system/signer.ts";
@@ -29,4 +31,15 @@ export function linksOf({ externalUrl, secretFile, namespace }: LinkOptions, sec
       `--external-url needs a secret that signs links: give --secret-file FILE (\`openssl rand -hex 32\` prints one), or set ${SECRET_VARIABLE}.`,
     );
   return new Links({ externalUrl, signer: new Signer(secrets), namespace });
+}
+
+/** A target that is told to call back must be told where. */
+export function requireCallbackAddress({ policies }: Pick<PolicySet, "policies">, links: Links | null): void {
+  const waiting = policies.filter((policy) =>
+    actionsOf(policy).some((action) => action.kind === "webhook" && action.callback === true),
+  );
+  if (links !== null || waiting.length === 0) return;
+  const names = waiting.map(({ name }) => `"${name}"`).join(", ");
+  const text = `Policy ${names} says \`callback: true\`, and targets must know where to call back. Give --external-url URL and --secret-file FILE.`;
+  throw new BecalmError("BECALM_POLICY_INVALID", text);
 }

@@ -18,6 +18,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--secret-file <file>", "what signs links and callbacks, a secret a line; or set BECALM_SECRET"),
       named("--insecure-listen", "listen beyond loopback without tokens"),
       named("--allow-exec", "lets policies start programs"),
+      named("--allow-address <address...>", "link-local or metadata addresses that webhooks may reach, or ranges"),
       named("--allow-origin <origin...>", "pages of these origins may send requests"),
       named("--tls-cert <file>", "answer with TLS: the certificate"),
       named("--tls-key <file>", "and its key"),

@@ -20,7 +20,7 @@ import { type FileLogger, fileLogger } from "../system/pino-logger.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { packageVersion } from "./package-files.ts";
-import { linksOf, SECRET_VARIABLE } from "./serve-links.ts";
+import { linksOf, requireCallbackAddress, SECRET_VARIABLE } from "./serve-links.ts";
 import { openStreams } from "./serve-records.ts";
 import { readRules } from "./serve-rules.ts";
 import type { Terminal } from "./terminal.ts";
@@ -39,6 +39,7 @@ export type ServeOptions = {
   readonly secretFile?: string;
   readonly insecureListen: boolean;
   readonly allowExec: boolean;
+  readonly allowAddress?: readonly string[];
   readonly allowOrigin?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -59,6 +60,7 @@ const HELD_BYTES_MAX = 64 * 1_024 * 1_024;
 export async function serve(terminal: Terminal, options: ServeOptions): Promise<number> {
   const setup = checkedSetup(options);
   const first = await readRules(options);
+  requireCallbackAddress(first.policies, setup.links);
   const logger = fileLogger(options.log);
   const url = options.store ?? STORE_DEFAULT;
   const store = await storeAt(url, options.namespace);
@@ -158,12 +160,17 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
     store: meteredStore(store, storeMeter(metrics, now)),
     logger,
     allowExec: options.allowExec,
+    allowAddresses: options.allowAddress ?? [],
     ...(setup.links === null ? {} : { urls: setup.links }),
     concurrency: options.concurrency,
     drainMs: options.drainMs,
   });
   const policies: PolicySource = new PolicySource(first.policies, {
-    read: () => readRules(options),
+    read: async () => {
+      const rules = await readRules(options);
+      requireCallbackAddress(rules.policies, setup.links);
+      return rules;
+    },
     apply: async ({ policies: set, strategies }) => {
       await engine.reload(set);
       if (strategies !== null) await records?.reload(strategies);

@@ -72,6 +72,12 @@ export function effectMessage(request: EffectRequest, urls: SignedUrls | null): 
   return { kind, effectId, attempt, ...fence, policy, instance, ...effectSubject(request, urls) };
 }
 
+/** What in a message is a proof by itself: the ends of its addresses. */
+export function proofsIn(message: object): string[] {
+  const addresses = JSON.stringify(message).matchAll(/\/v1\/(?:answers|callbacks)\/([\w.-]+)/g);
+  return [...addresses].map(([, proof]) => proof as string);
+}
+
 export function effectSubject({ alert, notice, subject }: EffectRequest, urls: SignedUrls | null): EffectSubject {
   if (notice === null) return { alert: alert === null ? null : plainAlert(alert) };
   return notice.kind === "summary"

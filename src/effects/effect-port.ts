@@ -51,5 +51,8 @@ export interface EffectPort {
 /** Takes the result of an attempt, whoever dispatched it. */
 export type CompleteEffect = (effect: Effect, result: EffectResult) => void;
 
+/** The attempt goes on elsewhere: its result comes by `untilMs`, or not at all. It is not begun again meanwhile, also after a restart. */
+export type AwaitEffect = (effect: Effect, untilMs: number) => void;
+
 /** A port is opened with the one who takes its results. */
-export type OpenEffectPort = (complete: CompleteEffect) => EffectPort;
+export type OpenEffectPort = (complete: CompleteEffect, awaited: AwaitEffect) => EffectPort;

@@ -4,9 +4,10 @@ import { EFFECT_RESULT_BYTES_MAX, EXEC_DRAIN_MS, EXEC_KILL_DELAY_MS } from "../m
 import type { Action } from "../policy/policy.ts";
 import { BoundedText } from "./bounded-text.ts";
 import { startDeadline } from "./deadline.ts";
-import { type EffectMessage, effectMessage } from "./effect-message.ts";
+import { type EffectMessage, effectMessage, proofsIn } from "./effect-message.ts";
 import type { EffectRequest, EffectResult } from "./effect-port.ts";
 import { ProgramEnd } from "./program-end.ts";
+import { withoutSecrets } from "./secrets.ts";
 import type { SignedUrls } from "./signed-urls.ts";
 
 type ExecAction = Action & { kind: "exec" };
@@ -41,9 +42,12 @@ export async function runExec(
     const ending = new ProgramEnd(child, delays).wait(deadline.signal);
     const stdout = keepStart(child.stdout);
     const stderr = keepStart(child.stderr);
-    tell(child, effectMessage(request, options.urls ?? null));
+    const message = effectMessage(request, options.urls ?? null);
+    const proofs = proofsIn(message);
+    tell(child, message);
     const { exitCode, signal, wasTerminated } = await ending;
-    const result: ExecResult = { exitCode, signal, stdout: stdout.toString(), stderr: stderr.toString() };
+    const printed = (text: BoundedText) => withoutSecrets(text.toString(), proofs);
+    const result: ExecResult = { exitCode, signal, stdout: printed(stdout), stderr: printed(stderr) };
     if (wasTerminated) return { ok: false, error: `The program ${program} ${deadline.fired()} and was ended.`, result };
     if (exitCode === 0) return { ok: true, result };
     const how = exitCode === null ? `was ended by ${signal}` : `ended with exit code ${exitCode}`;

@@ -1,15 +1,17 @@
-import { CANCELLED_BEFORE_IT_BEGAN } from "../instance/effect.ts";
+import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../instance/effect.ts";
 import { messageOf } from "../model/errors.ts";
 import { EFFECT_ERROR_BYTES_MAX } from "../model/limits.ts";
 import type { Logger } from "../system/logger.ts";
 import { silentLogger } from "../system/pino-logger.ts";
+import type { AddressGuard } from "./address-guard.ts";
 import { cutText } from "./bounded-text.ts";
 import type { EffectRequest, EffectResult, OpenEffectPort } from "./effect-port.ts";
 import { runExec } from "./exec-effect.ts";
 import { type EffectHandlers, runHandler } from "./handler-effect.ts";
 import { runLog } from "./log-effect.ts";
 import type { SignedUrls } from "./signed-urls.ts";
-import { runWebhook } from "./webhook-effect.ts";
+import { type Postponed, runAwaitedWebhook, runWebhook } from "./webhook-effect.ts";
+import type { WebhookAction } from "./webhook-request.ts";
 
 export type { EffectHandler, EffectHandlerInput, EffectHandlers } from "./handler-effect.ts";
 
@@ -22,18 +24,51 @@ export type LocalEffectOptions = {
   readonly logger?: Logger;
   /** Makes the addresses that people and targets answer at; without it messages hold none. */
   readonly urls?: SignedUrls;
+  /** Where webhooks may go; default: not to link-local and metadata addresses. */
+  readonly guard?: AddressGuard;
+  /** Default: the system's clock. */
+  readonly now?: () => number;
 };
 
 /** Runs attempts in this process: who dispatches them gets their results. */
 export function localEffects(options: LocalEffectOptions = {}): OpenEffectPort {
-  return (complete) => ({
+  return (complete, awaited) => ({
     dispatch: (effect, request) => {
+      const { action } = request;
+      if (action.kind === "webhook" && action.callback === true) {
+        void runUntilCallback(effect, { request, action, options }).then((ended) =>
+          "ok" in ended ? complete(effect, ended) : awaited(effect, ended.awaitedUntilMs),
+        );
+        return;
+      }
       const result = runAttempt(request, options);
       if (result instanceof Promise) void result.then((ended) => complete(effect, ended));
       else complete(effect, result);
     },
   });
 }
+
+type AwaitedAttempt = {
+  readonly request: EffectRequest;
+  readonly action: WebhookAction;
+  readonly options: LocalEffectOptions;
+};
+
+/** The whole of it is bounded by the action's timeout, the wait for the callback included. */
+async function runUntilCallback(
+  effect: Effect,
+  { request, action, options }: AwaitedAttempt,
+): Promise<EffectResult | Postponed> {
+  const { urls, now = Date.now } = options;
+  if (urls === undefined) return { ok: false, error: NO_CALLBACKS };
+  const untilMs = now() + action.timeoutMs;
+  const callback = { url: urls.callback(effect, untilMs), untilMs };
+  const ended = cancelled(request) ?? (await runAwaitedWebhook(request, action, { ...options, callback }));
+  return "ok" in ended ? bounded(ended) : ended;
+}
+
+const NO_CALLBACKS =
+  "The policy says `callback: true`, and nobody can call back: only `becalm serve` with --external-url can be reached. Start it so, or take `callback` out of the policy.";
 
 /**
  * Runs one attempt: each of the four kinds of action is in its own file. What ends at once is answered at once. Never throws or rejects:

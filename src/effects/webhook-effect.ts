@@ -2,22 +2,38 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { messageOf } from "../model/errors.ts";
 import { EFFECT_RESULT_BYTES_MAX } from "../model/limits.ts";
-import type { Action } from "../policy/policy.ts";
+import { AddressGuard, RefusedAddress } from "./address-guard.ts";
 import { BoundedText } from "./bounded-text.ts";
 import { startDeadline } from "./deadline.ts";
-import { effectMessage } from "./effect-message.ts";
 import type { EffectRequest, EffectResult } from "./effect-port.ts";
+import { SecretUnreadable, withoutSecrets } from "./secrets.ts";
 import type { SignedUrls } from "./signed-urls.ts";
+import {
+  type Callback,
+  TemplateUnfilled,
+  type WebhookAction,
+  type WebhookRequest,
+  webhookRequest,
+} from "./webhook-request.ts";
 
-type WebhookAction = Action & { kind: "webhook" };
-
-export type WebhookOptions = { readonly urls?: SignedUrls };
+export type WebhookOptions = {
+  readonly urls?: SignedUrls;
+  /** Where webhooks may go; default: not to link-local and metadata addresses. */
+  readonly guard?: AddressGuard;
+  readonly now?: () => number;
+};
 
 /** What a webhook answered, as the audit keeps it. */
 export type WebhookResult = { readonly status: number; readonly body: string };
 
+/** The result comes later, to the callback's address. */
+export type Postponed = { readonly awaitedUntilMs: number };
+
+/** Where anybody may go who is not told otherwise. */
+const GUARD = new AddressGuard();
+
 /**
- * POSTs the effect as JSON. The status decides: 2xx is success as soon as it has come, whatever becomes of the body.
+ * Sends the effect in one request. The status decides: 2xx is success as soon as it has come, whatever becomes of the body.
  *
  * node:http, not fetch: fetch gives up after 300 s without an answer, while an action may take two hours, and it refuses some ports.
  * One connection per attempt: one that was kept could turn out closed by its other end, and fail an attempt for nothing.
@@ -25,55 +41,54 @@ export type WebhookResult = { readonly status: number; readonly body: string };
 export async function runWebhook(
   request: EffectRequest,
   action: WebhookAction,
-  { urls }: WebhookOptions = {},
+  options: WebhookOptions = {},
 ): Promise<EffectResult> {
-  const url = new URL(action.url);
+  const ended = await runAwaitedWebhook(request, action, { ...options, callback: null });
+  return "ok" in ended ? ended : { ok: true };
+}
+
+/** The same, and a 202 says that the result comes later. */
+export async function runAwaitedWebhook(
+  request: EffectRequest,
+  action: WebhookAction,
+  { urls, guard = GUARD, now = Date.now, callback }: WebhookOptions & { readonly callback: Callback | null },
+): Promise<EffectResult | Postponed> {
+  const { origin } = new URL(action.url);
   const deadline = startDeadline(request.signal, action.timeoutMs);
+  let secrets: readonly string[] = [];
   try {
-    const response = await post(url, { request, headers: action.headers, urls: urls ?? null, signal: deadline.signal });
-    const result: WebhookResult = { status: response.statusCode ?? 0, body: await startOfBody(response) };
+    const made = await webhookRequest(request, action, { urls: urls ?? null, callback, nowMs: now() });
+    secrets = made.secrets;
+    const response = await send(made, { guard, signal: deadline.signal });
+    const body = withoutSecrets(await startOfBody(response), secrets);
+    const result: WebhookResult = { status: response.statusCode ?? 0, body };
+    if (result.status === 202 && callback !== null) return { awaitedUntilMs: callback.untilMs };
     if (result.status >= 200 && result.status < 300) return { ok: true, result };
-    return { ok: false, error: refusal(url, result.status, response.headers.location), result };
+    return { ok: false, error: refusal(origin, result.status, response.headers.location), result };
   } catch (error) {
     const fired = deadline.fired();
-    return { ok: false, error: fired === null ? failure(url, error) : `The webhook to ${url.origin} ${fired}.` };
+    const text = fired === null ? failure(origin, error) : `The webhook to ${origin} ${fired}.`;
+    return { ok: false, error: withoutSecrets(text, secrets) };
   } finally {
     deadline.release();
   }
 }
 
-type Headers = Readonly<Record<string, string>>;
-
-type Post = { request: EffectRequest; headers: Headers; urls: SignedUrls | null; signal: AbortSignal };
-
 /** Resolves when status and headers are there. */
-function post(url: URL, { request, headers, urls, signal }: Post): Promise<IncomingMessage> {
-  const body = Buffer.from(JSON.stringify(effectMessage(request, urls)));
-  const options = { method: "POST", agent: false, signal, headers: headersOf(request, headers, body.length) };
+function send(
+  { url, method, headers, body }: WebhookRequest,
+  { guard, signal }: { guard: AddressGuard; signal: AbortSignal },
+): Promise<IncomingMessage> {
+  guard.requireAllowed(url.hostname);
+  const options = { method, agent: false, signal, headers, lookup: guard.lookup };
   return new Promise((resolve, reject) => {
     const outgoing = url.protocol === "https:" ? httpsRequest(url, options) : httpRequest(url, options);
     outgoing.once("response", resolve);
     // Stays for good: an error after the response is the body's business, and no crash.
     outgoing.on("error", reject);
     outgoing.once("close", () => reject(new Error("the connection was closed without an answer")));
-    outgoing.end(body);
+    outgoing.end(body ?? undefined);
   });
-}
-
-/** The policy's headers, but for those that say what the request is and where it ends. */
-function headersOf(request: EffectRequest, own: Headers, bytes: number): Headers {
-  const lowered = Object.entries(own).map(([name, value]) => [name.toLowerCase(), value] as const);
-  const headers = Object.fromEntries(lowered.filter(([name]) => name !== "transfer-encoding"));
-  return {
-    "user-agent": "becalm",
-    accept: "*/*",
-    ...headers,
-    "content-type": "application/json",
-    "content-length": String(bytes),
-    "accept-encoding": "identity",
-    "idempotency-key": request.effectId,
-    ...(request.token === undefined ? {} : { "fencing-token": String(request.token) }),
-  };
 }
 
 async function startOfBody(response: IncomingMessage): Promise<string> {
@@ -90,11 +105,11 @@ async function startOfBody(response: IncomingMessage): Promise<string> {
   return text.toString();
 }
 
-function refusal(url: URL, status: number, location: string | undefined): string {
-  if (status < 300 || status >= 400) return `The webhook to ${url.origin} answered ${status}; only 2xx is success.`;
-  const isReadable = location !== undefined && URL.canParse(location, url.href);
-  const target = isReadable ? ` (to ${new URL(location, url.href).origin})` : "";
-  return `The webhook to ${url.origin} answered ${status}, a redirect${target}. Redirects are not followed: put the final address into the policy's url.`;
+function refusal(origin: string, status: number, location: string | undefined): string {
+  if (status < 300 || status >= 400) return `The webhook to ${origin} answered ${status}; only 2xx is success.`;
+  const isReadable = location !== undefined && URL.canParse(location, origin);
+  const target = isReadable ? ` (to ${new URL(location, origin).origin})` : "";
+  return `The webhook to ${origin} answered ${status}, a redirect${target}. Redirects are not followed: put the final address into the policy's url.`;
 }
 
 const FAILURES: Readonly<Record<string, string>> = {
@@ -109,9 +124,12 @@ const FAILURES: Readonly<Record<string, string>> = {
 };
 
 /** Says where in the form `http://host:port`: user, password, path and query of a webhook's URL may be secrets. */
-function failure(url: URL, error: unknown): string {
+function failure(origin: string, error: unknown): string {
+  if (error instanceof RefusedAddress) return `The webhook to ${origin} was not sent. ${error.message}.`;
+  if (error instanceof TemplateUnfilled || error instanceof SecretUnreadable)
+    return `The webhook to ${origin} was not sent: ${error.message}.`;
   const code = (error as { code?: unknown }).code;
   const known = typeof code === "string" ? FAILURES[code] : undefined;
-  if (known !== undefined) return `The webhook failed: ${known} to ${url.origin}. Check the address and its target.`;
-  return `The webhook to ${url.origin} failed: ${messageOf(error)}.`;
+  if (known !== undefined) return `The webhook failed: ${known} to ${origin}. Check the address and its target.`;
+  return `The webhook to ${origin} failed: ${messageOf(error)}.`;
 }

@@ -3,6 +3,7 @@
  * names that are given twice) is checked when it is read; docs/schema/policies.schema.json has the same keys.
  */
 import type { ConvergenceFunction } from "../model/convergence-rule.ts";
+import type { WebhookMethod } from "../policy/policy.ts";
 
 /** As in Prometheus: `30s`, `5m`, `1h30m`. A number has no unit, so only zero may be one. */
 export type DurationText = string | 0;
@@ -10,10 +11,19 @@ export type DurationText = string | 0;
 /** A list of texts in Alertmanager's syntax, or a single one; all matchers must hold. */
 export type MatchDocument = string | readonly string[];
 
+/** Where a secret is read. */
+export type SecretDocument = { readonly file: string } | { readonly env: string };
+
 export type WebhookDocument = {
   readonly url: string;
   readonly timeout?: DurationText | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly method?: WebhookMethod | undefined;
+  /** A text, or a JSON value whose texts are templates. */
+  readonly body?: string | Readonly<Record<string, unknown>> | readonly unknown[] | undefined;
+  readonly callback?: boolean | undefined;
+  readonly sign?: SecretDocument | undefined;
+  readonly secrets?: Readonly<Record<string, SecretDocument>> | undefined;
 };
 
 export type ExecDocument = { readonly command: readonly string[]; readonly timeout?: DurationText | undefined };

@@ -32,6 +32,7 @@ import {
 import type { Located } from "./located-value.ts";
 import { POLICY_FILE_KEYS } from "./policy-keys.ts";
 import { readLimits, readPolicyOptions, readQuorum } from "./policy-options-reader.ts";
+import { reportTemplates } from "./template-reader.ts";
 
 /** What a policy's name may be: it stands in the ids of groups, which name it before a colon. */
 const POLICY_NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,99}$/u;
@@ -90,6 +91,7 @@ function readPolicy(field: Field, report: MistakeReport): Policy | undefined {
   if (retry === undefined || approval === undefined || onResolved === undefined) return undefined;
   if (options === undefined) return undefined;
   const policy = { name, match, action, converge, retry, approval, onResolved, ...options };
+  reportTemplates(policy, fields, report);
   return { ...policy, version: policyVersion(policy) };
 }
 

@@ -46,6 +46,8 @@ export const DIMENSION_COUNT_MAX = 32;
 export const DIMENSION_VALUE_COUNT_MAX = 1_000;
 export const POLICY_TEXT_BYTES_MAX = 4 * KIB;
 export const WEBHOOK_HEADER_COUNT_MAX = 64;
+export const WEBHOOK_BODY_BYTES_MAX = 16 * KIB;
+export const WEBHOOK_SECRET_COUNT_MAX = 16;
 export const EXEC_ARGUMENT_COUNT_MAX = 256;
 
 // Convergence.

@@ -14,9 +14,27 @@ export type Action =
       readonly url: string;
       readonly timeoutMs: number;
       readonly headers: Readonly<Record<string, string>>;
+      // What follows is absent unless the policy says it.
+      /** Default POST. */
+      readonly method?: WebhookMethod;
+      /** A template (template.ts) in place of the effect's message. */
+      readonly body?: string;
+      /** A 202 says that the result comes later, to the address that the message names. */
+      readonly callback?: true;
+      /** What the request is signed with. */
+      readonly sign?: SecretSource;
+      /** What templates call `secret.NAME`: read when an attempt begins, never stored. */
+      readonly secrets?: Readonly<Record<string, SecretSource>>;
     }
   | { readonly kind: "exec"; readonly command: readonly string[]; readonly timeoutMs: number }
   | { readonly kind: "handler"; readonly name: string; readonly timeoutMs: number };
+
+export const WEBHOOK_METHODS = ["POST", "PUT", "PATCH", "DELETE", "GET"] as const;
+
+export type WebhookMethod = (typeof WEBHOOK_METHODS)[number];
+
+/** Where a secret is read; the policy never holds it. */
+export type SecretSource = { readonly file: string } | { readonly env: string };
 
 /** One policy, parsed and complete: every default is filled in. */
 export type Policy = {

@@ -50,6 +50,11 @@ function actionDocument(action: Action, headers: "hide" | "show"): Record<string
           url: action.url,
           timeout: formatDuration(action.timeoutMs),
           headers: shown.length === 0 ? undefined : Object.fromEntries(shown),
+          method: action.method,
+          body: action.body === undefined || headers === "show" ? action.body : HIDDEN,
+          callback: action.callback,
+          sign: action.sign,
+          secrets: action.secrets,
         }),
       };
     }

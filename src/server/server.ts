@@ -24,6 +24,7 @@ import { policyRoutes } from "./instances/policy-routes.ts";
 import type { InstancePorts } from "./instances/ports.ts";
 import { readRoutes } from "./instances/read-routes.ts";
 import { answerRoutes } from "./links/answer-routes.ts";
+import { callbackRoutes } from "./links/callback-routes.ts";
 import type { Links } from "./links/links.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { recordMeter } from "./metrics/record-meter.ts";
@@ -155,7 +156,8 @@ function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Rou
 
 /** They exist where links are handed out. */
 function signedRoutes({ engine, links, tokens, bodies, now }: ServerOptions): Route[] {
-  return links === null ? [] : answerRoutes({ engine, links, tokens, bodies, now });
+  if (links === null) return [];
+  return [...answerRoutes({ engine, links, tokens, bodies, now }), ...callbackRoutes({ engine, links, bodies, now })];
 }
 
 /** How many instances wait for a person, and since when: for the metrics, so at most a page of them is read. */

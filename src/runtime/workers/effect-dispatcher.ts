@@ -4,7 +4,7 @@
  * Owns: which effects of this process are out, and their abort signals. Does not own: the outbox (the store), retries (the machine), who
  * runs an attempt (the effect port).
  * E1 an effect is dispatched only from the committed outbox. E2 its result is one command; the machine accepts it only for the current
- * attempt.
+ * attempt. E3 an attempt whose result comes later takes nobody's turn, and is not dispatched again before its end.
  */
 import type { EffectPort, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
 import { birthOf } from "../../instance/audit.ts";
@@ -14,12 +14,14 @@ import type { OutsideEvent } from "../../instance/decide.ts";
 import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../../instance/effect.ts";
 import { STOPS_KEY } from "../../instance/stops-record.ts";
 import { BecalmError } from "../../model/errors.ts";
+import type { Action } from "../../policy/policy.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import type { Envelope } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
 import { noticeSubject } from "./notice-subject.ts";
+import { PostponedEffects } from "./postponed-effects.ts";
 
 /**
  * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an attempt costs.
@@ -29,15 +31,17 @@ import { noticeSubject } from "./notice-subject.ts";
 export type JustCommitted = { readonly instance: Instance; readonly birth: Birth | null; readonly atMs: number };
 
 const JUST_COMMITTED_MS = 1_000;
+const CANCELLED_WHILE_POSTPONED = "The attempt was cancelled while its callback was waited for.";
 
 /**
  * How an effect came out. `left`: its instance cannot be read, or the dispatcher was closed before its turn; `paused`: a pause keeps it from
- * beginning; `failed`: the store could not be read. They stay in the outbox.
+ * beginning; `postponed`: its result comes later; `failed`: the store could not be read. They stay in the outbox.
  */
 export type EffectOutcome =
   | { readonly kind: "completed"; readonly envelope: Envelope }
   | { readonly kind: "left" }
   | { readonly kind: "paused" }
+  | { readonly kind: "postponed" }
   | { readonly kind: "failed"; readonly error: unknown };
 
 export type DispatchOptions = {
@@ -64,6 +68,9 @@ class Attempt {
   /** It was aborted because this process stops, and nobody has cancelled it. */
   isInterrupted = false;
 
+  /** Its result came while it was still out. */
+  isAnswered = false;
+
   get isCancelled(): boolean {
     return this.#why !== null;
   }
@@ -87,6 +94,9 @@ export class EffectDispatcher {
   /** Attempts that wait for their turn or are out, by effect. */
   readonly #attempts = new Map<string, Attempt>();
   readonly #queue: Attempt[] = [];
+  /** Those that wait for a callback. `cancel` ends the wait for its end. */
+  readonly #postponed = new Map<string, { readonly effect: Effect; readonly cancel: () => void }>();
+  readonly #records: PostponedEffects;
   #out = 0;
   #isFilling = false;
   #isClosed = false;
@@ -96,7 +106,11 @@ export class EffectDispatcher {
   constructor(runtime: Runtime, openPort: OpenEffectPort, options: DispatchOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    this.#port = openPort((effect, result) => this.complete(effect, result));
+    this.#records = new PostponedEffects(runtime.store, () => runtime.clock.now());
+    this.#port = openPort(
+      (effect, result) => this.complete(effect, result),
+      (effect, untilMs) => void this.#postpone(effect, untilMs),
+    );
   }
 
   /** Dispatches an effect as soon as it is its turn. `committed`: this process has just made its instance. */
@@ -113,12 +127,58 @@ export class EffectDispatcher {
 
   /** Takes a result: of an attempt that was dispatched here, or anywhere else. */
   complete(effect: Effect, result: EffectResult): void {
-    if (!result.ok && this.#attempts.get(effect.id)?.isInterrupted === true) {
+    const attempt = this.#attempts.get(effect.id);
+    if (attempt?.isAnswered === true || (!result.ok && attempt?.isInterrupted === true)) {
       this.#end(effect, { kind: "left" });
       return;
     }
+    if (this.#endWait(effect.id)) void this.#records.remove(effect).catch(() => {});
     if (result.ok && this.#isAnyVerified) void this.#completeLooking(effect, result);
     else this.#complete(effect, result, null);
+  }
+
+  /** The command that a result is, for whoever commits it by itself; `answered` is called when that is done. */
+  async resultOf(effect: Effect, result: EffectResult): Promise<Envelope> {
+    const isOpen = result.ok && this.#isAnyVerified ? await this.#isAlertOpen(effect).catch(() => true) : null;
+    return envelopeOf(effect, eventOf(effect, result, { atMs: this.#options.dateOf(effect), isOpen }), null);
+  }
+
+  /** The result of an effect was committed elsewhere: it is waited for no longer. True: it was. */
+  answered(effect: Effect): boolean {
+    const attempt = this.#attempts.get(effect.id);
+    if (attempt !== undefined) attempt.isAnswered = true;
+    void this.#records.remove(effect).catch(() => {});
+    return this.#endWait(effect.id);
+  }
+
+  #endWait(id: string): boolean {
+    const waiting = this.#postponed.get(id);
+    waiting?.cancel();
+    return this.#postponed.delete(id);
+  }
+
+  /** Frees its turn, and remembers until when its result may come. Who cannot write that down waits all the same. */
+  async #postpone(effect: Effect, untilMs: number): Promise<void> {
+    if (this.#attempts.get(effect.id)?.isAnswered !== true) await this.#records.add(effect, untilMs).catch(() => {});
+    this.#wait(effect, untilMs);
+  }
+
+  #wait(effect: Effect, untilMs: number): void {
+    const attempt = this.#attempts.get(effect.id);
+    if (attempt === undefined) return;
+    if (attempt.isAnswered || attempt.isInterrupted) {
+      if (attempt.isAnswered) void this.#records.remove(effect).catch(() => {});
+      this.#end(effect, { kind: "left" });
+      return;
+    }
+    if (attempt.isCancelled) {
+      this.complete(effect, { ok: false, error: CANCELLED_WHILE_POSTPONED });
+      return;
+    }
+    const over = () => this.complete(effect, { ok: false, error: `No callback came until ${isoTime(untilMs)}.` });
+    const delayMs = Math.max(untilMs - this.#runtime.clock.now(), 0);
+    this.#postponed.set(effect.id, { effect, cancel: this.#runtime.clock.schedule(delayMs, over) });
+    this.#end(effect, { kind: "postponed" });
   }
 
   /** A success that is verified must know whether the alert fires still. Who cannot look takes it that it does: the timer looks again. */
@@ -156,6 +216,8 @@ export class EffectDispatcher {
   /** Aborts the attempt of an instance, if it is out: it was cancelled. */
   cancel(instanceId: string, why: string): void {
     for (const attempt of this.#attempts.values()) if (attempt.effect.instanceId === instanceId) attempt.cancel(why);
+    for (const { effect } of this.#postponed.values())
+      if (effect.instanceId === instanceId) this.complete(effect, { ok: false, error: CANCELLED_WHILE_POSTPONED });
   }
 
   /** Aborts what is out, because this process stops: what does not succeed is left in the outbox and delivered again. */
@@ -169,6 +231,7 @@ export class EffectDispatcher {
   /** Dispatches nothing more: what waits for its turn stays in the outbox. */
   close(): void {
     this.#isClosed = true;
+    for (const { effect } of this.#postponed.values()) this.#endWait(effect.id);
     for (const { effect } of this.#queue.splice(0)) {
       this.#attempts.delete(effect.id);
       this.#options.onOutcome(effect, { kind: "left" });
@@ -213,17 +276,32 @@ export class EffectDispatcher {
       const birth = known ?? (await this.#read(effect));
       if (birth === "quarantined") this.#end(effect, { kind: "left" });
       else if (birth === "over") this.complete(effect, { ok: false, error: "the attempt was over before it began" });
-      else this.#send(attempt, birth, birth.notice === null ? null : await noticeSubject(this.#runtime, birth.notice));
+      else await this.#sendOrWait(attempt, birth);
     } catch (error) {
       this.#end(effect, { kind: "failed", error });
     }
   }
 
+  /** One that was found in the outbox may have been begun already, and wait for its callback. */
+  async #sendOrWait(attempt: Attempt, birth: Birth): Promise<void> {
+    const { effect, committed } = attempt;
+    const action = this.#actionOf(birth);
+    const mayWait = committed === null && action?.kind === "webhook" && action.callback === true;
+    const untilMs = mayWait ? await this.#records.untilMs(effect) : null;
+    if (untilMs !== null) this.#wait(effect, untilMs);
+    else this.#send(attempt, birth, birth.notice === null ? null : await noticeSubject(this.#runtime, birth.notice));
+  }
+
+  /** undefined: its policy is unknown to this namespace. */
+  #actionOf({ kind, policy: name, policyVersion: version }: Birth): Action | undefined {
+    const policy = this.#runtime.versions.get(policyKey({ name, version }))?.policy;
+    return kind === "approval-request" ? policy?.approval.notify : policy?.action;
+  }
+
   #send(attempt: Attempt, birth: Birth, subject: NoticeSubject | null): void {
     const { effect } = attempt;
-    const key = policyKey({ name: birth.policy, version: birth.policyVersion });
-    const policy = this.#runtime.versions.get(key)?.policy;
-    if (policy === undefined) {
+    const action = this.#actionOf(birth);
+    if (action === undefined) {
       const what = `policy "${birth.policy}" version ${birth.policyVersion}`;
       this.complete(effect, { ok: false, error: `${what} is unknown to this namespace` });
       return;
@@ -247,7 +325,7 @@ export class EffectDispatcher {
       alert: birth.alert,
       notice: birth.notice,
       subject,
-      action: birth.kind === "approval-request" ? policy.approval.notify : policy.action,
+      action,
       get signal() {
         return attempt.signal;
       },
@@ -304,4 +382,8 @@ function eventOf(
   const about = { attempt: effect.attempt, atMs, ...(result.result === undefined ? {} : { result: result.result }) };
   if (result.ok && isOpen !== null) return { type: "effect.done", isOpen, ...about };
   return result.ok ? { type: "effect.done", ...about } : { type: "effect.failed", error: result.error, ...about };
+}
+
+function isoTime(atMs: number): string {
+  return new Date(atMs).toISOString();
 }

@@ -4,8 +4,9 @@
  * Owns: when the store is polled, and what is under way in this process. Does not own: decisions (commit/run-batch.ts), retries (the machine),
  * which effects this process has (outbox-pump.ts), which timers fire (timer-pump.ts).
  */
-import type { OpenEffectPort } from "../../effects/effect-port.ts";
+import type { EffectResult, OpenEffectPort } from "../../effects/effect-port.ts";
 import type { Decision } from "../../instance/decide.ts";
+import type { Effect } from "../../instance/effect.ts";
 import { timerChanges } from "../../instance/timer-changes.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";
 import type { Commit } from "../../stores/store.ts";
@@ -134,6 +135,11 @@ export class LiveDriver implements Driver {
     const lanes = (["work", "approval"] as const).map((lane) => store.timers({ lane, ...first }));
     const times = (await Promise.all(lanes)).flat().map(({ dueAtMs }) => dueAtMs);
     return times.length === 0 ? null : Math.min(...times);
+  }
+
+  /** Commits the result of an attempt that somebody reports from outside. False: the attempt is over already, so the result changes nothing. */
+  complete(effect: Effect, result: EffectResult): Promise<boolean> {
+    return this.#outbox.complete(effect, result);
   }
 
   /** Hears of every commit: effects start, a nearer timer is scheduled, cancelled attempts are aborted. */

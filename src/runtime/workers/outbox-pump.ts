@@ -8,11 +8,11 @@
  * O3 a result is reported until the store takes it or the process stops; until then the effect counts as taken, so it is neither begun again
  * here nor given up to others.
  */
-import type { OpenEffectPort } from "../../effects/effect-port.ts";
+import type { EffectResult, OpenEffectPort } from "../../effects/effect-port.ts";
 import type { Decision } from "../../instance/decide.ts";
 import { decodeEffect, type Effect } from "../../instance/effect.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";
-import type { Envelope } from "../commit/batch.ts";
+import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
 import { EffectDispatcher, type EffectOutcome, type JustCommitted } from "./effect-dispatcher.ts";
 import type { RepeatedFaults } from "./repeated-faults.ts";
@@ -33,7 +33,7 @@ export type OutboxPumpOptions = {
   readonly effects: OpenEffectPort;
   /** Attempts at once. */
   readonly concurrency: number;
-  readonly submit: (envelope: Envelope) => Promise<unknown>;
+  readonly submit: (envelope: Envelope) => Promise<readonly EnvelopeResult[]>;
   readonly isRunning: () => boolean;
   /** There is room for what waits in the outbox: polling now finds work. */
   readonly onRoom: () => void;
@@ -49,6 +49,8 @@ export class OutboxPump {
   readonly #taken = new Set<string>();
   /** Effects that a pause keeps from beginning; this process has claimed them. */
   readonly #paused = new Set<string>();
+  /** Effects whose results come later; this process has claimed them, and does nothing for them. */
+  readonly #postponed = new Set<string>();
   /** More waits in the outbox than was taken. */
   #isBehind = false;
   /** Effects that are out, or whose results are being committed. */
@@ -119,6 +121,16 @@ export class OutboxPump {
     await this.#runtime.store.releaseClaims({ owner: this.#runtime.owner, effectIds });
   }
 
+  /** Commits a result that comes from outside, whoever dispatched the attempt. False: that is over already, so it changes nothing. */
+  async complete(effect: Effect, result: EffectResult): Promise<boolean> {
+    const [reported] = await this.#options.submit(await this.#dispatcher.resultOf(effect, result));
+    if (this.#dispatcher.answered(effect)) {
+      this.#postponed.delete(effect.id);
+      this.#taken.delete(effect.id);
+    }
+    return reported?.outcome === "applied";
+  }
+
   cancel(instanceId: string): void {
     this.#dispatcher.cancel(instanceId, "the instance was cancelled");
   }
@@ -168,8 +180,8 @@ export class OutboxPump {
   }
 
   #ended(effect: Effect, outcome: EffectOutcome): void {
-    // A result that came without having been dispatched here.
-    if (!this.#taken.has(effect.id)) {
+    // A result that came without having been dispatched here, or after it was postponed.
+    if (this.#postponed.delete(effect.id) || !this.#taken.has(effect.id)) {
       this.#taken.add(effect.id);
       this.#performing += 1;
     }
@@ -182,7 +194,8 @@ export class OutboxPump {
     const isRunning = this.#options.isRunning();
     if (outcome.kind === "failed") this.#reportLeft(effect, outcome.error);
     if (outcome.kind === "paused" && isRunning) this.#paused.add(effect.id);
-    this.#performed(effect, { isKept: outcome.kind !== "failed" && !isRunning });
+    if (outcome.kind === "postponed") this.#postponed.add(effect.id);
+    this.#performed(effect, { isKept: outcome.kind === "postponed" || (outcome.kind !== "failed" && !isRunning) });
   }
 
   /** O3. Without an async function of its own: half of what an attempt that ends at once costs are promises. */

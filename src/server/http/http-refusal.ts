@@ -1,6 +1,6 @@
 import { BecalmError, type ErrorCode, errorCode } from "../../model/errors.ts";
 
-export type RefusalStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 415 | 422 | 428 | 503;
+export type RefusalStatus = 400 | 401 | 403 | 404 | 405 | 409 | 410 | 412 | 413 | 415 | 422 | 428 | 503;
 
 export type RefusalText = {
   readonly why: string;

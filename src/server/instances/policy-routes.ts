@@ -44,11 +44,12 @@ function policyJson(policy: Policy): object {
 
 const HIDDEN = "[hidden]";
 
-/** Values of headers, and what an address says besides scheme, host and path. */
+/** Values of headers, what an address says besides scheme, host and path, and a body, which may hold a key of its target. */
 export function withoutSecrets(action: Action): object {
   if (action.kind !== "webhook") return action;
   const headers = Object.fromEntries(Object.keys(action.headers).map((name) => [name, HIDDEN]));
-  return { ...action, url: bareUrl(action.url), headers };
+  const body = action.body === undefined ? {} : { body: HIDDEN };
+  return { ...action, url: bareUrl(action.url), headers, ...body };
 }
 
 function bareUrl(url: string): string {
