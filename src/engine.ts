@@ -113,10 +113,7 @@ export type Engine = AsyncDisposable & {
   policy(reference: string): Promise<Policy | null>;
   /** Calls `fn` with every step that this process commits, whichever instance it is of. Returns what ends it. */
   subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void;
-  /**
-   * Reports how an attempt ended that goes on elsewhere (`callback: true`); resolves when that is durable. False: the attempt is over already, so it
-   * changes nothing.
-   */
+  /** Reports how an attempt ended that goes on elsewhere; resolves when that is durable. False: it is over already, and nothing changes. */
   complete(effect: Effect, result: EffectResult): Promise<boolean>;
   /**
    * The emergency stop of everything, or of one policy, in every process of the namespace. Resolves when nothing more can begin: what would run

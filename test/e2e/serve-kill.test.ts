@@ -1,0 +1,196 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { becalm, jsonLines, useFiles } from "../support/command.ts";
+import { send, sendJson } from "../support/http-client.ts";
+import { useRedis } from "../support/redis-server.ts";
+import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
+import { startWebhookTarget, type WebhookTarget } from "../support/webhook-target.ts";
+
+/** `becalm serve` killed in the middle of a storm and started again, on each store that lasts. */
+const redis = useRedis({ args: ["--appendonly", "yes"] });
+const file = useFiles();
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+const CLUSTERS = ["c1", "c2", "c3", "c4"];
+const CLIENTS = 8;
+const PER_CLIENT = 60;
+const DEADLINE_MS = 6_000;
+
+const policies = (url: string) => `policies:
+  - { name: each, match: ['alertname="Each"'], action: { webhook: { url: "${url}" } } }
+  - name: three
+    match: ['alertname="Storm"']
+    action: { webhook: { url: "${url}" } }
+    converge: { function: skip_when_exceed, by: [cluster], count: 3, window: 30m }
+  - name: asks
+    match: ['alertname="Ask"']
+    action: { log: {} }
+    converge: { function: defense, by: [alertname], count: 1, window: 30m }
+    approval: { timeout: ${DEADLINE_MS / 1_000}s }
+`;
+
+type Labels = Record<string, string>;
+type Row = {
+  id: string;
+  policy: string;
+  kind: string;
+  state: string;
+  attempts: number;
+  at: string;
+  alert: { labels: Labels } | null;
+};
+
+/** Every alert of the storm, in the order in which its client sends them. */
+function storm(client: number): Labels[] {
+  return Array.from({ length: PER_CLIENT }, (_, n): Labels => {
+    const host = `h${client}-${n}`;
+    if (n % 2 === 0) return { alertname: "Each", host };
+    return { alertname: "Storm", host, cluster: CLUSTERS[(n >> 1) % CLUSTERS.length] as string };
+  });
+}
+
+async function rowsOf(serving: Serving): Promise<Row[]> {
+  const { stdout } = await becalm(["ls", "--json", "--limit", "1000", "--server", serving.url]);
+  return (jsonLines(stdout) as Row[]).filter(({ alert }) => alert !== null);
+}
+
+/** Sends what is left of a client's alerts, in bodies of three, until the server is gone. */
+async function sendAll(serving: Serving, alerts: Labels[], answered: (count: number) => void): Promise<void> {
+  while (alerts.length > 0) {
+    const some = alerts.slice(0, 3);
+    try {
+      const { status } = await sendJson(
+        `${serving.url}/api/v2/alerts`,
+        some.map((labels) => ({ labels })),
+      );
+      if (status !== 200) continue;
+    } catch {
+      return;
+    }
+    alerts.splice(0, some.length);
+    answered(some.length);
+  }
+}
+
+function sorted(texts: readonly (string | undefined)[]): string[] {
+  return texts.map(String).sort((a, b) => a.localeCompare(b));
+}
+
+const STORES: [string, () => string][] = [
+  ["lmdb", () => `lmdb:${temporary()}`],
+  ["Redis", () => redis.url],
+];
+
+function temporary(): string {
+  const folder = mkdtempSync(join(tmpdir(), "becalm-kill-"));
+  cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function targetOf(): Promise<WebhookTarget> {
+  const target = await startWebhookTarget(() => 200);
+  cleanups.push(() => target.stop());
+  return target;
+}
+
+describe.each(STORES)("becalm serve on %s, killed in the middle of a storm", { timeout: 60_000 }, (_name, storeOf) => {
+  test("and started again has lost nothing that it acknowledged, and does nothing twice", async () => {
+    const target = await targetOf();
+    const args = ["--policies", file("kill.yaml", policies(target.url)), "--store", storeOf(), "--namespace", "storm"];
+    const left = Array.from({ length: CLIENTS }, (_, client) => storm(client));
+    let acknowledged = 0;
+    let serving = await startServe(args);
+    for (const killAt of [60, 240]) {
+      let isKilled = false;
+      const current = serving;
+      const clients = left.map((alerts) =>
+        sendAll(current, alerts, (count) => {
+          acknowledged += count;
+          if (acknowledged < killAt || isKilled) return;
+          isKilled = true;
+          current.child.kill("SIGKILL");
+        }),
+      );
+      await Promise.all(clients);
+      expect((await current.ended).signal).toBe("SIGKILL");
+      serving = await startServe(args);
+    }
+    await Promise.all(left.map((alerts) => sendAll(serving, alerts, () => {})));
+    // As senders do: everything fires still.
+    for (let client = 0; client < CLIENTS; client += 1)
+      await sendJson(
+        `${serving.url}/api/v2/alerts`,
+        storm(client).map((labels) => ({ labels })),
+      );
+    await expect
+      .poll(async () => (await rowsOf(serving)).filter(({ state }) => state === "Processing").length, {
+        timeout: 20_000,
+      })
+      .toBe(0);
+
+    const rows = await rowsOf(serving);
+    const hosts = rows.map(({ alert }) => alert?.labels["host"]);
+    const sent = Array.from({ length: CLIENTS }, (_, client) => storm(client)).flat();
+    expect(sorted(hosts)).toEqual(sorted(sent.map(({ host }) => host)));
+    expect(rows.filter(({ policy, state }) => policy === "each" && state !== "Success")).toEqual([]);
+    for (const cluster of CLUSTERS)
+      expect(rows.filter(({ alert, attempts }) => alert?.labels["cluster"] === cluster && attempts > 0)).toHaveLength(
+        3,
+      );
+    const ran = rows.filter(({ attempts }) => attempts > 0);
+    expect(ran.filter(({ attempts }) => attempts > 1)).toEqual([]);
+    // Delivery is at least once; what is delivered again has the key that it had.
+    const keys = new Map(target.deliveries.map(({ key, body }) => [key, body.instance]));
+    expect(sorted([...keys.values()])).toEqual(sorted(ran.map(({ id }) => id)));
+    const verified = await becalm(["audit", "verify", "--server", serving.url]);
+    expect([verified.code, verified.stderr]).toMatchObject([0, expect.anything()]);
+    expect((await stopServe(serving)).code).toBe(0);
+  });
+
+  test("keeps every deadline to a second, also one that came while it was away", async () => {
+    const target = await targetOf();
+    const args = [
+      "--policies",
+      file("deadline.yaml", policies(target.url)),
+      "--store",
+      storeOf(),
+      "--namespace",
+      "deadline",
+    ];
+    const first = await startServe(args);
+    const ask = async (host: string) =>
+      sendJson(`${first.url}/api/v2/alerts`, [{ labels: { alertname: "Ask", host } }]);
+    await ask("runs");
+    await ask("early");
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await ask("late");
+    const waiting = ((await send(`${first.url}/v1/instances?state=Waiting`)).json as { instances: Row[] }).instances;
+    const dueAtMs = new Map(waiting.map(({ id, at }) => [id, Date.parse(at) + DEADLINE_MS]));
+    expect(waiting).toHaveLength(2);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    const [early, late] = [...dueAtMs.values()].sort((a, b) => a - b) as [number, number];
+    await new Promise((resolve) => setTimeout(resolve, early + 1_200 - Date.now()));
+    const second = await startServe(args);
+    const upAtMs = Date.now();
+    expect(upAtMs).toBeLessThan(late);
+    await expect
+      .poll(async () => (await rowsOf(second)).filter(({ state }) => state === "Waiting").length, {
+        timeout: 10_000,
+        interval: 50,
+      })
+      .toBe(0);
+    for (const [id, due] of dueAtMs) {
+      const { at, state } = (await send(`${second.url}/v1/instances/${id}`)).json as Row;
+      expect(state).toBe("Skipped");
+      const lateMs = Date.parse(at) - Math.max(due, upAtMs - 1_000);
+      expect([lateMs >= -1, lateMs <= 1_000 + (due < upAtMs ? 1_000 : 0)]).toEqual([true, true]);
+    }
+    expect((await stopServe(second)).code).toBe(0);
+  });
+});
