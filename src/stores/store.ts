@@ -135,6 +135,15 @@ export interface Store {
   /** Virtual namespaces: the highest time seen (never falls). Returns the highest. BECALM_STORE_FAILED: the namespace is gone. */
   advanceTime(toMs: number): Promise<number>;
 
+  /**
+   * Asked now and then, beside the work: what time it is in the store, and which of this store object's commits it has lost since the last call.
+   * The namespace must be open.
+   */
+  pulse(): Promise<StorePulse>;
+
+  /** What the store is like, for whoever operates it. The namespace need not be there. */
+  describe(): Promise<StoreDescription>;
+
   close(): Promise<void>;
   /** Closes it, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -161,6 +170,37 @@ export const NAMESPACE_FORMAT = 3;
 
 /** The format that namespaces of earlier versions are raised to. */
 export const RAISED_FORMAT = 2;
+
+/** The time of a server, or of what a store is opened on: claims and leases run out by it. */
+export type StoreClock = { readonly where: string; readonly nowMs: number };
+
+/**
+ * A commit that was answered `applied` or `duplicate` and is gone: its server lost its last writes, or another took its place that had not got
+ * them.
+ */
+export type LostCommit = {
+  readonly commitId: string;
+  readonly partition: number;
+  /** When it was answered. */
+  readonly atMs: number;
+  readonly instanceIds: readonly string[];
+};
+
+export type StorePulse = { readonly clocks: readonly StoreClock[]; readonly lost: readonly LostCommit[] };
+
+/**
+ * What outlives what. `none`: the process only. `async`: a killed server loses what it has not saved; `everysec`: at most about a second;
+ * `always`: nothing that was answered. `replicated`: answered only when so many replicas have it. `unknown`: nobody may ask.
+ */
+export type DurabilityProfile = "none" | "async" | "everysec" | "always" | "replicated" | "unknown";
+
+/** One thing that was looked at. `advice`: what to do about it; absent: it is as it should be. */
+export type Finding = { readonly what: string; readonly is: string; readonly advice?: string };
+
+export type StoreDescription = {
+  readonly durability: DurabilityProfile;
+  readonly findings: readonly Finding[];
+};
 
 export type LoadRequest = {
   partition: number;

@@ -70,6 +70,26 @@ export function storeContract(
     const claim = (owner: string, leaseMs: number, limit = 100) => store.claimEffects({ owner, leaseMs, limit });
     const ids = (rows: readonly { id: string }[]) => rows.map(({ id }) => id);
 
+    describe("what it tells of itself", () => {
+      test("is its time, of every clock that leases run out by, and that no commit is lost", async () => {
+        await store.open({ mode: "live", partitions });
+        await store.commit(commitOf());
+        const { clocks, lost } = await store.pulse();
+        expect(clocks.length).toBeGreaterThan(0);
+        for (const { where, nowMs } of clocks) {
+          expect(where).not.toBe("");
+          expect(Number.isInteger(nowMs)).toBe(true);
+        }
+        expect(lost).toEqual([]);
+      });
+
+      test("is its durability profile, with a sentence, also before there is a namespace", async () => {
+        const { durability, findings } = await store.describe();
+        expect(["none", "async", "everysec", "always", "replicated", "unknown"]).toContain(durability);
+        expect(findings.find(({ what }) => what === "durability")?.is).toContain(`${durability}: `);
+      });
+    });
+
     describe("namespace", () => {
       test("is null while it is missing, and looking does not create it", async () => {
         expect(await store.open({})).toBeNull();

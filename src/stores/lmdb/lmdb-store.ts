@@ -9,6 +9,7 @@
  */
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
+import { lmdbDescription, localPulse } from "../local-stores.ts";
 import { GroupLeases } from "../memory/group-leases.ts";
 import { memoryDimensionLock } from "../memory/memory-dimension-lock.ts";
 import type {
@@ -28,9 +29,11 @@ import type {
   OpenEntry,
   PolicyRecord,
   Store,
+  StoreDescription,
   StoredEffect,
   StoredEpisode,
   StoredInstance,
+  StorePulse,
   StrayInstance,
   Tally,
   TimerKey,
@@ -325,6 +328,14 @@ class LmdbStore implements Store {
   async advanceTime(toMs: number): Promise<number> {
     this.#open();
     return this.#write((rows) => this.#namespaces.advanceTime(rows, toMs));
+  }
+
+  async pulse(): Promise<StorePulse> {
+    return localPulse(this.#path, this.#now());
+  }
+
+  async describe(): Promise<StoreDescription> {
+    return lmdbDescription(this.#path);
   }
 
   async close(): Promise<void> {

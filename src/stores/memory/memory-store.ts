@@ -11,6 +11,7 @@
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
+import { localPulse, MEMORY_DESCRIPTION } from "../local-stores.ts";
 import type {
   ClaimRequest,
   Commit,
@@ -316,6 +317,8 @@ class MemoryStore implements Store {
     return info.highestTimeMs;
   }
 
+  readonly pulse = async () => localPulse("this process", this.#now());
+  readonly describe = async () => MEMORY_DESCRIPTION;
   async close(): Promise<void> {}
   readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();
 

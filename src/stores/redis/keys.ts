@@ -5,7 +5,9 @@
  * partition p of P lies in the p-th of P equal ranges of slots, so the partitions spread evenly over masters that divide the slots
  * evenly, whatever P is. The search always finds the same tags: they are part of the stored layout and must never change.
  */
+
 import type { MemberSet, TimerLane } from "../store.ts";
+import { invalid } from "../store-rules.ts";
 
 const SLOT_COUNT = 16_384;
 const TAG_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -124,4 +126,25 @@ export function hashSlot(tag: string): number {
     crc &= 0xffff;
   }
   return crc % SLOT_COUNT;
+}
+
+/** Checks what a program chose for its keys. Throws BECALM_ARGUMENT_INVALID. */
+export function requireKeySpace({
+  namespace = "default",
+  keyPrefix = "becalm",
+}: {
+  namespace?: string;
+  keyPrefix?: string;
+}): KeySpace {
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) {
+    throw invalid(
+      `The namespace ${JSON.stringify(namespace)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`,
+    );
+  }
+  if (!/^[^{}\s]{1,64}$/.test(keyPrefix)) {
+    throw invalid(
+      `The key prefix ${JSON.stringify(keyPrefix)} cannot start a key. Use 1 to 64 characters, no brace and no space.`,
+    );
+  }
+  return { prefix: keyPrefix, namespace };
 }

@@ -24,8 +24,7 @@ import {
 } from "../detection-rules.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import { detectionCommitArguments } from "./detection-commit-arguments.ts";
-import { type DetectionKeys, detectionKeys } from "./keys.ts";
-import { requireKeySpace } from "./redis-store.ts";
+import { type DetectionKeys, detectionKeys, requireKeySpace } from "./keys.ts";
 import { pairs, scripts } from "./scripts.ts";
 
 export type RedisDetectionStoreOptions = {

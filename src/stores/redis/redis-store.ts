@@ -25,8 +25,10 @@ import type {
   OpenEntry,
   PolicyRecord,
   Store,
+  StoreDescription,
   StoredEffect,
   StoredEpisode,
+  StorePulse,
   StrayInstance,
   Tally,
   TimerKey,
@@ -47,19 +49,30 @@ import {
   requireValidOpenUnder,
 } from "../store-rules.ts";
 import { tallyOf } from "../tally-text.ts";
-import { commitArguments, commitSize, parseVersioned } from "./commit-arguments.ts";
+import { CommitLedger } from "./commit-ledger.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
-import { type KeySpace, type NamespaceKeys, namespaceKeys, type RedisKeys, redisKeys } from "./keys.ts";
+import {
+  type KeySpace,
+  type NamespaceKeys,
+  namespaceKeys,
+  type RedisKeys,
+  redisKeys,
+  requireKeySpace,
+} from "./keys.ts";
 import { RedisPartitions } from "./partitions.ts";
-import { RedisInstances, toInstances } from "./redis-instances.ts";
+import { RedisCommits } from "./redis-commits.ts";
+import { describeServer, RedisHealth } from "./redis-health.ts";
+import { RedisInstances } from "./redis-instances.ts";
+import { RedisLoads } from "./redis-loads.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
 import { strayInstances } from "./redis-strays.ts";
 import { RedisTimers } from "./redis-timers.ts";
 import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
+import { type Replication, replicationOf } from "./replication.ts";
+import type { ReplicationOptions } from "./replication-options.ts";
 import { requireRights } from "./rights.ts";
 import { requireMaster, requireNoEviction } from "./role.ts";
 import { scripts } from "./scripts.ts";
-import { Together } from "./together.ts";
 
 export type RedisStoreOptions = {
   /** Default "default". Letters, digits, `.`, `_` and `-`, at most 64. */
@@ -68,6 +81,8 @@ export type RedisStoreOptions = {
   keyPrefix?: string;
   /** How long a call may take until it fails as BECALM_STORE_UNAVAILABLE. Default 5 s. */
   callTimeoutMs?: number;
+  /** Commits are answered when so many replicas have them (WAIT). Default: what the URL says, else they are not waited for. */
+  durability?: ReplicationOptions;
 };
 
 /**
@@ -79,16 +94,11 @@ export function redisStore(target: string | RedisClient, options: RedisStoreOpti
   if (callTimeoutMs !== undefined && !(Number.isInteger(callTimeoutMs) && callTimeoutMs >= 1))
     throw invalid(`A call cannot take ${callTimeoutMs} ms. Use a whole number of at least 1.`);
   const patience = callTimeoutMs === undefined ? {} : { callTimeoutMs };
-  return new RedisStore(new RedisConnection(target, patience), requireKeySpace(options));
+  return new RedisStore(new RedisConnection(target, patience), {
+    space: requireKeySpace(options),
+    replication: replicationOf(target, options),
+  });
 }
-
-/** Texts of a script's commits, in UTF-16 units: some 256 alerts, which stall other clients for about 2 ms. */
-const SCRIPT_UNITS_MAX = 384 * 1_024;
-/** Some 30 alerts, with which the server is busy as long as this process with deciding further ones. */
-const SCRIPT_UNITS_ENOUGH = 48 * 1_024;
-/** Keys of one read. */
-const READ_KEY_COUNT_MAX = 1_024;
-const READ_KEY_COUNT_ENOUGH = 128;
 
 class RedisStore implements Store {
   readonly lock: DimensionLock;
@@ -98,22 +108,16 @@ class RedisStore implements Store {
   readonly #ownKeys: NamespaceKeys;
   /** null until `open` has found the namespace: the tags in the keys depend on the number of partitions. */
   #parts: OpenParts | null = null;
-  readonly #loads = new Together<LoadRequest, LoadResult>({
-    sizeMax: READ_KEY_COUNT_MAX,
-    sizeEnough: READ_KEY_COUNT_ENOUGH,
-    sizeOf: ({ instanceIds, episodeKeys }) => instanceIds.length + (episodeKeys?.length ?? 0) + 1,
-    send: (partition, requests) => this.#load(partition, requests),
-    write: (sendAll) => this.#connection.writeTogether(sendAll),
-  });
-  readonly #commits = new Together<Commit, CommitOutcome>({
-    sizeMax: SCRIPT_UNITS_MAX,
-    sizeEnough: SCRIPT_UNITS_ENOUGH,
-    sizeOf: commitSize,
-    send: (partition, commits) => this.#commit(partition, commits),
-    write: (sendAll) => this.#connection.writeTogether(sendAll),
-  });
+  readonly #ledger = new CommitLedger();
+  readonly #replication: Replication | null;
+  readonly #health: RedisHealth;
 
-  constructor(connection: RedisConnection, space: KeySpace) {
+  constructor(
+    connection: RedisConnection,
+    { space, replication }: { space: KeySpace; replication: Replication | null },
+  ) {
+    this.#replication = replication;
+    this.#health = new RedisHealth(connection);
     this.#connection = connection;
     this.#client = connection.client;
     this.#space = space;
@@ -126,7 +130,8 @@ class RedisStore implements Store {
   async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
     requireNamespaceSpec(spec);
     const use = spec.mode === undefined ? "reading" : "writing";
-    await requireRights(this.#connection, { key: this.#ownKeys.meta, use });
+    const also = use === "writing" && this.#replication !== null ? ["WAIT"] : [];
+    await requireRights(this.#connection, { key: this.#ownKeys.meta, use, also });
     if (use === "writing") {
       await requireMaster(this.#connection);
       await requireNoEviction(this.#connection);
@@ -140,7 +145,9 @@ class RedisStore implements Store {
       format: Number(format ?? 1),
     };
     requireSameNamespace(this.#space.namespace, info, spec);
-    this.#parts = partsOf(new RedisPartitions(this.#connection, redisKeys(this.#space, info.partitions)));
+    // An engine that looks after its namespace opens it again and again.
+    if (this.#parts?.keys.partitions !== info.partitions)
+      this.#parts = this.#partsOf(new RedisPartitions(this.#connection, redisKeys(this.#space, info.partitions)));
     return info;
   }
 
@@ -153,37 +160,7 @@ class RedisStore implements Store {
   }
 
   async load(request: LoadRequest): Promise<LoadResult> {
-    this.#open(request.partition);
-    return this.#loads.ask(request.partition, request);
-  }
-
-  async #load(partition: number, requests: readonly LoadRequest[]): Promise<LoadResult[]> {
-    const keysOf = this.#open();
-    const keys: string[] = [];
-    const episodeKeys: string[] = [];
-    for (const { groupId, instanceIds, episodeKeys: some = [] } of requests) {
-      for (const id of instanceIds) keys.push(keysOf.instance(partition, id));
-      if (groupId !== null) keys.push(keysOf.group(partition, groupId));
-      for (const key of some) episodeKeys.push(key);
-    }
-    const [texts, records] = await this.#connection.run(() =>
-      Promise.all([
-        keys.length === 0 ? [] : this.#client.mget(keys),
-        episodeKeys.length === 0 ? [] : this.#client.hmget(keysOf.episodes(partition), ...episodeKeys),
-      ]),
-    );
-    let [at, recordAt] = [0, 0];
-    return requests.map(({ groupId, instanceIds, episodeKeys: some = [] }) => {
-      const instances = toInstances(instanceIds, texts.slice(at, at + instanceIds.length));
-      at += instanceIds.length;
-      const groupText = groupId === null ? null : (texts[at++] ?? null);
-      const episodes = new Map<string, string>();
-      for (const key of some) {
-        const record = records[recordAt++] ?? null;
-        if (record !== null) episodes.set(key, record);
-      }
-      return { group: groupText === null ? null : parseVersioned(groupText), instances, episodes };
-    });
+    return this.#opened(request.partition).loads.load(request);
   }
 
   async renewEpisodes({ partition, writes }: { partition: number; writes: readonly EpisodeWrite[] }) {
@@ -208,14 +185,9 @@ class RedisStore implements Store {
   }
 
   async commit(commit: Commit): Promise<CommitOutcome> {
-    requireValidCommit(commit, this.#open().partitions);
-    return this.#commits.ask(commit.partition, commit);
-  }
-
-  async #commit(partition: number, commits: readonly Commit[]) {
-    const { keys, args } = commitArguments(partition, commits, this.#open());
-    const answers = await this.#connection.run(() => scripts.commit(this.#client, keys, args));
-    return answers.map((answer) => this.#connection.answerOf<CommitOutcome>(answer));
+    const { commits, keys } = this.#opened();
+    requireValidCommit(commit, keys.partitions);
+    return commits.commit(commit);
   }
 
   async timers(request: TimersRequest): Promise<TimerRow[]> {
@@ -335,12 +307,36 @@ class RedisStore implements Store {
     return Number(highest);
   }
 
+  async pulse(): Promise<StorePulse> {
+    const { commits } = this.#opened();
+    return this.#health.pulse(() => commits.lost());
+  }
+
+  describe(): Promise<StoreDescription> {
+    const replication = this.#replication?.options ?? null;
+    return describeServer(this.#connection, { key: this.#ownKeys.meta, replication });
+  }
+
   close(): Promise<void> {
+    this.#replication?.close();
     return this.#connection.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #partsOf(partitions: RedisPartitions): OpenParts {
+    const { connection, keys } = partitions;
+    return {
+      partitions,
+      keys,
+      loads: new RedisLoads(connection, keys, this.#replication),
+      commits: new RedisCommits(connection, { keys, ledger: this.#ledger, replication: this.#replication }),
+      instances: new RedisInstances(partitions),
+      timers: new RedisTimers(partitions),
+      outbox: new RedisOutbox(connection, keys),
+    };
   }
 
   /** What works on the open namespace; checks the partition when one is given. */
@@ -358,35 +354,12 @@ class RedisStore implements Store {
 type OpenParts = {
   readonly partitions: RedisPartitions;
   readonly keys: RedisKeys;
+  readonly loads: RedisLoads;
+  readonly commits: RedisCommits;
   readonly instances: RedisInstances;
   readonly timers: RedisTimers;
   readonly outbox: RedisOutbox;
 };
-
-function partsOf(partitions: RedisPartitions): OpenParts {
-  return {
-    partitions,
-    keys: partitions.keys,
-    instances: new RedisInstances(partitions),
-    timers: new RedisTimers(partitions),
-    outbox: new RedisOutbox(partitions.connection, partitions.keys),
-  };
-}
-
-/** Checks what a program chose for its keys. Throws BECALM_ARGUMENT_INVALID. */
-export function requireKeySpace({ namespace = "default", keyPrefix = "becalm" }: RedisStoreOptions): KeySpace {
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) {
-    throw invalid(
-      `The namespace ${JSON.stringify(namespace)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`,
-    );
-  }
-  if (!/^[^{}\s]{1,64}$/.test(keyPrefix)) {
-    throw invalid(
-      `The key prefix ${JSON.stringify(keyPrefix)} cannot start a key. Use 1 to 64 characters, no brace and no space.`,
-    );
-  }
-  return { prefix: keyPrefix, namespace };
-}
 
 function firstById(effects: StoredEffect[], limit: number): StoredEffect[] {
   return effects.sort((left, right) => compareCodePoints(left.id, right.id)).slice(0, limit);

@@ -1,5 +1,6 @@
 /** Where a Redis is, as a text: one server, what sentinels watch, or a cluster. */
 import { invalid } from "../store-rules.ts";
+import { type ReplicationOptions, requireReplication } from "./replication-options.ts";
 
 export type RedisAddress = { readonly host: string; readonly port: number };
 
@@ -13,19 +14,21 @@ export type RedisTarget = {
   readonly username: string | null;
   readonly password: string | null;
   readonly hasTls: boolean;
+  /** `?replicas=1&replicasTimeoutMs=500`: commits wait for replicas; absent: they do not. */
+  readonly replication?: Required<ReplicationOptions>;
 };
 
-const URL_TEXT = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/]+)(?:\/(.*))?$/;
+const URL_TEXT = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/?]+)(?:\/([^?]*))?(?:\?(.*))?$/;
 const PORTS = { server: 6_379, sentinel: 26_379, cluster: 6_379 } as const;
 
 /** What a store URL may look like, for messages. */
 export const REDIS_URL_FORMS =
   "redis://[user:password@]host[:port][/database], redis+sentinel://[user:password@]host[:port],.../master[/database] or " +
-  "redis+cluster://[user:password@]host[:port],...; rediss instead of redis for TLS";
+  "redis+cluster://[user:password@]host[:port],...; rediss instead of redis for TLS; ?replicas=N behind it waits for replicas";
 
 /** @throws BECALM_ARGUMENT_INVALID; the text may hold a password, so it is not repeated. */
 export function parseRedisUrl(text: string): RedisTarget {
-  const [, scheme, kindText, login = "", hosts = "", path = ""] = URL_TEXT.exec(text) ?? [];
+  const [, scheme, kindText, login = "", hosts = "", path = "", query] = URL_TEXT.exec(text) ?? [];
   if (scheme === undefined) throw notAUrl();
   const kind = (kindText ?? "server") as RedisTarget["kind"];
   const addresses = hosts.split(",").map((host) => addressIn(host, PORTS[kind]));
@@ -39,7 +42,17 @@ export function parseRedisUrl(text: string): RedisTarget {
     username: decoded(username) || null,
     password: decoded(password) || null,
     hasTls: scheme === "rediss",
+    ...(query === undefined ? {} : { replication: replicationIn(query) }),
   };
+}
+
+function replicationIn(query: string): Required<ReplicationOptions> {
+  const [, replicas, timeoutMs] = /^replicas=(\d{1,9})(?:&replicasTimeoutMs=(\d{1,9}))?$/.exec(query) ?? [];
+  if (replicas === undefined) throw notAUrl();
+  return requireReplication({
+    replicas: Number(replicas),
+    ...(timeoutMs === undefined ? {} : { timeoutMs: Number(timeoutMs) }),
+  });
 }
 
 function addressIn(text: string, defaultPort: number): RedisAddress {

@@ -35,13 +35,25 @@ export function requiredCommands(use: "reading" | "writing"): string[] {
   return [...new Set([...own, ...reading])].sort();
 }
 
-/** Rejects with BECALM_STORE_FORBIDDEN, naming every command that the user may not run. */
-export async function requireRights(
+/** `also`: what this store needs beside what every one needs. */
+type RightsRequest = {
+  readonly key: string;
+  readonly use: "reading" | "writing";
+  readonly also?: readonly string[];
+};
+
+/** Commands that the user lacks. */
+export async function missingRights(
   connection: RedisConnection,
-  { key, use }: { key: string; use: "reading" | "writing" },
-): Promise<void> {
-  const commands = requiredCommands(use);
-  const missing = await connection.run(() => scripts.missingRights(connection.client, [key], commands));
+  { key, use, also = [] }: RightsRequest,
+): Promise<string[]> {
+  const commands = [...requiredCommands(use), ...also];
+  return connection.run(() => scripts.missingRights(connection.client, [key], commands));
+}
+
+/** Rejects with BECALM_STORE_FORBIDDEN, naming every command that the user may not run. */
+export async function requireRights(connection: RedisConnection, request: RightsRequest): Promise<void> {
+  const missing = await missingRights(connection, request);
   if (missing.length === 0) return;
   const rules = missing.map((command) => `+${command.toLowerCase()}`).join(" ");
   throw new BecalmError(

@@ -1,12 +1,17 @@
 /** Whether a server may be written to: a replica takes connections and reads, and would refuse every commit. */
-import { Cluster } from "ioredis";
+import { Cluster, type Redis } from "ioredis";
 import { BecalmError } from "../../model/errors.ts";
 import type { RedisConnection } from "./connection.ts";
 
-/** Fields of a section of INFO. */
-export async function infoOf(connection: RedisConnection, section: string): Promise<ReadonlyMap<string, string>> {
+/** Fields of a section of INFO; of a cluster that of one of its masters, unless `node` says which. */
+export async function infoOf(
+  connection: RedisConnection,
+  section: string,
+  node: Redis | undefined = undefined,
+): Promise<ReadonlyMap<string, string>> {
   const { client } = connection;
   const text = await connection.run(async () => {
+    if (node !== undefined) return node.info(section);
     if (!(client instanceof Cluster)) return client.info(section);
     return client.nodes("master")[0]?.info(section) ?? "";
   });
