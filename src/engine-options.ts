@@ -7,7 +7,7 @@ import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import type { Inspect } from "./inspect/inspect-target.ts";
 import { BecalmError } from "./model/errors.ts";
 import { INSTANCE_STATES } from "./model/instance-types.ts";
-import { CONCURRENCY_MAX, LIST_PAGE_COUNT_MAX, PARTITION_COUNT_MAX } from "./model/limits.ts";
+import { CLOCK_SKEW_MS_DEFAULT, CONCURRENCY_MAX, LIST_PAGE_COUNT_MAX, PARTITION_COUNT_MAX } from "./model/limits.ts";
 import { REASONS } from "./model/reasons.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";
 import type { ListFilter } from "./runtime/instance-reader.ts";
@@ -23,6 +23,7 @@ import {
   validateOptions,
   wholeNumber,
 } from "./runtime/validate-options.ts";
+import type { StoreStatus } from "./runtime/workers/store-watch.ts";
 import type { Store } from "./stores/store.ts";
 import type { Clock } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
@@ -54,6 +55,11 @@ export type EngineOptions = {
   readonly maxAlertsUnderWay?: number;
   /** About how many bytes the alerts under way may write; `ingest` refuses more as BECALM_BUSY. Default 128 MiB. */
   readonly maxBytesUnderWay?: number;
+  /**
+   * How far the clock of this process may be from the store's. Beyond it alerts are refused (BECALM_CLOCK_SKEW), no timer fires and nothing is removed.
+   * Default 5 s; with a `clock` of the program's own nothing is compared unless this is given.
+   */
+  readonly maxClockSkewMs?: number;
   /** Decides and audits everything and acts on nothing: of the instances that are made by this engine. Default false. */
   readonly observe?: boolean;
   /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
@@ -78,6 +84,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   drainMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   maxAlertsUnderWay: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   maxBytesUnderWay: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  maxClockSkewMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   observe: FLAG,
   inspect: {
     what: "a server of createInspectServer, or an inspection observer of XState",
@@ -114,6 +121,17 @@ export function validateEngineOptions(options: EngineOptions): PolicySet {
   validateOptions("createEngine", options, OPTIONS);
   new AddressGuard(options.allowAddresses);
   return policiesOf("createEngine", options);
+}
+
+export type EngineStatus = StoreStatus & {
+  /** Alerts that are being decided, and about how many bytes they will write. */
+  readonly alertsUnderWay: number;
+  readonly bytesUnderWay: number;
+};
+
+/** A clock of the program's own differs on purpose, unless the program says how far it may. null: nothing is compared. */
+export function maxClockSkewOf({ maxClockSkewMs, clock }: EngineOptions): number | null {
+  return maxClockSkewMs ?? (clock === undefined ? CLOCK_SKEW_MS_DEFAULT : null);
 }
 
 /** The policies that `call` is given, if each handler that they name is there. */

@@ -5,6 +5,8 @@ import type { EffectResult } from "./effects/effect-port.ts";
 import { localEffects } from "./effects/local-effects.ts";
 import {
   type EngineOptions,
+  type EngineStatus,
+  maxClockSkewOf,
   policiesOf,
   validateAnswerTarget,
   validateEngineOptions,
@@ -13,21 +15,14 @@ import {
 import { type AlertInput, toReceipt } from "./formats/alert-input.ts";
 import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
 import type { PolicyInput } from "./formats/policy-file.ts";
-import { inspectTarget } from "./inspect/inspect-target.ts";
-import { pendingDecision } from "./inspect/inspected.ts";
-import { groupReader, instanceSource } from "./inspect/instance-source.ts";
+import { inspectionOf } from "./inspect/inspect-commits.ts";
 import type { History } from "./instance/audit-types.ts";
 import type { Effect } from "./instance/effect.ts";
 import type { EventInput } from "./instance/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import type { PauseNote } from "./model/instance-types.ts";
-import {
-  CONCURRENCY_DEFAULT,
-  RETENTION_MS_DEFAULT,
-  UNDERWAY_ALERT_COUNT_DEFAULT,
-  UNDERWAY_BYTES_DEFAULT,
-} from "./model/limits.ts";
+import { CONCURRENCY_DEFAULT, RETENTION_MS_DEFAULT } from "./model/limits.ts";
 import type { Receipt } from "./model/receipt.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";
 import { abortable } from "./runtime/abortable.ts";
@@ -37,11 +32,12 @@ import { IntakeBound } from "./runtime/inbox/intake-bound.ts";
 import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
 import type { InstanceService } from "./runtime/instance-service.ts";
 import { putInForce } from "./runtime/namespace.ts";
-import type { CommitListener, Runtime } from "./runtime/runtime.ts";
+import type { Runtime } from "./runtime/runtime.ts";
 import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
+import type { StoreStatus, StoreWatch } from "./runtime/workers/store-watch.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import type { Store } from "./stores/store.ts";
 import { AuditLog } from "./system/audit-line.ts";
@@ -50,7 +46,7 @@ import type { Logger } from "./system/logger.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
 
-export type { EngineOptions } from "./engine-options.ts";
+export type { EngineOptions, EngineStatus } from "./engine-options.ts";
 
 /** One instance, addressed by its id. */
 export type InstanceReference = {
@@ -94,11 +90,13 @@ export type Engine = AsyncDisposable & {
   [Symbol.asyncDispose](): Promise<void>;
   /**
    * Takes alerts, or the body of a webhook as it came; resolves when every decision about them is durable. Effects run
-   * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else, and with
-   * BECALM_BUSY if too much is under way: nothing of it was decided then. A single alert that cannot be taken is in `rejected`. If `signal` is aborted it rejects with the signal's reason: alerts that were
+   * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else, with BECALM_BUSY
+   * if too much is under way, and with BECALM_CLOCK_SKEW if the clock of this process is far from the store's: nothing of it was decided then. A single alert that cannot be taken is in `rejected`. If `signal` is aborted it rejects with the signal's reason: alerts that were
    * under way may be taken still, and sending them again makes duplicates only.
    */
   ingest(alerts: IngestInput, options?: { readonly signal?: AbortSignal }): Promise<IngestResult>;
+  /** How it is doing, as far as this process knows; nothing is asked for it. */
+  status(): EngineStatus;
   get(id: string): InstanceReference;
   list(filter?: ListFilter): Promise<InstancePage>;
   /** Grants one instance, or everything that a group holds. */
@@ -152,6 +150,8 @@ export function createEngine(options: EngineOptions): Engine {
   return new LiveEngine({ ...options, policies });
 }
 
+const UNKNOWN: StoreStatus = { clockSkewMs: null, durability: null, lostCommits: 0 };
+
 type Opened = ReturnType<typeof driveLive> & {
   readonly runtime: Runtime;
   readonly auditLog: AuditLog;
@@ -166,6 +166,7 @@ class LiveEngine implements Engine {
   readonly #subscriptions: Subscriptions;
   readonly #stepListeners: StepListeners;
   readonly #intake: IntakeBound;
+  #storeWatch: StoreWatch | null = null;
   /** null: not opened yet. */
   #opening: Promise<Opened> | null = null;
   #stopping: Promise<void> | null = null;
@@ -175,10 +176,7 @@ class LiveEngine implements Engine {
     this.#store = options.store ?? memoryStore();
     this.#clock = options.clock ?? systemClock();
     this.#logger = options.logger ?? silentLogger;
-    this.#intake = new IntakeBound({
-      alertsMax: options.maxAlertsUnderWay ?? UNDERWAY_ALERT_COUNT_DEFAULT,
-      bytesMax: options.maxBytesUnderWay ?? UNDERWAY_BYTES_DEFAULT,
-    });
+    this.#intake = new IntakeBound(options);
     this.#subscriptions = new Subscriptions(this.#clock, {
       read: async (id) => toSnapshot(await (await this.#instances()).instance(id)),
       onFault: (error) => this.#logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
@@ -190,7 +188,14 @@ class LiveEngine implements Engine {
 
   async start(): Promise<void> {
     const { driver } = await this.#opened();
-    if (!driver.isStarted) driver.start();
+    if (driver.isStarted) return;
+    driver.start();
+    void driver.storeWatch.tellDurability();
+  }
+
+  status(): EngineStatus {
+    const { alerts, bytes } = this.#intake.underway;
+    return { ...(this.#storeWatch?.status ?? UNKNOWN), alertsUnderWay: alerts, bytesUnderWay: bytes };
   }
 
   stop(): Promise<void> {
@@ -216,6 +221,7 @@ class LiveEngine implements Engine {
   async ingest(alerts: IngestInput, { signal }: { readonly signal?: AbortSignal } = {}): Promise<IngestResult> {
     if (signal !== undefined) return abortable(signal, () => this.ingest(alerts));
     const { runtime, driver, receipts } = await this.#opened();
+    driver.storeWatch.clockWatch.requireAgreement();
     const atMs = runtime.clock.now();
     const { inputs, truncated } = ingestAlertsOf(alerts, atMs);
     const intake = this.#intake.enter(inputs.length);
@@ -345,7 +351,10 @@ class LiveEngine implements Engine {
       partitions,
       observe: this.#options.observe,
     });
-    const inspection = this.#inspection(runtime);
+    const inspection = inspectionOf(runtime, {
+      inspect: this.#options.inspect,
+      onFault: (error) => logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`),
+    });
     const reader = new InstanceReader(runtime);
     const auditLog = new AuditLog(logger, (id) => reader.birth(id));
     const driven = driveLive(runtime, {
@@ -365,27 +374,18 @@ class LiveEngine implements Engine {
         (decision) => this.#stepListeners.publish(decision),
         ({ instances }) => this.#subscriptions.publish(instances),
       ],
+      watch: { maxClockSkewMs: maxClockSkewOf(this.#options), logger },
       onFault: (what, error) => logger.error({ err: error }, what),
     });
+    this.#storeWatch = driven.driver.storeWatch;
+    // An alert is not decided by a clock that was never compared. Who cannot be asked now is asked again soon.
+    await driven.driver.storeWatch.look().catch(() => {});
     worker = driven.driver;
     const detach = () => {
       attached?.detach();
       inspection.detach();
     };
     return { ...driven, runtime, auditLog, detach };
-  }
-
-  #inspection(runtime: Runtime): { onCommit: readonly CommitListener[]; detach: () => void } {
-    const { inspect } = this.#options;
-    if (inspect === undefined) return { onCommit: [], detach: () => {} };
-    const onFault = (error: unknown) =>
-      this.#logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`);
-    const target = inspectTarget(inspect, onFault);
-    const feed = target.attach(instanceSource(new InstanceReader(runtime)));
-    const groupOf = groupReader(runtime);
-    const listener: CommitListener = (decision) =>
-      target.isWatched && feed.committed(pendingDecision(decision, groupOf));
-    return { onCommit: [listener], detach: () => feed.detach() };
   }
 }
 

@@ -39,6 +39,7 @@ export {
   createEngine,
   type Engine,
   type EngineOptions,
+  type EngineStatus,
   type IngestResult,
   type InstancePage,
   type InstanceReference,

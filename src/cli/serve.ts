@@ -154,6 +154,7 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
     waiting: () => waitingNow(engine),
     viewedAlerts: () => view.size,
     heldBodyBytes: () => bodies.heldBytes,
+    status: () => engine.status(),
   });
   const engine = createEngine({
     policies: first.policies,

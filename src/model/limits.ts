@@ -123,6 +123,8 @@ export const PARTITION_COUNT_MAX = 100;
 export const RETENTION_MS_DEFAULT = 7 * DAY_MS;
 /** The receipt of a re-sent alert is written down at most once per retention / this. */
 export const RETENTION_REFRESH_DIVISOR = 8;
+/** How far an engine's clock may be from its store's. */
+export const CLOCK_SKEW_MS_DEFAULT = 5 * SECOND_MS;
 /** What could not be read is tried again this often. */
 export const SWEEP_INTERVAL_MS = 30 * SECOND_MS;
 export const LIST_PAGE_COUNT_DEFAULT = 100;

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import { systemClock } from "../../src/system/system-clock.ts";
 import { send, sendBytes, sendJson } from "../support/http-client.ts";
 import { type ServerWorld, type ServerWorldOptions, serverWorld } from "../support/server-world.ts";
 
@@ -107,4 +108,14 @@ describe("limits of a request", () => {
     expect(status).toBe(503);
     expect(headers["retry-after"]).toBe("1");
   });
+});
+
+test("a clock that is far from the store's makes senders come again, and is shown", async () => {
+  const clock = { ...systemClock(), now: () => Date.now() + 10_000 };
+  const { url } = await open({ engine: { clock, maxClockSkewMs: 5_000 } });
+  const { status, headers, json } = await sendJson(`${url}/api/v2/alerts`, [{ labels: { a: "b" } }]);
+  expect([status, headers["retry-after"]]).toEqual([503, "1"]);
+  expect(JSON.stringify(json)).toContain("ahead of");
+  const { text } = await send(`${url}/metrics`);
+  expect(text).toMatch(/^becalm_clock_skew_seconds (9\.9|10)/m);
 });

@@ -68,6 +68,7 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
     waiting: () => waitingNow(engine),
     viewedAlerts: () => view.size,
     heldBodyBytes: () => bodies.heldBytes,
+    status: () => engine.status(),
   });
   const store = options.store ?? memoryStore();
   const engine: Engine = createEngine({

@@ -3,19 +3,26 @@
  * does not wait for its answers fills the memory, and a storm that comes faster than its store writes ends the process.
  */
 import { BecalmError } from "../../model/errors.ts";
+import { UNDERWAY_ALERT_COUNT_DEFAULT, UNDERWAY_BYTES_DEFAULT } from "../../model/limits.ts";
 import type { RoutedRequest } from "./ingest.ts";
 
-export type IntakeLimits = { readonly alertsMax: number; readonly bytesMax: number };
+export type IntakeLimits = {
+  readonly maxAlertsUnderWay?: number | undefined;
+  readonly maxBytesUnderWay?: number | undefined;
+};
 
 /** What one request has taken of the bound. */
 export type Intake = { alerts: number; bytes: number };
 
 export class IntakeBound {
-  readonly #limits: IntakeLimits;
+  readonly #limits: { readonly alertsMax: number; readonly bytesMax: number };
   readonly #underway = { alerts: 0, bytes: 0 };
 
-  constructor(limits: IntakeLimits) {
-    this.#limits = limits;
+  constructor({ maxAlertsUnderWay, maxBytesUnderWay }: IntakeLimits) {
+    this.#limits = {
+      alertsMax: maxAlertsUnderWay ?? UNDERWAY_ALERT_COUNT_DEFAULT,
+      bytesMax: maxBytesUnderWay ?? UNDERWAY_BYTES_DEFAULT,
+    };
   }
 
   get underway(): Readonly<Intake> {

@@ -19,6 +19,7 @@ import { PauseService } from "../stops/pause-service.ts";
 import { CLAIMS_PROLONGED_EVERY_MS, OutboxPump } from "./outbox-pump.ts";
 import { RepeatedFaults } from "./repeated-faults.ts";
 import { sweep } from "./retention.ts";
+import { StoreWatch, type StoreWatchOptions } from "./store-watch.ts";
 import { TimerPump } from "./timer-pump.ts";
 
 const TIMERS_POLLED_EVERY_MS = 500;
@@ -26,6 +27,7 @@ const TIMERS_POLLED_EVERY_MS = 500;
 const NAMESPACE_RENEWED_EVERY_MS = 10_000;
 const SWEPT_EVERY_MS_MIN = 60_000;
 const SWEPT_EVERY_MS_MAX = 3_600_000;
+const STORE_WATCHED_EVERY_MS = 2_000;
 /** After a fault of a pump. */
 const PUMP_RETRY_MS = 500;
 const SILENCES_READ_EVERY_MS = 2_000;
@@ -39,6 +41,7 @@ export type LiveOptions = {
   readonly retentionMs: number;
   /** Hear of each commit after the driver itself. */
   readonly onCommit: readonly CommitListener[];
+  readonly watch: StoreWatchOptions;
   /** Told of what could not be done now and is tried again. */
   readonly onFault: (what: string, error: unknown) => void;
 };
@@ -47,6 +50,7 @@ export class LiveDriver implements Driver {
   readonly mailboxes: Mailboxes;
   readonly pauses: PauseService;
   readonly silences: SilenceService;
+  readonly storeWatch: StoreWatch;
   readonly #runtime: BatchRuntime;
   readonly #outbox: OutboxPump;
   readonly #options: LiveOptions;
@@ -69,6 +73,7 @@ export class LiveDriver implements Driver {
     this.mailboxes = new Mailboxes(this.#runtime);
     this.pauses = new PauseService(runtime, this, () => runtime.clock.now());
     this.silences = new SilenceService(runtime, this, () => runtime.clock.now());
+    this.storeWatch = new StoreWatch(runtime, options.watch);
     this.#faults = new RepeatedFaults(runtime.clock, options.onFault);
     this.#timers = new TimerPump(runtime, {
       submit: (envelope) => this.mailboxes.submit([envelope]),
@@ -95,6 +100,7 @@ export class LiveDriver implements Driver {
   start(): void {
     this.#isRunning = true;
     this.#timersDueAtMs = this.#runtime.clock.now();
+    this.#repeat("store", STORE_WATCHED_EVERY_MS, () => this.#watchStore());
     this.#repeat("timers", 0, () => this.#fireTimers());
     this.#repeat("outbox", 0, () => this.#outbox.take());
     this.#repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.#outbox.prolong());
@@ -222,7 +228,18 @@ export class LiveDriver implements Driver {
     this.#repeat("timers", Math.max(dueAtMs - this.#runtime.clock.now(), 0), () => this.#fireTimers());
   }
 
+  /** By a clock that is off nothing ends, and nothing is removed. */
+  get #isOff(): boolean {
+    return this.storeWatch.clockWatch.isOff;
+  }
+
+  async #watchStore(): Promise<number> {
+    await this.storeWatch.look();
+    return STORE_WATCHED_EVERY_MS;
+  }
+
   async #fireTimers(): Promise<number> {
+    if (this.#isOff) return TIMERS_POLLED_EVERY_MS;
     // What is armed while the timers are looked at was not there to be found.
     this.#timersDueAtMs = Number.POSITIVE_INFINITY;
     const firing = this.#timers.fire();
@@ -262,7 +279,7 @@ export class LiveDriver implements Driver {
   }
 
   async #forget(): Promise<number> {
-    await sweep(this.#runtime, this.#options.retentionMs);
+    if (!this.#isOff) await sweep(this.#runtime, this.#options.retentionMs);
     return this.#sweptEveryMs;
   }
 

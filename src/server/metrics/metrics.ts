@@ -4,6 +4,7 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { EngineStatus } from "../../engine.ts";
 import type { CommittedStep } from "../../runtime/committed-steps.ts";
 import { StepCounts } from "./step-counts.ts";
 
@@ -20,6 +21,8 @@ export type MetricsSources = {
   readonly waiting: () => Promise<Waiting>;
   readonly viewedAlerts: () => number;
   readonly heldBodyBytes: () => number;
+  /** Absent: there is no engine yet. */
+  readonly status?: () => EngineStatus;
 };
 
 export class Metrics {
@@ -132,9 +135,59 @@ function addGauges(registry: Registry, sources: MetricsSources): void {
     sources.viewedAlerts,
   );
   gauge("becalm_http_held_body_bytes", "Bodies of requests that are being worked on.", sources.heldBodyBytes);
+  addStatus(registers, sources.status ?? (() => UNKNOWN));
   addProcessCpu(registers);
   addLoopDelay(registers);
   addWaiting(registers, sources);
+}
+
+const UNKNOWN: EngineStatus = {
+  alertsUnderWay: 0,
+  bytesUnderWay: 0,
+  clockSkewMs: null,
+  durability: null,
+  lostCommits: 0,
+};
+
+/** What the engine knows of itself and of its store. */
+function addStatus(registers: Registry[], status: () => EngineStatus): void {
+  const gauge = (name: string, help: string, value: (now: EngineStatus) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value(status()));
+      },
+    });
+  gauge("becalm_alerts_under_way", "Alerts that are being decided.", (now) => now.alertsUnderWay);
+  gauge("becalm_bytes_under_way", "About how many bytes the alerts under way will write.", (now) => now.bytesUnderWay);
+  gauge(
+    "becalm_clock_skew_seconds",
+    "How far this process's clock is ahead of the store's.",
+    (now) => (now.clockSkewMs ?? Number.NaN) / 1_000,
+  );
+  let told = 0;
+  new Counter({
+    name: "becalm_lost_commits_total",
+    help: "Commits that the store had acknowledged and has lost.",
+    registers,
+    collect() {
+      const { lostCommits } = status();
+      this.inc(lostCommits - told);
+      told = lostCommits;
+    },
+  });
+  new Gauge({
+    name: "becalm_store_info",
+    help: "The store's durability profile.",
+    labelNames: ["durability"],
+    registers,
+    collect() {
+      this.reset();
+      this.set({ durability: status().durability ?? "unknown" }, 1);
+    },
+  });
 }
 
 function addProcessCpu(registers: Registry[]): void {

@@ -43,7 +43,8 @@ export class Replication {
 
   /** Before anything is answered from what was read of a partition: it may be what too few replicas have. */
   async settle(partition: number): Promise<void> {
-    await Promise.allSettled(this.#waiting.get(partition) ?? []);
+    const waiting: readonly Promise<void>[] = [...(this.#waiting.get(partition) ?? [])];
+    await Promise.allSettled(waiting);
     const key = this.#behind.get(partition);
     if (key !== undefined) await this.await(partition, [key]);
   }

@@ -7,7 +7,7 @@ import type { RedisConnection } from "./connection.ts";
 export async function infoOf(
   connection: RedisConnection,
   section: string,
-  node: Redis | undefined = undefined,
+  node?: Redis,
 ): Promise<ReadonlyMap<string, string>> {
   const { client } = connection;
   const text = await connection.run(async () => {
