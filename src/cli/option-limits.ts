@@ -8,3 +8,6 @@ export const INSPECT_COUNT_MAX = 100_000;
 export const PORT_MAX = 65_535;
 /** Changes that `diff` shows people. */
 export const DIFF_SHOWN_DEFAULT = 20;
+/** Instances that `report` reads. */
+export const REPORT_COUNT_DEFAULT = 100_000;
+export const REPORT_COUNT_MAX = 10_000_000;

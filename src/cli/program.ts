@@ -31,7 +31,7 @@ import { addServing } from "./serve-program.ts";
 import { addStopping } from "./stop-program.ts";
 import { type Terminal, tellError, terminal } from "./terminal.ts";
 import { usageSentence } from "./usage-sentence.ts";
-import { addWhatIf } from "./what-if-program.ts";
+import { addReport, addWhatIf } from "./what-if-program.ts";
 
 /** Runs the command that the arguments name; resolves to the exit code. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -89,6 +89,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
   addWhatIf(add);
   addDetecting(add);
   addLooking(add);
+  addReport(add);
   addKeeping(add);
   addActing(add);
   addStopping(add, { reading, read });

@@ -2,7 +2,7 @@
 import { Option } from "commander";
 import type { Add } from "./add-command.ts";
 import { collected, countOf, jsonOption, read, reading } from "./command-options.ts";
-import { DIFF_SHOWN_DEFAULT, LIST_COUNT_MAX } from "./option-limits.ts";
+import { DIFF_SHOWN_DEFAULT, LIST_COUNT_MAX, REPORT_COUNT_DEFAULT, REPORT_COUNT_MAX } from "./option-limits.ts";
 
 export function addWhatIf(add: Add): void {
   add("diff", "says what would go another way under other policies; simulates, touches nothing and writes nothing", {
@@ -72,4 +72,20 @@ function addTune(add: Add): void {
       act: async (to, options) => (await import("./tune.ts")).tune(to, read(options, ["json", "sort"])),
     },
   );
+}
+
+/** What came of the rules in force. */
+export function addReport(add: Add): void {
+  add("report", "what came of the rules: of those skipped for a peer how many resolved, of those executed how many helped", {
+    options: reading(
+      new Option("--since <time>", "instances created since then: 24h, 7d, or 2026-11-23T06:00:00Z").default("24h"),
+      new Option("--policy <name>", "only those of this policy"),
+      countOf("--limit <n>", "instances that are read at most, the newest", {
+        max: REPORT_COUNT_MAX,
+        fallback: REPORT_COUNT_DEFAULT,
+      }),
+    ),
+    examples: ["becalm report", "becalm report --since 7d --policy restart-host --json"],
+    act: async (to, options) => (await import("./report.ts")).report(to, read(options, ["json"])),
+  });
 }

@@ -29,7 +29,7 @@ export type StoredReading = {
 /** Adds every instance that was created since `fromMs`. Gives how many were read. */
 export async function recordStored(
   reader: InstanceReader,
-  recording: Recording,
+  recording: Pick<Recording, "add">,
   reading: StoredReading,
 ): Promise<number> {
   let cursor: string | null | undefined;
