@@ -82,12 +82,27 @@ function detailLines({ policy, figures }: OutcomeRow, { bold, dim }: Colors): st
   return [`${bold(policy.name)}  ${dim(`${rule} (${policy.version})`)}`, ...facts.map((fact) => `  ${fact}`)];
 }
 
-function executedText({ succeeded, verified, failed, notResolved, retried, underWay }: OutcomeFigures["executed"]): string {
-  const verifying = verified + notResolved === 0 ? "" : `, ${verified} verified, ${notResolved} did not resolve in time`;
+function executedText({
+  succeeded,
+  verified,
+  failed,
+  notResolved,
+  retried,
+  underWay,
+}: OutcomeFigures["executed"]): string {
+  const verifying =
+    verified + notResolved === 0 ? "" : `, ${verified} verified, ${notResolved} did not resolve in time`;
   return `${succeeded} succeeded, ${failed} failed, ${retried} retried, ${underWay} under way${verifying}`;
 }
 
-function approvalsText({ granted, denied, timedOut, ended, waiting, answeredAfterMs }: OutcomeFigures["approvals"]): string {
+function approvalsText({
+  granted,
+  denied,
+  timedOut,
+  ended,
+  waiting,
+  answeredAfterMs,
+}: OutcomeFigures["approvals"]): string {
   const answers = `${granted} granted, ${denied} denied${spreadText(answeredAfterMs)}`;
   return `${answers}, ${timedOut} not answered in time, ${ended} over before an answer, ${waiting} waiting`;
 }

@@ -45,7 +45,7 @@ export async function report(terminal: Terminal, options: ReportOptions): Promis
     if (read.isCut)
       terminal.note(
         terminal.noteColors.yellow(
-          `Only the newest ${count(limit, "instance", "instances")} were read, back to ${isoTime(read.reachedMs)}: raise --limit, or give a later --since.`,
+          `Only the newest ${count(read.count, "instance", "instances")} were read, back to ${isoTime(read.reachedMs)}: raise --limit, or give a later --since.`,
         ),
       );
     return EXIT.done;
@@ -60,7 +60,12 @@ type Reading = {
   readonly policy: string | undefined;
 };
 
-type Read = { readonly unreadable: number; readonly isCut: boolean; readonly reachedMs: number };
+type Read = {
+  readonly count: number;
+  readonly unreadable: number;
+  readonly isCut: boolean;
+  readonly reachedMs: number;
+};
 
 /** Thrown to end the reading. */
 class Enough extends Error {}
@@ -71,12 +76,14 @@ async function readSince(terminal: Terminal, instances: InstanceReader, reading:
   let unreadable = 0;
   let reachedMs = nowMs;
   let isCut = false;
+  let total = 0;
   const add: OutcomeReport["add"] = (judged) => {
     const { birth } = judged.history;
     reachedMs = Math.min(reachedMs, birth.createdAtMs);
     if (policy === undefined || birth.policy === policy) into.add(judged);
   };
   const onRead = (read: number) => {
+    total = read;
     progress.update((seconds) => `${read} instances, ${Math.round(read / seconds)}/s`);
     if (read >= limit) throw new Enough();
   };
@@ -87,7 +94,7 @@ async function readSince(terminal: Terminal, instances: InstanceReader, reading:
     isCut = true;
   }
   progress.end();
-  return { unreadable, isCut, reachedMs };
+  return { count: total, unreadable, isCut, reachedMs };
 }
 
 /** `24h`, or a time. */

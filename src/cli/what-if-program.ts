@@ -76,16 +76,20 @@ function addTune(add: Add): void {
 
 /** What came of the rules in force. */
 export function addReport(add: Add): void {
-  add("report", "what came of the rules: of those skipped for a peer how many resolved, of those executed how many helped", {
-    options: reading(
-      new Option("--since <time>", "instances created since then: 24h, 7d, or 2026-11-23T06:00:00Z").default("24h"),
-      new Option("--policy <name>", "only those of this policy"),
-      countOf("--limit <n>", "instances that are read at most, the newest", {
-        max: REPORT_COUNT_MAX,
-        fallback: REPORT_COUNT_DEFAULT,
-      }),
-    ),
-    examples: ["becalm report", "becalm report --since 7d --policy restart-host --json"],
-    act: async (to, options) => (await import("./report.ts")).report(to, read(options, ["json"])),
-  });
+  add(
+    "report",
+    "what came of the rules: of those skipped for a peer how many resolved, of those executed how many helped",
+    {
+      options: reading(
+        new Option("--since <time>", "instances created since then: 24h, 7d, or 2026-11-23T06:00:00Z").default("24h"),
+        new Option("--policy <name>", "only those of this policy"),
+        countOf("--limit <n>", "instances that are read at most, the newest", {
+          max: REPORT_COUNT_MAX,
+          fallback: REPORT_COUNT_DEFAULT,
+        }),
+      ),
+      examples: ["becalm report", "becalm report --since 7d --policy restart-host --json"],
+      act: async (to, options) => (await import("./report.ts")).report(to, read(options, ["json"])),
+    },
+  );
 }

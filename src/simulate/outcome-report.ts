@@ -31,7 +31,12 @@ const FOR_A_PEER: readonly ReasonCode[] = [
 ];
 
 /** Milliseconds; null: there is nothing to measure. */
-export type Spread = { readonly count: number; readonly p50: number | null; readonly p90: number | null; readonly max: number | null };
+export type Spread = {
+  readonly count: number;
+  readonly p50: number | null;
+  readonly p90: number | null;
+  readonly max: number | null;
+};
 
 export type OutcomeFigures = {
   readonly instances: number;
@@ -108,7 +113,16 @@ export class OutcomeReport {
 class Tally {
   readonly policy: Policy;
   instances = 0;
-  readonly #executed = { count: 0, succeeded: 0, verified: 0, failed: 0, notResolved: 0, retried: 0, attempts: 0, underWay: 0 };
+  readonly #executed = {
+    count: 0,
+    succeeded: 0,
+    verified: 0,
+    failed: 0,
+    notResolved: 0,
+    retried: 0,
+    attempts: 0,
+    underWay: 0,
+  };
   readonly #reasons: Partial<Record<ReasonCode, number>> = {};
   readonly #forPeer = { count: 0, resolved: 0, lost: 0, unknown: 0 };
   readonly #approvals = { asked: 0, granted: 0, denied: 0, timedOut: 0, ended: 0, waiting: 0 };
