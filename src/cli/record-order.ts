@@ -113,10 +113,22 @@ async function* sorted(rows: Rows, { rowTime, onSorted }: Ordering): AsyncGenera
     }
     await spill.add(last);
     const runs = spill.paths.map((path, index) => ({ source: String(index), rows: rowsOfRun(path) }));
-    for await (const { rows: merged } of mergeRows(runs, rowTime)) yield merged;
+    yield* inPieces(mergeRows(runs, rowTime));
   } finally {
     await spill.remove();
   }
+}
+
+/** Runs take turns at every few rows: they are given out in larger pieces. */
+async function* inPieces(merged: AsyncIterable<{ readonly rows: readonly RecordRow[] }>) {
+  let piece: RecordRow[] = [];
+  for await (const { rows } of merged) {
+    for (const row of rows) piece.push(row);
+    if (piece.length < GIVEN_ROWS) continue;
+    yield piece;
+    piece = [];
+  }
+  if (piece.length > 0) yield piece;
 }
 
 /** Stable: rows of one time stay in the order of the file. */
