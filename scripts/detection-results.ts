@@ -19,10 +19,13 @@ export const RECORDING_START = 1_795_417_161;
 
 const RECORDING = "demo/host-metrics.csv";
 const STRATEGIES = "demo/strategies.yaml";
-const PAGE = "docs/detection-results.md";
+export const PAGE = "docs/detection-results.md";
+
+/** Where the part of another script (nab-results.ts) begins; it is kept as it is. */
+export const NAB_MARK = "<!-- From here on by scripts/nab-results.ts. Do not edit. -->";
 
 /** An alert that begins up to so many seconds after an incident's end still belongs to it. */
-const GRACE_SECONDS = 5;
+export const ALERT_GRACE_SECONDS = 5;
 
 /** What was done to the host on purpose, in seconds after the first row, and the strategies that should tell it. */
 export const INCIDENTS = [
@@ -86,7 +89,7 @@ function judge(alerts: readonly DetectedAlert[]): Pick<Results, "findings" | "fa
   const begun = alerts.filter(({ alert, reason }) => alert.status === "firing" && reason !== "resent");
   const belongs = (one: DetectedAlert, { from, to, strategies }: Incident): boolean => {
     const at = one.time - RECORDING_START;
-    return at >= from && at <= to + GRACE_SECONDS && (strategies as readonly string[]).includes(one.strategy);
+    return at >= from && at <= to + ALERT_GRACE_SECONDS && (strategies as readonly string[]).includes(one.strategy);
   };
   const findings = INCIDENTS.flatMap((incident) =>
     incident.strategies.map((strategy) => {
@@ -185,9 +188,9 @@ ${variationRows().join("\n")}
 
 How to read it:
 
-- Delays are in data time, from the incident's planned begin to the alert's \`startsAt\`. An alert is *sent* up to two intervals later, when the
-  watermark has passed its point: two seconds here.
-- An alert belongs to an incident if it begins within it, or up to ${GRACE_SECONDS} s after it, and its strategy is meant for it. Every other one is a
+- Delays are in data time, from the incident's planned begin to the alert's \`startsAt\`. An alert is *sent* one interval later, when no
+  earlier point of its series can come within the lateness: one second here.
+- An alert belongs to an incident if it begins within it, or up to ${ALERT_GRACE_SECONDS} s after it, and its strategy is meant for it. Every other one is a
   false alarm.
 - The count is one per series (core) and level: both cores are two series, and a critical alert takes the place of its warning.
 - An end before the incident's (below 0) means that the host was quiet again earlier, as the core was that filled the memory. The memory itself was
@@ -205,7 +208,8 @@ function falseAlarmsText(falseAlarms: readonly DetectedAlert[]): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const page = resultsPage(detectRecording());
-  writeFileSync(new URL(`../${PAGE}`, import.meta.url), page);
+  const before = read(PAGE);
+  const other = before.includes(NAB_MARK) ? `\n${before.slice(before.indexOf(NAB_MARK))}` : "";
+  writeFileSync(new URL(`../${PAGE}`, import.meta.url), resultsPage(detectRecording()) + other);
   console.log(`${PAGE} is written`);
 }

@@ -62,7 +62,7 @@ function loggedAlert(seq: number, { alert, time, severity, strategy }: DetectedA
   return { seq, strategy, severity, at: isoTime(time * 1_000), labels, sentence: annotations["summary"] ?? "" };
 }
 
-/** `2026-11-23 06:49:54  firing    critical  cpu-core-busy  cpu0 of node-1 is 97 % busy`. */
+/** `2026-11-23 06:49:54  firing    critical  cpu-core-busy  host=node-1, device=cpu0  cpu0 of node-1 is 97 % busy`. */
 export function peopleLine(
   { alert, time, severity, strategy }: DetectedAlert,
   { outColors }: Pick<Terminal, "outColors">,
@@ -70,5 +70,14 @@ export function peopleLine(
   const { red, green, dim } = outColors;
   const status = alert.status === "firing" ? red("firing  ") : green("resolved");
   const summary = printable(alert.annotations["summary"] ?? "");
-  return `${dim(dateTime(time * 1_000).slice(0, 19))}  ${status}  ${severity.padEnd(8)}  ${strategy}  ${dim(summary)}`;
+  const at = dim(dateTime(time * 1_000).slice(0, 19));
+  return [at, status, severity.padEnd(8), strategy, seriesText(alert.labels), dim(summary)]
+    .filter((part) => part !== "")
+    .join("  ");
+}
+
+/** The labels that tell alerts of one strategy apart. */
+function seriesText(labels: Readonly<Record<string, string>>): string {
+  const own = Object.entries(labels).filter(([name]) => name !== "alertname" && name !== "severity");
+  return printable(own.map(([name, value]) => `${name}=${value}`).join(", "));
 }
