@@ -1,29 +1,48 @@
-/** `becalm doctor`: what a namespace and its store are like, and what to change; `--raise-format` brings a namespace of an earlier version up to date. */
+/**
+ * `becalm doctor`: what a namespace and its store are like, what is stuck in it, and what to change. It changes nothing itself, but with
+ * `--raise-format`, which brings a namespace of an earlier version up to date.
+ */
 import { count } from "../present/text-table.ts";
+import { clockFinding, healthOf } from "../runtime/namespace-health.ts";
 import { raiseFormat } from "../runtime/raise-format.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { RAISED_FORMAT } from "../stores/store.ts";
+import { type Finding, RAISED_FORMAT } from "../stores/store.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type DoctorOptions = StoreOptions & { readonly raiseFormat: boolean; readonly json: boolean };
 
-/** One thing that was looked at. `advice`: what to do about it; missing: it is as it should be. */
-type Finding = { readonly what: string; readonly is: string; readonly advice?: string };
-
 export async function doctor(terminal: Terminal, options: DoctorOptions): Promise<number> {
   return withReading(options, "doctor", async ({ runtime }) => {
-    const findings = [
-      {
-        what: "namespace",
-        is: `${options.namespace}, ${runtime.mode}, ${count(runtime.partitions, "partition", "partitions")}`,
-      },
-      options.raiseFormat ? await raisedFormat(runtime) : formatOf(runtime),
-    ];
-    for (const finding of findings) await tell(terminal, finding, options.json);
-    return findings.some(({ advice }) => advice !== undefined) ? EXIT.failed : EXIT.done;
+    let isWell = true;
+    const tellAll = async (findings: readonly Finding[]): Promise<void> => {
+      for (const finding of findings) {
+        isWell &&= finding.advice === undefined;
+        await tell(terminal, finding, options.json);
+      }
+    };
+    await tellAll([namespaceOf(runtime, options.namespace)]);
+    await tellAll([options.raiseFormat ? await raisedFormat(runtime) : formatOf(runtime)]);
+    await tellAll((await runtime.store.describe()).findings);
+    // A server compares its clock itself.
+    if (options.server === undefined) await tellAll([await clockOf(runtime)]);
+    // What is due in virtual time is due when its next run says so.
+    if (runtime.mode === "live") await tellAll(await healthOf(runtime, Date.now()));
+    return isWell ? EXIT.done : EXIT.failed;
   });
+}
+
+function namespaceOf({ mode, partitions, versions }: Runtime, namespace: string): Finding {
+  const parts = count(partitions, "partition", "partitions");
+  const known = count(versions.size, "version of a policy", "versions of policies");
+  return { what: "namespace", is: `${namespace}, ${mode}, ${parts}, ${known}` };
+}
+
+async function clockOf({ store }: Runtime): Promise<Finding> {
+  const sentAtMs = Date.now();
+  const { clocks } = await store.pulse();
+  return clockFinding(clocks, sentAtMs, Date.now());
 }
 
 function formatOf({ format }: Runtime): Finding {

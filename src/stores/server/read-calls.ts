@@ -13,6 +13,7 @@ export const READ_CALLS = [
   "unclaimedEffects",
   "strayInstances",
   "policies",
+  "describe",
 ] as const;
 
 export type ReadCall = (typeof READ_CALLS)[number];

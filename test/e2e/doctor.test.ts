@@ -1,0 +1,169 @@
+/** `becalm doctor` on namespaces that are well, and on such as somebody has damaged or left alone. */
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createEngine, type Engine } from "../../src/engine.ts";
+import { redisStore } from "../../src/stores/redis/redis-store.ts";
+import type { Clock } from "../../src/system/clock.ts";
+import { systemClock } from "../../src/system/system-clock.ts";
+import { becalm, type Ended, jsonLines, useFiles } from "../support/command.ts";
+import { alertOf, policyOf, START_MS } from "../support/engine-world.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { useRedis } from "../support/redis-server.ts";
+import { serverWorld } from "../support/server-world.ts";
+
+type Row = { readonly what: string; readonly is: string; readonly advice?: string };
+
+const redis = useRedis();
+const file = useFiles();
+let client: Redis;
+beforeAll(() => {
+  client = new Redis(redis.url);
+});
+afterAll(() => client.disconnect());
+
+let namespaces = 0;
+
+/** An engine that was there for a while. `before`: what it left, as others find it now. */
+async function left(clock: Clock, before: (engine: Engine) => Promise<unknown>): Promise<string> {
+  namespaces += 1;
+  const namespace = `doctor-${namespaces}`;
+  const store = redisStore(redis.url, { namespace });
+  const engine = createEngine({
+    policies: [policyOf({ function: "defense", count: 1 })],
+    handlers: { act: () => {} },
+    store,
+    clock,
+    partitions: 4,
+    drainMs: 0,
+  });
+  await before(engine);
+  await engine.stop();
+  await store.close();
+  return namespace;
+}
+
+function doctor(namespace: string, ...args: string[]): Promise<Ended> {
+  return becalm(["doctor", "--store", redis.url, "--namespace", namespace, ...args]);
+}
+
+async function rowsOf(namespace: string): Promise<{ code: number | null; rows: Map<string, Row> }> {
+  const { code, stdout } = await doctor(namespace, "--json");
+  return { code, rows: new Map(jsonLines<Row>(stdout).map((row) => [row.what, row])) };
+}
+
+describe("becalm doctor", () => {
+  test("says of a namespace that is well what it and its store are like, and ends with 0", async () => {
+    const namespace = await left(systemClock(), async (engine) => {
+      await engine.start();
+      await engine.ingest([alertOf("a", { startsAt: Date.now() })]);
+    });
+    const { code, rows } = await rowsOf(namespace);
+    expect([...rows.values()].filter(({ advice }) => advice !== undefined)).toEqual([]);
+    expect(code).toBe(0);
+    expect([...rows.keys()]).toEqual([
+      "namespace",
+      "format",
+      "store",
+      "role",
+      "durability",
+      "eviction",
+      "rights",
+      "clock",
+      "quarantine",
+      "timers",
+      "outbox",
+      "claims",
+      "stuck",
+    ]);
+    expect(rows.get("namespace")?.is).toBe(`${namespace}, live, 4 partitions, 1 version of a policy`);
+    expect(rows.get("durability")?.is).toMatch(/^async: /);
+    expect(rows.get("clock")?.is).toContain("agree within 1s");
+    const { stdout } = await doctor(namespace);
+    expect(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .every((line) => line.startsWith("✓ ")),
+    ).toBe(true);
+  });
+
+  test("names what nobody moves: timers that are overdue, and attempts that wait", async () => {
+    const ids: string[] = [];
+    const namespace = await left(new ManualClock(START_MS), async (engine) => {
+      const { instances } = await engine.ingest([alertOf("a"), alertOf("b")]);
+      ids.push(...instances.map(({ id }) => id));
+    });
+    const { code, rows } = await rowsOf(namespace);
+    expect(code).toBe(1);
+    expect(rows.get("timers")).toMatchObject({
+      is: expect.stringMatching(new RegExp(`^1 are overdue, the oldest by .*\\(${ids[1]}\\)`)),
+      advice: expect.stringContaining("start an engine"),
+    });
+    expect(rows.get("outbox")).toMatchObject({
+      is: expect.stringMatching(new RegExp(`for more than 10m, the oldest for .*${ids[0]}`)),
+      advice: expect.stringContaining("see that an engine runs"),
+    });
+  });
+
+  test("names what is damaged: a checkpoint, a claim, an attempt that is gone", async () => {
+    const ids: string[] = [];
+    const namespace = await left(systemClock(), async (engine) => {
+      const alerts = ["a", "b", "c"].map((host) => alertOf(host, { host, startsAt: Date.now() }));
+      const { instances } = await engine.ingest(alerts);
+      ids.push(...instances.map(({ id }) => id));
+    });
+    const [broken, unclaimed, gone] = ids as [string, string, string];
+    const keyOf = async (id: string, end: string) => {
+      const [key] = await client.keys(`*:${namespace}:i:${id}`);
+      return (key as string).replace(/:i:.*$/, `:${end}`);
+    };
+    await client.set(await keyOf(broken, `i:${broken}`), "1 rubbish");
+    const member = async (id: string) =>
+      (await client.hkeys(await keyOf(id, "effects"))).find((effectId) => effectId.startsWith(id)) as string;
+    await client.zrem(await keyOf(unclaimed, "claims"), await member(unclaimed));
+    const goneEffect = await member(gone);
+    await client.hdel(await keyOf(gone, "effects"), goneEffect);
+    await client.zrem(await keyOf(gone, "claims"), goneEffect);
+    const { code, rows } = await rowsOf(namespace);
+    expect(code).toBe(1);
+    expect(rows.get("quarantine")).toMatchObject({
+      is: expect.stringContaining(`1 cannot be read (${broken})`),
+      advice: expect.stringContaining("becalm ls --quarantined"),
+    });
+    expect(rows.get("claims")).toMatchObject({ is: expect.stringContaining(unclaimed), advice: expect.any(String) });
+    expect(rows.get("stuck")).toMatchObject({ is: expect.stringContaining(gone), advice: expect.any(String) });
+  });
+
+  test("says when the store evicts, is a replica, or its user may only look", async () => {
+    const namespace = await left(systemClock(), (engine) => engine.ingest([]));
+    await client.config("SET", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru");
+    const evicting = await rowsOf(namespace);
+    await client.config("SET", "maxmemory", "0", "maxmemory-policy", "noeviction");
+    expect(evicting.code).toBe(1);
+    expect(evicting.rows.get("eviction")).toMatchObject({ advice: expect.stringContaining("noeviction") });
+    await client.acl("SETUSER", "looker", "on", ">secret", "~*", "+@read", "+@scripting", "+@connection", "+info");
+    const url = `redis://looker:secret@127.0.0.1:${redis.port}`;
+    const { code, stdout } = await becalm(["doctor", "--store", url, "--namespace", namespace, "--json"]);
+    expect(code).toBe(0);
+    const rights = jsonLines<Row>(stdout).find(({ what }) => what === "rights");
+    expect(rights?.is).toMatch(/may look; an engine would need .*\+set/);
+    await client.acl("DELUSER", "looker");
+  });
+
+  test("has no namespace to look at: 3", async () => {
+    expect((await doctor("nothing-here")).code).toBe(3);
+  });
+
+  test("asks an lmdb store, and a running server", async () => {
+    const path = file("db", "").replace(/db$/, "becalm-data");
+    const alerts = file("alerts.jsonl", `${JSON.stringify({ alerts: [{ labels: { a: "b" }, status: "firing" }] })}\n`);
+    const policies = file("policies.yaml", "policies:\n  - { name: all, match: [], action: { log: {} } }\n");
+    await becalm(["run", "--policies", policies, "--alerts", alerts, "--store", `lmdb:${path}`]);
+    const local = await becalm(["doctor", "--store", `lmdb:${path}`]);
+    expect(local).toMatchObject({ code: 0, stdout: expect.stringContaining("durability: always") });
+    const world = await serverWorld();
+    onTestFinished(() => world.close());
+    const asked = await becalm(["doctor", "--server", world.url]);
+    expect(asked).toMatchObject({ code: 0, stdout: expect.stringContaining("durability: none") });
+  });
+});
