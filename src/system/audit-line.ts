@@ -105,12 +105,19 @@ export class AuditLog {
   #writeLines(logged: readonly LoggedEntry[]): void {
     let before: LoggedEntry | null = null;
     let writeLine: WriteLine = () => {};
+    let sentence: string | null = null;
     for (const one of logged) {
+      const { instance, entry, after } = one;
+      const subject = one.birth ?? this.#births.get(instance) ?? null;
       // In a storm neighbours share one entry (instance/outcome-memo.ts).
-      if (one.entry !== before?.entry || one.after.policyVersion !== before.after.policyVersion)
+      if (entry !== before?.entry || after.policyVersion !== before.after.policyVersion) {
         writeLine = this.#kindOf(one);
+        sentence = null;
+      }
+      if (sentence === null || namesItsInstance(entry, subject)) sentence = sentenceFor(one, subject);
       before = one;
-      writeLine(ownFields(one, one.birth ?? this.#births.get(one.instance) ?? null));
+      const labels = subject?.alert?.labels ?? null;
+      writeLine({ instance, version: entry.version, at: timeText(entry.atMs), labels, sentence, hash: after.head });
     }
   }
 
@@ -143,23 +150,16 @@ function commonFields(entry: LoggedEntry["entry"], after: LoggedEntry["after"]):
   };
 }
 
-function ownFields({ instance, entry, after }: LoggedEntry, birth: Subject | null): OwnFields {
-  const { policy, snapshot, head } = after;
-  const subject = {
-    instance,
-    policy,
-    notice: birth?.notice ?? null,
-    decidedAgain: snapshot.context.reconsidered,
-    time: isoTime,
-  };
-  return {
-    instance,
-    version: entry.version,
-    at: timeText(entry.atMs),
-    labels: birth?.alert?.labels ?? null,
-    sentence: sentenceAbout({ ...entry, observation: observationOf(entry) }, subject).en,
-    hash: head,
-  };
+/** Does an entry that neighbours share say something else of each? */
+function namesItsInstance({ event }: LoggedEntry["entry"], subject: Subject | null): boolean {
+  return (subject?.notice ?? null) !== null || ("silence" in event && event.silence !== null);
+}
+
+function sentenceFor({ instance, entry, after }: LoggedEntry, birth: Subject | null): string {
+  const { policy, snapshot } = after;
+  const decidedAgain = snapshot.context.reconsidered;
+  const subject = { instance, policy, notice: birth?.notice ?? null, decidedAgain, time: isoTime };
+  return sentenceAbout({ ...entry, observation: observationOf(entry) }, subject).en;
 }
 
 function observationOf({ event }: LoggedEntry["entry"]): Observation | null {
