@@ -2,11 +2,12 @@
  * One log line per audit entry: what is searched for (instance, alert's labels, policy, reason, actor), the sentence, and the hash that the entry has in
  * the store's own trail, so that the two can be compared (`becalm audit verify --against LOG`).
  *
- * An alert's labels stand in the first line of its instance's history only. They are remembered for the instances that moved last, and read again for
- * the others; meanwhile the lines that follow wait, so that the order stays.
+ * An alert's labels stand in the first line of its instance's history only. They are remembered for the instances that will move again, and read
+ * again for the others; meanwhile the lines that follow wait, so that the order stays.
  */
 import { type Birth, ENGINE_ACTOR } from "../instance/audit-types.ts";
 import type { LoggedEntry } from "../instance/draft.ts";
+import { isAtRest } from "../instance/open-index.ts";
 import type { Observation } from "../model/convergence-rule.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { sentenceAbout } from "../present/sentences.ts";
@@ -71,10 +72,15 @@ export class AuditLog {
 
   write(logged: readonly LoggedEntry[]): void {
     if (this.#logger === silentLogger) return;
-    for (const { instance, birth } of logged) if (birth !== null) this.#remember(instance, birth);
-    const unknown = logged.filter(({ instance }) => !this.#births.has(instance));
+    for (const one of logged) this.#expectMore(one);
+    const unknown = logged.filter(({ instance, birth }) => birth === null && !this.#births.has(instance));
     if (this.#waiting === null && unknown.length === 0) this.#writeLines(logged);
     else this.#writeLater(logged, unknown);
+  }
+
+  /** Lines follow of what is not at rest. */
+  #expectMore({ instance, birth, after }: LoggedEntry): void {
+    if (birth !== null && !isAtRest(after)) this.#remember(instance, birth);
   }
 
   /** Resolves when every line has been given to the logger. Never rejects. */
@@ -118,6 +124,7 @@ export class AuditLog {
       before = one;
       const labels = subject?.alert?.labels ?? null;
       writeLine({ instance, version: entry.version, at: timeText(entry.atMs), labels, sentence, hash: after.head });
+      if (one.birth === null && isAtRest(after)) this.#births.delete(instance);
     }
   }
 
