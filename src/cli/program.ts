@@ -212,8 +212,11 @@ function addLooking(add: Add): void {
     act: async (to, options) => (await import("./ls.ts")).ls(to, read(options, ["json", "quarantined"])),
   });
   add("show <id>", "tells all about an instance: its alert, its state, and why each step was taken", {
-    options: reading(new Option("--lang <language>", "of the sentences").choices(["en", "zh"]).default("en")),
-    examples: ["becalm show 03-0a1b2c3d4e5f60718293a4b5", "becalm show 03-0a1b2c3d4e5f60718293a4b5 --lang zh"],
+    options: reading(
+      new Option("--at <version|time>", "as it was at that version, or at that time"),
+      new Option("--lang <language>", "of the sentences").choices(["en", "zh"]).default("en"),
+    ),
+    examples: ["becalm show 03-0a1b2c3d4e5f60718293a4b5", "becalm show 03-0a1b2c3d4e5f60718293a4b5 --at 2 --lang zh"],
     act: async (to, options, [id = ""]) => (await import("./show.ts")).show(to, read(options, ["json"], { id })),
   });
   add("policy [name@version]", "lists the policy versions of a namespace; shows one as its file said it", {

@@ -39,6 +39,7 @@ export function addWhatIf(add: Add): void {
       (await import("./diff.ts")).diff(to, read(options, ["json", "markdown", "sort", "fromStore"])),
   });
   addTune(add);
+  addFork(add);
 }
 
 function addTune(add: Add): void {
@@ -92,4 +93,25 @@ export function addReport(add: Add): void {
       act: async (to, options) => (await import("./report.ts")).report(to, read(options, ["json"])),
     },
   );
+}
+
+function addFork(add: Add): void {
+  add("fork [id]", "says what would have become of an instance, or of a group, if something else had happened", {
+    options: reading(
+      new Option("--at <version|time>", "from that version of the instance on, or from that time on"),
+      new Option("--group <id>", "answers for all that this group holds"),
+      new Option(
+        "--event <json>",
+        `what happens instead, once or several times: {"type":"approval.granted","after":"12m"}; also effect.done and effect.failed`,
+      ).argParser(collected),
+      new Option("--assume <policy=pattern>", "how attempts end that are not recorded, as for `run`").argParser(
+        collected,
+      ),
+    ),
+    examples: [
+      `becalm fork 03-0a1b2c3d4e5f60718293a4b5 --at 1 --event '{"type":"effect.failed"}'`,
+      `becalm fork --group 'restart-host:!sha1#...' --event '{"type":"approval.granted","after":"12m"}'`,
+    ],
+    act: async (to, options, [id]) => (await import("./fork.ts")).fork(to, read(options, ["json"], { id })),
+  });
 }

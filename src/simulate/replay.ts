@@ -50,6 +50,13 @@ export function replay(history: History, { inspect }: ReplayOptions = {}): Repla
   return { instance: history.instance, steps, divergence: steps.find((step) => !step.isEqual) ?? null };
 }
 
+/** The instance as it was after so many entries of its history. */
+export function instanceAfter(history: History, count: number): Instance {
+  const draft = new Draft({ group: null, partition: 0, stored: new Map(), turn: 0, outcomes: plainOutcomes });
+  const born = draft.create(history.birth, { id: history.instance, policy: compilePolicy(history.policy) });
+  return history.entries.slice(0, count).reduce((instance, entry) => again(draft, instance, entry), born);
+}
+
 function rethrow(error: unknown): never {
   throw error;
 }

@@ -19,6 +19,8 @@ const READ_AT_ONCE = 32;
 export type StoredReading = {
   /** Instances that were created before are left out. */
   readonly fromMs: number;
+  /** Others are left out, and their histories are not read. */
+  readonly isWanted?: (instance: Instance) => boolean;
   readonly nowMs: number;
   /** Throws when no more may be read, or nobody waits for it any longer. */
   readonly onRead?: (count: number) => void;
@@ -62,11 +64,12 @@ type ReadInstance = { readonly history: History; readonly instance: Instance | n
 async function readOne(
   reader: InstanceReader,
   stored: StoredInstance,
-  { onUnreadable }: StoredReading,
+  { onUnreadable, isWanted }: StoredReading,
 ): Promise<ReadInstance | null> {
   try {
-    const history = await reader.history(stored.id);
     const instance = await tryInstance(reader.runtime, stored);
+    if (isWanted !== undefined && (instance instanceof BecalmError || !isWanted(instance))) return null;
+    const history = await reader.history(stored.id);
     return { history, instance: instance instanceof BecalmError ? null : instance };
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;

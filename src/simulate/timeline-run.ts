@@ -10,7 +10,6 @@ import { type Assumptions, assumedResult } from "../effects/simulated-effects.ts
 import type { Instance } from "../instance/checkpoint.ts";
 import type { Decision, OutsideEvent } from "../instance/decide.ts";
 import { compareEffects, type Effect } from "../instance/effect.ts";
-import type { EventInput } from "../instance/event-input.ts";
 import { LEASE_TIMER } from "../instance/lease-timer.ts";
 import { BecalmError, errorCode } from "../model/errors.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
@@ -30,6 +29,7 @@ import type { Counted } from "./instance-rows.ts";
 import { nameOfId, type RecordedAttempt } from "./recorded-history.ts";
 import {
   attemptKey,
+  type EventInputAt,
   type LineInput,
   type Timeline,
   type TimelineInput,
@@ -117,7 +117,8 @@ export class TimelineRun implements Driver {
   async play(): Promise<Played> {
     for (const input of this.#timeline.inputs) {
       this.#options.checkStopped?.();
-      await this.#until(input.atMs);
+      // What is tried comes after all that the record has of that moment.
+      await this.#until(isTried(input) ? input.atMs + 1 : input.atMs);
       this.#goTo(input.atMs);
       await this.#take(input);
     }
@@ -217,7 +218,10 @@ export class TimelineRun implements Driver {
       case "line":
         return this.#line(input);
       case "event":
-        return this.#send(input.name, input.event);
+        return this.#send(input);
+      case "answer":
+        await this.instances.answer({ group: input.group }, input.event);
+        return;
       case "pause":
       case "resume":
         return this.#stop(input);
@@ -261,27 +265,25 @@ export class TimelineRun implements Driver {
     );
   }
 
-  /** What a person sent. Under other rules an instance may not take it. */
-  async #send(name: string, event: EventInput): Promise<void> {
+  /** What a person sent. Under other rules an instance may not take it; what is tried has to be taken. */
+  async #send({ name, event, version }: EventInputAt): Promise<void> {
     const id = this.#ids.get(name);
-    try {
+    const send = async () => {
       if (id === undefined) this.#refused += 1;
       else await this.instances.send(id, event);
-    } catch (error) {
-      if (errorCode(error) !== "BECALM_EVENT_REFUSED" && errorCode(error) !== "BECALM_NOT_FOUND") throw error;
-      this.#refused += 1;
-    }
+    };
+    if (version === null) await send();
+    else if (await isRefused(send)) this.#refused += 1;
   }
 
+  /** A pause that other rules have begun by themselves, or one that they have not, changes nothing. */
   async #stop(input: PauseInput): Promise<void> {
     const { by, why, scope } = input.note;
     const request = { by, why, ...(scope === null ? {} : { policy: scope }) };
-    if (input.kind === "pause") {
-      // A brake's own pauses follow from the rules.
-      if (input.isByBrake && !this.#options.isAsRecorded) return;
-      return ignoringRefusals(() => this.#pauses.pause(request));
-    }
-    return ignoringRefusals(() => this.#pauses.resume({ ...request, held: input.held }));
+    // A brake's own pauses follow from the rules.
+    if (input.kind === "pause" && input.isByBrake && !this.#options.isAsRecorded) return;
+    if (input.kind === "pause") await isRefused(() => this.#pauses.pause(request));
+    else await isRefused(() => this.#pauses.resume({ ...request, held: input.held }));
   }
 
   /** When an attempt ends, and how (P2). */
@@ -366,10 +368,16 @@ function isEqual(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((key, index) => key === b[index]);
 }
 
-async function ignoringRefusals(act: () => Promise<unknown>): Promise<void> {
+async function isRefused(act: () => Promise<unknown>): Promise<boolean> {
   try {
     await act();
+    return false;
   } catch (error) {
     if (errorCode(error) !== "BECALM_EVENT_REFUSED" && errorCode(error) !== "BECALM_NOT_FOUND") throw error;
+    return true;
   }
+}
+
+function isTried(input: TimelineInput): boolean {
+  return input.kind === "answer" || (input.kind === "event" && input.version === null);
 }

@@ -28,7 +28,15 @@ export type EventInputAt = {
   readonly event: EventInput;
 };
 
-export type TimelineInput = LineInput | EventInputAt | PauseInput;
+/** An answer for all that a group holds then. */
+export type AnswerInputAt = {
+  readonly kind: "answer";
+  readonly atMs: number;
+  readonly group: string;
+  readonly event: EventInput & { type: "approval.granted" | "approval.denied" };
+};
+
+export type TimelineInput = LineInput | EventInputAt | AnswerInputAt | PauseInput;
 
 export type Timeline = {
   /** In order. */
@@ -134,9 +142,15 @@ function setEnd(episode: Episode, end: RecordedEnd, isEndTold: boolean): void {
 }
 
 /** Within one millisecond. What is stopped, or goes on, in it concerns what comes in it. */
-const KIND_ORDER: Readonly<Record<TimelineInput["kind"], number>> = { pause: 1, line: 2, event: 3, resume: 4 };
+const KIND_ORDER: Readonly<Record<TimelineInput["kind"], number>> = {
+  pause: 1,
+  line: 2,
+  event: 3,
+  resume: 4,
+  answer: 5,
+};
 
-function orderOf(input: TimelineInput): number {
+export function orderOf(input: TimelineInput): number {
   return input.kind === "resume" && input.held === "decide" ? 0 : KIND_ORDER[input.kind];
 }
 
