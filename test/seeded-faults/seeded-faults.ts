@@ -20,6 +20,18 @@ const RUN = "src/runtime/commit/run-batch.ts";
 const LIVE = "src/runtime/workers/live-driver.ts";
 const RETENTION = "src/runtime/workers/retention.ts";
 
+/** In Redis's own scripts: real processes show them (test/chaos). */
+export const SCRIPT_FAULTS: readonly CatchableFault[] = [
+  {
+    name: "a script does not compare the version of a group",
+    file: "src/stores/redis/scripts/commit.lua",
+    find: "if commit.has_group and expected_version ~= '0' then",
+    replace: "if commit.has_group and expected_version == 'never' then",
+    scenario: "quiet",
+    foundBy: ["limits kept", "waiters released", "nothing stuck"],
+  },
+];
+
 export const SEEDED_FAULTS: readonly CatchableFault[] = [
   {
     name: "the group's version is not compared",

@@ -1,13 +1,14 @@
 /** Bundles the simulation, or any other program of the tests, with the product's sources as they are, or with one seeded fault in them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, readFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const SCRIPTS = "src/stores/redis/scripts";
 const BUILT = join(ROOT, "node_modules/.cache/becalm/simulation");
 
 /** A mistake that somebody could make: `find` stands once in `file`, and is replaced. */
@@ -32,7 +33,11 @@ export async function runProgram<Report>(program: string, args: readonly string[
 export async function buildProgram(entry: string, fault: SeededFault | null = null): Promise<string> {
   const folder = join(BUILT, `${fault?.name.replaceAll(/[^a-z]+/g, "-") ?? "sound"}`);
   await mkdir(folder, { recursive: true });
-  await cp(join(ROOT, "src/stores/redis/scripts"), join(folder, "scripts"), { recursive: true });
+  await cp(join(ROOT, SCRIPTS), join(folder, "scripts"), { recursive: true });
+  if (fault?.file.startsWith(SCRIPTS)) {
+    const source = await readFile(join(ROOT, fault.file), "utf8");
+    await writeFile(join(folder, "scripts", basename(fault.file)), withFault(source, fault));
+  }
   const outfile = join(folder, `${entry.replace(/^.*\//, "").replace(/\.ts$/, "")}.mjs`);
   await build({
     absWorkingDir: ROOT,

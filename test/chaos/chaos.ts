@@ -1,0 +1,296 @@
+/**
+ * One run against real processes: Redis servers, contenders, a target, and what goes wrong with them.
+ *
+ * Owns: when faults happen, and what is recorded. Does not own: what must hold (test/checkers), or how a contender works.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { redisStore } from "../../src/stores/redis/redis-store.ts";
+import type { Store } from "../../src/stores/store.ts";
+import { violationsOf } from "../checkers/all-checkers.ts";
+import { recordStore } from "../checkers/record-store.ts";
+import type { Recording, Violation } from "../checkers/recording.ts";
+import { SeededRandom } from "../simulation/seeded-random.ts";
+import { buildProgram, type SeededFault } from "../simulation/simulation-build.ts";
+import { chaosPolicies } from "./chaos-policies.ts";
+import type { ChaosScenario, FaultKind, PlannedFault } from "./chaos-scenario.ts";
+import { Contender } from "./contender.ts";
+import { type Deployment, moveSlot, slotsWithKeys, startDeployment, until, withClient } from "./deployment.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
+import { readTextbook } from "./read-textbook.ts";
+import { Sender } from "./sender.ts";
+import { startTarget, type Target } from "./target.ts";
+
+const NAMESPACE = "chaos";
+const ACKNOWLEDGED_MS_MAX = 60_000;
+/** Deadlines of a few calls of the store after each other, and a busy desk. */
+const ANSWERED_WITHIN_MS = 20_000;
+const OPEN_STATES = ["Idle", "Processing", "Proceeding", "Defense", "Waiting", "Failed", "Skipped"];
+
+export type ChaosOptions = {
+  readonly scenario: ChaosScenario;
+  readonly seed: number;
+  /** Who is put to the test. */
+  readonly contender: "becalm" | "textbook";
+  /** A mistake that is put into the engines. */
+  readonly fault?: SeededFault;
+  readonly log: (line: string) => void;
+};
+
+export type ChaosReport = {
+  readonly contender: string;
+  readonly scenario: string;
+  readonly seed: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly violations: readonly Violation[];
+  readonly outcome: Outcome;
+};
+
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const folder = await mkdtemp(join(tmpdir(), "becalm-chaos-"));
+  const deployment = await startDeployment(options.scenario.deployment);
+  const target = await startTarget({
+    logPath: join(folder, "deliveries.jsonl"),
+    failures: 0.1,
+    delayMsMax: options.scenario.targetMsMax,
+  });
+  const program = await buildProgram(PROGRAMS[options.contender], options.fault ?? null);
+  const run = new ChaosRun(options, { deployment, target, program });
+  try {
+    return await run.run();
+  } finally {
+    run.killAll();
+    await target.stop();
+    await deployment.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const PROGRAMS = {
+  becalm: "test/chaos/engine-process.ts",
+  textbook: "test/chaos/textbook-process.ts",
+} as const;
+
+type Parts = { readonly deployment: Deployment; readonly target: Target; readonly program: string };
+
+class ChaosRun {
+  readonly #options: ChaosOptions;
+  readonly #parts: Parts;
+  readonly #random: SeededRandom;
+  readonly #engines: Contender[] = [];
+  readonly #faultLines: { atMs: number; text: string }[] = [];
+  readonly #counts: Record<string, number> = {};
+  readonly #healing = new Set<Promise<unknown>>();
+  #engineCount = 0;
+  #policyVersion: 1 | 2 = 1;
+
+  constructor(options: ChaosOptions, parts: Parts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#random = new SeededRandom(options.seed);
+  }
+
+  async run(): Promise<ChaosReport> {
+    const { scenario, seed, log, contender } = this.#options;
+    const { engines, alertsPerSecond, seconds, faults } = scenario;
+    for (let count = 0; count < engines; count += 1) this.#startEngine();
+    await until("the engines are ready", async () => this.#engines.every(({ isReady }) => isReady), 60_000);
+    const startedAtMs = Date.now();
+    const sender = new Sender(this.#random, alertsPerSecond, () => this.#engines);
+    sender.start();
+    const timers = faults.map((fault) => setInterval(() => this.#act(fault), fault.everyMs));
+    await delay(seconds * 1_000);
+    for (const timer of timers) clearInterval(timer);
+    sender.end();
+    log(`${sender.sentCount} alerts sent; the faults are over: ${JSON.stringify(this.#counts)}`);
+    await Promise.allSettled(this.#healing);
+    await this.#parts.deployment.healed();
+    if (this.#living.length === 0) this.#startEngine();
+    await until("every alert is acknowledged", async () => sender.isDone, ACKNOWLEDGED_MS_MAX).catch(() => {});
+    const found = await this.#found(sender, startedAtMs);
+    sender.stop();
+    const lines = await this.#parts.target.lines();
+    const faultLines = this.#faultLines;
+    const outcome = outcomeOf({
+      requests: sender.requests,
+      faultLines,
+      lines,
+      sender,
+      isAllAcknowledged: sender.isDone,
+    });
+    const violations = found.filter(({ what }) => !(scenario.mayLose && isLoss(what)));
+    return { contender, scenario: scenario.name, seed, faults: this.#counts, violations, outcome };
+  }
+
+  killAll(): void {
+    for (const engine of this.#engines) engine.kill();
+  }
+
+  get #living(): readonly Contender[] {
+    return this.#engines.filter(({ isDead, isStopped }) => !isDead && !isStopped);
+  }
+
+  #startEngine(): void {
+    const { deployment, target, program } = this.#parts;
+    this.#engineCount += 1;
+    this.#engines.push(
+      new Contender(`engine ${this.#engineCount}`, program, {
+        storeUrl: deployment.url,
+        namespace: NAMESPACE,
+        policies: chaosPolicies(target.url, this.#policyVersion),
+        targetUrl: target.url,
+        onFault: (text) => void this.#faultLines.push({ atMs: Date.now(), text }),
+      }),
+    );
+  }
+
+  #act({ kind, forMs = [0] }: PlannedFault): void {
+    const ms = this.#random.pick(forMs);
+    this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+    this.#healing.add(this.#do(kind, ms));
+  }
+
+  async #do(kind: FaultKind, ms: number): Promise<void> {
+    try {
+      await this.#deeds[kind](ms);
+    } catch (error) {
+      this.#options.log(`${kind} could not be done: ${String(error)}`);
+    }
+  }
+
+  readonly #deeds: Readonly<Record<FaultKind, (ms: number) => unknown>> = {
+    "kill an engine": () => this.#killEngine(),
+    "stop an engine": (ms) => this.#oneLiving()?.stop(ms),
+    "move a clock": (ms) => this.#oneLiving()?.tell({ type: "clock", aheadMs: ms }),
+    "cut connections": () => this.#parts.deployment.proxy?.cut(),
+    "swallow a reply": () => this.#parts.deployment.proxy?.swallowReply(),
+    "stall the network": (ms) => this.#parts.deployment.proxy?.stall(ms),
+    partition: (ms) => this.#parts.deployment.proxy?.partition(ms),
+    "forget scripts": () => this.#forgetScripts(),
+    "fill the memory": (ms) => this.#fillMemory(ms),
+    "restart the server": (ms) => this.#restartServer(ms),
+    "kill the master": () => this.#killMaster(),
+    "stop the master": (ms) => this.#stopMaster(ms),
+    "move a slot": () => this.#moveSlot(),
+    "change the policies": () => {
+      this.#policyVersion = this.#policyVersion === 1 ? 2 : 1;
+      return this.#killEngine();
+    },
+  };
+
+  #oneLiving(): Contender | undefined {
+    const living = this.#living.filter(({ isReady }) => isReady);
+    return living.length === 0 ? undefined : this.#random.pick(living);
+  }
+
+  async #killEngine(): Promise<void> {
+    const victim = this.#oneLiving();
+    if (victim === undefined) return;
+    victim.kill();
+    this.#startEngine();
+  }
+
+  async #forgetScripts(): Promise<void> {
+    const { servers } = this.#parts.deployment;
+    await Promise.all(servers.map(({ port }) => withClient(port, (client) => client.script("FLUSH"))));
+  }
+
+  async #fillMemory(ms: number): Promise<void> {
+    const [server] = this.#parts.deployment.servers;
+    if (server === undefined) return;
+    await withClient(server.port, (client) => client.config("SET", "maxmemory", "1mb"));
+    await delay(ms);
+    await withClient(server.port, (client) => client.config("SET", "maxmemory", "0"));
+  }
+
+  async #restartServer(ms: number): Promise<void> {
+    const [server] = this.#parts.deployment.servers;
+    if (server === undefined) return;
+    await server.kill9();
+    await delay(ms);
+    await server.restart();
+  }
+
+  /** It comes back as a replica of whoever has taken over. */
+  async #killMaster(): Promise<void> {
+    const master = this.#random.pick(await this.#parts.deployment.masters());
+    await master.kill9();
+    await delay(8_000);
+    await master.restart();
+  }
+
+  async #stopMaster(ms: number): Promise<void> {
+    const master = this.#random.pick(await this.#parts.deployment.masters());
+    process.kill(master.pid, "SIGSTOP");
+    await delay(ms);
+    process.kill(master.pid, "SIGCONT");
+  }
+
+  async #moveSlot(): Promise<void> {
+    const masters = await this.#parts.deployment.masters();
+    const from = this.#random.pick(masters);
+    const to = this.#random.pick(masters.filter((master) => master !== from));
+    const slots = await slotsWithKeys(from);
+    if (slots.length === 0) return;
+    await moveSlot(from, to, this.#random.pick(slots));
+  }
+
+  async #found(sender: Sender, startedAtMs: number): Promise<Violation[]> {
+    if (this.#options.contender === "textbook") return readTextbook(this.#parts.deployment.directUrl);
+    return violationsOf(await this.#record(sender, startedAtMs));
+  }
+
+  async #record(sender: Sender, startedAtMs: number): Promise<Recording> {
+    const store = redisStore(this.#parts.deployment.directUrl, { namespace: NAMESPACE });
+    try {
+      await store.open({});
+      const isAtRest = await comesToRest(store, this.#options.scenario.restMsMax);
+      const { scenario } = this.#options;
+      const lines = await this.#parts.target.lines();
+      return {
+        ...(await recordStore(store)),
+        requests: sender.requests,
+        deliveries: lines.map(({ atMs, instance, attempt, key }) => {
+          return { atMs, order: null, instance, attempt, key, process: "target" };
+        }),
+        commitOrder: null,
+        looksForTimers: null,
+        pauses: [],
+        faultLines: this.#faultLines,
+        leftovers: isAtRest ? null : ["something that has not come to rest"],
+        startedAtMs,
+        endedAtMs: Date.now(),
+        promises: {
+          lateMsMax: null,
+          skewMsMax: 2_000,
+          isDeliveredOnce: scenario.isDeliveredOnce,
+          answeredWithinMs: ANSWERED_WITHIN_MS,
+          faultLinesPerSecondMax: 20,
+          isAtRest: true,
+          atLeast: { instances: scenario.seconds * 5, attempts: scenario.seconds * 2 },
+        },
+      };
+    } finally {
+      await store.close();
+    }
+  }
+}
+
+/** Of what a failover lost: it was acknowledged or begun, and is not there. */
+function isLoss(what: string): boolean {
+  return /and is not there$|but never begun$/.test(what);
+}
+
+async function comesToRest(store: Store, msMax: number): Promise<boolean> {
+  const isAtRest = async () => {
+    for (const under of OPEN_STATES) if ((await store.list({ limit: 1, under })).instances.length > 0) return false;
+    const due = await store.timers({ lane: "work", untilMs: Number.MAX_SAFE_INTEGER, limit: 1 });
+    return due.length + (await store.listEffects({ limit: 1 })).length === 0;
+  };
+  return until("everything is at rest", isAtRest, msMax).then(
+    () => true,
+    () => false,
+  );
+}

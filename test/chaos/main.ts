@@ -1,0 +1,47 @@
+/** `npm run chaos -- --scenario "killed engines" --seed 7 --seconds 60`: real processes, and what goes wrong with them; `--list` names them. `--bulk timers --count 100000`. */
+import { parseArgs } from "node:util";
+import { runBulk } from "./bulk.ts";
+import { runChaos } from "./chaos.ts";
+import { CHAOS_SCENARIOS, chaosScenarioNamed } from "./chaos-scenario.ts";
+
+const { values } = parseArgs({
+  options: {
+    scenario: { type: "string", default: "short" },
+    seed: { type: "string", default: "1" },
+    contender: { type: "string", default: "becalm" },
+    seconds: { type: "string" },
+    engines: { type: "string" },
+    rate: { type: "string" },
+    bulk: { type: "string" },
+    count: { type: "string", default: "20000" },
+    list: { type: "boolean", default: false },
+  },
+});
+
+if (values.list) {
+  for (const { name, deployment, engines, seconds } of CHAOS_SCENARIOS)
+    process.stdout.write(`${name}: ${engines} engines, ${deployment}, ${seconds} s\n`);
+  process.exit(0);
+}
+if (values.bulk !== undefined) {
+  const bulk = await runBulk(values.bulk === "timers" ? "timers" : "attempts", Number(values.count));
+  process.stdout.write(`${JSON.stringify(bulk, null, 2)}\n`);
+  process.exit(bulk.twice + bulk.never === 0 ? 0 : 1);
+}
+const scenario = chaosScenarioNamed(values.scenario);
+const report = await runChaos({
+  scenario: {
+    ...scenario,
+    seconds: Number(values.seconds ?? scenario.seconds),
+    engines: Number(values.engines ?? scenario.engines),
+    alertsPerSecond: Number(values.rate ?? scenario.alertsPerSecond),
+  },
+  seed: Number(values.seed),
+  contender: values.contender === "textbook" ? "textbook" : "becalm",
+  log: (line) => void process.stderr.write(`${line}\n`),
+});
+const { violations, ...told } = report;
+process.stdout.write(`${JSON.stringify(told, null, 2)}\n`);
+for (const { checker, what } of violations.slice(0, 20)) process.stdout.write(`${checker}: ${what}\n`);
+process.stdout.write(`${violations.length} violations\n`);
+process.exit(violations.length === 0 ? 0 : 1);
