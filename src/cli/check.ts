@@ -7,14 +7,21 @@ import { parsePolicies } from "../formats/policy-file.ts";
 import { parseStrategies } from "../formats/strategy-file.ts";
 import { formatDuration } from "../model/duration.ts";
 import { BecalmError } from "../model/errors.ts";
-import type { Action, Policy } from "../policy/policy.ts";
+import type { Action, Policy, PolicySet } from "../policy/policy.ts";
 import { policyWarnings } from "../policy/policy-warnings.ts";
 import { count, textTable } from "../present/text-table.ts";
+import { checkModel } from "./check-model.ts";
 import { EXIT } from "./exit-codes.ts";
 import { readText } from "./read-text.ts";
 import { type Terminal, tellError } from "./terminal.ts";
 
-export type CheckOptions = { readonly files: readonly string[]; readonly json: boolean };
+/** `model`: explores what the policies can do. `strict`: warnings and what the model finds end with 1. */
+export type CheckOptions = {
+  readonly files: readonly string[];
+  readonly model: boolean;
+  readonly strict: boolean;
+  readonly json: boolean;
+};
 
 type Checked = {
   readonly file: string;
@@ -23,9 +30,11 @@ type Checked = {
   readonly mistakes: readonly PolicyMistake[];
   /** What is allowed and most likely not meant. */
   readonly warnings: readonly string[];
+  /** null: the file holds strategies. */
+  readonly policySet: PolicySet | null;
 };
 
-export async function check(terminal: Terminal, { files, json }: CheckOptions): Promise<number> {
+export async function check(terminal: Terminal, { files, model, strict, json }: CheckOptions): Promise<number> {
   let exitCode: number = EXIT.done;
   for (const file of files) {
     const checked = await readText(file).then((text) => checkText(text, file), toBecalmError);
@@ -36,6 +45,10 @@ export async function check(terminal: Terminal, { files, json }: CheckOptions): 
     }
     if (checked.mistakes.length > 0) exitCode = Math.max(exitCode, EXIT.failed);
     await (json ? tellJson(terminal, checked) : tellText(terminal, checked));
+    const { policySet, mistakes, warnings } = checked;
+    const isModelled = model && policySet !== null && mistakes.length === 0;
+    const findings = isModelled ? await checkModel(terminal, policySet, { file, json }) : 0;
+    if (strict && findings + warnings.length > 0) exitCode = Math.max(exitCode, EXIT.failed);
   }
   return exitCode;
 }
@@ -55,6 +68,7 @@ function checkText(text: string, file: string): Checked {
       what: count(strategies.length, "strategy", "strategies"),
       rows: strategies.map(strategyRow),
       warnings: strategies.flatMap((one) => strategyDoubts(one).map((doubt) => `${one.name}: ${doubt}`)),
+      policySet: null,
     };
   }
   const { policySet, mistakes } = parsePolicies(text, { file });
@@ -65,6 +79,7 @@ function checkText(text: string, file: string): Checked {
     what: `${count(policies.length, "policy", "policies")}, ${count(silences.length, "silence", "silences")}`,
     rows: policies.map(policyRow),
     warnings: policyWarnings(policySet),
+    policySet,
   };
 }
 

@@ -189,9 +189,14 @@ function addDetecting(add: Add): void {
       ),
   });
   add("check <file...>", "reads policy and strategy files and lists all their mistakes", {
-    options: [jsonOption()],
-    examples: ["becalm check policies.yaml", "becalm check policies.yaml strategies.yaml --json"],
-    act: async (to, options, files) => (await import("./check.ts")).check(to, read(options, ["json"], { files })),
+    options: [
+      new Option("--model", "explore what each policy can do: what can never run, wait for ever, or run twice"),
+      new Option("--strict", "exit 1 if there is a warning, or the model finds something"),
+      jsonOption(),
+    ],
+    examples: ["becalm check policies.yaml", "becalm check policies.yaml --model --strict"],
+    act: async (to, options, files) =>
+      (await import("./check.ts")).check(to, read(options, ["json", "model", "strict"], { files })),
   });
 }
 

@@ -27,7 +27,7 @@ type Line = {
   readonly detection?: { strategy: string; severity: string; reason: string };
 };
 
-function capturing(): { terminal: Terminal; lines: string[]; notes: string[] } {
+export function capturing(): { terminal: Terminal; lines: string[]; notes: string[] } {
   const [lines, notes]: [string[], string[]] = [[], []];
   const colors = pico.createColors(false);
   const out = async (line: string) => void lines.push(line);
@@ -87,6 +87,6 @@ function brief({ body, detection }: Line): string {
 
 export async function runCheck(files: readonly string[]): Promise<{ code: number; text: string }> {
   const { terminal, lines, notes } = capturing();
-  const code = await check(terminal, { files, json: false });
+  const code = await check(terminal, { files, model: false, strict: false, json: false });
   return { code, text: [...lines, ...notes].join("\n") };
 }
