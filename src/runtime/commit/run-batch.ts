@@ -52,7 +52,8 @@ export async function runBatch(
     runtime.groups.lost(read, { isRefused: false });
     throw error;
   } finally {
-    if (lock !== null) await lock.release();
+    // Not waited for: the next acquisition travels behind it.
+    if (lock !== null) void lock.release();
   }
 }
 
