@@ -16,7 +16,7 @@ export type Playing = {
   readonly assumptions?: Assumptions;
   readonly reportFromMs?: number;
   readonly runsOn?: boolean;
-  readonly checkStopped?: () => void;
+  readonly between?: () => Promise<void> | void;
   readonly onRow: (row: InstanceLine) => Promise<void> | void;
 };
 

@@ -6,6 +6,7 @@ import { alertmanagerRoutes, type SilenceDesk } from "./alertmanager/routes.ts";
 import type { AlertView } from "./alertmanager/view.ts";
 import { createApp } from "./app.ts";
 import type { TokenBook } from "./auth/tokens.ts";
+import { candidateRoutes } from "./candidates/candidate-routes.ts";
 import { consoleFiles } from "./console/console-files.ts";
 import { consoleRoutes } from "./console/console-routes.ts";
 import { StormView } from "./console/storm-view.ts";
@@ -133,6 +134,7 @@ function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Rou
     ...groupRoutes(ports),
     ...policyRoutes(ports),
     ...pauseRoutes(ports),
+    ...candidateRoutes({ store: options.store, bodies, now }),
     ...eventRoutes(stream),
     ...signedRoutes(options),
     ...consoleRoutes(ports, storm),

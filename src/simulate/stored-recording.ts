@@ -22,8 +22,10 @@ export type StoredReading = {
   /** Others are left out, and their histories are not read. */
   readonly isWanted?: (instance: Instance) => boolean;
   readonly nowMs: number;
-  /** Throws when no more may be read, or nobody waits for it any longer. */
-  readonly onRead?: (count: number) => void;
+  /** At most so many are read, the newest; default: all. */
+  readonly limit?: number;
+  /** Called now and then: it may wait, and throws when nobody waits for the rest. */
+  readonly onRead?: (count: number) => Promise<void> | void;
   /** Told of an instance whose history cannot be read; it is left out. */
   readonly onUnreadable: (id: string, error: BecalmError) => void;
 };
@@ -36,7 +38,7 @@ export async function recordStored(
 ): Promise<number> {
   let cursor: string | null | undefined;
   let count = 0;
-  while (cursor !== null) {
+  while (cursor !== null && count < (reading.limit ?? Number.POSITIVE_INFINITY)) {
     const from = cursor === undefined ? {} : { cursor };
     const page = await reader.runtime.store.list({ limit: PAGE_COUNT, ...from });
     let isOlder = false;
@@ -50,7 +52,7 @@ export async function recordStored(
       const ends = await endsOf(reader, born, reading.nowMs);
       for (const [index, one] of wanted.entries()) recording.add({ ...one, end: ends[index] ?? null });
       count += wanted.length;
-      reading.onRead?.(count);
+      await reading.onRead?.(count);
       isOlder ||= wanted.length < read.length;
     }
     cursor = isOlder ? null : page.next;

@@ -50,8 +50,8 @@ export type TimelineOptions = {
   readonly runsOn?: boolean;
   /** Instances that are made before are there, and not reported. */
   readonly reportFromMs?: number;
-  /** Asked between inputs: it throws, and the run ends. */
-  readonly checkStopped?: () => void;
+  /** Called between inputs: it may wait, and throws when nobody waits for the rest. */
+  readonly between?: () => Promise<void> | void;
 };
 
 /** Like the record's own when it is at most this much earlier or later: timers of a live engine fire a little late. */
@@ -116,7 +116,7 @@ export class TimelineRun implements Driver {
   /** All of the timeline. */
   async play(): Promise<Played> {
     for (const input of this.#timeline.inputs) {
-      this.#options.checkStopped?.();
+      await this.#options.between?.();
       // What is tried comes after all that the record has of that moment.
       await this.#until(isTried(input) ? input.atMs + 1 : input.atMs);
       this.#goTo(input.atMs);

@@ -1,18 +1,14 @@
-/** What the console asks beyond the API that programs use: who looks, the storm in numbers, one instance's past, a candidate's difference. */
-import { z } from "zod";
-import { parsePolicies } from "../../formats/policy-file.ts";
+/** What the console asks beyond the API that programs use: who looks, the storm in numbers, one instance's past. */
 import { entryJson } from "../../present/instance-json.ts";
 import { replay } from "../../simulate/replay.ts";
-import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
 import type { Route } from "../http/route.ts";
 import type { InstancePorts } from "../instances/ports.ts";
 import type { StormView } from "./storm-view.ts";
 
-const CANDIDATE = z.object({ policies: z.string().max(1_048_576) });
 const WAITING_COUNT_MAX = 1_000;
 
-export function consoleRoutes({ engine, bodies }: InstancePorts, storm: StormView): Route[] {
+export function consoleRoutes({ engine }: InstancePorts, storm: StormView): Route[] {
   return [
     {
       method: "GET",
@@ -51,19 +47,6 @@ export function consoleRoutes({ engine, bodies }: InstancePorts, storm: StormVie
           })),
         });
       },
-    },
-    {
-      method: "POST",
-      path: "/v1/candidates",
-      role: "read",
-      summary: "The mistakes of a policy file; nothing is changed",
-      body: { schema: CANDIDATE },
-      answers: { 200: { what: "{ mistakes }: none if the file is good" } },
-      handle: (c) =>
-        withJson(c, bodies, async (body) => {
-          const { mistakes } = parsePolicies(checked(CANDIDATE, body).policies, { file: "candidate" });
-          return json({ mistakes });
-        }),
     },
   ];
 }
