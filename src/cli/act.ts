@@ -3,6 +3,7 @@ import type { Instance } from "../instance/checkpoint.ts";
 import { topLevel } from "../instance/step.ts";
 import { BecalmError } from "../model/errors.ts";
 import { actionsOf } from "../policy/policy.ts";
+import type { Sentence } from "../present/sentences.ts";
 import { isoTime } from "../present/time-text.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { InstanceService } from "../runtime/instance-service.ts";
@@ -23,7 +24,7 @@ export type ActOptions = ActingOptions & {
 export type Act = {
   readonly command: string;
   /** Past tense, for people. */
-  readonly done: string;
+  readonly done: Sentence;
   /** Whose action may follow. */
   readonly policyOf: (instances: InstanceReader) => Promise<string>;
   /** Commits, and gives the instances that changed. */
@@ -47,15 +48,25 @@ export async function act(terminal: Terminal, options: ActOptions, how: Act): Pr
     }
     const { length } = changed;
     await terminal.out(
-      `${how.done}${length === 1 ? "" : ` for ${length} instances`}${mode !== "live" ? `, at ${isoTime(nowMs)} of the namespace's virtual time` : ""}.`,
+      doneText(terminal, { done: how.done, count: length, virtualMs: mode === "live" ? null : nowMs }),
     );
     for (const instance of changed)
       await terminal.out(
         `  ${instance.id}  ${stateColor(topLevel(instance.snapshot.state), terminal.outColors)}  ${instance.reason ?? ""}`,
       );
-    if (action !== "none") await terminal.out(actionText(acting, { attempts, command: how.command }));
+    if (action !== "none") await terminal.out(actionText(terminal, acting, { attempts, command: how.command }));
     return EXIT.done;
   });
+}
+
+function doneText(
+  { say, reader: { times } }: Terminal,
+  { done, count, virtualMs }: { done: Sentence; count: number; virtualMs: number | null },
+): string {
+  const many = count === 1 ? "" : say(` for ${count} instances`, `，共 ${count} 个实例`);
+  const at = virtualMs === null ? "" : times.iso(virtualMs);
+  const when = at === "" ? "" : say(`, at ${at} of the namespace's virtual time`, `，命名空间的虚拟时间 ${at}`);
+  return `${say(done.en, done.zh)}${many}${when}${say(".", "。")}`;
 }
 
 function resultLine(instance: Instance): object {
@@ -69,20 +80,33 @@ function resultLine(instance: Instance): object {
   };
 }
 
-function actionText({ mode }: Acting, { attempts, command }: { attempts: number; command: string }): string {
+function actionText(
+  { say }: Terminal,
+  { mode }: Acting,
+  { attempts, command }: { attempts: number; command: string },
+): string {
   if (attempts > 0 && mode === "simulated")
-    return "The namespace is simulated: what followed was not performed, but taken to have succeeded.";
+    return say(
+      "The namespace is simulated: what followed was not performed, but taken to have succeeded.",
+      "命名空间为模拟：后续动作未执行，视为成功。",
+    );
   if (attempts > 0)
-    return `${attempts === 1 ? "The action that followed ran" : `${attempts} actions that followed ran`} here and now.`;
-  const next = `${NEXT[mode]} on this namespace`;
-  return `The action that follows is committed and runs in ${next}. (\`becalm ${command} ... --run\` runs it at once.)`;
+    return say(
+      `${attempts === 1 ? "The action that followed ran" : `${attempts} actions that followed ran`} here and now.`,
+      `后续 ${attempts} 个动作已在此执行。`,
+    );
+  const { en, zh } = NEXT[mode];
+  return say(
+    `The action that follows is committed and runs in ${en} on this namespace. (\`becalm ${command} ... --run\` runs it at once.)`,
+    `后续动作已提交，将由此命名空间的${zh}执行。（\`becalm ${command} ... --run\` 立即执行。）`,
+  );
 }
 
 /** Who takes up what is committed in a namespace. */
-const NEXT: Readonly<Record<NamespaceMode, string>> = {
-  live: "the next engine that is up",
-  virtual: "the next `becalm run --execute`",
-  simulated: "the next `becalm run`",
+const NEXT: Readonly<Record<NamespaceMode, Sentence>> = {
+  live: { en: "the next engine that is up", zh: "下一个运行的引擎" },
+  virtual: { en: "the next `becalm run --execute`", zh: "下一次 `becalm run --execute` " },
+  simulated: { en: "the next `becalm run`", zh: "下一次 `becalm run` " },
 };
 
 /** An attempt that this process could only fail is better left to whoever can run it. */

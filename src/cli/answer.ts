@@ -19,7 +19,10 @@ export async function answer(terminal: Terminal, options: AnswerOptions): Promis
   const input = { type: event, ...requireWho(options) };
   return act(terminal, options, {
     command,
-    done: event === "approval.granted" ? "The approval was granted" : "The approval was denied",
+    done:
+      event === "approval.granted"
+        ? { en: "The approval was granted", zh: "审批已通过" }
+        : { en: "The approval was denied", zh: "审批已拒绝" },
     policyOf: async (instances: InstanceReader) =>
       "group" in target ? policyOfGroup(target.group) : (await instances.instance(target.id)).policy,
     commit: (instances: InstanceService) => instances.answer(target, input),

@@ -8,7 +8,6 @@ import { birthOf } from "../instance/audit.ts";
 import { trailEntries } from "../instance/trail.ts";
 import { RETENTION_MS_DEFAULT } from "../model/limits.ts";
 import { count } from "../present/text-table.ts";
-import { isoTime } from "../present/time-text.ts";
 import { type ComparedEntry, type Difference, LogComparison } from "./log-comparison.ts";
 import { readLines } from "./read-text.ts";
 import type { Terminal } from "./terminal.ts";
@@ -139,30 +138,53 @@ async function tell(
     await terminal.json({ id: instance, ok: false, version, hash, what: `missing in the ${missingIn}`, place });
     return;
   }
+  const { say, reader } = terminal;
   const red = terminal.outColors.red("✗");
-  if (missingIn === "log")
-    await terminal.out(`${red} ${instance}: ${place} (version ${version}, ${isoTime(atMs)}) is in no log`);
-  else if (isKnown)
-    await terminal.out(`${red} ${instance}: the store has another entry than ${place} (version ${version})`);
-  else
-    await terminal.out(`${red} ${instance}: ${place} (version ${version}) was logged, and the store does not have it`);
+  const at = reader.times.iso(atMs);
+  const [en, zh] =
+    missingIn === "log"
+      ? [`${place} (version ${version}, ${at}) is in no log`, `${place}（版本 ${version}，${at}）不在任何日志中`]
+      : isKnown
+        ? [
+            `the store has another entry than ${place} (version ${version})`,
+            `存储中的记录与 ${place} 不同（版本 ${version}）`,
+          ]
+        : [
+            `${place} (version ${version}) was logged, and the store does not have it`,
+            `${place}（版本 ${version}）已记入日志，但存储中没有`,
+          ];
+  await terminal.out(`${red} ${instance}: ${say(en, zh)}`);
 }
 
 /** The numbers as sentences, for people. */
-export function againstText({ logged, missingInLog, missingInStore, ...rest }: AgainstTotals): string[] {
-  const { expired, withoutHash, unreadable } = rest;
-  const lines = [`${count(logged, "audit line", "audit lines")} of the logs compared.`];
-  if (missingInLog > 0) lines.push(`${count(missingInLog, "entry", "entries")} of the store missing in the logs.`);
-  if (missingInStore > 0)
-    lines.push(`${count(missingInStore, "logged entry", "logged entries")} missing in the store.`);
-  if (expired > 0)
-    lines.push(
+export function againstText(totals: AgainstTotals, say: Terminal["say"]): string[] {
+  const { logged, missingInLog, missingInStore, expired, withoutHash, unreadable } = totals;
+  const sentences: readonly [number: number, en: string, zh: string][] = [
+    [
+      missingInLog,
+      `${count(missingInLog, "entry", "entries")} of the store missing in the logs.`,
+      `存储中有 ${missingInLog} 条记录不在日志中。`,
+    ],
+    [
+      missingInStore,
+      `${count(missingInStore, "logged entry", "logged entries")} missing in the store.`,
+      `日志中有 ${missingInStore} 条记录不在存储中。`,
+    ],
+    [
+      expired,
       `${count(expired, "logged entry is", "logged entries are")} older than the default retention, and their instances are gone.`,
-    );
-  if (withoutHash > 0)
-    lines.push(
+      `${expired} 条日志记录早于默认保留期，其实例已移除。`,
+    ],
+    [
+      withoutHash,
       `${count(withoutHash, "audit line has", "audit lines have")} no hash: an earlier version wrote them. They were not compared.`,
-    );
-  if (unreadable > 0) lines.push(`${count(unreadable, "line", "lines")} of the logs cannot be read.`);
-  return lines;
+      `${withoutHash} 条审计日志没有哈希（由更早版本写入），未比对。`,
+    ],
+    [unreadable, `${count(unreadable, "line", "lines")} of the logs cannot be read.`, `${unreadable} 行日志无法读取。`],
+  ];
+  const compared = say(
+    `${count(logged, "audit line", "audit lines")} of the logs compared.`,
+    `已比对 ${logged} 条审计日志。`,
+  );
+  return [compared, ...sentences.filter(([number]) => number > 0).map(([, en, zh]) => say(en, zh))];
 }

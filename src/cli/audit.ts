@@ -60,10 +60,13 @@ async function verifyStore(terminal: Terminal, instances: InstanceReader, option
   for await (const some of ids.length > 0 ? [ids] : allIds(instances)) {
     for (let start = 0; start < some.length; start += CHECKED_AT_ONCE) {
       await verifySome(instances, some.slice(start, start + CHECKED_AT_ONCE), context);
-      progress.update(
-        (seconds) =>
-          `${totals.instances} instances, ${totals.broken} broken, ${Math.round(totals.instances / seconds)}/s`,
-      );
+      progress.update((seconds) => {
+        const [{ instances: number, broken }, rate] = [totals, Math.round(totals.instances / seconds)];
+        return terminal.say(
+          `${number} instances, ${broken} broken, ${rate}/s`,
+          `${number} 个实例，${broken} 个不通过，每秒 ${rate}`,
+        );
+      });
     }
   }
   progress.end();
@@ -152,7 +155,7 @@ async function addPolicies(
     if (what === null) continue;
     totals.broken += 1;
     if (isJson) await terminal.json({ policy, ok: false, what });
-    else await terminal.out(`${terminal.outColors.red("✗")} policy ${policy} ${what}`);
+    else await terminal.out(`${terminal.outColors.red("✗")} ${terminal.say("policy", "策略")} ${policy} ${what}`);
   }
 }
 
@@ -169,7 +172,10 @@ async function reportNamespace(
   const shown = isRemote ? records.filter(({ value }) => !value.includes(HIDDEN)) : records;
   if (shown.length < records.length)
     terminal.note(
-      `${records.length - shown.length} of ${records.length} policy versions have secrets that this token may not see: they were not checked. Use an admin's token, or --store.`,
+      terminal.say(
+        `${records.length - shown.length} of ${records.length} policy versions have secrets that this token may not see: they were not checked. Use an admin's token, or --store.`,
+        `${records.length} 个策略版本中有 ${records.length - shown.length} 个含有此令牌不可见的机密，未校验。请用 admin 令牌或 --store。`,
+      ),
     );
   const policies = shown.map((record) => ({ policy: record.key, what: storedPolicyFault(record) }));
   const faults = [
@@ -181,9 +187,14 @@ async function reportNamespace(
     totals.broken += 1;
     const [kind, name] = Object.entries(named)[0] as [string, string];
     if (isJson) await terminal.json({ ...named, ok: false, what });
-    else await terminal.out(`${terminal.outColors.red("✗")} ${kind === "id" ? "" : `${kind} `}${name} ${what}`);
+    else
+      await terminal.out(
+        `${terminal.outColors.red("✗")} ${kind === "id" ? "" : `${terminal.say(kind, KINDS[kind] ?? kind)} `}${name} ${what}`,
+      );
   }
 }
+
+const KINDS: Readonly<Record<string, string>> = { policy: "策略", effect: "动作" };
 
 const STRAY = {
   gone: "is named by the lists, and is not there: it was removed by something else than its retention",
@@ -200,16 +211,26 @@ async function tellTotals({ terminal, totals, isJson, against }: Context): Promi
   }
   const { green, red } = terminal.outColors;
   const { instances, entries, broken } = totals;
-  if (compared !== null) for (const line of againstText(compared)) await terminal.out(line);
-  if (broken === 0)
+  const { say } = terminal;
+  if (compared !== null) for (const line of againstText(compared, say)) await terminal.out(line);
+  if (broken === 0) {
+    const all = `${count(instances, "instance", "instances")}, ${count(entries, "entry", "entries")}`;
     await terminal.out(
       green(
-        `✓ ${count(instances, "instance", "instances")}, ${count(entries, "entry", "entries")}: every trail leads to its checkpoint, every id to its birth, and every policy version to its text.`,
+        say(
+          `✓ ${all}: every trail leads to its checkpoint, every id to its birth, and every policy version to its text.`,
+          `✓ ${instances} 个实例，${entries} 条审计记录：记录与检查点、标识与出生记录、策略版本与内容均一致。`,
+        ),
       ),
     );
-  else
+  } else
     await terminal.out(
-      red(`${broken} of ${instances} do not hold. Keep the store as it is until you know who wrote to it.`),
+      red(
+        say(
+          `${broken} of ${instances} do not hold. Keep the store as it is until you know who wrote to it.`,
+          `${instances} 个中有 ${broken} 个校验不通过。查明是谁写入之前，请保持存储原样。`,
+        ),
+      ),
     );
   return code;
 }

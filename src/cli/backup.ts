@@ -15,8 +15,16 @@ export async function backup(terminal: Terminal, { store, target, json }: Backup
   const { file, bytes, namespaces } = await lmdbBackup(store.slice(LMDB.length), target);
   if (json) await terminal.json({ file, bytes, namespaces });
   else {
-    await terminal.out(`${file}: ${count(bytes, "byte", "bytes")}, namespaces: ${namespaces.join(", ") || "none"}`);
-    terminal.note(`It is a store like the one that it was copied from: becalm ls --store ${LMDB}${target}`);
+    const { say } = terminal;
+    const names = namespaces.join(", ") || say("none", "无");
+    const look = `becalm ls --store ${LMDB}${target}`;
+    await terminal.out(
+      say(
+        `${file}: ${count(bytes, "byte", "bytes")}, namespaces: ${names}`,
+        `${file}：${bytes} 字节，命名空间：${names}`,
+      ),
+    );
+    terminal.note(say(`It is a store like the one that it was copied from: ${look}`, `它与原存储一样可用：${look}`));
   }
   return EXIT.done;
 }

@@ -9,6 +9,7 @@ import { formatDuration } from "../model/duration.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { Action, Policy, PolicySet } from "../policy/policy.ts";
 import { policyWarnings } from "../policy/policy-warnings.ts";
+import type { Sentence } from "../present/sentences.ts";
 import { count, textTable } from "../present/text-table.ts";
 import { checkModel } from "./check-model.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -25,7 +26,7 @@ export type CheckOptions = {
 
 type Checked = {
   readonly file: string;
-  readonly what: string;
+  readonly what: Sentence;
   readonly rows: readonly string[][];
   readonly mistakes: readonly PolicyMistake[];
   /** What is allowed and most likely not meant. */
@@ -37,7 +38,7 @@ type Checked = {
 export async function check(terminal: Terminal, { files, model, strict, json }: CheckOptions): Promise<number> {
   let exitCode: number = EXIT.done;
   for (const file of files) {
-    const checked = await readText(file).then((text) => checkText(text, file), toBecalmError);
+    const checked = await readText(file).then((text) => checkText(text, { file, say: terminal.say }), toBecalmError);
     if (checked instanceof BecalmError) {
       exitCode = Math.max(exitCode, tellError(terminal, checked));
       if (json) await terminal.json({ file, ok: false, names: [], mistakes: 0, error: checked.code });
@@ -59,14 +60,17 @@ function toBecalmError(error: unknown): BecalmError {
   throw error;
 }
 
-function checkText(text: string, file: string): Checked {
+function checkText(text: string, { file, say }: { file: string; say: Terminal["say"] }): Checked {
   if (hasStrategies(text)) {
     const { strategies, mistakes } = parseStrategies(text, { file });
     return {
       file,
       mistakes,
-      what: count(strategies.length, "strategy", "strategies"),
-      rows: strategies.map(strategyRow),
+      what: {
+        en: count(strategies.length, "strategy", "strategies"),
+        zh: `${strategies.length} 条检测策略`,
+      },
+      rows: strategies.map((one) => strategyRow(one, say)),
       warnings: strategies.flatMap((one) => strategyDoubts(one).map((doubt) => `${one.name}: ${doubt}`)),
       policySet: null,
     };
@@ -76,8 +80,11 @@ function checkText(text: string, file: string): Checked {
   return {
     file,
     mistakes,
-    what: `${count(policies.length, "policy", "policies")}, ${count(silences.length, "silence", "silences")}`,
-    rows: policies.map(policyRow),
+    what: {
+      en: `${count(policies.length, "policy", "policies")}, ${count(silences.length, "silence", "silences")}`,
+      zh: `${policies.length} 条策略，${silences.length} 条屏蔽`,
+    },
+    rows: policies.map((one) => policyRow(one, say)),
     warnings: policyWarnings(policySet),
     policySet,
   };
@@ -93,17 +100,17 @@ function hasStrategies(text: string): boolean {
   }
 }
 
-function policyRow({ name, match, action, converge }: Policy): string[] {
+function policyRow({ name, match, action, converge }: Policy, say: Terminal["say"]): string[] {
+  const by = (converge?.by ?? []).join(", ");
   const rule =
     converge === null
-      ? "no rule: every instance runs"
-      : `${converge.function} by [${(converge.by ?? []).join(", ")}] count ${converge.count} in ${formatDuration(converge.windowMs)}`;
-  return [
-    name,
-    actionText(action),
-    rule,
-    match.length === 0 ? "every alert" : count(match.length, "matcher", "matchers"),
-  ];
+      ? say("no rule: every instance runs", "无规则：每个实例都执行")
+      : say(
+          `${converge.function} by [${by}] count ${converge.count} in ${formatDuration(converge.windowMs)}`,
+          `${converge.function}，维度 [${by}]，数量 ${converge.count}，窗口 ${formatDuration(converge.windowMs)}`,
+        );
+  const matched = say(count(match.length, "matcher", "matchers"), `${match.length} 个匹配器`);
+  return [name, actionText(action), rule, match.length === 0 ? say("every alert", "所有告警") : matched];
 }
 
 function actionText(action: Action): string {
@@ -119,20 +126,23 @@ function actionText(action: Action): string {
   }
 }
 
-function strategyRow({ name, intervalSeconds, levels, noData }: Strategy): string[] {
+function strategyRow({ name, intervalSeconds, levels, noData }: Strategy, say: Terminal["say"]): string[] {
   const severities = levels.map(({ severity }) => severity).join(", ");
-  return [name, `every ${intervalSeconds} s`, severities, noData === null ? "" : `no data: ${noData.severity}`];
+  const missing = noData === null ? "" : say(`no data: ${noData.severity}`, `无数据：${noData.severity}`);
+  return [name, say(`every ${intervalSeconds} s`, `每 ${intervalSeconds} 秒`), severities, missing];
 }
 
 async function tellText(terminal: Terminal, { file, what, rows, mistakes, warnings }: Checked): Promise<void> {
-  const { red, green, dim } = terminal.outColors;
-  for (const warning of warnings) terminal.note(`warning: ${warning}`);
+  const { say, outColors } = terminal;
+  const { red, green, dim } = outColors;
+  for (const warning of warnings) terminal.note(`${say("warning", "警告")}: ${warning}`);
   if (mistakes.length > 0) {
     for (const { message } of mistakes) await terminal.out(message);
-    terminal.note(red(`${file}: ${count(mistakes.length, "mistake", "mistakes")}`));
+    const number = say(count(mistakes.length, "mistake", "mistakes"), `${mistakes.length} 处错误`);
+    terminal.note(red(`${file}: ${number}`));
     return;
   }
-  await terminal.out(`${green("✓")} ${file}: ${what}`);
+  await terminal.out(`${green("✓")} ${file}: ${say(what.en, what.zh)}`);
   for (const line of textTable(rows, { paint: (cell, column) => (column === 0 ? cell : dim(cell)) }))
     await terminal.out(`  ${line}`);
 }

@@ -1,6 +1,11 @@
 /** Kinds of options that several commands have, and what is made of what Commander gives. */
 import { InvalidArgumentError, Option } from "commander";
+import { nearestName } from "../formats/nearest-name.ts";
+import { type Reader, readerOf } from "../present/reader.ts";
+import { LANGUAGES, type Language } from "../present/sentences.ts";
+import { timesIn } from "../present/time-text.ts";
 import type { Options } from "./add-command.ts";
+import { usedWrongly } from "./exit-codes.ts";
 
 export function storeOption(what: string): Option {
   return new Option("--store <url>", `where ${what}: lmdb:PATH, or redis://[user:password@]host[:port][/database]`).env(
@@ -16,6 +21,28 @@ export function namespaceOption(namespace = "default"): Option {
 
 export function jsonOption(): Option {
   return new Option("--json", "one JSON object a line on stdout");
+}
+
+/** Of every command: who reads it. */
+export function readerOptions(): Option[] {
+  return [
+    new Option("--lang <language>", "of what people read")
+      .choices([...LANGUAGES])
+      .default("en")
+      .env("BECALM_LANG"),
+    new Option("--tz <zone>", "of the times that people read: utc, local, or a name such as Asia/Shanghai")
+      .default("utc")
+      .env("BECALM_TZ"),
+  ];
+}
+
+export function readerFrom(options: Options): Reader {
+  const { lang, tz } = options as { readonly lang: Language; readonly tz: string };
+  const times = timesIn(tz);
+  if (times !== null) return readerOf(lang, times);
+  const nearest = nearestName(tz, Intl.supportedValuesOf("timeZone"));
+  const meant = nearest === null ? "" : ` Did you mean ${nearest}?`;
+  throw usedWrongly(`--tz ${tz} is no time zone.${meant} Give utc, local, or a name such as Asia/Shanghai.`);
 }
 
 export function logOption(): Option {

@@ -1,6 +1,7 @@
 /** What `becalm detect` says at its end: counts, and what was not found. */
 import { addCounts, addReasons, NO_COUNTS, type SourceCounts } from "../detection/source-position.ts";
 import type { DetectCommandOptions, Parts } from "./detect-parts.ts";
+import type { Terminal } from "./terminal.ts";
 
 type Totals = {
   readonly rows: number;
@@ -37,18 +38,30 @@ export async function tellSummary(parts: Parts): Promise<number> {
   notes.problems(problems);
   if (options.quiet) return problems.length;
   const { rejected, unmatched, accepted, duplicates, late, withoutValue, gaps, firing, resolved, resent } = counts;
+  const { say } = terminal;
   terminal.note(
-    `${number(rows)} records: ${number(unmatched)} of no strategy, ${number(accepted)} points (${number(late)} late, put in place), ${number(duplicates)} duplicates, ${number(withoutValue)} without a value, ${number(rejected)} rejected`,
+    say(
+      `${number(rows)} records: ${number(unmatched)} of no strategy, ${number(accepted)} points (${number(late)} late, put in place), ${number(duplicates)} duplicates, ${number(withoutValue)} without a value, ${number(rejected)} rejected`,
+      `${number(rows)} 条记录：${number(unmatched)} 条不属于任何策略，${number(accepted)} 个数据点（${number(late)} 个迟到，已归位），${number(duplicates)} 条重复，${number(withoutValue)} 条无值，${number(rejected)} 条被拒绝`,
+    ),
   );
   const byReason = Object.entries(reasons).sort(([, a], [, b]) => b - a);
   if (byReason.length > 0)
-    terminal.note(`rejected: ${byReason.map(([reason, count]) => `${number(count)} ${reason}`).join(", ")}`);
+    terminal.note(
+      `${say("rejected", "被拒绝")}: ${byReason.map(([reason, count]) => `${number(count)} ${reason}`).join(", ")}`,
+    );
   terminal.note(
-    `${number(alerts)} alerts: ${number(firing)} firing, ${number(resolved)} resolved, ${number(resent)} sent again; ${number(gaps)} gaps in the data`,
+    say(
+      `${number(alerts)} alerts: ${number(firing)} firing, ${number(resolved)} resolved, ${number(resent)} sent again; ${number(gaps)} gaps in the data`,
+      `${number(alerts)} 条告警：${number(firing)} 条触发，${number(resolved)} 条恢复，${number(resent)} 条重发；数据缺口 ${number(gaps)} 处`,
+    ),
   );
   if (delay !== null)
     terminal.note(
-      `alerts were decided ${delay.median} s after their data's time at the median, ${delay.max} s at most`,
+      say(
+        `alerts were decided ${delay.median} s after their data's time at the median, ${delay.max} s at most`,
+        `告警判定距数据时间：中位数 ${delay.median} 秒，最大 ${delay.max} 秒`,
+      ),
     );
   return problems.length;
 }
@@ -73,10 +86,11 @@ function problemsOf({ census, opened }: Parts, { rows, counts, reasons }: Totals
   return problems;
 }
 
-export function stoppedText(rows: number, { store }: DetectCommandOptions): string {
-  const where = `Stopped after ${number(rows)} rows.`;
-  if (store === undefined) return `${where} Nothing is kept without --store: run it again from the start.`;
-  return `${where} All up to there is durable: run the same command again to go on.`;
+export function stoppedText(rows: number, { store }: DetectCommandOptions, { say }: Terminal): string {
+  const where = say(`Stopped after ${number(rows)} rows. `, `已在 ${number(rows)} 行后停止。`);
+  if (store === undefined)
+    return `${where}${say("Nothing is kept without --store: run it again from the start.", "未给出 --store，未保存：请从头运行。")}`;
+  return `${where}${say("All up to there is durable: run the same command again to go on.", "之前的均已持久化：再次运行同一命令即可继续。")}`;
 }
 
 function number(count: number): string {

@@ -51,7 +51,12 @@ async function detectLogged(terminal: Terminal, options: DetectCommandOptions, l
   const inputs = options.checkpoints ? [] : await inputsOf(options);
   const isForPeople = process.stdout.isTTY === true && !options.json;
   const interrupts = catchInterrupts((signal) =>
-    terminal.note(`${signal}: stopping after this batch; once more stops at once`),
+    terminal.note(
+      terminal.say(
+        `${signal}: stopping after this batch; once more stops at once`,
+        `${signal}：处理完此批后停止；再来一次立即停止`,
+      ),
+    ),
   );
   let telling: { teller: AlertTeller; opened: Detecting } | null = null;
   const listener = {
@@ -110,7 +115,7 @@ async function detectInputs(parts: Parts): Promise<number> {
   await detection.storeTold(lastSource);
   const stoppedBy = interrupts.exitCode();
   if (stoppedBy !== null) {
-    terminal.note(stoppedText(totalsOf(parts).rows, options));
+    terminal.note(stoppedText(totalsOf(parts).rows, options, terminal));
     return stoppedBy;
   }
   const problems = await tellSummary(parts);
@@ -150,7 +155,7 @@ async function* watchedRows(input: DetectInput, { parts, progress, rowTime }: Wa
   for await (const rows of ordered(reading, { input, parts, rowTime })) {
     count += rows.length;
     for (const row of rows) census.look(row);
-    progress.update((seconds) => progressText(input.source, { rows: count, bytes, seconds }));
+    progress.update((seconds) => progressText(input.source, { rows: count, bytes, seconds }, parts.terminal));
     await enrichment?.reloadIfChanged();
     yield rows;
     if (rows.length === 0 && input.isLive) await opened.detection.tick(input.source, options.live);
@@ -201,9 +206,12 @@ async function inputsOf({ records, source }: DetectCommandOptions): Promise<Dete
 function progressText(
   source: string,
   { rows, bytes, seconds }: { rows: number; bytes: BytesRead; seconds: number },
+  { say }: Terminal,
 ): string {
-  const rate = `${source}: ${rows.toLocaleString("en")} rows, ${Math.round(rows / seconds).toLocaleString("en")} rows/s`;
+  const [number, perSecond] = [rows, Math.round(rows / seconds)].map((one) => one.toLocaleString("en"));
+  const rate = say(`${source}: ${number} rows, ${perSecond} rows/s`, `${source}：${number} 行，每秒 ${perSecond} 行`);
   if (bytes.total === null || bytes.read === 0) return rate;
   const left = Math.max(0, Math.ceil((seconds * (bytes.total - bytes.read)) / bytes.read));
-  return `${rate}, ${Math.min(100, Math.floor((100 * bytes.read) / bytes.total))} %, ${left} s left`;
+  const part = Math.min(100, Math.floor((100 * bytes.read) / bytes.total));
+  return say(`${rate}, ${part} %, ${left} s left`, `${rate}，${part} %，还需 ${left} 秒`);
 }

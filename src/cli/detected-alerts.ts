@@ -3,7 +3,7 @@ import type { DetectedAlert } from "../detection/core/detected-alert.ts";
 import type { DetectionStore } from "../detection/detection-store.ts";
 import { detectedLine } from "../formats/detected-line.ts";
 import { printable } from "../present/text-width.ts";
-import { dateTime, isoTime } from "../present/time-text.ts";
+import { isoTime } from "../present/time-text.ts";
 import type { Logger } from "../system/logger.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -62,15 +62,15 @@ function loggedAlert(seq: number, { alert, time, severity, strategy }: DetectedA
   return { seq, strategy, severity, at: isoTime(time * 1_000), labels, sentence: annotations["summary"] ?? "" };
 }
 
-/** `2026-11-23 06:49:54  firing    critical  cpu-core-busy  host=node-1, device=cpu0  cpu0 of node-1 is 97 % busy`. */
+/** `2026-11-23 06:49:54 UTC  firing    critical  cpu-core-busy  host=node-1, device=cpu0  cpu0 of node-1 is 97 % busy`. */
 export function peopleLine(
   { alert, time, severity, strategy }: DetectedAlert,
-  { outColors }: Pick<Terminal, "outColors">,
+  { outColors, reader: { times, say } }: Pick<Terminal, "outColors" | "reader">,
 ): string {
   const { red, green, dim } = outColors;
-  const status = alert.status === "firing" ? red("firing  ") : green("resolved");
+  const status = alert.status === "firing" ? red(say("firing  ", "触发")) : green(say("resolved", "恢复"));
   const summary = printable(alert.annotations["summary"] ?? "");
-  const at = dim(dateTime(time * 1_000).slice(0, 19));
+  const at = dim(`${times.seconds(time * 1_000)} ${times.zone}`);
   return [at, status, severity.padEnd(8), strategy, seriesText(alert.labels), dim(summary)]
     .filter((part) => part !== "")
     .join("  ");

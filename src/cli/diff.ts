@@ -51,8 +51,10 @@ export async function diff(terminal: Terminal, options: DiffOptions): Promise<nu
   if (options.json) {
     await terminal.json({ summary: compared.summary });
     for (const failure of failures) terminal.note(terminal.noteColors.red(`✗ ${failure}`));
-  } else if (options.markdown) for (const line of diffMarkdown(report)) await terminal.out(line);
-  else for (const line of diffText(report, terminal.outColors)) await terminal.out(line);
+  } else if (options.markdown) for (const line of diffMarkdown(report, terminal.reader)) await terminal.out(line);
+  else
+    for (const line of diffText(report, { colors: terminal.outColors, reader: terminal.reader }))
+      await terminal.out(line);
   return failures.length > 0 ? EXIT.failed : EXIT.done;
 }
 

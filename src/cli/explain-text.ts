@@ -1,72 +1,106 @@
 /** One instance explained to people: its alert, where it is, and a sentence for each step. For `show` and the demo. */
-import { acceptedText } from "../instance/accepted-events.ts";
-import type { AuditEntry, History } from "../instance/audit-types.ts";
+import { acceptedEvents, acceptedText } from "../instance/accepted-events.ts";
+import type { AuditEntry, History, Notice } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { timersOf } from "../instance/draft.ts";
 import { topLevel } from "../instance/step.ts";
+import type { Alert } from "../model/alert.ts";
 import { REASONS } from "../model/reasons.ts";
+import type { Reader } from "../present/reader.ts";
 import { ruleText } from "../present/rule-text.ts";
-import { counterfactualText, type Language, sentenceOf } from "../present/sentences.ts";
+import { counterfactualText, sentenceOf } from "../present/sentences.ts";
 import { textTable } from "../present/text-table.ts";
-import { printable } from "../present/text-width.ts";
-import { clockTime, dateTime } from "../present/time-text.ts";
+import { padColumns, printable } from "../present/text-width.ts";
 import { wrapped } from "../present/wrapped-text.ts";
 import { wholePath } from "../simulate/instance-rows.ts";
 import { stateColor } from "./report-text.ts";
 import type { Colors } from "./terminal.ts";
 
-const COLUMNS = 100;
+const COLUMNS = 80;
+const NAME_COLUMNS = 12;
 
-export type Explaining = { readonly colors: Colors; readonly language: Language };
+export type Explaining = { readonly colors: Colors; readonly reader: Reader };
 
 /** `instance: null`: its checkpoint cannot be read, so only what the history says is shown. */
-export function explainText(instance: Instance | null, history: History, { colors, language }: Explaining): string[] {
-  return [
-    ...factsText(instance, history, { colors, language }),
-    "",
-    ...history.entries.flatMap((entry) => entryText(entry, history, { colors, language })),
-  ];
+export function explainText(instance: Instance | null, history: History, { colors, reader }: Explaining): string[] {
+  return [...factsText(instance, history, { colors, reader }), "", ...stepsText(history, { colors, reader })];
 }
 
-function factsText(instance: Instance | null, history: History, { colors, language }: Explaining): string[] {
+/** A line about the instance. */
+type Fact = { readonly name: string; readonly text: string; readonly isState?: boolean };
+
+function factsText(instance: Instance | null, history: History, { colors, reader }: Explaining): string[] {
   const { birth } = history;
-  const facts: [string, string][] = [["policy", `${birth.policy} (version ${birth.policyVersion})`]];
-  if (birth.alert !== null) {
-    facts.push(["alert", `started ${dateTime(birth.alert.startsAtMs)}, fingerprint ${birth.alert.fingerprint}`]);
-    facts.push(["labels", labelsText(birth.alert.labels)]);
-    for (const [name, text] of Object.entries(birth.alert.annotations)) facts.push([name, text]);
-  }
-  if (birth.notice !== null)
-    facts.push([
-      birth.kind,
-      birth.notice.kind === "summary" ? `of group ${birth.notice.group}` : `about ${birth.notice.instance}`,
-    ]);
+  const { say, times, language } = reader;
+  const version = say(`version ${birth.policyVersion}`, `版本 ${birth.policyVersion}`);
+  const facts: Fact[] = [{ name: say("policy", "策略"), text: `${birth.policy} (${version})` }];
+  if (birth.alert !== null) facts.push(...alertFacts(birth.alert, reader));
+  if (birth.notice !== null) facts.push(noticeFact(birth.notice, reader));
   const rule = history.policy.converge;
   if (rule !== null && birth.alert !== null && birth.group !== null)
-    facts.push(["rule", ruleText(rule, birth.alert.labels)[language]]);
-  if (birth.group !== null) facts.push(["group", birth.group]);
-  facts.push(["created", dateTime(birth.createdAtMs)]);
-  if (instance !== null) facts.push(...stateFacts(instance, language));
-  facts.push(["path", wholePath(history).join(" > ")]);
-  return facts.flatMap(([name, text]) => {
-    const lines = wrapped(printable(text), COLUMNS - 12);
+    facts.push({ name: say("rule", "规则"), text: ruleText(rule, birth.alert.labels)[language] });
+  if (birth.group !== null) facts.push({ name: say("group", "收敛组"), text: birth.group });
+  facts.push({ name: say("created", "创建"), text: times.dateTime(birth.createdAtMs) });
+  if (instance !== null) facts.push(...stateFacts(instance, reader));
+  facts.push({ name: say("path", "路径"), text: wholePath(history).join(" > ") });
+  return facts.flatMap(({ name, text, isState }) => {
+    const lines = wrapped(printable(text), COLUMNS - NAME_COLUMNS);
     return lines.map((line, index) => {
-      const label = (index === 0 ? printable(name) : "").padEnd(9).concat(" ");
-      return `  ${colors.dim(label)}${name === "state" ? stateLine(line, colors) : line}`;
+      const label = padColumns(index === 0 ? printable(name) : "", NAME_COLUMNS - 3).concat(" ");
+      return `  ${colors.dim(label)}${isState === true && index === 0 ? stateLine(line, colors) : line}`;
     });
   });
 }
 
-function stateFacts(instance: Instance, language: Language): [string, string][] {
+function alertFacts({ startsAtMs, fingerprint, labels, annotations }: Alert, { say, times }: Reader): Fact[] {
+  const started = times.dateTime(startsAtMs);
+  return [
+    {
+      name: say("alert", "告警"),
+      text: say(`started ${started}, fingerprint ${fingerprint}`, `开始于 ${started}，指纹 ${fingerprint}`),
+    },
+    { name: say("labels", "标签"), text: labelsText(labels) },
+    ...Object.entries(annotations).map(([name, text]) => ({ name, text })),
+  ];
+}
+
+function noticeFact(notice: Notice, { say }: Reader): Fact {
+  if (notice.kind === "summary")
+    return { name: say("summary", "汇总"), text: say(`of group ${notice.group}`, `收敛组 ${notice.group}`) };
+  const { instance } = notice;
+  return { name: say("request", "审批请求"), text: say(`about ${instance}`, `针对 ${instance}`) };
+}
+
+function stateFacts(instance: Instance, { say, times, language }: Reader): Fact[] {
   const { reason, snapshot } = instance;
   const attempts = snapshot.context.attempt;
   const why = reason === null ? "" : `: ${REASONS[reason][language]} (${reason})`;
-  const facts: [string, string][] = [["state", `${topLevel(snapshot.state)}${why}`]];
-  if (attempts > 0) facts.push(["attempts", String(attempts)]);
-  const timers = [...timersOf(instance)].map(([name, timer]) => `${name} due ${dateTime(timer.dueAtMs)}`);
-  if (timers.length > 0) facts.push(["timers", timers.join(", ")]);
-  facts.push(["accepts", acceptedText(snapshot, instance.atMs)]);
+  const facts: Fact[] = [{ name: say("state", "状态"), text: `${topLevel(snapshot.state)}${why}`, isState: true }];
+  if (attempts > 0) facts.push({ name: say("attempts", "执行次数"), text: String(attempts) });
+  const timers = [...timersOf(instance)].map(([name, { dueAtMs }]) =>
+    say(`${name} due ${times.dateTime(dueAtMs)}`, `${name} 到期 ${times.dateTime(dueAtMs)}`),
+  );
+  if (timers.length > 0) facts.push({ name: say("timers", "定时器"), text: timers.join(", ") });
+  facts.push({ name: say("accepts", "可接受"), text: acceptedWords(snapshot, { atMs: instance.atMs, say }) });
   return facts;
+}
+
+function acceptedWords(snapshot: Instance["snapshot"], { atMs, say }: { atMs: number; say: Reader["say"] }): string {
+  const accepted = acceptedText(snapshot, atMs);
+  return acceptedEvents(snapshot, atMs).length === 0 ? say(accepted, "无") : accepted;
+}
+
+/** A step a line, under the day on which it was taken. */
+function stepsText(history: History, { colors, reader }: Explaining): string[] {
+  const { times } = reader;
+  let day = "";
+  return history.entries.flatMap((entry) => {
+    const lines = entryText(entry, history, { colors, reader });
+    const date = times.date(entry.atMs);
+    if (date === day) return lines;
+    day = date;
+    return [colors.dim(`  ${date} (${times.zone})`), ...lines];
+  });
 }
 
 function stateLine(line: string, colors: Colors): string {
@@ -79,40 +113,41 @@ export function labelsText(labels: Readonly<Record<string, string>>): string {
   return names.map((name) => `${name}=${JSON.stringify(labels[name])}`).join(" ");
 }
 
-function entryText(entry: AuditEntry, history: History, { colors, language }: Explaining): string[] {
+function entryText(entry: AuditEntry, history: History, { colors, reader }: Explaining): string[] {
   const { dim, bold } = colors;
-  const head = `  ${clockTime(entry.atMs)}  ${bold(entry.path.join(" > "))}  ${dim(entry.event.type)}`;
+  const { language, times, say } = reader;
+  const head = `  ${times.clock(entry.atMs)}  ${bold(entry.path.join(" > "))}  ${dim(entry.event.type)}`;
   const indent = " ".repeat(16);
-  const lines = wrapped(printable(sentenceOf(entry, history)[language]), COLUMNS - indent.length).map(
-    (line) => indent + line,
-  );
-  const answer = answerText(entry);
+  const sentence = sentenceOf(entry, history, times.iso)[language];
+  const lines = wrapped(printable(sentence), COLUMNS - indent.length).map((line) => indent + line);
+  const answer = answerText(entry, reader);
   if (answer !== null)
     lines.push(...wrapped(printable(answer), COLUMNS - indent.length).map((line) => indent + dim(line)));
   const otherwise = counterfactualText(entry);
-  if (otherwise !== null) lines.push(indent + dim(otherwise[language]));
+  if (otherwise !== null)
+    lines.push(...wrapped(otherwise[language], COLUMNS - indent.length).map((line) => indent + dim(line)));
   if (entry.peers.length > 0) {
-    const peers = `${language === "en" ? "peers" : "同组实例"}: ${entry.peers.join(", ")}`;
+    const peers = `${say("peers", "同组实例")}: ${entry.peers.join(", ")}`;
     lines.push(...wrapped(peers, COLUMNS - indent.length).map((line) => indent + dim(line)));
   }
   return [head, ...lines];
 }
 
 /** What the target of an attempt answered, if it said anything. */
-function answerText({ event }: AuditEntry): string | null {
+function answerText({ event }: AuditEntry, { say }: Reader): string | null {
   if (event.type !== "effect.done" || event.result == null) return null;
-  return `answer: ${typeof event.result === "string" ? event.result : JSON.stringify(event.result)}`;
+  return `${say("answer", "响应")}: ${typeof event.result === "string" ? event.result : JSON.stringify(event.result)}`;
 }
 
 /** A line a step: ✓ or ✗, and the hash of the checkpoint that it led to. */
 export function checkedSteps(
   steps: readonly { entry: AuditEntry; isEqual: boolean; checkpoint: string }[],
-  { green, red, dim }: Colors,
+  { colors: { green, red, dim }, reader: { times } }: Explaining,
 ): string[] {
   return textTable(
     steps.map(({ entry, isEqual, checkpoint }) => [
       isEqual ? "✓" : "✗",
-      dateTime(entry.atMs),
+      times.dateTime(entry.atMs),
       entry.event.type,
       entry.path.join(" > "),
       checkpoint.slice(0, 16),

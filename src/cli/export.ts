@@ -37,7 +37,14 @@ export async function exportCommand(terminal: Terminal, options: ExportOptions):
     const file = output(options.out);
     const totals: Totals = { instances: 0, broken: [], removed: 0 };
     try {
-      await writeAll(file.write, { instances, options, sinceMs, totals, progress: new Progress(terminal) });
+      await writeAll(file.write, {
+        instances,
+        options,
+        sinceMs,
+        totals,
+        progress: new Progress(terminal),
+        say: terminal.say,
+      });
       await file.keep();
     } catch (error) {
       await file.discard();
@@ -53,6 +60,7 @@ type Context = {
   readonly sinceMs: number | null;
   readonly totals: Totals;
   readonly progress: Progress;
+  readonly say: Terminal["say"];
 };
 
 async function writeAll(write: (line: string) => Promise<void>, context: Context): Promise<void> {
@@ -67,7 +75,10 @@ async function writeAll(write: (line: string) => Promise<void>, context: Context
     if (policy !== null) await write(bundle.policy(policy));
     await write(bundle.instance(one));
     totals.instances += 1;
-    progress.update((seconds) => `${totals.instances} instances, ${Math.round(totals.instances / seconds)}/s`);
+    progress.update((seconds) => {
+      const rate = Math.round(totals.instances / seconds);
+      return context.say(`${totals.instances} instances, ${rate}/s`, `${totals.instances} 个实例，每秒 ${rate}`);
+    });
   }
   await write(bundle.end());
   progress.end();
@@ -211,12 +222,33 @@ function cannotWrite(path: string, cause: unknown): BecalmError {
 
 function report(terminal: Terminal, { out, redact = [] }: ExportOptions, totals: Totals): number {
   const { yellow } = terminal.noteColors;
-  const what = `${count(totals.instances, "instance", "instances")} written to ${out === "-" ? "stdout" : out}`;
-  terminal.note(redact.length === 0 ? `${what}.` : `${what}; ${redact.join(", ")} redacted in their alerts.`);
+  const { say } = terminal;
+  const [to, names] = [out === "-" ? "stdout" : out, redact.join(", ")];
+  const what = say(
+    `${count(totals.instances, "instance", "instances")} written to ${to}`,
+    `已将 ${totals.instances} 个实例写入 ${to}`,
+  );
+  const redacted = say(`; ${names} redacted in their alerts.`, `；告警中的 ${names} 已脱敏。`);
+  terminal.note(`${what}${redact.length === 0 ? say(".", "。") : redacted}`);
   if (redact.length > 0)
-    terminal.note("What targets answered, reasons that people gave and group ids are exported as they are.");
+    terminal.note(
+      say(
+        "What targets answered, reasons that people gave and group ids are exported as they are.",
+        "目标的响应、人工填写的原因和收敛组标识按原样导出。",
+      ),
+    );
   if (totals.removed > 0)
-    terminal.note(`${count(totals.removed, "instance", "instances")} left out: removed by their retention meanwhile.`);
-  for (const id of totals.broken) terminal.note(yellow(`${id}: its trail does not hold; it was exported as it is.`));
+    terminal.note(
+      say(
+        `${count(totals.removed, "instance", "instances")} left out: removed by their retention meanwhile.`,
+        `略去 ${totals.removed} 个实例：期间已过保留期而移除。`,
+      ),
+    );
+  for (const id of totals.broken)
+    terminal.note(
+      yellow(
+        say(`${id}: its trail does not hold; it was exported as it is.`, `${id}：审计记录校验不通过，已按原样导出。`),
+      ),
+    );
   return totals.broken.length > 0 ? EXIT.failed : EXIT.done;
 }

@@ -6,6 +6,8 @@ import { loadPolicySet } from "../formats/policy-file.ts";
 import type { RecordRow } from "../formats/record-row.ts";
 import { loadStrategies } from "../formats/strategy-file.ts";
 import type { TextLine } from "../formats/text-lines.ts";
+import type { Reader } from "../present/reader.ts";
+import { padColumns } from "../present/text-width.ts";
 import { type FileSummary, reportFile } from "../simulate/instance-rows.ts";
 import { packageFile } from "./package-files.ts";
 import { readRows } from "./read-records.ts";
@@ -23,17 +25,42 @@ const CONCURRENCY = 16;
 
 /** What is drawn of the recording: a series, and from which value on its strategy counts a point as anomalous. */
 const CURVES = [
-  { name: "cpu0 busy", metric: "cpu_busy_percent", device: "cpu0", strategy: "cpu-core-busy", limit: 90, top: 100 },
-  { name: "cpu1 busy", metric: "cpu_busy_percent", device: "cpu1", strategy: "cpu-core-busy", limit: 90, top: 100 },
+  {
+    name: "cpu0 busy",
+    chinese: "cpu0 占用",
+    metric: "cpu_busy_percent",
+    device: "cpu0",
+    strategy: "cpu-core-busy",
+    limit: 90,
+    top: 100,
+  },
+  {
+    name: "cpu1 busy",
+    chinese: "cpu1 占用",
+    metric: "cpu_busy_percent",
+    device: "cpu1",
+    strategy: "cpu-core-busy",
+    limit: 90,
+    top: 100,
+  },
   {
     name: "disk writes",
+    chinese: "磁盘写入",
     metric: "disk_write_bytes",
     device: "vda",
     strategy: "disk-writes-heavy",
     limit: 5e7,
     top: 1e8,
   },
-  { name: "memory used", metric: "mem_used_percent", device: "", strategy: "memory-filling", limit: 20, top: 50 },
+  {
+    name: "memory used",
+    chinese: "内存占用",
+    metric: "mem_used_percent",
+    device: "",
+    strategy: "memory-filling",
+    limit: 20,
+    top: 50,
+  },
 ] as const;
 
 type Curve = (typeof CURVES)[number];
@@ -66,26 +93,39 @@ export async function hostDemo(terminal: Terminal, options: StormDemoOptions): P
     return detection.position(RECORDS).counts.accepted;
   });
   const { totals, summary } = await actOn(alerts, place, terminal);
-  const colors = terminal.outColors;
+  const { outColors: colors, say } = terminal;
   const lines = [
     "",
-    `${colors.bold("Ten minutes of a real host")}: ${rows.length.toLocaleString("en")} metric records through the ${strategies.length} strategies of ${colors.cyan(STRATEGIES)}`,
+    say(
+      `${colors.bold("Ten minutes of a real host")}: ${number(rows.length)} metric records through the ${strategies.length} strategies of ${colors.cyan(STRATEGIES)}`,
+      `${colors.bold("一台真实主机的十分钟")}：${number(rows.length)} 条指标记录，经过 ${colors.cyan(STRATEGIES)} 的 ${strategies.length} 条检测策略`,
+    ),
     "",
-    ...drawing(rows, { alerts, colors }),
+    ...drawing(rows, { alerts, colors, reader: terminal.reader }),
     "",
-    flowText({ rows, eventCount, alerts, summary }, colors),
+    flowText({ rows, eventCount, alerts, summary }, terminal),
     "",
-    ...totalsText(totals, summary, { colors, store: null, isSimulated: true }),
+    ...totalsText(totals, summary, { colors, reader: terminal.reader, store: null, isSimulated: true }),
     "",
-    ...nextSteps.map((line) => colors.dim(line)),
+    ...nextSteps(terminal.reader).map((line) => colors.dim(line)),
   ];
   for (const line of lines) await terminal.out(line);
 }
 
-const nextSteps = [
-  "The same with your own records, CSV or JSON lines; docs/strategies.md explains the file:",
-  "  becalm detect --strategies FILE --records FILE.csv | becalm run --policies FILE --alerts -",
-];
+function nextSteps({ say }: Reader): string[] {
+  return [
+    say(
+      "The same with your own records, CSV or JSON lines; docs/strategies.md explains the file:",
+      "用自己的记录（CSV 或 JSON 行）同样可行；文件格式见 docs/strategies.md：",
+    ),
+    "  becalm detect --strategies FILE --records FILE.csv |",
+    "    becalm run --policies FILE --alerts -",
+  ];
+}
+
+function number(count: number): string {
+  return count.toLocaleString("en");
+}
 
 type Acted = { readonly totals: ReportTotals; readonly summary: FileSummary };
 
@@ -118,10 +158,11 @@ async function actOn(alerts: readonly DetectedAlert[], place: StormDemoOptions, 
   });
 }
 
-type Drawn = { readonly alerts: readonly DetectedAlert[]; readonly colors: Colors };
+type Drawn = { readonly alerts: readonly DetectedAlert[]; readonly colors: Colors; readonly reader: Reader };
 
 /** A curve a line, red where it is anomalous, and below it when its alerts fired. */
-function drawing(rows: readonly RecordRow[], { alerts, colors }: Drawn): string[] {
+function drawing(rows: readonly RecordRow[], { alerts, colors, reader }: Drawn): string[] {
+  const { say } = reader;
   const records = rows.flatMap((row) => ("rejected" in row ? [] : [row.record as Readonly<Record<string, string>>]));
   const start = Number(records[0]?.["time"]);
   const columnOf = (time: number) => Math.floor((time - start) / COLUMN_SECONDS);
@@ -134,12 +175,12 @@ function drawing(rows: readonly RecordRow[], { alerts, colors }: Drawn): string[
     }
     const bars = highest.slice(0, COLUMN_COUNT).map((value) => barOf(value, curve, colors));
     return [
-      `  ${curve.name.padEnd(12)}${bars.join("")}`,
-      `  ${"".padEnd(12)}${firingOf(curve, { alerts, columnOf, colors })}`,
+      `  ${padColumns(say(curve.name, curve.chinese), 12)}${bars.join("")}`,
+      `  ${"".padEnd(12)}${firingOf(curve, { alerts, columnOf, colors, reader })}`,
     ];
   });
   const scale = Array.from({ length: COLUMN_COUNT / 6 }, (_, minute) => `${minute}`.padEnd(6)).join("");
-  return [...lines, colors.dim(`  ${"minute".padEnd(12)}${scale}`)];
+  return [...lines, colors.dim(`  ${padColumns(say("minute", "分钟"), 12)}${scale}`)];
 }
 
 function barOf(value: number, { limit, top }: Curve, { red, green }: Colors): string {
@@ -165,13 +206,14 @@ type Flow = {
   readonly summary: FileSummary;
 };
 
-function flowText({ rows, eventCount, alerts, summary }: Flow, { bold, dim }: Colors): string {
+function flowText({ rows, eventCount, alerts, summary }: Flow, { outColors, say }: Terminal): string {
+  const { bold, dim } = outColors;
   const steps = [
-    [rows.length, "records"],
-    [eventCount, "state events"],
-    [alerts.length, "alerts"],
-    [summary.instances, "instances"],
-    [summary.executed, "actions"],
+    [rows.length, say("records", "条记录")],
+    [eventCount, say("state events", "个状态事件")],
+    [alerts.length, say("alerts", "条告警")],
+    [summary.instances, say("instances", "个实例")],
+    [summary.executed, say("actions", "次执行")],
   ] as const;
-  return `  ${steps.map(([count, name]) => `${bold(count.toLocaleString("en"))} ${name}`).join(dim(" -> "))}`;
+  return `  ${steps.map(([count, name]) => `${bold(number(count))} ${name}`).join(dim(" -> "))}`;
 }

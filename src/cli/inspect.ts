@@ -7,6 +7,7 @@ import { createInspectServer, type InspectServer, type InspectServerOptions } fr
 import { instanceSource, type Selection } from "../inspect/instance-source.ts";
 import { Player } from "../inspect/player.ts";
 import { topLevel } from "../instance/step.ts";
+import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { wholePath } from "../simulate/instance-rows.ts";
 import { replay } from "../simulate/replay.ts";
@@ -84,7 +85,7 @@ async function draw(
     format,
     path: wholePath(await instances.history(id)),
     current: snapshot.state,
-    title: `${id} is ${topLevel(snapshot.state)}`,
+    title: terminal.say(`${id} is ${topLevel(snapshot.state)}`, `${id} 处于 ${topLevel(snapshot.state)}`),
   });
   await terminal.out(picture.trimEnd());
   return EXIT.done;
@@ -134,7 +135,10 @@ async function startReplay(
     }
   }
   terminal.note(
-    `${histories.length} ${histories.length === 1 ? "history" : "histories"} to play, at ${speed} times the speed; it starts when a viewer connects.`,
+    terminal.say(
+      `${count(histories.length, "history", "histories")} to play, at ${speed} times the speed; it starts when a viewer connects.`,
+      `将以 ${speed} 倍速播放 ${histories.length} 份历史；有人打开页面时开始。`,
+    ),
   );
   const player = new Player(server, histories, { clock: systemClock(), speed });
   server.onFirstViewer(() => player.play());
@@ -151,7 +155,12 @@ async function tellAddress(
     return;
   }
   await terminal.out(url);
-  terminal.note("Open this address in a browser on this machine. Ctrl-C ends it.");
+  terminal.note(
+    terminal.say(
+      "Open this address in a browser on this machine. Ctrl-C ends it.",
+      "请在本机浏览器中打开此地址。按 Ctrl-C 结束。",
+    ),
+  );
 }
 
 /** SIGINT and SIGTERM are how a server is asked to end. */

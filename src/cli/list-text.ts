@@ -2,50 +2,59 @@
 import type { Birth } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { topLevel } from "../instance/step.ts";
+import type { Reader } from "../present/reader.ts";
 import { textTable } from "../present/text-table.ts";
 import { columnsOf, printable } from "../present/text-width.ts";
-import { isoTime } from "../present/time-text.ts";
 import { stateColor } from "./report-text.ts";
 import type { Colors } from "./terminal.ts";
 
 /** `birth` null: its history cannot be read. */
 export type ListedRow = { readonly instance: Instance; readonly birth: Birth | null };
 
-type Column = { readonly name: string; readonly cells: readonly string[] };
+type What = "id" | "state" | "reason" | "policy" | "created" | "alert";
+type Column = { readonly what: What; readonly name: string; readonly cells: readonly string[] };
 
 /** Labels in a row: more tell no more. */
 const LABEL_COUNT_MAX = 3;
 /** The alert's column is no narrower while others can be left out. */
 const ALERT_COLUMNS_MIN = 28;
 const GAP = 2;
+/** What is left out where a screen is narrow, until the alert has room. */
+const DROPPED: readonly (readonly What[])[] = [[], ["created"], ["created", "policy"], ["created", "policy", "reason"]];
 
 /** `columns`: of the screen. What does not fit is left out from the least telling column on; the alert is cut last. */
 export function listText(
   rows: readonly ListedRow[],
-  { colors, columns }: { colors: Colors; columns: number },
+  { colors, columns, reader }: { colors: Colors; columns: number; reader: Reader },
 ): string[] {
-  const alert = { name: "alert", cells: alertCells(rows) };
+  const { say, times } = reader;
+  const alert: Column = { what: "alert", name: say("alert", "告警"), cells: alertCells(rows, reader) };
   const all: Column[] = [
-    { name: "id", cells: rows.map(({ instance }) => instance.id) },
-    { name: "state", cells: rows.map(({ instance }) => topLevel(instance.snapshot.state)) },
-    { name: "reason", cells: rows.map(({ instance }) => instance.reason ?? "-") },
-    { name: "policy", cells: rows.map(({ instance }) => printable(instance.policy)) },
+    { what: "id", name: "id", cells: rows.map(({ instance }) => instance.id) },
     {
-      name: "created (UTC)",
-      cells: rows.map(({ instance }) => isoTime(instance.createdAtMs).slice(0, 19).replace("T", " ")),
+      what: "state",
+      name: say("state", "状态"),
+      cells: rows.map(({ instance }) => topLevel(instance.snapshot.state)),
+    },
+    { what: "reason", name: say("reason", "原因"), cells: rows.map(({ instance }) => instance.reason ?? "-") },
+    { what: "policy", name: say("policy", "策略"), cells: rows.map(({ instance }) => printable(instance.policy)) },
+    {
+      what: "created",
+      name: say(`created (${times.zone})`, `创建时间 (${times.zone})`),
+      cells: rows.map(({ instance }) => times.seconds(instance.createdAtMs)),
     },
   ];
   const kept = fitting(all, alert, columns);
   const room = Math.max(columns - widthOf(kept) - GAP * kept.length, 1);
-  const shown = [...kept, { name: alert.name, cells: alert.cells.map((cell) => cut(cell, room)) }];
+  const shown = [...kept, { ...alert, cells: alert.cells.map((cell) => cut(cell, room)) }];
   const table = [
     shown.map(({ name }) => name),
     ...rows.map((_, row) => shown.map(({ cells }) => cells[row] as string)),
   ];
   return textTable(table, {
     paint: (cell, column, row) => {
-      if (row === 0 || shown[column]?.name.startsWith("created")) return colors.dim(cell);
-      return shown[column]?.name === "state" ? stateColor(cell, colors) : cell;
+      if (row === 0 || shown[column]?.what === "created") return colors.dim(cell);
+      return shown[column]?.what === "state" ? stateColor(cell, colors) : cell;
     },
   });
 }
@@ -53,8 +62,8 @@ export function listText(
 /** Time, policy and reason are left out in this order, until the alert has room. */
 function fitting(all: readonly Column[], alert: Column, columns: number): readonly Column[] {
   const wanted = Math.min(widthOf([alert]), ALERT_COLUMNS_MIN);
-  for (const dropped of [[], ["created (UTC)"], ["created (UTC)", "policy"], ["created (UTC)", "policy", "reason"]]) {
-    const kept = all.filter(({ name }) => !dropped.includes(name));
+  for (const dropped of DROPPED) {
+    const kept = all.filter(({ what }) => !dropped.includes(what));
     if (widthOf(kept) + GAP * kept.length + wanted <= columns || dropped.length === 3) return kept;
   }
   return all;
@@ -65,7 +74,7 @@ function widthOf(columns: readonly Column[]): number {
 }
 
 /** The alert's name, and those of its labels that differ among the rows of that name. */
-function alertCells(rows: readonly ListedRow[]): string[] {
+function alertCells(rows: readonly ListedRow[], { say }: Reader): string[] {
   const labelsOf = ({ birth }: ListedRow): Readonly<Record<string, string>> => birth?.alert?.labels ?? {};
   const telling = new Map<string, readonly string[]>();
   return rows.map((row) => {
@@ -77,7 +86,7 @@ function alertCells(rows: readonly ListedRow[]): string[] {
       telling.get(name) ?? tellingNames(rows.map(labelsOf).filter(({ alertname = "" }) => alertname === name));
     telling.set(name, names);
     const shown = names.filter((label) => labels[label] !== undefined).map((label) => `${label}=${labels[label]}`);
-    return printable([name || "(no alertname)", ...shown].join(" "));
+    return printable([name || say("(no alertname)", "（无 alertname）"), ...shown].join(" "));
   });
 }
 

@@ -42,7 +42,7 @@ export async function ls(terminal: Terminal, options: LsOptions): Promise<number
       );
     if (page.next === null) return EXIT.done;
     if (options.json) await terminal.json({ next: page.next });
-    else terminal.note(`There are more: --cursor ${page.next}`);
+    else terminal.note(terminal.say(`There are more: --cursor ${page.next}`, `还有更多：--cursor ${page.next}`));
     return EXIT.done;
   });
 }
@@ -51,7 +51,12 @@ export async function ls(terminal: Terminal, options: LsOptions): Promise<number
 function noteUnknownPolicy(terminal: Terminal, name: string | undefined, { runtime }: InstanceReader): void {
   const known = [...new Set([...runtime.versions.values()].map(({ policy }) => policy.name))];
   if (name === undefined || known.includes(name)) return;
-  terminal.note(terminal.noteColors.yellow(`In this namespace ${unknownPolicy(name, known)}`));
+  const listed = known.join(", ") || terminal.say("none", "无");
+  const what = terminal.say(
+    `In this namespace ${unknownPolicy(name, known)}`,
+    `此命名空间没有策略 ${JSON.stringify(name)}，现有：${listed}。`,
+  );
+  terminal.note(terminal.noteColors.yellow(what));
 }
 
 function filterOf({ state, policy, group, reason, label, since, ...rest }: LsOptions): ListFilter {
@@ -102,10 +107,10 @@ async function tellInstances(terminal: Terminal, rows: readonly ListedRow[], isJ
     for (const row of rows) await terminal.json(rowLine(row));
     return;
   }
-  if (rows.length === 0) return terminal.note("No instance matches.");
+  if (rows.length === 0) return terminal.note(terminal.say("No instance matches.", "没有符合条件的实例。"));
   const { outColors } = terminal;
   const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
-  for (const line of listText(rows, { colors: outColors, columns })) await terminal.out(line);
+  for (const line of listText(rows, { colors: outColors, columns, reader: terminal.reader })) await terminal.out(line);
 }
 
 function rowLine({ instance, birth }: ListedRow): object {
@@ -137,5 +142,6 @@ async function tellQuarantined(
     if (isJson) await terminal.json({ id, version, quarantined: true, code: error.code, error: error.message });
     else await terminal.out(`${id}  ${terminal.outColors.red(error.code)}  ${printable(error.message)}`);
   }
-  if (quarantined.length === 0 && !isJson) terminal.note("No instance is quarantined.");
+  if (quarantined.length === 0 && !isJson)
+    terminal.note(terminal.say("No instance is quarantined.", "没有被隔离的实例。"));
 }

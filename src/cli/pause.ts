@@ -19,16 +19,25 @@ export type PauseOptions = WhoOptions & { readonly list: boolean };
 export async function pause(terminal: Terminal, options: PauseOptions): Promise<number> {
   if (options.list) return listPauses(terminal, options);
   const who = requireWho(options);
+  const { say } = terminal;
   return withActing(options, "pause", async ({ pauses, mode, logger }) => {
     const paused = await pauses.pause({ ...who, ...scopeOf(options) });
     logger.info(plainPause(paused), "paused");
     if (options.json) await terminal.json({ ...plainPause(paused), mode });
     else {
+      const what = named(paused.scope, say);
+      const lift = `becalm resume${option(paused.scope)} --by WHO --why TEXT`;
       await terminal.out(
-        `${named(paused.scope)} is paused: what would run is held, and attempts that nobody has begun wait.`,
+        say(
+          `${what} is paused: what would run is held, and attempts that nobody has begun wait.`,
+          `${what}已暂停：本应执行的被保留，尚未开始的执行等待。`,
+        ),
       );
       await terminal.out(
-        `Lift it: becalm resume${option(paused.scope)} --by WHO --why TEXT. Add --decide to decide what it held, in order of arrival, or --deny to skip it.`,
+        say(
+          `Lift it: ${lift}. Add --decide to decide what it held, in order of arrival, or --deny to skip it.`,
+          `解除：${lift}。加 --decide 按到达顺序重新决策被保留的实例，加 --deny 则跳过。`,
+        ),
       );
     }
     return EXIT.done;
@@ -40,9 +49,9 @@ async function listPauses(terminal: Terminal, options: PauseOptions): Promise<nu
     const holding = await pauses.pauses();
     for (const one of holding) {
       if (options.json) await terminal.json(plainPause(one));
-      else await terminal.out(`${named(one.scope)} is paused by ${one.by} since ${isoTime(one.sinceMs)}: ${one.why}`);
+      else await terminal.out(holdingText(terminal, one));
     }
-    if (holding.length === 0) terminal.note("Nothing is paused.");
+    if (holding.length === 0) terminal.note(terminal.say("Nothing is paused.", "没有暂停。"));
     return EXIT.done;
   });
 }
@@ -62,16 +71,18 @@ export async function resume(terminal: Terminal, options: ResumeOptions): Promis
       await terminal.json({ scope, resumed: lifted !== null, held, decided, mode });
       return EXIT.done;
     }
-    const whose = scope === null ? "everything" : `policy "${scope}"`;
-    if (lifted !== null) await terminal.out(`The pause of ${whose} is lifted.`);
-    if (held === "keep")
+    const { say } = terminal;
+    const whose = scope === null ? say("everything", "全部") : say(`policy "${scope}"`, `策略 "${scope}" `);
+    if (lifted !== null) await terminal.out(say(`The pause of ${whose} is lifted.`, `${whose}的暂停已解除。`));
+    if (held === "keep") {
+      const [shows, decides] = ["becalm ls --state Waiting", `becalm resume${option(scope)} --decide`];
       await terminal.out(
-        `What it held stays held: becalm ls --state Waiting shows it, becalm resume${option(scope)} --decide decides it.`,
+        say(
+          `What it held stays held: ${shows} shows it, ${decides} decides it.`,
+          `被保留的实例仍被保留：${shows} 可查看，${decides} 重新决策。`,
+        ),
       );
-    else
-      await terminal.out(
-        `${count(decided, "held instance was", "held instances were")} ${held === "decide" ? "decided again" : "denied"}.`,
-      );
+    } else await terminal.out(say(...decidedText(decided, held)));
     return EXIT.done;
   });
 }
@@ -80,8 +91,21 @@ function scopeOf({ policy }: WhoOptions): { policy?: string } {
   return policy === undefined ? {} : { policy };
 }
 
-function named(scope: string | null): string {
-  return scope === null ? "Everything" : `Policy "${scope}"`;
+function decidedText(decided: number, held: "decide" | "deny"): [en: string, zh: string] {
+  const were = count(decided, "held instance was", "held instances were");
+  return held === "decide"
+    ? [`${were} decided again.`, `重新决策了 ${decided} 个被保留的实例。`]
+    : [`${were} denied.`, `拒绝了 ${decided} 个被保留的实例。`];
+}
+
+function holdingText({ say, reader: { times } }: Terminal, { scope, by, why, sinceMs }: PauseNote): string {
+  const since = times.iso(sinceMs);
+  const what = named(scope, say);
+  return say(`${what} is paused by ${by} since ${since}: ${why}`, `${what}自 ${since} 由 ${by} 暂停：${why}`);
+}
+
+function named(scope: string | null, say: Terminal["say"]): string {
+  return scope === null ? say("Everything", "全部") : say(`Policy "${scope}"`, `策略 "${scope}" `);
 }
 
 function option(scope: string | null): string {

@@ -33,16 +33,26 @@ function nameOf(key: string): string {
 }
 
 async function tellAll(terminal: Terminal, records: readonly PolicyRecord[]): Promise<void> {
-  if (records.length === 0) return terminal.note("The namespace has no policies.");
+  if (records.length === 0)
+    return terminal.note(terminal.say("The namespace has no policies.", "此命名空间没有策略。"));
+  const { say, reader } = terminal;
+  const { language } = reader;
   const rows = records.map((record) => {
     const rule = tryPolicy(record)?.converge ?? null;
     const fault = storedPolicyFault(record);
     return [
       record.key,
-      fault === null ? (rule === null ? "every alert by itself" : ruleText(rule, null).en) : `✗ ${fault}`,
+      fault === null
+        ? rule === null
+          ? say("every alert by itself", "每条告警单独处理")
+          : ruleText(rule, null)[language]
+        : `✗ ${fault}`,
     ];
   });
-  for (const line of textTable([["policy", "rule"], ...rows.map((row) => row.map(printable))]))
+  for (const line of textTable([
+    [say("policy", "策略"), say("rule", "规则")],
+    ...rows.map((row) => row.map(printable)),
+  ]))
     await terminal.out(line);
 }
 
@@ -59,8 +69,10 @@ async function tellOne(terminal: Terminal, record: PolicyRecord, isJson: boolean
     });
   const { green, red, bold } = terminal.outColors;
   await terminal.out(bold(record.key));
-  await terminal.out(fault === null ? green("✓ its text makes this version") : red(`✗ ${fault}`));
-  if (rule !== null) await terminal.out(rule.en);
+  await terminal.out(
+    fault === null ? green(terminal.say("✓ its text makes this version", "✓ 内容与版本一致")) : red(`✗ ${fault}`),
+  );
+  if (rule !== null) await terminal.out(rule[terminal.reader.language]);
   if (read === null) return;
   await terminal.out("");
   const text = stringify({ policies: [policyDocument(read, "hide")] }, { lineWidth: 0 }).trimEnd();

@@ -10,6 +10,8 @@ import {
   namespaceOption,
   positiveNumber,
   read,
+  readerFrom,
+  readerOptions,
   reading,
   serverOptions,
   storeOption,
@@ -29,7 +31,7 @@ import {
 import { packageVersion, shownPackageFile } from "./package-files.ts";
 import { addServing } from "./serve-program.ts";
 import { addStopping } from "./stop-program.ts";
-import { type Terminal, tellError, terminal } from "./terminal.ts";
+import { readBy, type Terminal, tellError, terminal } from "./terminal.ts";
 import { usageSentence } from "./usage-sentence.ts";
 import { addReport, addWhatIf } from "./what-if-program.ts";
 
@@ -62,7 +64,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
     .version(packageVersion(), "-V, --version")
     .usage("COMMAND [options]")
     .configureHelp({
-      helpWidth: 80,
+      helpWidth: HELP_COLUMNS,
       subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
     })
     .exitOverride()
@@ -71,14 +73,15 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
     .addHelpText("after", GENERAL_HELP);
   const add: Add = (name, summary, { options = [], examples, act }) => {
     const command = program.command(name).description(summary).allowExcessArguments(false);
-    for (const option of options) command.addOption(option);
-    command.addHelpText("after", `\nExamples:\n${examples.map((line) => `  $ ${line}`).join("\n")}\n`);
+    for (const option of [...options, ...readerOptions()]) command.addOption(option);
+    command.addHelpText("after", `\nExamples:\n${examples.flatMap(exampleLines).join("\n")}\n`);
     command.action(async (...given: unknown[]) => {
       const own = given.slice(0, -2).flat() as (string | undefined)[];
+      const options = given.at(-2) as Options;
       onDone(
         await act(
-          to,
-          given.at(-2) as Options,
+          readBy(to, readerFrom(options)),
+          options,
           own.filter((arg) => arg !== undefined),
         ),
       );
@@ -96,6 +99,22 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
   addDrawing(add);
   addServing(add, [storeOption("instances live (default: lmdb:./becalm-data)"), namespaceOption()]);
   return program;
+}
+
+const HELP_COLUMNS = 80;
+
+/** An example is cut before options and programs, so that it can be copied as it stands. */
+function exampleLines(example: string): string[] {
+  const lines: string[] = [];
+  let line = "  $";
+  for (const piece of example.split(/ (?=--|\| |&& )/)) {
+    if (line.length + piece.length + " \\".length >= HELP_COLUMNS) {
+      lines.push(`${line} \\`);
+      line = "     ";
+    }
+    line += ` ${piece}`;
+  }
+  return [...lines, line];
 }
 
 function argumentTerm(argument: Argument): string {
@@ -217,10 +236,7 @@ function addLooking(add: Add): void {
     act: async (to, options) => (await import("./ls.ts")).ls(to, read(options, ["json", "quarantined"])),
   });
   add("show <id>", "tells all about an instance: its alert, its state, and why each step was taken", {
-    options: reading(
-      new Option("--at <version|time>", "as it was at that version, or at that time"),
-      new Option("--lang <language>", "of the sentences").choices(["en", "zh"]).default("en"),
-    ),
+    options: reading(new Option("--at <version|time>", "as it was at that version, or at that time")),
     examples: ["becalm show 03-0a1b2c3d4e5f60718293a4b5", "becalm show 03-0a1b2c3d4e5f60718293a4b5 --at 2 --lang zh"],
     act: async (to, options, [id = ""]) => (await import("./show.ts")).show(to, read(options, ["json"], { id })),
   });

@@ -58,14 +58,18 @@ async function replayOne(
     }
     await terminal.json({ summary: { id, steps: steps.length, equal: divergence === null, chain: fault === null } });
   } else {
-    for (const line of checkedSteps(steps, terminal.outColors)) await terminal.out(line);
+    for (const line of checkedSteps(steps, { colors: terminal.outColors, reader: terminal.reader }))
+      await terminal.out(line);
   }
   const what = whatIsWrong(fault, divergence);
   if (what !== null) throw broken(id, what);
   if (!json)
     await terminal.out(
       terminal.outColors.green(
-        `${count(steps.length, "step", "steps")} replayed: every checkpoint is the same, and the chain of hashes holds.`,
+        terminal.say(
+          `${count(steps.length, "step", "steps")} replayed: every checkpoint is the same, and the chain of hashes holds.`,
+          `已重放 ${steps.length} 步：每个检查点都相同，哈希链完整。`,
+        ),
       ),
     );
   return EXIT.done;
@@ -126,14 +130,30 @@ async function replayMany(
       if (json) await terminal.json({ id: one.id, equal: false, what });
       else await terminal.out(`${terminal.outColors.red("✗")} ${one.id}: ${what}`);
     }
-    progress.update((seconds) => `${totals.steps} steps, ${Math.round(totals.steps / seconds)}/s`);
+    progress.update((seconds) => {
+      const rate = Math.round(totals.steps / seconds);
+      return terminal.say(`${totals.steps} steps, ${rate}/s`, `${totals.steps} 步，每秒 ${rate}`);
+    });
   }
   progress.end();
   const { green, red } = terminal.outColors;
-  const all = `${count(totals.instances, "history", "histories")}, ${count(totals.steps, "step", "steps")}`;
+  const { say } = terminal;
+  const all = say(
+    `${count(totals.instances, "history", "histories")}, ${count(totals.steps, "step", "steps")}`,
+    `${totals.instances} 份历史，${totals.steps} 步`,
+  );
   if (json) await terminal.json({ summary: totals });
-  else if (totals.different === 0) await terminal.out(green(`✓ ${all}: every checkpoint is the same.`));
-  else await terminal.out(red(`${totals.different} of ${all} do not lead to the checkpoints that they say.`));
+  else if (totals.different === 0)
+    await terminal.out(green(say(`✓ ${all}: every checkpoint is the same.`, `✓ ${all}：每个检查点都相同。`)));
+  else
+    await terminal.out(
+      red(
+        say(
+          `${totals.different} of ${all} do not lead to the checkpoints that they say.`,
+          `${all}中，${totals.different} 份与所记的检查点不符。`,
+        ),
+      ),
+    );
   return totals.different > 0 ? EXIT.failed : EXIT.done;
 }
 

@@ -1,6 +1,7 @@
 /** What `becalm run` and the demo tell people about a file's instances: totals, by policy and reason, and who waits. */
 import { REASONS, type ReasonCode } from "../model/reasons.ts";
-import { textTable } from "../present/text-table.ts";
+import type { Reader } from "../present/reader.ts";
+import { count, textTable } from "../present/text-table.ts";
 import { wrapped } from "../present/wrapped-text.ts";
 import type { FileSummary, InstanceLine } from "../simulate/instance-rows.ts";
 import { storeArguments } from "./store-arguments.ts";
@@ -36,46 +37,51 @@ export class ReportTotals {
 /** `isSimulated`: nothing was really done. */
 export type TotalsTextOptions = {
   readonly colors: Colors;
+  readonly reader: Reader;
   readonly store: StoreOptions | null;
   readonly isSimulated: boolean;
 };
 
-const SIMULATED_TEXT = "Simulated: no action was performed. Every attempt ended as assumed (--assume).";
-
 export function totalsText(
   totals: ReportTotals,
   summary: FileSummary,
-  { colors, store, isSimulated }: TotalsTextOptions,
+  { colors, reader, store, isSimulated }: TotalsTextOptions,
 ): string[] {
+  const simulated = reader.say(
+    "Simulated: no action was performed. Every attempt ended as assumed (--assume).",
+    "模拟运行：未执行任何动作。每次执行的结果均为假定（--assume）。",
+  );
   return [
-    ...(isSimulated ? [colors.yellow(SIMULATED_TEXT), ""] : []),
-    ...headline(summary, { colors, isSimulated }),
+    ...(isSimulated ? [colors.yellow(simulated), ""] : []),
+    ...headline(summary, { colors, reader, isSimulated }),
     "",
-    ...byReasonText(totals, colors),
-    ...(store === null ? [] : waitingText(totals, { summary, colors, store })),
+    ...byReasonText(totals, colors, reader),
+    ...(store === null ? [] : waitingText(totals, { summary, colors, reader, store })),
   ];
 }
 
 function headline(
   summary: FileSummary,
-  { colors: { bold, green, yellow, dim }, isSimulated }: Pick<TotalsTextOptions, "colors" | "isSimulated">,
+  { colors, reader: { say }, isSimulated }: Pick<TotalsTextOptions, "colors" | "reader" | "isSimulated">,
 ): string[] {
+  const { bold, green, yellow, dim } = colors;
+  const attempted = isSimulated
+    ? say("would have had at least one attempt", "本会至少执行一次")
+    : say("had at least one attempt", "至少执行了一次");
+  const once = say("one an episode and policy; an alert sent again makes none", "每次触发每条策略一个；重复发送不新建");
+  const sent = say(
+    `opened by them; ${count(summary.summaries, "summary", "summaries")} sent`,
+    `由其开启；发送汇总 ${summary.summaries} 份`,
+  );
+  const below = say("nothing had to run: the reasons are below", "无需执行：原因见下");
   const counts = textTable(
     [
-      ["alerts in", String(summary.alerts), dim(alertsText(summary))],
-      ["instances", String(summary.instances), dim("one an episode and policy; an alert sent again makes none")],
-      [
-        "executed",
-        String(summary.executed),
-        dim(isSimulated ? "would have had at least one attempt" : "had at least one attempt"),
-      ],
-      ["skipped", String(summary.skipped), dim("nothing had to run: the reasons are below")],
-      ["waiting", String(summary.waiting), dim("for a human, or for a peer")],
-      [
-        "groups",
-        String(summary.groups),
-        dim(`opened by them; ${summary.summaries} ${summary.summaries === 1 ? "summary" : "summaries"} sent`),
-      ],
+      [say("alerts in", "收到告警"), String(summary.alerts), dim(alertsText(summary, say))],
+      [say("instances", "实例"), String(summary.instances), dim(once)],
+      [say("executed", "已执行"), String(summary.executed), dim(attempted)],
+      [say("skipped", "已跳过"), String(summary.skipped), dim(below)],
+      [say("waiting", "等待中"), String(summary.waiting), dim(say("for a human, or for a peer", "等待人工或同组实例"))],
+      [say("groups", "收敛组"), String(summary.groups), dim(sent)],
     ],
     {
       right: [1],
@@ -88,18 +94,18 @@ function headline(
   return counts;
 }
 
-function alertsText({ resolved, late, unmatched, rejected, truncated }: FileSummary): string {
+function alertsText({ resolved, late, unmatched, rejected, truncated }: FileSummary, say: Reader["say"]): string {
   const parts = [
-    [resolved, "resolved"],
-    [late, late === 1 ? "late word" : "late words"],
-    [unmatched, "matched no policy"],
-    [rejected, "rejected"],
-    [truncated, "left out by the sender"],
+    [resolved, say("resolved", "条恢复")],
+    [late, say(late === 1 ? "late word" : "late words", "条迟到")],
+    [unmatched, say("matched no policy", "条无匹配策略")],
+    [rejected, say("rejected", "条被拒绝")],
+    [truncated, say("left out by the sender", "条被发送方省略")],
   ] as const;
-  return parts.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`])).join(", ");
+  return parts.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`])).join(", ");
 }
 
-function byReasonText(totals: ReportTotals, colors: Colors): string[] {
+function byReasonText(totals: ReportTotals, colors: Colors, { say, language }: Reader): string[] {
   const rows = totals.byReason();
   if (rows.length === 0) return [];
   let last = "";
@@ -108,22 +114,25 @@ function byReasonText(totals: ReportTotals, colors: Colors): string[] {
     last = policy;
     return [shown, String(count), state, reason];
   });
-  const table = textTable([["policy", "count", "state", "reason"], ...cells], {
-    right: [1],
-    paint: (cell, column, row) => {
-      if (row === 0) return colors.dim(cell);
-      return column === 2 ? stateColor(cell, colors) : column === 0 ? colors.bold(cell) : cell;
+  const table = textTable(
+    [[say("policy", "策略"), say("count", "数量"), say("state", "状态"), say("reason", "原因")], ...cells],
+    {
+      right: [1],
+      paint: (cell, column, row) => {
+        if (row === 0) return colors.dim(cell);
+        return column === 2 ? stateColor(cell, colors) : column === 0 ? colors.bold(cell) : cell;
+      },
     },
-  });
-  return [...table, "", ...reasonsText(new Set(rows.map(({ reason }) => reason)), colors)];
+  );
+  return [...table, "", ...reasonsText(new Set(rows.map(({ reason }) => reason)), colors, language)];
 }
 
 /** What the reasons mean, each once. */
-function reasonsText(reasons: ReadonlySet<string>, { dim }: Colors): string[] {
+function reasonsText(reasons: ReadonlySet<string>, { dim }: Colors, language: Reader["language"]): string[] {
   const known = [...reasons].filter((reason): reason is ReasonCode => Object.hasOwn(REASONS, reason));
   const width = Math.max(0, ...known.map((reason) => reason.length));
   return known.flatMap((reason) =>
-    wrapped(REASONS[reason].en, COLUMNS - width - 2).map((line, index) =>
+    wrapped(REASONS[reason][language], COLUMNS - width - 2).map((line, index) =>
       dim(`${(index === 0 ? reason : "").padEnd(width)}  ${line}`),
     ),
   );
@@ -131,25 +140,38 @@ function reasonsText(reasons: ReadonlySet<string>, { dim }: Colors): string[] {
 
 function waitingText(
   { waiting }: ReportTotals,
-  { summary, colors, store }: { summary: FileSummary; colors: Colors; store: StoreOptions },
+  {
+    summary,
+    colors,
+    reader: { say },
+    store,
+  }: { summary: FileSummary; store: StoreOptions } & Pick<TotalsTextOptions, "colors" | "reader">,
 ): string[] {
   const [first] = waiting;
   if (first === undefined) return [];
   const lines = [
     "",
     colors.bold(
-      `${summary.waiting} ${summary.waiting === 1 ? "waits" : "wait"} for a human or a peer. The first that a human may answer:`,
+      say(
+        `${summary.waiting} ${summary.waiting === 1 ? "waits" : "wait"} for a human or a peer. The first that a human may answer:`,
+        `${summary.waiting} 个实例等待人工或同组实例。最先可由人工答复的：`,
+      ),
     ),
   ];
   lines.push(...waiting.map(({ id }) => `  ${id}`));
   if (store.store === undefined)
     return [
       ...lines,
-      colors.dim("Without --store nothing is kept. Run it with one to answer them"),
-      colors.dim("with `becalm approve` and `becalm deny`."),
+      colors.dim(
+        say(
+          "Without --store nothing is kept. Run it with one to answer them",
+          "未给出 --store 则不保存。加上它再运行，即可",
+        ),
+      ),
+      colors.dim(say("with `becalm approve` and `becalm deny`.", "用 `becalm approve` 和 `becalm deny` 答复。")),
     ];
   const where = storeArguments(store);
-  lines.push(colors.dim(`becalm approve ${first.id} ${where} --by WHO --why TEXT     (or deny)`));
+  lines.push(colors.dim(`becalm approve ${first.id} ${where} --by WHO --why TEXT     (${say("or deny", "或 deny")})`));
   if (first.group !== null)
     lines.push(colors.dim(`becalm approve --group '${first.group}' ${where} --by WHO --why TEXT`));
   return lines;

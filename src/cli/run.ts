@@ -34,7 +34,12 @@ export async function run(terminal: Terminal, options: RunCommandOptions): Promi
   const policies = loadPolicySet(await readText(options.policies), { file: options.policies });
   const effects = effectsOf(policies, options, terminal);
   const interrupts = catchInterrupts((signal) =>
-    terminal.note(`${signal}: stopping after this line; once more stops at once`),
+    terminal.note(
+      terminal.say(
+        `${signal}: stopping after this line; once more stops at once`,
+        `${signal}：处理完此行后停止；再来一次立即停止`,
+      ),
+    ),
   );
   try {
     const { store, namespace, concurrency } = options;
@@ -67,7 +72,7 @@ async function runFile(
     onRejected: tell,
     onLine: (now) => {
       running.checkLease();
-      progress.update((seconds) => progressText(now, seconds));
+      progress.update((seconds) => progressText(now, seconds, terminal));
     },
     isStopped,
   });
@@ -75,7 +80,7 @@ async function runFile(
   progress.end();
   const stoppedBy = interrupts.exitCode();
   if (stoppedBy !== null) {
-    terminal.note(stoppedText(taken, options));
+    terminal.note(stoppedText(taken, options, terminal));
     return stoppedBy;
   }
   for (const warning of taken.warnings) tell(warning);
@@ -100,24 +105,41 @@ async function report(
         terminal.noteColors.yellow(error instanceof BecalmError ? `${error.code}: ${error.message}` : String(error)),
       ),
   });
-  const textOptions = { colors: terminal.outColors, store: options, isSimulated: !options.execute };
+  const textOptions = {
+    colors: terminal.outColors,
+    reader: terminal.reader,
+    store: options,
+    isSimulated: !options.execute,
+  };
   if (options.json) await terminal.json({ summary });
   else for (const line of totalsText(totals, summary, textOptions)) await terminal.out(line);
   if (options.quiet) return;
   const { created, duplicates, rejected } = taken;
-  const how = options.execute ? "" : "; simulated, nothing was performed (--execute performs the actions)";
-  terminal.note(`${created} created, ${duplicates} duplicates, ${rejected} rejected${how}`);
+  const { say } = terminal;
+  const simulated = say(
+    "; simulated, nothing was performed (--execute performs the actions)",
+    "；模拟运行，未执行任何动作（--execute 会执行）",
+  );
+  const counts = say(
+    `${created} created, ${duplicates} duplicates, ${rejected} rejected`,
+    `新建 ${created}，重复 ${duplicates}，拒绝 ${rejected}`,
+  );
+  terminal.note(`${counts}${options.execute ? "" : simulated}`);
 }
 
-function progressText({ lines, alerts }: Taken, seconds: number): string {
-  const rate = Math.round(alerts / seconds);
-  return `${lines.toLocaleString("en")} lines, ${alerts.toLocaleString("en")} alerts, ${rate.toLocaleString("en")} alerts/s`;
+function progressText({ lines, alerts }: Taken, seconds: number, { say }: Terminal): string {
+  const [line, alert, rate] = [lines, alerts, Math.round(alerts / seconds)].map((one) => one.toLocaleString("en"));
+  return say(`${line} lines, ${alert} alerts, ${rate} alerts/s`, `${line} 行，${alert} 条告警，每秒 ${rate} 条`);
 }
 
-function stoppedText({ lines }: Taken, { store }: RunCommandOptions): string {
-  const where = `Stopped after line ${lines}.`;
-  if (store === undefined) return `${where} Nothing is kept without --store: run it again from the start.`;
-  return `${where} All up to there is durable: run the same command again to go on, its output is the same as without the stop.`;
+function stoppedText({ lines }: Taken, { store }: RunCommandOptions, { say }: Terminal): string {
+  const where = say(`Stopped after line ${lines}. `, `已在第 ${lines} 行后停止。`);
+  if (store === undefined)
+    return `${where}${say("Nothing is kept without --store: run it again from the start.", "未给出 --store，未保存：请从头运行。")}`;
+  return `${where}${say(
+    "All up to there is durable: run the same command again to go on, its output is the same as without the stop.",
+    "之前的均已持久化：再次运行同一命令即可继续，输出与未停止时相同。",
+  )}`;
 }
 
 /** What becomes of the actions; options that contradict each other are refused before anything is done. */
@@ -150,7 +172,10 @@ function requireRunnable({ policies }: PolicySet, { allowExec }: RunCommandOptio
     if (action.kind !== "handler") continue;
     terminal.note(
       terminal.noteColors.yellow(
-        `Policy "${name}" calls the handler "${action.name}", which only a program can register: every attempt of it fails here.`,
+        terminal.say(
+          `Policy "${name}" calls the handler "${action.name}", which only a program can register: every attempt of it fails here.`,
+          `策略 "${name}" 调用处理函数 "${action.name}"，它只能由程序注册：在此每次执行都会失败。`,
+        ),
       ),
     );
   }

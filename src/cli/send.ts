@@ -13,7 +13,7 @@ export async function send(terminal: Terminal, options: SendOptions): Promise<nu
   const event = eventOf(options);
   return act(terminal, options, {
     command: "send",
-    done: `${event.type} was sent`,
+    done: { en: `${event.type} was sent`, zh: `已发送 ${event.type}` },
     policyOf: async (instances) => (await instances.instance(options.id)).policy,
     commit: async (instances): Promise<Instance[]> => [await instances.send(options.id, event)],
   });

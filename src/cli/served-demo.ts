@@ -53,7 +53,12 @@ async function sendStorm(terminal: Terminal, { url, speed, signal }: Sending): P
   if (!(await isReady(url, signal))) return;
   const firstMs = requests[0]?.atMs ?? 0;
   const beganMs = Date.now();
-  terminal.note(`Open ${url} in a browser. A captured storm arrives, ${speed} times as fast as it was; Ctrl-C ends.`);
+  terminal.note(
+    terminal.say(
+      `Open ${url} in a browser. A captured storm arrives, ${speed} times as fast as it was; Ctrl-C ends.`,
+      `请在浏览器中打开 ${url}。录制的告警风暴将以 ${speed} 倍速到达；按 Ctrl-C 结束。`,
+    ),
+  );
   for (const { atMs, body } of requests) {
     await pauseMs(beganMs + (atMs - firstMs) / speed - Date.now(), signal);
     if (signal.aborted) return;
@@ -61,7 +66,9 @@ async function sendStorm(terminal: Terminal, { url, speed, signal }: Sending): P
     const shifted = body.map((alert) => ({ ...alert, ...movedTo(alert, { atMs, nowMs: Date.now() }) }));
     await post(`${url}/api/v2/alerts`, shifted, signal);
   }
-  terminal.note("The storm is over. The server goes on until Ctrl-C.");
+  terminal.note(
+    terminal.say("The storm is over. The server goes on until Ctrl-C.", "风暴已结束。服务器继续运行，直到按 Ctrl-C。"),
+  );
 }
 
 async function readStorm(): Promise<Request[]> {

@@ -6,9 +6,9 @@ import { timersOf } from "../instance/draft.ts";
 import type { TrailFault } from "../instance/trail.ts";
 import { BecalmError } from "../model/errors.ts";
 import { ruleText } from "../present/rule-text.ts";
-import { counterfactualText, type Language, sentenceOf } from "../present/sentences.ts";
+import { counterfactualText, sentenceOf } from "../present/sentences.ts";
 import { count } from "../present/text-table.ts";
-import { printable } from "../present/text-width.ts";
+import { padColumns, printable } from "../present/text-width.ts";
 import { isoTime } from "../present/time-text.ts";
 import { wrapped } from "../present/wrapped-text.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
@@ -25,7 +25,6 @@ export type ShowOptions = StoreOptions & {
   readonly id: string;
   /** As it was at this version or time. */
   readonly at?: string;
-  readonly lang: Language;
   readonly json: boolean;
 };
 
@@ -48,7 +47,7 @@ export async function show(terminal: Terminal, options: ShowOptions): Promise<nu
     const now = await look(instances, options.id);
     const shown = options.at === undefined ? now : past(now, options.at);
     if (options.json) await terminal.json(showLine(shown));
-    else for (const line of showText(terminal, shown, options.lang)) await terminal.out(line);
+    else for (const line of showText(terminal, shown)) await terminal.out(line);
     // One that is quarantined is shown for what it is: its errors say more than that it was changed.
     return shown.fault === null || shown.errors.length > 0 ? EXIT.done : EXIT.failed;
   });
@@ -84,39 +83,60 @@ function past(shown: Shown, at: string): Shown {
   return { ...shown, history: { ...history, entries }, instance, past: { version: entry.version, last } };
 }
 
-function showText(terminal: Terminal, shown: Shown, language: Language): string[] {
+function showText(terminal: Terminal, shown: Shown): string[] {
   const { id, raw, instance, history, errors } = shown;
   const { bold, red, dim } = terminal.outColors;
   const lines = [bold(id), ...pastText(terminal, shown), ...verifiedText(terminal, shown)];
-  if (history !== null) lines.push(...explainText(instance, history, { colors: terminal.outColors, language }));
+  if (history !== null) lines.push(...explainText(instance, history, { colors: terminal.outColors, reader: terminal.reader }));
   if (errors.length === 0) return lines;
   lines.push("");
   for (const error of errors)
-    lines.push(...wrapped(printable(`${error.code}: ${error.message}`), 96).map((line) => `  ${red(line)}`));
-  lines.push(dim("  stored checkpoint, as it is:"), ...wrapped(printable(raw), 96).map((line) => `  ${line}`));
+    lines.push(...wrapped(printable(`${error.code}: ${error.message}`), 78).map((line) => `  ${red(line)}`));
+  lines.push(
+    dim(terminal.say("  stored checkpoint, as it is:", "  存储的检查点原文：")),
+    ...wrapped(printable(raw), 78).map((line) => `  ${line}`),
+  );
   return lines;
 }
 
 function pastText(terminal: Terminal, { past, instance }: Shown): string[] {
   if (past === undefined || instance === null) return [];
-  const { yellow, dim } = terminal.outColors;
-  const when = `as it was at version ${past.version} of ${past.last}, ${isoTime(instance.atMs)}`;
-  return [`  ${dim("past".padEnd(10))}${yellow(when)}`];
+  const { outColors, say, reader } = terminal;
+  const at = reader.times.dateTime(instance.atMs);
+  const when = say(
+    `as it was at version ${past.version} of ${past.last}, ${at}`,
+    `第 ${past.version} 版（共 ${past.last} 版）时的状态，${at}`,
+  );
+  return [`  ${outColors.dim(padColumns(say("past", "过去"), 10))}${outColors.yellow(when)}`];
 }
 
 /** Whatever is shown was verified first: what somebody changed must not look like what the engine wrote. */
 function verifiedText(terminal: Terminal, { history, fault, past }: Shown): string[] {
   const { green, red } = terminal.outColors;
-  const name = "verified".padEnd(10);
+  const { say } = terminal;
+  const name = padColumns(say("verified", "校验"), 10);
   if (fault === null) {
-    const entries = count(history?.entries.length ?? 0, "entry leads", "entries lead");
-    const where = past === undefined ? "to this checkpoint" : "to what it was then, and the trail on to its checkpoint";
-    return [`  ${terminal.outColors.dim(name)}${green("✓")} ${entries} ${where}`];
+    const number = history?.entries.length ?? 0;
+    const entries = count(number, "entry leads", "entries lead");
+    const text =
+      past === undefined
+        ? say(`${entries} to this checkpoint`, `${number} 条审计记录与此检查点一致`)
+        : say(
+            `${entries} to what it was then, and the trail on to its checkpoint`,
+            `${number} 条审计记录与当时一致，之后的记录与检查点一致`,
+          );
+    return wrapped(text, 66).map((line, index) => {
+      const head = index === 0 ? `${terminal.outColors.dim(name)}${green("✓")}` : " ".repeat(11);
+      return `  ${head} ${line}`;
+    });
   }
-  return wrapped(
+  const text = say(
     `✗ DOES NOT HOLD: ${faultText(fault)}. Keep the store as it is until you know who wrote to it.`,
-    86,
-  ).map((line, index) => `  ${terminal.outColors.dim(index === 0 ? name : " ".repeat(10))}${red(line)}`);
+    `✗ 校验不通过：${faultText(fault)}。查明是谁写入之前，请保持存储原样。`,
+  );
+  return wrapped(text, 68).map(
+    (line, index) => `  ${terminal.outColors.dim(index === 0 ? name : " ".repeat(10))}${red(line)}`,
+  );
 }
 
 function showLine({ id, raw, instance, history, errors, fault, past }: Shown): object {

@@ -39,28 +39,37 @@ async function add(terminal: Terminal, options: SilenceOptions, acting: Acting):
   logger.info({ silence: made.id, ...plain(made) }, "silenced");
   if (options.json) await terminal.json(plain(made));
   else {
+    const { say, reader } = terminal;
+    const [what, from, to] = [matchersText(made.match), reader.times.iso(made.fromMs), reader.times.iso(made.toMs)];
+    const expire = `becalm silence expire ${made.id} --by WHO --why TEXT`;
     await terminal.out(
-      `${made.id} silences ${matchersText(made.match)} from ${isoTime(made.fromMs)} to ${isoTime(made.toMs)}.`,
+      say(`${made.id} silences ${what} from ${from} to ${to}.`, `${made.id} 自 ${from} 至 ${to} 屏蔽 ${what}。`),
     );
     await terminal.out(
-      `What it skips is decided when it ends, if its alert fires still. End it now: becalm silence expire ${made.id} --by WHO --why TEXT`,
+      say(
+        `What it skips is decided when it ends, if its alert fires still. End it now: ${expire}`,
+        `结束时若告警仍在触发，则重新决策被跳过的实例。立即结束：${expire}`,
+      ),
     );
   }
   return EXIT.done;
 }
 
 async function ls(terminal: Terminal, { json }: SilenceOptions, { silences, nowMs }: Acting): Promise<number> {
+  const { say, reader } = terminal;
   const all = await silences.silences();
   if (json) for (const one of all) await terminal.json({ ...plain(one), state: stateOf(one, nowMs) });
   else {
     const rows = all.map((one) => [
       one.id,
-      stateOf(one, nowMs),
-      isoTime(one.toMs),
+      say(stateOf(one, nowMs), STATES[stateOf(one, nowMs)]),
+      reader.times.seconds(one.toMs),
       matchersText(one.match),
       `${one.author}: ${one.comment}`,
     ]);
-    for (const line of textTable([["id", "state", "until", "match", "by"], ...rows])) await terminal.out(line);
+    const until = `${say("until", "直到")} (${reader.times.zone})`;
+    const head = ["id", say("state", "状态"), until, say("match", "匹配"), say("by", "操作人")];
+    for (const line of textTable([head, ...rows])) await terminal.out(line);
   }
   return EXIT.done;
 }
@@ -74,7 +83,10 @@ async function expire(terminal: Terminal, options: SilenceOptions, { silences, l
   if (options.json) await terminal.json({ id, expired: true, decided: looked });
   else
     await terminal.out(
-      `Silence ${id} has ended. ${count(looked, "instance that it held was", "instances that it held were")} looked at again.`,
+      terminal.say(
+        `Silence ${id} has ended. ${count(looked, "instance that it held was", "instances that it held were")} looked at again.`,
+        `屏蔽 ${id} 已结束，重新检查了 ${looked} 个被屏蔽的实例。`,
+      ),
     );
   return EXIT.done;
 }
@@ -100,6 +112,8 @@ function instantOf(option: string, text: string): number {
 function stateOf({ fromMs, toMs }: StoredSilence, nowMs: number): "pending" | "active" | "expired" {
   return nowMs < fromMs ? "pending" : nowMs < toMs ? "active" : "expired";
 }
+
+const STATES = { pending: "待生效", active: "生效中", expired: "已失效" } as const;
 
 function plain({ id, match, fromMs, toMs, author, comment }: StoredSilence): object {
   return { id, match, from: isoTime(fromMs), to: isoTime(toMs), author, comment };

@@ -4,6 +4,7 @@
  */
 import pico from "picocolors";
 import { BecalmError, errorCode, messageOf } from "../model/errors.ts";
+import { ENGLISH_UTC, type Reader } from "../present/reader.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 
 export type Colors = ReturnType<typeof pico.createColors>;
@@ -21,7 +22,16 @@ export type Terminal = {
   readonly isWatched: boolean;
   readonly outColors: Colors;
   readonly noteColors: Colors;
+  /** Who reads it (`--lang`, `--tz`). */
+  readonly reader: Reader;
+  /** `reader.say`. */
+  readonly say: Reader["say"];
 };
+
+/** The same for another reader. */
+export function readBy(terminal: Terminal, reader: Reader): Terminal {
+  return { ...terminal, reader, say: reader.say };
+}
 
 const READER_GONE_EXIT_CODE = 0;
 
@@ -54,6 +64,8 @@ export function terminal(): Terminal {
     isWatched: stderr.isTTY === true,
     outColors: pico.createColors(hasColors(stdout)),
     noteColors: pico.createColors(hasColors(stderr)),
+    reader: ENGLISH_UTC,
+    say: ENGLISH_UTC.say,
   };
   stdout.on("error", (error: NodeJS.ErrnoException) => {
     // Whoever has closed the pipe wants no more of this, and no complaint about it.

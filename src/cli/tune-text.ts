@@ -1,12 +1,13 @@
 /** What `becalm tune` shows: a table for people, JSON lines, a plot. */
 import { drawScatter, type ScatterPoint } from "../drawing/scatter.ts";
+import type { Reader } from "../present/reader.ts";
+import type { Sentence } from "../present/sentences.ts";
 import { count, textTable } from "../present/text-table.ts";
 import type { Condition } from "../simulate/diff-gates.ts";
 import { type Axis, reaches, type Tried, TUNE_FIELDS, type TuneField } from "../simulate/tune.ts";
 import { type Combination, combinationText, isSameValue, type Varied, valueText } from "../simulate/tune-grid.ts";
 import type { Compared } from "./diff.ts";
-import { diffText } from "./diff-text.ts";
-import type { Colors } from "./terminal.ts";
+import { type DiffLook, diffText } from "./diff-text.ts";
 
 export type TuneReport = {
   readonly policy: string;
@@ -29,24 +30,26 @@ export type TuneFound = TuneReport & {
   readonly proof: Compared | null;
 };
 
-const TITLES: Readonly<Record<TuneField, string>> = {
-  executed: "executed",
-  skipped: "skipped",
-  waiting: "waiting",
-  asked: "asked",
-  changed: "changed",
-  newlyExecuted: "newly executed",
-  newlySkipped: "newly skipped",
+const TITLES: Readonly<Record<TuneField, Sentence>> = {
+  executed: { en: "executed", zh: "已执行" },
+  skipped: { en: "skipped", zh: "已跳过" },
+  waiting: { en: "waiting", zh: "等待中" },
+  asked: { en: "asked", zh: "审批" },
+  changed: { en: "changed", zh: "变化" },
+  newlyExecuted: { en: "newly executed", zh: "新执行" },
+  newlySkipped: { en: "newly skipped", zh: "新跳过" },
 };
 
-export function tuneText(found: TuneFound, colors: Colors): string[] {
+export function tuneText(found: TuneFound, look: DiffLook): string[] {
+  const { colors, reader } = look;
+  const { say, language } = reader;
   const { policy, settings, tried, invalid, alerts, pareto } = found;
   const { bold, dim, green, yellow } = colors;
-  const head = [...settings, ...TUNE_FIELDS.map((field) => TITLES[field]), ""];
+  const head = [...settings, ...TUNE_FIELDS.map((field) => TITLES[field][language]), ""];
   const rows = tried.map((one) => [
     ...settings.map((setting) => valueText(one.combination.get(setting) ?? "")),
     ...TUNE_FIELDS.map((field) => String(one.figures[field])),
-    marksOf(one, found).join(", "),
+    marksOf(one, found, reader).join(", "),
   ]);
   const paint = (cell: string, column: number, row: number) => {
     if (row === 0) return dim(cell);
@@ -56,39 +59,61 @@ export function tuneText(found: TuneFound, colors: Colors): string[] {
   };
   const figures = TUNE_FIELDS.map((_, index) => settings.length + index);
   return [
-    `${bold(policy)}: ${count(tried.length, "combination", "combinations")} of ${settings.join(", ")}, each over ${count(alerts, "alert", "alerts")}`,
+    say(
+      `${bold(policy)}: ${count(tried.length, "combination", "combinations")} of ${settings.join(", ")}, each over ${count(alerts, "alert", "alerts")}`,
+      `${bold(policy)}：${settings.join(", ")} 的 ${tried.length} 种组合，各用 ${alerts} 条告警`,
+    ),
     "",
     ...textTable([head, ...rows], { right: figures, paint }),
-    ...invalid.map(({ combination, why }) => yellow(`not valid: ${combinationText(combination)}: ${why}`)),
-    ...targetText(found, colors),
+    ...invalid.map(({ combination, why }) =>
+      yellow(`${say("not valid", "无效")}: ${combinationText(combination)}: ${why}`),
+    ),
+    ...targetText(found, look),
   ];
 }
 
-function marksOf(one: Tried, { pareto, smallest, targets }: TuneFound): string[] {
+function marksOf(one: Tried, { pareto, smallest, targets }: TuneFound, { say }: Reader): string[] {
   return [
-    one.isInForce ? "in force" : "",
-    pareto.includes(one) ? "pareto" : "",
-    targets.length > 0 && reaches(one, targets) ? "reaches the target" : "",
-    one === smallest ? "smallest" : "",
+    one.isInForce ? say("in force", "现行") : "",
+    pareto.includes(one) ? say("pareto", "帕累托") : "",
+    targets.length > 0 && reaches(one, targets) ? say("reaches the target", "达到目标") : "",
+    one === smallest ? say("smallest", "最小修改") : "",
   ].filter(Boolean);
 }
 
-function targetText({ targets, smallest, proof, policy, tried }: TuneFound, colors: Colors): string[] {
+function targetText({ targets, smallest, proof, policy, tried }: TuneFound, look: DiffLook): string[] {
   if (targets.length === 0) return [];
-  const { bold, red, green } = colors;
-  const wanted = targets.map(({ text }) => text).join(" and ");
-  if (smallest === null)
-    return ["", red(`✗ No combination that was tried reaches ${wanted}. Vary more, or other settings.`)];
-  if (smallest.isInForce) return ["", green(`✓ The rule in force reaches ${wanted}: nothing has to change.`)];
+  const { say } = look.reader;
+  const { bold, red, green } = look.colors;
+  const wanted = targets.map(({ text }) => text).join(say(" and ", " 且 "));
+  if (smallest === null) {
+    const text = say(
+      `✗ No combination that was tried reaches ${wanted}. Vary more, or other settings.`,
+      `✗ 尝试过的组合都达不到 ${wanted}。请扩大范围，或改变其他设置。`,
+    );
+    return ["", red(text)];
+  }
+  if (smallest.isInForce) {
+    const text = say(
+      `✓ The rule in force reaches ${wanted}: nothing has to change.`,
+      `✓ 现行规则已达到 ${wanted}：无需修改。`,
+    );
+    return ["", green(text)];
+  }
   const inForce = tried.find(({ isInForce }) => isInForce)?.combination;
   const changes = [...smallest.combination]
     .filter(([setting, value]) => !isSameValue(value, inForce?.get(setting)))
     .map(([setting, value]) => `${setting} ${valueText(inForce?.get(setting) ?? "")} → ${bold(valueText(value))}`);
   return [
     "",
-    green(`✓ The smallest change of ${policy} that reaches ${wanted}: ${changes.join(", ")}`),
+    green(
+      say(
+        `✓ The smallest change of ${policy} that reaches ${wanted}: ${changes.join(", ")}`,
+        `✓ ${policy} 达到 ${wanted} 的最小修改：${changes.join(", ")}`,
+      ),
+    ),
     "",
-    ...(proof === null ? [] : diffText({ ...proof, failures: [], hasGates: false }, colors)),
+    ...(proof === null ? [] : diffText({ ...proof, failures: [], hasGates: false }, look)),
   ];
 }
 
@@ -122,7 +147,7 @@ function plain(combination: Combination): object {
 /** Each combination by what it changes and what it achieves. */
 export function tunePlot(found: TuneFound): string {
   const { policy, axis, tried, pareto, smallest, targets, alerts } = found;
-  const title = TITLES[axis.field];
+  const title = TITLES[axis.field].en;
   const points = tried.map(
     (one): ScatterPoint => ({
       x: one.figures.changed,

@@ -55,8 +55,16 @@ export async function tune(terminal: Terminal, options: TuneOptions): Promise<nu
   const others = combinationsOf(grid).filter((combination) => !isSameCombination(combination, inForce));
   const names = file.policies.policies.map(({ name }) => name);
   const effects: RunEffects = { kind: "simulated", assumptions: readAssumptions(options.assume ?? [], names) };
-  const interrupts = catchInterrupts((signal) => terminal.note(`${signal}: what has been tried follows`));
-  terminal.note(`${policy}: the rule in force and ${others.length} other combinations of ${settings.join(", ")}`);
+  const interrupts = catchInterrupts((signal) =>
+    terminal.note(terminal.say(`${signal}: what has been tried follows`, `${signal}：以下为已尝试的结果`)),
+  );
+  const [number, varied] = [others.length, settings.join(", ")];
+  terminal.note(
+    terminal.say(
+      `${policy}: the rule in force and ${number} other combinations of ${varied}`,
+      `${policy}：现行规则与 ${varied} 的另外 ${number} 种组合`,
+    ),
+  );
   try {
     const trials = new Trials(terminal, {
       file,
@@ -84,11 +92,22 @@ async function tell(terminal: Terminal, options: TuneOptions, { report, trials, 
   if (options.svg !== undefined) await writeFile(options.svg, tunePlot(found));
   if (options.out !== undefined && smallest !== null)
     await writeFile(options.out, trials.file.textWith(smallest.combination));
-  else if (options.out !== undefined) terminal.note(`${options.out} was not written: no change was found.`);
+  else if (options.out !== undefined)
+    terminal.note(
+      terminal.say(`${options.out} was not written: no change was found.`, `未写入 ${options.out}：没有找到修改方案。`),
+    );
   if (options.json) for (const line of tuneLines(found)) await terminal.json(line);
-  else for (const line of tuneText(found, terminal.outColors)) await terminal.out(line);
+  else
+    for (const line of tuneText(found, { colors: terminal.outColors, reader: terminal.reader }))
+      await terminal.out(line);
   if (stoppedBy !== null) {
-    terminal.note(`Stopped: ${tried.length} of ${report.total} were tried.`);
+    const { length } = tried;
+    terminal.note(
+      terminal.say(
+        `Stopped: ${length} of ${report.total} were tried.`,
+        `已停止：共 ${report.total} 种，尝试了 ${length} 种。`,
+      ),
+    );
     return stoppedBy;
   }
   return targets.length > 0 && smallest === null ? EXIT.failed : EXIT.done;
@@ -173,7 +192,11 @@ class Trials {
         onRejected: (text) => {
           if (!isQuiet) this.#terminal.note(noteColors.yellow(text));
         },
-        onTaken: ({ alerts }) => this.#progress.update(() => `${what}: ${alerts.toLocaleString("en")} alerts`),
+        onTaken: ({ alerts }) =>
+          this.#progress.update(() => {
+            const number = alerts.toLocaleString("en");
+            return this.#terminal.say(`${what}: ${number} alerts`, `${what}：${number} 条告警`);
+          }),
         isStopped: () => interrupts.exitCode() !== null,
       },
       onRow: (row) => {

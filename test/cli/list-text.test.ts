@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type ListedRow, listText } from "../../src/cli/list-text.ts";
+import { ENGLISH_UTC, readerOf } from "../../src/present/reader.ts";
 import { columnsOf } from "../../src/present/text-width.ts";
+import { timesIn, UTC } from "../../src/present/time-text.ts";
 
 const plain = (text: string) => text;
 const colors = {
@@ -32,14 +34,14 @@ const HOSTS = Array.from({ length: 6 }, (_, at) =>
 
 describe("rows of a list", () => {
   test("show the labels that tell them apart, those with the most values first, and none that all have", () => {
-    const [, first] = listText(HOSTS, { colors, columns: Number.POSITIVE_INFINITY });
+    const [, first] = listText(HOSTS, { colors, columns: Number.POSITIVE_INFINITY, reader: ENGLISH_UTC });
     expect(first).toMatch(/HostDown host=web-0\.example\.org rack=r0$/);
     expect(first).not.toContain("core");
     expect(first).toContain("2023-11-14 22:13:20");
   });
 
   test.each([60, 80, 100, 120])("fit into %i columns, one line each, with the host in every row", (columns) => {
-    const lines = listText(HOSTS, { colors, columns });
+    const lines = listText(HOSTS, { colors, columns, reader: ENGLISH_UTC });
     expect(lines).toHaveLength(7);
     expect(Math.max(...lines.map(columnsOf))).toBeLessThanOrEqual(columns);
     for (const [at, line] of lines.slice(1).entries()) {
@@ -48,9 +50,22 @@ describe("rows of a list", () => {
     }
   });
 
+  test("have their times in the reader's zone, which the head names", () => {
+    const reader = readerOf("en", timesIn("Asia/Shanghai") ?? UTC);
+    const [head, first] = listText(HOSTS, { colors, columns: Number.POSITIVE_INFINITY, reader });
+    expect([head, first]).toEqual([
+      expect.stringContaining("created (Asia/Shanghai)"),
+      expect.stringContaining("2023-11-15 06:13:20"),
+    ]);
+  });
+
   test("compare labels among alerts of one name only, and name what is no alert", () => {
     const disk = row(9, { alertname: "DiskFull", path: "/var" });
-    const lines = listText([...HOSTS, disk, row(10, null)], { colors, columns: Number.POSITIVE_INFINITY });
+    const lines = listText([...HOSTS, disk, row(10, null)], {
+      colors,
+      columns: Number.POSITIVE_INFINITY,
+      reader: ENGLISH_UTC,
+    });
     expect(lines.at(-2)).toMatch(/DiskFull$/);
     expect(lines.at(-1)).toMatch(/\(summary\)$/);
   });

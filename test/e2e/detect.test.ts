@@ -8,6 +8,7 @@ import pico from "picocolors";
 import { describe, expect, test } from "vitest";
 import { peopleLine } from "../../src/cli/detected-alerts.ts";
 import type { DetectedAlert } from "../../src/detection/core/detected-alert.ts";
+import { ENGLISH_UTC } from "../../src/present/reader.ts";
 import { redisDetectionStore } from "../../src/stores/redis/redis-detection-store.ts";
 import { becalm, type Ended, jsonLines, ROOT, type RunningCommand, startBecalm, useFiles } from "../support/command.ts";
 import { HEADER, metricCsv, metricRows, STRATEGIES } from "../support/metric-rows.ts";
@@ -271,7 +272,7 @@ describe("bad input", { timeout: 60_000 }, () => {
       dimensionsMd5: "",
       alert,
     } as const;
-    const told = peopleLine(detected, { outColors: pico.createColors(false) });
+    const told = peopleLine(detected, { outColors: pico.createColors(false), reader: ENGLISH_UTC });
     for (const text of [told, ...found.stderr.trimEnd().split("\n")]) expect(text).not.toMatch(/\p{Cc}/u);
   });
 

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { codeBlocks, ROOT } from "./code-blocks.ts";
 
@@ -83,8 +83,40 @@ describe("the package, installed from its tarball into an empty project", () => 
     expect(links.filter((link) => !existsSync(join(folder, link)))).toEqual([]);
   });
 
+  test("has no link, in any page, that leads nowhere: neither to a missing file nor to a missing heading", () => {
+    const folder = join(project, "node_modules/becalm");
+    const pages = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".md"));
+    expect(pages.length).toBeGreaterThan(30);
+    const links = pages.flatMap((page) => linksOf(folder, page));
+    expect(links.length).toBeGreaterThan(150);
+    expect(links.filter(({ target }) => !existsSync(join(folder, target)))).toEqual([]);
+    const anchored = links.filter(({ target, anchor }) => anchor !== "" && target.endsWith(".md"));
+    expect(anchored.filter(({ target, anchor }) => !anchorsOf(folder, target).has(anchor))).toEqual([]);
+  });
+
   test("holds no tests, sources or tools", () => {
     const files = readdirSync(join(project, "node_modules/becalm"), { recursive: true, encoding: "utf8" });
     expect(files.filter((path) => /^(test|scripts|src|machines|node_modules|\.)|\.test\./.test(path))).toEqual([]);
   });
 });
+
+type PageLink = { readonly page: string; readonly target: string; readonly anchor: string };
+
+/** Links of a page to what lies in the package, outside of code. */
+function linksOf(folder: string, page: string): PageLink[] {
+  const text = readFileSync(join(folder, page), "utf8").replace(/```[\s\S]*?```/g, "");
+  const found = [...text.matchAll(/(?:\]\(|src="|srcset="|href=")([^)"\s]+)/g)].map((match) => match[1] as string);
+  return found
+    .filter((link) => !/^(https?|mailto):/.test(link))
+    .map((link) => {
+      const [path = "", anchor = ""] = link.split("#");
+      return { page, anchor, target: path === "" ? page : join(dirname(page), path) };
+    });
+}
+
+/** As GitHub names headings. */
+function anchorsOf(folder: string, page: string): Set<string> {
+  const text = readFileSync(join(folder, page), "utf8").replace(/```[\s\S]*?```/g, "");
+  const headings = [...text.matchAll(/^#{1,6} (.*)$/gm)].map((match) => (match[1] as string).trim().toLowerCase());
+  return new Set(headings.map((heading) => heading.replace(/[^\p{L}\p{N}\- _]/gu, "").replaceAll(" ", "-")));
+}

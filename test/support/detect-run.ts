@@ -4,6 +4,7 @@ import { check } from "../../src/cli/check.ts";
 import { detect } from "../../src/cli/detect.ts";
 import type { DetectCommandOptions } from "../../src/cli/detect-parts.ts";
 import { type Terminal, tellError } from "../../src/cli/terminal.ts";
+import { ENGLISH_UTC } from "../../src/present/reader.ts";
 
 export type DetectRun = {
   readonly code: number;
@@ -38,6 +39,8 @@ export function capturing(): { terminal: Terminal; lines: string[]; notes: strin
     status: () => {},
     isWatched: false,
     outColors: colors,
+    reader: ENGLISH_UTC,
+    say: ENGLISH_UTC.say,
     noteColors: colors,
   };
   return { terminal, lines, notes };
