@@ -45,6 +45,10 @@ export function readerFrom(options: Options): Reader {
   throw usedWrongly(`--tz ${tz} is no time zone.${meant} Give utc, local, or a name such as Asia/Shanghai.`);
 }
 
+export function observeOption(): Option {
+  return new Option("--observe", "decide and audit everything, act on nothing: every policy in `mode: observe`");
+}
+
 export function logOption(): Option {
   return new Option("--log <file>", "append a JSON line for each audit entry, log action and deed; - for stderr");
 }

@@ -9,7 +9,7 @@ import { Player } from "../inspect/player.ts";
 import { topLevel } from "../instance/step.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
-import { wholePath } from "../simulate/instance-rows.ts";
+import { historyVisits } from "../simulate/history-visits.ts";
 import { replay } from "../simulate/replay.ts";
 import { systemClock } from "../system/system-clock.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
@@ -83,7 +83,7 @@ async function draw(
   const { snapshot } = await instances.instance(id);
   const picture = drawChart(actionInstanceMachine, {
     format,
-    path: wholePath(await instances.history(id)),
+    path: historyVisits(await instances.history(id)),
     current: snapshot.state,
     title: terminal.say(`${id} is ${topLevel(snapshot.state)}`, `${id} 处于 ${topLevel(snapshot.state)}`),
   });

@@ -8,6 +8,7 @@ import {
   keeping,
   logOption,
   namespaceOption,
+  observeOption,
   positiveNumber,
   read,
   readerFrom,
@@ -124,9 +125,11 @@ function argumentTerm(argument: Argument): string {
 
 const GENERAL_HELP = `
 Results go to stdout, everything else to stderr. --json: one JSON object a line.
-The store is named by --store or BECALM_STORE, the namespace by --namespace or BECALM_NAMESPACE.
+Name the store with --store or BECALM_STORE, the namespace with --namespace or
+BECALM_NAMESPACE. --lang zh: Chinese. --tz Asia/Shanghai: times of that zone.
 
-Exit codes: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 conflict or refused by the state.
+Exit codes: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 conflict or refused
+by the state.
 
 First steps:
   $ becalm demo
@@ -163,6 +166,7 @@ function addRunning(add: Add): void {
       ).makeOptionMandatory(),
       new Option("--sort", "take the requests in the order of their times, not of the file"),
       new Option("--execute", "perform the actions: webhooks are posted, programs started"),
+      observeOption(),
       new Option(
         "--assume <policy=pattern>",
         "how the attempts of a policy (* for all) are taken to end: ok or failed, a word an attempt, as in failed,ok",
@@ -184,7 +188,10 @@ function addRunning(add: Add): void {
       "becalm run --policies policies.yaml --alerts storm.jsonl --store lmdb:./storm",
     ],
     act: async (to, options) =>
-      (await import("./run.ts")).run(to, read(options, ["execute", "allowExec", "strict", "sort", "json", "quiet"])),
+      (await import("./run.ts")).run(
+        to,
+        read(options, ["execute", "observe", "allowExec", "strict", "sort", "json", "quiet"]),
+      ),
   });
 }
 

@@ -21,6 +21,8 @@ export type RunCommandOptions = StoreOptions & {
   readonly concurrency: number;
   /** Performs the actions instead of assuming how they end. */
   readonly execute: boolean;
+  /** Decides and audits everything, acts on nothing. */
+  readonly observe: boolean;
   readonly assume?: readonly string[];
   readonly allowExec: boolean;
   readonly strict: boolean;
@@ -42,9 +44,9 @@ export async function run(terminal: Terminal, options: RunCommandOptions): Promi
     ),
   );
   try {
-    const { store, namespace, concurrency } = options;
+    const { store, namespace, concurrency, observe } = options;
     return await withLog(options.log, (logger) =>
-      withVirtualRun({ store, namespace, policies, concurrency, effects, logger }, (running) =>
+      withVirtualRun({ store, namespace, policies, concurrency, observe, effects, logger }, (running) =>
         runFile(terminal, options, { running, interrupts }),
       ),
     );

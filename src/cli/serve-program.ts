@@ -17,6 +17,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--external-url <url>", "how people and targets reach this server: approval requests then carry links"),
       named("--secret-file <file>", "what signs links and callbacks, a secret a line; or set BECALM_SECRET"),
       named("--insecure-listen", "listen beyond loopback without tokens"),
+      named("--observe", "decide and audit everything, act on nothing: every policy in `mode: observe`"),
       named("--allow-exec", "lets policies start programs"),
       named("--allow-address <address...>", "link-local or metadata addresses that webhooks may reach, or ranges"),
       named("--allow-origin <origin...>", "pages of these origins may send requests"),
@@ -77,7 +78,7 @@ function concurrency(given: string): number {
 /** Flags that were not given are missing, and an empty address of a store is none. */
 function serveOptions(options: Readonly<Record<string, unknown>>): ServeOptions {
   const { maxBody, drain, requestTimeout, store, ...rest } = options;
-  const flags = ["insecureListen", "allowExec", "watch"].map((name) => [name, isOn(options[name])] as const);
+  const flags = ["insecureListen", "allowExec", "observe", "watch"].map((name) => [name, isOn(options[name])] as const);
   return {
     ...rest,
     ...Object.fromEntries(flags),

@@ -40,6 +40,8 @@ export type ServeOptions = {
   readonly insecureListen: boolean;
   readonly allowExec: boolean;
   readonly allowAddress?: readonly string[];
+  /** Decides and audits everything, acts on nothing. */
+  readonly observe: boolean;
   readonly allowOrigin?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -163,6 +165,7 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
     allowExec: options.allowExec,
     allowAddresses: options.allowAddress ?? [],
     ...(setup.links === null ? {} : { urls: setup.links }),
+    observe: options.observe,
     concurrency: options.concurrency,
     drainMs: options.drainMs,
   });

@@ -29,6 +29,7 @@ export async function servedDemo(terminal: Terminal, { listen, speed }: ServedDe
       namespace: "demo",
       insecureListen: false,
       allowExec: false,
+      observe: false,
       maxBodyBytes: BODY_BYTES_MAX,
       watch: false,
       log: join(folder, "log.jsonl"),

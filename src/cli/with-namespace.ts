@@ -214,6 +214,8 @@ export type RunOptions = StoreOptions & {
   readonly policies: PolicySet;
   readonly concurrency: number;
   readonly effects: RunEffects;
+  /** Decides and audits everything, acts on nothing. */
+  readonly observe?: boolean;
   readonly logger?: Logger;
   readonly onCommit?: CommitListener;
   /** The clock of a store in memory, which forgets by it; default: the system's. */
@@ -230,13 +232,13 @@ export const SIMULATED: RunEffects = { kind: "simulated", assumptions: ALL_SUCCE
 
 /** Calls `use` with a virtual run over a namespace, made if need be; without a store on one in memory. */
 export async function withVirtualRun<T>(options: RunOptions, use: (running: Running) => Promise<T>): Promise<T> {
-  const { policies, concurrency, effects, logger, onCommit, namespace } = options;
+  const { policies, concurrency, effects, observe, logger, onCommit, namespace } = options;
   const mode = effects.kind === "simulated" ? "simulated" : "virtual";
   const isShared = options.store !== undefined;
   const store = options.store === undefined ? memoryStore(options) : await storeAt(options.store, namespace);
   let lease: RunLease | null = null;
   try {
-    const runtime = await open(store, { namespace, mode, policies });
+    const runtime = await open(store, { namespace, mode, policies, observe });
     if (isShared) lease = await takeRunLease(store, { owner: runtime.owner, namespace });
     const auditLog = logger === undefined || logger === silentLogger ? null : auditLogOf(runtime, logger);
     const { driver, instances } = driveVirtual(runtime, {
@@ -307,11 +309,12 @@ type Opening = {
   readonly namespace: string;
   readonly mode?: NamespaceMode;
   readonly policies?: PolicySet;
+  readonly observe?: boolean | undefined;
 };
 
-async function open(store: Store, { namespace, mode, policies }: Opening): Promise<Runtime> {
+async function open(store: Store, { namespace, mode, policies, observe }: Opening): Promise<Runtime> {
   try {
-    return await compose({ store, mode, policies });
+    return await compose({ store, mode, policies, observe });
   } catch (error) {
     if (!(error instanceof BecalmError) || error.code !== "BECALM_NOT_FOUND") throw error;
     throw new BecalmError(

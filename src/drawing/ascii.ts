@@ -115,17 +115,24 @@ function legend({ path, current }: ChartMarks): string[] {
 function arrowsOf({ chart, marks, labelColumns }: Sheet, state: ChartState): string[] {
   return chart.edges
     .filter((edge) => edge.from === state.id)
-    .flatMap((edge) => labelLines(edge, labelColumns).map((text) => arrow(edge, { text, marks, labelColumns })));
+    .flatMap((edge) => labelLines(edge, labelColumns, marks).map((line) => arrow(edge, { line, marks, labelColumns })));
+}
+
+/** `steps`: of its transition, if the path names it. */
+interface LabelLine {
+  readonly text: string;
+  readonly steps: readonly number[];
 }
 
 interface ArrowParts {
-  readonly text: string;
+  readonly line: LabelLine;
   readonly marks: ChartMarks;
   readonly labelColumns: number;
 }
 
-function arrow(edge: ChartEdge, { text, marks, labelColumns }: ArrowParts): string {
-  const steps = marks.steps.get(edge) ?? [];
+function arrow(edge: ChartEdge, { line: { text, steps: own }, marks, labelColumns }: ArrowParts): string {
+  const named = new Set(edge.labels.flatMap((label) => marks.labels.get(label) ?? []));
+  const steps = (marks.steps.get(edge) ?? []).filter((step) => own.includes(step) || !named.has(step));
   const isTaken = steps.length > 0;
   const dash = isTaken ? "━" : "─";
   const mark = isTaken ? ` ${steps.join(",")}${marks.ambiguous.has(edge) ? "?" : ""} ${dash}` : "";
@@ -137,19 +144,22 @@ const STEP_COLUMNS = 4;
 
 /** Labels as wide as they need to be, but not wider than the page has room for. */
 function neededLabelColumns(chart: Chart, room: number): number {
-  return Math.max(0, ...chart.edges.flatMap((edge) => labelLines(edge, room)).map(columnsOf));
+  return Math.max(0, ...chart.edges.flatMap((edge) => labelLines(edge, room)).map(({ text }) => columnsOf(text)));
 }
 
 /** Joins the guards of one event; a line that would grow too wide is continued on the next one, which repeats the event. */
-function labelLines(edge: ChartEdge, columns: number): string[] {
-  const lines: EdgeLabel[] = [];
+function labelLines(edge: ChartEdge, columns: number, marks?: ChartMarks): LabelLine[] {
+  const lines: { label: EdgeLabel; steps: readonly number[] }[] = [];
   for (const label of edge.labels) {
+    const steps = marks?.labels.get(label) ?? [];
     const last = lines.at(-1);
-    const joined = last === undefined ? null : joinedGuards(last, label);
-    if (joined !== null && columnsOf(printable(labelText(joined))) <= columns) lines[lines.length - 1] = joined;
-    else lines.push(label);
+    const isAlone = steps.length > 0 || (last !== undefined && last.steps.length > 0);
+    const joined = last === undefined || isAlone ? null : joinedGuards(last.label, label);
+    if (joined !== null && columnsOf(printable(labelText(joined))) <= columns)
+      lines[lines.length - 1] = { label: joined, steps };
+    else lines.push({ label, steps });
   }
-  return lines.map((label) => printable(labelText(label)));
+  return lines.map(({ label, steps }) => ({ text: printable(labelText(label)), steps }));
 }
 
 function joinedGuards(first: EdgeLabel, next: EdgeLabel): EdgeLabel | null {
@@ -158,10 +168,11 @@ function joinedGuards(first: EdgeLabel, next: EdgeLabel): EdgeLabel | null {
 }
 
 /** `Idle ──start──▶ Processing ──effect.done──▶ Success`, cut between states into lines that fit. */
-function pathLines(chart: Chart, { path }: ChartMarks): string[] {
-  const steps = stepsOf(chart, path).map(
-    ({ edges }, index) => `──${eventsOf(edges)}──▶ ${printable(path[index + 1] ?? "")}`,
-  );
+function pathLines(chart: Chart, { path, causes }: ChartMarks): string[] {
+  const steps = stepsOf(chart, path).map(({ edges }, index) => {
+    const cause = causes[index] ?? null;
+    return `──${eventsOf(cause === null ? edges : [{ labels: [cause] }])}──▶ ${printable(path[index + 1] ?? "")}`;
+  });
   const lines: string[] = [];
   let line = printable(path[0] ?? "");
   for (const step of steps) {
@@ -175,7 +186,7 @@ function pathLines(chart: Chart, { path }: ChartMarks): string[] {
 }
 
 /** What may have caused the step: the event, or the guard of a transition that needs none. */
-function eventsOf(edges: readonly ChartEdge[]): string {
+function eventsOf(edges: readonly Pick<ChartEdge, "labels">[]): string {
   const names = edges.flatMap(({ labels }) => labels.map(({ event, guard }) => printable(event || guard || "always")));
   return names.length === 0 ? "?" : [...new Set(names)].join(" or ");
 }

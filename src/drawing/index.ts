@@ -1,12 +1,13 @@
 import type { AnyStateMachine } from "xstate";
 import { BecalmError } from "../model/errors.ts";
 import { drawAscii } from "./ascii.ts";
-import { marksOf } from "./chart-marks.ts";
+import { marksOf, type Visit } from "./chart-marks.ts";
 import { type Chart, chartOf } from "./chart-model.ts";
 import { drawMermaid } from "./mermaid.ts";
 import { drawSvg } from "./svg.ts";
 import type { Theme } from "./svg-style.ts";
 
+export type { Visit } from "./chart-marks.ts";
 export { type Chart, type ChartEdge, type ChartState, chartOf, type EdgeLabel } from "./chart-model.ts";
 export type { Theme } from "./svg-style.ts";
 
@@ -16,8 +17,8 @@ export type DrawingFormat = (typeof DRAWING_FORMATS)[number];
 export interface DrawingOptions {
   readonly format: DrawingFormat;
   /** States in the order of the visits. Dotted names (`Processing.running`) tell exactly which edges were taken; a top-level name
-   *  of a compound state leaves it open, and the edges in question are drawn as possible. */
-  readonly path?: readonly string[] | undefined;
+   *  of a compound state leaves it open, and the edges in question are drawn as possible. A `Visit` names the transition too. */
+  readonly path?: readonly (string | Visit)[] | undefined;
   /** The state to mark as the current one; by default the last one of the path. */
   readonly current?: string | undefined;
   readonly title?: string | undefined;

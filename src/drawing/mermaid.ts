@@ -59,9 +59,14 @@ function separated(state: ChartState, inside: readonly string[]): readonly strin
 }
 
 function edgeText(edge: ChartEdge, marks: ChartMarks): string {
-  const steps = marks.steps.get(edge) ?? [];
-  const number = steps.length === 0 ? "" : `(${steps.join(", ")}${marks.ambiguous.has(edge) ? "?" : ""}) `;
-  return number + edge.labels.map((label) => escapeMermaid(labelText(label))).join("<br/>");
+  const named = new Set(edge.labels.flatMap((label) => marks.labels.get(label) ?? []));
+  const unnamed = (marks.steps.get(edge) ?? []).filter((step) => !named.has(step));
+  const lines = edge.labels.map((label) => numbers(marks.labels.get(label) ?? []) + escapeMermaid(labelText(label)));
+  return numbers(unnamed, marks.ambiguous.has(edge) ? "?" : "") + lines.join("<br/>");
+}
+
+function numbers(steps: readonly number[], doubt = ""): string {
+  return steps.length === 0 ? "" : `(${steps.join(", ")}${doubt}) `;
 }
 
 function note(ids: ReadonlyMap<string, string>, { id, description }: ChartState): string {

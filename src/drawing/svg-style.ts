@@ -69,6 +69,7 @@ const SHAPES = `
 .becalm-chart .taken .line { stroke-width: 3.2; }
 .becalm-chart .taken .card { stroke-width: 1.8; }
 .becalm-chart .ambiguous .line { stroke-dasharray: 8 5; }
+.becalm-chart .chosen { font-weight: 700; text-decoration: underline; }
 .becalm-chart .visited > .box, .becalm-chart .visited > .frame { stroke-width: 2.4; }
 .becalm-chart .current > .frame { stroke-width: 3.2; }
 .becalm-chart .badge-text { font-family: ${SANS}; font-weight: 700; text-anchor: middle; }`;

@@ -140,14 +140,16 @@ function cardMarkup(placed: PlacedEdge, marks: ChartMarks): string {
   const { card, edge, lines } = placed;
   const rect = `<rect class="card" x="${card.x}" y="${card.y}" width="${card.width}" height="${card.height}" rx="7"/>`;
   const tip = `<title>${escapeXml(`${edge.from} to ${edge.to}: ${edge.labels.map(labelText).join(", ")}`)}</title>`;
-  const texts = edge.labels.map(({ event, guard }, index) => {
+  const texts = edge.labels.map((label, index) => {
+    const { event, guard } = label;
     const y = card.y + CARD.paddingY + index * CARD.lineHeight + 12;
     const start = columnsOf(lines[index] ?? "") * CARD.columnWidth;
     const x = card.x + Math.round((card.width - start) / 2);
     const word = event === "" && guard === "" ? `<tspan class="quiet">always</tspan>` : escapeXml(event);
     const space = event === "" || guard === "" ? "" : " ";
     const condition = guard === "" ? "" : `<tspan class="guard">${space}[${escapeXml(guard)}]</tspan>`;
-    return `<text x="${x}" y="${y}" xml:space="preserve">${word}${condition}</text>`;
+    const isChosen = edge.labels.length > 1 && marks.labels.has(label);
+    return `<text${isChosen ? ` class="chosen"` : ""} x="${x}" y="${y}" xml:space="preserve">${word}${condition}</text>`;
   });
   const badge = badgeMarkup(placed, marks.steps.get(edge) ?? []);
   return `<g class="${edgeClasses(placed, marks)}" ${edgeData(placed)}>${tip}${rect}${texts.join("")}${badge}</g>`;

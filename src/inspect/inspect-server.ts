@@ -276,7 +276,7 @@ class LoopbackInspectServer implements InspectServer {
   }
 }
 
-/** The page learns a little more than the protocol says: which policy an instance belongs to. */
+/** The page learns a little more than the protocol says: which policy an instance belongs to, and which way it took. */
 function listenerOf(socket: WebSocket, frames: Frames, isPage: boolean): Listener {
   const send = (text: string) => socket.send(text);
   return {
@@ -286,6 +286,11 @@ function listenerOf(socket: WebSocket, frames: Frames, isPage: boolean): Listene
     },
     event: (address, event, how) => send(frames.event(address, event, how)),
     snapshot: (address, snapshot, how) => send(frames.snapshot(address, snapshot, how)),
+    ...(isPage
+      ? {
+          visits: ({ sessionId }, visits) => send(JSON.stringify({ type: "becalm.visits", sessionId, visits })),
+        }
+      : {}),
   };
 }
 

@@ -51,8 +51,12 @@ function drawn({ url, redact }: PageRequest): PageAnswer {
     return plain(403, "Parts of this machine are redacted, so it is not drawn.");
   const path = (url.searchParams.get("path") ?? "")
     .split(",")
-    .filter((state) => state !== "")
-    .slice(-PATH_COUNT_MAX);
+    .filter((visit) => visit !== "")
+    .slice(-PATH_COUNT_MAX)
+    .map((visit) => {
+      const [state = "", event, guard] = visit.split("~");
+      return event === undefined ? state : { state, event, guard };
+    });
   try {
     return answer(200, { type: "image/svg+xml", body: drawChartData(chart, { format: "svg", path }) });
   } catch (error) {

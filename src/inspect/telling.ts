@@ -1,5 +1,5 @@
 /** What one watcher is told of instances and groups, and in which order. The watcher's kind (frames, XState events) is given: `Listener`. */
-import { initialSnapshot } from "../instance/step.ts";
+import { initialSnapshot, type Visit, visitsOf } from "../instance/step.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";
 import { type InspectedChange, type InspectedCommit, type InspectedInstance, snapshotsOf } from "./inspected.ts";
 import { type ActorAddress, type ActorEvent, type ActorSnapshot, groupAddress, instanceAddress } from "./protocol.ts";
@@ -8,6 +8,8 @@ export type Listener = {
   actor(address: ActorAddress, snapshot: ActorSnapshot, about: { atMs: number; policy: string; kind: string }): void;
   event(address: ActorAddress, event: ActorEvent, how: { atMs: number; sourceId?: string | undefined }): void;
   snapshot(address: ActorAddress, snapshot: ActorSnapshot, how: { atMs: number; event: ActorEvent }): void;
+  /** The way to the snapshot that follows, transition by transition. */
+  visits?(address: ActorAddress, visits: readonly Visit[]): void;
 };
 
 /** Instances and groups that a watcher can know at once; the one told of longest ago is introduced anew when it moves. */
@@ -88,6 +90,7 @@ export class Telling {
       // What a peer's end tells a waiter comes from their group.
       const sourceId = event.type === "peers.settled" ? (instance.groupId ?? undefined) : undefined;
       this.listener.event(address, event, { atMs, sourceId });
+      if (event.type !== "lock.busy") this.listener.visits?.(address, visitsOf(snapshots[index - 1] ?? start, event));
       this.listener.snapshot(address, snapshots[index] ?? start, { atMs, event });
     }
     remember(this.versions, instance.id, instance.version);

@@ -45,7 +45,11 @@ export type Step =
   | { readonly accepted: false };
 
 type MachineSnapshot = ReturnType<typeof actionInstanceMachine.resolveState>;
-type Microstep = { type: string; snapshot: { value: unknown }; _transitions: readonly unknown[] };
+type Microstep = { type: string; snapshot: { value: unknown }; _transitions: readonly Transition[] };
+type Transition = { readonly eventType: string; readonly guard?: unknown; readonly target?: readonly unknown[] };
+
+/** A state that a step passed, inner states included, and the transition that led there: its event ("" if it needed none) and its guard. */
+export type Visit = { readonly state: string; readonly event: string; readonly guard: string };
 
 /** Collects what XState reports while one step runs; emptied before each. Single-threaded and never re-entered, so one is enough. */
 const collected: { microsteps: Microstep[]; actions: string[] } = { microsteps: [], actions: [] };
@@ -125,6 +129,21 @@ export function step(snapshot: Snapshot, event: InstanceEvent): Step {
   }
   const effects = collected.actions.filter((type): type is StepEffect => type === "run" || type === "requestApproval");
   return { accepted: true, snapshot: { state: textOf(next.value), context: next.context }, path, effects };
+}
+
+/** The way that `step` takes, transition by transition. Empty: it accepts no such event. */
+export function visitsOf(snapshot: Snapshot, event: InstanceEvent): Visit[] {
+  if (!step(snapshot, event).accepted) return [];
+  return collected.microsteps.map(({ snapshot: { value }, _transitions: [transition] }) => {
+    const { eventType = "", guard } = transition ?? {};
+    return { state: deepest(value), event: eventType, guard: typeof guard === "string" ? guard : "" };
+  });
+}
+
+function deepest(value: unknown): string {
+  if (typeof value === "string") return value;
+  const [[outer, inner]] = Object.entries(value as Record<string, string>) as [[string, string]];
+  return `${outer}.${inner}`;
 }
 
 function topOf(value: unknown): InstanceState {

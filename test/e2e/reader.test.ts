@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SENDABLE_EVENTS } from "../../src/instance/event-input.ts";
 import { INSTANCE_STATES } from "../../src/model/instance-types.ts";
+import { REASONS } from "../../src/model/reasons.ts";
 import { columnsOf } from "../../src/present/text-width.ts";
 import { becalm, type Ended, jsonLines, ROOT } from "../support/command.ts";
 
@@ -73,15 +74,17 @@ function englishWords(): Set<string> {
     new RegExp(String.raw`\ben: ${literal},\s*zh: ${literal}`, "g"),
   ];
   const words = new Set<string>();
+  const kept = new Set<string>();
   for (const file of files) {
     const text = readFileSync(join(ROOT, file), "utf8");
     for (const pair of pairs) {
       for (const [, english = "", chinese = ""] of text.matchAll(pair)) {
-        const kept = new Set(wordsOf(chinese));
-        for (const word of wordsOf(english)) if (!kept.has(word)) words.add(word);
+        for (const word of wordsOf(chinese)) kept.add(word);
+        for (const word of wordsOf(english)) words.add(word);
       }
     }
   }
+  for (const word of kept) words.delete(word);
   return words;
 }
 
@@ -90,7 +93,11 @@ function wordsOf(text: string): string[] {
   return text.replace(/\$\{[^}]*\}/g, " ").match(/[A-Za-z]{3,}/g) ?? [];
 }
 
+/** Labels, annotations and severities of the demo's alerts, and what its simulated targets answer. */
+const DATA = ["instance", "summary", "severity", "critical", "warning", "simulated"];
 const NAMES = new Set<string>([
+  ...DATA,
+  ...Object.keys(REASONS),
   ...SENDABLE_EVENTS,
   ...INSTANCE_STATES,
   "start",
@@ -101,9 +108,12 @@ const NAMES = new Set<string>([
   "pause",
 ]);
 
-/** What stays as it is in any language: commands to copy, options, paths, names of states, events, reasons and functions. */
+/** What stays as it is in any language: commands to copy, options, paths, policies as YAML, names of states, events, reasons and functions. */
 function proseOf(output: string): string {
   return output
+    .replaceAll("&#95;", "_")
+    .replace(/<[a-z/]+>/g, " ")
+    .replace(/^ *(?:- )?[a-z_]+:(?: .*)?$/gm, " ")
     .replace(/becalm [^，。）\n]*/g, " ")
     .replace(/`[^`]*`/g, " ")
     .replace(/--[a-z-]+/g, " ")

@@ -18,6 +18,8 @@ const { inspectorUrl } = document.body.dataset;
 /** By sessionId: the actor frame with its latest snapshot, what is known besides, and the states it went through. */
 const actors = new Map();
 const abouts = new Map();
+/** The way to the next snapshot of an instance. */
+const visits = new Map();
 let selectedId = null;
 let socket = null;
 let isDrawn = true;
@@ -44,6 +46,7 @@ function tellConnection(text, isLive) {
 function take(frame) {
   if (frame.type === "becalm.about") abouts.set(frame.sessionId, frame);
   else if (frame.type === "becalm.playback") showPlayback(frame);
+  else if (frame.type === "becalm.visits") visits.set(frame.sessionId, frame.visits);
   else {
     keep(frame);
     relay(frame);
@@ -55,14 +58,28 @@ function keep(frame) {
   const known = actors.get(frame.sessionId);
   if (frame.type === "@xstate.actor") {
     actors.delete(frame.sessionId);
-    actors.set(frame.sessionId, { frame, event: null, atMs: Number(frame.createdAt), path: [stateOf(frame.snapshot)] });
+    actors.set(frame.sessionId, {
+      frame,
+      event: null,
+      atMs: Number(frame.createdAt),
+      path: [{ state: stateOf(frame.snapshot) }],
+    });
   } else if (frame.type === "@xstate.snapshot" && known !== undefined) {
     known.frame = { ...known.frame, snapshot: frame.snapshot };
     known.event = frame.event.type;
     known.atMs = Number(frame.createdAt);
     const state = stateOf(frame.snapshot);
-    if (known.path.at(-1) !== state) known.path = [...known.path, state].slice(-PATH_COUNT_MAX);
+    // Without the way, only where it arrived is known.
+    const way = visits.get(frame.sessionId) ?? (known.path.at(-1).state === state ? [] : [{ state }]);
+    visits.delete(frame.sessionId);
+    known.path = [...known.path, ...way].slice(-PATH_COUNT_MAX);
   }
+}
+
+/** As the audit lists them: an inner state is its outer one, and a step within it is none. */
+function topLevel(path) {
+  const states = path.map(({ state }) => state.split(".")[0]);
+  return states.filter((state, index) => state !== states[index - 1]);
 }
 
 function stateOf({ value }) {
@@ -143,13 +160,13 @@ function shownText(matching, all) {
 
 function textOf({ frame, path }) {
   const policy = abouts.get(frame.sessionId)?.policy ?? "";
-  return [frame.sessionId, policy, frame.parentId ?? "", path.at(-1)].join(" ").toLowerCase();
+  return [frame.sessionId, policy, frame.parentId ?? "", path.at(-1).state].join(" ").toLowerCase();
 }
 
 function drawCounts(instances) {
   const counts = new Map(STATES.map((state) => [state, 0]));
   for (const { path } of instances) {
-    const [top] = path.at(-1).split(".");
+    const [top] = path.at(-1).state.split(".");
     counts.set(top, (counts.get(top) ?? 0) + 1);
   }
   const shown = [...counts].filter(([, count]) => count > 0);
@@ -158,7 +175,7 @@ function drawCounts(instances) {
 
 function rowOf({ frame, path, event, atMs }) {
   const row = document.createElement("tr");
-  const [top] = path.at(-1).split(".");
+  const [top] = path.at(-1).state.split(".");
   const id = tag("button", frame.sessionId, "id");
   id.type = "button";
   const about = abouts.get(frame.sessionId);
@@ -205,16 +222,18 @@ function drawDetail() {
   if (actor === undefined) return;
   const { frame, path } = actor;
   element("detail-title").textContent = frame.sessionId;
-  element("detail-path").textContent = path.map((state) => state.split(".")[0]).join(" → ");
+  element("detail-path").textContent = topLevel(path).join(" → ");
   const query = new URLSearchParams({
     token: new URLSearchParams(location.search).get("token"),
     machine: frame.name,
-    path: path.join(","),
+    path: path
+      .map(({ state, event, guard }) => (event === undefined ? state : [state, event, guard].join("~")))
+      .join(","),
   });
   const source = `/chart.svg?${query}`;
   const chart = element("chart");
   if (chart.getAttribute("src") !== source) chart.src = source;
-  chart.alt = `The machine of ${frame.sessionId}, in ${path.at(-1)}`;
+  chart.alt = `The machine of ${frame.sessionId}, in ${path.at(-1).state}`;
   element("context").textContent = JSON.stringify(frame.snapshot.context, null, 2);
 }
 

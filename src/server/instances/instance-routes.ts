@@ -9,7 +9,8 @@ import type { InstanceSnapshot } from "../../instance/instance-snapshot.ts";
 import { BecalmError, errorCode } from "../../model/errors.ts";
 import { INSTANCE_STATES } from "../../model/instance-types.ts";
 import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
-import { entryJson, explainedRow, instanceDetail, wholePath } from "../../present/instance-json.ts";
+import { entryJson, explainedRow, instanceDetail } from "../../present/instance-json.ts";
+import { historyVisits } from "../../simulate/history-visits.ts";
 import { replay } from "../../simulate/replay.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
@@ -196,7 +197,7 @@ async function drawing(id: string, { engine }: InstancePorts, at: string | undef
   const current = steps[count - 1]?.snapshot.state ?? "Idle";
   const picture = drawChart(actionInstanceMachine, {
     format: "svg",
-    path: wholePath({ entries: history.entries.slice(0, count) }),
+    path: historyVisits(history, count),
     current,
     title: `${id} is ${current}`,
   });
