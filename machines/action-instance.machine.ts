@@ -99,7 +99,7 @@ export const actionInstanceMachine = setup({
     /** The emergency stop: what would run is held for a human. */
     paused: isPaused,
     retry_paused: (args) => elapsed(args, "retry") && isPaused(args),
-    /** Done is not solved: the alert fires still. */
+    /** Done is not solved: the alert still fires. */
     unverified: (args) => {
       const { context, event } = args;
       if (event.type !== "effect.done" || event.isOpen !== true || event.observed === true) return false;

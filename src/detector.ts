@@ -143,7 +143,7 @@ async function* rowsOf(records: Iterable<unknown> | AsyncIterable<unknown>): Asy
   let line = 0;
   for await (const record of records) {
     line += 1;
-    // What is no map of fields is refused where all records are read.
+    // What is not a map of fields is refused where all records are read.
     rows.push({ line, record: record as Readonly<Record<string, unknown>> });
     if (rows.length < ROWS_AT_ONCE) continue;
     yield rows;

@@ -122,7 +122,7 @@ export type Engine = AsyncDisposable & {
   resume(request: ResumeRequest): Promise<Resumed>;
   /** The pauses that hold. */
   pauses(): Promise<readonly PauseNote[]>;
-  /** Makes a silence, in every process of the namespace. What it skips is decided when it ends, if its alert fires still. */
+  /** Makes a silence, in every process of the namespace. What it skips is decided when it ends, if its alert still fires. */
   silence(request: SilenceRequest): Promise<StoredSilence>;
   /** Writes a silence as it is, in place of the one with its id: what it no longer holds is decided. */
   saveSilence(silence: StoredSilence): Promise<void>;

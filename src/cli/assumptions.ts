@@ -28,7 +28,7 @@ export function unknownPolicy(name: string, known: readonly string[]): string {
   const nearest = nearestName(name, known);
   const meant = nearest === null ? "" : ` Did you mean "${nearest}"?`;
   const all = known.length === 0 ? "There are none." : `There ${known.length === 1 ? "is" : "are"} ${listed(known)}.`;
-  return `there is no policy "${name}".${meant} ${all}`;
+  return `unknown policy "${name}".${meant} ${all}`;
 }
 
 const NAMED_COUNT_MAX = 12;

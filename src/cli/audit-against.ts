@@ -109,7 +109,7 @@ async function report(
   return totals;
 }
 
-/** null: a line that is no audit line. */
+/** null: a line that is not an audit line. */
 function auditLineOf(text: string, place: string): ComparedEntry | "withoutHash" | "unreadable" | null {
   if (text.trim() === "") return null;
   let line: Record<string, unknown> | null;

@@ -14,7 +14,7 @@ export function storeOption(what: string): Option {
 }
 
 export function namespaceOption(namespace = "default"): Option {
-  return new Option("--namespace <name>", "instances of different namespaces do not see each other")
+  return new Option("--namespace <name>", "instances in different namespaces do not see each other")
     .default(namespace)
     .env("BECALM_NAMESPACE");
 }
@@ -26,11 +26,11 @@ export function jsonOption(): Option {
 /** Of every command: who reads it. */
 export function readerOptions(): Option[] {
   return [
-    new Option("--lang <language>", "of what people read")
+    new Option("--lang <language>", "language of what people read")
       .choices([...LANGUAGES])
       .default("en")
       .env("BECALM_LANG"),
-    new Option("--tz <zone>", "of the times that people read: utc, local, or a name such as Asia/Shanghai")
+    new Option("--tz <zone>", "time zone of what people read: utc, local, or a name such as Asia/Shanghai")
       .default("utc")
       .env("BECALM_TZ"),
   ];
@@ -42,7 +42,7 @@ export function readerFrom(options: Options): Reader {
   if (times !== null) return readerOf(lang, times);
   const nearest = nearestName(tz, Intl.supportedValuesOf("timeZone"));
   const meant = nearest === null ? "" : ` Did you mean ${nearest}?`;
-  throw usedWrongly(`--tz ${tz} is no time zone.${meant} Give utc, local, or a name such as Asia/Shanghai.`);
+  throw usedWrongly(`--tz ${tz} is not a time zone.${meant} Give utc, local, or a name such as Asia/Shanghai.`);
 }
 
 export function observeOption(): Option {
@@ -50,7 +50,7 @@ export function observeOption(): Option {
 }
 
 export function logOption(): Option {
-  return new Option("--log <file>", "append a JSON line for each audit entry, log action and deed; - for stderr");
+  return new Option("--log <file>", "append a JSON line per audit entry and log action; - for stderr");
 }
 
 export function reading(...more: Option[]): Option[] {
@@ -64,8 +64,8 @@ export function keeping(what: string): Option[] {
 
 export function serverOptions(): Option[] {
   return [
-    new Option("--server <url>", "a running `becalm serve` that is asked instead of a store").env("BECALM_SERVER"),
-    new Option("--token-file <file>", "holds the token for that server").env("BECALM_TOKEN_FILE"),
+    new Option("--server <url>", "ask a running `becalm serve` instead of a store").env("BECALM_SERVER"),
+    new Option("--token-file <file>", "file with the token for that server").env("BECALM_TOKEN_FILE"),
   ];
 }
 

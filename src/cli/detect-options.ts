@@ -9,22 +9,19 @@ export function detectOptions(): Option[] {
       "--records <file...>",
       "files of records, also compressed; several are merged by time; - for stdin",
     ).default([]),
-    new Option("--format <format>", "of all inputs; else by what they begin with and by their names").choices([
+    new Option("--format <format>", "of all inputs; default: by their first bytes and names").choices([
       ...RECORD_FORMATS,
     ]),
     new Option("--delimiter <char>", "between the cells of a CSV, or `tab`; default: a comma"),
-    new Option(
-      "--sort",
-      "puts each input in order by time as a whole; files that are far out of order are sorted anyway",
-    ),
-    new Option("--live", "the clock of a silent pipe goes on, however old its records are"),
+    new Option("--sort", "sort each input by time as a whole; files far out of order are sorted anyway"),
+    new Option("--live", "let the clock of a silent pipe run on, however old its records are"),
     new Option("--enrich <file>", "CSV: labels for alerts, by a dimension that its first column names"),
-    new Option("--checkpoints", "shows how far each level of each series has looked, and reads no records"),
+    new Option("--checkpoints", "show how far each level of each series has looked; read no records"),
     new Option("--stream <name>", "detections of different streams do not see each other").default("default"),
-    new Option("--source <name>", "what a restart knows a single input by; default: its path, or stdin"),
+    new Option("--source <name>", "the name by which a restart knows a single input; default: its path, or stdin"),
     new Option(
       "--from-seq <n>",
-      "reports stored alerts again from this number on; default: those not reported yet",
+      "report stored alerts again from this number on; default: those not reported yet",
     ).argParser(sequenceNumber),
     new Option("--no-flush", "more records will follow: leave the newest points waiting for them"),
     new Option("--strict", "exit 1 if a record was rejected, a strategy found nothing, or can never fire"),

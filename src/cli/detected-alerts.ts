@@ -41,7 +41,7 @@ export class AlertTeller {
     }
   }
 
-  /** Tells alerts that were just committed; those before them must have been told. */
+  /** Tells alerts that were just committed; those before them must have been reported. */
   async tell(alerts: readonly DetectedAlert[], firstSeq: number): Promise<void> {
     for (const [index, alert] of alerts.entries()) {
       if (firstSeq + index >= this.#nextSeq) await this.#tell(firstSeq + index, alert);

@@ -113,7 +113,7 @@ type Parts = { readonly instances: InstanceReader; readonly server: InspectServe
 function startLive(terminal: Terminal, { instances, server, selection }: Parts): () => void {
   const source = instanceSource(instances, selection);
   let told = "";
-  // A store that is away fails every round in the same way: it is told once.
+  // A store that is away fails every round in the same way: it is reported once.
   const onFault = (what: string) => {
     if (what !== told) terminal.note(terminal.noteColors.yellow(what));
     told = what;

@@ -80,7 +80,7 @@ function stateNamed(name: string): InstanceState {
   if (state !== undefined) return state;
   const nearest = nearestName(name, INSTANCE_STATES);
   throw usedWrongly(
-    `There is no state "${name}".${nearest === null ? "" : ` Did you mean ${nearest}?`} The states are ${INSTANCE_STATES.join(", ")}.`,
+    `Unknown state "${name}".${nearest === null ? "" : ` Did you mean ${nearest}?`} The states are ${INSTANCE_STATES.join(", ")}.`,
   );
 }
 
@@ -88,11 +88,11 @@ function reasonNamed(code: string): ReasonCode {
   if (code in REASONS) return code as ReasonCode;
   const nearest = nearestName(code, Object.keys(REASONS));
   throw usedWrongly(
-    `There is no reason "${code}".${nearest === null ? "" : ` Did you mean ${nearest}?`} docs/reasons.md lists them.`,
+    `Unknown reason "${code}".${nearest === null ? "" : ` Did you mean ${nearest}?`} docs/reasons.md lists them.`,
   );
 }
 
-/** The alert stands in the history only. One that cannot be read leaves its columns empty: `becalm show` says what is wrong with it. */
+/** Only the history has the alert. One that cannot be read leaves its columns empty: `becalm show` says what is wrong with it. */
 async function rowOf(instances: InstanceReader, instance: Instance): Promise<ListedRow> {
   try {
     return { instance, birth: await instances.birth(instance.id) };

@@ -22,6 +22,6 @@ function machineNamed(name: string): (typeof MACHINES)[keyof typeof MACHINES] {
   if (Object.hasOwn(MACHINES, name)) return MACHINES[name as keyof typeof MACHINES];
   const nearest = nearestName(name, names);
   throw usedWrongly(
-    `There is no machine "${name}".${nearest === null ? "" : ` Did you mean ${nearest}?`} The machines are ${names.join(" and ")}.`,
+    `Unknown machine "${name}".${nearest === null ? "" : ` Did you mean ${nearest}?`} The machines are ${names.join(" and ")}.`,
   );
 }

@@ -5,7 +5,7 @@ import { packageVersion } from "./package-files.ts";
 const args = process.argv.slice(2);
 const isVersion = args.length === 1 && (args[0] === "--version" || args[0] === "-V");
 
-// As the terminal does for all else (terminal.ts): a reader that has gone wants no more, a full disk is told.
+// As the terminal does for all else (terminal.ts): exit quietly if the reader has gone; report a full disk.
 function outputFailed({ code, message }: NodeJS.ErrnoException): void {
   if (code !== "EPIPE")
     process.stderr.write(

@@ -112,7 +112,7 @@ async function* pieces(stream: Readable, { path, isLive }: { path: string; isLiv
   } catch (cause) {
     throw cause instanceof BecalmError ? cause : unreadable(path, cause);
   } finally {
-    // Whoever stops early must not be kept by an input that stays open; what was asked of it is nobody's any more.
+    // Whoever stops early must not be kept by an input that stays open; what was asked of it is nobody's any longer.
     next.catch(() => {});
     stream.destroy();
   }

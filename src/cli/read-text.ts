@@ -6,7 +6,7 @@ import { REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
 import { openMaybeGzip } from "./gzip-file.ts";
 import { unreadable } from "./unreadable-file.ts";
 
-/** The text of a small file. Throws BECALM_NOT_FOUND, or BECALM_ARGUMENT_INVALID when it is no file that can be read. */
+/** The text of a small file. Throws BECALM_NOT_FOUND, or BECALM_ARGUMENT_INVALID if it cannot be read. */
 export async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
@@ -36,7 +36,7 @@ export async function* readLines(
   if (signal?.aborted !== true) yield* lines.end();
 }
 
-/** Opened before anything is done, so that a wrong path is told first. */
+/** Opened before anything is done, so that a wrong path is reported first. */
 async function openText(path: string): Promise<Readable> {
   try {
     const found = await stat(path);

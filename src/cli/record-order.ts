@@ -26,7 +26,7 @@ type Rows = AsyncIterable<readonly RecordRow[]>;
 
 export type Ordering = {
   readonly rowTime: RowTime;
-  /** How far a row may be behind the newest before it: less is no disorder. */
+  /** How far a row may be behind the newest before it: less is not disorder. */
   readonly toleranceSeconds: number;
   /** `always`: whatever it looks like. */
   readonly sort: "always" | "if needed" | "never";

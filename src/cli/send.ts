@@ -24,7 +24,7 @@ function eventOf({ event, by, why }: SendOptions): EventInput {
   if (!(SENDABLE_EVENTS as readonly string[]).includes(event)) {
     const nearest = nearestName(event, SENDABLE_EVENTS);
     throw usedWrongly(
-      `There is no event "${event}" to send.${nearest === null ? "" : ` Did you mean ${nearest}?`} Send one of ${SENDABLE_EVENTS.join(", ")}.`,
+      `Unknown event "${event}".${nearest === null ? "" : ` Did you mean ${nearest}?`} Send one of ${SENDABLE_EVENTS.join(", ")}.`,
     );
   }
   const type = event as Exclude<EventInput["type"], "alert.resolved">;

@@ -47,7 +47,7 @@ async function add(terminal: Terminal, options: SilenceOptions, acting: Acting):
     );
     await terminal.out(
       say(
-        `What it skips is decided when it ends, if its alert fires still. End it now: ${expire}`,
+        `What it skips is decided when it ends, if its alert still fires. End it now: ${expire}`,
         `结束时若告警仍在触发，则重新决策被跳过的实例。立即结束：${expire}`,
       ),
     );

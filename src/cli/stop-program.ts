@@ -17,13 +17,13 @@ type Around = {
 
 export function addStopping(add: Add, { reading, read }: Around): void {
   const who = () => [
-    new Option("--by <who>", "who acts; it goes into the audit"),
-    new Option("--why <text>", "the reason; it goes into the audit"),
+    new Option("--by <who>", "who is acting; recorded in the audit"),
+    new Option("--why <text>", "the reason; recorded in the audit"),
     logOption(),
   ];
   const policy = () => new Option("--policy <name>", "only this policy; default: everything");
-  add("pause", "the emergency stop: holds what would run, in every process of the namespace", {
-    options: reading(policy(), ...who(), new Option("--list", "show what is paused, change nothing")),
+  add("pause", "the emergency stop: hold what would run, in every process of the namespace", {
+    options: reading(policy(), ...who(), new Option("--list", "show what is paused and change nothing")),
     examples: [
       'becalm pause --by ann --why "the racks move"',
       'becalm pause --policy restart-host --by ann --why "it restarts the wrong ones"',
@@ -31,11 +31,11 @@ export function addStopping(add: Add, { reading, read }: Around): void {
     ],
     act: async (to, options) => (await import("./pause.ts")).pause(to, read<PauseOptions>(options, ["json", "list"])),
   });
-  add("resume", "lifts a pause; what it held stays held unless you say otherwise", {
+  add("resume", "lift a pause; what it held stays held unless you say otherwise", {
     options: reading(
       policy(),
       ...who(),
-      new Option("--decide", "decide what was held once more, in order of arrival, so that limits hold"),
+      new Option("--decide", "decide again what was held, in order of arrival, so that limits hold"),
       new Option("--deny", "skip what was held"),
     ),
     examples: [

@@ -68,7 +68,7 @@ export function terminal(): Terminal {
     say: ENGLISH_UTC.say,
   };
   stdout.on("error", (error: NodeJS.ErrnoException) => {
-    // Whoever has closed the pipe wants no more of this, and no complaint about it.
+    // The reader has gone: exit quietly.
     if (error.code === "EPIPE") process.exit(READER_GONE_EXIT_CODE);
     process.exit(tellError(made, outputFailed(error)));
   });

@@ -26,7 +26,7 @@ function unknownOptions(program: Command, [name, ...args]: readonly string[]): s
   return given.flatMap((option) => {
     if (known.includes(option)) return [];
     const meant = nearestName(option, known) ?? sameStart(option, known);
-    return meant === null ? [] : [`There is no option ${option}: did you mean ${meant}?`];
+    return meant === null ? [] : [`Unknown option ${option}: did you mean ${meant}?`];
   });
 }
 

@@ -5,7 +5,7 @@ import { collected, countOf, jsonOption, read, reading } from "./command-options
 import { DIFF_SHOWN_DEFAULT, LIST_COUNT_MAX, REPORT_COUNT_DEFAULT, REPORT_COUNT_MAX } from "./option-limits.ts";
 
 export function addWhatIf(add: Add): void {
-  add("diff", "says what would go another way under other policies; simulates, touches nothing and writes nothing", {
+  add("diff", "say what would go another way under other policies; simulates, writes nothing", {
     options: [
       new Option("--policies <file>", "the new policies").makeOptionMandatory(),
       new Option("--against <file>", "the policies in force; with --from-store or --from: default what was recorded"),
@@ -13,7 +13,7 @@ export function addWhatIf(add: Add): void {
       new Option("--from-store", "instead of --alerts: the alerts that the store has a history of"),
       new Option("--from <bundle>", "the same of what `becalm export` wrote; - for stdin"),
       new Option("--since <time>", "only what began at or after this time, such as 2026-11-23T06:00:00Z"),
-      new Option("--assume <policy=pattern>", "how attempts are taken to end, as for `run`").argParser(collected),
+      new Option("--assume <policy=pattern>", "how attempts are assumed to end, as for `run`").argParser(collected),
       new Option(
         "--fail-if <condition>",
         "a gate: exit 1 if it holds, such as 'now.executed > 100' or 'changed != 0'",
@@ -24,7 +24,7 @@ export function addWhatIf(add: Add): void {
       new Option("--no-newly-executed <matchers>", "a gate: exit 1 if an alert that matches is newly executed")
         .default([], "none")
         .argParser(collected),
-      countOf("--limit <n>", "changes that people are shown", { max: LIST_COUNT_MAX, fallback: DIFF_SHOWN_DEFAULT }),
+      countOf("--limit <n>", "how many changes to show", { max: LIST_COUNT_MAX, fallback: DIFF_SHOWN_DEFAULT }),
       new Option("--sort", "sort the requests of a file by their times"),
       new Option("--markdown", "a comment for a merge request"),
       ...reading(),
@@ -43,36 +43,32 @@ export function addWhatIf(add: Add): void {
 }
 
 function addTune(add: Add): void {
-  add(
-    "tune",
-    "tries a rule with other settings on the same alerts, and names the smallest change that reaches a target",
-    {
-      options: [
-        new Option("--policies <file>", "the policies in force").makeOptionMandatory(),
-        new Option("--policy <name>", "the policy whose rule is varied").makeOptionMandatory(),
-        new Option("--alerts <file...>", "as for `run`, one after the other; - for stdin"),
-        new Option(
-          "--vary <setting=values>",
-          "count=1..10, window=1m,5m,15m or by=cluster,cluster+job; several make a grid",
-        ).argParser(collected),
-        new Option(
-          "--target <condition>",
-          "what the smallest change has to reach, such as 'executed <= 20'; several have to hold together",
-        ).argParser(collected),
-        new Option("--assume <policy=pattern>", "how attempts are taken to end, as for `run`").argParser(collected),
-        new Option("--svg <file>", "a plot of what each combination achieves and changes"),
-        new Option("--out <file>", "the policy file with the smallest change in it"),
-        countOf("--limit <n>", "changes that people are shown", { max: LIST_COUNT_MAX, fallback: DIFF_SHOWN_DEFAULT }),
-        new Option("--sort", "sort the requests of a file by their times"),
-        jsonOption(),
-      ],
-      examples: [
-        "becalm tune --policies policies.yaml --policy shed-load --alerts storm.jsonl --vary count=1..10",
-        "becalm tune --policies policies.yaml --policy shed-load --alerts storm.jsonl --vary count=1..10 --vary window=1m,5m,15m --target 'executed <= 20' --out new.yaml",
-      ],
-      act: async (to, options) => (await import("./tune.ts")).tune(to, read(options, ["json", "sort"])),
-    },
-  );
+  add("tune", "try a rule with other settings on the same alerts, and name the smallest change that reaches a target", {
+    options: [
+      new Option("--policies <file>", "the policies in force").makeOptionMandatory(),
+      new Option("--policy <name>", "the policy whose rule is varied").makeOptionMandatory(),
+      new Option("--alerts <file...>", "as for `run`, one after the other; - for stdin"),
+      new Option(
+        "--vary <setting=values>",
+        "count=1..10, window=1m,5m,15m or by=cluster,cluster+job; several make a grid",
+      ).argParser(collected),
+      new Option(
+        "--target <condition>",
+        "what the smallest change has to reach, such as 'executed <= 20'; several have to hold together",
+      ).argParser(collected),
+      new Option("--assume <policy=pattern>", "how attempts are assumed to end, as for `run`").argParser(collected),
+      new Option("--svg <file>", "a plot of what each combination achieves and changes"),
+      new Option("--out <file>", "the policy file with the smallest change in it"),
+      countOf("--limit <n>", "how many changes to show", { max: LIST_COUNT_MAX, fallback: DIFF_SHOWN_DEFAULT }),
+      new Option("--sort", "sort the requests of a file by their times"),
+      jsonOption(),
+    ],
+    examples: [
+      "becalm tune --policies policies.yaml --policy shed-load --alerts storm.jsonl --vary count=1..10",
+      "becalm tune --policies policies.yaml --policy shed-load --alerts storm.jsonl --vary count=1..10 --vary window=1m,5m,15m --target 'executed <= 20' --out new.yaml",
+    ],
+    act: async (to, options) => (await import("./tune.ts")).tune(to, read(options, ["json", "sort"])),
+  });
 }
 
 /** What came of the rules in force. */

@@ -42,7 +42,7 @@ export type StoreOptions = {
 function serverOf({ server, tokenFile }: StoreOptions): ServerAddress | null {
   if (server === undefined) return null;
   if (!URL.canParse(server) || !/^https?:/.test(server))
-    throw usedWrongly("--server (or BECALM_SERVER) is no address of a server. Write it as http://HOST:PORT.");
+    throw usedWrongly("--server (or BECALM_SERVER) is not the URL of a server. Write it as http://HOST:PORT.");
   return { url: server, token: tokenFile === undefined ? undefined : readSecretFile(tokenFile, "The --token-file") };
 }
 
@@ -57,7 +57,7 @@ export const LMDB = "lmdb:";
 function requireStoreUrl(url: string): void {
   if (/^rediss?(\+(sentinel|cluster))?:|^lmdb:./.test(url)) return;
   throw usedWrongly(
-    "--store (or BECALM_STORE) is no address of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
+    "--store (or BECALM_STORE) is not the URL of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
       "(rediss:// for TLS; redis+sentinel://HOST,.../MASTER, redis+cluster://HOST,...).",
   );
 }
@@ -271,7 +271,7 @@ export type DetectionOptions = StoreOptions & {
 
 export type Detecting = { readonly detection: Detection; readonly store: DetectionStore };
 
-/** Calls `use` with a detection stream, loaded; without a store on one that keeps nothing: alerts are told at once. */
+/** Calls `use` with a detection stream, loaded; without a store on one that keeps nothing: alerts are reported at once. */
 export async function withDetection<T>(
   options: DetectionOptions,
   listener: DetectionListener,

@@ -110,7 +110,7 @@ export function evaluateConvergence(
   if (!Object.hasOwn(EVALUATE, rule.function))
     throw new BecalmError(
       "BECALM_ARGUMENT_INVALID",
-      `There is no convergence function ${JSON.stringify(rule.function)}. Use one of ${CONVERGENCE_FUNCTIONS.join(", ")}.`,
+      `Unknown convergence function ${JSON.stringify(rule.function)}. Use one of ${CONVERGENCE_FUNCTIONS.join(", ")}.`,
     );
   const verdict = verdictInGroup(rule.function, rule.count, observation);
   return { ...verdict, function: rule.function, counterfactual: counterfactualOf(rule, observation, verdict.verdict) };

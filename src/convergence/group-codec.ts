@@ -34,7 +34,7 @@ function formingFrom(groupId: string, text: string, epoch: number): FormingMembe
   return text.split(" ").map((word) => {
     const [, id = "", letter = "", created = "", succeeded] = MEMBER.exec(word) ?? [];
     const standing = STANDINGS[letter.toLowerCase()];
-    if (standing === undefined) throw unreadable(groupId, `"${word}" is no member`);
+    if (standing === undefined) throw unreadable(groupId, `"${word}" is not a member`);
     const createdAtMs = epoch + Number.parseInt(created, 36);
     return {
       id,

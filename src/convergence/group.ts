@@ -330,7 +330,7 @@ function standingAsCounted(open: OpenGroup, before: Member | null): Standing {
   return wasDropped ? "none" : before.standing;
 }
 
-/** A peer in progress whose checkpoint cannot be read is no peer: nobody waits for what may never end. True when there was one. */
+/** A peer in progress whose checkpoint cannot be read is not a peer: nobody waits for what may never end. True when there was one. */
 export function dropQuarantined(group: Group, quarantined: { has(id: string): boolean }): boolean {
   const { open } = group;
   if (open === null || !open.running.some((id) => quarantined.has(id))) return false;

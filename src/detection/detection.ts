@@ -304,7 +304,7 @@ export class Detection {
     });
   }
 
-  /** False: another process has committed meanwhile. What is no row's own is counted to `source`. */
+  /** False: another process has committed meanwhile. What belongs to no single row is counted to `source`. */
   async #commit(batch: DetectionBatch, rows: SourceBatch, source: string): Promise<boolean> {
     const { store, now, commitId } = this.#world;
     const positions = advancedPositions((one) => this.position(one), { batch, rows, source });

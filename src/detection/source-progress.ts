@@ -7,7 +7,7 @@ import { addCounts, addReasons, NO_COUNTS, type SourcePosition } from "./source-
 
 type Advancing = { readonly batch: DetectionBatch; readonly rows: SourceBatch; readonly source: string };
 
-/** Each source by its own rows; what is no row's own is counted to the source of the last one. */
+/** Each source by its own rows; what belongs to no single row is counted to the source of the last one. */
 export function advancedPositions(
   positionOf: (source: string) => SourcePosition,
   { batch, rows, source }: Advancing,

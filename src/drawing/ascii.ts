@@ -65,7 +65,7 @@ function boxLines(sheet: Sheet, state: ChartState, columns: number): string[] {
   return boxOf(sheet, state, columns).map(({ left, right }) => left + right);
 }
 
-/** The box as lines whose left part is `columns` wide; arrows stand in the right part. */
+/** The box as lines whose left part is `columns` wide; arrows are in the right part. */
 function boxOf(sheet: Sheet, state: ChartState, columns: number): Line[] {
   const { marks, chart } = sheet;
   const isCurrent = marks.current === state.id;

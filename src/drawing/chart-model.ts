@@ -1,7 +1,7 @@
 import type { AnyStateMachine, AnyStateNode } from "xstate";
 
 /**
- * A machine as plain data: what every format draws. States stand in the order of the machine file, parents before their children.
+ * A machine as plain data: what every format draws. States are in the order of the machine file, parents before their children.
  * Nothing here depends on a particular machine.
  */
 
@@ -10,7 +10,7 @@ export type StateKind = "atomic" | "compound" | "parallel" | "final" | "history"
 export interface ChartState {
   /** Dotted path from the machine's root, like `Processing.running`. `*` stands for the machine itself: "in any state". */
   readonly id: string;
-  /** Last part of the id: what stands in the box. */
+  /** Last part of the id: the text in the box. */
   readonly label: string;
   /** Id of the enclosing state; `null` at the top level. */
   readonly parent: string | null;

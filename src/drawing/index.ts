@@ -51,6 +51,6 @@ export function drawChartData(chart: Chart, options: DrawingOptions): string {
 }
 
 function unknownFormat(format: never): BecalmError {
-  const text = `there is no drawing format "${String(format)}": use one of ${DRAWING_FORMATS.join(", ")}`;
+  const text = `unknown drawing format "${String(format)}": use one of ${DRAWING_FORMATS.join(", ")}`;
   return new BecalmError("BECALM_ARGUMENT_INVALID", text, { details: { format } });
 }

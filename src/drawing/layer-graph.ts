@@ -85,7 +85,7 @@ export function rankStates(stateCount: number, downward: readonly [number, numbe
 export interface LevelSpec {
   readonly stateCount: number;
   readonly edges: readonly LevelEdge[];
-  /** Title of a compound state's frame: it stands in the first rank, left of all lines that enter from above. */
+  /** Title of a compound state's frame: it is in the first rank, left of all lines that enter from above. */
   readonly title: { readonly width: number; readonly height: number } | null;
 }
 

@@ -21,7 +21,7 @@ export type EffectHandlerInput = {
   readonly attempt: number;
   /** Rises with every attempt that begins in the convergence group; undefined: no rule governs the instance, or it is a notice. */
   readonly fencingToken: number | undefined;
-  /** Fires at the action's timeout and when the instance is cancelled: stop then, nobody waits for the result any more. */
+  /** Fires at the action's timeout and when the instance is cancelled: stop then, nobody waits for the result any longer. */
   readonly signal: AbortSignal;
   /** The same when the same attempt is delivered again, as after a crash. */
   readonly idempotencyKey: string;
@@ -50,7 +50,7 @@ export function runHandler(
   let isOver = false;
   const deadline = () => {
     started ??= startDeadline(request.signal, timeoutMs);
-    // Whoever asks only now gets a signal that nothing fires any more.
+    // Whoever asks only now gets a signal that nothing fires any longer.
     if (isOver) started.release();
     return started;
   };

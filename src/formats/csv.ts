@@ -23,7 +23,7 @@ export type CsvOptions = ReaderOptions & {
 /**
  * A CSV push parser. `feed` and `end` throw BECALM_ARGUMENT_INVALID if the header is missing, or lacks or repeats a column
  * that is used: then no row of the file can be read. Everything else that is wrong is a rejection of its row, and what no
- * strategy reads never is: an unnamed or repeated column, a missing cell behind the last used one, a byte that is no text.
+ * strategy reads never is: an unnamed or repeated column, a missing cell behind the last used one, a byte that is not text.
  */
 export function csvReader(options: CsvOptions): RecordReader {
   const reader = new CsvReader(options);
@@ -132,7 +132,7 @@ function unclosed({ line, lineCount }: OpenRow): RecordRow {
 type CutRow = {
   readonly line: number;
   readonly cells: Cells;
-  /** There is something in it that is no text. */
+  /** There is something in it that is not text. */
   readonly isSuspect: boolean;
   /** Blanks around its cells are there still. */
   readonly isRaw: boolean;

@@ -26,13 +26,13 @@ const SHAPES: readonly { readonly is: (value: RawObject) => boolean; readonly te
   },
   {
     is: ({ matchers, startsAt }) => Array.isArray(matchers) && startsAt !== undefined,
-    text: "a silence: silences stand in the policy file",
+    text: "a silence: silences belong in the policy file",
   },
 ];
 
 const KEYS_SHOWN_COUNT_MAX = 8;
 
-/** Why an object is no request and no alert; null: it may be an alert. */
+/** Why an object is neither a request nor an alert; null: it may be an alert. */
 export function foreignShape(value: RawObject): Rejection | null {
   const known = SHAPES.find(({ is }) => is(value));
   if (known !== undefined) return new Rejection("shape", `this is ${known.text}`);

@@ -19,7 +19,7 @@ export type WebhookBody = {
 export type IngestInput = readonly AlertInput[] | AlertInput | WebhookBody | string;
 
 export type IngestAlerts = {
-  /** In the order of the input. What is no alert keeps its place as an error. */
+  /** In the order of the input. What is not an alert keeps its place as an error. */
   readonly inputs: readonly (AlertInput | BecalmError)[];
   /** How many alerts the sender says that it has left out (`truncatedAlerts`). */
   readonly truncated: number;
@@ -27,7 +27,7 @@ export type IngestAlerts = {
 
 /**
  * The alerts of an input, not yet checked one by one.
- * @throws BECALM_ALERT_INVALID if the whole of it is something else, BECALM_ARGUMENT_INVALID if it is no body at all
+ * @throws BECALM_ALERT_INVALID if the whole of it is something else, BECALM_ARGUMENT_INVALID if it is not a body at all
  */
 export function ingestAlertsOf(input: unknown, receivedAtMs: number): IngestAlerts {
   const body = bodyOf(input);

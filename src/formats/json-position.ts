@@ -57,7 +57,7 @@ function readText(text: string, start: number): Token {
   return end < text.length ? { kind: "text", end: end + 1, isValid: true } : { kind: "text", end, isValid: false };
 }
 
-/** The first offset from `start` on that is no white space of JSON. */
+/** The first offset from `start` on that is not white space of JSON. */
 export function skipSpace(text: string, start: number): number {
   let offset = start;
   while (offset < text.length && " \t\n\r".includes(text[offset] as string)) offset += 1;

@@ -34,7 +34,7 @@ import { POLICY_FILE_KEYS } from "./policy-keys.ts";
 import { readLimits, readPolicyOptions, readQuorum } from "./policy-options-reader.ts";
 import { reportTemplates } from "./template-reader.ts";
 
-/** What a policy's name may be: it stands in the ids of groups, which name it before a colon. */
+/** What a policy's name may be: it is part of the ids of groups, which name it before a colon. */
 const POLICY_NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,99}$/u;
 
 /** Reads a whole file; what the report lists makes the result incomplete. */

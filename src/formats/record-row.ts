@@ -1,4 +1,4 @@
-/** Why a line of a record file is no record. A closed list; docs/strategies.md explains each. */
+/** Why a line of a record file is not a record. A closed list; docs/strategies.md explains each. */
 export const ROW_REJECTION_REASONS = {
   row_short: "the row lacks cells that a strategy reads",
   row_long: "the row has more cells than the header",
@@ -22,7 +22,7 @@ export interface RecordReader {
   end(): RecordRow[];
 }
 
-/** What every reader is told. */
+/** What every reader is reported. */
 export type ReaderOptions = {
   /** How messages call the input. */
   readonly file: string;

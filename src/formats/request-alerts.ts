@@ -8,14 +8,14 @@ import { Rejection, shown } from "./rejection.ts";
 /** An alert that has not been read yet. */
 export type RawAlert = {
   readonly raw: RawObject;
-  /** v4: it stands in a webhook or in the event recorder, or has a status of its own. */
+  /** v4: it is part of a webhook or in the event recorder, or has a status of its own. */
   readonly form: ReceiptForm;
   /** `status` of its webhook. */
   readonly webhookStatus: unknown;
 };
 
 export type RawAlerts = {
-  /** In the order of the body. What is no alert keeps its place as a rejection. */
+  /** In the order of the body. What is not an alert keeps its place as a rejection. */
   readonly alerts: readonly (RawAlert | Rejection)[];
   /** How many alerts the senders say that they have left out. */
   readonly truncated: number;
@@ -26,7 +26,7 @@ const NO_ALERTS: RawAlerts = { alerts: [], truncated: 0 };
 /**
  * A body is an array of alerts (API v2), a webhook, one alert, an entry of the event recorder, or a list of these. The
  * groups of `GET /api/v2/alerts/groups` are such a list: their alerts are taken as `GET /api/v2/alerts` gives them.
- * `bareForm`: of alerts that stand in no webhook and have no status.
+ * `bareForm`: of alerts that are not part of a webhook and have no status.
  */
 export function rawAlertsOf(body: unknown, bareForm: ReceiptForm = "v2"): RawAlerts | Rejection {
   if (!Array.isArray(body)) return partOf(body, bareForm);

@@ -70,7 +70,7 @@ export function readRequest(value: unknown, options: RequestLineOptions = {}): R
   return readAlerts(found, receivedAtMs, options.floorMs ?? null);
 }
 
-/** A line of `becalm detect`: its alert is told once, and fires until it is told to have resolved. */
+/** A line of `becalm detect`: its alert is reported once, and fires until it is told to have resolved. */
 function isDetected(value: unknown): boolean {
   return isCaptured(value) && isObject(value.detection);
 }

@@ -10,7 +10,7 @@ export const LEVEL_LABELS: readonly string[] = ["severity", NO_DATA_LABEL];
 /** Labels that no dimension may have: the strategy's would take its place, and series would have the same alert. */
 export const RESERVED_DIMENSIONS: readonly string[] = ["alertname", ...LEVEL_LABELS];
 
-/** What a name may be: it stands in keys and labels, and people type it. */
+/** What a name may be: it is part of keys and labels, and people type it. */
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}._-]{0,99}$/u;
 const NAME_EXPECTED = "a name of letters, digits, `.`, `_` and `-`, at most 100, the first a letter or digit";
 

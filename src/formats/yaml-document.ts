@@ -4,7 +4,7 @@ import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import type { MistakeReport, PolicyMistake } from "./field-reader.ts";
 import { type Located, locatePlain, locateYaml, UnreadableValue } from "./located-value.ts";
 
-/** A parser's message may quote a line of any length: of a file that is no text, that is most of it. */
+/** A parser's message may quote a line of any length: of a file that is not text, that is most of it. */
 const PARSER_MESSAGE_CHARS_MAX = 200;
 
 /** Behind the first mistakes of syntax a parser only guesses, and of a file that is something else it has something to say about each word. */

@@ -15,7 +15,7 @@ export type AccessRequest = {
   readonly port: number;
 };
 
-/** `wrong host`: a name that somebody else's page made point here. Tools that are no browsers send no origin. */
+/** `wrong host`: a name that somebody else's page made point here. Tools that are not browsers send no origin. */
 export function refusal(
   rules: AccessRules,
   { host, origin, token, port }: AccessRequest,
@@ -51,6 +51,6 @@ export function originOf(url: string): string {
   if (parsed !== null && /^https?:$/.test(parsed.protocol)) return parsed.origin;
   throw new BecalmError(
     "BECALM_ARGUMENT_INVALID",
-    `${JSON.stringify(url)} is no address of a page. Write it as https://HOST/PATH.`,
+    `${JSON.stringify(url)} is not the URL of a page. Write it as https://HOST/PATH.`,
   );
 }

@@ -44,7 +44,7 @@ export type InspectSource = {
 /** Through which an engine or a replay tells what happens. */
 export type InspectFeed = {
   committed(commit: PendingCommit): void;
-  /** Whoever comes from now on does not see the source any more. */
+  /** Whoever comes from now on does not see the source any longer. */
   detach(): void;
 };
 

@@ -1,7 +1,7 @@
 /**
  * The audit trail of one instance: its birth line, then a line per step, chained by hashes.
  *
- * How lines are written and hashed stands in history-lines.ts. What is derived (observation, counterfactual, sentence) is not stored: it is
+ * How lines are written and hashed is in history-lines.ts. What is derived (observation, counterfactual, sentence) is not stored: it is
  * made when an entry is read, from the event that the line holds.
  */
 
@@ -54,7 +54,7 @@ export type ChainFault = { readonly line: number; readonly what: string };
 
 /**
  * Checks an instance's chain against the head that its checkpoint keeps.
- * @param birthHash hash of the first line, if that line is shown redacted and does not give it any more
+ * @param birthHash hash of the first line, if that line is shown redacted and does not give it any longer
  * @returns the first fault, or null. A trail that was rewritten from its first line on together with its checkpoint cannot be found (docs/guarantees.md).
  */
 export function verifyChain(

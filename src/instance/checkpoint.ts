@@ -232,7 +232,7 @@ function textsOf(stored: Stored, body: Fields, key: string): readonly string[] {
   const value = body[key];
   if (value === undefined) return [];
   if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
-  throw broken(stored, `\`${key}\` is no list of texts`);
+  throw broken(stored, `\`${key}\` is not a list of texts`);
 }
 
 const TIMER_NAMES: readonly string[] = [
@@ -247,7 +247,7 @@ const TIMER_NAMES: readonly string[] = [
 
 function timersOf(stored: Stored, value: unknown): InstanceContext["timers"] {
   if (value === undefined) return {};
-  if (typeof value !== "object" || value === null) throw broken(stored, "`timers` is no object");
+  if (typeof value !== "object" || value === null) throw broken(stored, "`timers` is not an object");
   const timers: Partial<Record<InstanceTimerName, ArmedTimer>> = {};
   for (const [name, timer] of Object.entries(value)) {
     if (!TIMER_NAMES.includes(name)) throw broken(stored, `unknown timer "${name}"`);

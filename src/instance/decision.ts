@@ -63,7 +63,7 @@ type CommandBody =
       readonly id: string;
       readonly atMs: number;
       readonly cause: ReconsiderCause;
-      /** Its alert fires still. */
+      /** Its alert still fires. */
       readonly isOpen: boolean;
       readonly silence: SilenceNote | null;
       readonly arm?: number;
@@ -88,7 +88,7 @@ export type DecideInput = {
   readonly instances: ReadonlyMap<string, Instance>;
   /** The first waiters of the group, in order; needed when a command other than `create` may settle a peer. */
   readonly waiters: readonly string[];
-  /** Instances of the group whose checkpoints cannot be read: they are no peers. */
+  /** Instances of the group whose checkpoints cannot be read: they are not peers. */
   readonly quarantined?: { has(id: string): boolean };
   /** More waiters follow after those. */
   readonly hasMoreWaiters: boolean;

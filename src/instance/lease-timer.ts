@@ -2,7 +2,7 @@
  * Timers of leases. An episode ends by itself when its lease runs out, and whoever looks at its record sees that; a timer is only needed
  * where that end moves the instance.
  *
- * The lease's timer is no part of the checkpoint: renewing a lease writes none. It is armed once under one key, looks at the record when it
+ * The lease's timer is not part of the checkpoint: renewing a lease writes none. It is armed once under one key, looks at the record when it
  * fires, and is armed again if the lease has been renewed meanwhile.
  */
 import type { Instance } from "./checkpoint.ts";

@@ -4,7 +4,7 @@
  */
 import type { Instance } from "./checkpoint.ts";
 
-/** Nothing can happen to it by itself any more: no attempt, no timer, nobody is asked. */
+/** Nothing can happen to it by itself any longer: no attempt, no timer, nobody is asked. */
 export function isAtRest({ snapshot, parked }: Instance): boolean {
   if (parked !== null) return false;
   if (snapshot.state === "Idle") return snapshot.context.closed;

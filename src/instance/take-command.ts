@@ -366,7 +366,7 @@ export class Turn {
   }
 }
 
-/** Only a policy that verifies wants to know whether the alert fires still. */
+/** Only a policy that verifies wants to know whether the alert still fires. */
 function doneOf({ isOpen, ...event }: OutsideEvent & { type: "effect.done" }, { verifyMs }: InstancePolicy) {
   return verifyMs === null || isOpen === undefined ? event : { ...event, isOpen };
 }

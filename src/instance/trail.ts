@@ -21,7 +21,7 @@ export function trailFault(
   const fault = verifyChain(lines, head, birthHash);
   if (fault !== null)
     return isReordered(lines, head)
-      ? { line: fault.line, what: "stands in another place than it was written: the order was changed" }
+      ? { line: fault.line, what: "is not where it was written: the order was changed" }
       : fault;
   return ledTo(lines) === sha256(checkpoint.slice(separator + 1), "base64url")
     ? null

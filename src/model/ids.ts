@@ -79,7 +79,7 @@ function withPartition(partition: number, hex: string): string {
 
 const INSTANCE_ID = /^(\d\d)-[0-9a-f]{24}$/;
 
-/** The partition that an instance id names, or null when the text is no instance id. */
+/** The partition that an instance id names, or null when the text is not an instance id. */
 export function partitionOfId(id: string): number | null {
   const match = INSTANCE_ID.exec(id);
   return match === null ? null : Number(match[1]);

@@ -26,7 +26,7 @@ export type InstancePolicy = {
   readonly keepOnResolved: boolean;
   /** How long after a successful attempt the alert may take to resolve; null: the attempt's success is enough. */
   readonly verifyMs: number | null;
-  /** Those that were skipped by convergence and fire still are decided again; null: they stay skipped. */
+  /** Those that were skipped by convergence and still fire are decided again; null: they stay skipped. */
   readonly again: Again | null;
   /** What a silence skipped stays skipped when the silence ends. */
   readonly isSilenceFinal: boolean;
@@ -133,7 +133,7 @@ export type StartEvent = At &
 
 export type InstanceEvent =
   | StartEvent
-  /** `isOpen`: the alert fires still, so that its success can be verified. `observed`: nothing was done, the policy is only watched. */
+  /** `isOpen`: the alert still fires, so that its success can be verified. `observed`: nothing was done, the policy is only watched. */
   | (At & {
       readonly type: "effect.done";
       readonly attempt: number;
@@ -167,7 +167,7 @@ export type InstanceEvent =
   | (At & Actor & { readonly type: "end" });
 
 /**
- * Decides an instance once more, as if it came now. `isOpen`: its alert fires still. `arm`: of the timer that asks for it, when its policy
+ * Decides an instance once more, as if it came now. `isOpen`: its alert still fires. `arm`: of the timer that asks for it, when its policy
  * says `again`.
  */
 export type ReconsiderEvent = At &

@@ -143,7 +143,7 @@ relation(
   ALERT_BYTES_MAX * 2 + 128 * KIB <= COMMIT_BYTES_MAX,
   "a commit must hold an instance's checkpoint, audit lines and effect",
 );
-relation(LATE_AFTER_END_MS < RESOLVE_TIMEOUT_MS, "an alert that fires still is repeated after its late words");
+relation(LATE_AFTER_END_MS < RESOLVE_TIMEOUT_MS, "an alert that still fires is repeated after its late words");
 relation(RULE_COUNT_MAX >= COMMIT_INSTANCE_COUNT_MAX, "a group may be larger than a commit");
 relation(SUMMARY_DELAY_MS_MAX <= WINDOW_MS_MAX, "a summary is no later than the longest window");
 relation(ACTION_TIMEOUT_MS_DEFAULT <= ACTION_TIMEOUT_MS_MAX, "the default timeout of an action must be allowed");

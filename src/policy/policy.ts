@@ -61,7 +61,7 @@ export type Policy = {
   readonly verify?: { readonly resolvedWithinMs: number };
   /** What a silence skipped stays skipped when the silence ends; absent: it is decided then. */
   readonly afterSilence?: "skip";
-  /** Those that convergence skipped and that fire still are decided once more. */
+  /** Those that convergence skipped and that still fire are decided once more. */
   readonly again?: Again;
   /** It decides and audits everything and acts on nothing. */
   readonly mode?: "observe";

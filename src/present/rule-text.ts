@@ -36,7 +36,7 @@ const CHINESE: Readonly<Record<ConvergenceFunction, (parts: Parts) => string>> =
   relevance: ({ per, window }) => `${window} 内${per}相互关联，全部执行`,
 };
 
-/** `labels`: of the alert whose group it is, so that its own values stand in the sentence; null: the rule by itself. */
+/** `labels`: of the alert whose group it is, so that its own values are in the sentence; null: the rule by itself. */
 export function ruleText(rule: ConvergenceRule, labels: Readonly<Record<string, string>> | null): Sentence {
   const dimensions = dimensionsText(rule, labels);
   const window = windowText(rule);

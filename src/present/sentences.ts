@@ -107,7 +107,7 @@ function startSentence(entry: Told, subject: SentenceSubject): Sentence {
 
 const CAUSES: Readonly<Record<ReconsiderCause, Sentence>> = {
   silence_over: { en: "the silence is over", zh: "屏蔽已结束" },
-  again: { en: "its alert fires still", zh: "告警仍在触发" },
+  again: { en: "its alert still fires", zh: "告警仍在触发" },
   resumed: { en: "the pause is over", zh: "暂停已解除" },
 };
 

@@ -1,5 +1,5 @@
 /**
- * Waits for `work` until `signal` is aborted, and then rejects with its reason. Work that was begun goes on: nobody waits for it any more, and
+ * Waits for `work` until `signal` is aborted, and then rejects with its reason. Work that was begun goes on: nobody waits for it any longer, and
  * what it throws is nobody's.
  */
 export async function abortable<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {

@@ -45,7 +45,7 @@ export async function isEpisodeOpen(runtime: Runtime, instance: Instance, atMs: 
   return episode.end === null && (untilMs === null || atMs <= untilMs);
 }
 
-/** The end of an instance's alert, if it says that its trouble is over; null: it fires still, or nobody knows. */
+/** The end of an instance's alert, if it says that its trouble is over; null: it still fires, or nobody knows. */
 export async function solvedBy(runtime: Runtime, instance: Instance) {
   const record = await lastRecordOf(runtime, instance);
   const end = record === null ? null : lastEpisode(record.value).end;

@@ -168,7 +168,7 @@ export class InstanceReader {
     return wanted.hasLabels === null || (await this.#hasLabels(stored.id, wanted.hasLabels)) ? read : null;
   }
 
-  /** The alert stands in the history only. */
+  /** Only the history has the alert. */
   async #hasLabels(id: string, hasLabels: NonNullable<Wanted["hasLabels"]>): Promise<boolean> {
     const lines = await this.runtime.store.history(id);
     const alert = lines === null ? null : birthOf(id, lines).alert;
@@ -203,7 +203,7 @@ function matches(instance: Instance, filter: ListFilter): boolean {
 export function notFound(id: string): BecalmError {
   return new BecalmError(
     "BECALM_NOT_FOUND",
-    `There is no instance ${JSON.stringify(id)} in this namespace. \`becalm ls\` lists those that there are.`,
+    `There is no instance ${JSON.stringify(id)} in this namespace. \`becalm ls\` lists all.`,
     {
       details: { id },
     },

@@ -25,7 +25,7 @@ export class InstanceService extends InstanceReader {
     this.#now = now;
   }
 
-  /** Sends an event. Throws BECALM_EVENT_REFUSED when the state has no edge for it, BECALM_ARGUMENT_INVALID when it is no event. */
+  /** Sends an event. Throws BECALM_EVENT_REFUSED when the state has no edge for it, BECALM_ARGUMENT_INVALID when it is not an event. */
   async send(id: string, input: EventInput): Promise<Instance> {
     const event = readEvent(input, this.#now());
     const [result] = await this.#sendAll([await this.instance(id)], event);

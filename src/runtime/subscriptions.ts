@@ -16,7 +16,7 @@ export type WaitOptions = {
 
 type Watch = { readonly listeners: Set<Listener>; version: number; cancel: () => void };
 
-/** Who is told of an instance's steps. Commits of this process are told at once, others are found by polling. */
+/** Who is told of an instance's steps. Commits of this process are reported at once, others are found by polling. */
 export class Subscriptions {
   private readonly clock: Clock;
   private readonly read: (id: string) => Promise<InstanceSnapshot>;
@@ -82,7 +82,7 @@ export class Subscriptions {
     });
   }
 
-  /** Nothing follows any more; whoever waits still learns that nothing will come. */
+  /** Nothing follows any longer; whoever waits still learns that nothing will come. */
   close(): void {
     for (const fail of Array.from(this.waits))
       fail(new BecalmError("BECALM_STOPPED", "The engine was stopped while somebody waited. Ask another one."));
@@ -105,11 +105,11 @@ export class Subscriptions {
     return watch;
   }
 
-  /** A version is told once, and never after a later one. */
+  /** A version is reported once, and never after a later one. */
   private tell(watch: Watch, snapshot: InstanceSnapshot): void {
     if (snapshot.version <= watch.version) return;
     watch.version = snapshot.version;
-    // A listener may end its own watch or begin another one: those that are there now are told.
+    // A listener may end its own watch or begin another one: those that are there now are called.
     for (const listener of Array.from(watch.listeners)) {
       try {
         listener(snapshot);

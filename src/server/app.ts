@@ -122,7 +122,7 @@ class Answers {
     if (allowed.length === 0) {
       if (isAlertmanagerPath(path)) return jsonWith(404, { code: 404, message: `path ${path} was not found` });
       if (!isApi) return text("404 page not found\n", 404);
-      return refusalReply(path, new HttpRefusal(404, "BECALM_NOT_FOUND", { why: `There is no route ${path}.` }));
+      return refusalReply(path, new HttpRefusal(404, "BECALM_NOT_FOUND", { why: `No such route: ${path}.` }));
     }
     const why = `method ${method} is not allowed, but [${allowed.join(",")}] are`;
     const headers = { allow: allowed.join(",") };

@@ -147,7 +147,7 @@ export function isNewlyExecuted({ was, now }: Change): boolean {
   return (was?.attempts ?? 0) === 0 && (now?.attempts ?? 0) > 0;
 }
 
-/** Nothing is done about it now: it is skipped, or has no instance any more. It was neither before. */
+/** Nothing is done about it now: it is skipped, or has no instance any longer. It was neither before. */
 export function isNewlySkipped({ was, now }: Change): boolean {
   return was !== null && was.state !== "Skipped" && (now === null || now.state === "Skipped");
 }

@@ -17,7 +17,7 @@ export const COMBINATION_COUNT_MAX = 500;
 const HOW = "Write --vary count=1..10, --vary window=1m,5m,15m or --vary by=cluster,cluster+job.";
 
 /**
- * `count=1..10`, `count=1,3,9`, `window=1m,5m`, `by=cluster,cluster+job` (an empty item is no label at all).
+ * `count=1..10`, `count=1,3,9`, `window=1m,5m`, `by=cluster,cluster+job` (an empty item means no label).
  * @throws BECALM_ARGUMENT_INVALID if a text cannot be read, a setting comes twice or the grid is too large
  */
 export function parseGrid(texts: readonly string[]): readonly Variation[] {

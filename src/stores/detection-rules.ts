@@ -37,7 +37,7 @@ export function requireValidDetectionCommit(commit: DetectionCommit): void {
   }
 }
 
-/** Throws for a time that is no number of seconds or milliseconds. */
+/** Throws for a time that is not a number of seconds or milliseconds. */
 export function requireTime(time: number, what: string): void {
   if (!Number.isFinite(time) || time < 0) throw invalid(`The ${what} is ${time}. Use a finite number of at least 0.`);
 }
@@ -50,7 +50,7 @@ export function requireSequencePage({ fromSeq, limit }: SequencePage): void {
 /** Names of streams, as of namespaces. */
 export function requireStreamName(stream: string): void {
   if (/^[A-Za-z0-9._-]{1,64}$/.test(stream)) return;
-  throw invalid(`The stream ${JSON.stringify(stream)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`);
+  throw invalid(`The stream ${JSON.stringify(stream)} is not a valid name. Use 1 to 64 letters, digits, ".", "_" or "-".`);
 }
 
 /** Tells levels apart; throws for one that lacks a part, because no key could be made of it. */

@@ -11,6 +11,6 @@ export interface DimensionLock {
 export type DimensionLockRequest = { key: string; partition: number; slots: number; leaseMs: number };
 
 export interface DimensionLockHold {
-  /** Gives the slot back; a hold that has run out already is no error. */
+  /** Gives the slot back; a hold that has run out already is not an error. */
   release(): Promise<void>;
 }

@@ -2,7 +2,7 @@
  * One log line per audit entry: what is searched for (instance, alert's labels, policy, reason, actor), the sentence, and the hash that the entry has in
  * the store's own trail, so that the two can be compared (`becalm audit verify --against LOG`).
  *
- * An alert's labels stand in the first line of its instance's history only. They are remembered for the instances that will move again, and read
+ * An alert's labels are in the first line of its instance's history only. They are remembered for the instances that will move again, and read
  * again for the others; meanwhile the lines that follow wait, so that the order stays.
  */
 import { type Birth, ENGINE_ACTOR } from "../instance/audit-types.ts";

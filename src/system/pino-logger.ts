@@ -41,7 +41,7 @@ export function fileLogger(path: string): FileLogger {
   const ended = new Promise<void>((resolve) => {
     destination.on("close", resolve);
     destination.on("error", (error: Error & { code?: string }) => {
-      // A warning goes to stderr too: where that is what failed, nobody is left to be told.
+      // A warning goes to stderr too: where that is what failed, nobody is left to read it.
       if (!hasFailed && path !== "-") process.emitWarning(`Log lines to ${path} are lost: ${error.message}`);
       hasFailed = true;
       // A reader that went away does not come back, and a failed write while closing is the last one.

@@ -33,7 +33,7 @@ export class BenchProcess {
       if (!answer.ok) throw new Error(answer.error);
       return answer.result as Awaited<ReturnType<Jobs[Name]>>;
     } finally {
-      // Whichever event did not come is not waited for any more.
+      // Whichever event did not come is not waited for any longer.
       settled.abort();
       await Promise.allSettled([answered, ended]);
     }

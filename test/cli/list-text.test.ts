@@ -59,7 +59,7 @@ describe("rows of a list", () => {
     ]);
   });
 
-  test("compare labels among alerts of one name only, and name what is no alert", () => {
+  test("compare labels among alerts of one name only, and name what is not an alert", () => {
     const disk = row(9, { alertname: "DiskFull", path: "/var" });
     const lines = listText([...HOSTS, disk, row(10, null)], {
       colors,

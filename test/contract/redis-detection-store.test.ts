@@ -57,7 +57,7 @@ describe("streams and namespaces on one server", () => {
   });
 
   test.each(["", "a b", "{x}", "a/b", "x".repeat(65)])("refuse %j as a stream's name", (stream) => {
-    expect(() => redisDetectionStore(server.url, { stream })).toThrow(/is no name/);
+    expect(() => redisDetectionStore(server.url, { stream })).toThrow(/is not a valid name/);
   });
 
   test("a stream on a server that is out of memory can be read, and says so when it is to be written", async () => {

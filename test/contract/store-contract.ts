@@ -299,7 +299,7 @@ export function storeContract(
         ["a timer of another partition", { timersArmed: [timerOf("01-a", 5)] }],
         ["a timer whose owner holds a space", { timersArmed: [timerOf("00-a b", 5)] }],
         ["a timer without an arm number", { timersCancelled: [timerOf("00-a", 5, { arm: Number.NaN })] }],
-        ["a due time that is no number", { timersArmed: [timerOf("00-a", Number.NaN)] }],
+        ["a due time that is not a number", { timersArmed: [timerOf("00-a", Number.NaN)] }],
         ["a group that lives no time", { group: groupOf(1, { ttlMs: 0 }) }],
         ["an owner with a line break", { owner: "a\nb" }],
         ["no commit id", { commitId: "" }],
@@ -585,7 +585,7 @@ export function storeContract(
         expect(await timers(Infinity, 10, "approval")).toHaveLength(1);
       });
 
-      test("stay until they are cancelled, one arm at a time, and a missing one is no error", async () => {
+      test("stay until they are cancelled, one arm at a time, and a missing one is not an error", async () => {
         await armed([timerOf("00-a", 5), timerOf("00-a", 6, { arm: 2 })]);
         expect(await timers()).toEqual(await timers());
         await applied({ timersCancelled: [timerOf("00-a", 5), timerOf("00-b", 5)] });

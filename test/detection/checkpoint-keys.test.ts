@@ -117,7 +117,7 @@ describe("registration from a configuration", () => {
   test("refuses a name that is no key, and says which there are", () => {
     // @ts-expect-error there is no such key
     expect(() => registerKeysWithConfig({ keys: { CHECK_RESULTS: {} } })).toThrow(
-      /CHECK_RESULTS is no checkpoint key.*CHECK_RESULT/,
+      /CHECK_RESULTS is not a checkpoint key.*CHECK_RESULT/,
     );
   });
 

@@ -14,7 +14,7 @@ const hour = {
 };
 
 describe("a record without a value", () => {
-  test("is no record: the same with a value is taken", () => {
+  test("is not a record: the same with a value is taken", () => {
     const world = new DetectionWorld(strategy({ levels: [{ ...hour, ...once }] }));
     world.take([
       [1_000, null],
@@ -100,7 +100,7 @@ describe("a series", () => {
     ]);
   });
 
-  test("that is expected and never came is told, and over when it comes", () => {
+  test("that is expected and never came is reported, and over when it comes", () => {
     const noData = { ...NO_DATA, expect: [{ host: "h1" }, { host: "never" }] };
     const world = new DetectionWorld(strategy({ levels: [], noData }));
     world.take(points(1_000, [1, 1, 1, 1, 1, 1]));

@@ -250,7 +250,7 @@ describe("bad input", { timeout: 60_000 }, () => {
     expect(stderr).toContain(message);
   });
 
-  test("a header and nothing else is no error", async () => {
+  test("a header and nothing else is not an error", async () => {
     const { code, stdout } = await detect(["--records", file("none.csv", `${HEADER}\n`), "--strict"]);
     expect({ code, ...summaryOf(stdout) }).toMatchObject({ code: 0, records: 0, rejected: 0 });
   });

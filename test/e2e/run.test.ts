@@ -142,7 +142,7 @@ describe("lines that cannot be taken", () => {
     "\n",
   );
 
-  test("are told with their number and reason, counted, and do not stop the rest", async () => {
+  test("are reported with their number and reason, counted, and do not stop the rest", async () => {
     const { code, stdout, stderr } = await run("-", [], broken);
     expect(code).toBe(0);
     expect(stderr).toMatch(/stdin: line 2 rejected: the line is not JSON/);

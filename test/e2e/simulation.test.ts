@@ -94,7 +94,7 @@ describe("a run that is not told to execute", () => {
     expect((await becalm(args(inRedis("simulated-kill")))).stdout).toBe(inMemory.stdout);
   });
 
-  test("assumes what it is told, an attempt a word, the last word for all further ones", async () => {
+  test("assumes what it is reported, an attempt a word, the last word for all further ones", async () => {
     for (const [pattern, state] of [
       ["ok", "Success 1"],
       ["failed", "Failed 3"],
@@ -168,7 +168,7 @@ describe("options that contradict each other, or name nothing, are refused befor
     [["--assume", "restart=maybe"], /"maybe"/],
     [["--assume", "restart"], /no word/],
     [["--assume", "restart="], /no word/],
-    [["--assume", "restrt=failed"], /there is no policy "restrt"\. Did you mean "restart"\?/],
+    [["--assume", "restrt=failed"], /unknown policy "restrt"\. Did you mean "restart"\?/],
   ])("%j", async (options, message) => {
     const { code, stdout, stderr } = await run(...options);
     expect(code).toBe(2);

@@ -53,7 +53,7 @@ describe("a CSV of records", () => {
     ["a repeated column", "a,c,c,b\n1,x,y,2\n"],
     ["missing cells behind the last used one", "a,b,c,d\n1,2\n"],
     ["empty cells behind the header", "a,b\n1,2,,\n"],
-    ["a byte that is no text", "a,c,b\n1,\u001b[31m\ufffd,2\n"],
+    ["a byte that is not text", "a,c,b\n1,\u001b[31m\ufffd,2\n"],
     ["blanks around cells", "a , b\n 1,\t2 \n"],
     ["a line that names the delimiter", "sep=;\na;b\n1;2\n"],
   ])("%s rejects nothing that is used", (_what, text) => {

@@ -181,7 +181,7 @@ describe("JSON that is no line a record", () => {
     );
   });
 
-  test("what is no record, or not closed, is rejected and the next one read", () => {
+  test("what is not a record, or not closed, is rejected and the next one read", () => {
     expect(records(rowsOf("json", '[1, "x", [2], {"a":1}, null]'))).toEqual([
       "record_not_an_object",
       "record_not_an_object",

@@ -50,7 +50,7 @@ describe("records as JSON lines", () => {
     ]);
   });
 
-  test("no input is no record and no error", () => {
+  test("no input is not a record and no error", () => {
     expect(rowsOf("")).toEqual([]);
   });
 });

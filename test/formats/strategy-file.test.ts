@@ -163,7 +163,7 @@ describe("a mistake names file, line, key, what was expected and what was found"
     expect(mistakesOf(text)).toEqual(expect.arrayContaining([expect.stringContaining(message)]));
   });
 
-  test.each(["a: 1\n}", "%"])("and in a few words, even when the file is no text but begins with %j", (begin) => {
+  test.each(["a: 1\n}", "%"])("and in a few words, even when the file is not text but begins with %j", (begin) => {
     const mistakes = mistakesOf(`${begin}${"x\u0003\u001b[2J".repeat(9_000)}\n---\n`);
     expect(mistakes.length).toBeGreaterThan(0);
     for (const mistake of mistakes) {

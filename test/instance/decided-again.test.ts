@@ -139,7 +139,7 @@ describe("a storm of 40 hosts with count 3 and again", () => {
     );
     const last = HOSTS.findLast((host) => storm.state(host) === "Skipped limit_reached") as number;
     expect(storm.sentences(last).at(-1)).toMatch(
-      /^It is decided again, for the 3rd time \(its alert fires still\)\. Action "p" was converged/,
+      /^It is decided again, for the 3rd time \(its alert still fires\)\. Action "p" was converged/,
     );
   });
 
@@ -179,7 +179,7 @@ describe("a storm of 40 hosts with count 3 and again", () => {
 describe("when a silence ends", () => {
   const silence = { match: { host: "h1" }, fromMs: 0, toMs: 5 * MINUTE, id: "s1" };
 
-  test("what it skipped is decided if its alert fires still, and uses up none of again", () => {
+  test("what it skipped is decided if its alert still fires, and uses up none of again", () => {
     const again = { afterMs: 11 * MINUTE, limit: 1 };
     const storm = new Storm(policyOf({}, { again }), [silence]).fires(0, 1, 2);
     expect(storm.state(1)).toBe("Skipped silenced");

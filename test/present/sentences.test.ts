@@ -99,7 +99,7 @@ describe("what people did", () => {
     ["approval.denied", {}],
     ["cancel", {}],
     ["end", {}],
-  ])("by %s is told with their name and their reason", (type, more) => {
+  ])("by %s is reported with their name and their reason", (type, more) => {
     const sentence = sentenceOf(entry({ type, ...who, ...more }), HISTORY);
     for (const text of [sentence.en, sentence.zh]) {
       expect(text).toContain("ann");

@@ -65,7 +65,7 @@ const RIGHT: readonly (readonly [folder: string, guarantee: string, right: Right
   ],
   [
     "14-one-clock-in-the-future",
-    "a clock ten years ahead is told, and what goes back after it is counted",
+    "a clock ten years ahead is reported, and what goes back after it is counted",
     {
       summary: { executed: 3, skipped: 2 },
       stderr: /line 2 lies 10 years ahead.*\n.*3 requests go back in time: first line 3/,
@@ -133,7 +133,7 @@ const RIGHT: readonly (readonly [folder: string, guarantee: string, right: Right
   ["40-python-isoformat-no-zone", "a time without a zone is UTC", { summary: { alerts: 1, rejected: 0 } }],
   [
     "41-unknown-body-shapes",
-    "unknown shapes are told with their reason, the good lines taken",
+    "unknown shapes are reported with their reason, the good lines taken",
     { summary: { alerts: 2, rejected: 4 }, stderr: /line 1 rejected: this is Grafana's(.*\n)+.*line 6 rejected: / },
   ],
   ["45-slow-regular-expression", "a regular expression takes no time", { summary: { alerts: 4, unmatched: 4 } }],

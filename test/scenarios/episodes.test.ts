@@ -138,7 +138,7 @@ describe.each([
     expect(again.instances.map(({ outcome }) => outcome)).toEqual(again.unmatched.length === 0 ? ["created"] : []);
   });
 
-  test("late words and resolves of nothing are told, and change nothing", async () => {
+  test("late words and resolves of nothing are reported, and change nothing", async () => {
     const world = new EngineWorld(kind);
     const engine = await world.engine([policyOf(null)]);
     const outcomes = async (...alerts: AlertInput[]) =>

@@ -1,4 +1,4 @@
-/** What a program gives by mistake is told at once, with what was meant. */
+/** What a program gives by mistake is reported at once, with what was meant. */
 import { describe, expect, test } from "vitest";
 import {
   createEngine,
@@ -25,7 +25,7 @@ describe("an engine is not made", () => {
     ["with no attempt at once", { concurrency: 0 }, /"concurrency" a whole number from 1 to 1000, not 0/],
     ["with words for a number", { concurrency: "x" }, /"concurrency" a whole number/],
     [
-      "with a retention that is no number",
+      "with a retention that is not a number",
       { retentionMs: Number.NaN },
       /"retentionMs" a whole number from 1 on, not NaN/,
     ],
@@ -46,7 +46,7 @@ describe("an engine is not made", () => {
     expect(String(error)).not.toContain("secret");
   });
 
-  test("of something that is no object", () => {
+  test("of something that is not an object", () => {
     expect(() => createEngine(null as never)).toThrow(refused(/createEngine takes an object, not null/));
   });
 
@@ -143,6 +143,6 @@ describe("an engine refuses", () => {
 
 test.each(["constructor", "skip"])("there is no convergence function %s", (name) => {
   expect(() => evaluateConvergence({ function: name as never, count: 1 }, {} as never)).toThrow(
-    refused(/There is no convergence function "(constructor|skip)". Use one of skip_when_success,/),
+    refused(/Unknown convergence function "(constructor|skip)". Use one of skip_when_success,/),
   );
 });

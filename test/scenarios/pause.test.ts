@@ -22,7 +22,7 @@ const alerts = (names: readonly string[]) => names.map((name) => alertOf(name));
 const EXCEED = { function: "skip_when_exceed", count: 3, window: "10m" };
 
 describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
-  test("in mid-storm nothing begins any more; lifted, what it held is decided in order of arrival, so that limits hold", async () => {
+  test("in mid-storm nothing begins any longer; lifted, what it held is decided in order of arrival, so that limits hold", async () => {
     const world = new EngineWorld(kind);
     const engine = await world.engine([policyOf({ ...EXCEED, window: "1m" }, { name: "act" })]);
     const before = await take(engine, ...alerts(["a", "b", "c", "d"]));

@@ -90,7 +90,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await standing(second, id)).toBe("Success no_rule");
   });
 
-  test("a peer in progress that became unreadable is no peer: those that wait for it go on", async () => {
+  test("a peer in progress that became unreadable is not a peer: those that wait for it go on", async () => {
     const world = new EngineWorld(kind);
     const engine = await world.engine([policyOf({ function: "wait_when_proceed" })]);
     const ids = (await take(engine, alertOf("a"), alertOf("b"), alertOf("c"))) as [string, string, string];

@@ -259,7 +259,7 @@ describe("what cannot be a store", () => {
       code: "BECALM_STORE_UNAVAILABLE",
     });
     expect(() => lmdbStore("")).toThrow(/Give a folder/);
-    expect(() => lmdbStore(folder, { namespace: "a b" })).toThrow(/is no name/);
+    expect(() => lmdbStore(folder, { namespace: "a b" })).toThrow(/is not a valid name/);
   });
 
   test("a platform without the binary is named, with what to use instead", async () => {

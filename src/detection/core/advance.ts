@@ -15,7 +15,7 @@ import { stepSeries, type TickCourse } from "./series.ts";
 import { type CheckResults, type PlacedAlert, SeriesOutput, type SpacingFound } from "./series-work.ts";
 import type { StrategyGroup } from "./strategy-group.ts";
 
-/** What people should know of although it is no alert. Times are epoch seconds of the data. */
+/** What people should know of although it is not an alert. Times are epoch seconds of the data. */
 export type DetectionAudit =
   | {
       readonly kind: "gap";

@@ -145,7 +145,7 @@ export function registerKeysWithConfig(config: KeyConfig = {}): CheckpointKeys {
   requireSettings("configuration", Object.keys(config), ["prefix", "ttlMs", "keys"]);
   for (const name of Object.keys(keys)) {
     if (!Object.hasOwn(DEFINITIONS, name))
-      throw invalid(name, "is no checkpoint key", `known are ${CHECKPOINT_KEY_NAMES.join(", ")}`);
+      throw invalid(name, "is not a checkpoint key", `known are ${CHECKPOINT_KEY_NAMES.join(", ")}`);
   }
   for (const [name, settings] of Object.entries(keys))
     requireSettings(name, Object.keys(settings ?? {}), ["prefix", "ttlMs"]);

@@ -53,7 +53,7 @@ export class GroupClock {
     const { md5, row } = record;
     if (this.time === null) this.#moveTo(time);
     else if (time > this.time && this.gap !== null && time - this.#latenessSeconds >= this.gap.toTime) {
-      // Nothing can come into the hole any more: it is settled before the next one begins.
+      // Nothing can come into the hole any longer: it is settled before the next one begins.
       this.settledGaps.push({ ...this.gap, row });
       this.gap = null;
       this.hear(time, record);

@@ -51,7 +51,7 @@ export class Intake {
   take(event: StateEvent, row: number): void {
     this.eventCount += 1;
     const { time, value, dimensionsMd5: md5 } = event;
-    // A record without a value is no record: only the time goes on.
+    // A record without a value is not a record: only the time goes on.
     if (value === null) {
       this.withoutValueCount += 1;
       this.#hear(time, { md5, row, isPoint: false, isNewest: false });

@@ -73,7 +73,7 @@ function passes(filter: Route["filter"], record: Readonly<Record<string, unknown
   });
 }
 
-/** Only scalars: a map from JSON may have a field `toString` that is no function. */
+/** Only scalars: a map from JSON may have a field `toString` that is not a function. */
 function isText(value: unknown, text: string): boolean {
   return value === text || ((typeof value === "number" || typeof value === "boolean") && String(value) === text);
 }

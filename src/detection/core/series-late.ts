@@ -119,7 +119,7 @@ function hitsAt(work: SeriesWork, { level, state, points, end }: Windowed & { en
   return hits;
 }
 
-/** R2, for a level that fired late and fires still. */
+/** R2, for a level that fired late and still fires. */
 function supersedeLower(work: SeriesWork, { one, level }: LevelAt, output: SeriesOutput): void {
   const index = one.strategy.levels.indexOf(level);
   for (let lower = index + 1; lower < one.levels.length; lower += 1) {

@@ -180,7 +180,7 @@ function forgetOldHits(work: SeriesWork, { level, state }: LevelAt): void {
   if (oldCount > 0) hits.splice(0, oldCount);
 }
 
-/** No late point can come before the end of the latest episode any more. */
+/** No late point can come before the end of the latest episode any longer. */
 function isSettled(work: SeriesWork, { level, state }: LevelAt): boolean {
   const windowSeconds = 2 * level.trigger.window * work.group.intervalSeconds;
   const span = Math.max(work.group.lateSecondsMax, windowSeconds);

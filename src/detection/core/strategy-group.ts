@@ -44,7 +44,7 @@ export function groupStrategies(strategies: readonly Strategy[], enrich: Enrichm
   return [...byKey].map(([key, members]) => groupOf(key, members, enrich));
 }
 
-/** A lateness of one interval, the default, is no part of the key. */
+/** A lateness of one interval, the default, is not part of the key. */
 function groupKeyOf({ query, intervalSeconds, latenessSeconds }: Strategy): string {
   const isDefault = latenessSeconds === LATENESS_INTERVAL_COUNT_DEFAULT * intervalSeconds;
   return md5OfText(canonicalJson({ query, intervalSeconds, ...(isDefault ? {} : { latenessSeconds }) }));

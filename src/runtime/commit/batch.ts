@@ -41,7 +41,7 @@ export type EnvelopeResult = { readonly id?: string | null; readonly sinceMs?: n
   | { readonly outcome: "quarantined"; readonly instance: null; readonly error: BecalmError }
 );
 
-/** How a batch came out. Results stand in the order of its envelopes; they are true only when it was applied. */
+/** How a batch came out. Results are in the order of its envelopes; they are true only when it was applied. */
 export type BatchResult = {
   /** `stale`: it was decided on a guess that does not hold; deciding it again reads. */
   readonly outcome: CommitOutcome | "stale";

@@ -96,7 +96,7 @@ export class SilenceService {
     await this.lookAgain();
   }
 
-  /** Ends a silence now. What it skipped is decided, if its alert fires still and its policy does not say otherwise. Gives how many were looked at. */
+  /** Ends a silence now. What it skipped is decided, if its alert still fires and its policy does not say otherwise. Gives how many were looked at. */
   async expire(id: string): Promise<number> {
     const nowMs = this.#now();
     await this.#change((silences) => {
@@ -164,7 +164,7 @@ export class SilenceService {
   #notFound(id: string): BecalmError {
     const isOfFile = this.#runtime.inForce.fromFile.some(({ silence }) => silence.id === id);
     const what = isOfFile
-      ? `Silence ${id} stands in the policy file. Take it out there and reload.`
+      ? `Silence ${id} is in the policy file. Take it out there and reload.`
       : `No silence ${id} is in force. \`becalm silence ls\` lists those that are.`;
     return new BecalmError("BECALM_NOT_FOUND", what, { details: { id } });
   }

@@ -2,7 +2,7 @@
  * The emergency stop: pause and resume.
  *
  * Partition 0 has the newest record, and every other partition follows it; whoever finds one that is behind brings it up to date, so that a crash in
- * between leaves nothing half paused. What a lifted pause leaves to be done stands in the record until it is done to the end.
+ * between leaves nothing half paused. What a lifted pause leaves to be done stays in the record until it is done to the end.
  */
 import type { Instance } from "../../instance/checkpoint.ts";
 import type { Command } from "../../instance/decide.ts";
@@ -57,7 +57,7 @@ export class PauseService {
   }
 
   /**
-   * Stops a policy, or everything, at once and in every process. Resolves when no commit can begin anything any more.
+   * Stops a policy, or everything, at once and in every process. Resolves when no commit can begin anything any longer.
    * @throws BECALM_EVENT_REFUSED when it is paused already
    */
   async pause({ by, why, policy }: PauseRequest): Promise<PauseNote> {

@@ -16,7 +16,7 @@ export class RepeatedFaults {
     this.#report = report;
   }
 
-  /** `kind`: faults of one kind are told once. */
+  /** `kind`: faults of one kind are reported once. */
   report(kind: string, what: string, error: unknown): void {
     const nowMs = this.#clock.now();
     const quiet = this.#quiet.get(kind);

@@ -79,7 +79,7 @@ function fateOf(index: number, reason: string | undefined): Fate {
   return { ...fate, outcome: "rejected", code: "BECALM_ALERT_INVALID", error: reason };
 }
 
-/** A webhook's alert fires until it is resolved: its end, if it has one, is no lease. */
+/** A webhook's alert fires until it is resolved: its end, if it has one, is not a lease. */
 function sightingOf(alert: Receipt, nowMs: number): Parameters<AlertView["put"]>[0] {
   const isResolved = alert.status === "resolved";
   return { ...alert, endsAtMs: isResolved ? Math.min(alert.endsAtMs ?? nowMs, nowMs) : alert.endsAtMs };

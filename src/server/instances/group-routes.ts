@@ -93,7 +93,7 @@ export function groupRoutes(ports: InstancePorts): Route[] {
 }
 
 function noGroup(id: string): HttpRefusal {
-  const why = `There is no instance of group ${JSON.stringify(id)}. GET /v1/groups lists those that there are.`;
+  const why = `There is no instance of group ${JSON.stringify(id)}. GET /v1/groups lists all.`;
   return new HttpRefusal(404, "BECALM_NOT_FOUND", { why });
 }
 

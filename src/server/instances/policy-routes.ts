@@ -26,7 +26,7 @@ export function policyRoutes({ engine, policies }: InstancePorts): Route[] {
         const reference = c.req.param("reference") ?? "";
         const policy = await engine.policy(reference);
         if (policy !== null) return json(policyJson(policy));
-        const why = `There is no policy ${JSON.stringify(reference)}. GET /v1/policies lists those in force.`;
+        const why = `Unknown policy ${JSON.stringify(reference)}. GET /v1/policies lists those in force.`;
         throw new HttpRefusal(404, "BECALM_NOT_FOUND", { why });
       },
     },

@@ -95,7 +95,7 @@ function formatIn(given: string | undefined): RecordFormat | null {
   if (given === undefined) return null;
   const format = RECORD_FORMATS.find((one) => one === given);
   if (format !== undefined) return format;
-  const why = `There is no format ${JSON.stringify(given)}. The formats are ${RECORD_FORMATS.join(", ")}.`;
+  const why = `Unknown format ${JSON.stringify(given)}. The formats are ${RECORD_FORMATS.join(", ")}.`;
   throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why });
 }
 

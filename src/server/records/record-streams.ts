@@ -73,7 +73,7 @@ export class RecordStreams {
     const stream = this.#streams.find((one) => one.name === name);
     if (stream !== undefined) return stream;
     const names = this.#streams.map((one) => one.name).join(", ");
-    const why = `There is no stream ${JSON.stringify(name)}. This server has ${names}; name more with --stream.`;
+    const why = `Unknown stream ${JSON.stringify(name)}. This server has ${names}; name more with --stream.`;
     throw new HttpRefusal(404, "BECALM_NOT_FOUND", { why });
   }
 

@@ -11,7 +11,7 @@ export type ReadRows = {
 
 export type WriteRows = ReadRows & {
   put(key: string, value: string): void;
-  /** A missing row is no error. */
+  /** A missing row is not an error. */
   remove(key: string): void;
 };
 

@@ -12,7 +12,7 @@ export class RedisPartitions {
     this.keys = keys;
   }
 
-  /** Asks all partitions at once; the answers stand in the order of the partitions. */
+  /** Asks all partitions at once; the answers are in the order of the partitions. */
   each<Reply>(ask: (partition: number) => Promise<Reply>): Promise<Reply[]> {
     return this.connection.run(() =>
       Promise.all(Array.from({ length: this.keys.partitions }, (_, partition) => ask(partition))),

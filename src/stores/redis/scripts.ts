@@ -62,7 +62,7 @@ function defineScript<Reply>(name: string): ScriptRun<Reply> {
 
 /**
  * Puts the check of the user's rights before everything else that a script does, if it may write: a command that is refused in the middle would
- * leave the half of it. The check stands in the script, because rights may be taken away at any time.
+ * leave the half of it. The script checks, because rights may be taken away at any time.
  */
 function guarded(lua: string): string {
   const commands = (/^-- Commands: (.+)$/m.exec(lua)?.[1] ?? "").split(" ").filter((command) => command !== "");

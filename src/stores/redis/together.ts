@@ -15,7 +15,7 @@ export type TogetherOptions<Request, Reply> = {
   /** From so much on nothing more is waited for: the server can begin while the rest is decided. */
   readonly sizeEnough: number;
   readonly sizeOf: (request: Request) => number;
-  /** Sends requests of one partition; replies stand in their order, and an error is that of its request. A rejection is that of each of them. */
+  /** Sends requests of one partition; replies come in their order, and an error is that of its request. A rejection is that of each of them. */
   readonly send: (partition: number, requests: readonly Request[]) => Promise<readonly (Reply | Error)[]>;
   /** Calls `sendAll` so that what it sends is written at once. */
   readonly write: (sendAll: () => void) => void;

@@ -7,7 +7,7 @@
 --
 -- Commands: HMGET HSET
 --
--- Returns the highest time (ms, as text); false: there is no such namespace any more
+-- Returns the highest time (ms, as text); false: there is no such namespace any longer
 local mode, highest_ms = unpack(redis.call('HMGET', KEYS[1], 'mode', 'highestTimeMs'))
 if not mode then
   return false

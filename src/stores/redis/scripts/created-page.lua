@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- One page of a partition's instances by creation time, starting strictly behind a place that need not exist any more.
+-- One page of a partition's instances by creation time, starting strictly behind a place that need not exist any longer.
 --
 -- KEYS[1] created  zset: instance id by creation time (ms)
 --

@@ -7,7 +7,7 @@
 --
 -- Commands: HMGET HSET
 --
--- Returns the format afterwards (as text); false: there is no such namespace any more
+-- Returns the format afterwards (as text); false: there is no such namespace any longer
 local mode, format = unpack(redis.call('HMGET', KEYS[1], 'mode', 'format'))
 if not mode then
   return false

@@ -1,5 +1,5 @@
 #!lua
--- Writes records of episodes that are still as they were read: all of them, or none. What a receipt of an alert that fires still may cost.
+-- Writes records of episodes that are still as they were read: all of them, or none. What a receipt of an alert that still fires may cost.
 --
 -- KEYS[1] episodes  hash: policy and alert -> record of its episodes
 --
