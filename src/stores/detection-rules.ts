@@ -50,7 +50,9 @@ export function requireSequencePage({ fromSeq, limit }: SequencePage): void {
 /** Names of streams, as of namespaces. */
 export function requireStreamName(stream: string): void {
   if (/^[A-Za-z0-9._-]{1,64}$/.test(stream)) return;
-  throw invalid(`The stream ${JSON.stringify(stream)} is not a valid name. Use 1 to 64 letters, digits, ".", "_" or "-".`);
+  throw invalid(
+    `The stream ${JSON.stringify(stream)} is not a valid name. Use 1 to 64 letters, digits, ".", "_" or "-".`,
+  );
 }
 
 /** Tells levels apart; throws for one that lacks a part, because no key could be made of it. */

@@ -152,7 +152,7 @@ describe("on a server", () => {
     await server.flush();
     await expect(store.advanceTime(5)).rejects.toMatchObject({
       code: "BECALM_STORE_FAILED",
-      message: expect.stringContaining('does not have the namespace "default" any more'),
+      message: expect.stringContaining('no longer has the namespace "default"'),
     });
     expect(await clientOf(server.url).dbsize()).toBe(0);
   });

@@ -88,7 +88,9 @@ export function requireStorePath(path: string): void {
 /** @throws BECALM_ARGUMENT_INVALID */
 export function requireNamespaceName(namespace: string): void {
   if (/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) return;
-  throw invalid(`The namespace ${JSON.stringify(namespace)} is not a valid name. Use 1 to 64 letters, digits, ".", "_" or "-".`);
+  throw invalid(
+    `The namespace ${JSON.stringify(namespace)} is not a valid name. Use 1 to 64 letters, digits, ".", "_" or "-".`,
+  );
 }
 
 /** What the stores of a namespace in this process have in common while it writes. */

@@ -142,7 +142,7 @@ export class RedisConnection {
   hasLost(what: string): BecalmError {
     return new BecalmError(
       "BECALM_STORE_FAILED",
-      `Redis at ${this.address} does not have ${what} any longer: somebody removed it, or the server lost its data. What was written since it was opened may be gone too. Run it again.`,
+      `Redis at ${this.address} no longer has ${what}: somebody removed it, or the server lost its data. What was written since it was opened may be gone too. Run it again.`,
       { details: { address: this.address } },
     );
   }
