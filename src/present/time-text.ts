@@ -8,15 +8,15 @@ export type Times = {
   /** As a column's head names it: `UTC`, `Asia/Shanghai`. */
   readonly zone: string;
   /** `2026-11-23T14:49:54.767+08:00`, in a sentence. */
-  iso(atMs: number): string;
+  readonly iso: (atMs: number) => string;
   /** `2026-11-23 14:49:54.767 +08:00`. */
-  dateTime(atMs: number): string;
+  readonly dateTime: (atMs: number) => string;
   /** `2026-11-23 14:49:54`, where the zone is said elsewhere. */
-  seconds(atMs: number): string;
+  readonly seconds: (atMs: number) => string;
   /** `2026-11-23`, where the zone is said elsewhere. */
-  date(atMs: number): string;
+  readonly date: (atMs: number) => string;
   /** `14:49:54.767`, where the date and the zone are said elsewhere. */
-  clock(atMs: number): string;
+  readonly clock: (atMs: number) => string;
 };
 
 export const UTC: Times = timesWith("UTC", (atMs) => ({ local: isoTime(atMs).slice(0, 23), offset: "Z" }));
