@@ -18,10 +18,10 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--secret-file <file>", "what signs links and callbacks, a secret a line; or set BECALM_SECRET"),
       named("--insecure-listen", "listen beyond loopback without tokens"),
       named("--observe", "decide and audit everything, act on nothing: every policy in `mode: observe`"),
-      named("--allow-exec", "lets policies start programs"),
+      named("--allow-exec", "let policies start programs"),
       named("--allow-address <address...>", "link-local or metadata addresses that webhooks may reach, or ranges"),
-      named("--allow-origin <origin...>", "pages of these origins may send requests"),
-      named("--tls-cert <file>", "answer with TLS: the certificate"),
+      named("--allow-origin <origin...>", "allow pages of these origins to send requests"),
+      named("--tls-cert <file>", "use TLS: the certificate"),
       named("--tls-key <file>", "and its key"),
       named("--max-body <size>", "of one request, such as 32MiB")
         .default(32 * 1_024 * 1_024, "32MiB")
@@ -45,7 +45,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
   });
 }
 
-/** `--tls-cert <file>` may also stand in the environment as BECALM_TLS_CERT. */
+/** `--tls-cert <file>` may also be set in the environment as BECALM_TLS_CERT. */
 function variableOf(flags: string): string {
   const name = flags.split(" ")[0] ?? flags;
   return `BECALM_${name.slice(2).replaceAll("-", "_").toUpperCase()}`;

@@ -10,7 +10,7 @@ import { hasBrakes } from "../runtime/stops/brakes.ts";
 /** Groups whose batches are committed at once. */
 const GROUPS_AT_ONCE = 64;
 
-/** Results stand in the order of the commands. `ordinal`: the line among those of the same time. */
+/** Results are in the order of the commands. `ordinal`: the line among those of the same time. */
 export async function commitByGroup(
   runtime: BatchRuntime,
   envelopes: readonly Envelope[],

@@ -63,7 +63,7 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Lets everything happen that is due now and that follows from it, and resolves when nothing is under way any more.
+   * Lets everything happen that is due now and that follows from it, and resolves when nothing is under way any longer.
    * Rejects with BECALM_WAIT_TIMEOUT if that takes too long: an attempt that nobody ends, mostly.
    */
   async settle({ attempts = "wait", timeoutMs = SETTLE_TIMEOUT_MS }: SettleOptions = {}): Promise<void> {

@@ -121,7 +121,7 @@ describe.each(STORES)("becalm serve on %s, killed in the middle of a storm", { t
       serving = await startServe(args);
     }
     await Promise.all(left.map((alerts) => sendAll(serving, alerts, () => {})));
-    // As senders do: everything fires still.
+    // As senders do: everything still fires.
     for (let client = 0; client < CLIENTS; client += 1)
       await sendJson(
         `${serving.url}/api/v2/alerts`,

@@ -329,7 +329,7 @@ class Simulation {
       this.#commitOrder.set(`${id} ${expectedVersion + 1}`, this.#scheduler.stepCount + index / PLACES_IN_COMMIT);
   }
 
-  /** The faults are over; whoever is dead comes back, pauses are lifted, and time passes until nothing moves any more. */
+  /** The faults are over; whoever is dead comes back, pauses are lifted, and time passes until nothing moves any longer. */
   async #comeToRest(): Promise<void> {
     this.#isCalm = true;
     if (this.#living.length === 0) this.#begin();

@@ -181,7 +181,7 @@ export class EffectDispatcher {
     this.#end(effect, { kind: "postponed" });
   }
 
-  /** A success that is verified must know whether the alert fires still. Who cannot look takes it that it does: the timer looks again. */
+  /** A success that is verified must know whether the alert still fires. Who cannot look takes it that it does: the timer looks again. */
   async #completeLooking(effect: Effect, result: EffectResult): Promise<void> {
     const isOpen = await this.#isAlertOpen(effect).catch(() => true);
     this.#complete(effect, result, isOpen);
@@ -310,7 +310,7 @@ export class EffectDispatcher {
       this.complete(effect, { ok: false, error: CANCELLED_BEFORE_IT_BEGAN });
       return;
     }
-    // Nothing begins while a pause holds: it goes on when that is lifted. Requests and summaries are no actions.
+    // Nothing begins while a pause holds: it goes on when that is lifted. Requests and summaries are not actions.
     if (birth.kind === "action" && this.#runtime.stops.isPaused(effect.partition, birth.policy)) {
       this.#end(effect, { kind: "paused" });
       return;

@@ -75,7 +75,7 @@ export class StoreWatch {
   #tellLost(lost: readonly LostCommit[]): void {
     this.#lostCommits += lost.length;
     const ids = [...new Set(lost.flatMap(({ instanceIds }) => instanceIds))];
-    const what = `The store has lost ${lost.length} commits that it had acknowledged, of ${ids.length} instances: it came back, or another server took over, without them. Alerts that fire still are decided again when they are sent again`;
+    const what = `The store has lost ${lost.length} commits that it had acknowledged, of ${ids.length} instances: it came back, or another server took over, without them. Alerts that still fire are decided again when they are sent again`;
     const times = lost.map(({ atMs }) => atMs);
     const about = { lostCommits: lost.length, fromMs: Math.min(...times), toMs: Math.max(...times) };
     for (let from = 0; from === 0 || from < ids.length; from += LINE_ID_COUNT_MAX)

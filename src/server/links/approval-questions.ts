@@ -1,4 +1,4 @@
-/** What an approval link asks now, and why it is refused if it asks nothing any more: who decided, and when. */
+/** What an approval link asks now, and why it is refused if it asks nothing any longer: who decided, and when. */
 import type { Engine } from "../../engine.ts";
 import type { AuditEntry, History } from "../../instance/audit-types.ts";
 import type { InstanceSnapshot } from "../../instance/instance-snapshot.ts";

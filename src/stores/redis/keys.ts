@@ -138,7 +138,7 @@ export function requireKeySpace({
 }): KeySpace {
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) {
     throw invalid(
-      `The namespace ${JSON.stringify(namespace)} is no name. Use 1 to 64 letters, digits, ".", "_" or "-".`,
+      `The namespace ${JSON.stringify(namespace)} is not a valid name. Use 1 to 64 letters, digits, ".", "_" or "-".`,
     );
   }
   if (!/^[^{}\s]{1,64}$/.test(keyPrefix)) {
