@@ -263,7 +263,7 @@ export type Commit = {
   /** Records of episodes. Unless each is as it is expected, the commit answers `conflict`. No key stands here twice. */
   episodes: readonly EpisodeWrite[];
   /**
-   * What is counted beside the group, and taken when it is reported. Nothing that is counted makes a commit a conflict, whoever counted
+   * What is counted beside the group, and taken when it is told. Nothing that is counted makes a commit a conflict, whoever counted
    * meanwhile. No key stands here twice.
    */
   tallies?: readonly TallyWrite[];

@@ -144,7 +144,6 @@ describe("--lang zh", { timeout: 120_000 }, () => {
       ["show", failed, ...at],
       ["policy", ...at],
       ["policy", "p1", ...at],
-      ["doctor", ...at],
       ["check", path("p.yaml"), join(ROOT, "demo/strategies.yaml")],
       ["replay", waiting, ...at],
       ["replay", "--all", ...at],

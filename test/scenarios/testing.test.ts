@@ -33,7 +33,7 @@ async function only(engine: Pick<Engine, "list">) {
 }
 
 describe("a virtual clock", () => {
-  test("starts where it is reported, and stands still until it is moved", async () => {
+  test("starts where it is told, and stands still until it is moved", async () => {
     const clock = virtualClock(START);
     await delay(5);
     expect(clock.now()).toBe(START_MS);

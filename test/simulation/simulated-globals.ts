@@ -1,6 +1,6 @@
 /**
  * The clocks, timers and random sources of Node, for as long as a schedule runs: they belong to the simulation, so the runtime under it is the one
- * that ships and nothing of it is reported. Only the simulation's own process does this (simulation-program.ts).
+ * that ships and nothing of it is told. Only the simulation's own process does this (simulation-program.ts).
  */
 import crypto from "node:crypto";
 import { syncBuiltinESMExports } from "node:module";

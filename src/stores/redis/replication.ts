@@ -64,7 +64,7 @@ export class Replication {
     }
     const count = counts.pop() ?? 0;
     if (counts.includes(0)) {
-      // What is gone is nothing that anybody could be reported.
+      // What is gone is nothing that anybody could be told.
       this.#behind.delete(partition);
       throw this.#failure("another server took over that had not got it");
     }
