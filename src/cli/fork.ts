@@ -197,7 +197,7 @@ async function report(
     return EXIT.done;
   }
   const shown = { table, summary, shown: changes.slice(0, SHOWN_COUNT_MAX), failures: [], hasGates: false };
-  for (const line of diffText(shown, terminal.outColors)) await terminal.out(line);
+  for (const line of diffText(shown, { colors: terminal.outColors, reader: terminal.reader })) await terminal.out(line);
   return EXIT.done;
 }
 

@@ -70,7 +70,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
     })
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
-    .helpCommand("help [COMMAND]", "tells about a command")
+    .helpCommand("help [COMMAND]", "show the help of a command")
     .addHelpText("after", GENERAL_HELP);
   const add: Add = (name, summary, { options = [], examples, act }) => {
     const command = program.command(name).description(summary).allowExcessArguments(false);
@@ -137,13 +137,13 @@ First steps:
 `;
 
 function addRunning(add: Add): void {
-  add("demo", "shows what becalm does with a captured alert storm", {
+  add("demo", "show what becalm makes of a captured alert storm", {
     options: [
-      new Option("--store <url>", "keep the demo's instances in a store, to look at them afterwards"),
+      new Option("--store <url>", "keep the demo's instances in a store and look at them later"),
       new Option("--namespace <name>", "the namespace in that store").default("demo"),
-      new Option("--serve", "send the storm into a server on loopback, and watch its console"),
-      new Option("--listen <address>", "with --serve: of the server").default("127.0.0.1:9095"),
-      new Option("--speed <factor>", "with --serve: how many times as fast as it was")
+      new Option("--serve", "send the storm to a server on loopback; watch its console"),
+      new Option("--listen <address>", "with --serve: where the server listens").default("127.0.0.1:9095"),
+      new Option("--speed <factor>", "with --serve: how many times faster than it was")
         .default(10)
         .argParser(positiveNumber),
     ],
@@ -157,26 +157,26 @@ function addRunning(add: Add): void {
         ? (await import("./served-demo.ts")).servedDemo(to, read(options, []))
         : (await import("./demo.ts")).demo(to, read(options, [])),
   });
-  add("run", "simulates: what a file of alerts would do under policies; --execute really does it", {
+  add("run", "simulate what a file of alerts would do under policies; --execute really does it", {
     options: [
       new Option("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
       new Option(
         "--alerts <file>",
         "requests, webhooks or alerts as JSON or JSON lines (docs/inputs.md); - for stdin",
       ).makeOptionMandatory(),
-      new Option("--sort", "take the requests in the order of their times, not of the file"),
-      new Option("--execute", "perform the actions: webhooks are posted, programs started"),
+      new Option("--sort", "take the requests by time instead of in file order"),
+      new Option("--execute", "perform the actions: post webhooks, start programs"),
       observeOption(),
       new Option(
         "--assume <policy=pattern>",
-        "how the attempts of a policy (* for all) are taken to end: ok or failed, a word an attempt, as in failed,ok",
+        "how attempts of a policy (* for all) are assumed to end: ok or failed, one word per attempt, such as failed,ok",
       ).argParser(collected),
       countOf("--concurrency <n>", "with --execute: attempts at once", {
         max: CONCURRENCY_MAX,
         fallback: CONCURRENCY_DEFAULT,
       }),
-      new Option("--allow-exec", "with --execute: lets policies start programs"),
-      new Option("--strict", "exit 1 when a line or an alert was rejected"),
+      new Option("--allow-exec", "with --execute: let policies start programs"),
+      new Option("--strict", "exit 1 if a line or an alert was rejected"),
       logOption(),
       new Option("--quiet", "no progress and no counts on stderr"),
       ...keeping("instances live"),
@@ -196,12 +196,12 @@ function addRunning(add: Add): void {
 }
 
 function addDetecting(add: Add): void {
-  add("doctor", "says what a namespace and its store are like, and what to change", {
-    options: reading(new Option("--raise-format", "brings a namespace of an earlier version up to date")),
+  add("doctor", "check a namespace and its store, and say what to change", {
+    options: reading(new Option("--raise-format", "bring a namespace of an earlier version up to date")),
     examples: ["becalm doctor", "becalm doctor --raise-format"],
     act: async (to, options) => (await import("./doctor.ts")).doctor(to, read(options, ["json", "raiseFormat"])),
   });
-  add("detect", "makes alerts of metric records, by strategies; a restart goes on where the last run ended", {
+  add("detect", "turn metric records into alerts, by strategies; a restart continues where the last run ended", {
     options: [...detectOptions(), ...keeping("the stream is kept")],
     examples: [
       `becalm detect --strategies ${shownPackageFile("demo/strategies.yaml")} --records ${shownPackageFile("demo/host-metrics.csv")}`,
@@ -214,7 +214,7 @@ function addDetecting(add: Add): void {
         read(options, ["strict", "json", "quiet", "sort", "live", "checkpoints"]),
       ),
   });
-  add("check <file...>", "reads policy and strategy files and lists all their mistakes", {
+  add("check <file...>", "read policy and strategy files and list all their mistakes", {
     options: [
       new Option("--model", "explore what each policy can do: what can never run, wait for ever, or run twice"),
       new Option("--strict", "exit 1 if there is a warning, or the model finds something"),
@@ -227,27 +227,27 @@ function addDetecting(add: Add): void {
 }
 
 function addLooking(add: Add): void {
-  add("ls", "lists instances, newest first", {
+  add("ls", "list instances, newest first", {
     options: reading(
       new Option("--state <state>", "only those in this state"),
       new Option("--policy <name>", "only those of this policy"),
       new Option("--group <id>", "only those of this convergence group"),
-      new Option("--reason <code>", "only those that are where they are for this reason"),
+      new Option("--reason <code>", "only those with this reason"),
       new Option("--label <matchers...>", "only those of alerts with these labels: cluster=core, 'host=~\"web.*\"'"),
       new Option("--since <time>", "only those created at or after this time, such as 2026-11-23T06:00:00Z"),
       new Option("--quarantined", "only those whose checkpoints cannot be read"),
-      countOf("--limit <n>", "at most so many a page", { max: LIST_COUNT_MAX, fallback: LIST_COUNT_DEFAULT }),
-      new Option("--cursor <cursor>", "go on where an earlier page ended"),
+      countOf("--limit <n>", "page size", { max: LIST_COUNT_MAX, fallback: LIST_COUNT_DEFAULT }),
+      new Option("--cursor <cursor>", "continue where an earlier page ended"),
     ),
     examples: ["becalm ls --state Waiting", "becalm ls --policy restart-host --label cluster=core"],
     act: async (to, options) => (await import("./ls.ts")).ls(to, read(options, ["json", "quarantined"])),
   });
-  add("show <id>", "tells all about an instance: its alert, its state, and why each step was taken", {
+  add("show <id>", "show everything about an instance: its alert, its state, and why each step was taken", {
     options: reading(new Option("--at <version|time>", "as it was at that version, or at that time")),
     examples: ["becalm show 03-0a1b2c3d4e5f60718293a4b5", "becalm show 03-0a1b2c3d4e5f60718293a4b5 --at 2 --lang zh"],
     act: async (to, options, [id = ""]) => (await import("./show.ts")).show(to, read(options, ["json"], { id })),
   });
-  add("policy [name@version]", "lists the policy versions of a namespace; shows one as its file said it", {
+  add("policy [name@version]", "list the policy versions of a namespace, or show one as its file had it", {
     options: reading(),
     examples: ["becalm policy", "becalm policy restart-host", "becalm policy restart-host@0a1b2c3d4e5f6071"],
     act: async (to, options, [reference]) =>
@@ -257,7 +257,7 @@ function addLooking(add: Add): void {
 
 /** What a whole namespace or store holds. */
 function addKeeping(add: Add): void {
-  add("replay [id]", "steps histories through the machine again and compares every checkpoint", {
+  add("replay [id]", "step histories through the machine again and compare every checkpoint", {
     options: reading(
       new Option("--all", "every instance"),
       new Option("--file <bundle>", "what `becalm export` wrote, instead of a store; - for stdin"),
@@ -266,12 +266,12 @@ function addKeeping(add: Add): void {
     act: async (to, options, [id]) =>
       (await import("./replay-command.ts")).replayCommand(to, read(options, ["json", "all"], { id })),
   });
-  add("export [id...]", "writes histories, checkpoints and policies to one file, to verify and replay elsewhere", {
+  add("export [id...]", "write histories, checkpoints and policies to one file, to verify and replay elsewhere", {
     options: [
       new Option("--out <file>", "the bundle; - for stdout").makeOptionMandatory(),
       new Option("--group <id>", "only instances of this convergence group"),
       new Option("--since <time>", "only instances created at or after this time, such as 2026-11-23T06:00:00Z"),
-      new Option("--redact <names...>", "labels and annotations whose values are replaced; equal values stay equal"),
+      new Option("--redact <names...>", "labels and annotations whose values are replaced (equal values stay equal)"),
       storeOption("instances live"),
       namespaceOption(),
       ...serverOptions(),
@@ -283,13 +283,13 @@ function addKeeping(add: Add): void {
     ],
     act: async (to, options, ids) => (await import("./export.ts")).exportCommand(to, read(options, [], { ids })),
   });
-  add("backup <target>", "copies an lmdb store, while its writer goes on, to a new folder or a new .mdb file", {
+  add("backup <target>", "copy an lmdb store to a new folder or .mdb file while its writer goes on", {
     options: [jsonOption(), storeOption("the original is")],
     examples: ["becalm backup backups/monday --store lmdb:./becalm-data", "becalm ls --store lmdb:backups/monday"],
     act: async (to, options, [target = ""]) =>
       (await import("./backup.ts")).backup(to, read(options, ["json"], { target })),
   });
-  add("audit <what> [id...]", "`audit verify`: finds changed, missing and reordered entries of audit trails", {
+  add("audit <what> [id...]", "`audit verify`: find changed, missing and reordered entries of audit trails", {
     options: reading(
       new Option("--all", "every instance: the default without ids"),
       new Option("--file <bundle>", "what `becalm export` wrote, instead of a store; - for stdin"),
@@ -308,17 +308,17 @@ function addKeeping(add: Add): void {
 
 function addActing(add: Add): void {
   const who = () => [
-    new Option("--by <who>", "who acts; it goes into the audit"),
-    new Option("--why <text>", "the reason; it goes into the audit"),
+    new Option("--by <who>", "who is acting; recorded in the audit"),
+    new Option("--why <text>", "the reason; recorded in the audit"),
   ];
   const now = () => [
     logOption(),
-    new Option("--run", "run the action that follows at once, in this process"),
-    new Option("--allow-exec", "with --run: lets it start a program"),
+    new Option("--run", "run the action that follows now, in this process"),
+    new Option("--allow-exec", "with --run: allow it to start a program"),
   ];
   add(
     "send <id> <event>",
-    "sends an event: start (run anyway; after an end where it has come to rest), cancel, end, approval.granted, approval.denied, alert.resolved",
+    "send an event: start (run anyway; if it is at rest, end it first), cancel, end, approval.granted, approval.denied, alert.resolved",
     {
       options: reading(...who(), ...now()),
       examples: [
@@ -330,12 +330,12 @@ function addActing(add: Add): void {
     },
   );
   for (const [name, verb, done] of [
-    ["approve", "grants", "approval.granted"],
-    ["deny", "denies", "approval.denied"],
+    ["approve", "grant", "approval.granted"],
+    ["deny", "deny", "approval.denied"],
   ] as const) {
-    add(`${name} [id]`, `${verb} the approval of an instance, or of all that a group holds`, {
+    add(`${name} [id]`, `${verb} the approval of an instance, or of everything that a group holds`, {
       options: reading(
-        new Option("--group <id>", "all that this group holds"),
+        new Option("--group <id>", "everything that this group holds"),
         ...who(),
         ...(name === "approve" ? now() : [logOption()]),
       ),
@@ -355,29 +355,27 @@ function addActing(add: Add): void {
 function addDrawing(add: Add): void {
   const format = () =>
     new Option("--format <format>", "of the picture").choices(["svg", "mermaid", "ascii"]).default("ascii");
-  add("machine [name]", "draws a machine: action-instance or convergence-group", {
+  add("machine [name]", "draw a machine: action-instance or convergence-group", {
     options: [format()],
     examples: ["becalm machine action-instance", "becalm machine action-instance --format svg > machine.svg"],
     act: async (to, options, [name]) => (await import("./machine.ts")).machine(to, read(options, [], { name })),
   });
-  add("inspect [id...]", "shows instances in the Stately inspector, live or replayed; or draws one", {
+  add("inspect [id...]", "show instances in the Stately inspector, live or replayed; or draw one", {
     options: [
       new Option("--policy <name>", "only instances of this policy"),
       new Option("--group <id>", "only instances of this group"),
       new Option("--live", "follow the instances as they move (the default)"),
       new Option("--replay", "play what they did, from their histories"),
-      new Option("--speed <factor>", "of the replay: 10 is ten times as fast as it was").argParser(positiveNumber),
-      countOf("--limit <count>", "at most so many instances, the newest", {
+      new Option("--speed <factor>", "of the replay: 10 is ten times faster").argParser(positiveNumber),
+      countOf("--limit <count>", "how many instances, the newest first", {
         max: INSPECT_COUNT_MAX,
         fallback: INSPECT_COUNT_DEFAULT,
       }),
-      new Option("--port <number>", "of 127.0.0.1; 0 is any free one")
+      new Option("--port <number>", "on 127.0.0.1; 0 picks a free one")
         .default(0)
         .argParser((given) => wholeNumber(given, { min: 0, max: PORT_MAX })),
-      new Option("--redact <fields>", "keys or paths that no viewer gets, such as token,result.body"),
-      new Option("--inspector-url <url>", "the page that is embedded; none embeds none").default(
-        "https://stately.ai/inspect",
-      ),
+      new Option("--redact <fields>", "keys or paths to hide from viewers, such as token,result.body"),
+      new Option("--inspector-url <url>", "the page to embed, or none").default("https://stately.ai/inspect"),
       new Option("--format <format>", "draw one instance instead").choices(["svg", "mermaid", "ascii"]),
       ...reading(),
     ],

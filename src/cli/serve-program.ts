@@ -6,13 +6,13 @@ import type { ServeOptions } from "./serve.ts";
 
 export function addServing(add: Add, where: readonly Option[]): void {
   const named = (flags: string, text: string) => new Option(flags, text).env(variableOf(flags));
-  add("serve", "takes alerts over HTTP: Prometheus, Alertmanager, amtool and Grafana talk to it as to Alertmanager", {
+  add("serve", "take alerts over HTTP: Prometheus, Alertmanager, amtool and Grafana talk to it as to Alertmanager", {
     options: [
       named("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
       named("--strategies <file>", "takes metric records too, see docs/strategies.md"),
       named("--stream <name...>", "streams of records; default: one, named `default`"),
       named("--enrich <file>", "CSV: labels for detected alerts, by a dimension that its first column names"),
-      named("--listen <address>", "HOST:PORT; port 0 is any free one").default("127.0.0.1:9095"),
+      named("--listen <address>", "HOST:PORT; port 0 picks a free one").default("127.0.0.1:9095"),
       named("--tokens <file>", "who may do what: a JSON array of { name, role, token }"),
       named("--external-url <url>", "how people and targets reach this server: approval requests then carry links"),
       named("--secret-file <file>", "what signs links and callbacks, a secret a line; or set BECALM_SECRET"),
@@ -23,16 +23,16 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--allow-origin <origin...>", "allow pages of these origins to send requests"),
       named("--tls-cert <file>", "use TLS: the certificate"),
       named("--tls-key <file>", "and its key"),
-      named("--max-body <size>", "of one request, such as 32MiB")
+      named("--max-body <size>", "limit of one request, such as 32MiB")
         .default(32 * 1_024 * 1_024, "32MiB")
         .argParser(byteSize),
       named("--watch", "read the policies and strategies again when their files change"),
       named("--log <file>", "a JSON line for each audit entry; - for stderr").default("-"),
       named("--concurrency <n>", "attempts at once").default(CONCURRENCY_DEFAULT).argParser(concurrency),
-      named("--drain <duration>", "how long requests and attempts may take to end")
+      named("--drain <duration>", "how long to wait for requests and attempts when stopping")
         .default(30_000, "30s")
         .argParser(durationMs),
-      named("--request-timeout <duration>", "how long a client has for a whole request")
+      named("--request-timeout <duration>", "time limit of a whole request")
         .default(30_000, "30s")
         .argParser(durationMs),
       ...where,

@@ -87,7 +87,8 @@ function showText(terminal: Terminal, shown: Shown): string[] {
   const { id, raw, instance, history, errors } = shown;
   const { bold, red, dim } = terminal.outColors;
   const lines = [bold(id), ...pastText(terminal, shown), ...verifiedText(terminal, shown)];
-  if (history !== null) lines.push(...explainText(instance, history, { colors: terminal.outColors, reader: terminal.reader }));
+  if (history !== null)
+    lines.push(...explainText(instance, history, { colors: terminal.outColors, reader: terminal.reader }));
   if (errors.length === 0) return lines;
   lines.push("");
   for (const error of errors)
