@@ -28,6 +28,10 @@ import type { Store } from "./stores/store.ts";
 import type { Clock } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
 
+export type AnswerTarget = { readonly id: string } | { readonly group: string };
+/** Both go into the audit. */
+export type Who = { readonly by: string; readonly why: string };
+
 export type EngineOptions = {
   /** A policy file's content as an object, its list of policies, or a set that `loadPolicySet` or `parsePolicies` gave. */
   readonly policies: PolicyInput;

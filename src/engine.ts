@@ -4,6 +4,7 @@ import { AddressGuard } from "./effects/address-guard.ts";
 import type { EffectResult } from "./effects/effect-port.ts";
 import { localEffects } from "./effects/local-effects.ts";
 import {
+  type AnswerTarget,
   type EngineOptions,
   type EngineStatus,
   maxClockSkewOf,
@@ -11,12 +12,15 @@ import {
   validateAnswerTarget,
   validateEngineOptions,
   validateListFilter,
+  type Who,
 } from "./engine-options.ts";
+import { type ExplainedSnapshot, explainAll, explainedSnapshot, type InstancePage } from "./explained-snapshot.ts";
 import { type AlertInput, toReceipt } from "./formats/alert-input.ts";
 import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
 import type { PolicyInput } from "./formats/policy-file.ts";
 import { inspectionOf } from "./inspect/inspect-commits.ts";
 import type { History } from "./instance/audit-types.ts";
+import type { Instance } from "./instance/checkpoint.ts";
 import type { Effect } from "./instance/effect.ts";
 import type { EventInput } from "./instance/event-input.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
@@ -40,20 +44,23 @@ import { Subscriptions } from "./runtime/subscriptions.ts";
 import type { StoreStatus, StoreWatch } from "./runtime/workers/store-watch.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import type { Store } from "./stores/store.ts";
+import { attachedClock } from "./system/attached-clock.ts";
 import { AuditLog } from "./system/audit-line.ts";
-import type { Clock, ClockWorker } from "./system/clock.ts";
+import type { Clock } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
 
-export type { EngineOptions, EngineStatus } from "./engine-options.ts";
+export type { AnswerTarget, EngineOptions, EngineOptions, EngineStatus, Who } from "./engine-options.ts";
+export type { ExplainedSnapshot, InstancePage } from "./explained-snapshot.ts";
 
 /** One instance, addressed by its id. */
 export type InstanceReference = {
   readonly id: string;
   /** Sends an event; resolves when it is committed. Rejects with BECALM_EVENT_REFUSED when the state has no edge for it. */
-  send(event: EventInput): Promise<InstanceSnapshot>;
-  snapshot(): Promise<InstanceSnapshot>;
+  send(event: EventInput): Promise<ExplainedSnapshot>;
+  /** The checkpoint, with the alert's labels and the sentence that says why. */
+  snapshot(): Promise<ExplainedSnapshot>;
   /** Birth (the alert is there) and audit entries, oldest first. */
   history(): Promise<History>;
   /** Calls `fn` with every snapshot from now on, also of steps that other processes commit. Returns what ends it. */
@@ -75,12 +82,6 @@ export type IngestResult = Delivered & {
   readonly truncated: number;
 };
 
-export type InstancePage = {
-  readonly instances: readonly InstanceSnapshot[];
-  readonly quarantined: readonly { readonly id: string; readonly version: number; readonly error: BecalmError }[];
-  readonly next: string | null;
-};
-
 export type Engine = AsyncDisposable & {
   /** Opens the namespace and runs effects and timers, those included that an earlier process left behind. */
   start(): Promise<void>;
@@ -100,8 +101,8 @@ export type Engine = AsyncDisposable & {
   get(id: string): InstanceReference;
   list(filter?: ListFilter): Promise<InstancePage>;
   /** Grants one instance, or everything that a group holds. */
-  approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
-  deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
+  approve(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]>;
+  deny(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]>;
   /**
    * Puts other policies into force. Instances keep the version that they were made under. If the policies have mistakes, or name a handler that
    * the engine does not have, it rejects as `createEngine` throws, and the old ones stay.
@@ -135,10 +136,6 @@ export type Engine = AsyncDisposable & {
 export type { PauseNote } from "./model/instance-types.ts";
 export type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 export type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
-
-export type AnswerTarget = { readonly id: string } | { readonly group: string };
-/** Both go into the audit. */
-export type Who = { readonly by: string; readonly why: string };
 
 /**
  * Makes an engine. Nothing is opened before `start` or the first call that needs the store.
@@ -238,8 +235,8 @@ class LiveEngine implements Engine {
   get(id: string): InstanceReference {
     return {
       id,
-      send: async (event) => toSnapshot(await (await this.#instances()).send(id, event)),
-      snapshot: async () => toSnapshot(await (await this.#instances()).instance(id)),
+      send: (event) => this.#explained((instances) => instances.send(id, event)),
+      snapshot: () => this.#explained((instances) => instances.instance(id)),
       history: async () => (await this.#instances()).history(id),
       subscribe: (fn) => this.#subscriptions.subscribe(id, fn),
       waitFor: (predicate, { timeoutMs = 30_000, signal } = {}) =>
@@ -249,15 +246,16 @@ class LiveEngine implements Engine {
 
   async list(filter: ListFilter = {}): Promise<InstancePage> {
     validateListFilter(filter);
-    const listed = await (await this.#instances()).list(filter);
-    return { ...listed, instances: listed.instances.map(toSnapshot) };
+    const instances = await this.#instances();
+    const listed = await instances.list(filter);
+    return { ...listed, instances: await explainAll(instances, listed.instances) };
   }
 
-  approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
+  approve(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]> {
     return this.#answer("engine.approve", "approval.granted", { target, who });
   }
 
-  deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
+  deny(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]> {
     return this.#answer("engine.deny", "approval.denied", { target, who });
   }
 
@@ -315,9 +313,15 @@ class LiveEngine implements Engine {
     call: string,
     type: "approval.granted" | "approval.denied",
     { target, who }: { target: AnswerTarget; who: Who },
-  ): Promise<InstanceSnapshot[]> {
+  ): Promise<ExplainedSnapshot[]> {
     validateAnswerTarget(call, target);
-    return (await (await this.#instances()).answer(target, { ...who, type })).map(toSnapshot);
+    const instances = await this.#instances();
+    return explainAll(instances, await instances.answer(target, { ...who, type }));
+  }
+
+  async #explained(read: (instances: InstanceService) => Promise<Instance>): Promise<ExplainedSnapshot> {
+    const instances = await this.#instances();
+    return explainedSnapshot(instances, await read(instances));
   }
 
   async #instances(): Promise<InstanceService> {
@@ -337,15 +341,10 @@ class LiveEngine implements Engine {
   async #open(): Promise<Opened> {
     const { policies, partitions, handlers, allowExec, urls, concurrency, retentionMs } = this.#options;
     const logger = this.#logger;
-    let worker: ClockWorker | null = null;
-    // A clock that somebody moves asks only when there is something to ask.
-    const attached = this.#clock.attach?.({
-      idle: async (options) => (await worker?.idle(options)) ?? false,
-      nextDueAtMs: async () => (await worker?.nextDueAtMs()) ?? null,
-    });
+    const attached = attachedClock(this.#clock);
     const runtime = await compose({
       store: this.#store,
-      clock: attached?.clock ?? this.#clock,
+      clock: attached.clock,
       mode: "live",
       policies,
       partitions,
@@ -380,9 +379,9 @@ class LiveEngine implements Engine {
     this.#storeWatch = driven.driver.storeWatch;
     // An alert is not decided by a clock that was never compared. Who cannot be asked now is asked again soon.
     await driven.driver.storeWatch.look().catch(() => {});
-    worker = driven.driver;
+    attached.setWorker(driven.driver);
     const detach = () => {
-      attached?.detach();
+      attached.detach();
       inspection.detach();
     };
     return { ...driven, runtime, auditLog, detach };

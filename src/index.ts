@@ -51,6 +51,7 @@ export {
   type StoredSilence,
   type Who,
 } from "./engine.ts";
+export type { ExplainedSnapshot } from "./explained-snapshot.ts";
 export type { AlertInput } from "./formats/alert-input.ts";
 export type { IngestInput, WebhookBody } from "./formats/ingest-input.ts";
 export type {

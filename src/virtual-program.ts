@@ -3,11 +3,12 @@ import { compose, type Driven, driveVirtual } from "./compose.ts";
 import { localEffects } from "./effects/local-effects.ts";
 import type { AnswerTarget, EngineOptions, InstancePage, Who } from "./engine.ts";
 import { policiesOf, validateAnswerTarget, validateListFilter } from "./engine-options.ts";
+import { type ExplainedSnapshot, explainedSnapshot } from "./explained-snapshot.ts";
 import { toReceipt } from "./formats/alert-input.ts";
 import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
 import type { History } from "./instance/audit-types.ts";
+import type { Instance } from "./instance/checkpoint.ts";
 import type { EventInput } from "./instance/event-input.ts";
-import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
 import { BecalmError, errorCode } from "./model/errors.ts";
 import type { PauseNote } from "./model/instance-types.ts";
 import { CONCURRENCY_DEFAULT, PARTITION_COUNT_DEFAULT } from "./model/limits.ts";
@@ -29,7 +30,7 @@ export type VirtualRunOptions = Pick<
 /** What became of the alerts of one call. */
 export type VirtualIngest = {
   /** Instances that the alerts made or belong to, after everything that followed at once. */
-  readonly instances: readonly InstanceSnapshot[];
+  readonly instances: readonly ExplainedSnapshot[];
   readonly created: number;
   readonly duplicates: number;
   readonly unmatched: number;
@@ -49,13 +50,13 @@ export type VirtualRun = AsyncDisposable & {
   finish(): Promise<number>;
   get(id: string): {
     readonly id: string;
-    send(event: EventInput): Promise<InstanceSnapshot>;
-    snapshot(): Promise<InstanceSnapshot>;
+    send(event: EventInput): Promise<ExplainedSnapshot>;
+    snapshot(): Promise<ExplainedSnapshot>;
     history(): Promise<History>;
   };
   list(filter?: ListFilter): Promise<InstancePage>;
-  approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
-  deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]>;
+  approve(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]>;
+  deny(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]>;
   pause(request: PauseRequest): Promise<PauseNote>;
   resume(request: ResumeRequest): Promise<Resumed>;
   silence(request: SilenceRequest): Promise<StoredSilence>;
@@ -119,7 +120,7 @@ class VirtualProgram implements VirtualRun {
     // A resolve of nothing names the instance that there might have been.
     const named = await Promise.all([...new Set(ids)].map((id) => instances.instance(id).catch(nullIfMissing)));
     const made = named.filter((instance) => instance !== null);
-    return { instances: made.map(toSnapshot), created, duplicates, unmatched, late, rejected };
+    return { instances: await this.#explained(made), created, duplicates, unmatched, late, rejected };
   }
 
   async advance(by: Duration): Promise<number> {
@@ -137,7 +138,7 @@ class VirtualProgram implements VirtualRun {
     return {
       id,
       send: (event: EventInput) => this.#settled(instances.send(id, event).then(() => this.get(id).snapshot())),
-      snapshot: async () => toSnapshot(await instances.instance(id)),
+      snapshot: async () => explainedSnapshot(instances, await instances.instance(id)),
       history: () => instances.history(id),
     };
   }
@@ -145,14 +146,14 @@ class VirtualProgram implements VirtualRun {
   async list(filter: ListFilter = {}): Promise<InstancePage> {
     validateListFilter(filter);
     const listed = await this.#driven.instances.list(filter);
-    return { ...listed, instances: listed.instances.map(toSnapshot) };
+    return { ...listed, instances: await this.#explained(listed.instances) };
   }
 
-  approve(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
+  approve(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]> {
     return this.#answer("approve", target, { type: "approval.granted", ...who });
   }
 
-  deny(target: AnswerTarget, who: Who): Promise<InstanceSnapshot[]> {
+  deny(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]> {
     return this.#answer("deny", target, { type: "approval.denied", ...who });
   }
 
@@ -179,11 +180,15 @@ class VirtualProgram implements VirtualRun {
     call: string,
     target: AnswerTarget,
     event: EventInput & { type: "approval.granted" | "approval.denied" },
-  ): Promise<InstanceSnapshot[]> {
+  ): Promise<ExplainedSnapshot[]> {
     validateAnswerTarget(`virtualRun.${call}`, target);
     const { instances } = this.#driven;
     const decided = await this.#settled(instances.answer(target, event));
     return Promise.all(decided.map(({ id }) => this.get(id).snapshot()));
+  }
+
+  #explained(instances: readonly Instance[]): Promise<ExplainedSnapshot[]> {
+    return Promise.all(instances.map((instance) => explainedSnapshot(this.#driven.instances, instance)));
   }
 
   /** With what follows from it: attempts that it begins. */

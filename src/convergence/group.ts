@@ -47,6 +47,13 @@ export type PendingSummary = {
   sample: string[];
 };
 
+/** `by` null: nobody answered in time. */
+export type GroupAnswer = {
+  readonly did: "granted" | "denied" | "timeout";
+  readonly by: string | null;
+  readonly atMs: number;
+};
+
 export type Group = {
   readonly id: string;
   readonly policy: string;
@@ -60,6 +67,8 @@ export type Group = {
   held: number;
   /** Waiters ever: the order of the next one. */
   arrivals: number;
+  /** Who answered last for one of those that it held; absent: nobody has. */
+  answered?: GroupAnswer;
   /** Group timers armed so far. */
   arms: number;
   /** The fencing token of the last attempt that began in the group; absent: none has. */
@@ -121,6 +130,7 @@ export function isUnchanged(before: Group, after: Group): boolean {
     before.arms === after.arms &&
     before.lastToken === after.lastToken &&
     before.lastHeldAtMs === after.lastHeldAtMs &&
+    before.answered === after.answered &&
     before.wake === after.wake &&
     isSameList(before.forming, after.forming, Object.is) &&
     isSameList(before.summaries, after.summaries, (a, b) => a.timer === b.timer && a.skipped === b.skipped) &&

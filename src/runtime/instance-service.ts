@@ -1,4 +1,6 @@
 /** The verbs on stored instances that are the same in live and in virtual time: send, approve, deny. A driver commits them. */
+import type { GroupAnswer } from "../convergence/group.ts";
+import { decodeGroup } from "../convergence/group-codec.ts";
 import { acceptedText } from "../instance/accepted-events.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import type { OutsideEvent } from "../instance/decide.ts";
@@ -67,13 +69,18 @@ export class InstanceService extends InstanceReader {
       offset += ids.length - taken.length;
     }
     if (decided.length > 0) return decided;
-    throw new BecalmError(
-      "BECALM_NOT_FOUND",
-      `Group ${target.group} holds no instance that could be decided. \`becalm ls --state Waiting\` shows who waits.`,
-      {
-        details: { group: target.group },
-      },
-    );
+    throw holdsNobody(target.group, await this.#groupAnswer(target.group));
+  }
+
+  /** Who answered for a group last; null: nobody has, or its record is gone or cannot be read. */
+  async #groupAnswer(groupId: string): Promise<Answer | null> {
+    const partition = partitionOf(groupId, this.runtime.partitions);
+    const { group } = await this.runtime.store.load({ partition, groupId, instanceIds: [] });
+    const answered = group === null ? undefined : answeredIn(groupId, group.value);
+    if (answered === undefined) return null;
+    const { did, by, atMs } = answered;
+    if (did === "timeout") return { by: "nobody", did: "answered in time", why: null, atMs };
+    return { by: by ?? "", did: `${did} it`, why: null, atMs };
   }
 
   #held(group: string, offset: number): Promise<string[]> {
@@ -114,6 +121,24 @@ type Answer = { readonly by: string; readonly did: string; readonly why: string 
 /** `ann granted it at 2026-11-23T03:07:01.000Z ("looked at it")` */
 function answerText({ by, did, why, atMs }: Answer): string {
   return `${by} ${did} at ${new Date(atMs).toISOString()}${why === null ? "" : ` (${JSON.stringify(why)})`}`;
+}
+
+function answeredIn(groupId: string, value: string): GroupAnswer | undefined {
+  try {
+    return decodeGroup(groupId, value).answered;
+  } catch (error) {
+    if (error instanceof BecalmError) return undefined;
+    throw error;
+  }
+}
+
+function holdsNobody(group: string, answered: Answer | null): BecalmError {
+  const before = answered === null ? "" : `: ${answerText(answered)}`;
+  return new BecalmError(
+    "BECALM_NOT_FOUND",
+    `Group ${group} holds no instance that could be decided${before}. \`becalm ls --state Waiting\` shows who waits.`,
+    { details: { group, ...(answered === null ? {} : { answered: { by: answered.by, atMs: answered.atMs } }) } },
+  );
 }
 
 function accepted(

@@ -47,6 +47,7 @@ const BELOW: Record<string, readonly string[]> = {
 /** Files whose level is not their folder's: ports that lie beside their drivers, the pure part of detection, and a part of the engine. */
 const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/engine-options.ts": "engine",
+  "src/explained-snapshot.ts": "engine",
   "src/stores/store.ts": "ports",
   "src/stores/dimension-lock.ts": "ports",
   "src/effects/effect-port.ts": "ports",

@@ -123,6 +123,24 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect((await engine.get(held).snapshot()).state).toBe("Success");
   });
 
+  test("a second answer for a group is told who gave the first one, and when, also when nobody did in time", async () => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "done";
+    const engine = await world.engine([policyOf({ function: "defense", count: 1 })]);
+    await take(engine, fires("a"), fires("b"), fires("c"));
+    const { group } = (await everything(engine))[0] as { group: string };
+    await world.elapse(MINUTE_MS);
+    await engine.approve({ group }, { by: "ann", why: "known" });
+    await expect(engine.deny({ group }, who)).rejects.toMatchObject({
+      code: "BECALM_NOT_FOUND",
+      message: expect.stringContaining(`ann granted it at ${new Date(START_MS + MINUTE_MS).toISOString()}`),
+      details: { group, answered: { by: "ann", atMs: START_MS + MINUTE_MS } },
+    });
+    await take(engine, fires("d"));
+    await world.elapse(31 * MINUTE_MS);
+    await expect(engine.approve({ group }, who)).rejects.toThrow("nobody answered in time at ");
+  });
+
   test("an engine that observes decides and audits everything and acts on nothing", async () => {
     const world = new EngineWorld(kind);
     const engine = await world.engine([policyOf({ function: "skip_when_exceed", count: 1 })], { observe: true });

@@ -29,6 +29,21 @@ async function storm(): Promise<void> {
 afterEach(() => engine.stop());
 
 describe("engine.list", () => {
+  test("gives each instance with its alert's labels, and the sentence that says why", async () => {
+    await storm();
+    const { instances } = await engine.list({ labels: { host: "web-7" } });
+    expect(instances[0]).toMatchObject({
+      state: "Skipped",
+      labels: { alertname: "HostDown", cluster: "edge", host: "web-7" },
+      sentence: { en: expect.stringContaining("was converged"), zh: expect.any(String) },
+    });
+    const { id, labels, sentence } = instances[0] as (typeof instances)[number];
+    expect(await engine.get(id).snapshot()).toMatchObject({ labels, sentence });
+    const ended = await engine.get(id).send({ type: "end", by: "ada", why: "known" });
+    expect(ended.labels).toEqual(labels);
+    expect(ended.sentence?.en).toContain("ada");
+  });
+
   test("finds instances by label, by matcher, by reason and by when they were made", async () => {
     await storm();
     const count = async (filter: Parameters<Engine["list"]>[0]) => (await engine.list(filter)).instances.length;
