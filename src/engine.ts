@@ -51,7 +51,7 @@ import type { Logger } from "./system/logger.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
 
-export type { AnswerTarget, EngineOptions, EngineOptions, EngineStatus, Who } from "./engine-options.ts";
+export type { AnswerTarget, EngineOptions, EngineStatus, Who } from "./engine-options.ts";
 export type { ExplainedSnapshot, InstancePage } from "./explained-snapshot.ts";
 
 /** One instance, addressed by its id. */

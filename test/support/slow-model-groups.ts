@@ -137,9 +137,13 @@ export class World {
 
   /** "A silenced instance is invisible to convergence." */
   groupIdOf(instance: Omit<Instance, "groupId">): string | null {
+    return this.isSilenced(instance) ? null : this.answeredAs(instance);
+  }
+
+  /** The group whose one answer reaches an instance: also one that was silenced, once it was run anyway and waits for a person. */
+  answeredAs(instance: Omit<Instance, "groupId">): string | null {
     const rule = ruleOf(instance);
-    if (rule === null || this.isSilenced(instance)) return null;
-    return this.groupId(instance.policy, rule, instance.labels);
+    return rule === null ? null : this.groupId(instance.policy, rule, instance.labels);
   }
 
   private groupId(policy: ModelPolicy, rule: ConvergenceRule, labels: Labels): string {

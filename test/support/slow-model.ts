@@ -287,7 +287,7 @@ export class SlowModel {
    * group reaches them all; or the instance alone, when no group could ever have it.
    */
   private scopeOf(instance: Instance): string {
-    return instance.groupId ?? instance.id;
+    return this.world.answeredAs(instance) ?? instance.id;
   }
 
   // ---- summaries -----------------------------------------------------------------------------------------------------------
