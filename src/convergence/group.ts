@@ -12,6 +12,7 @@ import type { ConvergenceRule, Observation } from "../model/convergence-rule.ts"
 import type { ArmedTimer, GroupView } from "../model/instance-types.ts";
 import { PEER_SAMPLE_COUNT_MAX, SUMMARY_SAMPLE_COUNT_MAX } from "../model/limits.ts";
 import { type FormingMember, oldestInForming, placeInForming, type Standing } from "./forming.ts";
+import type { GroupAnswer } from "./group-answer.ts";
 import { lingers, TRAITS } from "./traits.ts";
 
 export type OpenGroup = {
@@ -45,13 +46,6 @@ export type PendingSummary = {
   /** What was counted here; what is counted beside the group comes to it (tally.ts). */
   skipped: number;
   sample: string[];
-};
-
-/** `by` null: nobody answered in time. */
-export type GroupAnswer = {
-  readonly did: "granted" | "denied" | "timeout";
-  readonly by: string | null;
-  readonly atMs: number;
 };
 
 export type Group = {

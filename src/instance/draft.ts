@@ -16,6 +16,7 @@ import {
   summaryInOpen,
   takeToken,
 } from "../convergence/group.ts";
+import { answerOf } from "../convergence/group-answer.ts";
 import { Tallies, tallyKey } from "../convergence/tally.ts";
 import type { Alert } from "../model/alert.ts";
 import { effectIdOf } from "../model/ids.ts";
@@ -150,7 +151,8 @@ export class Draft {
     const written = this.write(working, outcome);
     this.follow({ before: instance, after: written, left }, outcome.effects);
     if (outcome.isConverged && this.group !== null) this.collect(this.group, written.id);
-    if (this.group !== null && isHeld(instance.snapshot) && !isHeld(written.snapshot)) noteAnswer(this.group, event);
+    const answer = isHeld(instance.snapshot) && !isHeld(written.snapshot) ? answerOf(event) : null;
+    if (this.group !== null && answer !== null) this.group.answered = answer;
     return written;
   }
 
@@ -306,14 +308,6 @@ export function birthOfAlert(
     notice: null,
     observed: options.isObserved === true ? true : undefined,
   };
-}
-
-/** So that whoever answers for the group next, and finds nobody held, is told who was first. */
-function noteAnswer(group: Group, event: InstanceEvent): void {
-  const { atMs } = event;
-  if (event.type === "approval.granted") group.answered = { did: "granted", by: event.by, atMs };
-  if (event.type === "approval.denied") group.answered = { did: "denied", by: event.by, atMs };
-  if (event.type === "timer.elapsed" && event.timer === "approval") group.answered = { did: "timeout", by: null, atMs };
 }
 
 /** Held by its group's rule, for which the group asks a human once. What a pause holds is not the group's. */

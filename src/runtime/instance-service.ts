@@ -1,5 +1,5 @@
 /** The verbs on stored instances that are the same in live and in virtual time: send, approve, deny. A driver commits them. */
-import type { GroupAnswer } from "../convergence/group.ts";
+import type { GroupAnswer } from "../convergence/group-answer.ts";
 import { decodeGroup } from "../convergence/group-codec.ts";
 import { acceptedText } from "../instance/accepted-events.ts";
 import type { Instance } from "../instance/checkpoint.ts";
