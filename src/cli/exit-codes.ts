@@ -35,6 +35,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, ExitCode>> = {
   BECALM_OUTPUT_FAILED: EXIT.failed,
   BECALM_STOPPED: EXIT.failed,
   BECALM_BUSY: EXIT.failed,
+  BECALM_FINGERPRINT_TAKEN: EXIT.failed,
   BECALM_CLOCK_SKEW: EXIT.failed,
   BECALM_REQUEST_REFUSED: EXIT.failed,
   BECALM_VERSION_MOVED: EXIT.refused,

@@ -17,6 +17,7 @@ import { instanceIdOf } from "../model/ids.ts";
 import type { EpisodeEnd, SilenceNote } from "../model/instance-types.ts";
 import { alertOfReceipt, type Receipt, type ReceiptTimes } from "../model/receipt.ts";
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
+import { isBirthOf, isSameLabels } from "./alert-labels.ts";
 import type { Command } from "./decision.ts";
 import type { EmissionOrder } from "./effect.ts";
 
@@ -62,11 +63,13 @@ export type ReceiveInput = {
   readonly instances: { has(id: string): boolean };
   /** Instances that cannot be read: nothing is made of their receipts. */
   readonly quarantined: { has(id: string): boolean };
+  /** First history lines of instances; absent: none of them is stored. */
+  readonly births?: { get(id: string): string | undefined };
 };
 
 /** What became of an incoming command. */
 export type Word = {
-  readonly kind: Reception["kind"] | "lease_goes_on" | "quarantined" | "elsewhere" | "decided";
+  readonly kind: Reception["kind"] | "lease_goes_on" | "quarantined" | "taken" | "elsewhere" | "decided";
   /** The instance that it concerns; null: none. */
   readonly id: string | null;
   /** Among the commands, the one whose result this is; null: nothing of it is decided. */
@@ -116,6 +119,9 @@ class Receiver {
     if (command.type === "lease") return this.#lease(command);
     const id = "id" in command ? command.id : null;
     if (id !== null && this.#input.quarantined.has(id)) return word("quarantined", id);
+    const birth = command.type === "create" ? this.#input.births?.get(command.id) : undefined;
+    if (birth !== undefined && command.type === "create" && !isBirthOf(birth, command.alert.labels))
+      return word("taken", id);
     return word("decided", id, this.commands.push(command) - 1);
   }
 
@@ -136,6 +142,7 @@ class Receiver {
     const isOwn = reception.episode.startMs === startOf(times);
     const id = isOwn ? command.ownId : this.#idOf(command, reception.episode);
     if (this.#input.quarantined.has(id)) return word("quarantined", id);
+    if (this.#isTaken(id, receipt, kept)) return word("taken", id);
     if (reception.kind === "begins" && !mayBegin) {
       // It was made before there were records, under an earlier version of the policy.
       const isThere = kept.value === null && this.#input.instances.has(id);
@@ -157,6 +164,16 @@ class Receiver {
     const alert = alertOfReceipt(receipt, episode.startMs);
     const at = this.commands.push({ type: "create", id, atMs, alert, policy, silence, order }) - 1;
     return { kind: "begins", id, command: at, sinceMs: null, leaseUntilMs: episode.leaseUntilMs };
+  }
+
+  /** Is the instance that of an alert with other labels, whose fingerprint is the same? The record and the id cannot tell them apart. */
+  #isTaken(id: string, { labels }: Receipt, kept: Kept): boolean {
+    const birth = this.#input.births?.get(id);
+    if (birth !== undefined) return !isBirthOf(birth, labels);
+    if (kept.value === kept.expected) return false;
+    // It begins in this batch.
+    const begun = this.commands.find((command) => command.type === "create" && command.id === id);
+    return begun?.type === "create" && !isSameLabels(begun.alert.labels, labels);
   }
 
   /** The receipt begins an episode under another version of the policy, if under any. Here it tells of an end at most. */

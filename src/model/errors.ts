@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   BECALM_OUTPUT_FAILED: "the result of a command cannot be written to stdout",
   BECALM_STOPPED: "the engine is stopped or stopping",
   BECALM_BUSY: "more arrives than can be taken; nothing was written, send again",
+  BECALM_FINGERPRINT_TAKEN: "an alert with the fingerprint of another one that has other labels; it was not taken",
   BECALM_CLOCK_SKEW: "this process's clock and the store's are too far apart; nothing was decided, send again",
   BECALM_REQUEST_REFUSED: "an HTTP request that breaks a rule of the protocol or a limit",
   BECALM_VERSION_MOVED: "the instance is no longer at the version that the caller saw",

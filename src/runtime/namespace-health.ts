@@ -42,6 +42,7 @@ export function clockFinding(clocks: readonly StoreClock[], sentAtMs: number, no
   );
   const skewMs = skews.reduce((furthest, skew) => (Math.abs(skew) > Math.abs(furthest) ? skew : furthest), 0);
   const what = "clock";
+  if (clocks.length === 0) return { what, is: "the store has none but this machine's" };
   if (Math.abs(skewMs) <= SKEW_MS) return { what, is: "this machine and the store agree within 1s" };
   const side = skewMs > 0 ? "ahead of" : "behind";
   return {

@@ -112,6 +112,9 @@ export class VirtualRun implements Driver {
     const { routed, unmatched, unreadable } = await routeAlerts(this.#runtime, receipts, { atMs, turn });
     for (const error of unreadable.values()) throw error;
     const results = await this.#commitRouted(routed, turn);
+    // A run that goes on without one of its alerts would say something else than an engine does.
+    for (const result of results)
+      if (result.outcome === "quarantined" && result.error.code === "BECALM_FINGERPRINT_TAKEN") throw result.error;
     await this.#settle((effect) => comparePositions(effect, position) <= 0);
     const late = new Set<number>();
     for (const [index, { outcome }] of results.entries())

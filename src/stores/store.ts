@@ -186,6 +186,7 @@ export type LostCommit = {
   readonly instanceIds: readonly string[];
 };
 
+/** `clocks`: none, if the store is on this machine and has no clock of its own. */
 export type StorePulse = { readonly clocks: readonly StoreClock[]; readonly lost: readonly LostCommit[] };
 
 /**
@@ -208,6 +209,8 @@ export type LoadRequest = {
   instanceIds: readonly string[];
   /** Default: none. */
   episodeKeys?: readonly string[];
+  /** Instances come with the first line of their histories. */
+  births?: boolean;
 };
 
 export type LoadResult = {
@@ -228,8 +231,11 @@ export type StoredEpisode = { key: string; value: string };
 /** `expected`: the record that was read; null: there must be none. */
 export type EpisodeWrite = StoredEpisode & { expected: string | null };
 
-/** `value` is a checkpoint as instance/checkpoint.ts wrote it; `version` rises by one with every commit of the instance. */
-export type StoredInstance = { id: string; version: number; value: string };
+/**
+ * `value` is a checkpoint as instance/checkpoint.ts wrote it; `version` rises by one with every commit of the instance. `birth`: the first line of its
+ * history, if there is one and it was asked for.
+ */
+export type StoredInstance = { id: string; version: number; value: string; birth?: string };
 
 /** `gone`: lists name it, and it is not there. `unlisted`: it is there, and no list names it. */
 export type StrayInstance = { id: string; what: "gone" | "unlisted" };

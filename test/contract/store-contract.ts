@@ -71,11 +71,10 @@ export function storeContract(
     const ids = (rows: readonly { id: string }[]) => rows.map(({ id }) => id);
 
     describe("what it tells of itself", () => {
-      test("is its time, of every clock that leases run out by, and that no commit is lost", async () => {
+      test("is the time of every clock of its own, and that no commit is lost", async () => {
         await store.open({ mode: "live", partitions });
         await store.commit(commitOf());
         const { clocks, lost } = await store.pulse();
-        expect(clocks.length).toBeGreaterThan(0);
         for (const { where, nowMs } of clocks) {
           expect(where).not.toBe("");
           expect(Number.isInteger(nowMs)).toBe(true);

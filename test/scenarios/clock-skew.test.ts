@@ -16,11 +16,19 @@ const SKEW = { code: "BECALM_CLOCK_SKEW" };
 
 type Line = { readonly level: "warn" | "error"; readonly text: string };
 
+/** A store with a clock of its own, as a server has one. */
+function storeWithClock(clock: ManualClock): Store {
+  const store = memoryStore({ now: () => clock.now() });
+  return Object.assign(store, {
+    pulse: async () => ({ clocks: [{ where: "the server", nowMs: clock.now() }], lost: [] }),
+  });
+}
+
 /** Two engines on one store, whose clock is the first one's. */
 class SkewWorld {
   /** The store's, and that of the engines that agree with it. */
   readonly clock = new ManualClock(START_MS);
-  readonly store: Store = memoryStore({ now: () => this.clock.now() });
+  readonly store: Store = storeWithClock(this.clock);
   readonly lines: Line[] = [];
   async engine(clock: ManualClock, options: Partial<EngineOptions> = {}): Promise<Engine> {
     const log = (level: Line["level"]) => (_: object, text: string) => void this.lines.push({ level, text });
@@ -109,7 +117,7 @@ describe("an engine whose clock is further from the store's than maxClockSkewMs"
     await elapse(11 * SECOND_MS, world.clock, off);
     const errors = world.lines.filter(({ level }) => level === "error").map(({ text }) => text);
     expect(errors).toHaveLength(2);
-    expect(errors[0]).toMatch(/is 1m.* ahead of that of this process: alerts are refused, no timer fires/);
+    expect(errors[0]).toMatch(/is 1m.* ahead of that of the server: alerts are refused, no timer fires/);
     expect(errors[1]).toMatch(/more like it since the last report/);
     world.lines.length = 0;
     const near = new ManualClock(world.clock.now() + 2 * SECOND_MS);

@@ -112,7 +112,10 @@ describe("limits of a request", () => {
 
 test("a clock that is far from the store's makes senders come again, and is shown", async () => {
   const clock = { ...systemClock(), now: () => Date.now() + 10_000 };
-  const { url } = await open({ engine: { clock, maxClockSkewMs: 5_000 } });
+  const store = Object.assign(memoryStore(), {
+    pulse: async () => ({ clocks: [{ where: "the server", nowMs: Date.now() }], lost: [] }),
+  });
+  const { url } = await open({ store, engine: { clock, maxClockSkewMs: 5_000 } });
   const { status, headers, json } = await sendJson(`${url}/api/v2/alerts`, [{ labels: { a: "b" } }]);
   expect([status, headers["retry-after"]]).toEqual([503, "1"]);
   expect(JSON.stringify(json)).toContain("ahead of");

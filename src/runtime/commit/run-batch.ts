@@ -8,7 +8,7 @@
  */
 import { type Command, type CommandResult, type Decision, decide } from "../../instance/decide.ts";
 import type { Word } from "../../instance/receive.ts";
-import type { BecalmError } from "../../model/errors.ts";
+import { BecalmError } from "../../model/errors.ts";
 import { type Commit, type CommitOutcome, RAISED_FORMAT } from "../../stores/store.ts";
 import type { BatchRuntime } from "../runtime.ts";
 import { type BrakeRead, countAttempts, countFailures, hasBrakes, NO_BRAKES, readBrakes } from "../stops/brakes.ts";
@@ -163,6 +163,8 @@ function resultOf(
     case "nothing_open":
     case "elsewhere":
       return { outcome: kind, instance: null, id };
+    case "taken":
+      return { outcome: "quarantined", instance: null, id, error: fingerprintTaken(id ?? "") };
     case "quarantined":
       return { outcome: kind, instance: null, id, error: quarantined.get(id ?? "") as BecalmError };
     case "ends":
@@ -171,4 +173,13 @@ function resultOf(
     case "begins":
       return decided as CommandResult;
   }
+}
+
+/** A refusal, not a second instance: fingerprints and ids are what everybody outside knows alerts by, and two would share one. */
+function fingerprintTaken(id: string): BecalmError {
+  return new BecalmError(
+    "BECALM_FINGERPRINT_TAKEN",
+    `The alert has the same 64-bit fingerprint as that of instance ${id}, and other labels: they cannot be told apart. It was not taken. Change a label of one of them.`,
+    { details: { instance: id } },
+  );
 }

@@ -25,6 +25,8 @@ type Found = {
   readonly asked: Set<string>;
   readonly instances: Map<string, Instance>;
   readonly quarantined: Map<string, BecalmError>;
+  /** First history lines. */
+  readonly births: Map<string, string>;
 };
 
 type Waiting = Pick<Snapshot, "waiters" | "hasMoreWaiters">;
@@ -41,11 +43,17 @@ export async function readStored(
   const { address } = batch;
   const { partition, groupId } = address;
   const { instanceIds, episodeKeys } = neededBy(batch);
-  const request = { partition, groupId, instanceIds: [...instanceIds], episodeKeys: [...episodeKeys, STOPS_KEY] };
+  const request = {
+    partition,
+    groupId,
+    instanceIds: [...instanceIds],
+    episodeKeys: [...episodeKeys, STOPS_KEY],
+    births: true,
+  };
   const loaded = await from.store.load(request);
   from.stops.learn(partition, loaded.episodes.get(STOPS_KEY) ?? null);
   const group = loaded.group === null || groupId === null ? null : cache.decode(groupId, loaded.group);
-  const found: Found = { asked: instanceIds, instances: new Map(), quarantined: new Map() };
+  const found: Found = { asked: instanceIds, instances: new Map(), quarantined: new Map(), births: new Map() };
   if (loaded.instances.size > 0) await decodeInto(from, loaded, found);
   const running = group?.open?.running ?? [];
   if (running.length > 0) await readMore(from, address, { ids: running.slice(0, COMMIT_INSTANCE_COUNT_MAX), found });
@@ -109,10 +117,17 @@ async function receive(
   const take = () =>
     receiveAll({ incoming, records, partition: address.partition, turn, grace: from.leaseGrace, ...found });
   const received = take();
-  const ids = received.commands.flatMap((command) => neededId(command) ?? []).filter((id) => !found.asked.has(id));
+  const ids = [...received.commands.flatMap((command) => neededId(command) ?? []), ...goingOn(received)].filter(
+    (id) => !found.asked.has(id),
+  );
   if (ids.length === 0) return received;
   await readMore(from, address, { ids, found });
   return take();
+}
+
+/** Instances whose labels tell whether a receipt is about them. */
+function goingOn({ words }: Received): string[] {
+  return words.flatMap(({ kind, id }) => ((kind === "goes_on" || kind === "late") && id !== null ? [id] : []));
 }
 
 /** Whatever is not a creation may settle a peer of the waiters. And only waiters that can be read keep a group open past its end. */
@@ -156,7 +171,7 @@ async function readMore(
   const instanceIds = ids.filter((id) => !found.instances.has(id) && !found.quarantined.has(id));
   if (instanceIds.length === 0) return;
   for (const id of instanceIds) found.asked.add(id);
-  await decodeInto(from, await from.store.load({ partition, groupId: null, instanceIds }), found);
+  await decodeInto(from, await from.store.load({ partition, groupId: null, instanceIds, births: true }), found);
 }
 
 async function decodeInto(from: ReadFrom, loaded: LoadResult, found: Found): Promise<void> {
@@ -164,5 +179,6 @@ async function decodeInto(from: ReadFrom, loaded: LoadResult, found: Found): Pro
     const read = await tryInstance(from, stored);
     if (read instanceof BecalmError) found.quarantined.set(stored.id, read);
     else found.instances.set(stored.id, read);
+    if (stored.birth !== undefined) found.births.set(stored.id, stored.birth);
   }
 }

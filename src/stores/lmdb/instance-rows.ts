@@ -5,6 +5,8 @@
  * `i<id>`: `<creation> <touched>`. `c<partition><creation><id>`: a line `<version> <checkpoint>`, then the history lines of the
  * instance's first commit. `h<partition><creation><id>\0<version>`: the lines that a later commit added.
  */
+
+import { lineAfterFirst, withBirth } from "../local-stores.ts";
 import type { InstanceWrite, StoredInstance, StrayInstance } from "../store.ts";
 import { type CreatedAt, compareCreated, invalid } from "../store-rules.ts";
 import { AFTER_ALL, numberOf, sortable, twoDigits } from "./row-keys.ts";
@@ -24,9 +26,10 @@ export class InstanceRows {
     this.#prefix = prefix;
   }
 
-  read(rows: ReadRows, id: string): StoredInstance | undefined {
+  read(rows: ReadRows, id: string, { births = false } = {}): StoredInstance | undefined {
     const text = this.#text(rows, id);
-    return text === undefined ? undefined : toStored(id, text);
+    if (text === undefined) return undefined;
+    return withBirth(toStored(id, text), births ? lineAfterFirst(text) : undefined);
   }
 
   isExpected(rows: ReadRows, { id, expectedVersion, expectedHead }: InstanceWrite): boolean {

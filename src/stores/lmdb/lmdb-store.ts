@@ -9,7 +9,7 @@
  */
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
-import { lmdbDescription, localPulse } from "../local-stores.ts";
+import { LOCAL_PULSE, lmdbDescription } from "../local-stores.ts";
 import { GroupLeases } from "../memory/group-leases.ts";
 import { memoryDimensionLock } from "../memory/memory-dimension-lock.ts";
 import type {
@@ -135,12 +135,12 @@ class LmdbStore implements Store {
     return { ...info };
   }
 
-  async load({ partition, groupId, instanceIds, episodeKeys = [] }: LoadRequest): Promise<LoadResult> {
+  async load({ partition, groupId, instanceIds, episodeKeys = [], births = false }: LoadRequest): Promise<LoadResult> {
     const { groups, instances, episodes } = this.#open(partition);
     return this.#read((rows) => {
       const stored = new Map<string, StoredInstance>();
       for (const id of instanceIds) {
-        const instance = instances.read(rows, id);
+        const instance = instances.read(rows, id, { births });
         if (instance !== undefined) stored.set(id, instance);
       }
       const group = groupId === null ? null : groups.get(rows, { partition, id: groupId }, this.#now());
@@ -333,7 +333,7 @@ class LmdbStore implements Store {
   }
 
   async pulse(): Promise<StorePulse> {
-    return localPulse(this.#path, this.#now());
+    return LOCAL_PULSE;
   }
 
   async describe(): Promise<StoreDescription> {

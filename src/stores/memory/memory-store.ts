@@ -11,7 +11,7 @@
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
-import { localPulse, MEMORY_DESCRIPTION } from "../local-stores.ts";
+import { LOCAL_PULSE, MEMORY_DESCRIPTION, withBirth } from "../local-stores.ts";
 import type {
   ClaimRequest,
   Commit,
@@ -117,12 +117,12 @@ class MemoryStore implements Store {
     return this.#info === null ? null : { ...this.#info };
   }
 
-  async load({ partition, groupId, instanceIds, episodeKeys = [] }: LoadRequest): Promise<LoadResult> {
+  async load({ partition, groupId, instanceIds, episodeKeys = [], births }: LoadRequest): Promise<LoadResult> {
     requirePartition(partition, this.#open().partitions);
     const instances = new Map<string, StoredInstance>();
     for (const id of instanceIds) {
       const stored = this.#instances.get(id);
-      if (stored !== undefined) instances.set(id, toStored(stored));
+      if (stored !== undefined) instances.set(id, withBirth(toStored(stored), births ? stored.lines[0] : undefined));
     }
     const group = groupId === null ? undefined : this.#groups.get(partition, groupId, this.#now());
     return {
@@ -317,7 +317,7 @@ class MemoryStore implements Store {
     return info.highestTimeMs;
   }
 
-  readonly pulse = async () => localPulse("this process", this.#now());
+  readonly pulse = async () => LOCAL_PULSE;
   readonly describe = async () => MEMORY_DESCRIPTION;
   async close(): Promise<void> {}
   readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();

@@ -1,4 +1,5 @@
 /** Reads of what batches are decided on: several of one partition go together. */
+import { lineAfterFirst, withBirth } from "../local-stores.ts";
 import type { LoadRequest, LoadResult } from "../store.ts";
 import { parseVersioned } from "./commit-arguments.ts";
 import type { RedisConnection } from "./connection.ts";
@@ -61,8 +62,14 @@ export class RedisLoads {
       ]),
     );
     let [at, recordAt] = [0, 0];
-    return requests.map(({ groupId, instanceIds, episodeKeys: some = [] }) => {
-      const instances = toInstances(instanceIds, texts.slice(at, at + instanceIds.length));
+    return requests.map(({ groupId, instanceIds, episodeKeys: some = [], births }) => {
+      const own = texts.slice(at, at + instanceIds.length);
+      const instances = toInstances(instanceIds, own);
+      if (births === true)
+        instanceIds.forEach((id, index) => {
+          const stored = instances.get(id);
+          if (stored !== undefined) withBirth(stored, lineAfterFirst(own[index] as string));
+        });
       at += instanceIds.length;
       const groupText = groupId === null ? null : (texts[at++] ?? null);
       const episodes = new Map<string, string>();
