@@ -12,19 +12,10 @@ export type CatchableFault = SeededFault & {
   readonly foundBy: readonly string[];
 };
 
-const MEMORY = "src/stores/memory/memory-store.ts";
-const MACHINE = "machines/action-instance.machine.ts";
-const TAKE = "src/instance/take-command.ts";
-const COMMIT = "src/runtime/commit/batch-commit.ts";
-const RUN = "src/runtime/commit/run-batch.ts";
-const LIVE = "src/runtime/workers/live-driver.ts";
-const RETENTION = "src/runtime/workers/retention.ts";
-
 /** In Redis's own scripts: real processes show them (test/chaos). */
 export const SCRIPT_FAULTS: readonly CatchableFault[] = [
   {
     name: "a script does not compare the version of a group",
-    file: "src/stores/redis/scripts/commit.lua",
     find: "if commit.has_group and expected_version ~= '0' then",
     replace: "if commit.has_group and expected_version == 'never' then",
     scenario: "quiet",
@@ -35,7 +26,6 @@ export const SCRIPT_FAULTS: readonly CatchableFault[] = [
 export const SEEDED_FAULTS: readonly CatchableFault[] = [
   {
     name: "the group's version is not compared",
-    file: MEMORY,
     find: `if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";`,
     replace: "",
     scenario: "racing",
@@ -43,7 +33,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "the instance's version is not compared",
-    file: MEMORY,
     find: `return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";`,
     replace: "return null;",
     scenario: "racing",
@@ -51,7 +40,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "the record of an episode is not compared",
-    file: MEMORY,
     find: `if (!this.#episodes.areExpected(partition, commit.episodes)) return "conflict";`,
     replace: "",
     scenario: "racing",
@@ -59,7 +47,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a commit that is sent again is no duplicate",
-    file: MEMORY,
     find: `if (this.#commitIds.has(nameIn(commit.partition, commit.commitId))) return "duplicate";`,
     replace: "",
     scenario: "lossy",
@@ -67,7 +54,7 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "new instances are written before the commit is checked",
-    file: MEMORY,
+    file: "memory-store.ts",
     find: "if (refusal !== null) return refusal;",
     replace:
       "if (refusal !== null) {\n" +
@@ -78,7 +65,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a commit that was refused is acknowledged",
-    file: RUN,
     find: `return outcome === "applied" || outcome === "duplicate";`,
     replace: `return outcome !== "stale";`,
     scenario: "racing",
@@ -86,15 +72,13 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "alerts are acknowledged before their commit",
-    file: RUN,
-    find: "await commitUnder(runtime, { decision, commit, brakes });",
-    replace: `(void commitUnder(runtime, { decision, commit, brakes }).catch(() => {}), "applied" as const);`,
+    find: "isCounted ? await committed(runtime, read, commit)",
+    replace: 'isCounted ? (void committed(runtime, read, commit).catch(() => {}), "applied" as const)',
     scenario: "racing",
     foundBy: ["acknowledged"],
   },
   {
     name: "effects begin before the commit",
-    file: RUN,
     find: "onDecided?.();",
     replace: "onDecided?.();\n    publish(runtime, decision, commit);",
     scenario: "racing",
@@ -102,7 +86,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "the result of an older attempt is accepted",
-    file: MACHINE,
     find: `(event.type === "effect.done" || event.type === "effect.failed") && event.attempt === context.attempt;`,
     replace: `(event.type === "effect.done" || event.type === "effect.failed") && context.attempt > 0;`,
     scenario: "returning",
@@ -110,7 +93,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a retry's timer is not armed",
-    file: COMMIT,
     find: "for (const [name, timer] of changes.armed)",
     replace: `for (const [name, timer] of changes.armed.filter(([name]) => name !== "retry"))`,
     scenario: "calm",
@@ -118,7 +100,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a timer that is over stays armed",
-    file: COMMIT,
     find: "for (const [name, timer] of changes.cancelled) cancelled.push(key(changed.instance.id, name, timer.arm));",
     replace: "",
     scenario: "calm",
@@ -126,7 +107,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "an effect whose result is committed stays in the outbox",
-    file: COMMIT,
     find: 'if (one.kind === "effect" && emitted?.has(one.id) !== true) ids.push(one.id);',
     replace: "void emitted;",
     scenario: "calm",
@@ -134,7 +114,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "waiters are not woken",
-    file: TAKE,
     find: `if (command.type !== "create" && (result.outcome === "applied" || command.type === "wake")) {`,
     replace: `if (command.type === "wake") {`,
     scenario: "calm",
@@ -142,7 +121,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "nobody waits for a peer",
-    file: MACHINE,
     find: `peer_proceeds: (args) => verdictOf(args)?.verdict === "wait" || skips(args, "skip_when_proceed"),`,
     replace: `peer_proceeds: (args) => skips(args, "skip_when_proceed"),`,
     scenario: "racing",
@@ -150,7 +128,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a member exactly a window old has left the window",
-    file: "src/convergence/group.ts",
     find: "group.forming.filter((member) => member.createdAtMs >= since);",
     replace: "group.forming.filter((member) => member.createdAtMs > since);",
     scenario: "edges",
@@ -158,7 +135,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a nearer timer does not bring the poll forward",
-    file: LIVE,
     find: "if (dueAtMs >= this.#timersDueAtMs) return;",
     replace: "if (dueAtMs >= this.#timersDueAtMs - 1_000) return;",
     scenario: "prompt",
@@ -166,7 +142,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a timer that is armed during a poll does not bring the next one forward",
-    file: LIVE,
     find: "const delayMs = isMore ? 0 : Math.min(expectedMs, TIMERS_POLLED_EVERY_MS);",
     replace: "const delayMs = isMore ? 0 : TIMERS_POLLED_EVERY_MS;\n    void expectedMs;",
     scenario: "prompt",
@@ -174,7 +149,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "the hash that a bound line begins with is not compared",
-    file: "src/instance/audit.ts",
     find: "if (isBound && previous !== hash)",
     replace: "if (isBound && previous === null)",
     scenario: "calm",
@@ -182,7 +156,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a line is bound to the wrong one",
-    file: "src/instance/draft.ts",
     find: "stepLine(outcome.json, { previous: head, isFirst })",
     replace: 'stepLine(outcome.json, { previous: chainHash(head, ""), isFirst })',
     scenario: "calm",
@@ -190,15 +163,13 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "claims are not prolonged",
-    file: LIVE,
-    find: "if (effectIds.length > 0)\n      await this.#runtime.store.extendClaims(",
-    replace: "if (effectIds.length > 1_000)\n      await this.#runtime.store.extendClaims(",
+    find: "if (effectIds.length > 0) await store.extendClaims(",
+    replace: "if (effectIds.length > 1_000) await store.extendClaims(",
     scenario: "slow attempts",
     foundBy: ["accepted once"],
   },
   {
     name: "claimed effects are given out",
-    file: "src/stores/memory/claim-table.ts",
     find: "(claim) => claim.claimedUntilMs <= nowMs",
     replace: "(claim) => claim.claimedUntilMs <= nowMs + 9_000",
     scenario: "racing",
@@ -206,15 +177,13 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a result that could not be written is dropped",
-    file: LIVE,
-    find: "if (!this.#isRunning) throw error;",
-    replace: "if (failures >= 0) return;",
+    find: "for (let failures = 0; this.#options.isRunning(); failures += 1) {",
+    replace: "for (let failures = 0; failures < 0; failures += 1) {",
     scenario: "store away",
     foundBy: ["accepted once"],
   },
   {
     name: "attempts that were begun elsewhere are never taken over",
-    file: LIVE,
     find: "for (const effect of stored.map(decodeEffect)) this.#begin(effect);",
     replace: "void decodeEffect;",
     scenario: "crashing",
@@ -222,7 +191,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "retention removes who is not at rest",
-    file: RETENTION,
     find: "if (instance instanceof BecalmError || !isAtRest(instance)) continue;",
     replace: "if (instance instanceof BecalmError) continue;\n    void isAtRest;",
     scenario: "kept for a person",
@@ -230,7 +198,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "the record of an episode outlives its instance",
-    file: RETENTION,
     find: "await runtime.store.remove(instance.id, stored.version, record ?? undefined)",
     replace: "void record === undefined && (await runtime.store.remove(instance.id, stored.version))",
     scenario: "forgotten",
@@ -238,7 +205,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "the opener forgets its summary",
-    file: TAKE,
     find: "scheduleSummary(group, open, opener);",
     replace: "void [scheduleSummary, opener];",
     scenario: "calm",
@@ -246,7 +212,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "whoever joins a group with a full count runs too",
-    file: "src/convergence/convergence.ts",
     find: "peers.isNew ? RUN_OPENED : peers.executed >= count ? SKIP_LIMIT : RUN_BELOW_LIMIT,",
     replace: "peers.isNew ? RUN_OPENED : peers.executed > count ? SKIP_LIMIT : RUN_BELOW_LIMIT,",
     scenario: "racing",
@@ -254,7 +219,6 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "a commit does not look at the emergency stop",
-    file: COMMIT,
     find: "return effects.length > 0 || entries.some(",
     replace: "return effects.length > 1_000 && entries.some(",
     scenario: "paused",
