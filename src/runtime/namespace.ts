@@ -56,7 +56,8 @@ function compiled(set: PolicySet | undefined, format: number): PoliciesInForce {
     silence: format >= 2 ? { ...silence, id: silenceIdOf(silence) } : silence,
     matches: compileMatchers(silence.match),
   }));
-  const silences = { fromFile, stored: [], storedText: null, silences: fromFile };
+  const isFileKnown = set !== undefined;
+  const silences = { fromFile, isFileKnown, stored: [], storedText: null, silences: fromFile };
   return { policies: policies.map(compilePolicy), ...silences, limits: set?.limits };
 }
 
@@ -74,8 +75,8 @@ export async function putInForce({ store, versions, inForce, format }: Runtime, 
   const fresh = next.policies.filter(({ policy }) => !versions.has(policyKey(policy)));
   if (fresh.length > 0) await store.savePolicies(fresh.map(recordOf));
   for (const one of fresh) versions.set(policyKey(one.policy), one);
-  const { policies, fromFile, limits } = next;
-  Object.assign(inForce, { policies, fromFile, limits, silences: [...fromFile, ...inForce.stored] });
+  const { policies, fromFile, isFileKnown, limits } = next;
+  Object.assign(inForce, { policies, fromFile, isFileKnown, limits, silences: [...fromFile, ...inForce.stored] });
 }
 
 /** A record in each partition from the beginning, so that the first commits do not find each other's. A full store goes without. */

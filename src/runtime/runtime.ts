@@ -22,6 +22,8 @@ export type PoliciesInForce = {
   /** Those of the policy file, then those that are stored. */
   silences: readonly CompiledSilence[];
   fromFile: readonly CompiledSilence[];
+  /** False: a command opened the namespace without its policy file, so which silences that has is not known here. */
+  isFileKnown: boolean;
   stored: readonly CompiledSilence[];
   /** The record that `stored` was read from. */
   storedText: string | null;

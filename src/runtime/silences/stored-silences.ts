@@ -6,6 +6,7 @@
  * job that is begun anew whenever the silences in force change, and when a process starts, so that no crash leaves it half done.
  */
 import { randomUUID } from "node:crypto";
+import { splitLine } from "../../instance/history-lines.ts";
 import { canonicalJson } from "../../model/canonical-json.ts";
 import { sha256 } from "../../model/digest.ts";
 import { BecalmError } from "../../model/errors.ts";
@@ -131,7 +132,15 @@ export class SilenceService {
   /** Would another silence, or none, skip it now? */
   async #hasEnded({ name, owner, dueAtMs }: TimerRow, nowMs: number): Promise<boolean> {
     if (name !== "silence") return false;
+    if (!this.#runtime.inForce.isFileKnown && !(await this.#isHeldByStored(owner))) return false;
     return (await silenceOf(this.#runtime, owner, nowMs))?.toMs !== dueAtMs;
+  }
+
+  /** Whether a stored silence skipped it. What one of the policy file holds is left to the engines that have read that file. */
+  async #isHeldByStored(owner: string): Promise<boolean> {
+    const { store, inForce } = this.#runtime;
+    const id = silenceIdIn((await store.history(owner)) ?? []);
+    return inForce.stored.some(({ silence }) => silence.id === id);
   }
 
   async #change(change: (silences: readonly StoredSilence[]) => readonly StoredSilence[]): Promise<void> {
@@ -181,6 +190,14 @@ export function requireRaised(format: number, what: string): void {
     `${what} is not understood by engines of an earlier version, and this namespace may still have some. When none is left: \`becalm doctor --raise-format\`.`,
     { details: { format } },
   );
+}
+
+/** The silence that skipped it last. */
+function silenceIdIn(lines: readonly string[]): string | undefined {
+  const last = lines.findLast((line) => splitLine(line).json.includes('"silence":'));
+  if (last === undefined) return undefined;
+  const { event } = JSON.parse(splitLine(last).json) as { event?: { silence?: { id?: string } } };
+  return event?.silence?.id;
 }
 
 /** One that has not begun ends as it begins. */
