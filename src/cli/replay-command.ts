@@ -1,11 +1,11 @@
 /** `becalm replay`: histories, stepped through the machine again. */
-import type { History } from "../instance/audit-types.ts";
+import type { EntryBody, History } from "../instance/audit-types.ts";
 import { type TrailFault, trailFault } from "../instance/trail.ts";
 import { BecalmError, messageOf } from "../model/errors.ts";
 import { count } from "../present/text-table.ts";
 import { isoTime } from "../present/time-text.ts";
-import { bundledHistory } from "../simulate/bundle.ts";
-import { type Replay, replay } from "../simulate/replay.ts";
+import { bundledTrail } from "../simulate/bundle.ts";
+import { Replayer, replay, type Trail } from "../simulate/replay.ts";
 import { allIds } from "./audit.ts";
 import { readBundle } from "./bundle-file.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
@@ -61,7 +61,7 @@ async function replayOne(
     for (const line of checkedSteps(steps, { colors: terminal.outColors, reader: terminal.reader }))
       await terminal.out(line);
   }
-  const what = whatIsWrong(fault, divergence);
+  const what = whatIsWrong(fault, divergence?.entry ?? null);
   if (what !== null) throw broken(id, what);
   if (!json)
     await terminal.out(
@@ -75,7 +75,9 @@ async function replayOne(
   return EXIT.done;
 }
 
-type Attempted = Replayable | { readonly id: string; readonly error: BecalmError };
+type Attempted =
+  | { readonly id: string; readonly fault: TrailFault | null; readonly history: Trail }
+  | { readonly id: string; readonly error: BecalmError };
 type InstanceReader = Parameters<typeof checkTrail>[0];
 
 async function* stored(instances: InstanceReader): AsyncGenerator<Attempted> {
@@ -100,7 +102,7 @@ async function* bundled(file: string, id: string | undefined): AsyncGenerator<At
     isFound = true;
     const fault = trailFault(instance.lines, instance.checkpoint, instance.birthHash ?? null);
     try {
-      yield { id: instance.id, fault, history: bundledHistory(instance, policies) };
+      yield { id: instance.id, fault, history: bundledTrail(instance, policies) };
     } catch (error) {
       if (!(error instanceof BecalmError)) throw error;
       yield { id: instance.id, error };
@@ -121,9 +123,10 @@ async function replayMany(
 ): Promise<number> {
   const totals = { instances: 0, steps: 0, different: 0 };
   const progress = new Progress(terminal);
+  const replayer = new Replayer();
   for await (const one of many) {
     totals.instances += 1;
-    const { what, steps } = outcomeOf(one);
+    const { what, steps } = outcomeOf(one, replayer);
     totals.steps += steps;
     if (what !== null) {
       totals.different += 1;
@@ -157,21 +160,20 @@ async function replayMany(
   return totals.different > 0 ? EXIT.failed : EXIT.done;
 }
 
-function outcomeOf(one: Attempted): { what: string | null; steps: number } {
+function outcomeOf(one: Attempted, replayer: Replayer): { what: string | null; steps: number } {
   if ("error" in one) return { what: messageOf(one.error), steps: 0 };
   try {
-    const { steps, divergence } = replay(one.history);
-    return { what: whatIsWrong(one.fault, divergence), steps: steps.length };
+    return { what: whatIsWrong(one.fault, replayer.divergence(one.history)), steps: one.history.entries.length };
   } catch (error) {
     if (error instanceof BecalmError) return { what: messageOf(error), steps: 0 };
     throw error;
   }
 }
 
-function whatIsWrong(fault: TrailFault | null, divergence: Replay["divergence"]): string | null {
+function whatIsWrong(fault: TrailFault | null, divergence: EntryBody | null): string | null {
   if (fault !== null) return `line ${fault.line} of its history ${fault.what}`;
   if (divergence === null) return null;
-  return `entry ${divergence.entry.version} (${divergence.entry.event.type}) leads to another checkpoint than it says`;
+  return `entry ${divergence.version} (${divergence.event.type}) leads to another checkpoint than it says`;
 }
 
 function broken(id: string, what: string): BecalmError {

@@ -25,6 +25,13 @@ export function decodeHistory(instance: string, lines: readonly string[], policy
   return { instance, policy, birth, birthHash, entries };
 }
 
+/** The steps of a history and nothing that is made of them when they are read: what it takes to step them again. */
+export function decodeSteps(instance: string, lines: readonly string[], { createdAtMs }: Birth): EntryBody[] {
+  return lines
+    .slice(1)
+    .map((_, index) => decodeEntry(parseLine(instance, lines, index + 1), { id: instance, createdAtMs }));
+}
+
 /** The birth of an instance, from the first line of its history. */
 export function birthOf(instance: string, lines: readonly string[]): Birth {
   return decodeBirth(parseLine(instance, lines, 0));

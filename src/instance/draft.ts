@@ -118,27 +118,8 @@ export class Draft {
   /** Brings a new instance into the draft. Its first line is its birth. */
   create(birth: Birth, options: { id: string; policy: CompiledPolicy }): Instance {
     const line = encodeBirth(birth);
-    const { id, policy } = options;
-    const instance: Instance = {
-      id,
-      kind: birth.kind,
-      policy: birth.policy,
-      policyVersion: birth.policyVersion,
-      groupId: birth.group,
-      epoch: null,
-      isOpener: false,
-      createdAtMs: birth.createdAtMs,
-      decidedAtMs: null,
-      atMs: birth.createdAtMs,
-      version: 0,
-      snapshot: initialSnapshot(machinePolicyOf(policy, { kind: birth.kind, groupId: birth.group })),
-      verdict: null,
-      reason: null,
-      parked: null,
-      succeededAtMs: null,
-      isObserved: birth.observed === true,
-      head: chainHash("", line),
-    };
+    const { id } = options;
+    const instance = newborn(birth, { ...options, head: chainHash("", line) });
     this.working.set(id, { instance, before: null, lines: [line], birth, body: "" });
     return instance;
   }
@@ -273,6 +254,33 @@ export class Draft {
   changed(): ChangedInstance[] {
     return [...this.working.values()];
   }
+}
+
+/** An instance to which nothing has happened yet. `head`: the hash of its birth line. */
+export function newborn(
+  birth: Birth,
+  { id, policy, head }: { id: string; policy: CompiledPolicy; head: string },
+): Instance {
+  return {
+    id,
+    kind: birth.kind,
+    policy: birth.policy,
+    policyVersion: birth.policyVersion,
+    groupId: birth.group,
+    epoch: null,
+    isOpener: false,
+    createdAtMs: birth.createdAtMs,
+    decidedAtMs: null,
+    atMs: birth.createdAtMs,
+    version: 0,
+    snapshot: initialSnapshot(machinePolicyOf(policy, { kind: birth.kind, groupId: birth.group })),
+    verdict: null,
+    reason: null,
+    parked: null,
+    succeededAtMs: null,
+    isObserved: birth.observed === true,
+    head,
+  };
 }
 
 /**

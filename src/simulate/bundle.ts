@@ -5,14 +5,15 @@
  * with the number of its line. The first line is the header, the last one counts what was written: a bundle that was cut short has no last line.
  * Policies stand before the first instance that was made under them. docs/bundle.md describes the format.
  */
-import { birthOf, decodeHistory } from "../instance/audit.ts";
-import type { History } from "../instance/audit-types.ts";
+import { birthOf, decodeHistory, decodeSteps } from "../instance/audit.ts";
+import type { Birth, History } from "../instance/audit-types.ts";
 import { chainHash } from "../instance/history-lines.ts";
 import { sha256 } from "../model/digest.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import type { RecordedEnd } from "./recorded-history.ts";
+import type { Trail } from "./replay.ts";
 
 export const BUNDLE_FORMAT = 1;
 
@@ -195,10 +196,24 @@ export class BundleReader {
  * The history of a bundled instance under its own policy version.
  * @throws BECALM_HISTORY_BROKEN if the bundle lacks the policy version or a line cannot be read
  */
-export function bundledHistory({ id, lines }: BundledInstance, policies: ReadonlyMap<string, Policy>): History {
-  const { policy: name, policyVersion: version } = birthOf(id, lines);
+export function bundledHistory(instance: BundledInstance, policies: ReadonlyMap<string, Policy>): History {
+  return decodeHistory(
+    instance.id,
+    instance.lines,
+    policyOf(instance.id, birthOf(instance.id, instance.lines), policies),
+  );
+}
+
+/** The same, as far as it takes to step it again. */
+export function bundledTrail({ id, lines }: BundledInstance, policies: ReadonlyMap<string, Policy>): Trail {
+  const birth = birthOf(id, lines);
+  return { instance: id, birth, policy: policyOf(id, birth, policies), entries: decodeSteps(id, lines, birth) };
+}
+
+function policyOf(id: string, birth: Birth, policies: ReadonlyMap<string, Policy>): Policy {
+  const { policy: name, policyVersion: version } = birth;
   const policy = policies.get(policyKey({ name, version }));
-  if (policy !== undefined) return decodeHistory(id, lines, policy);
+  if (policy !== undefined) return policy;
   throw new BecalmError(
     "BECALM_HISTORY_BROKEN",
     `The bundle lacks policy "${name}" version ${version}, under which instance ${id} was made. Export it again.`,

@@ -5,14 +5,16 @@
 
 import { commitsOf } from "../inspect/history-commits.ts";
 import { type Inspect, inspectTarget } from "../inspect/inspect-target.ts";
-import type { AuditEntry, History } from "../instance/audit-types.ts";
+import type { AuditEntry, EntryBody, History } from "../instance/audit-types.ts";
 import { encodeBody, type Instance } from "../instance/checkpoint.ts";
-import { Draft } from "../instance/draft.ts";
-import { plainOutcomes } from "../instance/outcome.ts";
+import { Draft, newborn } from "../instance/draft.ts";
+import { outcomeOf, parkedOutcome, plainOutcomes } from "../instance/outcome.ts";
 import type { Snapshot } from "../instance/step.ts";
+import { stepOnce } from "../instance/step-memo.ts";
 import { sha256 } from "../model/digest.ts";
 import { BecalmError } from "../model/errors.ts";
-import { compilePolicy } from "../policy/policy-versions.ts";
+import type { Policy } from "../policy/policy.ts";
+import { type CompiledPolicy, compilePolicy } from "../policy/policy-versions.ts";
 
 export type ReplayedStep = {
   readonly entry: AuditEntry;
@@ -57,6 +59,38 @@ export function instanceAfter(history: History, count: number): Instance {
   return history.entries.slice(0, count).reduce((instance, entry) => again(draft, instance, entry), born);
 }
 
+/** A history, as far as it takes to step it again. */
+export type Trail = Pick<History, "instance" | "birth" | "policy"> & { readonly entries: readonly EntryBody[] };
+
+/**
+ * Replays many histories, each up to its first step that differs. Equal steps are taken through the machine once (instance/step-memo.ts), and nothing
+ * is written that only a commit needs; test/simulate/replayer.test.ts shows that it finds what `replay` finds.
+ */
+export class Replayer {
+  readonly #compiled = new Map<Policy, CompiledPolicy>();
+
+  /**
+   * The first entry that leads to another checkpoint than it says; null: none.
+   * @throws BECALM_HISTORY_BROKEN when the machine refuses an event that the history says it took.
+   */
+  divergence({ instance: id, birth, policy, entries }: Trail): EntryBody | null {
+    const compiled = this.#compiled.get(policy) ?? compilePolicy(policy);
+    this.#compiled.set(policy, compiled);
+    let instance = newborn(birth, { id, policy: compiled, head: "" });
+    for (const entry of entries) {
+      const { event, epoch, version } = entry;
+      const outcome =
+        event.type === "lock.busy"
+          ? parkedOutcome(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, { version, atMs: event.atMs })
+          : outcomeOf(instance, event, { epoch, version, take: stepOnce });
+      if (outcome === null) throw refused(instance, entry);
+      if (outcome.entry.checkpoint !== entry.checkpoint) return entry;
+      instance = outcome.next;
+    }
+    return null;
+  }
+}
+
 function rethrow(error: unknown): never {
   throw error;
 }
@@ -66,9 +100,13 @@ function again(draft: Draft, instance: Instance, entry: AuditEntry): Instance {
   if (event.type === "lock.busy") return draft.park(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, event.atMs);
   const applied = draft.apply(instance, event, { epoch: entry.epoch });
   if (applied !== null) return applied;
-  throw new BecalmError(
+  throw refused(instance, entry);
+}
+
+function refused({ id, snapshot }: Instance, { version, event }: EntryBody): BecalmError {
+  return new BecalmError(
     "BECALM_HISTORY_BROKEN",
-    `Entry ${entry.version} of ${instance.id} says that it took ${event.type}, but in ${instance.snapshot.state} the machine refuses it. Run \`becalm audit verify\`.`,
-    { details: { id: instance.id, version: entry.version } },
+    `Entry ${version} of ${id} says that it took ${event.type}, but in ${snapshot.state} the machine refuses it. Run \`becalm audit verify\`.`,
+    { details: { id, version } },
   );
 }
