@@ -112,20 +112,25 @@ function plainSummary(notice: Notice & { kind: "summary" }): Omit<PlainSummary, 
 }
 
 function plainApproval(
-  { group, instance, dueAtMs }: Notice & { kind: "approval-request" },
+  { group, instance, dueAtMs, pause }: Notice & { kind: "approval-request" },
   subject: NoticeSubject | null,
   urls: SignedUrls | null,
 ): Omit<PlainApproval, keyof PlainSubject> {
   const target = group === null ? instance : `--group '${group.replaceAll("'", "'\\''")}'`;
   const joinMs = subject?.history.policy.approval.timeoutMs ?? 0;
   const command = (verb: string): string => `becalm ${verb} ${target} --by WHO --why TEXT`;
+  const scope = pause?.scope == null ? "" : ` --policy ${pause.scope}`;
+  const lift = (how: string): string => `becalm resume${scope} --${how} --by WHO --why TEXT`;
   return {
     group,
     instance,
     dueAt: isoTime(dueAtMs),
     held: subject?.heldCount ?? null,
-    commands: { approve: command("approve"), deny: command("deny") },
-    links: urls?.approval({ instance, group, dueAtMs, joinMs }) ?? null,
+    commands:
+      pause === undefined
+        ? { approve: command("approve"), deny: command("deny") }
+        : { approve: lift("decide"), deny: lift("deny") },
+    links: pause === undefined ? (urls?.approval({ instance, group, dueAtMs, joinMs }) ?? null) : null,
   };
 }
 

@@ -3,7 +3,7 @@
 import type { Counterfactual, VerdictKind } from "../convergence/convergence.ts";
 import type { Alert } from "../model/alert.ts";
 import type { Observation } from "../model/convergence-rule.ts";
-import type { InstanceEvent, InstanceState } from "../model/instance-types.ts";
+import type { InstanceEvent, InstanceState, PauseNote } from "../model/instance-types.ts";
 import type { ReasonCode } from "../model/reasons.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { InstanceKind } from "./checkpoint.ts";
@@ -39,7 +39,10 @@ export type Notice =
       readonly kind: "approval-request";
       readonly group: string | null;
       readonly instance: string;
+      /** NO_DUE_AT_MS: there is no deadline. */
       readonly dueAtMs: number;
+      /** The pause whose held ones it asks about, all of them; `instance` is the first. Absent: it asks about an instance, or a group. */
+      readonly pause?: PauseNote;
     };
 
 /** An event as a line stores it: the entry's `atMs` is not written twice. `lock.busy` is the engine's own: the instance stays Idle. */

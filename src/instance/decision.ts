@@ -68,6 +68,14 @@ type CommandBody =
       readonly silence: SilenceNote | null;
       readonly arm?: number;
     }
+  /** Asks a person about all that a pause holds; `id` is that of the request, so asking twice is harmless. `held`: one of them. */
+  | {
+      readonly type: "askForPause";
+      readonly id: string;
+      readonly atMs: number;
+      readonly pause: PauseNote;
+      readonly held: Pick<Instance, "id" | "policy" | "policyVersion" | "isObserved">;
+    }
   | { readonly type: "summarise"; readonly arm: number; readonly atMs: number }
   | { readonly type: "wake"; readonly arm: number; readonly atMs: number };
 

@@ -2,9 +2,11 @@
  * Whether an instance is the one that its birth line tells of: its id is made of that line, so another instance's text under this id, however
  * whole its chain is, gives another id. Pure: for the store's own trails and for exported ones.
  */
+
 import { idNames, instanceNameParts, partitionOf, partitionOfId } from "../model/ids.ts";
 import type { Birth } from "./audit-types.ts";
 import type { Instance } from "./checkpoint.ts";
+import { pauseRequestParts } from "./notices.ts";
 
 /** An approval request is named by the step of its instance that asked, and how many timers that had armed. */
 const ASKED_AT_MAX = 255;
@@ -34,6 +36,8 @@ function isNamed(id: string, { alert, notice, policy, createdAtMs }: Birth): boo
     const parts = ["summary", notice.opener];
     return idNames(id, parts) || idNames(id, [...parts, notice.openedAtMs]);
   }
+  if (notice?.kind === "approval-request" && notice.pause !== undefined)
+    return idNames(id, pauseRequestParts(notice.pause));
   if (notice?.kind === "approval-request") return isRequest(id, notice.instance);
   if (alert === null) return false;
   // An episode begins when its alert says, or when it was received.

@@ -1,9 +1,10 @@
 /** Notices that the engine makes by itself: the one approval request of a group, and its summary. They are instances of their own. */
 import type { PendingSummary } from "../convergence/group.ts";
 import { noticeIdOf, partitionOfId } from "../model/ids.ts";
-import type { InstanceEvent } from "../model/instance-types.ts";
+import { HELD_DUE_AT_MS, type InstanceEvent, type PauseNote } from "../model/instance-types.ts";
 import type { Birth, Notice } from "./audit-types.ts";
 import type { Instance } from "./checkpoint.ts";
+import type { Command } from "./decision.ts";
 
 /** What a notice is made of, and the event that decides it. */
 export type NewNotice = { readonly id: string; readonly birth: Birth; readonly event: InstanceEvent };
@@ -18,6 +19,32 @@ export function approvalRequestFor(held: Instance, partition: number): NewNotice
   };
   const id = noticeIdOf(["approval-request", held.id, held.version - 1, held.snapshot.context.arms], partition);
   return { id, birth: birthOfNotice(notice, { ...held }), event: startAlone(held.atMs) };
+}
+
+/** A date that every sender can write and nobody waits for: what a pause holds has no deadline. */
+export const NO_DUE_AT_MS = HELD_DUE_AT_MS - 1;
+
+/** Asks a human, once, about all that a pause holds. */
+export function pauseRequestFor({ id, pause, held, atMs }: Command & { type: "askForPause" }): NewNotice {
+  const notice: Notice = {
+    kind: "approval-request",
+    group: null,
+    instance: held.id,
+    dueAtMs: NO_DUE_AT_MS,
+    pause,
+  };
+  return { id, birth: birthOfNotice(notice, { ...held, atMs }), event: startAlone(atMs) };
+}
+
+/** One for a pause, wherever what it holds lies. */
+export function pauseRequestIdOf(pause: PauseNote): string {
+  return noticeIdOf(pauseRequestParts(pause), PAUSE_REQUEST_PARTITION);
+}
+
+export const PAUSE_REQUEST_PARTITION = 0;
+
+export function pauseRequestParts({ scope, sinceMs }: PauseNote): (string | number)[] {
+  return ["pause-request", scope ?? "", sinceMs];
 }
 
 /** Tells of those that a group skipped; if it skipped none, the notice is cancelled at once, so that the audit says so. */

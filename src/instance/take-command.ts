@@ -25,7 +25,7 @@ import { type CompiledPolicy, policyKey } from "../policy/policy-versions.ts";
 import type { Instance } from "./checkpoint.ts";
 import type { Command, CommandResult, DecideInput, OutsideEvent } from "./decision.ts";
 import { birthOfAlert, type Draft, memberOf, type Place } from "./draft.ts";
-import { approvalRequestFor, type NewNotice, summaryOf } from "./notices.ts";
+import { approvalRequestFor, type NewNotice, pauseRequestFor, summaryOf } from "./notices.ts";
 import { step } from "./step.ts";
 import { Stops } from "./stops.ts";
 
@@ -84,6 +84,8 @@ export class Turn {
         return this.event(command.id, command.event);
       case "reconsider":
         return this.reconsider(command);
+      case "askForPause":
+        return this.askForPause(command);
       case "summarise":
         return this.summarise(command.arm, command.atMs);
       case "wake":
@@ -328,6 +330,12 @@ export class Turn {
     const collected = collectedBy(summary, this.draft.tallies.take(tallyKey(group, summary)));
     const made = this.make(summaryOf(collected, { group: group.id, policy, isObserved, atMs }));
     return { outcome: "applied", instance: made };
+  }
+
+  private askForPause(command: Command & { type: "askForPause" }): CommandResult {
+    const asked = this.draft.get(command.id);
+    if (asked !== undefined) return { outcome: "duplicate", instance: asked };
+    return { outcome: "created", instance: this.make(pauseRequestFor(command)) };
   }
 
   private make({ id, birth, event }: NewNotice): Instance {

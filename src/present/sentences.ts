@@ -182,6 +182,13 @@ function silencedSentence(
 }
 
 function noticeSentence(notice: Notice, { time }: SentenceSubject): Sentence {
+  if (notice.kind === "approval-request" && notice.pause !== undefined) {
+    const { by, why } = notice.pause;
+    return say(
+      `A human is asked to decide about all that the pause of ${by} holds (${why}).`,
+      `请求决定 ${by} 的暂停所保留的全部处理（${why}）。`,
+    );
+  }
   if (notice.kind === "approval-request") {
     return say(
       `A human is asked to decide about ${notice.instance} until ${time(notice.dueAtMs)}.`,

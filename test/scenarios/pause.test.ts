@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   alertOf,
   EngineWorld,
+  everything,
   MEMORY,
   MINUTE_MS,
   policyOf,
@@ -44,6 +45,41 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await standing(engine, ids[3] as string)).toBe("Skipped limit_reached");
     await world.finishAll();
     expect(await unsound(world, engine)).toEqual([]);
+  });
+
+  test("a person is asked once about all that a pause holds, in whichever partition and process, and told what decides it", async () => {
+    const world = new EngineWorld(kind);
+    const asked: object[] = [];
+    const info = (line: object) => "approval" in line && asked.push(line);
+    const logger = { debug: () => {}, info, warn: () => {}, error: () => {} };
+    const policies = [policyOf(null)];
+    const setup = { logger, isFar: true };
+    const [one, two] = [await world.engine(policies, setup), await world.engine(policies, setup)];
+    await one.pause({ ...who, policy: "act" });
+    await world.elapse(5 * SECOND_MS);
+    expect(asked).toEqual([]);
+    await Promise.all([take(one, ...alerts(NAMES.slice(0, 20))), take(two, ...alerts(NAMES.slice(20)))]);
+    for (let second = 0; second < 5; second += 1) await world.elapse(SECOND_MS);
+    const requests = (await everything(one)).filter((instance) => instance.kind === "approval-request");
+    expect(requests.map(({ state }) => state)).toEqual(["Success"]);
+    expect(asked).toHaveLength(1);
+    expect(asked[0]).toMatchObject({
+      approval: {
+        held: 40,
+        dueAt: "9999-12-31T23:59:59.999Z",
+        commands: {
+          approve: "becalm resume --policy act --decide --by WHO --why TEXT",
+          deny: "becalm resume --policy act --deny --by WHO --why TEXT",
+        },
+        sentence: { en: expect.stringContaining("the racks move") },
+      },
+    });
+    await one.resume({ ...who, policy: "act", held: "decide" });
+    await two.pause({ ...who, policy: "act" });
+    await take(two, alertOf("later"));
+    for (let second = 0; second < 5; second += 1) await world.elapse(SECOND_MS);
+    expect(asked).toHaveLength(2);
+    expect(await unsound(world, one)).toEqual([]);
   });
 
   test("resumed without more, what it held stays held until somebody grants, denies or decides it", async () => {

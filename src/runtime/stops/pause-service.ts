@@ -6,6 +6,7 @@
  */
 import type { Instance } from "../../instance/checkpoint.ts";
 import type { Command } from "../../instance/decide.ts";
+import { PAUSE_REQUEST_PARTITION, pauseRequestIdOf } from "../../instance/notices.ts";
 import {
   encodeStops,
   pauseOf,
@@ -44,6 +45,8 @@ export class PauseService {
   readonly #runtime: Runtime;
   readonly #driver: Pick<Driver, "submit">;
   readonly #now: () => number;
+  /** Pauses about which a person has been asked. */
+  readonly #asked = new Set<string>();
 
   constructor(runtime: Runtime, driver: Pick<Driver, "submit">, now: () => number) {
     this.#runtime = runtime;
@@ -94,12 +97,28 @@ export class PauseService {
   async goOn(): Promise<number> {
     const record = await readStops(this.#runtime.store, this.#runtime.stops, 0);
     if (this.#isBehind(record)) await this.#follow(record);
+    for (const pause of record.pauses) if (!this.#asked.has(nameOf(pause))) await this.#ask(pause);
     let decided = 0;
     for (const resumption of record.resumptions) {
       decided += await this.#resumeHeld(resumption);
       await this.#change((current) => withoutResumption(current, resumption));
     }
     return decided;
+  }
+
+  /** Asks a person about all that a pause holds, once it holds somebody. Whoever asks, in whichever process, makes the same request. */
+  async #ask(pause: PauseNote): Promise<void> {
+    const rows = await this.#heldRows(PAGE_COUNT, HELD_DUE_AT_MS + pause.sinceMs);
+    for (const row of rows) {
+      const held = await this.#heldIn(row, pause.scope);
+      if (held === null) continue;
+      const id = pauseRequestIdOf(pause);
+      const command: Command = { type: "askForPause", id, atMs: this.#now(), pause, held };
+      const address = { partition: PAUSE_REQUEST_PARTITION, groupId: null };
+      await this.#driver.submit([{ address, command, consumes: NOTHING, lastSeen: null }]);
+      this.#asked.add(nameOf(pause));
+      return;
+    }
   }
 
   /** Changes the record in partition 0, then in all others. `change` answers null: it stays as it is. */
@@ -159,17 +178,24 @@ export class PauseService {
     }
   }
 
-  #heldRows(limit: number): Promise<TimerRow[]> {
-    return this.#runtime.store.timers({ lane: "approval", fromMs: HELD_DUE_AT_MS, untilMs: Infinity, limit });
+  #heldRows(limit: number, fromMs = HELD_DUE_AT_MS): Promise<TimerRow[]> {
+    return this.#runtime.store.timers({ lane: "approval", fromMs, untilMs: Infinity, limit });
   }
 
-  async #envelopeOf(row: TimerRow, { scope, how, by, why }: Resumption): Promise<Envelope | null> {
-    const { owner: id, partition } = row;
+  /** null: it cannot be read, or it is not of the scope. */
+  async #heldIn({ owner: id, partition }: TimerRow, scope: string | null): Promise<Instance | null> {
     const { instances } = await this.#runtime.store.load({ partition, groupId: null, instanceIds: [id] });
     const stored = instances.get(id);
     const instance = stored === undefined ? null : await tryInstance(this.#runtime, stored);
     if (instance === null || instance instanceof BecalmError) return null;
-    if (scope !== null && instance.policy !== scope) return null;
+    return scope === null || instance.policy === scope ? instance : null;
+  }
+
+  async #envelopeOf(row: TimerRow, { scope, how, by, why }: Resumption): Promise<Envelope | null> {
+    const instance = await this.#heldIn(row, scope);
+    if (instance === null) return null;
+    const { id } = instance;
+    const { partition } = row;
     const atMs = this.#now();
     const command: Command =
       how === "deny"
@@ -199,4 +225,8 @@ function notPaused(scope: string | null): BecalmError {
   return new BecalmError("BECALM_NOT_FOUND", `${what} is not paused. \`becalm pause --list\` shows what is.`, {
     details: { scope },
   });
+}
+
+function nameOf({ scope, sinceMs }: PauseNote): string {
+  return `${scope ?? ""} ${sinceMs}`;
 }

@@ -4,6 +4,7 @@ import { birthOf, decodeHistory } from "../../instance/audit.ts";
 import type { Notice } from "../../instance/audit-types.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { partitionOf } from "../../model/ids.ts";
+import { HELD_DUE_AT_MS } from "../../model/instance-types.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import type { Runtime } from "../runtime.ts";
 
@@ -29,6 +30,10 @@ export async function noticeSubject(runtime: Runtime, notice: Notice): Promise<N
 /** How many one answer for the group decides, at most HELD_COUNT_MAX; null: a summary asks for none. */
 async function heldCount({ store, partitions }: Runtime, notice: Notice): Promise<number | null> {
   if (notice.kind === "summary") return null;
+  if (notice.pause !== undefined) {
+    const fromMs = HELD_DUE_AT_MS + notice.pause.sinceMs;
+    return (await store.timers({ lane: "approval", fromMs, untilMs: Infinity, limit: HELD_COUNT_MAX })).length;
+  }
   if (notice.group === null) return 1;
   const partition = partitionOf(notice.group, partitions);
   const held = await store.members({ groupId: notice.group, partition, set: "held", limit: HELD_COUNT_MAX });
