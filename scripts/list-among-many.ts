@@ -81,7 +81,7 @@ async function fill(into: Store): Promise<void> {
       commitId: `load-${number}`,
       partition,
       owner: "load",
-      follows: null,
+      afterCommitId: null,
       group: null,
       instances: Array.from({ length: COMMIT_INSTANCE_COUNT }, (_, index) => ({
         id: `${String(partition).padStart(2, "0")}-${(number * COMMIT_INSTANCE_COUNT + index).toString(16).padStart(24, "0")}`,

@@ -10,6 +10,8 @@ import type { Store } from "../stores/store.ts";
 import { pause } from "../system/system-clock.ts";
 
 const LEASE_MS = 2_000;
+/** The shortest lease that there is. */
+const ENDS_AT_ONCE_MS = 1;
 const RENEWED_EVERY_MS = 500;
 const RETRIED_EVERY_MS = 100;
 
@@ -25,6 +27,8 @@ export async function takeRunLease(
   { owner, namespace }: { owner: string; namespace: string },
 ): Promise<RunLease> {
   const lease = (ttlMs: number) => store.leaseRun({ owner, ttlMs });
+  // A lease is given back by making it end at once: the next run need not wait for its end.
+  const giveBack = () => lease(ENDS_AT_ONCE_MS).catch(() => false);
   const deadlineMs = performance.now() + LEASE_MS + 10 * RETRIED_EVERY_MS;
   while (!(await lease(LEASE_MS))) {
     if (performance.now() > deadlineMs) throw busy(namespace);
@@ -43,7 +47,7 @@ export async function takeRunLease(
     },
     release: async () => {
       clearInterval(timer);
-      if (!isLost) await lease(1).catch(() => false);
+      if (!isLost) await giveBack();
     },
   };
 }

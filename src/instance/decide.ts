@@ -11,7 +11,7 @@ import type { CommandResult, DecideInput, Decision } from "./decision.ts";
 import { Draft } from "./draft.ts";
 import type { Outcomes } from "./outcome.ts";
 import { rememberedOutcomes } from "./outcome-memo.ts";
-import { armWake, Turn, timeOf } from "./take-command.ts";
+import { armWake, CommandTaker, timeOf } from "./take-command.ts";
 import { groupTimers, includesTimer, sameTimers } from "./timer-changes.ts";
 
 export type {
@@ -47,7 +47,7 @@ export function decide(input: DecideInput, outcomes: Outcomes = rememberedOutcom
   const timersBefore = groupTimers(input.group);
   const isDropped = group !== null && dropQuarantined(group, input.quarantined ?? NONE);
   if (isDropped && group.waiters > 0 && group.wake === null) armWake(group, { denied: null, atMs: group.lastAtMs });
-  const taker = new Turn(input, draft);
+  const taker = new CommandTaker(input, draft);
   const results = input.commands.map((command) => {
     const result = taker.take(command);
     if (group !== null) group.lastAtMs = Math.max(group.lastAtMs, timeOf(command));

@@ -39,8 +39,8 @@ type Look = {
   readonly left?: Member | null;
 };
 
-/** Waiters are looked at after each command that is not a creation. */
-export class Turn {
+/** Takes the commands of one batch, one after the other, into a draft. Waiters are looked at after each command that is not a creation. */
+export class CommandTaker {
   private readonly input: DecideInput;
   private readonly draft: Draft;
   private readonly unreadableWaiters: number;

@@ -107,9 +107,9 @@ export function requirePartition(partition: number, partitions: number): void {
 export function requireValidCommit(commit: Commit, partitions: number): void {
   requirePartition(commit.partition, partitions);
   if (commit.commitId === "") throw invalid("A commit needs an id. Give every commit one of its own.");
-  if (commit.follows === "" || commit.follows === commit.commitId)
+  if (commit.afterCommitId === "" || commit.afterCommitId === commit.commitId)
     throw invalid(
-      `Commit ${commit.commitId} cannot follow ${commit.follows || "nothing"}. Give another commit's id, or null.`,
+      `Commit ${commit.commitId} cannot follow ${commit.afterCommitId || "nothing"}. Give another commit's id, or null.`,
     );
   requireToken(commit.owner, "owner of a commit");
   requireValidGroup(commit);

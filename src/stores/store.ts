@@ -261,7 +261,7 @@ export type Commit = {
    * The commit that left what this one was decided on, without reading it again; null: none. Unless that one was applied (in the last 10 minutes, in
    * the same partition), this one answers `conflict`: a version alone does not tell who wrote it.
    */
-  follows: string | null;
+  afterCommitId: string | null;
   /** The group that this was decided on; null: none. */
   group: GroupWrite | GroupCheck | null;
   /** No instance stands here twice. */

@@ -282,8 +282,8 @@ export function storeContract(
         ["an instance of another partition", { instances: [newInstance("01-a")] }],
         ["an instance id without a partition", { instances: [newInstance("a")] }],
         ["the same instance twice", { instances: [newInstance("00-new"), newInstance("00-new")] }],
-        ["a commit that follows itself", { commitId: "me", follows: "me" }],
-        ["a commit that follows nothing with a name", { follows: "" }],
+        ["a commit that follows itself", { commitId: "me", afterCommitId: "me" }],
+        ["a commit that follows nothing with a name", { afterCommitId: "" }],
         ["a version that is no whole number", { instances: [changedInstance("00-a", 1.5)] }],
         ["a checkpoint whose head holds a space", { instances: [newInstance("00-new", { head: "a b" })] }],
         ["a checkpoint with a line break", { instances: [newInstance("00-new", { body: "a\nb" })] }],
@@ -324,7 +324,7 @@ export function storeContract(
       test("refuses a commit that follows one which was not applied, whatever the versions say", async () => {
         await applied({ group: groupOf(0) });
         const lost = commitOf({ group: groupOf(0) });
-        const behind = commitOf({ group: groupOf(1), follows: lost.commitId, instances: [newInstance("00-b")] });
+        const behind = commitOf({ group: groupOf(1), afterCommitId: lost.commitId, instances: [newInstance("00-b")] });
         expect(await Promise.all([store.commit(lost), store.commit(behind)])).toEqual(["conflict", "conflict"]);
         expect((await load(["00-b"], GROUP)).group).toEqual({ version: 1, value: "group at 0" });
         expect((await load(["00-b"])).instances.size).toBe(0);
@@ -334,17 +334,17 @@ export function storeContract(
         const first = commitOf({ partition: 0, instances: [newInstance("00-a")] });
         expect(await store.commit(first)).toBe("applied");
         const elsewhere = { partition: 1, instances: [newInstance("01-a")] };
-        expect(await store.commit(commitOf({ ...elsewhere, follows: first.commitId }))).toBe("conflict");
+        expect(await store.commit(commitOf({ ...elsewhere, afterCommitId: first.commitId }))).toBe("conflict");
         expect(await store.commit(commitOf({ ...elsewhere, commitId: first.commitId }))).toBe("applied");
       });
 
       test("applies a commit that follows one in flight, and one that follows it again", async () => {
         const first = commitOf({ group: groupOf(0) });
-        const second = commitOf({ group: groupOf(1), follows: first.commitId });
-        const third = commitOf({ group: checkedGroup(2), follows: second.commitId });
+        const second = commitOf({ group: groupOf(1), afterCommitId: first.commitId });
+        const third = commitOf({ group: checkedGroup(2), afterCommitId: second.commitId });
         const outcomes = await Promise.all([first, second, third].map((commit) => store.commit(commit)));
         expect(outcomes).toEqual(["applied", "applied", "applied"]);
-        expect(await store.commit(commitOf({ follows: "a commit of long ago" }))).toBe("conflict");
+        expect(await store.commit(commitOf({ afterCommitId: "a commit of long ago" }))).toBe("conflict");
       });
 
       test("applies commits that are in flight together in the order they were sent", async () => {

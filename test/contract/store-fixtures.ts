@@ -21,7 +21,7 @@ export function commitOf(parts: Partial<Commit> = {}): Commit {
     commitId: `commit-${commitCount}`,
     partition: 0,
     owner: "engine-a",
-    follows: null,
+    afterCommitId: null,
     group: null,
     instances: [],
     episodes: [],

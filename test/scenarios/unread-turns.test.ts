@@ -329,7 +329,7 @@ describe("more alerts of one group than a commit holds", () => {
   test("are decided in their order, with two commits under way", async () => {
     const follows: (string | null)[] = [];
     const watch = ({ method, argument }: StoreCall): StoreFate => {
-      if (method === "commit") follows.push((argument as Commit).follows);
+      if (method === "commit") follows.push((argument as Commit).afterCommitId);
       return "pass";
     };
     // Each of its commits writes the group: it counts what goes into the summary.

@@ -95,7 +95,7 @@ const instances = fc.uniqueArray(
 const commit: fc.Arbitrary<Commit> = fc
   .record({
     owner: token,
-    follows: fc.option(token.map((id) => `before ${id}`)),
+    afterCommitId: fc.option(token.map((id) => `before ${id}`)),
     group: fc.option(
       fc.record({
         id: text,
@@ -162,7 +162,7 @@ function expected(of: Commit): Record<string, unknown> {
     of.timersCancelled.filter((row) => row.lane === in_).map((row) => ({ member: timerMember(row) }));
   return {
     owner: of.owner,
-    follows: of.follows === null ? "0" : "1",
+    follows: of.afterCommitId === null ? "0" : "1",
     expected_version: String(group?.expectedVersion ?? "-"),
     ttl_ms: String((isWritten ? group.ttlMs : null) ?? "-"),
     claim_ms: String(of.effectClaimMs ?? 0),
@@ -171,7 +171,7 @@ function expected(of: Commit): Record<string, unknown> {
     is_written: isWritten,
     is_whole: true,
     own_key: keysOf.commit(1, of.commitId),
-    ...(of.follows === null ? {} : { before_key: keysOf.commit(1, of.follows) }),
+    ...(of.afterCommitId === null ? {} : { before_key: keysOf.commit(1, of.afterCommitId) }),
     ...(group === null ? {} : { group_key: keysOf.group(1, group.id), lease_key: keysOf.lease(1, group.id) }),
     ...(isWritten
       ? { waiters_key: keysOf.members(1, group.id, "waiters"), held_key: keysOf.members(1, group.id, "held") }

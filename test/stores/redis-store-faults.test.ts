@@ -116,7 +116,7 @@ describe("a commit that the server cannot apply", () => {
     const commits = [
       commitOf(parts("00-a", groupOf(0, { id: "before" }))),
       broken,
-      commitOf({ ...parts("00-c", groupOf(0, { id: "follows" })), follows: broken.commitId }),
+      commitOf({ ...parts("00-c", groupOf(0, { id: "follows" })), afterCommitId: broken.commitId }),
       commitOf(parts("00-d", groupOf(0, { id: "behind" }))),
     ];
     const settled = await Promise.allSettled(commits.map((commit) => store.commit(commit)));
@@ -159,7 +159,7 @@ describe("a commit that the server cannot apply", () => {
     else await raw.set(key, "no such thing");
     const before = await bytesOfAllKeys();
     const broken = commitOf({ ...parts("00-c", group), ...commit });
-    const behind = commitOf({ follows: broken.commitId });
+    const behind = commitOf({ afterCommitId: broken.commitId });
     const settled = await Promise.allSettled([broken, behind].map((one) => store.commit(one)));
     expect(settled).toMatchObject([{ reason: { code: "BECALM_STORE_FAILED" } }, { value: "conflict" }]);
     expect(await bytesOfAllKeys()).toEqual(before);

@@ -412,7 +412,7 @@ export async function overwrite(
 
 const NOTHING = {
   owner: "outside",
-  follows: null,
+  afterCommitId: null,
   episodes: [],
   effects: [],
   effectClaimMs: null,

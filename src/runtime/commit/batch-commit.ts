@@ -26,7 +26,7 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
     commitId: runtime.commitId(),
     partition,
     owner: runtime.owner,
-    follows: precondition.follows,
+    afterCommitId: precondition.afterCommitId,
     group: groupOf(runtime, decision, precondition.groupVersion),
     instances: decision.instances.map(({ instance, before, body, lines }) => ({
       id: instance.id,

@@ -25,7 +25,7 @@ export type Snapshot = {
 export type Precondition = {
   readonly groupVersion: number;
   /** A commit that must have been applied; null: none. */
-  readonly follows: string | null;
+  readonly afterCommitId: string | null;
   /** Only a commit can tell whether the snapshot was true. */
   readonly isGuess: boolean;
 };

@@ -109,7 +109,7 @@ export class SpeculativeGroups implements GroupSource {
     const cached = address.groupId === null ? null : this.#followable(address.groupId);
     const instances = new Map<string, Instance>();
     for (const { lastSeen } of envelopes) if (lastSeen !== null) instances.set(lastSeen.id, lastSeen);
-    const follows = address.groupId === null ? this.#ungroupedCommits.get(mailbox) : cached?.commitId;
+    const afterCommitId = address.groupId === null ? this.#ungroupedCommits.get(mailbox) : cached?.commitId;
     const group = cached?.group ?? null;
     const received = receiveAll({
       incoming: envelopes.map(({ command }) => command),
@@ -131,7 +131,7 @@ export class SpeculativeGroups implements GroupSource {
         waiters: NOBODY_WAITS.waiters,
         hasMoreWaiters: false,
       },
-      precondition: { groupVersion: cached?.version ?? 0, follows: follows ?? null, isGuess: true },
+      precondition: { groupVersion: cached?.version ?? 0, afterCommitId: afterCommitId ?? null, isGuess: true },
     };
   }
 

@@ -74,7 +74,7 @@ export async function readStored(
       waiters: waiting.waiters,
       hasMoreWaiters: waiting.hasMoreWaiters,
     },
-    precondition: { groupVersion: loaded.group?.version ?? 0, follows: null, isGuess: false },
+    precondition: { groupVersion: loaded.group?.version ?? 0, afterCommitId: null, isGuess: false },
   };
 }
 

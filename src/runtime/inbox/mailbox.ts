@@ -36,7 +36,7 @@ export type Mailbox = {
 /** What was submitted in one go. It is committed in one batch, perhaps with others. */
 export type Submission = Size & {
   readonly envelopes: readonly Envelope[];
-  readonly answer: (turn: Turn) => void;
+  readonly answer: (turn: MailboxTurn) => void;
   readonly refuse: (error: unknown) => void;
 };
 
@@ -65,7 +65,7 @@ export type BatchRun = {
 };
 
 /** What a submission gets: its results, or the batch that it has to run. */
-export type Turn = readonly EnvelopeResult[] | BatchRun;
+export type MailboxTurn = readonly EnvelopeResult[] | BatchRun;
 
 export function newMailbox(key: string, address: Address): Mailbox {
   return { key, address, state: "idle", queue: [], underway: 0, retried: null };

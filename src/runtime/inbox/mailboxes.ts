@@ -19,6 +19,7 @@ import {
   type BatchRun,
   type Mailbox,
   type MailboxEvent,
+  type MailboxTurn,
   newMailbox,
   nextBatch,
   nextState,
@@ -26,7 +27,6 @@ import {
   type Round,
   type Submission,
   sum,
-  type Turn,
 } from "./mailbox.ts";
 
 /** Rounds of one partition that are under way at once. */
@@ -55,7 +55,7 @@ export class Mailboxes {
     const key = mailboxKey(address);
     const mailbox = this.#mailboxes.get(key) ?? newMailbox(key, address);
     this.#mailboxes.set(key, mailbox);
-    const turn = await new Promise<Turn>((answer, refuse) => {
+    const turn = await new Promise<MailboxTurn>((answer, refuse) => {
       mailbox.queue.push({ count, bytes, envelopes, answer, refuse });
       this.#move(mailbox, "enqueued");
     });

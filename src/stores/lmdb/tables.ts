@@ -66,7 +66,7 @@ export function commitTo(rows: WriteRows, commit: Commit, deciding: Deciding): C
 
 /** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
 function refusalOf(rows: ReadRows, commit: Commit, { tables, leases, nowMs }: Deciding): CommitOutcome | null {
-  const { group, partition, follows, owner } = commit;
+  const { group, partition, afterCommitId, owner } = commit;
   const { commitIds, groups, instances, episodes, tallies } = tables;
   if (commitIds.has(rows, partition, commit.commitId)) return "duplicate";
   if (group !== null) {
@@ -74,7 +74,7 @@ function refusalOf(rows: ReadRows, commit: Commit, { tables, leases, nowMs }: De
     const version = groups.get(rows, { partition, id: group.id }, nowMs)?.version ?? 0;
     if (version !== group.expectedVersion) return "conflict";
   }
-  if (follows !== null && !commitIds.has(rows, partition, follows)) return "conflict";
+  if (afterCommitId !== null && !commitIds.has(rows, partition, afterCommitId)) return "conflict";
   if (!episodes.areExpected(rows, partition, commit.episodes)) return "conflict";
   if (!tallies.areExpected(rows, partition, commit.tallies ?? [])) return "conflict";
   return commit.instances.every((write) => instances.isExpected(rows, write)) ? null : "conflict";

@@ -330,12 +330,12 @@ class MemoryStore implements Store {
   /** Why a commit is not applied; null: it is. Looks in the order that the outcomes promise. */
   #refusal(commit: Commit, nowMs: number): CommitOutcome | null {
     if (this.#commitIds.has(nameIn(commit.partition, commit.commitId))) return "duplicate";
-    const { group, partition, follows } = commit;
+    const { group, partition, afterCommitId } = commit;
     if (group !== null) {
       if (this.#leases.isFenced({ groupId: group.id, partition, owner: commit.owner }, nowMs)) return "fenced";
       if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";
     }
-    if (follows !== null && !this.#commitIds.has(nameIn(partition, follows))) return "conflict";
+    if (afterCommitId !== null && !this.#commitIds.has(nameIn(partition, afterCommitId))) return "conflict";
     if (!this.#episodes.areExpected(partition, commit.episodes)) return "conflict";
     if (commit.tallies !== undefined && !this.#tallies.areExpected(partition, commit.tallies)) return "conflict";
     return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";

@@ -55,7 +55,7 @@ function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: Redi
   const counts = addRest(args, commit);
   args[headAt] = headText({
     owner: commit.owner,
-    follows: commit.follows === null ? 0 : 1,
+    follows: commit.afterCommitId === null ? 0 : 1,
     expectedVersion: group?.expectedVersion ?? "-",
     ttlMs: (group?.kind === "write" ? group.ttlMs : null) ?? "-",
     claimMs: commit.effectClaimMs ?? 0,
@@ -72,7 +72,7 @@ type Sorted = { commit: Commit; news: readonly InstanceWrite[]; changed: readonl
 function addKeys(keys: string[], { commit, news, changed }: Sorted, keysOf: RedisKeys): void {
   const { partition, group } = commit;
   keys.push(keysOf.commit(partition, commit.commitId));
-  if (commit.follows !== null) keys.push(keysOf.commit(partition, commit.follows));
+  if (commit.afterCommitId !== null) keys.push(keysOf.commit(partition, commit.afterCommitId));
   if (group !== null) {
     keys.push(keysOf.group(partition, group.id), keysOf.lease(partition, group.id));
     if (group.kind === "write")

@@ -4,13 +4,13 @@
  */
 import type { BecalmError } from "../../model/errors.ts";
 import type { Commit, CommitOutcome, LostCommit } from "../store.ts";
+import { CommandBatcher } from "./command-batcher.ts";
 import { commitArguments, commitSize } from "./commit-arguments.ts";
 import type { CommitLedger } from "./commit-ledger.ts";
 import type { RedisConnection } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { Replication } from "./replication.ts";
 import { scripts } from "./scripts.ts";
-import { Together } from "./together.ts";
 
 /** Texts of a script's commits, in UTF-16 units: some 256 alerts, which stall other clients for about 2 ms. */
 const SCRIPT_UNITS_MAX = 384 * 1_024;
@@ -24,7 +24,7 @@ export class RedisCommits {
   readonly #keys: RedisKeys;
   readonly #ledger: CommitLedger;
   readonly #replication: Replication | null;
-  readonly #together = new Together<Commit, CommitOutcome>({
+  readonly #batcher = new CommandBatcher<Commit, CommitOutcome>({
     sizeMax: SCRIPT_UNITS_MAX,
     sizeEnough: SCRIPT_UNITS_ENOUGH,
     sizeOf: commitSize,
@@ -43,7 +43,7 @@ export class RedisCommits {
   }
 
   commit(commit: Commit): Promise<CommitOutcome> {
-    return this.#together.ask(commit.partition, commit);
+    return this.#batcher.ask(commit.partition, commit);
   }
 
   /** Commits of this process that are gone. */

@@ -1,12 +1,12 @@
 /** Reads of what batches are decided on: several of one partition go together. */
 import { lineAfterFirst, withBirth } from "../local-stores.ts";
 import type { LoadRequest, LoadResult } from "../store.ts";
+import { CommandBatcher } from "./command-batcher.ts";
 import { parseVersioned } from "./commit-arguments.ts";
 import type { RedisConnection } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import { toInstances } from "./redis-instances.ts";
 import type { Replication } from "./replication.ts";
-import { Together } from "./together.ts";
 
 /** Keys of one read. */
 const READ_KEY_COUNT_MAX = 1_024;
@@ -16,7 +16,7 @@ export class RedisLoads {
   readonly #connection: RedisConnection;
   readonly #keys: RedisKeys;
   readonly #replication: Replication | null;
-  readonly #together = new Together<LoadRequest, LoadResult>({
+  readonly #batcher = new CommandBatcher<LoadRequest, LoadResult>({
     sizeMax: READ_KEY_COUNT_MAX,
     sizeEnough: READ_KEY_COUNT_ENOUGH,
     sizeOf: ({ instanceIds, episodeKeys }) => instanceIds.length + (episodeKeys?.length ?? 0) + 1,
@@ -31,7 +31,7 @@ export class RedisLoads {
   }
 
   load(request: LoadRequest): Promise<LoadResult> {
-    const loaded = this.#together.ask(request.partition, request);
+    const loaded = this.#batcher.ask(request.partition, request);
     return this.#replication === null ? loaded : this.#settled(loaded, this.#replication, request);
   }
 

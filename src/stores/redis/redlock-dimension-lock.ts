@@ -5,8 +5,8 @@
  */
 import { createRequire } from "node:module";
 import type { DimensionLock, DimensionLockRequest } from "../dimension-lock.ts";
+import { CommandBatcher } from "./command-batcher.ts";
 import type { RedisConnection } from "./connection.ts";
-import { Together } from "./together.ts";
 
 /** redlock's lock, as `unlock` reads it: it is given back on every server where it still has its value. */
 type RedlockHold = { readonly resource: readonly string[]; readonly value: string; expiration: number };
@@ -35,14 +35,14 @@ const LOCK_COUNT_ENOUGH = 64;
 export function redlockDimensionLock(connection: RedisConnection, slotKey: SlotKey): DimensionLock {
   const locks = new RedlockSlots(connection, slotKey);
   const write = (sendAll: () => void) => connection.writeTogether(sendAll);
-  const together = new Together<DimensionLockRequest, Slot | null>({
+  const batcher = new CommandBatcher<DimensionLockRequest, Slot | null>({
     sizeMax: LOCK_COUNT_MAX,
     sizeEnough: LOCK_COUNT_ENOUGH,
     sizeOf: () => 1,
     write,
     send: (_, requests) => locks.acquireAll(requests),
   });
-  const releases = new Together<Slot, null>({
+  const releases = new CommandBatcher<Slot, null>({
     sizeMax: LOCK_COUNT_MAX,
     sizeEnough: LOCK_COUNT_ENOUGH,
     sizeOf: () => 1,
@@ -51,7 +51,7 @@ export function redlockDimensionLock(connection: RedisConnection, slotKey: SlotK
   });
   return {
     acquire: async (request) => {
-      const slot = await together.ask(request.partition, request);
+      const slot = await batcher.ask(request.partition, request);
       return slot === null ? null : { release: async () => void (await releases.ask(request.partition, slot)) };
     },
   };

@@ -25,7 +25,7 @@ export type TogetherOptions<Request, Reply> = {
  * Gathers requests by partition. Each request is answered for itself, so whoever asks need not know of the others.
  * Their order within a partition stays as it is.
  */
-export class Together<Request, Reply> {
+export class CommandBatcher<Request, Reply> {
   readonly #options: TogetherOptions<Request, Reply>;
   readonly #waiting = new Map<number, Waiting<Request, Reply>[]>();
   #size = 0;
