@@ -287,7 +287,7 @@ describe("bad input", { timeout: 60_000 }, () => {
       [
         ["detect", "--strategies", strategies, "--records", records, "--stream", "a b", "--store", redis.url],
         2,
-        "no name",
+        "not a valid name",
       ],
       [["detect", "--strategies", strategies, "--records", records, "-", "--source", "x"], 2, "single input"],
       [
