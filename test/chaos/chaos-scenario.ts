@@ -23,7 +23,10 @@ export type PlannedFault = { readonly kind: FaultKind; readonly everyMs: number;
 export type ChaosScenario = {
   readonly name: string;
   readonly deployment: DeploymentKind;
+  /** Processes that take alerts. */
   readonly engines: number;
+  /** How many of them are `becalm serve`, which is sent its alerts over HTTP. */
+  readonly servers: number;
   readonly seconds: number;
   readonly alertsPerSecond: number;
   readonly faults: readonly PlannedFault[];
@@ -37,13 +40,16 @@ export type ChaosScenario = {
   readonly isDeliveredOnce: boolean;
 };
 
-type Rough = Omit<ChaosScenario, "isDeliveredOnce" | "targetMsMax" | "restMsMax">;
+type Rough = Omit<ChaosScenario, "isDeliveredOnce" | "targetMsMax" | "restMsMax" | "servers"> & {
+  readonly servers?: number;
+};
 
 /** Nothing goes wrong, and several engines race. */
 const quiet: ChaosScenario = {
   name: "quiet",
   deployment: "server",
   engines: 3,
+  servers: 0,
   seconds: 5,
   alertsPerSecond: 60,
   faults: [],
@@ -65,6 +71,20 @@ const ROUGH: readonly Rough[] = [
       { kind: "swallow a reply", everyMs: 700 },
       { kind: "cut connections", everyMs: 2_500 },
       { kind: "forget scripts", everyMs: 1_500 },
+    ],
+    mayLose: false,
+  },
+  {
+    name: "killed servers",
+    deployment: "server",
+    engines: 4,
+    servers: 3,
+    seconds: 45,
+    alertsPerSecond: 30,
+    faults: [
+      { kind: "kill an engine", everyMs: 3_000 },
+      { kind: "swallow a reply", everyMs: 1_500 },
+      { kind: "stop an engine", everyMs: 11_000, forMs: [500, 9_000] },
     ],
     mayLose: false,
   },
@@ -163,7 +183,7 @@ const ROUGH: readonly Rough[] = [
 
 export const CHAOS_SCENARIOS: readonly ChaosScenario[] = [
   quiet,
-  ...ROUGH.map((scenario) => ({ ...scenario, restMsMax: 90_000, targetMsMax: 80, isDeliveredOnce: false })),
+  ...ROUGH.map((scenario) => ({ servers: 0, ...scenario, restMsMax: 90_000, targetMsMax: 80, isDeliveredOnce: false })),
 ];
 
 export function chaosScenarioNamed(name: string): ChaosScenario {

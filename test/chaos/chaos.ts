@@ -16,11 +16,12 @@ import { SeededRandom } from "../simulation/seeded-random.ts";
 import { buildProgram, type SeededFault } from "../simulation/simulation-build.ts";
 import { chaosPolicies } from "./chaos-policies.ts";
 import type { ChaosScenario, FaultKind, PlannedFault } from "./chaos-scenario.ts";
-import { Contender } from "./contender.ts";
+import { type Contender, ForkedContender } from "./contender.ts";
 import { type Deployment, moveSlot, slotsWithKeys, startDeployment, until, withClient } from "./deployment.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { readTextbook } from "./read-textbook.ts";
 import { Sender } from "./sender.ts";
+import { ServedContender } from "./served-contender.ts";
 import { startTarget, type Target } from "./target.ts";
 
 const NAMESPACE = "chaos";
@@ -57,7 +58,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     delayMsMax: options.scenario.targetMsMax,
   });
   const program = await buildProgram(PROGRAMS[options.contender], options.fault ?? null);
-  const run = new ChaosRun(options, { deployment, target, program });
+  const serve = options.scenario.servers > 0 ? await buildProgram("src/cli/main.ts") : "";
+  const run = new ChaosRun(options, { deployment, target, program, serve, folder });
   try {
     return await run.run();
   } finally {
@@ -73,7 +75,14 @@ const PROGRAMS = {
   textbook: "test/chaos/textbook-process.ts",
 } as const;
 
-type Parts = { readonly deployment: Deployment; readonly target: Target; readonly program: string };
+type Parts = {
+  readonly deployment: Deployment;
+  readonly target: Target;
+  readonly program: string;
+  /** The command, built; empty: nobody is served. */
+  readonly serve: string;
+  readonly folder: string;
+};
 
 class ChaosRun {
   readonly #options: ChaosOptions;
@@ -132,17 +141,22 @@ class ChaosRun {
     return this.#engines.filter(({ isDead, isStopped }) => !isDead && !isStopped);
   }
 
+  /** As many of those that live are served as the scenario wants. */
   #startEngine(): void {
-    const { deployment, target, program } = this.#parts;
+    const { deployment, target, program, serve, folder } = this.#parts;
     this.#engineCount += 1;
+    const options = {
+      storeUrl: deployment.url,
+      namespace: NAMESPACE,
+      policies: chaosPolicies(target.url, this.#policyVersion),
+      targetUrl: target.url,
+      onFault: (text: string) => void this.#faultLines.push({ atMs: Date.now(), text }),
+    };
+    const served = this.#engines.filter((engine) => engine instanceof ServedContender && !engine.isDead).length;
+    const name = `engine ${this.#engineCount}`;
+    const isServed = this.#options.contender === "becalm" && served < this.#options.scenario.servers;
     this.#engines.push(
-      new Contender(`engine ${this.#engineCount}`, program, {
-        storeUrl: deployment.url,
-        namespace: NAMESPACE,
-        policies: chaosPolicies(target.url, this.#policyVersion),
-        targetUrl: target.url,
-        onFault: (text) => void this.#faultLines.push({ atMs: Date.now(), text }),
-      }),
+      isServed ? new ServedContender(name, serve, { ...options, folder }) : new ForkedContender(name, program, options),
     );
   }
 

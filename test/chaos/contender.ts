@@ -23,12 +23,27 @@ export type FromContender =
   | { readonly type: "fault"; readonly text: string }
   | (Answer & { readonly type: "answer"; readonly id: number });
 
-export class Contender {
+/** What the harness does to one, whatever it is. */
+export interface Contender {
+  readonly name: string;
+  readonly isReady: boolean;
+  readonly isDead: boolean;
+  readonly isStopped: boolean;
+  /** How long it has been stopped altogether. */
+  readonly stoppedMs: number;
+  /** null: it died before it answered. */
+  ingest(alerts: readonly object[]): Promise<Answer | null>;
+  tell(message: ToContender): void;
+  kill(): void;
+  /** SIGSTOP, and SIGCONT after so long. */
+  stop(ms: number): Promise<void>;
+}
+
+export class ForkedContender implements Contender {
   readonly name: string;
   readonly child: ChildProcess;
   isReady = false;
   isDead = false;
-  /** How long it has been stopped altogether. */
   stoppedMs = 0;
   isStopped = false;
   readonly #waiting = new Map<number, (answer: Answer | null) => void>();
@@ -51,7 +66,6 @@ export class Contender {
     });
   }
 
-  /** null: it died before it answered. */
   ingest(alerts: readonly object[]): Promise<Answer | null> {
     this.#count += 1;
     const id = this.#count;
@@ -69,7 +83,6 @@ export class Contender {
     this.child.kill("SIGKILL");
   }
 
-  /** SIGSTOP, and SIGCONT after so long. */
   async stop(ms: number): Promise<void> {
     this.isStopped = true;
     this.child.kill("SIGSTOP");
