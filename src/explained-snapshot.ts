@@ -16,6 +16,8 @@ export type InstancePage = {
   readonly instances: readonly ExplainedSnapshot[];
   readonly quarantined: readonly { readonly id: string; readonly version: number; readonly error: BecalmError }[];
   readonly next: string | null;
+  /** Partitions that could not be asked: their instances are missing. Absent: all were asked. */
+  readonly unreached?: readonly number[];
 };
 
 /** `histories`: where histories are read. */

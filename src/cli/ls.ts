@@ -40,11 +40,23 @@ export async function ls(terminal: Terminal, options: LsOptions): Promise<number
         await Promise.all(page.instances.map((instance) => rowOf(instances, instance))),
         options.json,
       );
-    if (page.next === null) return EXIT.done;
-    if (options.json) await terminal.json({ next: page.next });
-    else terminal.note(terminal.say(`There are more: --cursor ${page.next}`, `还有更多：--cursor ${page.next}`));
-    return EXIT.done;
+    if (page.next !== null && options.json) await terminal.json({ next: page.next });
+    else if (page.next !== null)
+      terminal.note(terminal.say(`There are more: --cursor ${page.next}`, `还有更多：--cursor ${page.next}`));
+    return noteUnreached(terminal, page.unreached ?? []);
   });
+}
+
+/** A list that is not whole says so, and ends as a failure. */
+function noteUnreached(terminal: Terminal, partitions: readonly number[]): number {
+  if (partitions.length === 0) return EXIT.done;
+  const named = partitions.join(", ");
+  const what = terminal.say(
+    `Partitions ${named} could not be reached: their instances are missing here.`,
+    `分区 ${named} 无法访问：此处缺少其中的实例。`,
+  );
+  terminal.note(terminal.noteColors.yellow(what));
+  return EXIT.failed;
 }
 
 /** An empty list may mean that there are none, or a slip of the hand. */

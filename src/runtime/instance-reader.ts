@@ -35,6 +35,8 @@ export type Listed = {
   readonly instances: readonly Instance[];
   readonly quarantined: readonly Quarantined[];
   readonly next: string | null;
+  /** Partitions that could not be asked: their instances are missing. Absent: all were asked. */
+  readonly unreached?: readonly number[];
 };
 
 /** Rows that a search reads at once. */
@@ -112,14 +114,21 @@ export class InstanceReader {
     const instances: Instance[] = [];
     const quarantined: Quarantined[] = [];
     const wanted = wantedBy(filter);
+    const unreached = new Set<number>();
     let cursor = filter.cursor;
     for (let isFirst = true; ; isFirst = false) {
       const missing = limit - instances.length - quarantined.length;
       const found = await this.#search(wanted, { cursor, missing, rows: isFirst ? missing : LIST_SEARCH_COUNT });
       instances.push(...found.instances);
       quarantined.push(...found.quarantined);
+      for (const partition of found.unreached ?? []) unreached.add(partition);
       if (found.next === null || instances.length + quarantined.length >= limit) {
-        return { instances, quarantined, next: found.next };
+        return {
+          instances,
+          quarantined,
+          next: found.next,
+          ...(unreached.size === 0 ? {} : { unreached: [...unreached] }),
+        };
       }
       cursor = found.next;
     }
@@ -134,7 +143,8 @@ export class InstanceReader {
     for (;;) {
       const page = await this.runtime.store.list({ limit: rows, ...from });
       const found = await Promise.all(page.instances.map((stored) => this.#sort(stored, wanted)));
-      const into = { instances: [] as Instance[], quarantined: [] as Quarantined[] };
+      const missed = page.unreached === undefined ? {} : { unreached: page.unreached };
+      const into = { instances: [] as Instance[], quarantined: [] as Quarantined[], ...missed };
       let looked = 0;
       for (const one of found) {
         // Those behind it are older still.

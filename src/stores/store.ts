@@ -379,7 +379,8 @@ export type ListRequest = { limit: number; cursor?: string; under?: string };
 
 export type OpenEntry = { id: string; version: number; createdAtMs: number; openUnder: readonly string[] };
 
-export type ListPage = { instances: StoredInstance[]; next: string | null };
+/** `unreached`: partitions that could not be asked, as those of a shard that is away; their instances are missing. Absent: all were asked. */
+export type ListPage = { instances: StoredInstance[]; next: string | null; unreached?: readonly number[] };
 
 export type LeaseRequest = { groupId: string; partition: number; owner: string; ttlMs: number };
 

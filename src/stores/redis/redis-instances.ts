@@ -16,11 +16,11 @@ export class RedisInstances {
 
   async list({ limit, cursor, under }: ListRequest): Promise<ListPage> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor);
-    const parts = await this.#partitions.each((partition) => {
+    const { replies, unreached } = await this.#partitions.reach(this.#partitions.all, (partition) => {
       const page = { partition, limit: limit + 1, after };
       return under === undefined ? this.#createdPage("newest", page) : this.#openPage(under, page);
     });
-    const rows = parts.flat().sort((left, right) => compareCreated(right, left));
+    const rows = [...replies.values()].flat().sort((left, right) => compareCreated(right, left));
     const page = rows.slice(0, limit);
     const stored = await this.#stored(page.map(({ id }) => id));
     const last = page.at(-1);
@@ -28,6 +28,7 @@ export class RedisInstances {
       // An instance that was removed since its place was read is left out: the page is shorter, not the last one.
       instances: page.flatMap(({ id }) => stored.get(id) ?? []),
       next: last === undefined || rows.length === page.length ? null : encodeCursor(last),
+      ...(unreached.length === 0 ? {} : { unreached }),
     };
   }
 

@@ -2,31 +2,37 @@ import type { ClaimRequest, ExtendRequest, StoredEffect } from "../store.ts";
 import { partitionInId } from "../store-rules.ts";
 import { type RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
+import type { RedisPartitions } from "./partitions.ts";
 import { pairs, scripts } from "./scripts.ts";
 
+const CLOCK_ASKED_EVERY_MS = 10_000;
 /** Ids of one script. */
 const EXTENDED_COUNT_MAX = 256;
 
 /** The outbox over all partitions: who claims which effect until when, by the server's clock. */
 export class RedisOutbox {
+  readonly #parts: RedisPartitions;
   readonly #connection: RedisConnection;
   readonly #keys: RedisKeys;
+  /** The server's time as it was last asked for. */
+  #clock = { aheadMs: 0, askedAtMs: Number.NEGATIVE_INFINITY };
   /** Where the next claim starts, so that a busy partition does not keep the others waiting. */
   #firstPartition = 0;
 
-  constructor(connection: RedisConnection, keys: RedisKeys) {
-    this.#connection = connection;
-    this.#keys = keys;
+  constructor(partitions: RedisPartitions) {
+    this.#parts = partitions;
+    this.#connection = partitions.connection;
+    this.#keys = partitions.keys;
   }
 
   async claim(request: ClaimRequest): Promise<StoredEffect[]> {
     if (request.limit < 1) return [];
     const partitions = request.partition === undefined ? this.#partitions() : [request.partition];
     const counts = await this.#longestWaiting(partitions, Math.min(request.limit, ROW_COUNT_MAX));
-    const claimed = await Promise.all(
-      [...counts].map(([partition, limit]) => this.#claimOf(partition, { ...request, limit })),
-    );
-    return claimed.flat();
+    if (counts.size === 0) return [];
+    const claim = (partition: number) => this.#claimOf(partition, { ...request, limit: counts.get(partition) ?? 0 });
+    const { replies } = await this.#parts.reach([...counts.keys()], claim);
+    return [...replies.values()].flat();
   }
 
   /** Without claiming. */
@@ -41,14 +47,17 @@ export class RedisOutbox {
    */
   async extend({ owner, leaseMs, effectIds }: ExtendRequest): Promise<string[]> {
     const held = new Set<string>();
-    for (const [partition, ids] of this.#byPartition(effectIds)) {
+    const extendIn = async (partition: number, ids: readonly string[]) => {
       for (let from = 0; from < ids.length; from += EXTENDED_COUNT_MAX) {
         const args = [owner, leaseMs, ...ids.slice(from, from + EXTENDED_COUNT_MAX)];
         const keys = this.#keysOf(partition);
         for (const id of await this.#connection.run(() => scripts.extendClaims(this.#connection.client, keys, args)))
           held.add(id);
       }
-    }
+    };
+    const ended = await Promise.allSettled([...this.#byPartition(effectIds)].map(([at, ids]) => extendIn(at, ids)));
+    // Those of a shard that is away run out; the others are prolonged all the same.
+    for (const one of ended) if (one.status === "rejected") throw one.reason;
     return effectIds.filter((id) => !held.has(id));
   }
 
@@ -82,32 +91,37 @@ export class RedisOutbox {
   /** How many of the `limit` effects that have waited longest lie in each partition. One look at all saves a script call on each that has none. */
   async #longestWaiting(partitions: readonly number[], limit: number): Promise<ReadonlyMap<number, number>> {
     const { client } = this.#connection;
-    const waiting = await this.#connection.run(async () => {
-      const [seconds] = await client.time();
-      const nowMs = (Number(seconds) + 1) * 1_000;
-      const rows = await Promise.all(
-        partitions.map(async (partition) => {
-          const key = this.#keys.claims(partition);
-          const flat = await client.zrange(key, "-inf", String(nowMs), "BYSCORE", "LIMIT", 0, limit, "WITHSCORES");
-          return pairs(flat).map(([, freeSinceMs]) => ({ partition, freeSinceMs: Number(freeSinceMs) }));
-        }),
-      );
-      return rows.flat();
+    const nowMs = await this.#serverTimeMs();
+    const { replies } = await this.#parts.reach(partitions, async (partition) => {
+      const key = this.#keys.claims(partition);
+      const flat = await client.zrange(key, "-inf", String(nowMs), "BYSCORE", "LIMIT", 0, limit, "WITHSCORES");
+      return pairs(flat).map(([, freeSinceMs]) => ({ partition, freeSinceMs: Number(freeSinceMs) }));
     });
+    const waiting = [...replies.values()].flat();
     waiting.sort((left, right) => left.freeSinceMs - right.freeSinceMs);
     const counts = new Map<number, number>();
     for (const { partition } of waiting.slice(0, limit)) counts.set(partition, (counts.get(partition) ?? 0) + 1);
     return counts;
   }
 
+  /** A second more, so that nothing free is missed: whether a claim has run out is said where it lies. Of a server that is away the last word holds. */
+  async #serverTimeMs(): Promise<number> {
+    const askedAtMs = performance.now();
+    if (askedAtMs - this.#clock.askedAtMs > CLOCK_ASKED_EVERY_MS) {
+      this.#clock.askedAtMs = askedAtMs;
+      const asked = this.#connection.run(() => this.#connection.client.time());
+      const [seconds] = await asked.catch((): [number] => [(Date.now() + this.#clock.aheadMs) / 1_000]);
+      this.#clock.aheadMs = Number(seconds) * 1_000 - Date.now();
+    }
+    return Math.floor(Date.now() + this.#clock.aheadMs) + 1_000;
+  }
+
   async #claimOf(partition: number, { owner, leaseMs, limit }: ClaimRequest): Promise<StoredEffect[]> {
-    const flat = await this.#connection.run(() =>
-      scripts.claimEffects(this.#connection.client, this.#keysOf(partition), [
-        owner,
-        leaseMs,
-        Math.min(limit, ROW_COUNT_MAX),
-      ]),
-    );
+    const flat = await scripts.claimEffects(this.#connection.client, this.#keysOf(partition), [
+      owner,
+      leaseMs,
+      Math.min(limit, ROW_COUNT_MAX),
+    ]);
     const effects: StoredEffect[] = [];
     for (let at = 0; at < flat.length; at += 2)
       effects.push({ id: flat[at] as string, partition, value: flat[at + 1] as string });

@@ -335,7 +335,7 @@ class RedisStore implements Store {
       commits: new RedisCommits(connection, { keys, ledger: this.#ledger, replication: this.#replication }),
       instances: new RedisInstances(partitions),
       timers: new RedisTimers(partitions),
-      outbox: new RedisOutbox(connection, keys),
+      outbox: new RedisOutbox(partitions),
     };
   }
 
