@@ -12,7 +12,7 @@ import { policyWarnings } from "../policy/policy-warnings.ts";
 import type { Sentence } from "../present/sentences.ts";
 import { count, textTable } from "../present/text-table.ts";
 import { checkModel } from "./check-model.ts";
-import { EXIT } from "./exit-codes.ts";
+import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { readText } from "./read-text.ts";
 import { type Terminal, tellError } from "./terminal.ts";
 
@@ -21,6 +21,7 @@ export type CheckOptions = {
   readonly files: readonly string[];
   readonly model: boolean;
   readonly strict: boolean;
+  readonly machine?: string;
   readonly json: boolean;
 };
 
@@ -35,7 +36,12 @@ type Checked = {
   readonly policySet: PolicySet | null;
 };
 
-export async function check(terminal: Terminal, { files, model, strict, json }: CheckOptions): Promise<number> {
+export async function check(
+  terminal: Terminal,
+  { files, model, strict, machine, json }: CheckOptions,
+): Promise<number> {
+  if (files.length === 0) throw usedWrongly("Say what to check: FILE..., or --fleet.");
+  if (machine !== undefined) throw usedWrongly("--machine goes with --fleet.");
   let exitCode: number = EXIT.done;
   for (const file of files) {
     const checked = await readText(file).then((text) => checkText(text, { file, say: terminal.say }), toBecalmError);

@@ -34,7 +34,7 @@ import { addServing } from "./serve-program.ts";
 import { addStopping } from "./stop-program.ts";
 import { readBy, type Terminal, tellError, terminal } from "./terminal.ts";
 import { usageSentence } from "./usage-sentence.ts";
-import { addReport, addWhatIf } from "./what-if-program.ts";
+import { addCheck, addReport, addWhatIf } from "./what-if-program.ts";
 
 /** Runs the command that the arguments name; resolves to the exit code. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -214,16 +214,7 @@ function addDetecting(add: Add): void {
         read(options, ["strict", "json", "quiet", "sort", "live", "checkpoints"]),
       ),
   });
-  add("check <file...>", "read policy and strategy files and list all their mistakes", {
-    options: [
-      new Option("--model", "explore what each policy can do: what can never run, wait for ever, or run twice"),
-      new Option("--strict", "exit 1 if there is a warning, or the model finds something"),
-      jsonOption(),
-    ],
-    examples: ["becalm check policies.yaml", "becalm check policies.yaml --model --strict"],
-    act: async (to, options, files) =>
-      (await import("./check.ts")).check(to, read(options, ["json", "model", "strict"], { files })),
-  });
+  addCheck(add);
 }
 
 function addLooking(add: Add): void {
@@ -261,8 +252,14 @@ function addKeeping(add: Add): void {
     options: reading(
       new Option("--all", "every instance"),
       new Option("--file <bundle>", "what `becalm export` wrote, instead of a store; - for stdin"),
+      new Option("--machine <file>", "through another statechart: a module whose code is run"),
     ),
-    examples: ["becalm replay 03-0a1b2c3d4e5f60718293a4b5", "becalm replay --all", "becalm replay --file storm.bundle"],
+    examples: [
+      "becalm replay 03-0a1b2c3d4e5f60718293a4b5",
+      "becalm replay --all",
+      "becalm replay --file storm.bundle",
+      "becalm replay --all --machine next.mjs",
+    ],
     act: async (to, options, [id]) =>
       (await import("./replay-command.ts")).replayCommand(to, read(options, ["json", "all"], { id })),
   });

@@ -10,6 +10,8 @@ import { allIds } from "./audit.ts";
 import { readBundle } from "./bundle-file.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { checkedSteps } from "./explain-text.ts";
+import { loadMachine } from "./machine-file.ts";
+import { otherWays } from "./other-ways.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail } from "./trail.ts";
@@ -19,15 +21,21 @@ export type ReplayOptions = StoreOptions & {
   readonly id?: string;
   readonly all: boolean;
   readonly file?: string;
+  /** Steps the histories through this statechart, and says which go another way. */
+  readonly machine?: string;
   readonly json: boolean;
 };
 
 export async function replayCommand(terminal: Terminal, options: ReplayOptions): Promise<number> {
   const { id, all, file } = options;
   if (file !== undefined && all) throw usedWrongly("A bundle is replayed whole: leave --all out.");
-  if (file !== undefined) return replayMany(terminal, options, bundled(file, id));
   if (all && id !== undefined) throw usedWrongly("Give an id or --all, not both.");
-  if (all) return withReading(options, "replay", (instances) => replayMany(terminal, options, stored(instances)));
+  const machine = options.machine === undefined ? null : await loadMachine(terminal, options.machine);
+  const many = (histories: AsyncGenerator<Attempted>) =>
+    machine === null ? replayMany(terminal, options, histories) : otherWays(terminal, options, { histories, machine });
+  if (file !== undefined) return many(bundled(file, id));
+  if (all || (machine !== null && id !== undefined))
+    return withReading(options, "replay", (reader) => many(id === undefined ? stored(reader) : oneStored(reader, id)));
   if (id === undefined) throw usedWrongly("Say what to replay: an id, --all, or --file BUNDLE.");
   return withReading(options, "replay", async (instances) => {
     const { fault } = await checkTrail(instances, id);
@@ -93,6 +101,11 @@ async function* stored(instances: InstanceReader): AsyncGenerator<Attempted> {
       }
     }
   }
+}
+
+async function* oneStored(instances: InstanceReader, id: string): AsyncGenerator<Attempted> {
+  const { fault } = await checkTrail(instances, id);
+  yield { id, fault, history: await instances.history(id) };
 }
 
 async function* bundled(file: string, id: string | undefined): AsyncGenerator<Attempted> {

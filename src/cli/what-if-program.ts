@@ -111,3 +111,24 @@ function addFork(add: Add): void {
     act: async (to, options, [id]) => (await import("./fork.ts")).fork(to, read(options, ["json"], { id })),
   });
 }
+
+/** Mistakes of files; with `--fleet` what files would mean to what is stored. */
+export function addCheck(add: Add): void {
+  add("check [file...]", "read policy and strategy files and list all their mistakes", {
+    options: reading(
+      new Option("--model", "explore what each policy can do: what can never run, wait for ever, or run twice"),
+      new Option("--strict", "exit 1 if there is a warning, or the model finds something"),
+      new Option("--fleet", "instead: what the policies, and --machine, would mean to every stored instance"),
+      new Option("--machine <file>", "with --fleet: another statechart, a module whose code is run"),
+    ),
+    examples: [
+      "becalm check policies.yaml",
+      "becalm check policies.yaml --model --strict",
+      "becalm check new.yaml --fleet --machine next.mjs",
+    ],
+    act: async (to, options, files) =>
+      options["fleet"] === true
+        ? (await import("./fleet.ts")).checkFleet(to, read(options, ["json"], { files }))
+        : (await import("./check.ts")).check(to, read(options, ["json", "model", "strict"], { files })),
+  });
+}

@@ -53,7 +53,7 @@ export function replay(history: History, { inspect }: ReplayOptions = {}): Repla
 }
 
 /** The instance as it was after so many entries of its history. */
-export function instanceAfter(history: History, count: number): Instance {
+export function instanceAfter(history: Trail, count: number): Instance {
   const draft = new Draft({ group: null, partition: 0, stored: new Map(), turn: 0, outcomes: plainOutcomes });
   const born = draft.create(history.birth, { id: history.instance, policy: compilePolicy(history.policy) });
   return history.entries.slice(0, count).reduce((instance, entry) => again(draft, instance, entry), born);
@@ -95,7 +95,7 @@ function rethrow(error: unknown): never {
   throw error;
 }
 
-function again(draft: Draft, instance: Instance, entry: AuditEntry): Instance {
+function again(draft: Draft, instance: Instance, entry: EntryBody): Instance {
   const { event } = entry;
   if (event.type === "lock.busy") return draft.park(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, event.atMs);
   const applied = draft.apply(instance, event, { epoch: entry.epoch });
