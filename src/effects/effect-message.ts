@@ -51,6 +51,8 @@ export type PlainApproval = {
   readonly held: number | null;
   readonly commands: { readonly approve: string; readonly deny: string };
   readonly links: ApprovalLinks | null;
+  /** All of it in one paragraph, for a pager that shows a single text. */
+  readonly text: Sentence;
 } & PlainSubject;
 
 /** What the attempt is about: exactly one of the three. */
@@ -121,16 +123,35 @@ function plainApproval(
   const command = (verb: string): string => `becalm ${verb} ${target} --by WHO --why TEXT`;
   const scope = pause?.scope == null ? "" : ` --policy ${pause.scope}`;
   const lift = (how: string): string => `becalm resume${scope} --${how} --by WHO --why TEXT`;
+  const commands =
+    pause === undefined
+      ? { approve: command("approve"), deny: command("deny") }
+      : { approve: lift("decide"), deny: lift("deny") };
+  const dueAt = isoTime(dueAtMs);
   return {
+    text: approvalText(subject, { instance, dueAt: pause === undefined ? dueAt : null, approve: commands.approve }),
     group,
     instance,
-    dueAt: isoTime(dueAtMs),
+    dueAt,
     held: subject?.heldCount ?? null,
-    commands:
-      pause === undefined
-        ? { approve: command("approve"), deny: command("deny") }
-        : { approve: lift("decide"), deny: lift("deny") },
+    commands,
     links: pause === undefined ? (urls?.approval({ instance, group, dueAtMs, joinMs }) ?? null) : null,
+  };
+}
+
+/** `dueAt` null: what a pause holds has no deadline. */
+function approvalText(
+  subject: NoticeSubject | null,
+  { instance, dueAt, approve }: { instance: string; dueAt: string | null; approve: string },
+): Sentence {
+  const { sentence, dimensions } = plainSubject(subject);
+  const held = subject?.heldCount ?? 1;
+  const policy = subject?.history.birth.policy ?? instance;
+  const isGroup = dimensions !== null && dimensions !== "";
+  const [by, until] = dueAt === null ? ["", ""] : [` by ${dueAt}`, `在 ${dueAt} 前`];
+  return {
+    en: `${policy}${isGroup ? ` (${dimensions})` : ""}: ${held} held. ${sentence?.en ?? "It is gone."} Answer${by}: ${approve}`,
+    zh: `${policy}${isGroup ? `（${dimensions}）` : ""}：${held} 个待审批。${sentence?.zh ?? "实例已移除。"} 请${until}答复：${approve}`,
   };
 }
 

@@ -125,6 +125,10 @@ describe("what a webhook gets", () => {
           deny: `becalm deny ${INSTANCE} --by WHO --why TEXT`,
         },
         links: null,
+        text: {
+          en: `${INSTANCE}: 1 held. It is gone. Answer by 2026-11-23T07:20:00.000Z: becalm approve ${INSTANCE} --by WHO --why TEXT`,
+          zh: expect.stringContaining("请在 2026-11-23T07:20:00.000Z 前答复") as string,
+        },
         ...GONE,
       },
     });

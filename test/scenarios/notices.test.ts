@@ -64,6 +64,12 @@ describe("an approval request", () => {
         approve: expect.stringMatching(/^becalm approve --group 'restart:!sha1#[0-9a-f]{40}' --by WHO --why TEXT$/),
         deny: expect.stringMatching(/^becalm deny --group /),
       },
+      text: {
+        en: expect.stringMatching(
+          /^restart \(cluster=core\): 1 held\. Action .* Answer by 2025-.*Z: becalm approve --group /,
+        ),
+        zh: expect.stringMatching(/^restart（cluster=core）：1 个待审批。套餐【restart】/),
+      },
     });
   });
 });
