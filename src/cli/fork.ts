@@ -113,7 +113,14 @@ async function record(
   const { mode, partitions, highestTimeMs } = reader.runtime;
   const nowMs = mode === "live" ? Date.now() : (highestTimeMs ?? 0);
   const onUnreadable = (id: string, error: BecalmError) =>
-    terminal.note(terminal.noteColors.yellow(`${id} is left out: ${error.code}: ${error.message}`));
+    terminal.note(
+      terminal.noteColors.yellow(
+        terminal.say(
+          `${id} is left out: ${error.code}: ${error.message}`,
+          `略去 ${id}：${error.code}: ${error.message}`,
+        ),
+      ),
+    );
   await recordStored(reader, recording, { fromMs: 0, nowMs, isWanted, onUnreadable });
   return { recording, partitions, timeline: recording.timeline(nowMs) };
 }
@@ -164,7 +171,10 @@ async function report(
   if (different > 0)
     terminal.note(
       terminal.noteColors.yellow(
-        `Played without the change, ${count(different, "instance comes", "instances come")} out in another way than recorded: work that was pending is run on, and what the histories do not tell is assumed.`,
+        terminal.say(
+          `Played without the change, ${count(different, "instance comes", "instances come")} out in another way than recorded: work that was pending is run on, and what the histories do not tell is assumed.`,
+          `不作改动重放时，${different} 个实例的结果与记录不同：待处理的工作继续执行，历史未记录的部分为假定。`,
+        ),
       ),
     );
   const comparison = new Comparison();

@@ -48,11 +48,17 @@ export async function recordedSides(
       `${options.from ?? "The namespace"} has recorded no instances${options.since === undefined ? "" : ` since ${options.since}`}. Give an earlier --since, or another --namespace.`,
     );
   terminal.note(
-    "Tried on the alerts that are recorded: those that made instances. What matched no policy then is not among them.",
+    terminal.say(
+      "Tried on the alerts that are recorded: those that made instances. What matched no policy then is not among them.",
+      "基于已记录的告警（即产生了实例的告警）；当时没有匹配策略的告警不在其中。",
+    ),
   );
   if (recording.lockedCount > 0)
     terminal.note(
-      `${count(recording.lockedCount, "instance", "instances")} waited for the lock of a group then; here they are decided at once.`,
+      terminal.say(
+        `${count(recording.lockedCount, "instance", "instances")} waited for the lock of a group then; here they are decided at once.`,
+        `${recording.lockedCount} 个实例当时在等待收敛锁；此处立即决策。`,
+      ),
     );
   const { was, now, effects } = rules;
   return {
@@ -75,7 +81,10 @@ function playedNow(terminal: Terminal, recorded: Recorded, { set, effects }: Pla
     const { refused, ...summary } = await play(recorded, { set, effects }, onRow);
     if (refused > 0)
       terminal.note(
-        `${count(refused, "answer", "answers")} of people met no instance that takes it under these rules.`,
+        terminal.say(
+          `${count(refused, "answer", "answers")} of people met no instance that takes it under these rules.`,
+          `${refused} 次人工答复在这些规则下没有可接受的实例。`,
+        ),
       );
     return summary;
   };
@@ -96,7 +105,10 @@ function playedWas(terminal: Terminal, recorded: Recorded, played: Played): Repo
     if (different > 0)
       terminal.note(
         terminal.noteColors.yellow(
-          `${count(different, "instance was", "instances were")} decided in another way than --against decides: other rules were in force, or its assumptions do not hold. Leave --against out to compare with what was recorded.`,
+          terminal.say(
+            `${count(different, "instance was", "instances were")} decided in another way than --against decides: other rules were in force, or its assumptions do not hold. Leave --against out to compare with what was recorded.`,
+            `${different} 个实例的结果与 --against 的决策不同：当时的规则不同，或假定不成立。去掉 --against 即可与记录比较。`,
+          ),
         ),
       );
     return summary;
@@ -167,7 +179,11 @@ function checkpointOf(
 }
 
 function unreadable(terminal: Terminal, id: string, error: BecalmError): void {
-  terminal.note(terminal.noteColors.yellow(`${id} is left out: ${error.code}: ${error.message}`));
+  terminal.note(
+    terminal.noteColors.yellow(
+      terminal.say(`${id} is left out: ${error.code}: ${error.message}`, `略去 ${id}：${error.code}: ${error.message}`),
+    ),
+  );
 }
 
 /** An alert that began so long before may still stand in a group that decides later ones. */
