@@ -11,7 +11,12 @@ import { StepCounts } from "./step-counts.ts";
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const DELAY_SECONDS = [1, 5, 15, 30, 60, 120, 300, 900, 3_600];
 
-export type Waiting = { readonly approvals: number; readonly oldestAtMs: number | null };
+/** `open`: instances that are not at rest, by state. */
+export type Waiting = {
+  readonly approvals: number;
+  readonly oldestAtMs: number | null;
+  readonly open: Readonly<Record<string, number>>;
+};
 
 export type MetricsSources = {
   readonly version: string;
@@ -225,10 +230,19 @@ function addWaiting(registers: Registry[], { waiting, now }: MetricsSources): vo
   const current = () => {
     if (known === null || now() - knownAtMs > WAITING_KEPT_MS) {
       knownAtMs = now();
-      known = waiting().catch(() => ({ approvals: Number.NaN, oldestAtMs: null }));
+      known = waiting().catch(() => ({ approvals: Number.NaN, oldestAtMs: null, open: {} }));
     }
     return known;
   };
+  new Gauge({
+    name: "becalm_instances",
+    help: "Instances that are not at rest, by state; at most 1000 of a state are counted.",
+    labelNames: ["state"],
+    registers,
+    async collect() {
+      for (const [state, count] of Object.entries((await current()).open)) this.set({ state }, count);
+    },
+  });
   new Gauge({
     name: "becalm_approvals_waiting",
     help: "Instances that wait for a person.",
