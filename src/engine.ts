@@ -1,8 +1,7 @@
 /** The library's engine: what programs call, over a live runtime. */
 import { compose, driveLive } from "./compose.ts";
-import { AddressGuard } from "./effects/address-guard.ts";
 import type { EffectResult } from "./effects/effect-port.ts";
-import { localEffects } from "./effects/local-effects.ts";
+import { engineEffects } from "./engine-effects.ts";
 import {
   type AnswerTarget,
   type EngineOptions,
@@ -339,7 +338,7 @@ class LiveEngine implements Engine {
   }
 
   async #open(): Promise<Opened> {
-    const { policies, partitions, handlers, allowExec, urls, concurrency, retentionMs } = this.#options;
+    const { policies, partitions, concurrency, retentionMs } = this.#options;
     const logger = this.#logger;
     const attached = attachedClock(this.#clock);
     const runtime = await compose({
@@ -356,19 +355,14 @@ class LiveEngine implements Engine {
     });
     const reader = new InstanceReader(runtime);
     const auditLog = new AuditLog(logger, (id) => reader.birth(id));
+    const attempts = engineEffects(this.#options, { logger, now: () => this.#clock.now() });
     const driven = driveLive(runtime, {
-      effects: localEffects({
-        handlers: handlers ?? {},
-        allowExec: allowExec ?? false,
-        logger,
-        guard: new AddressGuard(this.#options.allowAddresses),
-        now: () => this.#clock.now(),
-        ...(urls === undefined ? {} : { urls }),
-      }),
+      effects: attempts.effects,
       concurrency: concurrency ?? CONCURRENCY_DEFAULT,
       retentionMs: retentionMs ?? RETENTION_MS_DEFAULT,
       onCommit: [
         ...inspection.onCommit,
+        ...attempts.onCommit,
         ({ entries }) => auditLog.write(entries),
         (decision) => this.#stepListeners.publish(decision),
         ({ instances }) => this.#subscriptions.publish(instances),

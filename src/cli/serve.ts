@@ -23,6 +23,7 @@ import { packageVersion } from "./package-files.ts";
 import { linksOf, requireCallbackAddress, SECRET_VARIABLE } from "./serve-links.ts";
 import { openStreams } from "./serve-records.ts";
 import { readRules } from "./serve-rules.ts";
+import { startTracing } from "./serve-tracing.ts";
 import type { Terminal } from "./terminal.ts";
 import { storeAt } from "./with-namespace.ts";
 
@@ -64,6 +65,7 @@ export async function serve(terminal: Terminal, options: ServeOptions): Promise<
   const first = await readRules(options);
   requireCallbackAddress(first.policies, setup.links);
   const logger = fileLogger(options.log);
+  const endTracing = await startTracing(process.env, (text) => terminal.note(text));
   const url = options.store ?? STORE_DEFAULT;
   const store = await storeAt(url, options.namespace);
   try {
@@ -71,6 +73,7 @@ export async function serve(terminal: Terminal, options: ServeOptions): Promise<
     return await run(terminal, { options, setup, first, logger, store, records });
   } finally {
     await store.close();
+    await endTracing();
     await logger.close();
   }
 }

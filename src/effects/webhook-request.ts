@@ -3,6 +3,7 @@ import { createHmac } from "node:crypto";
 import type { Action } from "../policy/policy.ts";
 import { fillTemplate, parseTemplate, type TemplatePlace } from "../policy/template.ts";
 import { bodyPlace } from "../policy/template-fields.ts";
+import { traceHeaders } from "../system/tracing.ts";
 import { type EffectMessage, effectMessage, proofsIn } from "./effect-message.ts";
 import type { EffectRequest } from "./effect-port.ts";
 import { readSecret, readSecrets } from "./secrets.ts";
@@ -110,6 +111,7 @@ function headersOf(request: EffectRequest, { own, isTemplate, body }: HeaderPart
     "user-agent": "becalm",
     accept: "*/*",
     ...headers,
+    ...traceHeaders(),
     ...(body === null
       ? {}
       : { "content-type": isTemplate ? type : "application/json", "content-length": String(body.length) }),

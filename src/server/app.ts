@@ -1,10 +1,12 @@
 /** From a request to the route that answers it: path, origin, caller, role; and every error in the shape that its path promises. */
 import { Hono } from "hono";
 import type { Logger } from "../system/logger.ts";
+import { isTracing } from "../system/tracing.ts";
 import { type AccessRules, authenticate, isAllowedOrigin, originRefusal, type Refusal } from "./auth/access.ts";
 import { HttpRefusal, refusalOf } from "./http/http-refusal.ts";
 import { empty, isAlertmanagerPath, jsonWith, refusalReply, text } from "./http/replies.ts";
 import { type Ctx, type Env, honoPath, methodsAt, type Route } from "./http/route.ts";
+import { traced } from "./http/traced.ts";
 import { isSignedPath } from "./links/links.ts";
 
 export type AppOptions = {
@@ -22,6 +24,7 @@ const NO_ROUTE = "none";
 export function createApp(options: AppOptions): Hono<Env> {
   const app = new Hono<Env>({ strict: false });
   const answers = new Answers(options);
+  if (isTracing()) app.use(traced);
   app.use(async (c, next) => {
     const startedMs = performance.now();
     const early = answers.before(c);

@@ -48,6 +48,7 @@ const BELOW: Record<string, readonly string[]> = {
 const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/engine-options.ts": "engine",
   "src/explained-snapshot.ts": "engine",
+  "src/engine-effects.ts": "engine",
   "src/stores/store.ts": "ports",
   "src/stores/dimension-lock.ts": "ports",
   "src/effects/effect-port.ts": "ports",

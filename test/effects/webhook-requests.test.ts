@@ -64,6 +64,8 @@ describe("a webhook's request", () => {
       url: "/job/db-1",
       headers: { "x-who": "disk-cleanup", "idempotency-key": EFFECT_ID },
     });
+    // Nobody traces here.
+    expect(seen[0]?.headers["traceparent"]).toBeUndefined();
     expect(JSON.parse(seen[0]?.body ?? "")).toEqual({
       what: 'disk "/" is full',
       all: { alertname: "DiskFull", instance: "db-1", 磁盘: "数据" },

@@ -1,0 +1,70 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { trace } from "@opentelemetry/api";
+import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-node";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { isTracing } from "../../src/system/tracing.ts";
+import { send, sendJson } from "../support/http-client.ts";
+import { type ServerWorld, serverWorld } from "../support/server-world.ts";
+
+const exporter = new InMemorySpanExporter();
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+
+describe("with a provider registered", () => {
+  let world: ServerWorld;
+  const received: (string | undefined)[] = [];
+  const target = createServer((request, response) => {
+    received.push(request.headers["traceparent"] as string | undefined);
+    response.writeHead(request.url === "/fail" ? 500 : 200).end();
+  });
+  beforeAll(async () => {
+    expect(isTracing()).toBe(false);
+    new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).register();
+    expect(isTracing()).toBe(true);
+    target.listen(0, "127.0.0.1");
+    await once(target, "listening");
+    const url = `http://127.0.0.1:${(target.address() as AddressInfo).port}`;
+    world = await serverWorld({
+      policies: `policies:
+  - { name: good, match: ['a="good"'], action: { webhook: { url: "${url}/ok" } } }
+  - { name: bad, match: ['a="bad"'], action: { webhook: { url: "${url}/fail" } } }
+`,
+      engine: { concurrency: 1 },
+    });
+  });
+  afterAll(async () => {
+    await world.close();
+    target.close();
+    trace.disable();
+  });
+
+  const spans = (name: string) => exporter.getFinishedSpans().filter((span) => span.name === name);
+
+  test("a request, its effects and their webhooks are one trace, also those that wait for their turn", async () => {
+    const alerts = ["x", "y", "z"].map((host) => ({ labels: { a: "good", host } }));
+    const headers = { traceparent: `00-${TRACE}-b7ad6b7169203331-01` };
+    await sendJson(`${world.url}/api/v2/alerts`, alerts, { headers });
+    await vi.waitUntil(() => spans("effect action").length === 3, { timeout: 10_000 });
+    const [request] = spans("POST /api/v2/alerts");
+    expect(request?.spanContext().traceId).toBe(TRACE);
+    expect(request?.attributes).toMatchObject({ "http.route": "/api/v2/alerts", "http.response.status_code": 200 });
+    for (const span of spans("effect action")) {
+      expect(span.parentSpanContext?.spanId).toBe(request?.spanContext().spanId);
+      expect(span.attributes).toMatchObject({ "becalm.policy": "good", "becalm.attempt": 1 });
+    }
+    const ids = spans("effect action").map((span) => `00-${TRACE}-${span.spanContext().spanId}-01`);
+    expect(new Set(received)).toEqual(new Set(ids));
+  });
+
+  test("an attempt that fails says so, and an address that is a proof is in no span", async () => {
+    await sendJson(`${world.url}/api/v2/alerts`, [{ labels: { a: "bad" } }]);
+    const failed = () => spans("effect action").find(({ attributes }) => attributes["becalm.policy"] === "bad");
+    await vi.waitUntil(() => failed() !== undefined, { timeout: 10_000 });
+    expect(failed()?.status).toMatchObject({ code: 2, message: expect.stringContaining("answered 500") });
+    await send(`${world.url}/v1/answers/a-proof`);
+    expect(JSON.stringify(exporter.getFinishedSpans().map(({ name, attributes }) => [name, attributes]))).not.toContain(
+      "a-proof",
+    );
+  });
+});
