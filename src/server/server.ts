@@ -1,8 +1,10 @@
 /** The server: an engine behind HTTP. Everything that a request may reach is put together here, and nowhere else. */
+import { compose } from "../compose.ts";
 import type { Engine } from "../engine.ts";
 import { LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
 import type { Store } from "../stores/store.ts";
 import type { Logger } from "../system/logger.ts";
+import { restoreView } from "./alertmanager/restored-view.ts";
 import { alertmanagerRoutes, type SilenceDesk } from "./alertmanager/routes.ts";
 import type { AlertView } from "./alertmanager/view.ts";
 import { createApp } from "./app.ts";
@@ -108,6 +110,7 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
     ready: () => {
       phase = "ready";
       options.records?.start();
+      void fillView(options);
     },
     close: async (drainMs) => {
       phase = "draining";
@@ -117,6 +120,16 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
       await options.records?.close();
     },
   };
+}
+
+/** What fires as the store knows it. Who looks before it is done sees a part of it. */
+async function fillView({ store, view, logger }: ServerOptions): Promise<void> {
+  try {
+    const restored = await restoreView(view, await compose({ store }));
+    if (restored > 0) logger.info({ alerts: restored }, "the view shows the alerts that the store records as firing");
+  } catch (error) {
+    logger.warn({ err: error }, "the view could not be filled from the store; it fills as alerts are sent again");
+  }
 }
 
 type Own = { readonly stream: EventStream; readonly storm: StormView; readonly notReady: () => string | null };

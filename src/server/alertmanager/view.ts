@@ -1,6 +1,7 @@
 /**
  * The alerts that fire, as Alertmanager would show them: earliest start, latest annotations, the end that each re-sending renews. It is kept in
- * memory for those who look (amtool, karma, Grafana) and no decision reads it; after a start the senders fill it again within their interval.
+ * memory for those who look (amtool, karma, Grafana) and no decision reads it; after a start it is filled from the episodes that the store records
+ * (restored-view.ts), and by the senders within their interval.
  */
 import type { Alert } from "../../model/alert.ts";
 import { fingerprintOf } from "../../model/fingerprint.ts";
@@ -54,6 +55,13 @@ export class AlertView {
       return;
     }
     this.#alerts.set(alert.fingerprint, before !== undefined && overlap(alert, before) ? merged(before, alert) : alert);
+  }
+
+  /** Puts an alert that nobody has sent since the start. False: somebody has. */
+  putIfMissing(sighting: Sighting, nowMs: number): boolean {
+    if (this.#alerts.has(fingerprintOf(withoutEmpty(sighting.labels)))) return false;
+    this.put(sighting, nowMs);
+    return true;
   }
 
   /** Those that fire, by fingerprint. */
