@@ -56,8 +56,11 @@ export type { ExplainedSnapshot, InstancePage } from "./explained-snapshot.ts";
 /** One instance, addressed by its id. */
 export type InstanceReference = {
   readonly id: string;
-  /** Sends an event; resolves when it is committed. Rejects with BECALM_EVENT_REFUSED when the state has no edge for it. */
-  send(event: EventInput): Promise<ExplainedSnapshot>;
+  /**
+   * Sends an event; resolves when it is committed. Rejects with BECALM_EVENT_REFUSED when the state has no edge for it, and with
+   * BECALM_VERSION_MOVED when the instance is at none of the versions `ifVersion` any more.
+   */
+  send(event: EventInput, options?: { readonly ifVersion?: readonly number[] }): Promise<ExplainedSnapshot>;
   /** The checkpoint, with the alert's labels and the sentence that says why. */
   snapshot(): Promise<ExplainedSnapshot>;
   /** Birth (the alert is there) and audit entries, oldest first. */
@@ -234,7 +237,7 @@ class LiveEngine implements Engine {
   get(id: string): InstanceReference {
     return {
       id,
-      send: (event) => this.#explained((instances) => instances.send(id, event)),
+      send: (event, options) => this.#explained((instances) => instances.send(id, event, options)),
       snapshot: () => this.#explained((instances) => instances.instance(id)),
       history: async () => (await this.#instances()).history(id),
       subscribe: (fn) => this.#subscriptions.subscribe(id, fn),

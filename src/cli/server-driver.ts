@@ -32,7 +32,9 @@ export class ServerDriver implements Pick<Driver, "submit"> {
     const { id, event } = command;
     const { type, by, why } = event as { type: string; by?: string; why?: string };
     try {
-      const row = await askServer(this.#address, `/v1/instances/${encodeURIComponent(id)}/events`, { type, by, why });
+      const row = await askServer(this.#address, `/v1/instances/${encodeURIComponent(id)}/events`, {
+        body: { type, by, why },
+      });
       if ((row as { state?: string }).state === "Processing") this.#begun += 1;
       return { outcome: "applied", instance: await this.#reader.instance(id) };
     } catch (error) {

@@ -83,10 +83,15 @@ async function expire(terminal: Terminal, options: SilenceOptions, { silences, l
   if (options.json) await terminal.json({ id, expired: true, decided: looked });
   else
     await terminal.out(
-      terminal.say(
-        `Silence ${id} has ended. ${count(looked, "instance that it held was", "instances that it held were")} looked at again.`,
-        `屏蔽 ${id} 已结束，重新检查了 ${looked} 个被屏蔽的实例。`,
-      ),
+      looked === null
+        ? terminal.say(
+            `Silence ${id} has ended. The server looks again at what it held.`,
+            `屏蔽 ${id} 已结束，服务端将重新检查被屏蔽的实例。`,
+          )
+        : terminal.say(
+            `Silence ${id} has ended. ${count(looked, "instance that it held was", "instances that it held were")} looked at again.`,
+            `屏蔽 ${id} 已结束，重新检查了 ${looked} 个被屏蔽的实例。`,
+          ),
     );
   return EXIT.done;
 }

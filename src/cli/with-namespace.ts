@@ -12,8 +12,8 @@ import type { PolicySet } from "../policy/policy.ts";
 import { InstanceReader } from "../runtime/instance-reader.ts";
 import { InstanceService } from "../runtime/instance-service.ts";
 import type { CommitListener, Runtime } from "../runtime/runtime.ts";
-import { SilenceService } from "../runtime/silences/stored-silences.ts";
-import { PauseService } from "../runtime/stops/pause-service.ts";
+import type { SilenceService } from "../runtime/silences/stored-silences.ts";
+import type { PauseService } from "../runtime/stops/pause-service.ts";
 import { readSecretFile } from "../server/auth/secret-file.ts";
 import type { VirtualRun } from "../simulate/virtual-run.ts";
 import { forgetfulDetectionStore } from "../stores/memory/forgetful-detection-store.ts";
@@ -28,6 +28,7 @@ import { pause } from "../system/system-clock.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
 import { ServerDriver } from "./server-driver.ts";
+import { serverPauses, serverSilences } from "./server-stops.ts";
 import { withLog } from "./with-log.ts";
 
 /** What every command says about where it works. `store` and `server`: never the empty text; left out: none. */
@@ -94,10 +95,13 @@ export async function withReading<T>(
   }
 }
 
+/** How many instances were looked at again is not known of a server. */
+type Silences = Pick<SilenceService, "add" | "silences"> & { expire(id: string): Promise<number | null> };
+
 export type Acting = {
   readonly instances: InstanceService;
-  readonly pauses: PauseService;
-  readonly silences: SilenceService;
+  readonly pauses: Pick<PauseService, "pause" | "resume" | "pauses">;
+  readonly silences: Silences;
   readonly mode: NamespaceMode;
   /** Where the command's own lines go (`--log`). */
   readonly logger: Logger;
@@ -193,8 +197,8 @@ async function actOnServer<T>(
   const driver = new ServerDriver(server, new InstanceReader(runtime));
   return use({
     instances: new InstanceService(runtime, driver, Date.now),
-    pauses: new PauseService(runtime, driver, Date.now),
-    silences: new SilenceService(runtime, driver, Date.now),
+    pauses: serverPauses(server),
+    silences: serverSilences(server),
     mode: runtime.mode,
     logger: silentLogger,
     nowMs: Date.now(),

@@ -47,7 +47,13 @@ type CommandBody =
       readonly silence: SilenceNote | null;
       readonly lockBusyUntilMs?: number;
     }
-  | { readonly type: "event"; readonly id: string; readonly event: OutsideEvent }
+  /** `ifVersion`: only if the instance is at one of these versions still. */
+  | {
+      readonly type: "event";
+      readonly id: string;
+      readonly event: OutsideEvent;
+      readonly ifVersion?: readonly number[];
+    }
   /** The dimension lock may be free now. */
   | {
       readonly type: "unpark";
@@ -82,8 +88,9 @@ type CommandBody =
 /**
  * `created`, `applied`: the commit changes the instance. `duplicate`: it exists already. `refused`: its state has no edge for the event.
  * `late`: dated before the instance's last step (virtual time only). `stale`: the timer is no longer listed. `missing`: no such instance.
+ * `moved`: it is no longer at the version that the command names.
  */
-export type CommandOutcome = "created" | "applied" | "duplicate" | "refused" | "late" | "stale" | "missing";
+export type CommandOutcome = "created" | "applied" | "duplicate" | "refused" | "late" | "stale" | "missing" | "moved";
 
 export type CommandResult = { readonly outcome: CommandOutcome; readonly instance: Instance | null };
 

@@ -81,7 +81,7 @@ export class CommandTaker {
       case "unpark":
         return this.unpark(command);
       case "event":
-        return this.event(command.id, command.event);
+        return this.event(command);
       case "reconsider":
         return this.reconsider(command);
       case "askForPause":
@@ -216,9 +216,10 @@ export class CommandTaker {
     return this.must(instance, { ...event, group: view }, { epoch: group.epoch, left: null });
   }
 
-  private event(id: string, event: OutsideEvent): CommandResult {
+  private event({ id, event, ifVersion }: Command & { type: "event" }): CommandResult {
     const instance = this.draft.get(id);
     if (instance === undefined) return { outcome: "missing", instance: null };
+    if (ifVersion?.includes(instance.version) === false) return { outcome: "moved", instance };
     if (this.input.isVirtual && event.atMs < instance.atMs) return { outcome: "late", instance };
     const full = this.completed(instance, { ...event, atMs: Math.max(event.atMs, instance.atMs) } as OutsideEvent);
     if (full === null) return { outcome: "refused", instance };

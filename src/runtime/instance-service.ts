@@ -16,6 +16,8 @@ import { silenceOf } from "./workers/timers.ts";
 
 const HELD_PAGE_COUNT = 150;
 
+export type SendOptions = { readonly ifVersion?: readonly number[] };
+
 export class InstanceService extends InstanceReader {
   readonly #driver: Pick<Driver, "submit">;
   readonly #now: () => number;
@@ -27,10 +29,13 @@ export class InstanceService extends InstanceReader {
     this.#now = now;
   }
 
-  /** Sends an event. Throws BECALM_EVENT_REFUSED when the state has no edge for it, BECALM_ARGUMENT_INVALID when it is not an event. */
-  async send(id: string, input: EventInput): Promise<Instance> {
+  /**
+   * Sends an event. Throws BECALM_EVENT_REFUSED when the state has no edge for it, BECALM_ARGUMENT_INVALID when it is no event, and
+   * BECALM_VERSION_MOVED when the instance is at none of the versions `ifVersion`, which the commit asserts.
+   */
+  async send(id: string, input: EventInput, { ifVersion }: SendOptions = {}): Promise<Instance> {
     const event = readEvent(input, this.#now());
-    const [result] = await this.#sendAll([await this.instance(id)], event);
+    const [result] = await this.#sendAll([await this.instance(id)], event, ifVersion);
     const isAnswer = event.type === "approval.granted" || event.type === "approval.denied";
     const answered = isAnswer && result?.outcome === "refused" ? await this.#lastAnswer(id) : null;
     return accepted(id, event, { result: result as EnvelopeResult, answered });
@@ -97,11 +102,16 @@ export class InstanceService extends InstanceReader {
     return read.flatMap((one) => (one instanceof BecalmError ? [] : [one]));
   }
 
-  async #sendAll(instances: readonly Instance[], event: OutsideEvent): Promise<readonly EnvelopeResult[]> {
+  async #sendAll(
+    instances: readonly Instance[],
+    event: OutsideEvent,
+    ifVersion?: readonly number[],
+  ): Promise<readonly EnvelopeResult[]> {
+    const condition = ifVersion === undefined ? {} : { ifVersion };
     const envelopes = await Promise.all(
       instances.map(async ({ id, groupId }) => ({
         address: { partition: partitionOfId(id) ?? 0, groupId },
-        command: { type: "event" as const, id, event: await this.#withSilence(id, event) },
+        command: { type: "event" as const, id, event: await this.#withSilence(id, event), ...condition },
         consumes: NOTHING,
         lastSeen: null,
       })),
@@ -149,7 +159,8 @@ function accepted(
   if (result.outcome === "applied") return result.instance as Instance;
   if (result.outcome === "quarantined") throw result.error;
   if (result.outcome === "missing") throw notFound(id);
-  const { snapshot } = result.instance as Instance;
+  const { snapshot, version } = result.instance as Instance;
+  if (result.outcome === "moved") throw movedOn(id, version);
   const { state, context } = snapshot;
   const due = context.timers.approval?.dueAtMs;
   const isLate = event.type === "approval.granted" && state === "Waiting" && due !== undefined;
@@ -169,4 +180,9 @@ function accepted(
       },
     },
   );
+}
+
+function movedOn(id: string, version: number): BecalmError {
+  const text = `Instance ${id} has moved on to version ${version}. Look at it again, then decide again.`;
+  return new BecalmError("BECALM_VERSION_MOVED", text, { details: { id, version } });
 }

@@ -87,4 +87,44 @@ describe("a command that names a server", () => {
     const { code, stderr } = await becalm(["ls", ...args]);
     expect([code, stderr]).toEqual([expected, expect.stringMatching(/--server|--token-file/)]);
   });
+
+  test("pauses, resumes and silences through it, and is refused where the server refuses", async () => {
+    const paused = await becalm(["pause", "--policy", "repair", ...WHO, "--json", ...at]);
+    expect([paused.code, jsonLines(paused.stdout)]).toEqual([
+      0,
+      [expect.objectContaining({ scope: "repair", by: "ann" })],
+    ]);
+    expect((await becalm(["pause", "--list", ...at])).stdout).toContain('Policy "repair" is paused by ann');
+    const resumed = await becalm(["resume", "--policy", "repair", "--decide", ...WHO, "--json", ...at]);
+    expect(jsonLines(resumed.stdout)).toEqual([expect.objectContaining({ resumed: true, held: "decide" })]);
+    expect((await becalm(["pause", "--list", ...at])).stdout).toBe("");
+
+    const made = await becalm([
+      "silence",
+      "add",
+      'cluster="edge"',
+      'host=~"a.*"',
+      "--for",
+      "1h",
+      ...WHO,
+      "--json",
+      ...at,
+    ]);
+    const [silence] = jsonLines<{ id: string; match: object[] }>(made.stdout);
+    expect([made.code, silence?.match]).toEqual([
+      0,
+      [
+        { name: "cluster", operator: "=", value: "edge" },
+        { name: "host", operator: "=~", value: "a.*" },
+      ],
+    ]);
+    expect((await becalm(["silence", "ls", ...at])).stdout).toContain(silence?.id);
+    expect((await becalm(["silence", "expire", silence?.id ?? "", ...WHO, ...at])).code).toBe(0);
+    expect(jsonLines((await becalm(["silence", "ls", "--json", ...at])).stdout)).toEqual([
+      expect.objectContaining({ state: "expired" }),
+    ]);
+    const nothing = await becalm(["silence", "add", 'cluster=~".*"', "--for", "1h", ...WHO, ...at]);
+    expect([nothing.code, nothing.stderr]).toEqual([2, expect.stringContaining("must not match the empty string")]);
+    expect((await becalm(["silence", "expire", "00000000-0000-4000-8000-000000000000", ...WHO, ...at])).code).toBe(3);
+  });
 });

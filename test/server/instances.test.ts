@@ -42,20 +42,20 @@ describe("instances over HTTP", () => {
       labels: { alertname: "Down", instance },
       startsAt: new Date().toISOString(),
     });
-    for (const instance of ["a", "b", "c", "d", "e", "f", "g"]) await post("/v1/alerts", [alert(instance)]);
-    await vi.waitUntil(async () => (await held()).length === 6, { timeout: 10_000 });
+    for (const instance of ["a", "b", "c", "d", "e", "f", "g", "h"]) await post("/v1/alerts", [alert(instance)]);
+    await vi.waitUntil(async () => (await held()).length === 7, { timeout: 10_000 });
   });
   afterAll(() => world.close());
 
   test("are listed newest first with what made them and why, in pages", async () => {
-    const first = (await get("/v1/instances?policy=restart&limit=4")).json as List;
-    expect(first.instances).toHaveLength(4);
+    const first = (await get("/v1/instances?policy=restart&limit=5")).json as List;
+    expect(first.instances).toHaveLength(5);
     expect(first.instances[0]).toMatchObject({ policy: "restart", alert: { labels: { alertname: "Down" } } });
     expect(first.instances[0]?.sentence.en).toMatch(/\w/);
-    const second = (await get(`/v1/instances?policy=restart&limit=4&cursor=${first.next}`)).json as List;
+    const second = (await get(`/v1/instances?policy=restart&limit=5&cursor=${first.next}`)).json as List;
     const ids = [...first.instances, ...second.instances].map(({ id }) => id);
-    // Seven alerts, and the request that asks for the approval of six.
-    expect(new Set(ids).size).toBe(8);
+    // Eight alerts, and the request that asks for the approval of seven.
+    expect(new Set(ids).size).toBe(9);
     expect(second.next).toBeNull();
   });
 
@@ -111,6 +111,20 @@ describe("instances over HTTP", () => {
     expect(denied.status).toBe(200);
     expect((await post(`${path}/deny`, { why: "no" }, old)).status).toBe(412);
     expect((await post(`${path}/deny`, { why: "no" })).status).toBe(409);
+  });
+
+  test("two answers to the same version: one is taken, and the other is told that it moved on, by whom", async () => {
+    const [row] = await held();
+    const path = `/v1/instances/${row?.id}`;
+    const seen = { "if-match": `"${row?.version}"` };
+    const answers = await Promise.all([
+      post(`${path}/approve`, { why: "yes" }, seen),
+      post(`${path}/deny`, { why: "no" }, seen),
+    ]);
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 412]);
+    const lost = answers.find(({ status }) => status === 412)?.json as ErrorBody;
+    expect(lost.error.details["last"]).toMatchObject({ actor: expect.any(String) });
+    expect((await post(`${path}/deny`, { why: "no" }, { "if-match": "nonsense" })).status).toBe(412);
   });
 
   test("take events that are sent, and refuse those that there are not", async () => {

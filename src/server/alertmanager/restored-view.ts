@@ -24,7 +24,7 @@ export async function restoreView(view: AlertView, runtime: Runtime): Promise<nu
     const page = await runtime.store.list({ limit: PAGE_COUNT, ...(cursor === "" ? {} : { cursor }) });
     const read = await Promise.all(page.instances.map((stored) => tryInstance(runtime, stored)));
     const sightings = await Promise.all(
-      read.map((instance) => (instance instanceof BecalmError ? null : sightingOf(runtime, instance))),
+      read.map(async (instance) => (instance instanceof BecalmError ? null : sightingOf(runtime, instance))),
     );
     const nowMs = runtime.clock.now();
     for (const sighting of sightings) if (sighting !== null && view.putIfMissing(sighting, nowMs)) restored += 1;

@@ -209,21 +209,24 @@ async function drawing(id: string, { engine }: InstancePorts, at: string | undef
   return new Response(picture, { headers });
 }
 
-/** 412 comes before 409: who saw an older version is told that before the state is asked. */
+/** 412 comes before 409: whoever saw an older version is told that before the state is asked. The commit itself compares the versions. */
 async function send(c: Ctx, ports: InstancePorts, event: EventInput): Promise<Response> {
   const id = idOf(c);
   const reference = ports.engine.get(id);
-  const expected = c.req.header("if-match");
-  if (expected !== undefined && expected !== "*") {
-    const seen = await reference.snapshot();
-    if (!expected.split(",").some((tag) => tag.trim() === etagOf(seen))) throw await moved(ports, seen);
-  }
   try {
-    const snapshot = await reference.send(event);
+    const snapshot = await reference.send(event, conditionOf(c.req.header("if-match")));
     return json(await rowJson(ports, snapshot), { etag: etagOf(snapshot) });
   } catch (error) {
-    throw errorCode(error) === "BECALM_EVENT_REFUSED" ? await refusedByState(ports, error as BecalmError, id) : error;
+    const code = errorCode(error);
+    if (code === "BECALM_VERSION_MOVED") throw await moved(ports, await reference.snapshot());
+    throw code === "BECALM_EVENT_REFUSED" ? await refusedByState(ports, error as BecalmError, id) : error;
   }
+}
+
+/** The versions that the caller would accept. What is no tag of ours matches none. */
+function conditionOf(expected: string | undefined): { ifVersion?: readonly number[] } {
+  if (expected === undefined || expected.trim() === "*") return {};
+  return { ifVersion: expected.split(",").map((tag) => Number(/^\s*"(\d{1,15})"\s*$/.exec(tag)?.[1] ?? -1)) };
 }
 
 async function moved(ports: InstancePorts, seen: InstanceSnapshot): Promise<HttpRefusal> {

@@ -17,23 +17,34 @@ const REPLY_MS_MAX = 30_000;
 type ErrorBody = { readonly error?: { readonly code?: string; readonly message?: string; readonly details?: object } };
 
 /** Asks the server's API; the answer's body. Rejects with the error that the server names, or BECALM_STORE_UNAVAILABLE. */
-export async function askServer({ url, token }: ServerAddress, path: string, body: unknown): Promise<unknown> {
+export async function askServer(
+  { url, token }: ServerAddress,
+  path: string,
+  { method = "POST", body }: { readonly method?: "GET" | "POST" | "PUT" | "DELETE"; readonly body?: unknown },
+): Promise<unknown> {
   const response = await fetch(`${url.replace(/\/+$/, "")}${path}`, {
-    method: "POST",
+    method,
     headers: {
-      "content-type": "application/json",
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
-    body: JSON.stringify(body),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(REPLY_MS_MAX),
   }).catch((cause: unknown) => {
     throw unavailable(url, messageOf((cause as Error).cause ?? cause), cause);
   });
-  const answer = (await response.json().catch(() => null)) as ErrorBody | null;
-  if (response.ok && answer !== null) return answer;
+  const answer = (await response.json().catch(() => null)) as ErrorBody | string | null;
+  if (response.ok) return answer;
+  if (typeof answer === "string") throw new BecalmError(codeOf(response.status), `The server refuses: ${answer}.`);
   const code = errorCode(answer?.error);
   if (code === undefined) throw unavailable(url, `it answered ${response.status}, which no server of Becalm does`);
   throw refused(code, answer as ErrorBody);
+}
+
+/** Under /api/v2 errors are texts, as Alertmanager's are. */
+function codeOf(status: number): ErrorCode {
+  if (status === 404) return "BECALM_NOT_FOUND";
+  return status === 409 ? "BECALM_EVENT_REFUSED" : "BECALM_ARGUMENT_INVALID";
 }
 
 function refused(code: ErrorCode, { error }: ErrorBody): BecalmError {
@@ -48,7 +59,7 @@ function unavailable(url: string, why: string, cause?: unknown): BecalmError {
 /** A store of which only the reading calls work. */
 export function serverStore(address: ServerAddress): Store {
   const call = async (name: ReadCall, ...given: unknown[]): Promise<unknown> => {
-    const { result } = (await askServer(address, "/v1/read", { call: name, given })) as { result: unknown };
+    const { result } = (await askServer(address, "/v1/read", { body: { call: name, given } })) as { result: unknown };
     return result;
   };
   const reading = Object.fromEntries(READ_CALLS.map((name) => [name, (...given: unknown[]) => call(name, ...given)]));
