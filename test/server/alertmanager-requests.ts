@@ -116,6 +116,22 @@ export function requests(nowMs: number): Asked[] {
     get("no active ones", "?active=false"),
     get("a word that is no flag", "?active=maybe"),
     get("the last of two flags", "?active=false&active=1"),
+    // What Grafana asks: is it one, and of which kind; then what its pages show.
+    { name: "Grafana: is it Mimir", path: "/alertmanager/api/v2/status" },
+    { name: "Grafana: which kind", path: "/api/v1/status/buildinfo" },
+    get("Grafana: alerts", "?silenced=true&active=true&inhibited=true"),
+    get(
+      "Grafana: alerts by a matcher",
+      `?silenced=true&active=true&inhibited=true&filter=${encodeURIComponent('instance=~"b"')}`,
+    ),
+    {
+      name: "Grafana: groups of what is active",
+      path: "/api/v2/alerts/groups?silenced=false&inhibited=false&active=true&muted=false",
+    },
+    { name: "Grafana: receivers", path: "/api/v2/receivers" },
+    // What karma asks, whatever is there; it names no media type.
+    { name: "karma: groups", path: "/api/v2/alerts/groups", accept: "*/*" },
+    { name: "karma: silences", path: "/api/v2/silences", accept: "*/*" },
     get("all flags off", "?active=false&silenced=false&inhibited=false&unprocessed=false"),
     get("unknown parameters", "?nope=1"),
     { name: "groups", path: "/api/v2/alerts/groups" },
@@ -128,6 +144,12 @@ export function requests(nowMs: number): Asked[] {
     { name: "receivers", path: "/api/v2/receivers" },
     { name: "status", path: "/api/v2/status", differs: "status" },
     { name: "another type is accepted", path: "/api/v2/receivers", accept: "text/plain" },
+    silencing("Grafana: a silence with keys of its own", {
+      ...silence({ matchers: [{ name: "team", value: "x|y", isRegex: true, isEqual: true, operator: "=~" }] }),
+      timeZone: "browser",
+      duration: "2h",
+      id: "",
+    }),
     silencing("a silence", silence()),
     get("suppressed alerts", "?filter=instance=a"),
     get("no suppressed ones", "?silenced=false&filter=alertname=Disk"),
