@@ -142,6 +142,20 @@ const RIGHT: readonly (readonly [folder: string, guarantee: string, right: Right
     "an alert whose start Alertmanager moves earlier is one episode",
     { summary: { alerts: 5, instances: 2, executed: 2, resolved: 2, late: 0 } },
   ],
+  [
+    "17-still-firing-after-success",
+    "an alert that fires on after its action is one episode, and is not run again",
+    { states: ["Success"], summary: { alerts: 4, instances: 1, executed: 1, late: 0 } },
+  ],
+  [
+    "17-still-firing-after-success",
+    "and with verify done is not solved",
+    {
+      options: ["--policies", join(CASES, "17-still-firing-after-success/verified.yaml")],
+      states: ["Failed"],
+      summary: { alerts: 4, instances: 1, executed: 1 },
+    },
+  ],
   ["46-new-pod-name-each-restart", "a new pod name each restart runs once", { summary: { executed: 1, skipped: 3 } }],
 ];
 
