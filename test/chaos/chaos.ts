@@ -45,6 +45,8 @@ export type ChaosReport = {
   readonly scenario: string;
   readonly seed: number;
   readonly faults: Readonly<Record<string, number>>;
+  /** How many engines were there and ready, on average, while the faults went on. */
+  readonly enginesReady: number;
   readonly violations: readonly Violation[];
   readonly outcome: Outcome;
 };
@@ -110,6 +112,8 @@ class ChaosRun {
     const sender = new Sender(this.#random, alertsPerSecond, () => this.#engines);
     sender.start();
     const timers = faults.map((fault) => setInterval(() => this.#act(fault), fault.everyMs));
+    const ready: number[] = [];
+    timers.push(setInterval(() => ready.push(this.#living.filter(({ isReady }) => isReady).length), 500));
     await delay(seconds * 1_000);
     for (const timer of timers) clearInterval(timer);
     sender.end();
@@ -130,7 +134,8 @@ class ChaosRun {
       isAllAcknowledged: sender.isDone,
     });
     const violations = found.filter(({ what }) => !(scenario.mayLose && isLoss(what)));
-    return { contender, scenario: scenario.name, seed, faults: this.#counts, violations, outcome };
+    const enginesReady = Math.round((10 * ready.reduce((sum, count) => sum + count, 0)) / ready.length) / 10;
+    return { contender, scenario: scenario.name, seed, faults: this.#counts, enginesReady, violations, outcome };
   }
 
   killAll(): void {
