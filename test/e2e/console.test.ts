@@ -1,0 +1,190 @@
+/** The console in a browser, as a person uses it. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { useFiles } from "../support/command.ts";
+import { graveViolations, openBrowser, show, skipWithoutBrowser, watch } from "../support/console-browser.ts";
+import { sendJson } from "../support/http-client.ts";
+import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
+
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
+
+const POLICIES = `
+policies:
+  - name: shed-load
+    match: ['alertname="HighErrorRate"']
+    action: { log: {} }
+    converge: { function: skip_when_exceed, by: [cluster], count: 2, window: 1h }
+  - name: restart-host
+    match: ['alertname="InstanceDown"']
+    action: { log: {} }
+    converge: { function: defense, by: [cluster], count: 1, window: 1h }
+`;
+
+type Row = {
+  readonly id: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly alert: { readonly labels: Record<string, string> } | null;
+};
+type Step = { readonly path: readonly string[]; readonly snapshot: { readonly state: string } };
+
+describe.skipIf(skipWithoutBrowser())("the console", () => {
+  const file = useFiles();
+  let serving: Serving;
+  let browser: Browser;
+  let page: Page;
+  let faults: string[];
+
+  beforeAll(async () => {
+    const policies = file("policies.yaml", POLICIES);
+    serving = await startServe(["--policies", policies, "--store", `lmdb:${policies}-store`]);
+    browser = await openBrowser();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await stopServe(serving);
+  });
+  beforeEach(async () => {
+    page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: "en-GB" });
+    faults = watch(page, { origin: serving.url, refusals: [409, 412] });
+  });
+  afterEach(async () => {
+    await page.close();
+    expect(faults).toEqual([]);
+  });
+
+  const fire = (alertname: string, cluster: string, hosts: readonly string[]) =>
+    sendJson(
+      `${serving.url}/api/v2/alerts`,
+      hosts.map((instance) => ({ labels: { alertname, cluster, instance } })),
+    );
+  /** Of one cluster's alerts. */
+  const rowsIn = async (cluster: string): Promise<readonly Row[]> => {
+    const answer = await fetch(`${serving.url}/v1/instances?limit=1000`);
+    const { instances } = (await answer.json()) as { instances: readonly Row[] };
+    return instances.filter(({ alert }) => alert?.labels["cluster"] === cluster);
+  };
+  const waiting = async (cluster: string): Promise<string> => {
+    const found = async () => (await rowsIn(cluster)).find(({ state }) => state === "Waiting")?.id ?? "";
+    await expect.poll(found).not.toBe("");
+    return found();
+  };
+  const reasonsIn = async (cluster: string) => (await rowsIn(cluster)).map(({ reason }) => reason);
+  const numbered = (count: number) => Array.from({ length: count }, (_, index) => `host-${index}`);
+  /** Fills in who and why, and sends. */
+  const answer = async (button: string, why: string) => {
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Why").fill(why);
+    await dialog.getByLabel("Your name").fill("ada");
+    await dialog.getByRole("button", { name: button, exact: true }).click();
+  };
+
+  test("follows a storm that is posted while somebody looks", async () => {
+    await show(page, serving.url, "#/storm");
+    await fire("HighErrorRate", "storm", numbered(60));
+    const tile = (kind: string) => page.locator(`.tile-${kind} strong`).textContent();
+    await expect.poll(() => tile("alerts"), { timeout: 15_000 }).toBe("60");
+    await expect.poll(() => tile("executed"), { timeout: 15_000 }).toBe("2");
+    await expect.poll(() => tile("skipped"), { timeout: 15_000 }).toBe("58");
+    await expect.poll(() => page.locator(".bars code").first().textContent()).toBe("limit_reached");
+    await page.locator(".tile-skipped a").click();
+    await expect.poll(() => page.locator("main tbody tr").count()).toBeGreaterThan(20);
+  });
+
+  test("shows at each step of an instance's past what it was then", async () => {
+    await fire("InstanceDown", "past", numbered(2));
+    const id = await waiting("past");
+    await sendJson(`${serving.url}/v1/instances/${id}/approve`, { by: "ada", why: "looked at it" });
+    const steps = async () =>
+      ((await (await fetch(`${serving.url}/v1/instances/${id}/steps`)).json()) as { steps: readonly Step[] }).steps;
+    await expect.poll(async () => (await steps()).at(-1)?.snapshot.state).toBe("Success");
+    const all = await steps();
+    expect(all.length).toBeGreaterThan(2);
+    await show(page, serving.url, `#/instances/${id}`);
+    for (const [index, step] of all.entries()) {
+      await page.locator(".steps button").nth(index).click();
+      await expect.poll(() => page.locator(".slider b").textContent()).toBe(String(index + 1));
+      await expect.poll(() => page.locator(".chart img").getAttribute("alt")).toBe(step.path.join(" > "));
+      const raw = JSON.parse((await page.locator("details pre").textContent()) ?? "{}") as Step;
+      expect(raw.snapshot.state).toBe(step.snapshot.state);
+    }
+    await page.locator(".slider input").press("ArrowLeft");
+    await expect.poll(() => page.locator(".slider b").textContent()).toBe(String(all.length - 1));
+  });
+
+  test("approves a storm with one answer, with a reason, and the storm is gone from what waits", async () => {
+    await fire("InstanceDown", "grant", numbered(4));
+    const id = await waiting("grant");
+    await show(page, serving.url, "#/approvals");
+    const card = page.locator(".card", { hasText: "grant" });
+    await card.getByRole("button", { name: "Approve all" }).click();
+    await answer("Approve all", "the rack is back");
+    await expect.poll(() => card.count(), { timeout: 15_000 }).toBe(0);
+    const isWaiting = async () => (await rowsIn("grant")).some((row) => row.id === id && row.state === "Waiting");
+    await expect.poll(isWaiting).toBe(false);
+  });
+
+  test("denies one instance from its page", async () => {
+    await fire("InstanceDown", "deny", numbered(2));
+    const id = await waiting("deny");
+    await show(page, serving.url, `#/instances/${id}`);
+    await page.getByRole("button", { name: "Deny", exact: true }).click();
+    await answer("Deny", "not now");
+    await expect.poll(() => page.locator("h1 .state").textContent(), { timeout: 15_000 }).toBe("Skipped");
+    await expect.poll(() => page.locator(".steps").textContent()).toContain("not now");
+  });
+
+  test("tells the loser of a race who has answered", async () => {
+    await fire("InstanceDown", "race", numbered(2));
+    const id = await waiting("race");
+    await show(page, serving.url, `#/instances/${id}`);
+    await page.getByRole("button", { name: "Approve", exact: true }).click();
+    await sendJson(`${serving.url}/v1/instances/${id}/deny`, { by: "bob", why: "first" });
+    await answer("Approve", "too late");
+    const alert = page.getByRole("dialog").getByRole("alert");
+    await expect.poll(() => alert.textContent(), { timeout: 15_000 }).toContain("bob");
+  });
+
+  test("makes a silence, which holds, and expires it", async () => {
+    await show(page, serving.url, "#/silences");
+    await page.getByRole("button", { name: "New silence" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.locator("[name=matchers]").fill('cluster="quiet"');
+    await dialog.locator("[name=comment]").fill("rack move");
+    await dialog.getByLabel("Your name").fill("ada");
+    await dialog.locator("button.main").click();
+    const card = page.locator(".card", { hasText: "quiet" });
+    await expect.poll(() => card.locator(".state").textContent()).toBe("active");
+    await fire("InstanceDown", "quiet", ["host-0"]);
+    await expect.poll(() => reasonsIn("quiet")).toEqual(["silenced"]);
+    await card.getByRole("button").click();
+    await expect.poll(() => card.locator(".state").textContent(), { timeout: 15_000 }).toBe("expired");
+  });
+
+  test("stops all actions and lifts the stop, and says who stopped them and why", async () => {
+    await show(page, serving.url, "#/storm");
+    await page.getByRole("button", { name: "Stop all actions" }).click();
+    await answer("Stop all actions", "the racks move");
+    const held = page.getByRole("status").filter({ hasText: "the racks move" });
+    await expect.poll(() => held.textContent(), { timeout: 15_000 }).toContain("ada");
+    await fire("InstanceDown", "stopped", ["host-0"]);
+    await expect.poll(() => reasonsIn("stopped")).toEqual(["paused"]);
+    await page.getByRole("button", { name: "Resume, and decide the held ones" }).click();
+    await answer("Resume, and decide the held ones", "done");
+    await expect.poll(() => held.count(), { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => reasonsIn("stopped")).not.toContain("paused");
+  });
+
+  test.each(["light", "dark"] as const)(
+    "has nothing that axe-core calls serious or critical on any page, in %s",
+    async (colorScheme) => {
+      await fire("InstanceDown", `axe-${colorScheme}`, numbered(3));
+      const id = await waiting(`axe-${colorScheme}`);
+      await page.emulateMedia({ colorScheme });
+      for (const hash of ["#/storm", "#/instances", `#/instances/${id}`, "#/approvals", "#/silences", "#/policies"]) {
+        await show(page, serving.url, hash);
+        expect([hash, await graveViolations(page)]).toEqual([hash, []]);
+      }
+    },
+  );
+});
