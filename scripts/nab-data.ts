@@ -31,6 +31,8 @@ export type Rule = {
   readonly count: number;
   readonly window: number;
   readonly recovery: number;
+  /** Beside the limits: the change to the mean of so many points before, as much beyond what the first part shows. */
+  readonly change?: { readonly over: number; readonly margin: number };
 };
 
 export function readNab(checkout: string): NabFile[] {
@@ -77,10 +79,12 @@ function secondsOf(text: string): number {
 }
 
 /** A strategy for each file; both limits lie outside of everything that its first part shows. */
-export function strategiesOf(files: readonly NabFile[], { margin, count, window, recovery }: Rule) {
+export function strategiesOf(files: readonly NabFile[], { margin, count, window, recovery, change }: Rule) {
   return {
-    strategies: files.map(({ name, intervalSeconds, lowest, highest }, index) => {
+    strategies: files.map((file, index) => {
+      const { name, intervalSeconds, lowest, highest } = file;
       const reach = margin * (highest - lowest || Math.abs(highest) || 1);
+      const limits = [`> ${plain(highest + reach)}`, `< ${plain(lowest - reach)}`];
       return {
         name: `f${index}`,
         query: { filter: { file: name }, value: "value", time: "time", dimensions: ["file"], precision: 4 },
@@ -88,7 +92,7 @@ export function strategiesOf(files: readonly NabFile[], { margin, count, window,
         levels: [
           {
             severity: "critical",
-            when: `> ${plain(highest + reach)} or < ${plain(lowest - reach)}`,
+            when: [...limits, ...(change === undefined ? [] : changeLimits(file, change))].join(" or "),
             trigger: { count, window },
           },
         ],
@@ -96,6 +100,24 @@ export function strategiesOf(files: readonly NabFile[], { margin, count, window,
       };
     }),
   };
+}
+
+function changeLimits({ points, judgedFrom }: NabFile, { over, margin }: NonNullable<Rule["change"]>): string[] {
+  const values = points.filter(({ time }) => time < judgedFrom).map(({ value }) => value);
+  const changes = values.slice(over).map((value, index) => {
+    const mean = values.slice(index, index + over).reduce((sum, one) => sum + one, 0) / over;
+    return mean === 0
+      ? value === 0
+        ? 0
+        : Math.sign(value) * Number.POSITIVE_INFINITY
+      : (100 * (value - mean)) / Math.abs(mean);
+  });
+  const [up, down] = [Math.max(0, ...changes), Math.min(0, ...changes)];
+  // What came from nothing in the first part has no limit.
+  return [
+    ...(Number.isFinite(up) ? [`change(${over}) > ${plain(up * (1 + margin))}%`] : []),
+    ...(Number.isFinite(down) ? [`change(${over}) < ${plain(down * (1 + margin))}%`] : []),
+  ];
 }
 
 /** Without an exponent, as conditions have it; at most four decimals. */

@@ -55,7 +55,9 @@ export async function* inTimeOrder(rows: Rows, ordering: Ordering): AsyncGenerat
   }
   const rest: Rows = { [Symbol.asyncIterator]: () => iterator };
   const sample = isAll ? null : await ordering.sample();
-  const isSorted = ordering.sort === "if needed" && !isDisordered([...beginning, sample ?? []], ordering);
+  // The sample has rows of the beginning too, so each is looked at by itself.
+  const isSorted =
+    ordering.sort === "if needed" && ![beginning, [sample ?? []]].some((parts) => isDisordered(parts, ordering));
   if (!isSorted) yield* sorted(chained(beginning, rest), ordering);
   else yield* chained(beginning, rest);
 }

@@ -66,7 +66,7 @@ function readLevel(field: Field, defaults: LevelDefaults, report: MistakeReport)
 }
 
 function readCondition(field: Field, unit: string | null | undefined, report: MistakeReport): Condition | undefined {
-  const expected = `a condition such as "> 90", "> 500ms" or ">= 10 and < 20 or == 0"`;
+  const expected = `a condition such as "> 90", "> 500ms", ">= 10 and < 20 or == 0" or "change > 50%"`;
   const text = readText(field, report, expected);
   if (text === undefined) return undefined;
   try {

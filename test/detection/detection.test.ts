@@ -30,12 +30,58 @@ describe("conditions", () => {
     expect(parseCondition(conditionText(condition))).toEqual(condition);
   });
 
+  test.each([
+    ["change > 50%", 16, [10], true],
+    ["change > 50%", 15, [10], false],
+    ["change < -40", 5, [10], true],
+    ["change(3) > 50", 16, [10, 9, 11], true],
+    ["change(3) > 50", 16, [10, 9], false],
+    ["change != 0", 16, [], false],
+    ["change > 1000%", 1, [0], true],
+    ["change == 0", 0, [0], true],
+    ["> 90 or change(2) >= 100%", 20, [10, 10], true],
+  ])("%s at %d behind %j: %s", (...given) => {
+    const [text, value, values, expected] = given;
+    const condition = parseCondition(text);
+    const before = values.map((one, index) => ({ value: one, ticks: index + 1 }));
+    expect(conditionHolds(condition, value, before)).toBe(expected);
+    expect(parseCondition(conditionText(condition))).toEqual(condition);
+  });
+
+  test("knows no change behind a hole: the points before must lie within twice their number of intervals", () => {
+    const holds = (text: string, ...ticks: number[]) =>
+      conditionHolds(
+        parseCondition(text),
+        100,
+        ticks.map((one) => ({ value: 1, ticks: one })),
+      );
+    expect([holds("change > 1", 2), holds("change > 1", 3)]).toEqual([true, false]);
+    expect([holds("change(2) > 1", 1, 4), holds("change(2) > 1", 1, 5)]).toEqual([true, false]);
+  });
+
+  test.each(["change", "change(0) > 1", "change(31) > 1", "change(x) > 1", "change > 5ms", "changes > 1"])(
+    "%j is refused as a change",
+    (text) => {
+      expect(() => parseCondition(text)).toThrow(expect.objectContaining({ code: "BECALM_ARGUMENT_INVALID" }));
+    },
+  );
+
   test.each(["", ">", "5", "> five", "> 1 and", "> 1 xor < 2", "=> 1", "> 1e999", "(> 1)"])("%j is refused", (text) => {
     expect(() => parseCondition(text)).toThrow(expect.objectContaining({ code: "BECALM_ARGUMENT_INVALID" }));
   });
 });
 
 describe("a level", () => {
+  test("of a change fires at a step inside of the normal range, and says so", () => {
+    const when = parseCondition("> 90 or change > 50%");
+    const level = { severity: "warning", when, trigger: { count: 1, window: 1 }, recovery: { count: 2 } };
+    const world = new DetectionWorld(strategy({ levels: [level] }));
+    world.take(points(1_000, [20, 21, 40, 41, 40]), { flush: true });
+    expect(world.story()).toEqual(["1020 triggered warning h1", "1040 recovered warning h1"]);
+    const [fired] = world.steps[0]?.alerts ?? [];
+    expect(fired?.alert.annotations["summary"]).toContain("value 40, change > 50% in 1 of 1 points");
+  });
+
   test("fires at the point that makes the count full, and is over after its normal points in a row", () => {
     const world = new DetectionWorld(strategy());
     world.take(points(1_000, [6, 0, 6, 0, 6, 0, 0, 0]), { flush: true });

@@ -118,6 +118,21 @@ describe("a stream of the format before series had their own order", () => {
   });
 });
 
+test("a series that is forgotten and comes again in one batch is taken as a new one, and all of it is durable", async () => {
+  const store = memoryDetectionStore();
+  const { detection, alerts } = detectionOn(store);
+  await detection.load();
+  await detection.take("s", [[...rowsFrom(START, [99, 99]), ...rowsFrom(START + 7_200, [99, 99])]]);
+  await detection.flush("s");
+  expect(alerts.map(brief).filter((text) => /triggered|retired/.test(text))).toEqual([
+    "triggered a 1 firing",
+    "triggered a 721 firing",
+  ]);
+  const dimensionsMd5 = alerts[0]?.dimensionsMd5 ?? "";
+  const rows = await store.checkResults({ strategyId: "cpu", itemId: 1, dimensionsMd5, level: "warning" });
+  expect(rows.map(({ time }) => time - START)).toEqual([0, 10, 7_200, 7_210]);
+});
+
 describe("the alerts of a stream", () => {
   const flapping = rowsFrom(
     START,

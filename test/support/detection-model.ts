@@ -82,7 +82,8 @@ class GroupModel {
     }
     this.hear(time, md5, isNewest);
     if ((this.clock ?? time) - time <= 10 * group.intervalSeconds) this.seen.set(recordId, time);
-    const series = known ?? new SeriesModel(group, md5, time);
+    const isForgotten = isNewest && known?.passTo(time - group.latenessSeconds, this.sender(row)) === true;
+    const series = known === undefined || isForgotten ? new SeriesModel(group, md5, time) : known;
     this.series.set(md5, series);
     const outcome = series.take({ time, value }, { clock: this.clock as number, send: this.sender(row) });
     if (outcome !== "taken") result[outcome] += 1;
@@ -104,17 +105,20 @@ class GroupModel {
         this.clock = Math.max(this.clock, this.jump.to);
         this.jump = null;
       }
-    } else if (isNewest !== null) {
-      const before = this.jump;
-      const own =
-        before?.series === series
-          ? { ...before, to: Math.max(before.to, time), count: before.count + 1 }
-          : { series, from: time, to: time, count: 1 };
-      const isAlone = [...this.series.keys()].every((key) => key === series);
-      const isNear = before !== null && before.series !== series && Math.abs(time - before.to) <= limit;
-      this.jump = isAlone || own.count >= 3 || isNear ? null : own;
-      if (this.jump === null) this.clock = Math.max(own.to, before?.to ?? own.to);
-    }
+    } else if (isNewest !== null) this.hearAhead(time, series, limit);
+    else if (this.jump !== null && time > this.jump.to && time <= this.jump.to + limit) this.jump.to = time;
+  }
+
+  hearAhead(time: number, series: string, limit: number): void {
+    const before = this.jump;
+    const own =
+      before?.series === series
+        ? { ...before, to: Math.max(before.to, time), count: before.count + 1 }
+        : { series, from: time, to: time, count: 1 };
+    const isAlone = [...this.series.keys()].every((key) => key === series);
+    const isNear = before !== null && before.series !== series && Math.abs(time - before.to) <= limit;
+    this.jump = isAlone || own.count >= 3 || isNear ? null : own;
+    if (this.jump === null) this.clock = Math.max(own.to, before?.to ?? own.to);
   }
 
   runTicks(row: number): void {
@@ -172,7 +176,8 @@ class SeriesModel {
     if (point.time < (this.history.at(-1)?.time ?? Number.NEGATIVE_INFINITY)) {
       this.history.push(point);
       this.history.sort((a, b) => a.time - b.time);
-      for (const model of this.models) model.late(this.history, this.history.indexOf(point), send);
+      const place = this.history.indexOf(point);
+      for (const model of this.models) model.late(this.history, place, send);
       return "late";
     }
     this.waiting.push(point);
@@ -193,6 +198,14 @@ class SeriesModel {
       for (const model of this.models) model.point(this.history, send);
     }
     this.waiting = this.waiting.filter(({ time }) => time > until);
+  }
+
+  /** What its own next record shows to have passed; true: it is forgotten. */
+  passTo(until: number, send: Send): boolean {
+    const { intervalSeconds: interval } = this.group;
+    for (let tick = Math.floor(this.heardAt / interval) * interval; tick <= until; tick += interval)
+      if (this.tick(tick, send)) return true;
+    return false;
   }
 
   /** True: it is forgotten. */
@@ -219,8 +232,14 @@ class LevelModel {
     this.level = level;
   }
 
-  isAnomalous({ value }: Point): boolean {
-    return conditionHolds(this.level.when, value);
+  /** Changes are computed anew from the whole history. */
+  isAnomalous(history: readonly Point[], at: number, interval: number): boolean {
+    const { time, value } = history[at] as Point;
+    const before = history
+      .slice(0, at)
+      .toReversed()
+      .map((one) => ({ value: one.value, ticks: ticks(time - one.time, interval) }));
+    return conditionHolds(this.level.when, value, before);
   }
 
   /** Anomalous points of the window that ends at `end`, by number and by intervals, after the latest episode. */
@@ -231,7 +250,9 @@ class LevelModel {
       inWindow
         .slice(from + 1)
         .reduce((sum, { time }, i) => sum + ticks(time - (inWindow[from + i] as Point).time, interval), 0);
-    return inWindow.filter((one, i) => this.isAnomalous(one) && ticksTo(i) < window && one.time > this.closedAt).length;
+    const first = end + 1 - inWindow.length;
+    const isHit = (i: number) => this.isAnomalous(history, first + i, interval);
+    return inWindow.filter((one, i) => isHit(i) && ticksTo(i) < window && one.time > this.closedAt).length;
   }
 
   /** True: the alert is over. */
@@ -297,7 +318,7 @@ class StrategyModel {
     for (const [i, level] of this.levels.entries()) {
       const isHigherOpen = this.levels.slice(0, i).some(({ open }) => open !== null);
       const hits = level.hits(history, history.length - 1, this.interval);
-      const isAnomalous = level.isAnomalous(last);
+      const isAnomalous = level.isAnomalous(history, history.length - 1, this.interval);
       if (level.open !== null) {
         if (level.count(isAnomalous, hits)) this.close(level, { reason: "recovered", time }, send);
       } else if (isAnomalous && !isHigherOpen && hits >= level.level.trigger.count) {
@@ -309,16 +330,18 @@ class StrategyModel {
 
   late(history: readonly Point[], place: number, send: Send): void {
     const late = history[place] as Point;
+    const { interval } = this;
     for (const [i, level] of this.levels.entries()) {
       const isHigherOpen = this.levels.slice(0, i).some(({ open }) => open !== null);
-      if (level.open !== null || isHigherOpen || !level.isAnomalous(late) || late.time <= level.closedAt) continue;
+      if (level.open !== null || isHigherOpen || late.time <= level.closedAt) continue;
+      if (!level.isAnomalous(history, place, interval)) continue;
       const { count, window } = level.level.trigger;
       const start = history.findIndex(
-        (one, at) =>
+        (_one, at) =>
           at >= place &&
           at < place + window &&
-          level.isAnomalous(one) &&
-          level.hits(history, at, this.interval) >= count,
+          level.isAnomalous(history, at, interval) &&
+          level.hits(history, at, interval) >= count,
       );
       if (start === -1) continue;
       const { time } = history[start] as Point;
@@ -326,7 +349,8 @@ class StrategyModel {
       open.sentAt = (history.at(-1) as Point).time;
       this.say(send, { severity: level.level.severity, reason: "triggered", time, open });
       const end = history.findIndex(
-        (one, at) => at > start && level.count(level.isAnomalous(one), level.hits(history, at, this.interval)),
+        (_one, at) =>
+          at > start && level.count(level.isAnomalous(history, at, interval), level.hits(history, at, interval)),
       );
       const at = (history[end] ?? history.at(-1)) as Point;
       if (end !== -1) this.close(level, { reason: "recovered", time: at.time }, send);

@@ -290,24 +290,32 @@ function inOrder(alerts: readonly PlacedAlert[], group: StrategyGroup): readonly
   return [...alerts].sort((a, b) => byRow(a, b) || byAlert(a.alert, b.alert));
 }
 
-/** By time, and a gap before what it led to. */
+type PlacedAudit = { readonly row: number; readonly event: DetectionAudit };
+
+/** By the event that brought them about, then by time, and a gap before what it led to. */
 function auditEventsOf(
   clock: GroupClock,
   { output, spacing, group }: { output: SeriesOutput; spacing: SpacingFound | undefined; group: StrategyGroup },
 ): DetectionAudit[] {
   const limitSeconds = backfillSecondsMax(group.intervalSeconds);
-  const timeOf = (one: DetectionAudit): number =>
-    one.kind === "gap" ? one.toTime : one.kind === "spacing" ? Number.POSITIVE_INFINITY : one.time;
-  const textOf = (one: DetectionAudit): string => (one.kind === "gap" ? "" : one.dimensionsMd5);
-  const events: DetectionAudit[] = [
-    ...clock.settledGaps.map(({ fromTime, toTime }) => ({ kind: "gap" as const, fromTime, toTime, limitSeconds })),
-    ...output.retired.map((one) => ({ kind: "series_retired" as const, ...one })),
-  ];
-  if (spacing !== undefined) {
-    const { dimensionsMd5, seconds: spacingSeconds } = spacing;
-    events.push({ kind: "spacing", dimensionsMd5, spacingSeconds, intervalSeconds: group.intervalSeconds });
-  }
-  return events.sort((a, b) => timeOf(a) - timeOf(b) || (textOf(a) < textOf(b) ? -1 : 1));
+  const gaps = clock.settledGaps.map(({ row, fromTime, toTime }): PlacedAudit => {
+    return { row, event: { kind: "gap", fromTime, toTime, limitSeconds } };
+  });
+  const retired = output.retired.map(({ row, ...one }): PlacedAudit => {
+    return { row, event: { kind: "series_retired", ...one } };
+  });
+  const placed = [...gaps, ...retired].sort(inAuditOrder).map(({ event }) => event);
+  if (spacing === undefined) return placed;
+  const { dimensionsMd5, seconds: spacingSeconds } = spacing;
+  return [...placed, { kind: "spacing", dimensionsMd5, spacingSeconds, intervalSeconds: group.intervalSeconds }];
+}
+
+function inAuditOrder(a: PlacedAudit, b: PlacedAudit): number {
+  const timeOf = ({ event }: PlacedAudit): number =>
+    event.kind === "gap" ? event.toTime : event.kind === "series_retired" ? event.time : 0;
+  const textOf = ({ event }: PlacedAudit): string => (event.kind === "gap" ? "" : event.dimensionsMd5);
+  const byRow = a.row === b.row ? 0 : a.row - b.row;
+  return byRow || timeOf(a) - timeOf(b) || (textOf(a) < textOf(b) ? -1 : 1);
 }
 
 /** One for every level of every series that had points. */

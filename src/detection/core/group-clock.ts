@@ -60,10 +60,13 @@ export class GroupClock {
       return;
     } else if (time <= this.time + this.#jumpSeconds) {
       if (this.jump !== null && this.jump.md5 !== md5 && record.isNewest) this.jump = { ...this.jump, count: 0 };
-      if (this.gap !== null && time > this.gap.fromTime && time < this.gap.toTime) this.#narrowGap(time);
+      if (this.gap !== null && time > this.gap.fromTime && time < this.gap.toTime)
+        this.#narrowGap(time, record.isPoint);
       if (time > this.time) this.#moveTo(time);
       this.#joinJump();
     } else if (record.isPoint) this.#hearAhead(time, record);
+    else if (this.jump !== null && time > this.jump.toTime && time <= this.jump.toTime + this.#jumpSeconds)
+      this.jump = { ...this.jump, toTime: time };
     this.#settleGap(row);
   }
 
@@ -77,7 +80,8 @@ export class GroupClock {
   #hearAhead(time: number, { md5, otherSeries }: { md5: string; otherSeries: boolean }): void {
     const { jump } = this;
     const isSame = jump?.md5 === md5;
-    const fromTime = isSame ? Math.min(jump.fromTime, time) : time;
+    // The hole ends at the earliest record behind it, whichever series it is of.
+    const fromTime = Math.min(jump?.fromTime ?? time, time);
     const toTime = isSame ? Math.max(jump.toTime, time) : time;
     const count = isSame ? jump.count + 1 : 1;
     const isConfirmed =
@@ -89,8 +93,8 @@ export class GroupClock {
       return;
     }
     this.jump = null;
-    const first = jump === null ? time : Math.min(jump.fromTime, fromTime);
-    if (this.time !== null && first - this.time > this.#gapSeconds) this.gap = { fromTime: this.time, toTime: first };
+    if (this.time !== null && fromTime - this.time > this.#gapSeconds)
+      this.gap = { fromTime: this.time, toTime: fromTime };
     this.#moveTo(Math.max(toTime, jump?.toTime ?? toTime));
   }
 
@@ -134,8 +138,10 @@ export class GroupClock {
     if (this.tickTime === null || tick > this.tickTime) this.tickTime = tick;
   }
 
-  #narrowGap(time: number): void {
+  /** A record without a value counts only where it would have been heard in order. */
+  #narrowGap(time: number, isPoint: boolean): void {
     const { fromTime } = this.gap as OpenGap;
+    if (!isPoint && time > fromTime + this.#jumpSeconds) return;
     this.gap = time - fromTime > this.#gapSeconds ? { fromTime, toTime: time } : null;
   }
 

@@ -1,4 +1,5 @@
 /** Points of a series as one text, `time value time value ...`: cheap to append to, to store and to compare. */
+import type { EarlierPoint } from "./condition.ts";
 
 export type Point = { readonly time: number; readonly value: number };
 
@@ -17,6 +18,26 @@ export function textOfPoints(points: readonly Point[]): string {
 
 export function addPoint(text: string, { time, value }: Point): string {
   return text === "" ? `${time} ${value}` : `${text} ${time} ${value}`;
+}
+
+/** The points before one of them, the latest first, with the intervals that lie between. */
+export function pointsBefore(
+  points: readonly Point[],
+  place: number,
+  { count, intervalSeconds }: { count: number; intervalSeconds: number },
+): EarlierPoint[] {
+  const before: EarlierPoint[] = [];
+  const { time } = points[place] as Point;
+  for (let at = place - 1; at >= 0 && before.length < count; at -= 1) {
+    const { time: earlier, value } = points[at] as Point;
+    before.push({ value, ticks: ticksBetween(earlier, time, intervalSeconds) });
+  }
+  return before;
+}
+
+/** How many intervals lie between two points: a sampler that is not exact (60 s against 61.1 s) comes once an interval. */
+export function ticksBetween(from: number, to: number, intervalSeconds: number): number {
+  return Math.round((to - from) / intervalSeconds);
 }
 
 /** Only the newest `count` points. */

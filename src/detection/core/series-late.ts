@@ -3,10 +3,10 @@
  * it and in those of the later points that are remembered. An episode that it completes is sent, with its end if it is over
  * already. What was sent before stays: no alert is taken back.
  */
-import { conditionHolds } from "./condition.ts";
+import { type Condition, conditionHolds, type EarlierPoint } from "./condition.ts";
 import type { GroupState } from "./group-state.ts";
-import { newestPoints, type Point, pointsOf, textOfPoints } from "./point-list.ts";
-import { countRecovery, isSkipped, openLevel, resultsOf, ticksBetween } from "./series-levels.ts";
+import { newestPoints, type Point, pointsBefore, pointsOf, textOfPoints, ticksBetween } from "./point-list.ts";
+import { countRecovery, isSkipped, openLevel, resultsOf } from "./series-levels.ts";
 import {
   closeLevel,
   emptyLevel,
@@ -64,7 +64,7 @@ function detectLate(
 ): void {
   const { one, level, state } = at;
   const { time, value } = points[place] as Point;
-  const isAnomalous = conditionHolds(level.when, value);
+  const isAnomalous = holdsAt(work, level.when, { points, at: place });
   resultsOf(work, { one, index }, output).rows.push({ time, value, isAnomalous });
   const wasOpen = state.open !== null;
   const mayOpen = !wasOpen && !isHigherOpen && isAnomalous && (state.closedAt === null || time > state.closedAt);
@@ -79,13 +79,28 @@ function detectLate(
   state.hits = hitsAt(work, { level, state, points, end: points.length - 1 });
 }
 
+function holdsAt(
+  work: SeriesWork,
+  condition: Condition,
+  { points, at }: { points: readonly Point[]; at: number },
+): boolean {
+  return conditionHolds(condition, (points[at] as Point).value, earlierPoints(work, points, at));
+}
+
+function earlierPoints({ group }: SeriesWork, points: readonly Point[], at: number): readonly EarlierPoint[] {
+  const { changeCount: count, intervalSeconds } = group;
+  return count === 0 ? NONE : pointsBefore(points, at, { count, intervalSeconds });
+}
+
+const NONE: readonly EarlierPoint[] = [];
+
 type Windowed = { readonly level: Level; readonly state: LevelWork; readonly points: readonly Point[] };
 
 /** The first point from the late one on at which the trigger is met; null: none. */
 function openingOf(work: SeriesWork, { level, state, points, place }: Windowed & { place: number }): number | null {
   const end = Math.min(points.length, place + level.trigger.window);
   for (let at = place; at < end; at += 1) {
-    if (!conditionHolds(level.when, (points[at] as Point).value)) continue;
+    if (!holdsAt(work, level.when, { points, at })) continue;
     if (hitsAt(work, { level, state, points, end: at }).length >= level.trigger.count) return at;
   }
   return null;
@@ -95,9 +110,10 @@ function openingOf(work: SeriesWork, { level, state, points, place }: Windowed &
 function endOf(work: SeriesWork, { level, state, points, from }: Windowed & { from: number }): number | null {
   for (let at = from; at < points.length; at += 1) {
     const { value } = points[at] as Point;
-    const isAnomalous = conditionHolds(level.when, value);
+    const before = earlierPoints(work, points, at);
+    const isAnomalous = conditionHolds(level.when, value, before);
     const hitCount = hitsAt(work, { level, state, points, end: at }).length;
-    if (countRecovery(level, { state, isAnomalous, value, hitCount })) return at;
+    if (countRecovery(level, { state, isAnomalous, value, before, hitCount })) return at;
   }
   return null;
 }
@@ -110,11 +126,11 @@ function hitsAt(work: SeriesWork, { level, state, points, end }: Windowed & { en
   const lastNumber = work.pointCount - (points.length - 1 - end);
   let ticks = 0;
   for (let at = end; at > end - trigger.window && at >= 0; at -= 1) {
-    const { time, value } = points[at] as Point;
+    const { time } = points[at] as Point;
     if (at < end) ticks += ticksBetween(time, (points[at + 1] as Point).time, intervalSeconds);
     if (ticks >= trigger.window || (state.closedAt !== null && time <= state.closedAt)) break;
     // Ticks are counted from the series' latest point: only those of the last window are kept.
-    if (conditionHolds(when, value)) hits.unshift([lastNumber - (end - at), work.tick - ticks]);
+    if (holdsAt(work, when, { points, at })) hits.unshift([lastNumber - (end - at), work.tick - ticks]);
   }
   return hits;
 }

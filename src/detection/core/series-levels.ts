@@ -1,8 +1,8 @@
 /** The levels of a series at its latest point: anomalous points open alerts, normal ones end them. */
-import { conditionHolds } from "./condition.ts";
+import { conditionHolds, type EarlierPoint } from "./condition.ts";
 import { firingAlert } from "./detected-alert.ts";
 import { type GroupState, levelName } from "./group-state.ts";
-import { addPoint, newestPoints, type Point, pointsOf } from "./point-list.ts";
+import { addPoint, newestPoints, type Point, pointsBefore, pointsOf, ticksBetween } from "./point-list.ts";
 import {
   type CheckResults,
   closeLevel,
@@ -33,6 +33,7 @@ export function detectPoint(work: SeriesWork, point: Point, detecting: Detecting
   work.lastTime = point.time;
   work.lastValue = point.value;
   remember(work, point);
+  if (work.group.changeCount > 0) work.before = latestBefore(work);
   output.detectedCount += 1;
   if (work.pointCount === SPACING_POINT_COUNT) lookAtSpacing(work, output);
   for (const one of work.strategies) {
@@ -48,15 +49,17 @@ export function detectPoint(work: SeriesWork, point: Point, detecting: Detecting
   }
 }
 
-/** How many intervals lie between two points: a sampler that is not exact (60 s against 61.1 s) comes once an interval. */
-export function ticksBetween(from: number, to: number, intervalSeconds: number): number {
-  return Math.round((to - from) / intervalSeconds);
-}
-
 function remember(work: SeriesWork, point: Point): void {
   const count = work.group.recentCount;
   work.added = addPoint(work.added, point);
   if (work.pointCount % count === 0) work.recent = newestPoints(takeRecent(work), count);
+}
+
+/** The points before the latest one. */
+function latestBefore(work: SeriesWork): readonly EarlierPoint[] {
+  const { changeCount: count, intervalSeconds } = work.group;
+  const points = pointsOf(newestPoints(takeRecent(work), count + 1));
+  return pointsBefore(points, points.length - 1, { count, intervalSeconds });
 }
 
 function lookAtSpacing(work: SeriesWork, output: SeriesOutput): void {
@@ -77,7 +80,7 @@ function detectLevel(work: SeriesWork, turn: LevelTurn, { output, skipUntil }: D
   const time = work.lastTime as number;
   if (skipUntil.size > 0 && isSkipped(work, { strategy: one.strategy.name, level, time, skipUntil }))
     return one.levels[index]?.open != null;
-  const isAnomalous = conditionHolds(level.when, work.lastValue);
+  const isAnomalous = conditionHolds(level.when, work.lastValue, work.before);
   resultsOf(work, { one, index }, output).rows.push({ time, value: work.lastValue, isAnomalous });
   let state = one.levels[index] ?? null;
   if (state === null && !isAnomalous) return false;
@@ -105,9 +108,9 @@ export function resultsOf(
   const known = one.results[index];
   if (known !== undefined) return known;
   const { severity } = one.strategy.levels[index] as Level;
-  const results: CheckResults = { strategy: one.strategy.name, dimensionsMd5: md5, severity, rows: [] };
+  const { name } = one.strategy;
+  const results = output.resultsOf(md5, name, severity);
   one.results[index] = results;
-  output.checkResults.push(results);
   return results;
 }
 
@@ -144,7 +147,8 @@ function recoverIfQuiet(
   output: SeriesOutput,
 ): void {
   const { level, state } = at;
-  if (!countRecovery(level, { state, isAnomalous, value: work.lastValue, hitCount: state.hits.length })) return;
+  const { lastValue: value, before } = work;
+  if (!countRecovery(level, { state, isAnomalous, value, before, hitCount: state.hits.length })) return;
   closeLevel(work, at, { reason: "recovered", time: work.lastTime as number, output });
   // The next episode needs its own full count.
   state.hits = [];
@@ -154,17 +158,18 @@ type RecoveryPoint = {
   readonly state: { normalCount: number; quietCount: number };
   readonly isAnomalous: boolean;
   readonly value: number;
+  readonly before: readonly EarlierPoint[];
   /** Anomalous points in the window that ends here. */
   readonly hitCount: number;
 };
 
 /** Counts a point of an open alert; true when it ends the alert. */
 export function countRecovery({ trigger, recovery }: Level, at: RecoveryPoint): boolean {
-  const { state, isAnomalous, value, hitCount } = at;
+  const { state, isAnomalous, value, before, hitCount } = at;
   if (recovery.when === undefined) {
     state.normalCount = isAnomalous ? 0 : state.normalCount + 1;
     state.quietCount = hitCount >= trigger.count ? 0 : state.quietCount + 1;
-  } else state.normalCount = !isAnomalous && conditionHolds(recovery.when, value) ? state.normalCount + 1 : 0;
+  } else state.normalCount = !isAnomalous && conditionHolds(recovery.when, value, before) ? state.normalCount + 1 : 0;
   return state.normalCount >= recovery.count || state.quietCount >= recovery.count;
 }
 

@@ -124,7 +124,8 @@ export function retire(work: SeriesWork, tick: number, output: SeriesOutput): vo
       close(strategy.name, (strategy.levels[index] as Level).severity, level?.open);
     close(strategy.name, strategy.noData?.severity ?? "", noData);
   }
-  output.retired.push({ dimensionsMd5: work.md5, time: tick, lastTime: work.lastTime ?? work.heardAt, openCount });
+  const lastTime = work.lastTime ?? work.heardAt;
+  output.retired.push({ row: output.row, dimensionsMd5: work.md5, time: tick, lastTime, openCount });
 }
 
 /** A series that is expected is never forgotten. */

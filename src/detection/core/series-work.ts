@@ -1,4 +1,5 @@
 /** A series while it is worked on: its state opened for writing, and what its steps give. */
+import type { EarlierPoint } from "./condition.ts";
 import type { DetectedAlert, DetectionReason, SeriesFacts } from "./detected-alert.ts";
 import { resolvedAlert } from "./detected-alert.ts";
 import type { LevelState, OpenAlert, SeriesState, StrategyState } from "./group-state.ts";
@@ -16,6 +17,7 @@ export type CheckResults = {
 
 /** A series that was forgotten. */
 export type RetiredSeries = {
+  readonly row: number;
   readonly dimensionsMd5: string;
   readonly time: number;
   readonly lastTime: number;
@@ -38,6 +40,18 @@ export class SeriesOutput {
   readonly duplicates: number[] = [];
   readonly late: number[] = [];
   readonly lastTimes = new Map<string, number>();
+  /** A series that was forgotten and came again in one step goes on in its list. The lists of one series are the last ones. */
+  resultsOf(dimensionsMd5: string, strategy: string, severity: string): CheckResults {
+    for (let at = this.checkResults.length - 1; at >= 0; at -= 1) {
+      const one = this.checkResults[at] as CheckResults;
+      if (one.dimensionsMd5 !== dimensionsMd5) break;
+      if (one.strategy === strategy && one.severity === severity) return one;
+    }
+    const results: CheckResults = { strategy, dimensionsMd5, severity, rows: [] };
+    this.checkResults.push(results);
+    return results;
+  }
+
   detectedCount = 0;
   pendingAdded = 0;
   /** The event that is worked on. */
@@ -72,6 +86,8 @@ export type SeriesWork = SeriesFacts & {
   recent: string;
   /** Points that were detected in this step; they belong behind `recent`. */
   added: string;
+  /** The points before the latest one, if a condition of the group looks at them. */
+  before: readonly EarlierPoint[];
   strategies: StrategyWork[];
 };
 
@@ -106,6 +122,7 @@ export function openWork({ md5, group, before }: SeriesOpening, output: SeriesOu
     pending: before.pending === "" ? [] : pointsOf(before.pending),
     recent: before.recent,
     added: "",
+    before: [],
     strategies: group.strategies.map((strategy) => strategyWork(strategy, ownOf(before.strategies, strategy.name))),
   };
   for (const name of Object.keys(before.strategies))

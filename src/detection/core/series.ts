@@ -58,6 +58,7 @@ export function stepSeries(step: SeriesStep, output: SeriesOutput): SeriesState 
   for (const point of step.points) {
     work = work === null ? null : runClock(work, { until: step.ticks.before(point.row), step }, output);
     output.row = point.row;
+    work = work === null ? null : runOwnClock(work, { time: point.time, step }, output);
     work ??= newWork(step, point);
     takePoint(work, point, { step, output });
   }
@@ -95,6 +96,7 @@ function newWork(step: SeriesStep, point: ArrivedPoint): SeriesWork {
     pending: [],
     recent: "",
     added: "",
+    before: [],
     strategies: step.group.strategies.map((strategy) => strategyWork(strategy, undefined)),
   };
 }
@@ -151,14 +153,28 @@ function release(work: SeriesWork, untilTime: number, { step, output }: Taking):
   else if (count > 0) pending.splice(0, count);
 }
 
+/**
+ * A record that is newer than all of its series shows that time has passed, as a record of another series just before it
+ * would have: what was due meanwhile comes first, so that it does not depend on which of the two came first.
+ */
+function runOwnClock(
+  work: SeriesWork,
+  { time, step }: { time: number; step: SeriesStep },
+  output: SeriesOutput,
+): SeriesWork | null {
+  if (work.newestTime !== null && time <= work.newestTime) return work;
+  const { row } = output;
+  return runClock(work, { until: time - work.group.latenessSeconds, step, row }, output);
+}
+
 /** What the group's clock brings up to tick `until`; null when the series is retired by it. */
 function runClock(
   work: SeriesWork,
-  { until, step }: { until: number; step: SeriesStep },
+  { until, step, row }: { until: number; step: SeriesStep; row?: number },
   output: SeriesOutput,
 ): SeriesWork | null {
   for (let tick = clockDueTime(work); tick <= until; tick = clockDueTime(work)) {
-    output.row = Math.max(output.row, step.ticks.rowOf(tick));
+    output.row = Math.max(output.row, row ?? step.ticks.rowOf(tick));
     const [waiting] = work.pending;
     // A silent series waits for nothing. Of one that goes on, a point up to the tick comes before what is due at it.
     if (waiting !== undefined && work.heardAt <= tick) release(work, Number.POSITIVE_INFINITY, { step, output });

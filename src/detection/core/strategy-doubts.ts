@@ -40,7 +40,8 @@ function orderDoubts({ levels }: Strategy): string[] {
 function unitDoubts({ query, levels }: Strategy): string[] {
   const unit = query.unit === null ? undefined : unitOf(query.unit);
   if (unit === undefined || toBaseUnit(1, unit) === 1) return [];
-  const bare = ({ text, limit }: Comparison) => text === undefined && limit !== 0;
+  const bare = ({ text, limit, changeOver }: Comparison) =>
+    text === undefined && limit !== 0 && changeOver === undefined;
   return levels.flatMap(({ severity, when }) => {
     const found = when.flat().find(bare);
     if (found === undefined) return [];

@@ -1,6 +1,7 @@
 /** Strategies that read the same records in the same way, put together. */
 import { canonicalJson } from "../../model/canonical-json.ts";
 import { md5Of, md5OfText } from "../records/record-identity.ts";
+import { changeCountOf } from "./condition.ts";
 import { alertLabels, type SeriesFacts } from "./detected-alert.ts";
 import {
   LATENESS_INTERVAL_COUNT_DEFAULT,
@@ -21,6 +22,8 @@ export type StrategyGroup = {
   readonly lateSecondsMax: number;
   /** Points of a series that are remembered; twice as many at most. */
   readonly recentCount: number;
+  /** Points before a point that conditions look at. */
+  readonly changeCount: number;
   /** In file order. */
   readonly strategies: readonly Strategy[];
   /** How long a series without data stays in the state. */
@@ -55,6 +58,10 @@ function groupOf(key: string, strategies: readonly Strategy[], enrich: Enrichmen
   const windows = strategies.flatMap(({ levels }) => levels.map(({ trigger }) => trigger.window));
   const lateSeconds = Math.max(lateSecondsMax(intervalSeconds), latenessSeconds);
   const fields = [...new Set(query.dimensions)];
+  const conditions = strategies.flatMap(({ levels }) =>
+    levels.flatMap(({ when, recovery }) => [when, recovery.when ?? []]),
+  );
+  const changeCount = Math.max(0, ...conditions.map(changeCountOf));
   const expected = strategies.flatMap(({ noData }) => noData?.expect ?? []);
   return {
     key,
@@ -62,7 +69,9 @@ function groupOf(key: string, strategies: readonly Strategy[], enrich: Enrichmen
     intervalSeconds,
     latenessSeconds,
     lateSecondsMax: lateSeconds,
-    recentCount: Math.max(...windows, Math.min(RECENT_COUNT_MAX, Math.ceil(lateSeconds / intervalSeconds)), 1),
+    recentCount:
+      Math.max(...windows, Math.min(RECENT_COUNT_MAX, Math.ceil(lateSeconds / intervalSeconds)), 1) + changeCount,
+    changeCount,
     strategies,
     keepSeconds: keepSecondsOf(strategies, intervalSeconds),
     expected: new Map(
