@@ -1,9 +1,11 @@
 /** Random storms with everything in them: what is said of the rules in force must be what the live engine decided. */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type PolicyDocument, policySetFrom } from "../../src/formats/policy-file.ts";
 import { CONVERGENCE_FUNCTIONS } from "../../src/model/convergence-rule.ts";
 import { BecalmError } from "../../src/model/errors.ts";
+import { lmdbStore } from "../../src/stores/lmdb/lmdb-store.ts";
+import { temporaryFolder } from "../contract/lmdb-world.ts";
 import {
   alertOf,
   EngineWorld,
@@ -12,11 +14,14 @@ import {
   PARTITION_COUNT,
   policyOf,
   type RunningEngine,
+  redisKind,
   SECOND_MS,
   type StoreKind,
 } from "../support/engine-world.ts";
 import { outcomesOf, played, recordingOf } from "../support/recorded-world.ts";
+import { useRedis } from "../support/redis-server.ts";
 
+const server = useRedis();
 const WINDOW_MS = 20 * SECOND_MS;
 const HOSTS = ["db-1", "db-2"] as const;
 const WHO = { by: "ada", why: "random" };
@@ -171,4 +176,34 @@ describe("the rules in force, played on what they recorded", () => {
       );
     },
   );
+
+  test.each([["redis", () => redisKind(server)] as const, ["lmdb", lmdbKind] as const])(
+    "decides every instance as the live engine did on %s, too",
+    { timeout: 120_000 },
+    async (_, kind) => {
+      const functions = fc.constantFrom(...CONVERGENCE_FUNCTIONS);
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(steps, { minLength: 5, maxLength: 20 }),
+          fc.record({ function: functions, count: fc.constantFrom(1, 2, 3) }),
+          more,
+          (storm, rule, rest) =>
+            checkStorm(kind(), policyOf({ ...rule, window: "20s" }, JSON.parse(JSON.stringify(rest)) as object), storm),
+        ),
+        { numRuns: 6 },
+      );
+    },
+  );
 });
+
+/** One process writes to an lmdb store: all share it. */
+function lmdbKind(): StoreKind {
+  return {
+    name: "lmdb",
+    make: (clock) => {
+      const store = lmdbStore(temporaryFolder(), { now: () => clock.now() });
+      onTestFinished(() => store.close());
+      return { connect: () => store, expireLeases: () => Promise.resolve() };
+    },
+  };
+}
