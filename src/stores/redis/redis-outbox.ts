@@ -15,7 +15,7 @@ export class RedisOutbox {
   readonly #connection: RedisConnection;
   readonly #keys: RedisKeys;
   /** The server's time as it was last asked for. */
-  #clock = { aheadMs: 0, askedAtMs: Number.NEGATIVE_INFINITY };
+  #clock: { aheadMs: number | null; askedAtMs: number } = { aheadMs: null, askedAtMs: Number.NEGATIVE_INFINITY };
   /** Where the next claim starts, so that a busy partition does not keep the others waiting. */
   #firstPartition = 0;
 
@@ -91,10 +91,10 @@ export class RedisOutbox {
   /** How many of the `limit` effects that have waited longest lie in each partition. One look at all saves a script call on each that has none. */
   async #longestWaiting(partitions: readonly number[], limit: number): Promise<ReadonlyMap<number, number>> {
     const { client } = this.#connection;
-    const nowMs = await this.#serverTimeMs();
+    const freeUntil = this.#freeUntil();
     const { replies } = await this.#parts.reach(partitions, async (partition) => {
       const key = this.#keys.claims(partition);
-      const flat = await client.zrange(key, "-inf", String(nowMs), "BYSCORE", "LIMIT", 0, limit, "WITHSCORES");
+      const flat = await client.zrange(key, "-inf", freeUntil, "BYSCORE", "LIMIT", 0, limit, "WITHSCORES");
       return pairs(flat).map(([, freeSinceMs]) => ({ partition, freeSinceMs: Number(freeSinceMs) }));
     });
     const waiting = [...replies.values()].flat();
@@ -104,16 +104,27 @@ export class RedisOutbox {
     return counts;
   }
 
-  /** A second more, so that nothing free is missed: whether a claim has run out is said where it lies. Of a server that is away the last word holds. */
-  async #serverTimeMs(): Promise<number> {
+  /**
+   * Until when claims have run out: by the server's clock, and a second more, so that nothing free is missed; whether a claim has run out is said
+   * where it lies. The clock is asked beside the call, never before it: a server that is silent would take two deadlines. Until it has
+   * answered, all claims are looked at.
+   */
+  #freeUntil(): string {
     const askedAtMs = performance.now();
     if (askedAtMs - this.#clock.askedAtMs > CLOCK_ASKED_EVERY_MS) {
       this.#clock.askedAtMs = askedAtMs;
-      const asked = this.#connection.run(() => this.#connection.client.time());
-      const [seconds] = await asked.catch((): [number] => [(Date.now() + this.#clock.aheadMs) / 1_000]);
-      this.#clock.aheadMs = Number(seconds) * 1_000 - Date.now();
+      this.#connection
+        .run(() => this.#connection.client.time())
+        .then(
+          ([seconds]) => {
+            this.#clock.aheadMs = Number(seconds) * 1_000 - Date.now();
+          },
+          // The last word holds; the call itself says that the server is away.
+          () => {},
+        );
     }
-    return Math.floor(Date.now() + this.#clock.aheadMs) + 1_000;
+    const { aheadMs } = this.#clock;
+    return aheadMs === null ? "+inf" : String(Math.floor(Date.now() + aheadMs) + 1_000);
   }
 
   async #claimOf(partition: number, { owner, leaseMs, limit }: ClaimRequest): Promise<StoredEffect[]> {
