@@ -4,10 +4,19 @@
  */
 import type { AuditEntry, Birth, History } from "../instance/audit-types.ts";
 import type { EventInput } from "../instance/event-input.ts";
+import { step } from "../instance/step.ts";
 import type { Alert } from "../model/alert.ts";
 import { sha256 } from "../model/digest.ts";
 import { idNames, instanceName, instanceNameParts } from "../model/ids.ts";
-import type { EpisodeEnd, GroupView, InstanceTimerName, PauseNote, SilenceNote } from "../model/instance-types.ts";
+import type {
+  EpisodeEnd,
+  GroupView,
+  InstanceState,
+  InstanceTimerName,
+  PauseNote,
+  SilenceNote,
+} from "../model/instance-types.ts";
+import { replay } from "./replay.ts";
 
 /** How an attempt ended. `none`: the history ends, or somebody cancelled it, before it did. */
 export type RecordedAttempt = {
@@ -205,12 +214,25 @@ function silencesOf(entries: readonly AuditEntry[]): RecordedSilence[] {
   return silences;
 }
 
-function restsOf({ entries, policy }: History): RecordedRest[] {
-  const rests = entries.map(({ atMs, path, event }) => {
-    const state = path.at(-1);
-    const isVerified = policy.verify !== undefined && (state === "Failed" || event.type === "effect.done");
-    const isBefore = state === "Idle" || state === "Proceeding" || state === "Defense" || state === "Waiting";
-    return { atMs, isMovable: isVerified || (isBefore && policy.onResolved === "skip") };
+/** Where the end of its alert can move an instance still. Of all others nothing has to be stepped again. */
+const MOVABLE_AT_LAST: ReadonlySet<string | undefined> = new Set<InstanceState>([
+  "Idle",
+  "Processing",
+  "Proceeding",
+  "Failed",
+  "Defense",
+  "Waiting",
+]);
+
+/** Whether the end of its alert would have moved it is the machine's word; while an attempt that is verified runs, its result asks. */
+function restsOf(history: History): RecordedRest[] {
+  const { entries } = history;
+  if (!MOVABLE_AT_LAST.has(entries.at(-1)?.path.at(-1))) return [];
+  const rests = replay(history).steps.map(({ entry: { atMs }, snapshot }, index) => {
+    const { state, context } = snapshot;
+    const isAsked = state === "Processing.running" && context.policy.verifyMs !== null;
+    const isMoved = step(snapshot, { type: "alert.resolved", atMs }).accepted;
+    return { atMs, isMovable: isMoved || (isAsked && entries[index + 1]?.event.type === "effect.done") };
   });
   return rests.at(-1)?.isMovable === true ? rests : [];
 }
