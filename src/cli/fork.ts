@@ -57,7 +57,7 @@ export async function fork(terminal: Terminal, options: ForkOptions): Promise<nu
 
 type Reader = Parameters<Parameters<typeof withReading>[2]>[0];
 
-/** The instance with all of its group: whoever stands in it may be decided in another way. */
+/** The instance with all of its group: a change of one may change how any of the others is decided. */
 async function readInstance(terminal: Terminal, reader: Reader, options: ForkOptions & { id: string }): Promise<Read> {
   const { id, at = "" } = options;
   const history = await reader.history(id);

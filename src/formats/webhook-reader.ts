@@ -120,7 +120,7 @@ function readSecrets(field: Field, report: MistakeReport): Record<string, Secret
   return read.length === secrets.length ? Object.fromEntries(read) : undefined;
 }
 
-/** The secret itself never stands in a policy: the store keeps every version of those. */
+/** A policy never contains the secret itself: the store keeps every version of a policy. */
 function readSecret(field: Field, report: MistakeReport): SecretSource | undefined {
   const expected = "{ file: PATH } or { env: NAME }";
   if (field.value?.kind !== "map") return report.add(field, expected, "something else");

@@ -16,7 +16,7 @@ export type WaitOptions = {
 
 type Watch = { readonly listeners: Set<Listener>; version: number; cancel: () => void };
 
-/** Who is told of an instance's steps. Commits of this process are reported at once, others are found by polling. */
+/** Subscribers to an instance's steps. Commits of this process are reported at once, others are found by polling. */
 export class Subscriptions {
   private readonly clock: Clock;
   private readonly read: (id: string) => Promise<InstanceSnapshot>;
