@@ -105,6 +105,7 @@ const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
     what: "label values, or matchers as a text",
     holds: (value) => typeof value === "string" || (typeof value === "object" && value !== null),
   },
+  text: TEXT,
   since: {
     what: "epoch milliseconds, or a time such as 2026-11-23T06:00:00Z",
     holds: (value) => typeof value === "number" || typeof value === "string",

@@ -1,9 +1,11 @@
 /** Looking at stored instances: one, its history, lists. */
+import { setImmediate } from "node:timers/promises";
 import { birthOf, decodeHistory } from "../instance/audit.ts";
 import type { Birth, History } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { isOpenState } from "../instance/open-index.ts";
 import { BecalmError } from "../model/errors.ts";
+import { grouped } from "../model/grouped.ts";
 import { partitionOfId } from "../model/ids.ts";
 import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
 import { compileMatchers, parseMatchers } from "../policy/matcher.ts";
@@ -22,6 +24,8 @@ export type ListFilter = {
   readonly reason?: string;
   /** Only instances of alerts with these labels: their values, or matchers in Alertmanager's syntax (`cluster="core",host=~"web.*"`). */
   readonly labels?: Readonly<Record<string, string>> | string;
+  /** Only instances of alerts with this text in a label's value, in capitals or not. */
+  readonly text?: string;
   /** Only instances created at or after this time: epoch ms, or a text such as 2026-11-23T06:00:00Z. */
   readonly since?: number | string;
   /** Only instances whose checkpoints cannot be read. */
@@ -41,6 +45,11 @@ export type Listed = {
 
 /** Rows that a search reads at once. */
 const LIST_SEARCH_COUNT = 1_000;
+
+export type ListBounds = {
+  /** Rows that are looked at for one page, about: then the page ends with what was found, and `next` goes on. Default: all. */
+  readonly rowsMax?: number;
+};
 
 export class InstanceReader {
   readonly runtime: Runtime;
@@ -107,22 +116,25 @@ export class InstanceReader {
 
   /**
    * Instances newest first. Filters are applied while pages are read: the first one has as many rows as are asked for, which is enough when all
-   * match; those after it are large, so that a rare match among many instances costs few reads.
+   * match; those after it are large, so that a rare match among many instances costs few reads. No history is read, but the births of those
+   * that only their labels can rule out.
    */
-  async list(filter: ListFilter = {}): Promise<Listed> {
+  async list(filter: ListFilter = {}, { rowsMax = Number.POSITIVE_INFINITY }: ListBounds = {}): Promise<Listed> {
     const limit = Math.min(Math.max(filter.limit ?? LIST_PAGE_COUNT_DEFAULT, 1), LIST_PAGE_COUNT_MAX);
     const instances: Instance[] = [];
     const quarantined: Quarantined[] = [];
     const wanted = wantedBy(filter);
     const unreached = new Set<number>();
     let cursor = filter.cursor;
-    for (let isFirst = true; ; isFirst = false) {
+    let rowCount = 0;
+    for (let rows = limit; ; rows = LIST_SEARCH_COUNT) {
       const missing = limit - instances.length - quarantined.length;
-      const found = await this.#search(wanted, { cursor, missing, rows: isFirst ? missing : LIST_SEARCH_COUNT });
+      const found = await this.#search(wanted, { cursor, missing, rows });
+      rowCount += rows;
       instances.push(...found.instances);
       quarantined.push(...found.quarantined);
       for (const partition of found.unreached ?? []) unreached.add(partition);
-      if (found.next === null || instances.length + quarantined.length >= limit) {
+      if (found.next === null || instances.length + quarantined.length >= limit || rowCount >= rowsMax) {
         return {
           instances,
           quarantined,
@@ -131,6 +143,8 @@ export class InstanceReader {
         };
       }
       cursor = found.next;
+      // A long search lets what is decided live go first.
+      await setImmediate();
     }
   }
 
@@ -142,7 +156,8 @@ export class InstanceReader {
     const from = { ...(cursor === undefined ? {} : { cursor }), ...this.#underOf(wanted.filter) };
     for (;;) {
       const page = await this.runtime.store.list({ limit: rows, ...from });
-      const found = await Promise.all(page.instances.map((stored) => this.#sort(stored, wanted)));
+      const sorted = await Promise.all(page.instances.map((stored) => this.#sort(stored, wanted)));
+      const found = await this.#withLabels(sorted, wanted.hasLabels);
       const missed = page.unreached === undefined ? {} : { unreached: page.unreached };
       const into = { instances: [] as Instance[], quarantined: [] as Quarantined[], ...missed };
       let looked = 0;
@@ -169,38 +184,88 @@ export class InstanceReader {
   }
 
   /** null: it is not wanted. */
-  async #sort(stored: StoredInstance, wanted: Wanted): Promise<Instance | Quarantined | "too old" | null> {
+  async #sort(stored: StoredInstance, wanted: Wanted): Promise<Sorted> {
     const read = await tryInstance(this.runtime, stored);
     if (read instanceof BecalmError)
       return wanted.filter.quarantined === true ? { id: stored.id, version: stored.version, error: read } : null;
     if (wanted.sinceMs !== null && read.createdAtMs < wanted.sinceMs) return "too old";
-    if (wanted.filter.quarantined === true || !matches(read, wanted.filter)) return null;
-    return wanted.hasLabels === null || (await this.#hasLabels(stored.id, wanted.hasLabels)) ? read : null;
+    return wanted.filter.quarantined !== true && matches(read, wanted.filter) ? read : null;
   }
 
-  /** Only the history has the alert. */
-  async #hasLabels(id: string, hasLabels: NonNullable<Wanted["hasLabels"]>): Promise<boolean> {
-    const lines = await this.runtime.store.history(id);
-    const alert = lines === null ? null : birthOf(id, lines).alert;
-    return alert !== null && hasLabels(alert.labels);
+  /** Without those whose alerts lack the labels. Only the first line of a history has the alert: a partition's are read at once. */
+  async #withLabels(sorted: readonly Sorted[], hasLabels: Wanted["hasLabels"]): Promise<readonly Sorted[]> {
+    if (hasLabels === null) return sorted;
+    const births = await this.births(sorted.flatMap((one) => (isInstance(one) ? one.id : [])));
+    return sorted.map((one) => {
+      if (!isInstance(one)) return one;
+      const alert = births.get(one.id)?.alert ?? null;
+      return alert !== null && hasLabels(alert.labels) ? one : null;
+    });
+  }
+
+  /** By id, the births of those that are there and can be read. */
+  async births(ids: readonly string[]): Promise<ReadonlyMap<string, Birth>> {
+    const births = new Map<string, Birth>();
+    const inPartitions = [...grouped(ids, (id) => partitionOfId(id) ?? 0)];
+    const read = await Promise.all(
+      inPartitions.map(([partition, instanceIds]) =>
+        this.runtime.store.load({ partition, groupId: null, instanceIds, births: true }),
+      ),
+    );
+    for (const { id, birth } of read.flatMap(({ instances }) => [...instances.values()])) {
+      const told = birth === undefined ? null : tryBirth(id, birth);
+      if (told !== null) births.set(id, told);
+    }
+    return births;
+  }
+}
+
+type Sorted = Instance | Quarantined | "too old" | null;
+
+function isInstance(one: Sorted): one is Instance {
+  return one !== null && one !== "too old" && !("error" in one);
+}
+
+function tryBirth(id: string, line: string): Birth | null {
+  try {
+    return birthOf(id, [line]);
+  } catch (error) {
+    if (error instanceof BecalmError) return null;
+    throw error;
   }
 }
 
 type Wanted = {
   readonly filter: ListFilter;
   readonly sinceMs: number | null;
-  readonly hasLabels: ((labels: Readonly<Record<string, string>>) => boolean) | null;
+  readonly hasLabels: LabelTest | null;
 };
 
 function wantedBy(filter: ListFilter): Wanted {
-  const { since, labels } = filter;
+  const { since } = filter;
   const sinceMs = since === undefined ? null : typeof since === "number" ? since : Date.parse(since);
   if (Number.isNaN(sinceMs))
     throw new BecalmError("BECALM_ARGUMENT_INVALID", `${since} is not a time. Write it as 2026-11-23T06:00:00Z.`);
-  if (labels === undefined) return { filter, sinceMs, hasLabels: null };
-  if (typeof labels === "string") return { filter, sinceMs, hasLabels: compileMatchers(parseMatchers(labels)) };
+  return { filter, sinceMs, hasLabels: labelTest(filter) };
+}
+
+type LabelTest = (labels: Readonly<Record<string, string>>) => boolean;
+
+/** null: labels do not matter. */
+function labelTest({ labels, text }: ListFilter): LabelTest | null {
+  const tests = [labels === undefined ? [] : withLabels(labels), text === undefined ? [] : withText(text)].flat();
+  return tests.length === 0 ? null : (own) => tests.every((test) => test(own));
+}
+
+function withLabels(labels: NonNullable<ListFilter["labels"]>): LabelTest {
+  if (typeof labels === "string") return compileMatchers(parseMatchers(labels));
   const values = Object.entries(labels);
-  return { filter, sinceMs, hasLabels: (own) => values.every(([name, value]) => (own[name] ?? "") === value) };
+  return (own) => values.every(([name, value]) => (own[name] ?? "") === value);
+}
+
+function withText(text: string): LabelTest {
+  const sought = text.toLowerCase();
+  return (own) => Object.values(own).some((value) => value.toLowerCase().includes(sought));
 }
 
 function matches(instance: Instance, filter: ListFilter): boolean {

@@ -2,6 +2,7 @@
 import { compose } from "../compose.ts";
 import type { Engine } from "../engine.ts";
 import { LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
+import { InstanceReader } from "../runtime/instance-reader.ts";
 import type { Store } from "../stores/store.ts";
 import type { Logger } from "../system/logger.ts";
 import { restoreView } from "./alertmanager/restored-view.ts";
@@ -12,6 +13,7 @@ import type { TokenBook } from "./auth/tokens.ts";
 import { candidateRoutes } from "./candidates/candidate-routes.ts";
 import { consoleFiles } from "./console/console-files.ts";
 import { consoleRoutes } from "./console/console-routes.ts";
+import { restoreStorm } from "./console/restored-storm.ts";
 import { StormView } from "./console/storm-view.ts";
 import { isLoopback, type ListenAddress, urlHost } from "./http/listen-address.ts";
 import { Listener, type TlsFiles } from "./http/listener.ts";
@@ -81,9 +83,11 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
     engine.subscribe((steps) => stream.publish(steps)),
     engine.subscribe((steps) => storm.stepped(steps)),
   ];
+  const reader = readerOf(options);
   const routes = routesOf(options, {
     stream,
     storm,
+    reader,
     notReady: () => (phase === "ready" ? null : `the server is ${phase}`),
   });
   const app = createApp({
@@ -111,6 +115,7 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
       phase = "ready";
       options.records?.start();
       void fillView(options);
+      void fillStorm(options, { storm, reader });
     },
     close: async (drainMs) => {
       phase = "draining";
@@ -132,13 +137,32 @@ async function fillView({ store, view, logger }: ServerOptions): Promise<void> {
   }
 }
 
-type Own = { readonly stream: EventStream; readonly storm: StormView; readonly notReady: () => string | null };
+async function fillStorm({ now, logger }: ServerOptions, { storm, reader }: Pick<Own, "storm" | "reader">) {
+  try {
+    await restoreStorm(storm, await reader(), now());
+  } catch (error) {
+    logger.warn({ err: error }, "the console's groups could not be read from the store; it shows those that come");
+  }
+}
 
-function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Route[] {
+type Own = {
+  readonly stream: EventStream;
+  readonly storm: StormView;
+  readonly reader: InstancePorts["reader"];
+  readonly notReady: () => string | null;
+};
+
+function routesOf(options: ServerOptions, { stream, storm, reader, notReady }: Own): Route[] {
   const { engine, policies, metrics, view, silences, records, bodies, now, version } = options;
   const { ingest } = new IngestGate(engine, { metrics, now, received: (count) => storm.received(count) });
   records?.connect({ ingest, view, meter: recordMeter(metrics), now });
-  const ports: InstancePorts = { engine, policies: () => policies.compiled, bodies, now };
+  const ports: InstancePorts = {
+    engine,
+    reader,
+    policies: () => policies.compiled,
+    bodies,
+    now,
+  };
   const about = { version, startedAtMs: now() };
   const routes: Route[] = [
     ...alertmanagerRoutes({ ingest, policies: ports.policies, view, silences, bodies, now, about }),
@@ -168,6 +192,22 @@ function routesOf(options: ServerOptions, { stream, storm, notReady }: Own): Rou
     }),
   );
   return routes;
+}
+
+/** Opened when somebody looks first. The engine comes before it: it makes the namespace. */
+function readerOf({ engine, store }: ServerOptions): InstancePorts["reader"] {
+  let opening: Promise<InstanceReader> | null = null;
+  const open = async () => {
+    await engine.pauses();
+    return new InstanceReader(await compose({ store }));
+  };
+  return () => {
+    opening ??= open().catch((error: unknown) => {
+      opening = null;
+      throw error;
+    });
+    return opening;
+  };
 }
 
 /** They exist where links are handed out. */

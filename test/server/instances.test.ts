@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TokenBook } from "../../src/server/auth/tokens.ts";
+import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import type { Store } from "../../src/stores/store.ts";
 import { send, sendJson } from "../support/http-client.ts";
 import { type ServerWorld, serverWorld } from "../support/server-world.ts";
 
@@ -59,11 +61,28 @@ describe("instances over HTTP", () => {
     expect(second.next).toBeNull();
   });
 
-  test.each(["limit=0", "limit=x", "limit=1001", "state=Nowhere"])("refuse the filter %s", async (query) => {
-    const { status, json } = await get(`/v1/instances?${query}`);
-    expect(status).toBe(400);
-    expect(json).toMatchObject({ error: { code: "BECALM_ARGUMENT_INVALID" } });
+  test("are found by labels, a text in them, reason and time, a page at a time", async () => {
+    const found = async (query: Record<string, string>) => {
+      const list = (await get(`/v1/instances?${new URLSearchParams(query)}`)).json as List;
+      return list.instances.map(({ alert }) => alert?.labels["instance"]).sort();
+    };
+    expect(await found({ labels: 'instance=~"a|b"' })).toEqual(["a", "b"]);
+    expect(await found({ labels: 'instance!~"a|b",alertname="Down"', limit: "3" })).toHaveLength(3);
+    expect(await found({ text: "dOW", labels: 'instance="c"' })).toEqual(["c"]);
+    expect(await found({ text: "nobody" })).toEqual([]);
+    expect(await found({ reason: "limit_reached", labels: 'instance="a"' })).toEqual([]);
+    expect(await found({ since: "1h", labels: 'instance="a"' })).toEqual(["a"]);
+    expect(await found({ since: new Date(Date.now() + 60_000).toISOString() })).toEqual([]);
   });
+
+  test.each(["limit=0", "labels=(", "since=yesterday", "reason=because", "limit=x", "limit=1001", "state=Nowhere"])(
+    "refuse the filter %s",
+    async (query) => {
+      const { status, json } = await get(`/v1/instances?${query}`);
+      expect(status).toBe(400);
+      expect(json).toMatchObject({ error: { code: "BECALM_ARGUMENT_INVALID" } });
+    },
+  );
 
   test("show one with its version as ETag, its history and its picture", async () => {
     const [row] = await held();
@@ -142,11 +161,22 @@ describe("instances over HTTP", () => {
     };
     expect(approvals).toHaveLength(1);
     const [storm] = approvals;
+    expect(storm).toMatchObject({
+      action: { kind: "handler", name: "restart" },
+      shown: storm?.instances.map((id) => ({ id, labels: { alertname: "Down" } })),
+    });
     expect(storm?.instances).toHaveLength(storm?.held ?? 0);
     const { groups } = (await get("/v1/groups")).json as { groups: { id: string }[] };
     expect(groups.map(({ id }) => id)).toContain(storm?.group);
     const path = `/v1/groups/${encodeURIComponent(storm?.group ?? "")}`;
-    expect((await get(path)).json).toMatchObject({ id: storm?.group, policy: "restart" });
+    const open = { executed: expect.any(Number), until: expect.stringMatching(/Z$/) };
+    expect((await get(path)).json).toMatchObject({
+      id: storm?.group,
+      policy: "restart",
+      dimensions: { alertname: "Down" },
+      open,
+      held: storm?.held,
+    });
     const { status, json } = await post(`${path}/approve`, { why: "go" });
     expect([status, (json as List).instances.length]).toEqual([200, storm?.held]);
     expect((await post(`${path}/approve`, { why: "go" })).status).toBe(404);
@@ -230,5 +260,58 @@ describe("what became of each alert", () => {
     await sendJson(`${world.url}/v1/instances/${row?.id}/events`, { type: "end", by: "bob", why: "done" });
     const { text } = await send(`${world.url}/v1/instances/${row?.id}/history`);
     expect(text).toContain("bob (unauthenticated)");
+  });
+});
+
+describe("what a list reads", () => {
+  const calls = { history: 0, list: 0 };
+  const counted = (store: Store): Store =>
+    new Proxy(store, {
+      get: (target, name: keyof Store) => {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        return (...given: unknown[]) => {
+          if (name === "history" || name === "list") calls[name] += 1;
+          return (value as (...given: unknown[]) => unknown).apply(target, given);
+        };
+      },
+    });
+  const hosts = Array.from({ length: 60 }, (_, index) => `host-${index}`);
+  let world: ServerWorld;
+  const read = async (path: string) => {
+    Object.assign(calls, { history: 0, list: 0 });
+    return (await send(world.url + path)).json as List & { groups: { id: string; held: number }[] };
+  };
+
+  beforeAll(async () => {
+    const handlers = { restart: async () => ({ ok: true }) };
+    world = await serverWorld({ policies: POLICIES, store: counted(memoryStore()), engine: { handlers } });
+    for (const alertname of ["Down", "Other"])
+      await sendJson(
+        `${world.url}/api/v2/alerts`,
+        hosts.map((instance) => ({ labels: { alertname, instance, severity: alertname === "Other" ? "page" : "" } })),
+      );
+  });
+  afterAll(() => world.close());
+
+  test("is one history a row, and no history to find rows by their labels", async () => {
+    expect((await read("/v1/instances?limit=20")).instances).toHaveLength(20);
+    expect(calls.history).toBe(20);
+    expect(
+      (await read(`/v1/instances?${new URLSearchParams({ labels: 'instance="host-7"' })}`)).instances,
+    ).toHaveLength(2);
+    expect(calls.history).toBe(2);
+    expect((await read("/v1/instances?text=host-5&state=Waiting")).instances.length).toBeGreaterThan(9);
+    expect(calls.list).toBeLessThanOrEqual(2);
+  });
+
+  test("of groups is their own records, and of approvals one history a group", async () => {
+    const { groups, next } = await read("/v1/groups?limit=1");
+    expect(groups).toMatchObject([{ policy: "restart", held: 59 }]);
+    expect([next, calls.history]).toEqual([null, 0]);
+    await read("/v1/approvals?limit=1000");
+    expect(calls.history).toBe(1);
+    await read("/v1/storm");
+    expect(calls.history).toBe(0);
   });
 });

@@ -3,12 +3,14 @@ import { entryJson } from "../../present/instance-json.ts";
 import { replay } from "../../simulate/replay.ts";
 import { json } from "../http/replies.ts";
 import type { Route } from "../http/route.ts";
+import { groupFacts } from "../instances/group-rows.ts";
+import { listed } from "../instances/list-query.ts";
 import type { InstancePorts } from "../instances/ports.ts";
-import type { StormView } from "./storm-view.ts";
+import type { Storm, StormView } from "./storm-view.ts";
 
 const WAITING_COUNT_MAX = 1_000;
 
-export function consoleRoutes({ engine }: InstancePorts, storm: StormView): Route[] {
+export function consoleRoutes(ports: InstancePorts, storm: StormView): Route[] {
   return [
     {
       method: "GET",
@@ -25,8 +27,8 @@ export function consoleRoutes({ engine }: InstancePorts, storm: StormView): Rout
       summary: "Alerts in, actions out and reasons of the last three hours, counted since the server started",
       answers: { 200: { what: "{ since, bucketMs, buckets, totals, waiting, groups, reasons }" } },
       handle: async () => {
-        const { instances } = await engine.list({ state: "Waiting", limit: WAITING_COUNT_MAX });
-        return json(storm.json(instances.length));
+        const { instances } = await listed(ports, { state: "Waiting", limit: WAITING_COUNT_MAX });
+        return json(await withGroupFacts(ports, storm.json(instances.length)));
       },
     },
     {
@@ -36,7 +38,7 @@ export function consoleRoutes({ engine }: InstancePorts, storm: StormView): Rout
       summary: "Every step with the machine's state and context behind it, from a replay of the history",
       answers: { 200: { what: "{ instance, steps }" } },
       handle: async (c) => {
-        const history = await engine.get(c.req.param("id") ?? "").history();
+        const history = await (await ports.reader()).history(c.req.param("id") ?? "");
         const { steps } = replay(history);
         return json({
           instance: history.instance,
@@ -49,4 +51,15 @@ export function consoleRoutes({ engine }: InstancePorts, storm: StormView): Rout
       },
     },
   ];
+}
+
+/** Each group with its dimensions and the window that is open now. */
+async function withGroupFacts({ reader, now }: InstancePorts, storm: Storm): Promise<object> {
+  const instances = await reader();
+  const nowMs = now();
+  const groups = storm.groups.map(async ({ newestId, ...group }) => ({
+    ...group,
+    ...(await groupFacts(instances, { groupId: group.id, instanceId: newestId, nowMs })),
+  }));
+  return { ...storm, groups: await Promise.all(groups) };
 }

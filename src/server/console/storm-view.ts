@@ -11,7 +11,31 @@ const GROUP_COUNT_MAX = 1_000;
 const GROUPS_SHOWN_COUNT = 12;
 
 type Bucket = { startMs: number; alerts: number; executed: number; skipped: number; reasons: Map<ReasonCode, number> };
-type Group = { readonly policy: string; instances: number; atMs: number };
+type Group = {
+  readonly policy: string;
+  newestId: string;
+  instances: number;
+  executed: number;
+  skipped: number;
+  atMs: number;
+};
+
+export type RestoredGroup = Group & { readonly id: string };
+
+/** One of the groups that are shown. `newestId`: of its instances. */
+export type StormGroup = Omit<Group, "atMs"> & { readonly id: string; readonly at: string };
+
+type Counts = { readonly alerts: number; readonly executed: number; readonly skipped: number };
+
+export type Storm = {
+  readonly since: string;
+  readonly bucketMs: number;
+  readonly buckets: readonly (Counts & { readonly at: string })[];
+  readonly totals: Counts;
+  readonly waiting: number;
+  readonly groups: readonly StormGroup[];
+  readonly reasons: readonly { readonly reason: ReasonCode; readonly text: object; readonly count: number }[];
+};
 
 export class StormView {
   readonly #sinceMs: number;
@@ -31,18 +55,36 @@ export class StormView {
 
   stepped(steps: readonly CommittedStep[]): void {
     const bucket = this.#current();
-    for (const { from, to, event, reason, group, policy, atMs } of steps) {
-      if (to === "Processing" && event !== "lock.busy" && from !== "Processing") bucket.executed += 1;
-      else if (from === null && (to === "Success" || to === "Failed")) bucket.executed += 1;
-      if (to === "Skipped" && from !== "Skipped") {
+    for (const step of steps) {
+      const { from, to, event, reason, group } = step;
+      const isBegun = to === "Processing" && event !== "lock.busy" && from !== "Processing";
+      const isExecuted = isBegun || (from === null && (to === "Success" || to === "Failed"));
+      const isSkipped = to === "Skipped" && from !== "Skipped";
+      if (isExecuted) bucket.executed += 1;
+      if (isSkipped) {
         bucket.skipped += 1;
         bucket.reasons.set(reason, (bucket.reasons.get(reason) ?? 0) + 1);
       }
-      if (group !== null) this.#touched(group, { policy, isNew: from === null, atMs });
+      if (group === null) continue;
+      const touched = this.#touched(group, step);
+      if (isExecuted) touched.executed += 1;
+      if (isSkipped) touched.skipped += 1;
     }
   }
 
-  json(waiting: number): object {
+  /** Groups that the store knows from before the start, the one that was touched last at the end; what came meanwhile is newer, and stays. */
+  restore(groups: readonly RestoredGroup[]): void {
+    const touched = [...this.#groups];
+    this.#groups.clear();
+    for (const { id, ...group } of groups.slice(-GROUP_COUNT_MAX)) this.#groups.set(id, group);
+    for (const [id, group] of touched) {
+      this.#groups.delete(id);
+      this.#groups.set(id, group);
+    }
+    this.#bound();
+  }
+
+  json(waiting: number): Storm {
     const nowMs = this.#current().startMs;
     const count = Math.min(BUCKET_COUNT, Math.floor((nowMs - floor(this.#sinceMs)) / BUCKET_MS) + 1);
     const known = new Map(this.#buckets.map((bucket) => [bucket.startMs, bucket]));
@@ -59,17 +101,12 @@ export class StormView {
       buckets,
       totals: { alerts: sum("alerts"), executed: sum("executed"), skipped: sum("skipped") },
       waiting,
-      groups: shown.map(([id, { policy, instances, atMs }]) => ({
-        id,
-        policy,
-        instances,
-        at: new Date(atMs).toISOString(),
-      })),
+      groups: shown.map(([id, { atMs, ...group }]) => ({ id, ...group, at: new Date(atMs).toISOString() })),
       reasons: this.#reasons(),
     };
   }
 
-  #reasons(): object[] {
+  #reasons(): Storm["reasons"] {
     const counts = new Map<ReasonCode, number>();
     for (const { reasons } of this.#buckets)
       for (const [reason, count] of reasons) counts.set(reason, (counts.get(reason) ?? 0) + count);
@@ -78,15 +115,31 @@ export class StormView {
       .map(([reason, count]) => ({ reason, text: REASONS[reason], count }));
   }
 
-  #touched(id: string, { policy, isNew, atMs }: { policy: string; isNew: boolean; atMs: number }): void {
-    const group = this.#groups.get(id) ?? { policy, instances: 0, atMs };
-    if (isNew) group.instances += 1;
+  #touched(groupId: string, { policy, id, from, atMs }: CommittedStep): Group {
+    const group = this.#groups.get(groupId) ?? {
+      policy,
+      newestId: id,
+      instances: 0,
+      executed: 0,
+      skipped: 0,
+      atMs,
+    };
+    if (from === null) {
+      group.instances += 1;
+      group.newestId = id;
+    }
     group.atMs = Math.max(group.atMs, atMs);
-    this.#groups.delete(id);
-    this.#groups.set(id, group);
-    if (this.#groups.size <= GROUP_COUNT_MAX) return;
-    const [oldest] = this.#groups.keys();
-    if (oldest !== undefined) this.#groups.delete(oldest);
+    this.#groups.delete(groupId);
+    this.#groups.set(groupId, group);
+    this.#bound();
+    return group;
+  }
+
+  #bound(): void {
+    for (const oldest of this.#groups.keys()) {
+      if (this.#groups.size <= GROUP_COUNT_MAX) return;
+      this.#groups.delete(oldest);
+    }
   }
 
   #current(): Bucket {

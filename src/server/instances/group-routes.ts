@@ -1,20 +1,29 @@
 /** Groups and approvals: one decision for a storm. */
 import type { AnswerTarget } from "../../engine.ts";
-import type { InstanceSnapshot } from "../../instance/instance-snapshot.ts";
-import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
+import type { Instance } from "../../instance/checkpoint.ts";
+import { toSnapshot } from "../../instance/instance-snapshot.ts";
+import { parseDuration } from "../../model/duration.ts";
+import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
+import { policyKey } from "../../policy/policy-versions.ts";
 import { isoTime } from "../../present/time-text.ts";
+import type { InstanceReader } from "../../runtime/instance-reader.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
 import type { Ctx, Parameter, Route } from "../http/route.ts";
-import { filterOf, rowJson } from "./instance-routes.ts";
+import { byGroup, goingOn, groupRow, type Members } from "./group-rows.ts";
+import { rowJson } from "./instance-routes.ts";
+import { filterOf, LOOKED_AT_COUNT_MAX, listed, PAGE_QUERY } from "./list-query.ts";
+import { withoutSecrets } from "./policy-routes.ts";
 import type { InstancePorts } from "./ports.ts";
 import { WHO, whoOf } from "./who.ts";
 
-const PAGE_QUERY: readonly Parameter[] = [
-  { name: "policy", what: "only those of this policy" },
-  { name: "limit", what: `instances that are looked at, 1 to ${LIST_PAGE_COUNT_MAX}`, type: "integer" },
-  { name: "cursor", what: "`next` of an earlier page" },
+const SINCE_DEFAULT = "6h";
+const SHOWN_MEMBER_COUNT = 20;
+
+const GROUP_QUERY: readonly Parameter[] = [
+  { name: "since", what: `how far back, a time or how long ago; default ${SINCE_DEFAULT}` },
+  ...PAGE_QUERY,
 ];
 
 const DECIDED = {
@@ -34,14 +43,10 @@ export function groupRoutes(ports: InstancePorts): Route[] {
       method: "GET",
       path: "/v1/groups",
       role: "read",
-      summary: "Convergence groups, by their newest instance",
-      query: PAGE_QUERY,
-      answers: { 200: { what: "{ groups, next }" } },
-      handle: async (c) => {
-        const page = await ports.engine.list(filterOf(new URL(c.req.url).searchParams));
-        const inGroups = page.instances.filter(({ group }) => group !== null);
-        return json({ groups: byGroup(inGroups).map(groupRow), next: page.next });
-      },
+      summary: "Convergence groups that are open or hold somebody, and those of the last hours, the newest first",
+      query: GROUP_QUERY,
+      answers: { 200: { what: "{ groups, next }; with `isCut`, if there was more than is looked at" } },
+      handle: (c) => groups(c, ports),
     },
     {
       method: "GET",
@@ -51,10 +56,11 @@ export function groupRoutes(ports: InstancePorts): Route[] {
       answers: { 200: { what: "the group" } },
       handle: async (c) => {
         const id = c.req.param("id") ?? "";
-        const page = await ports.engine.list({ group: id, limit: LIST_PAGE_COUNT_MAX });
+        const page = await listed(ports, { group: id, limit: LIST_PAGE_COUNT_MAX });
         const [group] = byGroup(page.instances);
         if (group === undefined) throw noGroup(id);
-        return json({ ...groupRow(group), isTruncated: page.next !== null });
+        const row = await groupRow(await ports.reader(), group, ports.now());
+        return json({ ...row, isTruncated: page.next !== null });
       },
     },
     {
@@ -83,8 +89,7 @@ export function groupRoutes(ports: InstancePorts): Route[] {
       query: PAGE_QUERY,
       answers: { 200: { what: "{ approvals, next }" } },
       handle: async (c) => {
-        const filter = filterOf(new URL(c.req.url).searchParams);
-        const page = await ports.engine.list({ ...filter, state: "Waiting" });
+        const page = await listed(ports, { ...filterOf(c, ports.now()), state: "Waiting" });
         const approvals = await Promise.all(byGroup(page.instances).map((held) => approvalRow(ports, held)));
         return json({ approvals, next: page.next });
       },
@@ -97,46 +102,60 @@ function noGroup(id: string): HttpRefusal {
   return new HttpRefusal(404, "BECALM_NOT_FOUND", { why });
 }
 
-type Members = { readonly id: string | null; readonly instances: readonly InstanceSnapshot[] };
-
-/** Instances without a group each stand alone. Order of first appearance. */
-function byGroup(instances: readonly InstanceSnapshot[]): Members[] {
-  const groups = new Map<string, InstanceSnapshot[]>();
-  for (const instance of instances) {
-    const key = instance.group ?? ` ${instance.id}`;
-    const members = groups.get(key);
-    if (members === undefined) groups.set(key, [instance]);
-    else members.push(instance);
-  }
-  return [...groups.values()].map((members) => ({ id: members[0]?.group ?? null, instances: members }));
+/** Sorted by the newest instance, so that a page goes on behind the last group of the one before. */
+async function groups(c: Ctx, ports: InstancePorts): Promise<Response> {
+  const nowMs = ports.now();
+  const { cursor, limit = LIST_PAGE_COUNT_DEFAULT, ...asked } = filterOf(c, nowMs);
+  const isBehind = cursor === undefined ? () => true : behind(cursor);
+  const reader = await ports.reader();
+  const filter = { since: nowMs - parseDuration(SINCE_DEFAULT), ...asked };
+  const { instances, isCut } = await goingOn(reader, filter, LOOKED_AT_COUNT_MAX);
+  const left = byGroup(instances).filter(({ id, instances: [newest] }) => id !== null && isBehind(newest as Instance));
+  const page = left.slice(0, limit);
+  const rows = await Promise.all(page.map((group) => groupRow(reader, group, nowMs)));
+  const next = left.length > limit ? cursorOf(page.at(-1)?.instances[0] as Instance) : null;
+  return json({ groups: rows, next, ...(isCut ? { isCut } : {}) });
 }
 
-function groupRow({ id, instances }: Members): object {
-  const states = new Map<string, number>();
-  for (const { state } of instances) states.set(state, (states.get(state) ?? 0) + 1);
-  const newest = instances[0] as InstanceSnapshot;
-  return {
-    id,
-    policy: newest.policy,
-    states: Object.fromEntries(states),
-    newestAt: isoTime(newest.createdAtMs),
-    instances: instances.map((instance) => instance.id),
-  };
+function cursorOf({ createdAtMs, id }: Instance): string {
+  return `${createdAtMs}:${id}`;
+}
+
+function behind(cursor: string): (newest: Instance) => boolean {
+  const [, atText, lastId = ""] = /^(\d{1,15}):(.+)$/.exec(cursor) ?? [];
+  if (atText === undefined)
+    throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why: "`cursor` is not the `next` of an earlier page." });
+  const atMs = Number(atText);
+  return ({ createdAtMs, id }) => createdAtMs < atMs || (createdAtMs === atMs && id < lastId);
 }
 
 async function approvalRow(ports: InstancePorts, { id, instances }: Members): Promise<object> {
-  const oldest = instances.at(-1) as InstanceSnapshot;
-  const dues = instances.flatMap(({ timers }) => timers["approval"]?.dueAtMs ?? []);
-  const { sentence, alert } = (await rowJson(ports, oldest)) as { sentence: unknown; alert: unknown };
+  const oldest = instances.at(-1) as Instance;
+  const reader = await ports.reader();
+  const dues = instances.flatMap(({ snapshot }) => snapshot.context.timers.approval?.dueAtMs ?? []);
+  const { sentence, alert } = (await rowJson(ports, toSnapshot(oldest))) as { sentence: unknown; alert: unknown };
   return {
     group: id,
     policy: oldest.policy,
     reason: oldest.reason,
     sentence,
     alert,
+    action: actionOf(reader, oldest),
     held: instances.length,
     since: isoTime(oldest.atMs),
     dueAt: dues.length === 0 ? null : isoTime(Math.min(...dues)),
     instances: instances.map((instance) => instance.id),
+    shown: await alertsOf(reader, instances.slice(0, SHOWN_MEMBER_COUNT)),
   };
+}
+
+/** What is asked for: the action that a grant begins. */
+function actionOf({ runtime }: InstanceReader, { policy, policyVersion }: Instance): object | null {
+  const compiled = runtime.versions.get(policyKey({ name: policy, version: policyVersion }));
+  return compiled === undefined ? null : withoutSecrets(compiled.policy.action);
+}
+
+async function alertsOf(reader: InstanceReader, instances: readonly Instance[]): Promise<readonly object[]> {
+  const births = await reader.births(instances.map(({ id }) => id));
+  return instances.map(({ id }) => ({ id, labels: births.get(id)?.alert?.labels ?? null }));
 }

@@ -2,33 +2,23 @@
 import { z } from "zod";
 import { actionInstanceMachine } from "../../../machines/index.ts";
 import { drawChart } from "../../drawing/index.ts";
-import type { InstancePage } from "../../engine.ts";
 import type { History } from "../../instance/audit-types.ts";
 import { type EventInput, SENDABLE_EVENTS } from "../../instance/event-input.ts";
-import type { InstanceSnapshot } from "../../instance/instance-snapshot.ts";
+import { type InstanceSnapshot, toSnapshot } from "../../instance/instance-snapshot.ts";
 import { BecalmError, errorCode } from "../../model/errors.ts";
-import { INSTANCE_STATES } from "../../model/instance-types.ts";
-import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
 import { entryJson, explainedRow, instanceDetail } from "../../present/instance-json.ts";
+import type { Listed } from "../../runtime/instance-reader.ts";
 import { historyVisits } from "../../simulate/history-visits.ts";
 import { replay } from "../../simulate/replay.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
-import type { Ctx, Parameter, Route } from "../http/route.ts";
+import type { Ctx, Route } from "../http/route.ts";
+import { filterOf, LIST_QUERY, listed } from "./list-query.ts";
 import type { InstancePorts } from "./ports.ts";
 import { WHO, whoOf } from "./who.ts";
 
 const EVENT = z.object({ type: z.enum(SENDABLE_EVENTS), ...WHO.partial().shape });
-
-const LIST_QUERY: readonly Parameter[] = [
-  { name: "state", what: `one of ${INSTANCE_STATES.join(", ")}` },
-  { name: "policy", what: "only those of this policy" },
-  { name: "group", what: "only those of this group" },
-  { name: "quarantined", what: "only those whose checkpoints cannot be read", type: "boolean" },
-  { name: "limit", what: `at most so many, 1 to ${LIST_PAGE_COUNT_MAX}`, type: "integer" },
-  { name: "cursor", what: "`next` of an earlier page" },
-];
 
 const INSTANCE = { 200: { what: "the instance" } } as const;
 const DECIDED = {
@@ -51,7 +41,7 @@ function readingRoutes(ports: InstancePorts): Route[] {
       summary: "Instances, newest first",
       query: LIST_QUERY,
       answers: { 200: { what: "{ instances, next }" } },
-      handle: async (c) => json(await pageJson(ports, await engine.list(filterOf(new URL(c.req.url).searchParams)))),
+      handle: async (c) => json(await pageJson(ports, await listed(ports, filterOf(c, ports.now())))),
     },
     {
       method: "GET",
@@ -131,32 +121,21 @@ function eventOf(c: Ctx, { type, by, why }: z.infer<typeof EVENT>): EventInput {
   return type === "start" ? { type, approved: true, ...who } : { type, ...who };
 }
 
-export function filterOf(query: URLSearchParams): Parameters<InstancePorts["engine"]["list"]>[0] {
-  const filter: Record<string, unknown> = {};
-  for (const name of ["state", "policy", "group", "cursor"] as const) {
-    const value = query.get(name);
-    if (value !== null && value !== "") filter[name] = value;
-  }
-  const limit = query.get("limit");
-  if (limit !== null) filter.limit = Number(limit);
-  if (query.get("quarantined") === "true") filter.quarantined = true;
-  return filter;
-}
-
-export async function pageJson(ports: InstancePorts, page: InstancePage): Promise<object> {
-  const instances = await Promise.all(page.instances.map((instance) => rowJson(ports, instance)));
+async function pageJson(ports: InstancePorts, page: Listed): Promise<object> {
+  const instances = await Promise.all(page.instances.map((instance) => rowJson(ports, toSnapshot(instance))));
   const quarantined = page.quarantined.map(({ id, version, error }) => quarantinedJson(id, error, version));
-  return { instances: [...instances, ...quarantined], next: page.next };
+  const unreached = page.unreached === undefined ? {} : { unreached: page.unreached };
+  return { instances: [...instances, ...quarantined], next: page.next, ...unreached };
 }
 
-export async function rowJson({ engine }: InstancePorts, instance: InstanceSnapshot): Promise<object> {
-  return explainedRow(instance, await historyOf(engine, instance.id));
+export async function rowJson(ports: InstancePorts, instance: InstanceSnapshot): Promise<object> {
+  return explainedRow(instance, await historyOf(ports, instance.id));
 }
 
 /** null: it cannot be read; the instance is shown without it. */
-async function historyOf(engine: InstancePorts["engine"], id: string): Promise<History | null> {
+async function historyOf({ reader }: InstancePorts, id: string): Promise<History | null> {
   try {
-    return await engine.get(id).history();
+    return await (await reader()).history(id);
   } catch (error) {
     const code = errorCode(error);
     if (code === "BECALM_HISTORY_BROKEN" || code === "BECALM_NOT_FOUND") return null;
@@ -178,10 +157,11 @@ const QUARANTINING: ReadonlySet<string> = new Set([
   "BECALM_CHECKPOINT_NEWER",
 ]);
 
-async function shown(id: string, { engine }: InstancePorts): Promise<Response> {
+async function shown(id: string, { reader }: InstancePorts): Promise<Response> {
+  const instances = await reader();
   try {
-    const snapshot = await engine.get(id).snapshot();
-    return json(instanceDetail(snapshot, await engine.get(id).history()), { etag: etagOf(snapshot) });
+    const snapshot = toSnapshot(await instances.instance(id));
+    return json(instanceDetail(snapshot, await instances.history(id)), { etag: etagOf(snapshot) });
   } catch (error) {
     if (error instanceof BecalmError && QUARANTINING.has(error.code)) return json(quarantinedJson(id, error, null));
     throw error;
@@ -241,8 +221,8 @@ async function refusedByState(ports: InstancePorts, error: BecalmError, id: stri
 }
 
 /** What happened meanwhile, by whom and when. */
-async function lastEntry({ engine }: InstancePorts, id: string): Promise<object | null> {
-  const history = await historyOf(engine, id);
+async function lastEntry(ports: InstancePorts, id: string): Promise<object | null> {
+  const history = await historyOf(ports, id);
   const last = history?.entries.at(-1);
   if (history === null || last === undefined) return null;
   return entryJson(last, history);
