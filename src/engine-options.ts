@@ -24,6 +24,7 @@ import {
   wholeNumber,
 } from "./runtime/validate-options.ts";
 import type { StoreStatus } from "./runtime/workers/store-watch.ts";
+import type { ShadowRequest, ShadowStatus } from "./shadow.ts";
 import type { Store } from "./stores/store.ts";
 import type { Clock } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
@@ -66,6 +67,11 @@ export type EngineOptions = {
   readonly maxClockSkewMs?: number;
   /** Decides and audits everything and acts on nothing: of the instances that are made by this engine. Default false. */
   readonly observe?: boolean;
+  /**
+   * A candidate: what would have gone another way under these policies, `engine.shadow()` says. Nothing of it acts, and nothing of it is written. See
+   * docs/what-if.md.
+   */
+  readonly shadow?: PolicyInput;
   /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
   readonly inspect?: Inspect;
 };
@@ -90,6 +96,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   maxBytesUnderWay: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   maxClockSkewMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   observe: FLAG,
+  shadow: ANYTHING,
   inspect: {
     what: "a server of createInspectServer, or an inspection observer of XState",
     holds: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
@@ -115,6 +122,12 @@ const FILTERS: Readonly<Record<keyof ListFilter, Expected>> = {
   cursor: TEXT,
 };
 
+const SHADOW_REQUEST: Readonly<Record<keyof ShadowRequest, Expected>> = {
+  sinceMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  limit: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  signal: having("an AbortSignal", ["throwIfAborted"]),
+};
+
 const TARGETS = { id: TEXT, group: TEXT };
 
 /**
@@ -132,6 +145,8 @@ export type EngineStatus = StoreStatus & {
   /** Alerts that are being decided, and about how many bytes they will write. */
   readonly alertsUnderWay: number;
   readonly bytesUnderWay: number;
+  /** Absent: the engine has none. */
+  readonly shadow?: ShadowStatus;
 };
 
 /** A clock of the program's own differs on purpose, unless the program says how far it may. null: nothing is compared. */
@@ -170,6 +185,10 @@ function missingHandlers({ name, action, approval }: Policy, handlers: EffectHan
 
 export function validateListFilter(filter: ListFilter): void {
   validateOptions("engine.list", filter, FILTERS);
+}
+
+export function validateShadowRequest(request: ShadowRequest): void {
+  validateOptions("engine.shadow", request, SHADOW_REQUEST);
 }
 
 /** `call`: for whom it is checked. */

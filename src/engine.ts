@@ -11,18 +11,18 @@ import {
   validateAnswerTarget,
   validateEngineOptions,
   validateListFilter,
+  validateShadowRequest,
   type Who,
 } from "./engine-options.ts";
 import { type ExplainedSnapshot, explainAll, explainedSnapshot, type InstancePage } from "./explained-snapshot.ts";
 import { type AlertInput, toReceipt } from "./formats/alert-input.ts";
 import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
-import type { PolicyInput } from "./formats/policy-file.ts";
+import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import { inspectionOf } from "./inspect/inspect-commits.ts";
-import type { History } from "./instance/audit-types.ts";
 import type { Instance } from "./instance/checkpoint.ts";
 import type { Effect } from "./instance/effect.ts";
-import type { EventInput } from "./instance/event-input.ts";
-import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
+import { toSnapshot } from "./instance/instance-snapshot.ts";
+import type { InstanceReference } from "./instance-reference.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import type { PauseNote } from "./model/instance-types.ts";
 import { CONCURRENCY_DEFAULT, RETENTION_MS_DEFAULT } from "./model/limits.ts";
@@ -41,6 +41,7 @@ import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
 import type { StoreStatus, StoreWatch } from "./runtime/workers/store-watch.ts";
+import { castShadow, type Shadow, type ShadowReport, type ShadowRequest } from "./shadow.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import type { Store } from "./stores/store.ts";
 import { attachedClock } from "./system/attached-clock.ts";
@@ -52,32 +53,9 @@ import { systemClock } from "./system/system-clock.ts";
 
 export type { AnswerTarget, EngineOptions, EngineStatus, Who } from "./engine-options.ts";
 export type { ExplainedSnapshot, InstancePage } from "./explained-snapshot.ts";
-
-/** One instance, addressed by its id. */
-export type InstanceReference = {
-  readonly id: string;
-  /**
-   * Sends an event; resolves when it is committed. Rejects with BECALM_EVENT_REFUSED when the state has no edge for it, and with
-   * BECALM_VERSION_MOVED when the instance is at none of the versions `ifVersion` any more.
-   */
-  send(event: EventInput, options?: { readonly ifVersion?: readonly number[] }): Promise<ExplainedSnapshot>;
-  /** The checkpoint, with the alert's labels and the sentence that says why. */
-  snapshot(): Promise<ExplainedSnapshot>;
-  /** Birth (the alert is there) and audit entries, oldest first. */
-  history(): Promise<History>;
-  /** Calls `fn` with every snapshot from now on, also of steps that other processes commit. Returns what ends it. */
-  subscribe(fn: (snapshot: InstanceSnapshot) => void): () => void;
-  /**
-   * Resolves with the first snapshot, the present one included, that `predicate` accepts. Rejects with BECALM_WAIT_TIMEOUT after
-   * `timeoutMs` (default 30 s), with BECALM_STOPPED if the engine is stopped, and with the signal's reason if that is aborted.
-   */
-  waitFor(
-    predicate: (snapshot: InstanceSnapshot) => boolean,
-    options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal },
-  ): Promise<InstanceSnapshot>;
-};
-
+export type { InstanceReference } from "./instance-reference.ts";
 export type { Ingested } from "./runtime/inbox/ingest.ts";
+export type { ShadowReport, ShadowRequest, ShadowStatus } from "./shadow.ts";
 
 export type IngestResult = Delivered & {
   /** How many alerts the sender says that it has left out (`truncatedAlerts` of a webhook). */
@@ -107,9 +85,14 @@ export type Engine = AsyncDisposable & {
   deny(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]>;
   /**
    * Puts other policies into force. Instances keep the version that they were made under. If the policies have mistakes, or name a handler that
-   * the engine does not have, it rejects as `createEngine` throws, and the old ones stay.
+   * the engine does not have, it rejects as `createEngine` throws, and the old ones stay. `shadow`: another candidate; left out: it stays, too.
    */
-  reload(policies: PolicyInput): Promise<void>;
+  reload(policies: PolicyInput, options?: { readonly shadow?: PolicyInput }): Promise<void>;
+  /**
+   * What would have gone another way under the shadow, so far. It is worked out now, in short turns beside what is decided live. Rejects with
+   * BECALM_NOT_FOUND if the engine has no shadow.
+   */
+  shadow(request?: ShadowRequest): Promise<ShadowReport>;
   /** One version of a policy, `name@version`; by its name alone the one in force. null: there is no such policy. */
   policy(reference: string): Promise<Policy | null>;
   /** Calls `fn` with every step that this process commits, whichever instance it is of. Returns what ends it. */
@@ -165,6 +148,7 @@ class LiveEngine implements Engine {
   readonly #subscriptions: Subscriptions;
   readonly #stepListeners: StepListeners;
   readonly #intake: IntakeBound;
+  #shadow: Shadow | null;
   #storeWatch: StoreWatch | null = null;
   /** null: not opened yet. */
   #opening: Promise<Opened> | null = null;
@@ -176,6 +160,7 @@ class LiveEngine implements Engine {
     this.#clock = options.clock ?? systemClock();
     this.#logger = options.logger ?? silentLogger;
     this.#intake = new IntakeBound(options);
+    this.#shadow = castShadow(null, options.shadow, this.#clock.now());
     this.#subscriptions = new Subscriptions(this.#clock, {
       read: async (id) => toSnapshot(await (await this.#instances()).instance(id)),
       onFault: (error) => this.#logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
@@ -194,7 +179,8 @@ class LiveEngine implements Engine {
 
   status(): EngineStatus {
     const { alerts, bytes } = this.#intake.underway;
-    return { ...(this.#storeWatch?.status ?? UNKNOWN), alertsUnderWay: alerts, bytesUnderWay: bytes };
+    const shadow = this.#shadow === null ? {} : { shadow: this.#shadow.status };
+    return { ...(this.#storeWatch?.status ?? UNKNOWN), alertsUnderWay: alerts, bytesUnderWay: bytes, ...shadow };
   }
 
   stop(): Promise<void> {
@@ -228,7 +214,9 @@ class LiveEngine implements Engine {
       const readings = inputs.map((input) => (input instanceof BecalmError ? input : tryReceipt(input, atMs)));
       const request = await routeRequest(runtime, readings, { atMs });
       this.#intake.weigh(intake, request);
-      return { ...(await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs })), truncated };
+      const delivered = await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs });
+      this.#shadow?.taken(readings.map(receiptOrNone), delivered.unmatched, atMs);
+      return { ...delivered, truncated };
     } finally {
       this.#intake.leave(intake);
     }
@@ -261,11 +249,19 @@ class LiveEngine implements Engine {
     return this.#answer("engine.deny", "approval.denied", { target, who });
   }
 
-  async reload(policies: PolicyInput): Promise<void> {
+  async reload(policies: PolicyInput, { shadow }: { readonly shadow?: PolicyInput } = {}): Promise<void> {
     const set = policiesOf("engine.reload", { ...this.#options, policies });
+    const candidate = shadow === undefined ? undefined : policySetFrom(shadow, "shadow");
     const { runtime, silences } = await this.#opened();
     await putInForce(runtime, set);
+    this.#shadow = castShadow(this.#shadow, candidate, this.#clock.now());
     await silences.lookAgain();
+  }
+
+  async shadow(request: ShadowRequest = {}): Promise<ShadowReport> {
+    validateShadowRequest(request);
+    if (this.#shadow !== null) return this.#shadow.difference(await this.#instances(), request);
+    throw new BecalmError("BECALM_NOT_FOUND", "This engine has no shadow. Give createEngine({ shadow: policies }).");
   }
 
   async policy(reference: string): Promise<Policy | null> {
@@ -383,6 +379,10 @@ class LiveEngine implements Engine {
     };
     return { ...driven, runtime, auditLog, detach };
   }
+}
+
+function receiptOrNone(reading: Receipt | BecalmError): Receipt | undefined {
+  return reading instanceof BecalmError ? undefined : reading;
 }
 
 function tryReceipt(input: AlertInput, receivedAtMs: number): Receipt | BecalmError {

@@ -3,68 +3,30 @@ import type { Reader } from "../present/reader.ts";
 import { count, textTable } from "../present/text-table.ts";
 import { wrapped } from "../present/wrapped-text.ts";
 import { type Change, type DiffSummary, isNewlyExecuted, isNewlySkipped, type Side } from "../simulate/diff.ts";
+import type { PolicyTotals } from "../simulate/policy-totals.ts";
 import type { Colors } from "./terminal.ts";
 
 const COLUMNS = 80;
 
-type PolicyTotals = {
-  readonly policy: string;
-  wasExecuted: number;
-  nowExecuted: number;
-  newlyExecuted: number;
-  newlySkipped: number;
-  changed: number;
-};
-
-/** Totals by policy, in the order in which policies come up. */
-export class DiffTable {
-  readonly #policies = new Map<string, PolicyTotals>();
-
-  addWas(policy: string, isExecuted: boolean): void {
-    if (isExecuted) this.#of(policy).wasExecuted += 1;
-    else this.#of(policy);
-  }
-
-  addNow(policy: string, isExecuted: boolean): void {
-    if (isExecuted) this.#of(policy).nowExecuted += 1;
-    else this.#of(policy);
-  }
-
-  addChange(change: Change): void {
-    const totals = this.#of(change.policy);
-    totals.changed += 1;
-    if (isNewlyExecuted(change)) totals.newlyExecuted += 1;
-    if (isNewlySkipped(change)) totals.newlySkipped += 1;
-  }
-
-  /** The first row is the head. */
-  rows({ say }: Reader): string[][] {
-    const rows = [...this.#policies.values()].map((one) => [
-      one.policy,
-      ...[one.wasExecuted, one.nowExecuted, one.newlyExecuted, one.newlySkipped, one.changed].map(String),
-    ]);
-    const head = [
-      say("policy", "策略"),
-      say("executed before", "此前执行"),
-      say("now", "现在"),
-      say("newly executed", "新执行"),
-      say("newly skipped", "新跳过"),
-      say("changed", "变化"),
-    ];
-    return [head, ...rows];
-  }
-
-  #of(policy: string): PolicyTotals {
-    const known = this.#policies.get(policy);
-    if (known !== undefined) return known;
-    const fresh = { policy, wasExecuted: 0, nowExecuted: 0, newlyExecuted: 0, newlySkipped: 0, changed: 0 };
-    this.#policies.set(policy, fresh);
-    return fresh;
-  }
+/** The first row is the head. */
+function policyRows(totals: readonly PolicyTotals[], { say }: Reader): string[][] {
+  const rows = totals.map((one) => [
+    one.policy,
+    ...[one.wasExecuted, one.nowExecuted, one.newlyExecuted, one.newlySkipped, one.changed].map(String),
+  ]);
+  const head = [
+    say("policy", "策略"),
+    say("executed before", "此前执行"),
+    say("now", "现在"),
+    say("newly executed", "新执行"),
+    say("newly skipped", "新跳过"),
+    say("changed", "变化"),
+  ];
+  return [head, ...rows];
 }
 
 export type DiffReport = {
-  readonly table: DiffTable;
+  readonly policies: readonly PolicyTotals[];
   readonly summary: DiffSummary;
   /** The first ones, in order of what matters. */
   readonly shown: readonly Change[];
@@ -75,7 +37,7 @@ export type DiffReport = {
 export type DiffLook = { readonly colors: Colors; readonly reader: Reader };
 
 export function diffText(
-  { table, summary, shown, failures, hasGates }: DiffReport,
+  { policies, summary, shown, failures, hasGates }: DiffReport,
   { colors, reader }: DiffLook,
 ): string[] {
   const { say } = reader;
@@ -91,7 +53,7 @@ export function diffText(
       `已执行 ${was.executed} → ${bold(String(now.executed))}，已跳过 ${was.skipped} → ${now.skipped}，等待中 ${was.waiting} → ${now.waiting}，收敛组 ${was.groups} → ${now.groups}`,
     ),
     "",
-    ...textTable(table.rows(reader), {
+    ...textTable(policyRows(policies, reader), {
       right: [1, 2, 3, 4, 5],
       paint: (cell, _column, row) => (row === 0 ? dim(cell) : cell),
     }),
@@ -143,10 +105,10 @@ function sideText(side: Side | null, { say }: Reader): string {
 }
 
 /** A comment for a merge request, in GitHub's and GitLab's Markdown. */
-export function diffMarkdown({ table, summary, shown, failures, hasGates }: DiffReport, reader: Reader): string[] {
+export function diffMarkdown({ policies, summary, shown, failures, hasGates }: DiffReport, reader: Reader): string[] {
   const { say } = reader;
   const { alerts, instances, changed, was, now } = summary;
-  const [head = [], ...rows] = table.rows(reader);
+  const [head = [], ...rows] = policyRows(policies, reader);
   const lines = [
     say(
       `### Becalm: ${changed} of ${instances} possible actions would go another way`,

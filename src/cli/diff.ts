@@ -11,8 +11,9 @@ import {
   type SideTotals,
 } from "../simulate/diff.ts";
 import { Gates } from "../simulate/diff-gates.ts";
+import { type PolicyTotals, TotalsByPolicy } from "../simulate/policy-totals.ts";
 import { readAssumptions } from "./assumptions.ts";
-import { DiffTable, diffMarkdown, diffText } from "./diff-text.ts";
+import { diffMarkdown, diffText } from "./diff-text.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
 import { readText } from "./read-text.ts";
@@ -23,9 +24,11 @@ import type { Terminal } from "./terminal.ts";
 import type { RunEffects } from "./with-namespace.ts";
 
 export type DiffOptions = RecordedOptions & {
-  readonly policies: string;
+  readonly policies?: string;
   readonly against?: string;
   readonly alerts?: readonly string[];
+  /** A server's candidate on what it decided, instead of policies of one's own. */
+  readonly shadow: boolean;
   /** The history of the store, or of the bundle `from`, instead of files of alerts. */
   readonly fromStore: boolean;
   readonly assume?: readonly string[];
@@ -41,10 +44,10 @@ export type DiffOptions = RecordedOptions & {
 export async function diff(terminal: Terminal, options: DiffOptions): Promise<number> {
   const { failIf = [], newlySkipped = [], newlyExecuted = [] } = options;
   if (options.json && options.markdown) throw usedWrongly("Give --json or --markdown, not both.");
-  requireOneSource(options);
   const gates = new Gates({ failIf, noNewlySkipped: newlySkipped, noNewlyExecuted: newlyExecuted });
-  const sides = await sidesOf(terminal, options);
-  const compared = await compareSides(terminal, options, { ...sides, gates });
+  const compared = options.shadow
+    ? await (await import("./shadow-diff.ts")).shadowCompared(terminal, options, gates)
+    : await comparedPolicies(terminal, options, gates);
   const failures = gates.failures(compared.summary);
   const hasGates = failIf.length + newlySkipped.length + newlyExecuted.length > 0;
   const report = { ...compared, failures, hasGates };
@@ -58,6 +61,15 @@ export async function diff(terminal: Terminal, options: DiffOptions): Promise<nu
   return failures.length > 0 ? EXIT.failed : EXIT.done;
 }
 
+async function comparedPolicies(terminal: Terminal, options: DiffOptions, gates: Gates): Promise<Compared> {
+  const { policies } = options;
+  if (policies === undefined)
+    throw usedWrongly("Say which policies are new: --policies FILE; or --shadow for those beside a server's own.");
+  requireOneSource(options);
+  const sides = await sidesOf(terminal, { ...options, policies });
+  return compareSides(terminal, options, { ...sides, gates });
+}
+
 function requireOneSource({ alerts = [], fromStore, from, against, since }: DiffOptions): void {
   const sources = [alerts.length > 0, fromStore, from !== undefined].filter(Boolean).length;
   if (sources === 0) throw usedWrongly("Say what to try them on: --alerts FILE..., --from-store, or --from BUNDLE.");
@@ -68,7 +80,10 @@ function requireOneSource({ alerts = [], fromStore, from, against, since }: Diff
     throw usedWrongly("--since is for --from-store and --from: a file of alerts is taken whole.");
 }
 
-async function sidesOf(terminal: Terminal, options: DiffOptions): Promise<{ was: ReportSide; now: ReportSide }> {
+async function sidesOf(
+  terminal: Terminal,
+  options: DiffOptions & { readonly policies: string },
+): Promise<{ was: ReportSide; now: ReportSide }> {
   const { policies, against, alerts = [] } = options;
   const now = loadPolicySet(await readText(policies), { file: policies });
   const was = against === undefined ? null : loadPolicySet(await readText(against), { file: against });
@@ -112,7 +127,11 @@ export function fileSides(
   return { was: side(was, false), now: side(now, true) };
 }
 
-export type Compared = { readonly table: DiffTable; readonly summary: DiffSummary; readonly shown: readonly Change[] };
+export type Compared = {
+  readonly policies: readonly PolicyTotals[];
+  readonly summary: DiffSummary;
+  readonly shown: readonly Change[];
+};
 
 type CompareOptions = Pick<DiffOptions, "limit" | "json">;
 type Sides = { readonly was: ReportSide; readonly now: ReportSide; readonly gates: Gates };
@@ -132,26 +151,26 @@ async function compareWith(
   options: CompareOptions,
   { was, now, gates, comparison }: Sides & { readonly comparison: Comparison },
 ): Promise<Compared> {
-  const table = new DiffTable();
+  const totals = new TotalsByPolicy();
   const shown = new FirstChanges(options.limit);
   const first = await was(async (row) => {
     comparison.addWas(row);
-    table.addWas(row.policy, row.attempts > 0);
+    totals.addWas(row.policy, row.attempts > 0);
   });
   const changed = async (change: Change) => {
     gates.look(change);
-    table.addChange(change);
+    totals.addChange(change);
     if (options.json) await terminal.json(change);
     else shown.add(change);
   };
   const second = await now(async (row) => {
-    table.addNow(row.policy, row.attempts > 0);
+    totals.addNow(row.policy, row.attempts > 0);
     const change = comparison.compare(row);
     if (change !== null) await changed(change);
   });
   for (const change of comparison.gone()) await changed(change);
   return {
-    table,
+    policies: totals.list(),
     shown: shown.list(),
     summary: {
       alerts: first.alerts,
@@ -168,7 +187,7 @@ function totalsOf({ executed, skipped, waiting, groups, summaries }: SideTotals)
 }
 
 /** Keeps the first ones in order of what matters; a file may have a hundred thousand changes. */
-class FirstChanges {
+export class FirstChanges {
   readonly #limit: number;
   #changes: Change[] = [];
 

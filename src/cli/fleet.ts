@@ -9,6 +9,7 @@ import { canonicalJson } from "../model/canonical-json.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { Policy } from "../policy/policy.ts";
 import { type CompiledPolicy, compilePolicy } from "../policy/policy-versions.ts";
+import type { Sentence } from "../present/sentences.ts";
 import { count } from "../present/text-table.ts";
 import { misfits } from "../simulate/other-machine.ts";
 import type { StoredInstance } from "../stores/store.ts";
@@ -30,7 +31,8 @@ export type FleetOptions = StoreOptions & {
 type Finding = {
   readonly id: string;
   readonly is: "quarantined" | "lost_timer" | "policy_gone" | "not_matched" | "other_group" | "other_rule";
-  readonly what: string;
+  /** `en` is what programs get. */
+  readonly what: Sentence;
 };
 
 type Against = {
@@ -61,7 +63,9 @@ export async function checkFleet(terminal: Terminal, options: FleetOptions): Pro
         totals.set(finding.is, (totals.get(finding.is) ?? 0) + 1);
         await tell(terminal, finding, options.json);
       }
-      progress.update(() => `${instances.toLocaleString("en")} instances`);
+      progress.update(() =>
+        terminal.say(`${instances.toLocaleString("en")} instances`, `${instances.toLocaleString("en")} 个实例`),
+      );
     }
     progress.end();
     const isFailed = FAILING.some((kind) => totals.has(kind));
@@ -86,19 +90,28 @@ async function findingsOf(reader: Reader, stored: StoredInstance, { machine, pol
     instance = decodeCheckpoint(stored, reader.runtime.versions);
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;
-    return [{ id, is: "quarantined", what: `is quarantined by this version: ${error.code}: ${error.message}` }];
+    const why = `${error.code}: ${error.message}`;
+    const what = { en: `is quarantined by this version: ${why}`, zh: `被此版本隔离：${why}` };
+    return [{ id, is: "quarantined", what }];
   }
-  const findings: Finding[] = (machine === null ? [] : misfits(machine, instance)).map((what) => ({
-    id,
-    is: what.includes("quarantined") ? "quarantined" : "lost_timer",
-    what,
-  }));
+  const findings = (machine === null ? [] : misfits(machine, instance)).map((what) => misfitOf(id, what));
   const missing = await missingTimer(reader, stored);
-  if (missing !== null) findings.push({ id, is: "lost_timer", what: `has lost its timer: ${missing}` });
+  if (missing !== null)
+    findings.push({
+      id,
+      is: "lost_timer",
+      what: { en: `has lost its timer: ${missing}`, zh: `丢失了定时器：${missing}` },
+    });
   const isOpen = isOpenState(topLevel(instance.snapshot.state));
   if (policies === null || !isOpen || instance.kind !== "action") return findings;
   const change = await changeOf(reader, instance, policies);
   return change === null ? findings : [...findings, { id, ...change }];
+}
+
+function misfitOf(id: string, what: string): Finding {
+  const isQuarantined = what.includes("quarantined");
+  const zh = isQuarantined ? `在该状态机中会被隔离：${what}` : `在该状态机中会丢失定时器：${what}`;
+  return { id, is: isQuarantined ? "quarantined" : "lost_timer", what: { en: what, zh } };
 }
 
 /** What the new policies mean to an instance that is not at rest. It goes on under its own version; receipts of its alert find it still. */
@@ -109,17 +122,34 @@ async function changeOf(
 ): Promise<Omit<Finding, "id"> | null> {
   const now = policies.get(name);
   if (now?.policy.version === policyVersion) return null;
-  const goesOn = `it goes on under version ${policyVersion}`;
+  const goesOn = { en: `it goes on under version ${policyVersion}`, zh: `继续按版本 ${policyVersion} 执行` };
+  const change = (is: Finding["is"], en: string, zh: string) => ({ is, what: { en, zh } });
   if (now === undefined)
-    return { is: "policy_gone", what: `policy "${name}" is gone: ${goesOn}, and nothing new is made under it` };
+    return change(
+      "policy_gone",
+      `policy "${name}" is gone: ${goesOn.en}, and nothing new is made under it`,
+      `策略 "${name}" 已不存在：${goesOn.zh}，且不再按它新建实例`,
+    );
   const { birth, policy: was } = await reader.history(id);
   const labels = birth.alert?.labels ?? {};
   if (!now.matches(labels))
-    return { is: "not_matched", what: `policy "${name}" matches its alert no longer: ${goesOn}` };
+    return change(
+      "not_matched",
+      `policy "${name}" matches its alert no longer: ${goesOn.en}`,
+      `策略 "${name}" 不再匹配其告警：${goesOn.zh}`,
+    );
   if (groupText(was, labels) !== groupText(now.policy, labels))
-    return { is: "other_group", what: `its alert would go to another group when it fires anew: ${goesOn}` };
+    return change(
+      "other_group",
+      `its alert would go to another group when it fires anew: ${goesOn.en}`,
+      `其告警再次触发时会进入另一个收敛组：${goesOn.zh}`,
+    );
   if (canonicalJson(was.converge) === canonicalJson(now.policy.converge)) return null;
-  return { is: "other_rule", what: `its group keeps its rule until it closes, and has another one then: ${goesOn}` };
+  return change(
+    "other_rule",
+    `its group keeps its rule until it closes, and has another one then: ${goesOn.en}`,
+    `其收敛组关闭前仍用原规则，之后用新规则：${goesOn.zh}`,
+  );
 }
 
 function groupText({ converge }: Policy, labels: Readonly<Record<string, string>>): string | null {
@@ -127,10 +157,10 @@ function groupText({ converge }: Policy, labels: Readonly<Record<string, string>
 }
 
 async function tell(terminal: Terminal, finding: Finding, isJson: boolean): Promise<void> {
-  if (isJson) return terminal.json(finding);
+  if (isJson) return terminal.json({ ...finding, what: finding.what.en });
   const { red, yellow } = terminal.outColors;
   const mark = FAILING.includes(finding.is) ? red("✗") : yellow("!");
-  await terminal.out(`${mark} ${finding.id} ${finding.what}`);
+  await terminal.out(`${mark} ${finding.id} ${finding.what[terminal.reader.language]}`);
 }
 
 type Totals = {
@@ -143,7 +173,9 @@ async function tellTotals(terminal: Terminal, { instances, totals, isFailed }: T
   const found = Object.fromEntries(totals);
   if (isJson) return terminal.json({ summary: { instances, ok: !isFailed, ...found } });
   const { green, red } = terminal.outColors;
-  const what = [...totals].map(([is, number]) => `${number} ${is}`).join(", ");
-  const all = count(instances, "instance", "instances");
-  await terminal.out(isFailed ? red(`${all}: ${what}`) : green(`✓ ${all}${what === "" ? " fit" : `: ${what}`}`));
+  const { say } = terminal;
+  const what = [...totals].map(([is, number]) => `${number} ${is}`).join(say(", ", "，"));
+  const all = say(count(instances, "instance", "instances"), `${instances} 个实例`);
+  const outcome = what === "" ? say(" fit", "均适用") : `${say(": ", "：")}${what}`;
+  await terminal.out(isFailed ? red(`${all}${outcome}`) : green(`✓ ${all}${outcome}`));
 }

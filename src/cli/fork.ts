@@ -6,6 +6,7 @@ import { BecalmError } from "../model/errors.ts";
 import { count } from "../present/text-table.ts";
 import { type Change, Comparison, isSameOutcome, type OutcomeRow } from "../simulate/diff.ts";
 import { forkedGroup, forkedInstance, type TriedEvent } from "../simulate/fork.ts";
+import { TotalsByPolicy } from "../simulate/policy-totals.ts";
 import { nameOfId } from "../simulate/recorded-history.ts";
 import { Recording } from "../simulate/recording.ts";
 import { instanceAfter } from "../simulate/replay.ts";
@@ -13,7 +14,7 @@ import { recordStored } from "../simulate/stored-recording.ts";
 import type { Timeline } from "../simulate/timeline.ts";
 import { playTimeline } from "../what-if.ts";
 import { readAssumptions } from "./assumptions.ts";
-import { DiffTable, diffText } from "./diff-text.ts";
+import { diffText } from "./diff-text.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { placeInHistory } from "./past.ts";
 import type { Terminal } from "./terminal.ts";
@@ -178,19 +179,19 @@ async function report(
       ),
     );
   const comparison = new Comparison();
-  const table = new DiffTable();
+  const byPolicy = new TotalsByPolicy();
   for (const row of was.rows) {
     comparison.addWas(row);
-    table.addWas(row.policy, row.attempts > 0);
+    byPolicy.addWas(row.policy, row.attempts > 0);
   }
   const changes: Change[] = [];
   for (const row of now.rows) {
-    table.addNow(row.policy, row.attempts > 0);
+    byPolicy.addNow(row.policy, row.attempts > 0);
     const change = comparison.compare(row);
     if (change !== null) changes.push(change);
   }
   changes.push(...comparison.gone());
-  for (const change of changes) table.addChange(change);
+  for (const change of changes) byPolicy.addChange(change);
   const totals = ({ executed, skipped, waiting, groups, summaries }: Side["summary"]) => ({
     executed,
     skipped,
@@ -206,7 +207,13 @@ async function report(
     await terminal.json({ summary });
     return EXIT.done;
   }
-  const shown = { table, summary, shown: changes.slice(0, SHOWN_COUNT_MAX), failures: [], hasGates: false };
+  const shown = {
+    policies: byPolicy.list(),
+    summary,
+    shown: changes.slice(0, SHOWN_COUNT_MAX),
+    failures: [],
+    hasGates: false,
+  };
   for (const line of diffText(shown, { colors: terminal.outColors, reader: terminal.reader })) await terminal.out(line);
   return EXIT.done;
 }

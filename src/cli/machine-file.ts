@@ -10,7 +10,11 @@ import type { Terminal } from "./terminal.ts";
 export async function loadMachine(terminal: Terminal, file: string): Promise<AnyStateMachine> {
   // A wrong path is said before anything is run.
   await readText(file);
-  terminal.note(terminal.noteColors.yellow(`Running the code of ${file}: --machine loads it as a module.`));
+  const warning = terminal.say(
+    `Running the code of ${file}: --machine loads it as a module.`,
+    `正在运行 ${file} 中的代码：--machine 将其作为模块加载。`,
+  );
+  terminal.note(terminal.noteColors.yellow(warning));
   try {
     return machineIn((await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>, file);
   } catch (cause) {

@@ -1,7 +1,9 @@
 /** What `becalm report` shows: for people a table and what stands behind it, or a JSON line a rule. */
 import { formatDuration } from "../model/duration.ts";
 import type { ReasonCode } from "../model/reasons.ts";
+import type { Reader } from "../present/reader.ts";
 import { ruleText } from "../present/rule-text.ts";
+import type { Sentence } from "../present/sentences.ts";
 import { count, textTable } from "../present/text-table.ts";
 import type { OutcomeFigures, OutcomeRow, Spread } from "../simulate/outcome-report.ts";
 import type { Colors } from "./terminal.ts";
@@ -14,39 +16,58 @@ export type OutcomeSummary = {
   readonly isCut: boolean;
 };
 
+export type OutcomeLook = { readonly colors: Colors; readonly reader: Reader };
+
 /** Key order is part of the output. */
 export function outcomeLine({ policy, figures }: OutcomeRow): object {
   const rule = policy.converge === null ? null : ruleText(policy.converge, null).en;
   return { policy: policy.name, version: policy.version, rule, ...figures };
 }
 
-const HEAD = [
-  "policy",
-  "instances",
-  "executed",
-  "failed",
-  "retried",
-  "verified",
-  "skipped for a peer",
-  "resolved",
-  "half within",
-  "asked",
-  "answered",
-  "half within",
+const HEAD: readonly Sentence[] = [
+  { en: "policy", zh: "策略" },
+  { en: "instances", zh: "实例" },
+  { en: "executed", zh: "已执行" },
+  { en: "failed", zh: "失败" },
+  { en: "retried", zh: "重试" },
+  { en: "verified", zh: "已验证" },
+  { en: "skipped for a peer", zh: "因同组跳过" },
+  { en: "resolved", zh: "已恢复" },
+  { en: "half within", zh: "半数在" },
+  { en: "asked", zh: "请求审批" },
+  { en: "answered", zh: "已答复" },
+  { en: "half within", zh: "半数在" },
 ];
 
-export function outcomeText(rows: readonly OutcomeRow[], summary: OutcomeSummary, colors: Colors): string[] {
+export function outcomeText(
+  rows: readonly OutcomeRow[],
+  summary: OutcomeSummary,
+  { colors, reader }: OutcomeLook,
+): string[] {
   const { bold, dim, yellow } = colors;
+  const { say } = reader;
+  const { instances, since, until, unreadable } = summary;
   const lines = [
-    `${bold(String(summary.instances))} ${summary.instances === 1 ? "instance" : "instances"} from ${summary.since} to ${summary.until}`,
+    say(
+      `${bold(String(instances))} ${instances === 1 ? "instance" : "instances"} from ${since} to ${until}`,
+      `${since} 至 ${until}：${bold(String(instances))} 个实例`,
+    ),
   ];
-  if (summary.unreadable > 0)
-    lines.push(yellow(`${count(summary.unreadable, "instance", "instances")} cannot be read and are left out.`));
+  if (unreadable > 0)
+    lines.push(
+      yellow(
+        say(
+          `${count(unreadable, "instance", "instances")} cannot be read and are left out.`,
+          `${unreadable} 个实例无法读取，已略去。`,
+        ),
+      ),
+    );
   if (rows.length === 0) return lines;
   const cells = rows.map(({ policy, figures }) => [policy.name, ...figureCells(figures)]);
+  const head = HEAD.map((title) => title[reader.language]);
   const right = HEAD.map((_, column) => column).slice(1);
-  lines.push("", ...textTable([HEAD, ...cells], { right, paint: (cell, _, row) => (row === 0 ? dim(cell) : cell) }));
-  for (const row of rows) lines.push("", ...detailLines(row, colors));
+  lines.push("", ...textTable([head, ...cells], { right, paint: (cell, _, row) => (row === 0 ? dim(cell) : cell) }));
+  for (const row of rows) lines.push("", ...detailLines(row, { colors, reader }));
   return lines;
 }
 
@@ -67,49 +88,65 @@ function figureCells({ instances, executed, skipped, approvals }: OutcomeFigures
   ].map(String);
 }
 
-function detailLines({ policy, figures }: OutcomeRow, { bold, dim }: Colors): string[] {
+function detailLines({ policy, figures }: OutcomeRow, { colors: { bold, dim }, reader }: OutcomeLook): string[] {
   const { executed, skipped, approvals } = figures;
   const { forPeer } = skipped;
-  const rule = policy.converge === null ? "no rule: every alert runs" : ruleText(policy.converge, null).en;
+  const { say, language } = reader;
+  const rule =
+    policy.converge === null
+      ? say("no rule: every alert runs", "无规则：每条告警都执行")
+      : ruleText(policy.converge, null)[language];
+  const after = spreadText(forPeer.resolvedAfterMs, reader);
   const facts = [
-    executed.count === 0 ? "" : `${count(executed.attempts, "attempt", "attempts")}: ${executedText(executed)}`,
+    executed.count === 0
+      ? ""
+      : `${say(count(executed.attempts, "attempt", "attempts"), `${executed.attempts} 次尝试`)}${say(": ", "：")}${executedText(executed, reader)}`,
     forPeer.count === 0
       ? ""
-      : `of ${forPeer.count} skipped for a peer ${forPeer.resolved} resolved${spreadText(forPeer.resolvedAfterMs)}, ${forPeer.lost} ended unheard, of ${forPeer.unknown} no end is known`,
-    skipped.count === 0 ? "" : `skipped: ${reasonsText(skipped.reasons)}`,
-    approvals.asked === 0 ? "" : `asked ${approvals.asked} times: ${approvalsText(approvals)}`,
+      : say(
+          `of ${forPeer.count} skipped for a peer ${forPeer.resolved} resolved${after}, ${forPeer.lost} ended unheard, of ${forPeer.unknown} no end is known`,
+          `因同组跳过 ${forPeer.count} 个：${forPeer.resolved} 个已恢复${after}，${forPeer.lost} 个未收到恢复，${forPeer.unknown} 个结果未知`,
+        ),
+    skipped.count === 0 ? "" : `${say("skipped: ", "跳过：")}${reasonsText(skipped.reasons)}`,
+    approvals.asked === 0
+      ? ""
+      : `${say(`asked ${approvals.asked} times: `, `请求审批 ${approvals.asked} 次：`)}${approvalsText(approvals, reader)}`,
   ].filter(Boolean);
   return [`${bold(policy.name)}  ${dim(`${rule} (${policy.version})`)}`, ...facts.map((fact) => `  ${fact}`)];
 }
 
-function executedText({
-  succeeded,
-  verified,
-  failed,
-  notResolved,
-  retried,
-  underWay,
-}: OutcomeFigures["executed"]): string {
+function executedText(
+  { succeeded, verified, failed, notResolved, retried, underWay }: OutcomeFigures["executed"],
+  { say }: Reader,
+): string {
   const verifying =
-    verified + notResolved === 0 ? "" : `, ${verified} verified, ${notResolved} did not resolve in time`;
-  return `${succeeded} succeeded, ${failed} failed, ${retried} retried, ${underWay} under way${verifying}`;
+    verified + notResolved === 0
+      ? ""
+      : say(
+          `, ${verified} verified, ${notResolved} did not resolve in time`,
+          `，${verified} 个已验证，${notResolved} 个未按时恢复`,
+        );
+  return say(
+    `${succeeded} succeeded, ${failed} failed, ${retried} retried, ${underWay} under way${verifying}`,
+    `${succeeded} 个成功，${failed} 个失败，${retried} 个重试，${underWay} 个进行中${verifying}`,
+  );
 }
 
-function approvalsText({
-  granted,
-  denied,
-  timedOut,
-  ended,
-  waiting,
-  answeredAfterMs,
-}: OutcomeFigures["approvals"]): string {
-  const answers = `${granted} granted, ${denied} denied${spreadText(answeredAfterMs)}`;
-  return `${answers}, ${timedOut} not answered in time, ${ended} over before an answer, ${waiting} waiting`;
+function approvalsText(approvals: OutcomeFigures["approvals"], reader: Reader): string {
+  const { granted, denied, timedOut, ended, waiting, answeredAfterMs } = approvals;
+  const after = spreadText(answeredAfterMs, reader);
+  return reader.say(
+    `${granted} granted, ${denied} denied${after}, ${timedOut} not answered in time, ${ended} over before an answer, ${waiting} waiting`,
+    `${granted} 个批准，${denied} 个拒绝${after}，${timedOut} 个超时，${ended} 个在答复前已结束，${waiting} 个等待中`,
+  );
 }
 
-function spreadText({ count: number, p50, p90, max }: Spread): string {
+function spreadText({ count: number, p50, p90, max }: Spread, { say }: Reader): string {
   if (number === 0) return "";
-  return ` (half within ${timeText(p50)}, nine of ten within ${timeText(p90)}, the last after ${timeText(max)})`;
+  return say(
+    ` (half within ${timeText(p50)}, nine of ten within ${timeText(p90)}, the last after ${timeText(max)})`,
+    `（半数在 ${timeText(p50)} 内，九成在 ${timeText(p90)} 内，最长 ${timeText(max)}）`,
+  );
 }
 
 function reasonsText(reasons: Readonly<Partial<Record<ReasonCode, number>>>): string {

@@ -40,12 +40,18 @@ export async function report(terminal: Terminal, options: ReportOptions): Promis
     if (options.json) {
       for (const row of rows) await terminal.json(outcomeLine(row));
       await terminal.json({ summary });
-    } else for (const line of outcomeText(rows, summary, terminal.outColors)) await terminal.out(line);
+    } else {
+      const look = { colors: terminal.outColors, reader: terminal.reader };
+      for (const line of outcomeText(rows, summary, look)) await terminal.out(line);
+    }
     if (rows.length === 0) noteNothing(terminal, instances, policy);
     if (read.isCut)
       terminal.note(
         terminal.noteColors.yellow(
-          `Only the newest ${count(read.count, "instance", "instances")} were read, back to ${isoTime(read.reachedMs)}: raise --limit, or give a later --since.`,
+          terminal.say(
+            `Only the newest ${count(read.count, "instance", "instances")} were read, back to ${isoTime(read.reachedMs)}: raise --limit, or give a later --since.`,
+            `只读取了最新的 ${read.count} 个实例（至 ${isoTime(read.reachedMs)}）：请调大 --limit，或给出更晚的 --since。`,
+          ),
         ),
       );
     return EXIT.done;
@@ -84,7 +90,12 @@ async function readSince(terminal: Terminal, instances: InstanceReader, reading:
   };
   const onRead = (read: number) => {
     total = read;
-    progress.update((seconds) => `${read} instances, ${Math.round(read / seconds)}/s`);
+    progress.update((seconds) =>
+      terminal.say(
+        `${read} instances, ${Math.round(read / seconds)}/s`,
+        `${read} 个实例，${Math.round(read / seconds)} 个/秒`,
+      ),
+    );
     if (read >= limit) throw new Enough();
   };
   try {
@@ -113,5 +124,5 @@ function noteNothing(terminal: Terminal, { runtime }: InstanceReader, policy: st
   const known = [...new Set([...runtime.versions.values()].map((version) => version.policy.name))];
   if (policy !== undefined && !known.includes(policy))
     terminal.note(terminal.noteColors.yellow(`In this namespace ${unknownPolicy(policy, known)}`));
-  else terminal.note("No instance was created since then.");
+  else terminal.note(terminal.say("No instance was created since then.", "此后没有新建实例。"));
 }

@@ -18,6 +18,10 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--secret-file <file>", "what signs links and callbacks, a secret a line; or set BECALM_SECRET"),
       named("--insecure-listen", "listen beyond loopback without tokens"),
       named("--observe", "decide and audit everything, act on nothing: every policy in `mode: observe`"),
+      named(
+        "--shadow <file>",
+        "candidate policies beside those in force: what would go another way, acting on nothing",
+      ),
       named("--allow-exec", "let policies start programs"),
       named("--allow-address <address...>", "link-local or metadata addresses that webhooks may reach, or ranges"),
       named("--allow-origin <origin...>", "allow pages of these origins to send requests"),
@@ -26,7 +30,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--max-body <size>", "limit of one request, such as 32MiB")
         .default(32 * 1_024 * 1_024, "32MiB")
         .argParser(byteSize),
-      named("--watch", "read the policies and strategies again when their files change"),
+      named("--watch", "read the policies, strategies and shadow again when their files change"),
       named("--log <file>", "a JSON line for each audit entry; - for stderr").default("-"),
       named("--concurrency <n>", "attempts at once").default(CONCURRENCY_DEFAULT).argParser(concurrency),
       named("--drain <duration>", "how long to wait for requests and attempts when stopping")

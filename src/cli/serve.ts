@@ -43,6 +43,8 @@ export type ServeOptions = {
   readonly allowAddress?: readonly string[];
   /** Decides and audits everything, acts on nothing. */
   readonly observe: boolean;
+  /** A candidate that runs beside the policies. */
+  readonly shadow?: string;
   readonly allowOrigin?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -169,6 +171,7 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
     allowAddresses: options.allowAddress ?? [],
     ...(setup.links === null ? {} : { urls: setup.links }),
     observe: options.observe,
+    ...(first.shadow === undefined ? {} : { shadow: first.shadow }),
     concurrency: options.concurrency,
     drainMs: options.drainMs,
   });
@@ -178,8 +181,8 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
       requireCallbackAddress(rules.policies, setup.links);
       return rules;
     },
-    apply: async ({ policies: set, strategies }) => {
-      await engine.reload(set);
+    apply: async ({ policies: set, strategies, shadow }) => {
+      await engine.reload(set, shadow === undefined ? {} : { shadow });
       if (strategies !== null) await records?.reload(strategies);
     },
     logger,
@@ -220,7 +223,10 @@ function untilSignal(): Promise<string> {
 const WATCH_QUIET_MS = 200;
 
 /** SIGHUP, and with --watch every change of a file. What a reading finds wrong is in the log; nobody waits for it here. */
-function reloadOn({ watch: isWatched, policies, strategies }: ServeOptions, reload: () => void): (() => void)[] {
+function reloadOn(
+  { watch: isWatched, policies, strategies, shadow }: ServeOptions,
+  reload: () => void,
+): (() => void)[] {
   process.on("SIGHUP", reload);
   const ends = [() => void process.off("SIGHUP", reload)];
   if (!isWatched) return ends;
@@ -229,7 +235,7 @@ function reloadOn({ watch: isWatched, policies, strategies }: ServeOptions, relo
     clearTimeout(timer);
     timer = setTimeout(reload, WATCH_QUIET_MS);
   };
-  const files = strategies === undefined ? [policies] : [policies, strategies];
+  const files = [policies, strategies, shadow].filter((file) => file !== undefined);
   const watchers = files.map((file) => watchFile(file, changed));
   return [
     ...ends,

@@ -32,7 +32,8 @@ import { type TuneReport, tuneLines, tunePlot, tuneText } from "./tune-text.ts";
 import { PolicyFile } from "./varied-policy.ts";
 import type { RunEffects } from "./with-namespace.ts";
 
-export type TuneOptions = Pick<DiffOptions, "policies" | "alerts" | "assume" | "sort" | "json" | "limit"> & {
+export type TuneOptions = Pick<DiffOptions, "alerts" | "assume" | "sort" | "json" | "limit"> & {
+  readonly policies: string;
   readonly policy: string;
   readonly vary?: readonly string[];
   readonly target?: readonly string[];

@@ -7,11 +7,12 @@ import { DIFF_SHOWN_DEFAULT, LIST_COUNT_MAX, REPORT_COUNT_DEFAULT, REPORT_COUNT_
 export function addWhatIf(add: Add): void {
   add("diff", "say what would go another way under other policies; simulates, writes nothing", {
     options: [
-      new Option("--policies <file>", "the new policies").makeOptionMandatory(),
+      new Option("--policies <file>", "the new policies"),
       new Option("--against <file>", "the policies in force; with --from-store or --from: default what was recorded"),
       new Option("--alerts <file...>", "as for `run`, one after the other; - for stdin"),
       new Option("--from-store", "instead of --alerts: the alerts that the store has a history of"),
       new Option("--from <bundle>", "the same of what `becalm export` wrote; - for stdin"),
+      new Option("--shadow", "instead of all these: what the shadow of a running `becalm serve` would do another way"),
       new Option("--since <time>", "only what began at or after this time, such as 2026-11-23T06:00:00Z"),
       new Option("--assume <policy=pattern>", "how attempts are assumed to end, as for `run`").argParser(collected),
       new Option(
@@ -34,9 +35,10 @@ export function addWhatIf(add: Add): void {
       "becalm diff --policies new.yaml --against policies.yaml --alerts storm.jsonl --fail-if 'now.executed > 100'",
       "becalm diff --policies new.yaml --against policies.yaml --alerts storm.jsonl --no-newly-skipped 'severity=\"critical\"' --markdown",
       "becalm diff --policies new.yaml --from-store --since 2026-11-23T06:00:00Z",
+      "becalm diff --shadow --server http://127.0.0.1:9095",
     ],
     act: async (to, options) =>
-      (await import("./diff.ts")).diff(to, read(options, ["json", "markdown", "sort", "fromStore"])),
+      (await import("./diff.ts")).diff(to, read(options, ["json", "markdown", "sort", "fromStore", "shadow"])),
   });
   addTune(add);
   addFork(add);

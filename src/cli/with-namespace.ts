@@ -40,7 +40,7 @@ export type StoreOptions = {
   readonly tokenFile?: string | undefined;
 };
 
-function serverOf({ server, tokenFile }: StoreOptions): ServerAddress | null {
+export function serverOf({ server, tokenFile }: StoreOptions): ServerAddress | null {
   if (server === undefined) return null;
   if (!URL.canParse(server) || !/^https?:/.test(server))
     throw usedWrongly("--server (or BECALM_SERVER) is not the URL of a server. Write it as http://HOST:PORT.");

@@ -29,8 +29,7 @@ export function loadPolicySet(text: string, { file }: { file: string }): PolicyS
 export type PolicyInput = PolicyFileDocument | readonly PolicyDocument[] | PolicySet | readonly Policy[];
 
 /** The policy set of a program's plain objects. Throws BECALM_POLICY_INVALID whose message lists all mistakes. */
-export function policySetFrom(input: PolicyInput): PolicySet {
-  const file = "policies";
+export function policySetFrom(input: PolicyInput, file = "policies"): PolicySet {
   const parsed = asPolicySet(input);
   if (parsed !== null) return parsed;
   const report = new MistakeReport(file);

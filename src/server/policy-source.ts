@@ -9,6 +9,8 @@ export type Rules = {
   readonly policies: PolicySet;
   /** null: the server takes no records. */
   readonly strategies: readonly Strategy[] | null;
+  /** The candidate that runs beside them; absent: none does. */
+  readonly shadow?: PolicySet;
 };
 
 export type PolicySourceOptions = {

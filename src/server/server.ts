@@ -34,10 +34,13 @@ import { callbackRoutes } from "./links/callback-routes.ts";
 import type { Links } from "./links/links.ts";
 import type { Metrics, Waiting } from "./metrics/metrics.ts";
 import { recordMeter } from "./metrics/record-meter.ts";
+import { shadowMeter } from "./metrics/shadow-meter.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import type { PolicySource } from "./policy-source.ts";
 import { recordRoutes } from "./records/record-routes.ts";
 import type { RecordStreams } from "./records/record-streams.ts";
+import { shadowRoutes } from "./shadow/shadow-routes.ts";
+import { ShadowWatch } from "./shadow/shadow-watch.ts";
 
 export type ServerOptions = {
   readonly engine: Engine;
@@ -82,6 +85,7 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
     engine.subscribe((steps) => metrics.stepped(steps)),
     engine.subscribe((steps) => stream.publish(steps)),
     engine.subscribe((steps) => storm.stepped(steps)),
+    ...watchShadow(options),
   ];
   const reader = readerOf(options);
   const routes = routesOf(options, {
@@ -125,6 +129,14 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
       await options.records?.close();
     },
   };
+}
+
+/** Only where there is a shadow. */
+function watchShadow({ engine, metrics, logger }: ServerOptions): (() => void)[] {
+  if (engine.status().shadow === undefined) return [];
+  const looked = shadowMeter(metrics.registry, () => engine.status().shadow);
+  const watch = new ShadowWatch({ engine, logger, looked });
+  return [() => watch.close()];
 }
 
 /** What fires as the store knows it. Who looks before it is done sees a part of it. */
@@ -173,6 +185,7 @@ function routesOf(options: ServerOptions, { stream, storm, reader, notReady }: O
     ...policyRoutes(ports),
     ...pauseRoutes(ports),
     ...candidateRoutes({ store: options.store, bodies, now }),
+    ...shadowRoutes({ engine, now }),
     ...eventRoutes(stream),
     ...signedRoutes(options),
     ...consoleRoutes(ports, storm),

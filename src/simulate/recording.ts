@@ -9,7 +9,9 @@ import { policyKey } from "../policy/policy-versions.ts";
 import type { OutcomeRow, SideTotals } from "./diff.ts";
 import { instanceLine, isWaiting, summariesOf } from "./instance-rows.ts";
 import { nameOfId, type RecordedEnd, type RecordedHistory, recordedHistory } from "./recorded-history.ts";
+import { instanceAfter } from "./replay.ts";
 import { type Timeline, TimelineBuilder } from "./timeline.ts";
+import type { UnmatchedAlerts } from "./unmatched-alerts.ts";
 
 /** `instance` null: its checkpoint cannot be read. `end`: of its episode, as its record has it. */
 export type Recorded = {
@@ -27,18 +29,33 @@ export class Recording {
   lockedCount = 0;
   readonly #builder = new TimelineBuilder();
   readonly #fromMs: number;
+  readonly #untilMs: number;
   /** Of each group that opened, the id that its summary has, or would have. */
   readonly #summaries: string[] = [];
   /** Summaries that were sent. */
   readonly #sent = new Set<string>();
   #lastAtMs = 0;
 
-  /** `fromMs`: what begins earlier is not reported. */
-  constructor(fromMs = 0) {
+  /**
+   * `fromMs`: what begins earlier is not reported. `untilMs`: what happened later is left out, so that histories which are read one after the other, while
+   * others go on, tell of one moment.
+   */
+  constructor(fromMs = 0, untilMs = Number.POSITIVE_INFINITY) {
     this.#fromMs = fromMs;
+    this.#untilMs = untilMs;
   }
 
-  add({ history, instance, end }: Recorded): void {
+  add(recorded: Recorded): void {
+    const { birth } = recorded.history;
+    if (birth.createdAtMs <= this.#untilMs) this.#add(cutAt(recorded, this.#untilMs));
+  }
+
+  /** Alerts that made no instance, from `fromMs` on. */
+  addUnmatched(unmatched: UnmatchedAlerts, fromMs: number): void {
+    unmatched.addTo(this.#builder, { fromMs, untilMs: this.#untilMs });
+  }
+
+  #add({ history, instance, end }: Recorded): void {
     const { birth, policy, entries } = history;
     this.#lastAtMs = Math.max(this.#lastAtMs, birth.createdAtMs, entries.at(-1)?.atMs ?? 0);
     if (birth.notice?.kind === "summary") {
@@ -73,4 +90,17 @@ export class Recording {
       summaries: this.#summaries.filter((id) => this.#sent.has(id)).length,
     };
   }
+}
+
+/** As it was then. */
+function cutAt({ history, instance, end }: Recorded, untilMs: number): Recorded {
+  const known = end === null || end.atMs > untilMs ? null : end;
+  const { entries } = history;
+  if ((entries.at(-1)?.atMs ?? 0) <= untilMs) return { history, instance, end: known };
+  const then = entries.filter(({ atMs }) => atMs <= untilMs);
+  return {
+    history: { ...history, entries: then },
+    instance: instance === null ? null : instanceAfter(history, then.length),
+    end: known,
+  };
 }

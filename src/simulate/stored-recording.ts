@@ -60,6 +60,24 @@ export async function recordStored(
   return count;
 }
 
+/** How many instances were created from then on; their histories are not read. */
+export async function countStored(
+  { runtime }: InstanceReader,
+  { fromMs, between }: { readonly fromMs: number; readonly between: () => Promise<void> | void },
+): Promise<number> {
+  let cursor: string | null | undefined;
+  let count = 0;
+  while (cursor !== null) {
+    const page = await runtime.store.list({ limit: PAGE_COUNT, ...(cursor === undefined ? {} : { cursor }) });
+    const instances = await Promise.all(page.instances.map((stored) => tryInstance(runtime, stored)));
+    const own = instances.filter((one) => !(one instanceof BecalmError) && one.createdAtMs >= fromMs);
+    count += own.length;
+    cursor = own.length < instances.length ? null : page.next;
+    await between();
+  }
+  return count;
+}
+
 type ReadInstance = { readonly history: History; readonly instance: Instance | null };
 
 /** null: its retention ended meanwhile, or its history cannot be read. */

@@ -6,6 +6,7 @@
  * millisecond is put in order by what the decisions saw of their groups.
  */
 import type { EventInput } from "../instance/event-input.ts";
+import type { Alert } from "../model/alert.ts";
 import { grouped } from "../model/grouped.ts";
 import type { Receipt } from "../model/receipt.ts";
 import { policyKey } from "../policy/policy-versions.ts";
@@ -64,13 +65,22 @@ export function timerKey(name: string, timer: string, arm: number): string {
   return `${name} ${timer} ${arm}`;
 }
 
-/** One episode of an alert, with the instances that it made. */
+/** One episode of an alert, with the instances that it made, and when it came although no policy matched it. */
 type Episode = {
   readonly startMs: number;
+  readonly alert: Alert;
   readonly births: RecordedHistory[];
+  readonly unmatchedAtMs: number[];
   /** The earliest that a history tells of; else what the episode's record says. */
   end: RecordedEnd | null;
   isEndTold: boolean;
+};
+
+export type UnmatchedEpisode = {
+  readonly alert: Alert;
+  readonly startMs: number;
+  readonly beganAtMs: number;
+  readonly end: RecordedEnd | null;
 };
 
 /** Takes histories in any order. */
@@ -86,7 +96,7 @@ export class TimelineBuilder {
   /** `end`: of its episode, where something else than the history knows it. */
   add(history: RecordedHistory, end: RecordedEnd | null = null): void {
     const { name, alert, startMs, events, attempts, timers, ends } = history;
-    const episode = this.#episode(alert.fingerprint, startMs);
+    const episode = this.#episode(alert, startMs);
     episode.births.push(history);
     for (const told of ends)
       if (!episode.isEndTold || told.atMs < (episode.end?.atMs ?? 0)) setEnd(episode, told, true);
@@ -98,13 +108,21 @@ export class TimelineBuilder {
     this.#stops.add(history);
   }
 
+  /** An episode of an alert that no policy matched then. */
+  addUnmatched({ alert, startMs, beganAtMs, end }: UnmatchedEpisode): void {
+    const episode = this.#episode(alert, startMs);
+    episode.unmatchedAtMs.push(beganAtMs);
+    if (end !== null && episode.end === null) setEnd(episode, end, false);
+  }
+
   addSummary(group: string, atMs: number): void {
     const times = this.#summaries.get(group);
     if (times === undefined) this.#summaries.set(group, [atMs]);
     else times.push(atMs);
   }
 
-  #episode(fingerprint: string, startMs: number): Episode {
+  #episode(alert: Alert, startMs: number): Episode {
+    const { fingerprint } = alert;
     let episodes = this.#episodes.get(fingerprint);
     if (episodes === undefined) {
       episodes = new Map();
@@ -112,7 +130,7 @@ export class TimelineBuilder {
     }
     let episode = episodes.get(startMs);
     if (episode === undefined) {
-      episode = { startMs, births: [], end: null, isEndTold: false };
+      episode = { startMs, alert, births: [], unmatchedAtMs: [], end: null, isEndTold: false };
       episodes.set(startMs, episode);
     }
     return episode;
@@ -166,15 +184,23 @@ type PlacedReceipt = {
 function receiptsOf(episodes: readonly Episode[]): PlacedReceipt[] {
   return episodes.flatMap((episode, index) => {
     const next = episodes[index + 1];
-    const nextAtMs = next === undefined ? null : Math.min(...next.births.map(({ createdAtMs }) => createdAtMs));
+    const nextAtMs = next === undefined ? null : Math.min(...timesOf(next).keys());
     return [...beginnings(episode), ...ending(episode, nextAtMs)];
   });
 }
 
+/** When it came, and the instances that it made then. */
+function timesOf({ births, unmatchedAtMs }: Episode): Map<number, RecordedHistory[]> {
+  const times = grouped(births, ({ createdAtMs }) => createdAtMs);
+  for (const atMs of unmatchedAtMs) if (!times.has(atMs)) times.set(atMs, []);
+  return times;
+}
+
 /** One for each time at which it made instances: a policy that was new then made its own. */
-function beginnings({ births, startMs, end }: Episode): PlacedReceipt[] {
-  return [...grouped(births, ({ createdAtMs }) => createdAtMs)].map(([atMs, own]) => {
-    const { alert } = own[0] as RecordedHistory;
+function beginnings(episode: Episode): PlacedReceipt[] {
+  const { startMs, end } = episode;
+  return [...timesOf(episode)].map(([atMs, own]) => {
+    const alert = own[0]?.alert ?? episode.alert;
     const isLease = end?.reason === "lease_over" && end.atMs > atMs;
     const receipt: Receipt = {
       ...alert,
@@ -188,11 +214,10 @@ function beginnings({ births, startMs, end }: Episode): PlacedReceipt[] {
 }
 
 /** Its end, if it was resolved, or if the alert began again and nobody knows how it ended. */
-function ending({ births, startMs, end }: Episode, nextAtMs: number | null): PlacedReceipt[] {
+function ending({ births, alert, startMs, end }: Episode, nextAtMs: number | null): PlacedReceipt[] {
   if (end?.reason === "lease_over" || (end?.reason === "resolve_lost" && nextAtMs !== null)) return [];
   const atMs = end === null ? unnoticedEnd(births, nextAtMs) : Math.min(end.atMs, nextAtMs ?? end.atMs);
   if (atMs === null) return [];
-  const { alert } = births[0] as RecordedHistory;
   // Dated as its beginning, so that the next episode, which begins later, is no late word.
   const times = { startsAtMs: startMs, endsAtMs: startMs };
   const receipt: Receipt = { ...alert, ...times, status: "resolved", form: "v4" };

@@ -10,7 +10,7 @@ const PURE = ["authoring", "machines", "model", "policy", "convergence", "instan
 const PORTS = [...PURE, "formats", "ports"] as const;
 const DRIVERS_OF_PORTS = ["stores", "effects", "system"] as const;
 const ENGINE = [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "detection", "present", "drawing", "inspect", "simulate"];
-const ABOVE = [...ENGINE, "compose", "what-if", "engine", "detector", "index"];
+const ABOVE = [...ENGINE, "compose", "what-if", "recorded-difference", "shadow", "engine", "detector", "index"];
 
 const BELOW: Record<string, readonly string[]> = {
   authoring: ["model", "convergence"],
@@ -33,7 +33,9 @@ const BELOW: Record<string, readonly string[]> = {
   simulate: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "inspect", "present"],
   compose: [...PORTS, ...DRIVERS_OF_PORTS, "runtime", "simulate"],
   "what-if": [...ENGINE, "compose"],
-  engine: [...ENGINE, "compose", "what-if"],
+  "recorded-difference": [...ENGINE, "compose", "what-if"],
+  shadow: [...ENGINE, "compose", "what-if", "recorded-difference"],
+  engine: [...ENGINE, "compose", "what-if", "recorded-difference", "shadow"],
   detector: ENGINE,
   index: ABOVE,
   "virtual-program": ABOVE,
@@ -49,6 +51,7 @@ const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/engine-options.ts": "engine",
   "src/explained-snapshot.ts": "engine",
   "src/engine-effects.ts": "engine",
+  "src/instance-reference.ts": "engine",
   "src/stores/store.ts": "ports",
   "src/stores/dimension-lock.ts": "ports",
   "src/effects/effect-port.ts": "ports",

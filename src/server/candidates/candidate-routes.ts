@@ -1,14 +1,16 @@
 /** `POST /v1/candidates`: the mistakes of a policy file and, if it has none, what it would have done with what came in lately. Nothing is changed. */
 import { z } from "zod";
+import { compose } from "../../compose.ts";
 import { parsePolicies } from "../../formats/policy-file.ts";
 import { parseDuration } from "../../model/duration.ts";
+import { recordedDifference } from "../../recorded-difference.ts";
+import { InstanceReader } from "../../runtime/instance-reader.ts";
 import type { Store } from "../../stores/store.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
 import type { BodyReader } from "../http/request-body.ts";
-import type { Ctx, Route } from "../http/route.ts";
-import { recentDifference } from "./recent-difference.ts";
+import { type Ctx, type Route, whenGone } from "../http/route.ts";
 import { Turns } from "./turns.ts";
 
 const CANDIDATE = z.object({
@@ -20,6 +22,8 @@ const CANDIDATE = z.object({
 
 const SINCE_MS_MAX = 24 * 3_600_000;
 const CHANGES_SHOWN_DEFAULT = 100;
+/** Histories that are read for one answer. */
+const READ_COUNT_MAX = 20_000;
 const ANSWERED_WITHIN_MS = 20_000;
 
 type Ports = { readonly store: Store; readonly bodies: BodyReader; readonly now: () => number };
@@ -47,10 +51,12 @@ export function candidateRoutes({ store, bodies, now }: Ports): Route[] {
           if (isBusy) throw busy("Another candidate is being tried.");
           isBusy = true;
           try {
-            const turns = new Turns({ isGone: whenGone(c), withinMs: ANSWERED_WITHIN_MS });
+            const turns = new Turns({ isGone: isGone(c), withinMs: ANSWERED_WITHIN_MS });
             const nowMs = now();
-            const request = { set: policySet, fromMs: nowMs - sinceMs, nowMs, limit, turns };
-            return json({ mistakes, ...(await recentDifference(store, request)) });
+            const reader = new InstanceReader(await compose({ store }));
+            const reach = { fromMs: nowMs - sinceMs, nowMs, readCountMax: READ_COUNT_MAX };
+            const request = { set: policySet, ...reach, limit, between: () => turns.next() };
+            return json({ mistakes, ...(await recordedDifference(reader, request)) });
           } finally {
             isBusy = false;
           }
@@ -70,10 +76,10 @@ function busy(why: string): HttpRefusal {
 }
 
 /** Tells whether the client has left. */
-function whenGone({ env: { outgoing } }: Ctx): () => boolean {
-  let isClosed = false;
-  outgoing.once("close", () => {
-    isClosed = true;
+function isGone(c: Ctx): () => boolean {
+  let hasLeft = false;
+  whenGone(c, (isAnswered) => {
+    hasLeft = !isAnswered;
   });
-  return () => isClosed && !outgoing.writableEnded;
+  return () => hasLeft;
 }

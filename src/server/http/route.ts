@@ -55,3 +55,8 @@ function patternOf(route: Route): RegExp {
 export function methodsAt(routes: readonly Route[], path: string): Method[] {
   return routes.filter((route) => patternOf(route).test(path)).map(({ method }) => method);
 }
+
+/** Calls `then` once, when the answer is out or its client has left. */
+export function whenGone({ env: { outgoing } }: Ctx, then: (isAnswered: boolean) => void): void {
+  outgoing.once("close", () => then(outgoing.writableEnded));
+}
