@@ -20,7 +20,7 @@ export async function shadowCompared(terminal: Terminal, options: DiffOptions, g
   const address = serverOf({ ...options, server: options.server ?? SERVER_DEFAULT });
   if (address === null) throw new Error("there is a default");
   const query = new URLSearchParams({ limit: String(CHANGES_MAX), ...(since === undefined ? {} : { since }) });
-  const report = (await askServer(address, `/v1/shadow?${query}`, { method: "GET" })) as ShadowReport;
+  const report = (await askServer(address, `/v1/shadow?${query.toString()}`, { method: "GET" })) as ShadowReport;
   noteReport(terminal, report);
   const shown = new FirstChanges(options.limit);
   for (const change of report.changes) {

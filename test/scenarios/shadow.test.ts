@@ -30,7 +30,8 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
  * A world in which every attempt succeeds at once. One alert a request, for which of several equals of one moment came first no history says; and nothing
  * that is resolved fires again, for of an earlier activity none says how it ended.
  */
-async function play(world: EngineWorld, policies: PolicyDocument[], shadow: PolicyDocument[] | null, storm: Step[]) {
+async function play(policies: PolicyDocument[], shadow: PolicyDocument[] | null, storm: Step[]) {
+  const world = new EngineWorld(MEMORY);
   world.outcome = () => "done";
   const engine = await world.engine(policies, shadow === null ? {} : { shadow });
   const over = new Set<string>();
@@ -80,8 +81,8 @@ describe("a shadow", () => {
         async (inForce, candidate, storm) => {
           const now = [policyOf({ ...candidate, window: "20s" })];
           const was = [only(HOSTS[0], policyOf({ ...inForce, window: "20s" }))];
-          const real = await play(new EngineWorld(MEMORY), was, now, storm);
-          const other = await play(new EngineWorld(MEMORY), now, null, storm);
+          const real = await play(was, now, storm);
+          const other = await play(now, null, storm);
           const report = await real.engine.shadow({ limit: 1_000 });
           expect(textsOf(report.changes)).toEqual(textsOf(changesOf(real.rows, other.rows)));
           expect(report.summary.changed).toBe(report.changes.length);
@@ -120,10 +121,11 @@ describe("a shadow", () => {
     const before = [commits, world.attempts.length, JSON.stringify(await world.stored())];
     const { changes } = await engine.shadow();
     await world.elapse(SECOND_MS);
-    expect(changes.map(({ policy, was, now }) => [policy, was?.state, now?.state]).sort()).toEqual([
-      ["act", "Success", undefined],
-      ["candidate", undefined, "Success"],
-      ["candidate", undefined, "Success"],
+    const seen = changes.map(({ policy, was, now }) => `${policy}: ${was?.state} -> ${now?.state}`);
+    expect(seen.sort()).toEqual([
+      "act: Success -> undefined",
+      "candidate: undefined -> Success",
+      "candidate: undefined -> Success",
     ]);
     expect([commits, world.attempts.length, JSON.stringify(await world.stored())]).toEqual(before);
     expect(world.attempts.map(({ policy }) => policy)).toEqual(["act"]);
