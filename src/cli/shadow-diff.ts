@@ -4,17 +4,30 @@ import { count } from "../present/text-table.ts";
 import { isoTime } from "../present/time-text.ts";
 import type { Gates } from "../simulate/diff-gates.ts";
 import { askServer } from "../stores/server/server-store.ts";
-import { type Compared, type DiffOptions, FirstChanges } from "./diff.ts";
+import { type Compared, FirstChanges } from "./compared-sides.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
-import { serverOf } from "./with-namespace.ts";
+import { type StoreOptions, serverOf } from "./with-namespace.ts";
+
+export type ShadowDiffOptions = StoreOptions & {
+  readonly since?: string;
+  readonly limit: number;
+  readonly json: boolean;
+  /** All others are for differences of other kinds. */
+  readonly policies?: string;
+  readonly against?: string;
+  readonly alerts?: readonly string[];
+  readonly from?: string;
+  readonly fromStore: boolean;
+  readonly assume?: readonly string[];
+};
 
 /** Where `becalm serve` listens unless it is told otherwise. */
 const SERVER_DEFAULT = "http://127.0.0.1:9095";
 /** The server gives at most so many: all that it compares. */
 const CHANGES_MAX = 20_000;
 
-export async function shadowCompared(terminal: Terminal, options: DiffOptions, gates: Gates): Promise<Compared> {
+export async function shadowCompared(terminal: Terminal, options: ShadowDiffOptions, gates: Gates): Promise<Compared> {
   requireNothingElse(options);
   const { since } = options;
   const address = serverOf({ ...options, server: options.server ?? SERVER_DEFAULT });
@@ -31,7 +44,7 @@ export async function shadowCompared(terminal: Terminal, options: DiffOptions, g
   return { policies: report.policies, summary: report.summary, shown: shown.list() };
 }
 
-function requireNothingElse({ policies, against, alerts, fromStore, from, assume = [] }: DiffOptions): void {
+function requireNothingElse({ policies, against, alerts, fromStore, from, assume = [] }: ShadowDiffOptions): void {
   const others = [policies, against, alerts, from].filter((given) => given !== undefined);
   if (others.length > 0 || fromStore || assume.length > 0)
     throw usedWrongly(

@@ -6,7 +6,7 @@ import { count, textTable } from "../present/text-table.ts";
 import type { Condition } from "../simulate/diff-gates.ts";
 import { type Axis, reaches, type Tried, TUNE_FIELDS, type TuneField } from "../simulate/tune.ts";
 import { type Combination, combinationText, isSameValue, type Varied, valueText } from "../simulate/tune-grid.ts";
-import type { Compared } from "./diff.ts";
+import type { Compared } from "./compared-sides.ts";
 import { type DiffLook, diffText } from "./diff-text.ts";
 
 export type TuneReport = {

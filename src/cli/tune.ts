@@ -21,7 +21,8 @@ import {
   parseGrid,
 } from "../simulate/tune-grid.ts";
 import { readAssumptions } from "./assumptions.ts";
-import { compareSides, type DiffOptions, fileSides } from "./diff.ts";
+import { compareSides, fileSides } from "./compared-sides.ts";
+import type { DiffOptions } from "./diff.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts, type Interrupts } from "./interrupts.ts";
 import { Progress } from "./progress.ts";
