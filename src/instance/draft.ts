@@ -170,10 +170,13 @@ export class Draft {
   private write(working: Working, outcome: Outcome): Instance {
     const { id, head } = working.instance;
     if (working.lines.length === 0) this.working.set(id, working);
-    const isFirst = working.birth !== null && working.lines.length === 1;
-    // Not pushed: most get a single step, and an array that grows makes room for sixteen more.
-    working.lines = [...working.lines, stepLine(outcome.json, { previous: head, isFirst })];
-    working.instance = { ...outcome.next, id, head: chainHash(head, outcome.json) };
+    const { lines } = working;
+    const isFirst = working.birth !== null && lines.length === 1;
+    const line = stepLine(outcome.json, { previous: head, isFirst });
+    // Neither pushed nor spread: most get a single step, and an array that grows makes room for sixteen more.
+    if (lines.length === 0) working.lines = [line];
+    else working.lines = lines.length === 1 ? [lines[0] as string, line] : [...lines, line];
+    working.instance = withIdentity(outcome.next, { id, head: chainHash(head, outcome.json) });
     working.body = outcome.body;
     this.entries.push({ instance: id, entry: outcome.entry, after: working.instance, birth: working.birth });
     return working.instance;
@@ -279,6 +282,30 @@ export function newborn(
     parked: null,
     succeededAtMs: null,
     isObserved: birth.observed === true,
+    head,
+  };
+}
+
+/** What a step has made of an instance, as the one that was stepped. Field by field: a spread takes three times the memory. */
+function withIdentity(next: Instance, { id, head }: Pick<Instance, "id" | "head">): Instance {
+  return {
+    id,
+    kind: next.kind,
+    policy: next.policy,
+    policyVersion: next.policyVersion,
+    groupId: next.groupId,
+    epoch: next.epoch,
+    isOpener: next.isOpener,
+    createdAtMs: next.createdAtMs,
+    decidedAtMs: next.decidedAtMs,
+    atMs: next.atMs,
+    version: next.version,
+    snapshot: next.snapshot,
+    verdict: next.verdict,
+    reason: next.reason,
+    parked: next.parked,
+    succeededAtMs: next.succeededAtMs,
+    isObserved: next.isObserved,
     head,
   };
 }

@@ -3,6 +3,7 @@
 import { idleAtMs } from "../../convergence/group.ts";
 import { encodeGroup } from "../../convergence/group-codec.ts";
 import type { Decision } from "../../instance/decide.ts";
+import type { ChangedInstance } from "../../instance/draft.ts";
 import { encodeEffect } from "../../instance/effect.ts";
 import { LEASE_ARM, LEASE_TIMER, leaseTimers } from "../../instance/lease-timer.ts";
 import { openUnder } from "../../instance/open-index.ts";
@@ -28,16 +29,7 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
     owner: runtime.owner,
     afterCommitId: precondition.afterCommitId,
     group: groupOf(runtime, decision, precondition.groupVersion),
-    instances: decision.instances.map(({ instance, before, body, lines }) => ({
-      id: instance.id,
-      expectedVersion: before?.version ?? 0,
-      expectedHead: before?.head ?? null,
-      head: instance.head,
-      body,
-      createdAtMs: instance.createdAtMs,
-      historyLines: lines,
-      ...places(openUnder(before), openUnder(instance)),
-    })),
+    instances: decision.instances.map(instanceWrite),
     episodes: mustBeUnderStops(decision)
       ? [...snapshot.received.records, runtime.stops.condition(partition)]
       : snapshot.received.records,
@@ -66,15 +58,25 @@ export function consumedBy({ batch, received }: Snapshot): readonly Consumed[] {
   return consumed;
 }
 
-/** What changes of the places that an instance is found under; most commits change none. */
-function places(
-  before: readonly string[],
-  after: readonly string[],
-): Pick<InstanceWrite, "openUnder" | "wasOpenUnder"> {
-  return before === after ? UNCHANGED : { openUnder: after, wasOpenUnder: before };
+function instanceWrite({ instance, before, body, lines }: ChangedInstance): InstanceWrite {
+  const wasOpenUnder = openUnder(before);
+  const nowOpenUnder = openUnder(instance);
+  // Most commits change none of the places that an instance is found under.
+  const isMoved = wasOpenUnder !== nowOpenUnder;
+  return {
+    id: instance.id,
+    expectedVersion: before?.version ?? 0,
+    expectedHead: before?.head ?? null,
+    head: instance.head,
+    body,
+    createdAtMs: instance.createdAtMs,
+    historyLines: lines,
+    openUnder: isMoved ? nowOpenUnder : UNCHANGED,
+    wasOpenUnder: isMoved ? wasOpenUnder : UNCHANGED,
+  };
 }
 
-const UNCHANGED = {};
+const UNCHANGED: readonly string[] = [];
 
 /** What runs something, or was held, is only valid under the emergency stops that it was decided under. */
 function mustBeUnderStops({ effects, entries }: Decision): boolean {

@@ -20,13 +20,17 @@ export class LateSortedList<Row> {
     this.#sorted = new SortedList(compare);
   }
 
+  has(row: Row): boolean {
+    return this.#added.has(this.#keyOf(row)) || (this.#sorted.size > 0 && this.#sorted.has(row));
+  }
+
   add(row: Row): void {
     this.#added.set(this.#keyOf(row), row);
   }
 
   /** Removes the row that has the same key and compares as equal; false: there is none. */
   remove(row: Row): boolean {
-    return this.#added.delete(this.#keyOf(row)) || this.#sorted.remove(row);
+    return this.#added.delete(this.#keyOf(row)) || (this.#sorted.size > 0 && this.#sorted.remove(row));
   }
 
   /** Rows strictly after `after`, or all, in ascending order. The collection must not change meanwhile. */

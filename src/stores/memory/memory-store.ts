@@ -348,7 +348,8 @@ class MemoryStore implements Store {
   }
 
   #write(write: InstanceWrite, partition: number): void {
-    const stored = this.#instances.get(write.id);
+    // New, as #isExpected has seen: looking for it among all that there are is not free.
+    const stored = write.expectedVersion === 0 ? undefined : this.#instances.get(write.id);
     this.#openIndex.change(stored ?? write, write);
     if (stored !== undefined) {
       stored.version += 1;

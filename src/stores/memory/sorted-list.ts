@@ -36,6 +36,11 @@ export class SortedList<Row> {
     }
   }
 
+  has(row: Row): boolean {
+    const chunk = this.#chunks[this.#chunkAt(row)];
+    return chunk !== undefined && this.#compare(chunk[this.#firstNotBelow(chunk, row)] as Row, row) === 0;
+  }
+
   /** Removes the row that compares as equal; false: there is none. */
   remove(row: Row): boolean {
     const chunkAt = this.#chunkAt(row);
