@@ -34,6 +34,17 @@ export function dimensionText(rule: DimensionRule, dimensions: Dimensions): stri
   return text;
 }
 
+/** The dimensions in which instances that a rule governs can differ, if they do not converge. */
+export function comparedNames(rule: DimensionRule): readonly string[] {
+  const known = COMPARED.get(rule);
+  if (known !== undefined) return known;
+  const names = dimensionsOf(rule).flatMap(({ name, listed }) => (listed === null ? [name] : []));
+  COMPARED.set(rule, names);
+  return names;
+}
+
+const COMPARED = new WeakMap<DimensionRule, readonly string[]>();
+
 /** `listed`: values of `where`; null: the instance's own value counts. */
 type RuleDimension = { readonly name: string; readonly listed: readonly DimensionValue[] | null };
 

@@ -234,7 +234,7 @@ export class Draft {
       instanceId: instance.id,
       groupId: instance.groupId,
       attempt: instance.snapshot.context.attempt,
-      ...(isAction && this.group !== null ? { token: takeToken(this.group, instance.atMs) } : {}),
+      token: isAction && this.group !== null ? takeToken(this.group, instance.atMs) : undefined,
       atMs: instance.atMs,
       turn: this.turn,
       order: [...this.emission.order, this.emission.count],

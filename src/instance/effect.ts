@@ -5,8 +5,8 @@ export type Effect = {
   readonly instanceId: string;
   readonly groupId: string | null;
   readonly attempt: number;
-  /** Rises with every attempt that begins in the group; absent: no rule governs the instance, or it is a notice. */
-  readonly token?: number;
+  /** Rises with every attempt that begins in the group; absent or undefined: no rule governs the instance, or it is a notice. */
+  readonly token?: number | undefined;
   /** Time of the step that emitted it; in a virtual run also the time of its result. */
   readonly atMs: number;
   /** Virtual runs: the ordinal of its line among those of the same time. Live: 0. */

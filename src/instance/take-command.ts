@@ -221,7 +221,8 @@ export class CommandTaker {
     if (instance === undefined) return { outcome: "missing", instance: null };
     if (ifVersion?.includes(instance.version) === false) return { outcome: "moved", instance };
     if (this.input.isVirtual && event.atMs < instance.atMs) return { outcome: "late", instance };
-    const full = this.completed(instance, { ...event, atMs: Math.max(event.atMs, instance.atMs) } as OutsideEvent);
+    const dated = event.atMs >= instance.atMs ? event : { ...event, atMs: instance.atMs };
+    const full = this.completed(instance, dated);
     if (full === null) return { outcome: "refused", instance };
     const joins = full.type === "start" && instance.parked !== null ? this.draft.group : null;
     const applied = this.apply(instance, full, { epoch: joins?.epoch ?? null });
@@ -376,8 +377,10 @@ export class CommandTaker {
 }
 
 /** Only a policy that verifies wants to know whether the alert still fires. */
-function doneOf({ isOpen, ...event }: OutsideEvent & { type: "effect.done" }, { verifyMs }: InstancePolicy) {
-  return verifyMs === null || isOpen === undefined ? event : { ...event, isOpen };
+function doneOf(done: OutsideEvent & { type: "effect.done" }, { verifyMs }: InstancePolicy) {
+  if (done.isOpen === undefined || verifyMs !== null) return done;
+  const { isOpen: _, ...event } = done;
+  return event;
 }
 
 export function armWake(

@@ -1,9 +1,9 @@
 /** Which mailbox and which id an alert has under a policy. The same alert always goes the same way. */
 
-import { dimensionKeyOf, dimensionText, ruleGoverns } from "../../convergence/dimension-key.ts";
+import { ruleGoverns } from "../../convergence/dimension-key.ts";
 import type { Alert } from "../../model/alert.ts";
 import { startOf } from "../../model/episode.ts";
-import { groupIdOf, instanceIdOf, instanceName, partitionOf, ungroupedName } from "../../model/ids.ts";
+import { instanceIdOf, instanceName, partitionOf, ungroupedName } from "../../model/ids.ts";
 import type { SilenceNote } from "../../model/instance-types.ts";
 import type { Receipt } from "../../model/receipt.ts";
 import type { Policy } from "../../policy/policy.ts";
@@ -11,6 +11,7 @@ import type { CompiledPolicy } from "../../policy/policy-versions.ts";
 import { RAISED_FORMAT } from "../../stores/store.ts";
 import type { Address } from "../commit/batch.ts";
 import type { CompiledSilence, Runtime } from "../runtime.ts";
+import { groupAddress } from "./group-address.ts";
 
 /** The way of a receipt under a policy. */
 export type Route = {
@@ -73,27 +74,8 @@ export function episodeKeyOf({ episodeTag }: Pick<CompiledPolicy, "episodeTag">,
 /** The mailbox of an alert under a policy version. */
 function addressOf(policy: Policy, { labels, fingerprint }: Receipt, partitions: number): Address {
   const rule = policy.converge;
-  if (rule !== null && ruleGoverns(rule, labels)) return groupAddress(policy, dimensionText(rule, labels), partitions);
+  if (rule !== null && ruleGoverns(rule, labels)) return groupAddress(policy, rule, { labels, partitions });
   return { partition: partitionOf(ungroupedName({ policy: policy.name, fingerprint }), partitions), groupId: null };
-}
-
-const ADDRESS_COUNT_MAX = 10_000;
-const ADDRESSES = new WeakMap<Policy, { readonly partitions: number; readonly known: Map<string, Address> }>();
-
-/** Where a group lives follows from its policy's name and its dimensions; alerts of a storm ask for the same few again and again. */
-function groupAddress(policy: Policy, dimensions: string, partitions: number): Address {
-  let addresses = ADDRESSES.get(policy);
-  if (addresses?.partitions !== partitions) {
-    addresses = { partitions, known: new Map() };
-    ADDRESSES.set(policy, addresses);
-  }
-  const known = addresses.known.get(dimensions);
-  if (known !== undefined) return known;
-  const groupId = groupIdOf(policy.name, dimensionKeyOf(dimensions));
-  const address = { partition: partitionOf(groupId, partitions), groupId };
-  if (addresses.known.size >= ADDRESS_COUNT_MAX) addresses.known.clear();
-  addresses.known.set(dimensions, address);
-  return address;
 }
 
 /** The first silence that matches and holds at `atMs` (from <= t < to), in file order. */

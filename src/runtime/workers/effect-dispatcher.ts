@@ -6,7 +6,7 @@
  * E1 an effect is dispatched only from the committed outbox. E2 its result is one command; the machine accepts it only for the current
  * attempt. E3 an attempt whose result comes later takes nobody's turn, and is not dispatched again before its end.
  */
-import type { EffectPort, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
+import type { EffectPort, EffectRequest, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
 import { birthOf } from "../../instance/audit.ts";
 import type { Birth } from "../../instance/audit-types.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
@@ -84,6 +84,40 @@ class Attempt {
   cancel(why: string): void {
     this.#why ??= new Error(why);
     this.#controller?.abort(this.#why);
+  }
+}
+
+/** What the port is asked. A class, so that the signal is made only if it is asked for: a getter of an object of its own costs a microsecond. */
+class AttemptRequest implements EffectRequest {
+  readonly kind: EffectRequest["kind"];
+  readonly effectId: string;
+  readonly attempt: number;
+  readonly token: number | undefined;
+  readonly policy: string;
+  readonly instance: string;
+  readonly alert: EffectRequest["alert"];
+  readonly notice: EffectRequest["notice"];
+  readonly subject: NoticeSubject | null;
+  readonly action: Action;
+  readonly #of: Attempt;
+
+  constructor(of: Attempt, { birth, subject, action }: Pick<EffectRequest, "subject" | "action"> & { birth: Birth }) {
+    const { effect } = of;
+    this.kind = birth.kind;
+    this.effectId = effect.id;
+    this.attempt = effect.attempt;
+    this.token = effect.token;
+    this.policy = birth.policy;
+    this.instance = effect.instanceId;
+    this.alert = birth.alert;
+    this.notice = birth.notice;
+    this.subject = subject;
+    this.action = action;
+    this.#of = of;
+  }
+
+  get signal(): AbortSignal {
+    return this.#of.signal;
   }
 }
 
@@ -315,21 +349,7 @@ export class EffectDispatcher {
       this.#end(effect, { kind: "paused" });
       return;
     }
-    this.#port.dispatch(effect, {
-      kind: birth.kind,
-      effectId: effect.id,
-      attempt: effect.attempt,
-      token: effect.token,
-      policy: birth.policy,
-      instance: effect.instanceId,
-      alert: birth.alert,
-      notice: birth.notice,
-      subject,
-      action,
-      get signal() {
-        return attempt.signal;
-      },
-    });
+    this.#port.dispatch(effect, new AttemptRequest(attempt, { birth, subject, action }));
   }
 
   #end(effect: Effect, outcome: EffectOutcome): void {
@@ -379,7 +399,10 @@ function eventOf(
   result: EffectResult,
   { atMs, isOpen }: { atMs: number; isOpen: boolean | null },
 ): OutsideEvent {
-  const about = { attempt: effect.attempt, atMs, ...(result.result === undefined ? {} : { result: result.result }) };
+  const { attempt } = effect;
+  // Most say nothing, and are not verified.
+  if (result.ok && result.result === undefined && isOpen === null) return { type: "effect.done", attempt, atMs };
+  const about = { attempt, atMs, ...(result.result === undefined ? {} : { result: result.result }) };
   if (result.ok && isOpen !== null) return { type: "effect.done", isOpen, ...about };
   return result.ok ? { type: "effect.done", ...about } : { type: "effect.failed", error: result.error, ...about };
 }
