@@ -78,6 +78,8 @@ export class Draft {
   private readonly requests: Instance[] = [];
   private readonly stored: ReadonlyMap<string, Instance>;
   private readonly working = new Map<string, Working>();
+  /** The one that was looked for last: it is mostly the next one, too. */
+  private last: Working | null = null;
   /** Attempts of each policy's action that the commit begins. */
   readonly attempts = new Map<string, number>();
   private readonly outcomes: Outcomes;
@@ -116,11 +118,11 @@ export class Draft {
   }
 
   /** Brings a new instance into the draft. Its first line is its birth. */
-  create(birth: Birth, options: { id: string; policy: CompiledPolicy }): Instance {
+  create(birth: Birth, { id, policy }: { id: string; policy: CompiledPolicy }): Instance {
     const line = encodeBirth(birth);
-    const { id } = options;
-    const instance = newborn(birth, { ...options, head: chainHash("", line) });
-    this.working.set(id, { instance, before: null, lines: [line], birth, body: "" });
+    const instance = newborn(birth, { id, policy, head: chainHash("", line) });
+    this.last = { instance, before: null, lines: [line], birth, body: "" };
+    this.working.set(id, this.last);
     return instance;
   }
 
@@ -163,8 +165,10 @@ export class Draft {
   }
 
   private workingOf(instance: Instance): Working {
+    if (this.last?.instance.id === instance.id) return this.last;
     const before = this.stored.get(instance.id) ?? null;
-    return this.working.get(instance.id) ?? { instance, before, lines: [], birth: null, body: "" };
+    this.last = this.working.get(instance.id) ?? { instance, before, lines: [], birth: null, body: "" };
+    return this.last;
   }
 
   private write(working: Working, outcome: Outcome): Instance {

@@ -150,8 +150,10 @@ class Receiver {
     }
     if (record !== null) kept.value = record;
     if (reception.kind === "begins") return this.#begin(command, id, reception);
-    if (reception.kind !== "ends" || record === null)
-      return { ...word(reception.kind, id), sinceMs: reception.episode.startMs };
+    if (reception.kind !== "ends" || record === null) {
+      const { startMs } = reception.episode;
+      return { kind: reception.kind, id, command: null, sinceMs: startMs, leaseUntilMs: null };
+    }
     return word("ends", id, this.#raise(id, command, "alert_resolved"));
   }
 
@@ -229,7 +231,8 @@ class Receiver {
   #kept(key: string): Kept {
     const known = this.#records.get(key);
     if (known !== undefined) return known;
-    const expected = this.#input.records.get(key) ?? null;
+    const { records } = this.#input;
+    const expected = records.size === 0 ? null : (records.get(key) ?? null);
     const kept = { key, expected, value: expected };
     this.#records.set(key, kept);
     return kept;

@@ -129,11 +129,16 @@ export class AuditLog {
   }
 
   #kindOf({ entry, after }: LoggedEntry): WriteLine {
-    const common = commonFields(entry, after);
-    const kind = JSON.stringify(common);
+    const policy = policyKey({ name: after.policy, version: after.policyVersion });
+    const path = entry.path.join(" > ");
+    const actor = actorOf(entry);
+    // Who acts stands last: a person's name may hold anything.
+    const kind = `${entry.event.type}\n${path}\n${entry.verdict}\n${entry.reason}\n${policy}\n${actor}`;
     const known = this.#kinds.get(kind);
     if (known !== undefined) return known;
-    const writeLine = this.#lineOf(common, `${entry.event.type} -> ${entry.path.at(-1) ?? "?"}`);
+    const { verdict, reason, event } = entry;
+    const common = { event: event.type, path, verdict, reason, actor, policy };
+    const writeLine = this.#lineOf(common, `${event.type} -> ${entry.path.at(-1) ?? "?"}`);
     if (this.#kinds.size >= KIND_COUNT_MAX) this.#kinds.clear();
     this.#kinds.set(kind, writeLine);
     return writeLine;
@@ -144,17 +149,6 @@ export class AuditLog {
     if (child !== undefined) return (own) => child.info(own, message);
     return (own) => this.#logger.info({ ...common, ...own }, message);
   }
-}
-
-function commonFields(entry: LoggedEntry["entry"], after: LoggedEntry["after"]): CommonFields {
-  return {
-    event: entry.event.type,
-    path: entry.path.join(" > "),
-    verdict: entry.verdict,
-    reason: entry.reason,
-    actor: actorOf(entry),
-    policy: policyKey({ name: after.policy, version: after.policyVersion }),
-  };
 }
 
 /** Does an entry that neighbours share say something else of each? */
