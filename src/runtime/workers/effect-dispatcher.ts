@@ -6,10 +6,9 @@
  * E1 an effect is dispatched only from the committed outbox. E2 its result is one command; the machine accepts it only for the current
  * attempt. E3 an attempt whose result comes later takes nobody's turn, and is not dispatched again before its end.
  */
-import type { EffectPort, EffectRequest, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
+import type { EffectPort, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
 import { birthOf } from "../../instance/audit.ts";
 import type { Birth } from "../../instance/audit-types.ts";
-import type { Instance } from "../../instance/checkpoint.ts";
 import type { OutsideEvent } from "../../instance/decide.ts";
 import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../../instance/effect.ts";
 import { STOPS_KEY } from "../../instance/stops-record.ts";
@@ -20,15 +19,9 @@ import type { Envelope } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
+import { Attempt, AttemptRequest, type JustCommitted } from "./attempt.ts";
 import { noticeSubject } from "./notice-subject.ts";
 import { PostponedEffects } from "./postponed-effects.ts";
-
-/**
- * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an attempt costs.
- * It holds for a second: who waited longer for a turn looks whether somebody has cancelled the attempt meanwhile. `birth` null: the instance
- * was made in an earlier commit.
- */
-export type JustCommitted = { readonly instance: Instance; readonly birth: Birth | null; readonly atMs: number };
 
 const JUST_COMMITTED_MS = 1_000;
 const CANCELLED_WHILE_POSTPONED = "The attempt was cancelled while its callback was waited for.";
@@ -52,74 +45,6 @@ export type DispatchOptions = {
   /** Told once for each effect that was dispatched here, and for each result that comes without that. */
   readonly onOutcome: (effect: Effect, outcome: EffectOutcome) => void;
 };
-
-/** An attempt that may be ended from outside. Its signal is made when it is asked for. */
-class Attempt {
-  readonly effect: Effect;
-  readonly committed: JustCommitted | null;
-  #controller: AbortController | null = null;
-  #why: Error | null = null;
-
-  constructor(effect: Effect, committed: JustCommitted | null) {
-    this.effect = effect;
-    this.committed = committed;
-  }
-
-  /** It was aborted because this process stops, and nobody has cancelled it. */
-  isInterrupted = false;
-
-  /** Its result came while it was still out. */
-  isAnswered = false;
-
-  get isCancelled(): boolean {
-    return this.#why !== null;
-  }
-
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#why !== null) this.#controller.abort(this.#why);
-    return this.#controller.signal;
-  }
-
-  cancel(why: string): void {
-    this.#why ??= new Error(why);
-    this.#controller?.abort(this.#why);
-  }
-}
-
-/** What the port is asked. A class, so that the signal is made only if it is asked for: a getter of an object of its own costs a microsecond. */
-class AttemptRequest implements EffectRequest {
-  readonly kind: EffectRequest["kind"];
-  readonly effectId: string;
-  readonly attempt: number;
-  readonly token: number | undefined;
-  readonly policy: string;
-  readonly instance: string;
-  readonly alert: EffectRequest["alert"];
-  readonly notice: EffectRequest["notice"];
-  readonly subject: NoticeSubject | null;
-  readonly action: Action;
-  readonly #of: Attempt;
-
-  constructor(of: Attempt, { birth, subject, action }: Pick<EffectRequest, "subject" | "action"> & { birth: Birth }) {
-    const { effect } = of;
-    this.kind = birth.kind;
-    this.effectId = effect.id;
-    this.attempt = effect.attempt;
-    this.token = effect.token;
-    this.policy = birth.policy;
-    this.instance = effect.instanceId;
-    this.alert = birth.alert;
-    this.notice = birth.notice;
-    this.subject = subject;
-    this.action = action;
-    this.#of = of;
-  }
-
-  get signal(): AbortSignal {
-    return this.#of.signal;
-  }
-}
 
 export class EffectDispatcher {
   readonly #runtime: Runtime;

@@ -14,7 +14,8 @@ import { decodeEffect, type Effect } from "../../instance/effect.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
-import { EffectDispatcher, type EffectOutcome, type JustCommitted } from "./effect-dispatcher.ts";
+import type { JustCommitted } from "./attempt.ts";
+import { EffectDispatcher, type EffectOutcome } from "./effect-dispatcher.ts";
 import type { RepeatedFaults } from "./repeated-faults.ts";
 
 /** How long a claim on an effect lasts without being prolonged. */
