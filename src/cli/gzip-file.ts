@@ -6,9 +6,13 @@ import { createGunzip } from "node:zlib";
 import { BecalmError, messageOf } from "../model/errors.ts";
 import { unreadable } from "./unreadable-file.ts";
 
+/** Larger pieces than Node takes by itself: a file may have hundreds of megabytes. */
+const PIECE_BYTES = 256 * 1_024;
+
 /** The text of a file as a stream, unpacked if it is compressed. */
 export async function openMaybeGzip(path: string): Promise<Readable> {
-  return (await isGzip(path)) ? unzipped(createReadStream(path), path) : createReadStream(path);
+  const file = createReadStream(path, { highWaterMark: PIECE_BYTES });
+  return (await isGzip(path)) ? unzipped(file, path) : file;
 }
 
 /** By its first bytes: a compressed file may have any name. */

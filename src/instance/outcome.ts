@@ -34,8 +34,18 @@ export const plainOutcomes: Outcomes = (instance, event, place) => outcomeOf(ins
 export function outcomeOf(
   instance: Instance,
   event: InstanceEvent,
-  { epoch, version, take }: StepPlace & { readonly take: typeof step },
+  place: StepPlace & { readonly take: typeof step },
 ): Outcome | null {
+  const stepped = steppedInstance(instance, event, place);
+  return stepped === null ? null : written(stepped, event);
+}
+
+/** The same without the texts that only a commit needs. */
+export function steppedInstance(
+  instance: Instance,
+  event: InstanceEvent,
+  { epoch, version, take }: StepPlace & { readonly take: typeof step },
+): Stepped | null {
   const taken = take(instance.snapshot, event);
   if (!taken.accepted) return null;
   const explanation = explain(instance, event, taken);
@@ -51,7 +61,7 @@ export function outcomeOf(
     parked: null,
     succeededAtMs: succeededAtMs(instance, event, taken),
   };
-  return written(next, event, { path: taken.path, explanation, epoch, effects: taken.effects });
+  return { next, path: taken.path, explanation, epoch, effects: taken.effects };
 }
 
 type Place = Pick<Instance, "epoch" | "isOpener" | "decidedAtMs">;
@@ -90,16 +100,14 @@ export function parkedOutcome(
 ): Outcome {
   const next: Instance = { ...instance, version, atMs, parked: timer, reason: "lock_busy" };
   const explanation: Explanation = { verdict: null, reason: "lock_busy", lasting: true, isConverged: false };
-  return written(
-    next,
-    { type: "lock.busy", atMs, ...timer },
-    { path: ["Idle"], explanation, epoch: null, effects: [] },
-  );
+  const stepped: Stepped = { next, path: ["Idle"], explanation, epoch: null, effects: [] };
+  return written(stepped, { type: "lock.busy", atMs, ...timer });
 }
 
-type Meaning = Pick<EntryBody, "path" | "epoch"> & Pick<Outcome, "effects"> & { readonly explanation: Explanation };
+export type Stepped = Pick<EntryBody, "path" | "epoch"> &
+  Pick<Outcome, "next" | "effects"> & { readonly explanation: Explanation };
 
-function written(next: Instance, event: StoredEvent, { path, explanation, epoch, effects }: Meaning): Outcome {
+function written({ next, path, explanation, epoch, effects }: Stepped, event: StoredEvent): Outcome {
   const body = encodeBody(next);
   const entry: EntryBody = {
     version: next.version,

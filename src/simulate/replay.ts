@@ -8,7 +8,7 @@ import { type Inspect, inspectTarget } from "../inspect/inspect-target.ts";
 import type { AuditEntry, EntryBody, History } from "../instance/audit-types.ts";
 import { encodeBody, type Instance } from "../instance/checkpoint.ts";
 import { Draft, newborn } from "../instance/draft.ts";
-import { outcomeOf, parkedOutcome, plainOutcomes } from "../instance/outcome.ts";
+import { parkedOutcome, plainOutcomes, steppedInstance } from "../instance/outcome.ts";
 import type { Snapshot } from "../instance/step.ts";
 import { stepOnce } from "../instance/step-memo.ts";
 import { sha256 } from "../model/digest.ts";
@@ -79,13 +79,13 @@ export class Replayer {
     let instance = newborn(birth, { id, policy: compiled, head: "" });
     for (const entry of entries) {
       const { event, epoch, version } = entry;
-      const outcome =
+      const next =
         event.type === "lock.busy"
-          ? parkedOutcome(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, { version, atMs: event.atMs })
-          : outcomeOf(instance, event, { epoch, version, take: stepOnce });
-      if (outcome === null) throw refused(instance, entry);
-      if (outcome.entry.checkpoint !== entry.checkpoint) return entry;
-      instance = outcome.next;
+          ? parkedOutcome(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, { version, atMs: event.atMs }).next
+          : steppedInstance(instance, event, { epoch, version, take: stepOnce })?.next;
+      if (next === undefined) throw refused(instance, entry);
+      if (sha256(encodeBody(next), "base64url") !== entry.checkpoint) return entry;
+      instance = next;
     }
     return null;
   }
