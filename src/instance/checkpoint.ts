@@ -20,7 +20,6 @@ import {
   CHECKPOINT_FORMAT,
   MACHINE_ID,
   MACHINE_VERSION,
-  type MachineVersion,
   machineText,
   machineVersionOf,
   migrated,
@@ -85,13 +84,6 @@ export function encodeBody(instance: Instance): string {
     reason: instance.reason ?? undefined,
     parked: parked ?? undefined,
     succeededAtMs: succeededAtMs === null ? undefined : succeededAtMs,
-    ...contextFields(context, version),
-  });
-}
-
-/** The context without what a default says. Version 1 did not say that a silence skipped an instance: its reason says so. */
-function contextFields(context: InstanceContext, version: MachineVersion): Record<string, unknown> {
-  return {
     attempt: context.attempt || undefined,
     roundAttempt: context.roundAttempt || undefined,
     outcome: context.outcome === "none" ? undefined : context.outcome,
@@ -101,12 +93,13 @@ function contextFields(context: InstanceContext, version: MachineVersion): Recor
     waitDueAtMs: context.waitDueAtMs ?? undefined,
     timers: isEmpty(context.timers) ? undefined : context.timers,
     arms: context.arms || undefined,
+    // Version 1 did not say that a silence skipped an instance: its reason says so.
     silenced: (version > 1 && context.silenced) || undefined,
     paused: context.paused || undefined,
     grants: context.grants.length === 0 ? undefined : context.grants,
     reconsidered: context.reconsidered || undefined,
     agains: context.agains || undefined,
-  };
+  });
 }
 
 function isEmpty(timers: InstanceContext["timers"]): boolean {

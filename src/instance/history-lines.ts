@@ -171,35 +171,41 @@ function decodeEvent(
   { atMs, owner }: { atMs: number; owner: EntryOwner },
 ): StoredEvent {
   const type = stored["type"] ?? "start";
-  if (!LOOKING.has(type)) return { ...stored, atMs } as unknown as StoredEvent;
-  const group = stored["group"] === undefined ? null : decodeView(stored["group"] as Record<string, unknown>, owner);
-  const silence = type === "peers.settled" ? {} : { silence: stored["silence"] ?? null };
-  return { ...stored, ...silence, type, group, atMs } as unknown as StoredEvent;
+  if (LOOKING.has(type)) {
+    // `stored` was read a moment ago and nobody else has it: filling it in takes half the time of a copy.
+    if (type !== "peers.settled") stored["silence"] ??= null;
+    stored["type"] = type;
+    stored["group"] = stored["group"] === undefined ? null : decodeView(stored["group"] as StoredView, owner);
+  }
+  stored["atMs"] = atMs;
+  return stored as unknown as StoredEvent;
 }
 
-const NOTHING: Observation = {
-  isNew: false,
-  executed: 0,
-  succeeded: 0,
-  failed: 0,
-  inProgress: 0,
-  settledWithoutFailure: 0,
-  parentOpen: false,
+type StoredView = Partial<Observation> & {
+  readonly count: number;
+  readonly peers?: readonly string[];
+  readonly ruleVersion?: string;
 };
 
-function decodeView(stored: Record<string, unknown>, owner: EntryOwner): GroupView {
-  const { count, peers, ruleVersion, ...observed } = stored as Partial<Observation> & {
-    count: number;
-    peers?: string[];
-    ruleVersion?: string;
-  };
+function decodeView(stored: StoredView, { id }: EntryOwner): GroupView {
+  const { count, peers = NO_PEERS, ruleVersion } = stored;
   return {
-    observation: { ...NOTHING, ...observed },
+    observation: {
+      isNew: stored.isNew ?? false,
+      executed: stored.executed ?? 0,
+      succeeded: stored.succeeded ?? 0,
+      failed: stored.failed ?? 0,
+      inProgress: stored.inProgress ?? 0,
+      settledWithoutFailure: stored.settledWithoutFailure ?? 0,
+      parentOpen: stored.parentOpen ?? false,
+    },
     count,
-    peers: (peers ?? []).map((peer) => (peer.startsWith("-") ? owner.id.slice(0, 2) + peer : peer)),
+    peers: peers.map((peer) => (peer.startsWith("-") ? id.slice(0, 2) + peer : peer)),
     ...(ruleVersion === undefined ? {} : { ruleVersion }),
   };
 }
+
+const NO_PEERS: readonly string[] = [];
 
 function isEmpty(record: object): boolean {
   for (const _ in record) return false;

@@ -50,9 +50,12 @@ export function steppedInstance(
   if (!taken.accepted) return null;
   const explanation = explain(instance, event, taken);
   const isAnew = event.type === "reconsider" && taken.path.includes("Idle");
+  const place = isAnew ? placedAnew(event, epoch) : placed(instance, event, epoch);
   const next: Instance = {
     ...instance,
-    ...(isAnew ? placedAnew(event, epoch) : placed(instance, event, epoch)),
+    epoch: place.epoch,
+    isOpener: place.isOpener,
+    decidedAtMs: place.decidedAtMs,
     version,
     atMs: event.atMs,
     snapshot: taken.snapshot,
