@@ -74,8 +74,8 @@ export function encodeBody(instance: Instance): string {
     policy: policyKey({ name: instance.policy, version: instance.policyVersion }),
     group: groupId === null ? undefined : storedGroup(groupId, instance.policy),
     epoch: epoch ?? undefined,
-    opener: isOpener || undefined,
-    observed: instance.isObserved || undefined,
+    opener: unlessUsual(isOpener),
+    observed: unlessUsual(instance.isObserved),
     createdAtMs: instance.createdAtMs,
     decidedAtMs: instance.decidedAtMs ?? undefined,
     atMs: instance.atMs === instance.createdAtMs ? undefined : instance.atMs,
@@ -84,22 +84,27 @@ export function encodeBody(instance: Instance): string {
     reason: instance.reason ?? undefined,
     parked: parked ?? undefined,
     succeededAtMs: succeededAtMs === null ? undefined : succeededAtMs,
-    attempt: context.attempt || undefined,
-    roundAttempt: context.roundAttempt || undefined,
+    attempt: unlessUsual(context.attempt),
+    roundAttempt: unlessUsual(context.roundAttempt),
     outcome: context.outcome === "none" ? undefined : context.outcome,
     cause: context.cause ?? undefined,
-    closed: context.closed || undefined,
-    cancelled: context.cancelled || undefined,
+    closed: unlessUsual(context.closed),
+    cancelled: unlessUsual(context.cancelled),
     waitDueAtMs: context.waitDueAtMs ?? undefined,
     timers: isEmpty(context.timers) ? undefined : context.timers,
-    arms: context.arms || undefined,
+    arms: unlessUsual(context.arms),
     // Version 1 did not say that a silence skipped an instance: its reason says so.
     silenced: (version > 1 && context.silenced) || undefined,
-    paused: context.paused || undefined,
+    paused: unlessUsual(context.paused),
     grants: context.grants.length === 0 ? undefined : context.grants,
-    reconsidered: context.reconsidered || undefined,
-    agains: context.agains || undefined,
+    reconsidered: unlessUsual(context.reconsidered),
+    agains: unlessUsual(context.agains),
   });
+}
+
+/** 0 and false go without saying. */
+function unlessUsual<T extends number | boolean>(value: T): T | undefined {
+  return value || undefined;
 }
 
 function isEmpty(timers: InstanceContext["timers"]): boolean {
