@@ -5,6 +5,7 @@
  * sends something. Whoever only looks needs no driver.
  */
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { NO_GRACE } from "./model/episode.ts";
 import { RESOLVE_TIMEOUT_MS } from "./model/limits.ts";
 import { SpeculativeGroups } from "./runtime/commit/speculative-groups.ts";
@@ -59,9 +60,9 @@ export type Driven<D> = {
 
 export function driveLive(
   runtime: Runtime,
-  options: LiveOptions,
+  options: Omit<LiveOptions, "processName">,
 ): Driven<LiveDriver> & { readonly receipts: Receipts } {
-  const driver = new LiveDriver(runtime, options);
+  const driver = new LiveDriver(runtime, { ...options, processName: `${hostname()}:${process.pid}` });
   const instances = new InstanceService(runtime, driver, () => runtime.clock.now());
   const { pauses, silences } = driver;
   return { driver, instances, pauses, silences, receipts: new Receipts(runtime.store, options.retentionMs) };

@@ -11,6 +11,7 @@ import { CLOCK_SKEW_MS_DEFAULT, CONCURRENCY_MAX, LIST_PAGE_COUNT_MAX, PARTITION_
 import { REASONS } from "./model/reasons.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";
 import type { ListFilter } from "./runtime/instance-reader.ts";
+import type { OwnersStatus } from "./runtime/owners/owners.ts";
 import {
   ANYTHING,
   type Expected,
@@ -147,7 +148,7 @@ export type EngineStatus = StoreStatus & {
   readonly bytesUnderWay: number;
   /** Absent: the engine has none. */
   readonly shadow?: ShadowStatus;
-};
+} & OwnersStatus;
 
 /** A clock of the program's own differs on purpose, unless the program says how far it may. null: nothing is compared. */
 export function maxClockSkewOf({ maxClockSkewMs, clock }: EngineOptions): number | null {

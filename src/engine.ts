@@ -35,6 +35,7 @@ import { IntakeBound } from "./runtime/inbox/intake-bound.ts";
 import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
 import type { InstanceService } from "./runtime/instance-service.ts";
 import { putInForce } from "./runtime/namespace.ts";
+import { OWNS_NOTHING, type Owners } from "./runtime/owners/owners.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
@@ -150,6 +151,7 @@ class LiveEngine implements Engine {
   readonly #intake: IntakeBound;
   #shadow: Shadow | null;
   #storeWatch: StoreWatch | null = null;
+  #owners: Owners | null = null;
   /** null: not opened yet. */
   #opening: Promise<Opened> | null = null;
   #stopping: Promise<void> | null = null;
@@ -180,7 +182,8 @@ class LiveEngine implements Engine {
   status(): EngineStatus {
     const { alerts, bytes } = this.#intake.underway;
     const shadow = this.#shadow === null ? {} : { shadow: this.#shadow.status };
-    return { ...(this.#storeWatch?.status ?? UNKNOWN), alertsUnderWay: alerts, bytesUnderWay: bytes, ...shadow };
+    const known = { ...(this.#storeWatch?.status ?? UNKNOWN), ...(this.#owners?.status ?? OWNS_NOTHING) };
+    return { ...known, alertsUnderWay: alerts, bytesUnderWay: bytes, ...shadow };
   }
 
   stop(): Promise<void> {
@@ -214,7 +217,7 @@ class LiveEngine implements Engine {
       const readings = inputs.map((input) => (input instanceof BecalmError ? input : tryReceipt(input, atMs)));
       const request = await routeRequest(runtime, readings, { atMs });
       this.#intake.weigh(intake, request);
-      const delivered = await deliver({ mailboxes: driver.mailboxes, receipts }, request, { atMs });
+      const delivered = await deliver({ owners: driver.owners, receipts }, request, { atMs });
       this.#shadow?.taken(readings.map(receiptOrNone), delivered.unmatched, atMs);
       return { ...delivered, truncated };
     } finally {
@@ -370,6 +373,7 @@ class LiveEngine implements Engine {
       onFault: (what, error) => logger.error({ err: error }, what),
     });
     this.#storeWatch = driven.driver.storeWatch;
+    this.#owners = driven.driver.owners;
     // An alert is not decided by a clock that was never compared. Who cannot be asked now is asked again soon.
     await driven.driver.storeWatch.look().catch(() => {});
     attached.setWorker(driven.driver);

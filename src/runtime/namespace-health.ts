@@ -7,8 +7,10 @@ import { decodeEffect } from "../instance/effect.ts";
 import { formatDuration } from "../model/duration.ts";
 import { BecalmError } from "../model/errors.ts";
 import { INSTANCE_STATES } from "../model/instance-types.ts";
+import { ownersOf } from "../model/rendezvous.ts";
 import type { Finding, StoreClock, StoredEffect } from "../stores/store.ts";
 import { tryInstance } from "./commit/read-instance.ts";
+import { readMembers } from "./owners/membership.ts";
 import type { Runtime } from "./runtime.ts";
 
 const PAGE_COUNT = 500;
@@ -19,6 +21,8 @@ const OVERDUE_MS = 60_000;
 /** So long after its commit an attempt has begun, unless all are busy or a pause holds it. */
 const WAITS_LONG_MS = 10 * 60_000;
 const SHOWN_ID_COUNT = 3;
+/** More in an inbox than its process takes in a moment. */
+const LETTERS_MAX = 64;
 /** A clock that is further off is worth a word, and beyond the engine's bound it stops. */
 const SKEW_MS = 1_000;
 
@@ -27,12 +31,35 @@ export async function healthOf(runtime: Runtime, nowMs: number): Promise<Finding
   const open = await openInstances(runtime);
   const effects = await runtime.store.listEffects({ limit: LOOKED_COUNT_MAX });
   return [
+    ...(await processes(runtime)),
     unreadable(open),
     await overdueTimers(runtime, nowMs),
     waitingEffects(effects, nowMs),
     await unclaimable(runtime),
     unmoved(open, effects),
   ];
+}
+
+/** Who shares the partitions, and what waits in their inboxes. Nothing where there can be only one, or where nobody may ask. */
+async function processes({ store, partitions }: Runtime): Promise<Finding[]> {
+  const what = "processes";
+  const { processes: all } = store;
+  const members = all === null ? [] : readMembers(await all.living().catch(() => []));
+  if (all === null || members.length === 0) return [];
+  const letters = await Promise.all(members.map(({ id }) => all.waiting(id).catch(() => 0)));
+  const waiting = letters.reduce((sum, count) => sum + count, 0);
+  const sharing = members.filter(({ record }) => record.isSharing);
+  const owners = ownersOf(
+    sharing.map(({ id }) => id),
+    partitions,
+  );
+  const shares = members.map(({ id, record }) => {
+    const owned = sharing.length < 2 ? partitions : owners.filter((owner) => owner === id).length;
+    return `${record.name} owns ${owned}`;
+  });
+  const is = `${members.length} share ${partitions} partitions: ${shares.join(", ")}; ${waiting} letters wait`;
+  if (waiting <= LETTERS_MAX * members.length) return [{ what, is }];
+  return [{ what, is, advice: "one of them does not keep up, or is stopped: look into its log" }];
 }
 
 /** `sentAtMs`, `nowMs`: of this process, before and after the clocks were asked. */

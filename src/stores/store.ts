@@ -1,4 +1,5 @@
 import type { DimensionLock } from "./dimension-lock.ts";
+import type { Processes } from "./processes.ts";
 
 /**
  * The store: where every decision becomes durable in one atomic write, or not at all.
@@ -17,6 +18,9 @@ import type { DimensionLock } from "./dimension-lock.ts";
 export interface Store {
   /** The counting lock of this namespace, kept in the same place. */
   readonly lock: DimensionLock;
+
+  /** The processes that share the namespace; null: there can be only one. */
+  readonly processes: Processes | null;
 
   /**
    * Creates the namespace, or checks it against `spec`. Rejects with BECALM_NAMESPACE_MODE or BECALM_NAMESPACE_PARTITIONS.

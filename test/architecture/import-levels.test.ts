@@ -54,6 +54,7 @@ const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/instance-reference.ts": "engine",
   "src/stores/store.ts": "ports",
   "src/stores/dimension-lock.ts": "ports",
+  "src/stores/processes.ts": "ports",
   "src/effects/effect-port.ts": "ports",
   "src/system/clock.ts": "ports",
   "src/system/logger.ts": "ports",

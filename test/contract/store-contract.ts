@@ -15,6 +15,7 @@ import {
   newInstance,
   timerOf,
 } from "./store-fixtures.ts";
+import { processesContract } from "./store-processes.ts";
 import { tallyContract } from "./store-tallies.ts";
 
 export type StoreWorld = {
@@ -42,6 +43,7 @@ export function storeContract(
   const partitions = options.partitions ?? 16;
   episodeContract(name, makeWorld, partitions);
   tallyContract(name, makeWorld, partitions);
+  processesContract(name, makeWorld, partitions);
 
   describe(`${name}: the store's contract`, () => {
     let world: StoreWorld;

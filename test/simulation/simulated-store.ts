@@ -1,5 +1,6 @@
 /** A store as one process sees it: each call is a request that travels, is carried out, and a reply that travels back. */
 import { BecalmError } from "../../src/model/errors.ts";
+import type { Processes } from "../../src/stores/processes.ts";
 import type { Commit, CommitOutcome, Store } from "../../src/stores/store.ts";
 import type { Network } from "./scenario.ts";
 import type { Scheduler, SimulatedProcess } from "./scheduler.ts";
@@ -22,7 +23,7 @@ export type Connection = {
 type Call = { readonly method: string; readonly given: readonly unknown[]; readonly send: () => Promise<unknown> };
 
 /** Calls that only look for something to do: most of them travel for nothing, so most pass at once. */
-const POLLS: ReadonlySet<string> = new Set(["timers", "claimEffects", "extendClaims", "policies", "open"]);
+const POLLS: ReadonlySet<string> = new Set(["timers", "claimEffects", "extendClaims", "policies", "open", "beat"]);
 const POLL_PASSES_AT_ONCE = 0.8;
 
 export function simulatedStore(store: Store, connection: Connection): Store {
@@ -34,10 +35,23 @@ export function simulatedStore(store: Store, connection: Connection): Store {
           travel(connection, { method: "acquire", given: [request], send: () => lock.acquire(request) });
         return { acquire };
       }
+      if (name === "processes" && target.processes !== null) return simulatedProcesses(target.processes, connection);
       const member = Reflect.get(target, name) as unknown;
       if (typeof member !== "function") return member;
       const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
       if (typeof name === "symbol" || name === "close") return method;
+      return (...given: unknown[]) => travel(connection, { method: name, given, send: () => method(...given) });
+    },
+  });
+}
+
+/** Letters travel as everything does: one that is taken and whose reply is lost is gone. */
+function simulatedProcesses(processes: Processes, connection: Connection): Processes {
+  return new Proxy(processes, {
+    get(target, name) {
+      const member = Reflect.get(target, name) as unknown;
+      if (typeof member !== "function" || typeof name === "symbol") return member;
+      const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
       return (...given: unknown[]) => travel(connection, { method: name, given, send: () => method(...given) });
     },
   });

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { BecalmError } from "../../src/model/errors.ts";
+import type { Processes } from "../../src/stores/processes.ts";
 import type { CommitOutcome, Store } from "../../src/stores/store.ts";
 
 /** One call of a store's method. `count`: how many calls of that method this store has seen, this one included. */
@@ -76,6 +77,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
         const { lock } = target;
         return { acquire: (request: never) => call("acquire", request, () => lock.acquire(request)) };
       }
+      if (name === "processes" && target.processes !== null) return mortal(target.processes, () => isDead);
       if (typeof member !== "function" || name === "close" || name === Symbol.asyncDispose) {
         return typeof member === "function" ? member.bind(target) : member;
       }
@@ -84,6 +86,23 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
     },
   });
   return { store: watched, pendingCount: () => (isDead ? 0 : pending), isDead: () => isDead, die: () => void die() };
+}
+
+/** Neither hears of the others any more when it is dead, nor they of it. */
+function mortal(processes: Processes, isDead: () => boolean): Processes {
+  const answered = async <Reply>(send: () => Promise<Reply>): Promise<Reply> => {
+    if (isDead()) return never();
+    const reply = await send();
+    return isDead() ? never() : reply;
+  };
+  return {
+    beat: (request) => answered(() => processes.beat(request)),
+    leave: (id) => answered(() => processes.leave(id)),
+    living: () => answered(() => processes.living()),
+    send: (to, letters) => answered(() => processes.send(to, letters)),
+    receive: (id) => answered(() => processes.receive(id)),
+    waiting: (id) => answered(() => processes.waiting(id)),
+  };
 }
 
 function never(): Promise<never> {

@@ -4,8 +4,7 @@ import type { Receipt } from "../../model/receipt.ts";
 import type { EnvelopeResult } from "../commit/batch.ts";
 import { type Envelope, mailboxKey, neededId } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
-import { type Filling, sizeOf, takes } from "./batch-size.ts";
-import type { Mailboxes } from "./mailboxes.ts";
+import { type Filling, type Size, sizeOf, takes } from "./batch-size.ts";
 import type { Receipts } from "./receipts.ts";
 import { type RoutedAlert, routeAlerts } from "./routed-alerts.ts";
 
@@ -30,7 +29,12 @@ export type IngestResult = {
   readonly rejected: readonly { readonly alert: number; readonly error: BecalmError }[];
 };
 
-export type IngestParts = { readonly mailboxes: Mailboxes; readonly receipts: Receipts };
+/** `owners`: has a batch decided, here or by the process that owns its partition. */
+export type IngestParts = { readonly owners: Decider; readonly receipts: Receipts };
+
+export type Decider = {
+  submit(envelopes: readonly Envelope[], size: Size): Promise<readonly EnvelopeResult[]>;
+};
 
 /** What one request sends to one mailbox together. `slots`: of its envelopes, in their order. */
 type RoutedBatch = {
@@ -110,13 +114,13 @@ function batchesOf(routed: readonly RoutedAlert[], slots: readonly Slot[]): Rout
 
 /** Resolves when every decision about the alerts is durable, or refused. */
 export async function deliver(
-  { mailboxes, receipts }: IngestParts,
+  { owners, receipts }: IngestParts,
   { slots, batches, unmatched, refused }: RoutedRequest,
   { atMs }: { atMs: number },
 ): Promise<IngestResult> {
   // Each batch is taken out, and forgotten as soon as it is decided: otherwise all that a request carries would live until its last alert is
   // decided, and be copied by one collection of the garbage after the other.
-  await Promise.all(batches.splice(0).map((batch) => send(mailboxes, batch)));
+  await Promise.all(batches.splice(0).map((batch) => send(owners, batch)));
   for (const { alert, outcome } of slots) if (outcome instanceof BecalmError) refused.set(alert, outcome);
   const instances: Ingested[] = [];
   for (const { alert, policy, id, outcome, lastStepAtMs } of slots) {
@@ -128,14 +132,17 @@ export async function deliver(
   return { instances, unmatched, rejected: [...refused].map(([alert, error]) => ({ alert, error })) };
 }
 
-async function send(mailboxes: Mailboxes, { envelopes, slots, size }: RoutedBatch): Promise<void> {
+async function send(owners: Decider, { envelopes, slots, size }: RoutedBatch): Promise<void> {
   try {
-    const results = await mailboxes.submit(envelopes, size);
+    const results = await owners.submit(envelopes, size);
     for (let index = 0; index < slots.length; index += 1) {
       const slot = slots[index] as Slot;
       const result = results[index] as EnvelopeResult;
       const isElsewhere = result.outcome === "elsewhere" && slot.fallback !== null;
-      fill(slot, isElsewhere ? ((await mailboxes.submit([slot.fallback]))[0] as EnvelopeResult) : result);
+      fill(
+        slot,
+        isElsewhere ? ((await owners.submit([slot.fallback], sizeOf(slot.fallback)))[0] as EnvelopeResult) : result,
+      );
     }
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;

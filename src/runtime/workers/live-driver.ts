@@ -13,6 +13,7 @@ import type { Commit } from "../../stores/store.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import { Mailboxes } from "../inbox/mailboxes.ts";
 import { renewNamespace } from "../namespace.ts";
+import { Owners } from "../owners/owners.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime.ts";
 import { learnSilences, SilenceService } from "../silences/stored-silences.ts";
 import { PauseService } from "../stops/pause-service.ts";
@@ -42,6 +43,8 @@ export type LiveOptions = {
   /** Hear of each commit after the driver itself. */
   readonly onCommit: readonly CommitListener[];
   readonly watch: StoreWatchOptions;
+  /** Of this process, for the people who look after several. */
+  readonly processName: string;
   /** Told of what could not be done now and is tried again. */
   readonly onFault: (what: string, error: unknown) => void;
 };
@@ -51,6 +54,7 @@ export class LiveDriver implements Driver {
   readonly pauses: PauseService;
   readonly silences: SilenceService;
   readonly storeWatch: StoreWatch;
+  readonly owners: Owners;
   readonly #runtime: BatchRuntime;
   readonly #outbox: OutboxPump;
   readonly #options: LiveOptions;
@@ -75,8 +79,18 @@ export class LiveDriver implements Driver {
     this.silences = new SilenceService(runtime, this, () => runtime.clock.now());
     this.storeWatch = new StoreWatch(runtime, options.watch);
     this.#faults = new RepeatedFaults(runtime.clock, options.onFault);
+    this.owners = new Owners(runtime, {
+      decide: (envelopes, size) => this.mailboxes.submit(envelopes, size),
+      name: options.processName,
+      logger: options.watch.logger,
+      faults: this.#faults,
+      isOff: () => this.#isOff,
+      onLook: () => this.#pollNow("members"),
+      onOwners: () => this.#pollNow("timers"),
+    });
     this.#timers = new TimerPump(runtime, {
       submit: (envelope) => this.mailboxes.submit([envelope]),
+      isOwn: (partition) => this.owners.isOwn(partition),
       faults: this.#faults,
     });
     this.#outbox = new OutboxPump(runtime, {
@@ -100,6 +114,7 @@ export class LiveDriver implements Driver {
   start(): void {
     this.#isRunning = true;
     this.#timersDueAtMs = this.#runtime.clock.now();
+    this.#repeat("members", 0, () => this.owners.beat());
     this.#repeat("store", STORE_WATCHED_EVERY_MS, () => this.#watchStore());
     this.#repeat("timers", 0, () => this.#fireTimers());
     this.#repeat("outbox", 0, () => this.#outbox.take());
@@ -119,6 +134,7 @@ export class LiveDriver implements Driver {
     for (const { cancel } of this.#scheduled.values()) cancel();
     this.#scheduled.clear();
     this.#outbox.close();
+    await this.owners.leave();
     const cancelAbort = this.#runtime.realTime.schedule(drainMs, () => this.#outbox.interruptAll());
     await this.#whenDrained();
     cancelAbort();

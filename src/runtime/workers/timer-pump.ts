@@ -3,7 +3,8 @@
  *
  * Owns: which timers wait after a failure, and for how long. Does not own: when the pump runs (live-driver.ts), decisions (commit/run-batch.ts).
  * T1 a timer fires by its commit: firing it twice is harmless. T2 what fails waits twice as long each time, up to `RETRY_MS_MAX`; those
- * behind it are looked at meanwhile. T3 what cannot be read waits until somebody may have repaired it.
+ * behind it are looked at meanwhile. T3 what cannot be read waits until somebody may have repaired it. T4 a partition's timers are fired by its
+ * owner; what that one leaves undone for long, by everybody.
  */
 import { errorCode, messageOf } from "../../model/errors.ts";
 import { SWEEP_INTERVAL_MS } from "../../model/limits.ts";
@@ -17,6 +18,9 @@ import { envelopeOf } from "./timers.ts";
 export const PAGE_COUNT = 256;
 /** What waits after a failure is passed over as it is read; so many of a partition at most are known at once. */
 const WAITING_COUNT_MAX = 8_192;
+/** What an owner has not fired so long after its time is fired by whoever looks: it may be at fault without knowing it. */
+const LEFT_AFTER_MS = 10_000;
+const LEFT_LOOKED_AT_EVERY_MS = 5_000;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
 /** What could not be read is tried again this often: somebody may have repaired it. */
@@ -24,10 +28,13 @@ const UNREADABLE_RETRY_MS = SWEEP_INTERVAL_MS;
 
 type Waiting = { untilMs: number; failures: number };
 
-type Part = { readonly wait: Waiting; readonly timers: Map<string, Waiting>; isUnderway: boolean };
+/** `lookedAtMs`: for what its owner has left. */
+type Part = { readonly wait: Waiting; readonly timers: Map<string, Waiting>; isUnderway: boolean; lookedAtMs: number };
 
 export type TimerPumpOptions = {
   readonly submit: (envelope: Envelope) => Promise<unknown>;
+  /** Those of other partitions are fired by their owners. */
+  readonly isOwn: (partition: number) => boolean;
   readonly faults: RepeatedFaults;
 };
 
@@ -43,6 +50,7 @@ export class TimerPump {
       wait: { untilMs: 0, failures: 0 },
       timers: new Map(),
       isUnderway: false,
+      lookedAtMs: 0,
     }));
   }
 
@@ -55,11 +63,15 @@ export class TimerPump {
   async #firePart(part: Part, partition: number): Promise<boolean> {
     const nowMs = this.#runtime.clock.now();
     if (part.isUnderway || part.wait.untilMs > nowMs) return false;
+    const isOwn = this.#options.isOwn(partition);
+    if (!isOwn && nowMs - part.lookedAtMs < LEFT_LOOKED_AT_EVERY_MS) return false;
     part.isUnderway = true;
+    part.lookedAtMs = nowMs;
     try {
+      const untilMs = isOwn ? nowMs : nowMs - LEFT_AFTER_MS;
       const isMore = await Promise.all([
-        this.#fireLane(part, { partition, lane: "work", nowMs }),
-        this.#fireLane(part, { partition, lane: "approval", nowMs }),
+        this.#fireLane(part, { partition, lane: "work", nowMs, untilMs }),
+        this.#fireLane(part, { partition, lane: "approval", nowMs, untilMs }),
       ]);
       part.wait.failures = 0;
       return isMore.includes(true);
@@ -75,10 +87,10 @@ export class TimerPump {
 
   async #fireLane(
     part: Part,
-    { partition, lane, nowMs }: { partition: number; lane: TimerLane; nowMs: number },
+    { partition, lane, nowMs, untilMs }: { partition: number; lane: TimerLane; nowMs: number; untilMs: number },
   ): Promise<boolean> {
     const limit = PAGE_COUNT + part.timers.size;
-    const rows = await this.#runtime.store.timers({ lane, untilMs: nowMs, limit, partition });
+    const rows = await this.#runtime.store.timers({ lane, untilMs, limit, partition });
     const due = rows.filter((row) => !(nowMs < (part.timers.get(keyOf(row))?.untilMs ?? 0))).slice(0, PAGE_COUNT);
     const outcomes = await Promise.all(due.map((row) => this.#fireRow(part, row, nowMs)));
     return due.length >= PAGE_COUNT && outcomes.includes(true);

@@ -6,6 +6,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStatus } from "../../engine.ts";
 import type { CommittedStep } from "../../runtime/committed-steps.ts";
+import { OWNS_NOTHING } from "../../runtime/owners/owners.ts";
 import { StepCounts } from "./step-counts.ts";
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -149,6 +150,7 @@ function addGauges(registry: Registry, sources: MetricsSources): void {
 const UNKNOWN: EngineStatus = {
   alertsUnderWay: 0,
   bytesUnderWay: 0,
+  ...OWNS_NOTHING,
   clockSkewMs: null,
   durability: null,
   lostCommits: 0,
@@ -167,6 +169,14 @@ function addStatus(registers: Registry[], status: () => EngineStatus): void {
     });
   gauge("becalm_alerts_under_way", "Alerts that are being decided.", (now) => now.alertsUnderWay);
   gauge("becalm_bytes_under_way", "About how many bytes the alerts under way will write.", (now) => now.bytesUnderWay);
+  gauge("becalm_members", "Processes that share the partitions, this one included.", (now) => now.members);
+  gauge("becalm_owned_partitions", "Partitions that this process owns.", (now) => now.ownedPartitions);
+  gauge("becalm_forwarded_batches", "Batches that other processes are to decide.", (now) => now.forwardedBatches);
+  gauge(
+    "becalm_forwarded_oldest_seconds",
+    "How long the oldest batch that another process is to decide has waited.",
+    (now) => now.oldestForwardedMs / 1_000,
+  );
   gauge(
     "becalm_clock_skew_seconds",
     "How far this process's clock is ahead of the store's.",

@@ -97,6 +97,7 @@ export function requireNamespaceName(namespace: string): void {
 type WriterState = { readonly lock: DimensionLock; readonly leases: GroupLeases; claimsFreed: Promise<void> | null };
 
 class LmdbStore implements Store {
+  readonly processes = null;
   readonly lock: DimensionLock = {
     acquire: async (request) => {
       const state = await this.#writerState(this.#open());

@@ -59,6 +59,7 @@ import { EpisodeTable } from "./episode-table.ts";
 import { GroupLeases } from "./group-leases.ts";
 import { GroupTable } from "./group-table.ts";
 import { memoryDimensionLock } from "./memory-dimension-lock.ts";
+import { MemoryProcesses } from "./memory-processes.ts";
 import { OpenIndex } from "./open-index.ts";
 import { SortedList, take } from "./sorted-list.ts";
 import { TallyTable } from "./tally-table.ts";
@@ -82,6 +83,7 @@ type Instance = CreatedAt & {
 
 class MemoryStore implements Store {
   readonly lock: DimensionLock;
+  readonly processes: MemoryProcesses;
   readonly #now: () => number;
   #info: NamespaceInfo | null = null;
   /** Order of creation, one list a partition, without those of #unordered: a storm only adds. */
@@ -102,6 +104,7 @@ class MemoryStore implements Store {
   constructor(now: () => number) {
     this.#now = now;
     this.lock = memoryDimensionLock(now);
+    this.processes = new MemoryProcesses(now);
   }
 
   async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
@@ -109,8 +112,7 @@ class MemoryStore implements Store {
     if (this.#info !== null) {
       requireSameNamespace("memory", this.#info, spec);
     } else if (spec.mode !== undefined && spec.partitions !== undefined) {
-      const { mode, partitions } = spec;
-      this.#info = { mode, partitions, highestTimeMs: null, format: NAMESPACE_FORMAT };
+      this.#info = { mode: spec.mode, partitions: spec.partitions, highestTimeMs: null, format: NAMESPACE_FORMAT };
       this.#created = Array.from({ length: spec.partitions }, () => new SortedList<CreatedAt>(compareCreated));
       this.#unordered = this.#created.map(() => []);
     }

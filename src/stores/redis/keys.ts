@@ -6,6 +6,7 @@
  * evenly, whatever P is. The search always finds the same tags: they are part of the stored layout and must never change.
  */
 
+import { partitionOf } from "../../model/ids.ts";
 import type { MemberSet, TimerLane } from "../store.ts";
 import { invalid } from "../store-rules.ts";
 
@@ -27,6 +28,10 @@ export type RedisKeys = {
   commit(partition: number, commitId: string): string;
   group(partition: number, groupId: string): string;
   lease(partition: number, groupId: string): string;
+  /** Processes that live. */
+  readonly processes: string;
+  /** Letters to a process. Inboxes spread over the partitions, so that no shard has them all. */
+  inbox(processId: string): string;
   /** Of the virtual run that works on the namespace. No group has this name: those of groups hold a `:`. */
   readonly runLease: string;
   members(partition: number, groupId: string, set: MemberSet): string;
@@ -87,6 +92,8 @@ export function redisKeys({ prefix, namespace }: KeySpace, partitions: number): 
     commit: (partition, commitId) => `${head(partition)}c:${commitId}`,
     group: (partition, groupId) => `${head(partition)}g:${groupId}`,
     lease: (partition, groupId) => `${head(partition)}l:${groupId}`,
+    processes: `${head(0)}processes`,
+    inbox: (processId) => `${head(partitionOf(processId, partitions))}inbox:${processId}`,
     runLease: `${head(0)}l:virtual-run`,
     members: (partition, groupId, set) => `${head(partition)}${set}:${groupId}`,
     lockSlot: (partition, key, slot) => `${head(partition)}d:${slot}:${key}`,

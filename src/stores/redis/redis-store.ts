@@ -65,6 +65,7 @@ import { describeServer, RedisHealth } from "./redis-health.ts";
 import { RedisInstances } from "./redis-instances.ts";
 import { RedisLoads } from "./redis-loads.ts";
 import { RedisOutbox } from "./redis-outbox.ts";
+import { RedisProcesses } from "./redis-processes.ts";
 import { strayInstances } from "./redis-strays.ts";
 import { RedisTimers } from "./redis-timers.ts";
 import { redlockDimensionLock } from "./redlock-dimension-lock.ts";
@@ -111,6 +112,7 @@ class RedisStore implements Store {
   readonly #ledger = new CommitLedger();
   readonly #replication: Replication | null;
   readonly #health: RedisHealth;
+  readonly processes: RedisProcesses;
 
   constructor(
     connection: RedisConnection,
@@ -118,6 +120,7 @@ class RedisStore implements Store {
   ) {
     this.#replication = replication;
     this.#health = new RedisHealth(connection);
+    this.processes = new RedisProcesses({ connection, keys: () => this.#open() });
     this.#connection = connection;
     this.#client = connection.client;
     this.#space = space;
@@ -319,6 +322,7 @@ class RedisStore implements Store {
 
   close(): Promise<void> {
     this.#replication?.close();
+    this.processes.close();
     return this.#connection.close();
   }
 

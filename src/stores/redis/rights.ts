@@ -26,7 +26,7 @@ const READING = [
   "EXISTS",
 ];
 /** Those of workers; EXISTS, SET, GET and DEL are redlock's. */
-const WRITING = ["HSETNX", "ZCOUNT", "TIME", "EXISTS", "SET", "GET", "DEL"];
+const WRITING = ["HSETNX", "ZCOUNT", "TIME", "EXISTS", "SET", "GET", "DEL", "HDEL", "LLEN", "BLPOP", "LPOP"];
 
 /** Commands that a user needs; `reading`: one who only looks. */
 export function requiredCommands(use: "reading" | "writing"): string[] {

@@ -35,6 +35,8 @@ export const scripts = {
   commitDetection: defineScript<"applied" | "duplicate" | "conflict">("commit-detection"),
   pageDetection: defineScript<[number, ...string[]]>("page-detection"),
   raiseCheckpoint: defineScript<string>("raise-checkpoint"),
+  beat: defineScript<(string | number)[]>("beat"),
+  sendLetters: defineScript<number>("send-letters"),
   missingRights: defineScript<string[]>("missing-rights"),
 };
 

@@ -68,7 +68,7 @@ export function serverStore(address: ServerAddress): Store {
     return revived(loaded);
   };
   const touched = async (ids: readonly string[]) => new Map((await call("touched", ids)) as [string, number][]);
-  const own: Record<string, unknown> = { ...reading, load, touched, close: () => Promise.resolve() };
+  const own: Record<string, unknown> = { ...reading, processes: null, load, touched, close: () => Promise.resolve() };
   // A promise that resolves with the store asks it for `then`.
   return new Proxy({} as Store, {
     get: (_, name) => (name === "then" ? undefined : (own[name as string] ?? onlyReading)),

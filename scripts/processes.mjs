@@ -1,0 +1,289 @@
+#!/usr/bin/env node
+/**
+ * What several processes on one Redis cost and how they behave together:
+ *
+ *   node scripts/processes.mjs cpu [--processes 2] [--groups 100] [--alerts 20000] [--rounds 3] [--dir .]
+ *   node scripts/processes.mjs one-group | timers | killed | stopped | rolling
+ *
+ * `cpu`: CPU per alert of all processes together on the same groups, over that of as many processes on namespaces of their own. `one-group`: the rate of
+ * two processes on a single group over that of one. `timers`: how late 10,000 timers are that are due at once, with one engine and with three.
+ * `killed`, `stopped`: how long the partitions of one of four processes are without decisions. `rolling`: what four processes refuse that are restarted
+ * one after the other under load.
+ *
+ * Starts a Redis server of its own, without persistence. `--dir` is a built checkout.
+ */
+import { fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const STARTS_AT = "2026-11-23T06:49:54.757Z";
+const SETTLED_MS = 5_000;
+
+// ---------------------------------------------------------------------------------------------------------------- a member
+
+/** Answers one request of its parent after the other. */
+function serve() {
+  const member = {};
+  process.on("message", ({ number, name, given }) => {
+    Promise.resolve(REQUESTS[name](member, given)).then(
+      (result) => process.send({ number, result: result ?? null }),
+      (error) => process.send({ number, error: error.stack }),
+    );
+  });
+  process.on("disconnect", () => process.exit(0));
+}
+
+const REQUESTS = { open, ingest, stream, endStream, late, stop };
+
+async function open(member, { dir, redis, namespace, groups, share, total, delay }) {
+  const { createEngine, redisStore } = await import(join(dir, "dist/src/index.js"));
+  member.from = 0;
+  member.groups = groups;
+  member.lateMs = [];
+  const converge = {
+    function: "skip_when_exceed",
+    by: ["alertname", "cluster"],
+    window: "1h",
+    count: Math.max(1, Math.round((total * share) / groups)),
+  };
+  const policy = { name: "restart", match: ['alertname="InstanceDown"'], action: { handler: { name: "act" } } };
+  member.store = redisStore(redis, { namespace });
+  member.engine = createEngine({
+    policies: [delay === undefined ? { ...policy, converge } : { ...policy, retry: { limit: 1, delay } }],
+    store: member.store,
+    handlers: { act: ({ attempt }) => acted(member, attempt, delay) },
+    logger: {
+      debug() {},
+      info() {},
+      warn() {},
+      error: (_fields, text) => process.stderr.write(`${text}\n`),
+    },
+  });
+  await member.engine.start();
+}
+
+/** With a delay every first attempt fails, and the second one is the timer's. */
+function acted(member, attempt, delay) {
+  if (delay === undefined) return;
+  if (attempt > 1) member.lateMs.push(Date.now());
+  else throw new Error("the first attempt fails");
+}
+
+function* alertsOf({ from, count, groups, name }) {
+  for (let number = from; number < from + count; number += 1) {
+    const cluster = `cluster-${number % groups}`;
+    const instance = `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}:9500`;
+    yield {
+      labels: { alertname: "InstanceDown", cluster, instance, job: "node", process: name, severity: "critical" },
+      annotations: {
+        description: "The node exporter has not answered for more than one minute; its host may be down, or cut off.",
+        summary: `${instance} of ${cluster} is down`,
+      },
+      startsAt: STARTS_AT,
+      generatorURL: "http://prometheus.example:9090/graph?g0.expr=up%7Bjob%3D%22node%22%7D+%3D%3D+0&g0.tab=1",
+    };
+  }
+}
+
+/** Alerts in requests of `size`, `atOnce` of them under way. */
+async function ingest(member, { count, size = 1_000, atOnce = 2, name }) {
+  const alerts = [...alertsOf({ from: member.from, count, groups: member.groups, name })];
+  member.from += count;
+  const cpu = process.cpuUsage();
+  const startedMs = performance.now();
+  let next = 0;
+  let refused = 0;
+  let outside = 0;
+  const codes = {};
+  const client = async () => {
+    while (next < count) {
+      const from = next;
+      next += size;
+      const { rejected, instances } = await member.engine.ingest(alerts.slice(from, from + size));
+      refused += rejected.length;
+      outside += instances.filter(({ outcome }) => outcome !== "created").length;
+      for (const { error } of rejected) codes[error.code] = (codes[error.code] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, client));
+  const { user, system } = process.cpuUsage(cpu);
+  return { cpuMs: (user + system) / 1_000, ms: performance.now() - startedMs, refused, outside, codes };
+}
+
+/** One alert after the other for each group, until it is ended; remembers when each came out. */
+function stream(member, { name, everyMs }) {
+  const state = { isOver: false, refused: 0, errors: [], answers: [], pending: [] };
+  member.stream = state;
+  let number = 0;
+  const send = async () => {
+    const [alert] = alertsOf({ from: number, count: 1, groups: member.groups, name: `${name}-${number}` });
+    const group = number % member.groups;
+    number += 1;
+    const sentAtMs = Date.now();
+    try {
+      const { rejected } = await member.engine.ingest([alert]);
+      if (rejected.length > 0) state.errors.push(rejected[0].error.code);
+      state.refused += rejected.length;
+      state.answers.push([group, sentAtMs, Date.now()]);
+    } catch (error) {
+      state.refused += 1;
+      state.errors.push(error.message);
+    }
+  };
+  state.timer = setInterval(() => {
+    const sent = send();
+    state.pending.push(sent);
+  }, everyMs);
+}
+
+async function endStream(member) {
+  clearInterval(member.stream.timer);
+  await Promise.all(member.stream.pending);
+  const { refused, errors, answers } = member.stream;
+  return { refused, errors: errors.slice(0, 3), answers };
+}
+
+function late(member) {
+  return member.lateMs;
+}
+
+async function stop(member) {
+  if (member.stream !== undefined) clearInterval(member.stream.timer);
+  await member.engine.stop();
+  if (member.stream !== undefined) await Promise.all(member.stream.pending);
+  await member.store.close();
+}
+
+// ---------------------------------------------------------------------------------------------------------------- measuring
+
+class Member {
+  #number = 0;
+  #waiting = new Map();
+
+  constructor() {
+    this.child = fork(fileURLToPath(import.meta.url), { env: { ...process.env, BECALM_PROCESS: "1" } });
+    this.child.on("message", ({ number, result, error }) => {
+      const { resolve, reject } = this.#waiting.get(number);
+      this.#waiting.delete(number);
+      if (error === undefined) resolve(result);
+      else reject(new Error(error));
+    });
+  }
+
+  ask(name, given = {}) {
+    this.#number += 1;
+    const number = this.#number;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(number, { resolve, reject });
+      this.child.send({ number, name, given });
+    });
+  }
+
+  async end() {
+    const exited = once(this.child, "exit");
+    if (this.child.connected) this.child.disconnect();
+    await exited;
+  }
+}
+
+async function main() {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      processes: { type: "string", default: "2" },
+      groups: { type: "string", default: "100" },
+      alerts: { type: "string", default: "20000" },
+      rounds: { type: "string", default: "3" },
+      size: { type: "string", default: "1000" },
+      dir: { type: "string", default: fileURLToPath(new URL("..", import.meta.url)) },
+      port: { type: "string", default: "7392" },
+    },
+  });
+  const folder = mkdtempSync(join(tmpdir(), "becalm-processes-"));
+  const args = ["--port", values.port, "--save", "", "--appendonly", "no", "--dir", folder, "--bind", "127.0.0.1"];
+  const server = spawn("redis-server", args, { stdio: "ignore" });
+  await delay(500);
+  const setup = {
+    dir: resolve(values.dir),
+    redis: `redis://127.0.0.1:${values.port}`,
+    processes: Number(values.processes),
+    groups: Number(values.groups),
+    alerts: Number(values.alerts),
+    rounds: Number(values.rounds),
+    size: Number(values.size),
+  };
+  try {
+    await FIGURES[positionals[0] ?? "cpu"](setup);
+  } finally {
+    server.kill();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+let spaces = 0;
+
+/** Members that are warm; `namespaceOf`: by their number. */
+async function membersOf(setup, count, { isShared, share = 0.1, delay: retry, total }) {
+  const members = Array.from({ length: count }, () => new Member());
+  spaces += 1;
+  const common = { dir: setup.dir, redis: setup.redis, groups: setup.groups, share, total, delay: retry };
+  await Promise.all(
+    members.map((member, index) =>
+      member.ask("open", { ...common, namespace: isShared ? `s${spaces}` : `s${spaces}-${index}` }),
+    ),
+  );
+  if (isShared && count > 1) await delay(SETTLED_MS);
+  return members;
+}
+
+async function measured(setup, { count, isShared }) {
+  const { alerts, size, rounds } = setup;
+  const total = (isShared ? count : 1) * (20_000 + rounds * alerts);
+  const members = await membersOf(setup, count, { isShared, total });
+  const run = (given) =>
+    Promise.all(members.map((member, at) => member.ask("ingest", { size, name: `m${at}`, ...given })));
+  await run({ count: 20_000 });
+  const samples = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const results = await run({ count: alerts });
+    const sum = (key) => results.reduce((all, result) => all + result[key], 0);
+    const us = (sum("cpuMs") * 1_000) / (count * alerts);
+    samples.push({ us, perSecond: (count * alerts * 1_000) / Math.max(...results.map(({ ms }) => ms)) });
+    if (sum("refused") + sum("outside") > 0)
+      console.log(
+        `  refused ${sum("refused")}, not created ${sum("outside")}: ${JSON.stringify(results.map((r) => r.codes))}`,
+      );
+  }
+  await Promise.all(members.map((member) => member.ask("stop")));
+  await Promise.all(members.map((member) => member.end()));
+  return {
+    us: median(samples.map(({ us }) => us)),
+    perSecond: median(samples.map(({ perSecond }) => perSecond)),
+    samples,
+  };
+}
+
+const FIGURES = {
+  async cpu(setup) {
+    const count = setup.processes;
+    const own = await measured(setup, { count, isShared: false });
+    const shared = await measured(setup, { count, isShared: true });
+    const list = ({ samples }) => samples.map(({ us }) => us.toFixed(1)).join(" ");
+    console.log(
+      `${count} processes, ${setup.groups} groups: ${(shared.us / own.us).toFixed(2)} times the CPU per alert`,
+    );
+    console.log(
+      `  us per alert: own namespaces ${own.us.toFixed(1)} (${list(own)}), the same groups ${shared.us.toFixed(1)} (${list(shared)})`,
+    );
+    console.log(`  alerts a second: ${own.perSecond.toFixed(0)} and ${shared.perSecond.toFixed(0)}`);
+  },
+};
+
+if (process.env["BECALM_PROCESS"] === "1") serve();
+else await main();

@@ -1,0 +1,114 @@
+/**
+ * Letters between the processes of a namespace, as texts. They hold what a mailbox is given and what it answers, without what every process has
+ * already: a policy is named by its version.
+ */
+import type { Incoming } from "../../instance/receive.ts";
+import { BecalmError, type ErrorCode } from "../../model/errors.ts";
+import type { SilenceNote } from "../../model/instance-types.ts";
+import type { Receipt } from "../../model/receipt.ts";
+import { type CompiledPolicy, policyKey } from "../../policy/policy-versions.ts";
+import { type Address, type Envelope, type EnvelopeResult, NOTHING } from "../commit/batch.ts";
+import { episodeKeyOf } from "../inbox/routing.ts";
+
+/** Raised when an older version would not understand what is written: processes share partitions with those of their own form only. */
+export const LETTER_FORM = 1;
+
+/** `ask`: decide these. `answer`: to that. `look`: who lives has changed. `end`: to oneself, the last one. */
+export type Letter =
+  | { readonly kind: "ask"; readonly from: string; readonly number: number; readonly batches: readonly WrittenBatch[] }
+  | { readonly kind: "answer"; readonly number: number; readonly answers: readonly WrittenAnswer[] }
+  | { readonly kind: "look" };
+
+/** What belongs to one mailbox. */
+export type WrittenBatch = { readonly address: Address; readonly commands: readonly WrittenCommand[] };
+
+type WrittenCommand = {
+  readonly order?: readonly number[];
+  readonly atMs: number;
+  readonly receipt: Receipt;
+  /** `name@version` */
+  readonly policy: string;
+  readonly ownId: string;
+  readonly silence?: SilenceNote;
+  readonly mayBegin: boolean;
+};
+
+/** Of one batch: a result for each command; why it was refused; null: whoever was asked does not decide it. */
+export type WrittenAnswer = readonly WrittenResult[] | WrittenError | null;
+
+type WrittenResult = readonly [
+  outcome: EnvelopeResult["outcome"],
+  id: string | null,
+  sinceMs: number | null,
+  error?: WrittenError,
+];
+
+type WrittenError = {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+};
+
+/** null: it holds what is not sent to others. */
+export function writtenBatch(envelopes: readonly Envelope[]): WrittenBatch | null {
+  const commands: WrittenCommand[] = [];
+  for (const { command } of envelopes) {
+    if (command.type !== "receipt") return null;
+    const { order, atMs, receipt, policy, ownId, silence, mayBegin } = command;
+    commands.push({
+      ...(order === undefined ? {} : { order }),
+      atMs,
+      receipt,
+      policy: policyKey(policy.policy),
+      ownId,
+      ...(silence === null ? {} : { silence }),
+      mayBegin,
+    });
+  }
+  return { address: (envelopes[0] as Envelope).address, commands };
+}
+
+/** The commands again. null: one of them is under a policy that `policyOf` does not give. */
+export function readBatch(
+  { address, commands }: WrittenBatch,
+  policyOf: (key: string, command: { readonly mayBegin: boolean }) => CompiledPolicy | undefined,
+): readonly Envelope[] | null {
+  const envelopes: Envelope[] = [];
+  for (const { policy: name, silence = null, order, ...written } of commands) {
+    const policy = policyOf(name, written);
+    if (policy === undefined) return null;
+    const key = episodeKeyOf(policy, written.receipt.fingerprint);
+    const ordered = order === undefined ? {} : { order };
+    const command: Incoming = { type: "receipt", ...ordered, ...written, policy, key, silence };
+    envelopes.push({ address, command, consumes: NOTHING, lastSeen: null });
+  }
+  return envelopes;
+}
+
+export function writtenAnswer(results: readonly EnvelopeResult[]): WrittenAnswer {
+  return results.map((result): WrittenResult => {
+    const { outcome, instance } = result;
+    const id = instance?.id ?? result.id ?? null;
+    const sinceMs = instance?.atMs ?? result.sinceMs ?? null;
+    return outcome === "quarantined" ? [outcome, id, sinceMs, writtenError(result.error)] : [outcome, id, sinceMs];
+  });
+}
+
+export function writtenError({ code, message, details }: BecalmError): WrittenError {
+  return { code, message, details };
+}
+
+/** What an answer says. @throws the error that it is */
+export function readAnswer(answer: Exclude<WrittenAnswer, null>): readonly EnvelopeResult[] {
+  if ("code" in answer) throw readError(answer);
+  return answer.map(([outcome, id, sinceMs, error]) => {
+    const result = { id, sinceMs: sinceMs ?? undefined, instance: null };
+    return outcome === "quarantined"
+      ? { ...result, outcome, error: readError(error as WrittenError) }
+      : { ...result, outcome };
+  });
+}
+
+function readError({ code, message, details }: WrittenError): BecalmError {
+  return new BecalmError(code, message, { details });
+}

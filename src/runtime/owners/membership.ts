@@ -1,0 +1,199 @@
+/**
+ * Which processes share the namespace, and which of its partitions each of them owns.
+ *
+ * Whoever is started says every 2 s that it lives, and hears who else does. All come to the same owners from that, each by itself
+ * (model/rendezvous.ts). Safety is the compare-and-set of the commits and nothing else: two who take themselves for the owner of one partition
+ * lose time, and no more.
+ *
+ * M1 a partition is left to another process only when that one has shown that it knows of others: what is left behind by a process that was alone
+ * and died belongs to nobody. M2 who has not been heard of for a lease owns nothing any more, and the lease is looked at when it runs out. M3 who
+ * could not say for a lease that it lives decides everything itself, as it would alone.
+ */
+import { ownersOf } from "../../model/rendezvous.ts";
+import type { LiveProcess, Processes } from "../../stores/processes.ts";
+import type { Logger } from "../../system/logger.ts";
+import type { Runtime } from "../runtime.ts";
+import { LETTER_FORM, type Letter } from "./letters.ts";
+
+export const BEAT_EVERY_MS = 2_000;
+export const MEMBER_LEASE_MS = 6_000;
+/** After a lease has run out: the store's clock and this one do not tick together. */
+const LOOK_AFTER_MS = 20;
+
+/** What a process says of itself. `isSharing`: it knows of others, and takes letters. */
+export type MemberRecord = {
+  readonly form: number;
+  /** Of the namespace, as it opened it: another one may be told of alerts in another way. */
+  readonly format: number;
+  readonly isSharing: boolean;
+  /** For people: host and process. */
+  readonly name: string;
+  readonly sinceMs: number;
+};
+
+export type Member = { readonly id: string; readonly leftMs: number; readonly record: MemberRecord };
+
+export type MembershipOptions = {
+  readonly processes: Processes;
+  /** For people. */
+  readonly name: string;
+  readonly logger: Logger;
+  /** Nothing can be left to a process whose clock is off: it fires no timer. */
+  readonly isOff: () => boolean;
+  /** It knows of others: from now on it takes letters, until it leaves. */
+  readonly onSharing: () => void;
+  /** Owners have changed. `gone`: members that own nothing any more. */
+  readonly onChange: (gone: readonly string[]) => void;
+  /** Resolves when nothing that was sent to others is unanswered, or nobody will answer soon. */
+  readonly whenAnswered: () => Promise<void>;
+};
+
+export class Membership {
+  readonly #runtime: Runtime;
+  readonly #options: MembershipOptions;
+  readonly #record: Omit<MemberRecord, "isSharing">;
+  /** Members that partitions are left to, this one included; null: this one decides everything. */
+  #members: readonly Member[] | null = null;
+  /** By partition. */
+  #owners: readonly string[] = [];
+  #isSharing = false;
+  #hasLeft = true;
+  #heardAtMs = 0;
+
+  constructor(runtime: Runtime, options: MembershipOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    const { format, clock } = runtime;
+    this.#record = { form: LETTER_FORM, format, name: options.name, sinceMs: clock.now() };
+  }
+
+  /** Who owns a partition, if that is another process; null: this one decides what arrives for it. */
+  otherOwner(partition: number): string | null {
+    if (this.#members === null) return null;
+    const owner = this.#owners[partition] as string;
+    return owner === this.#runtime.owner ? null : owner;
+  }
+
+  get members(): readonly Member[] {
+    return this.#members ?? [];
+  }
+
+  get ownedCount(): number {
+    if (this.#members === null) return this.#runtime.partitions;
+    return this.#owners.filter((owner) => owner === this.#runtime.owner).length;
+  }
+
+  /** Says that this process lives, and learns who else does. Answers when to do it again, in ms. */
+  async beat(): Promise<number> {
+    if (this.#options.isOff()) {
+      await this.leave();
+      return BEAT_EVERY_MS;
+    }
+    const isFirst = this.#hasLeft;
+    this.#hasLeft = false;
+    let living = await this.#say();
+    const others = this.#othersOf(living);
+    if (others.length > 0 !== this.#isSharing) {
+      this.#isSharing = others.length > 0;
+      if (this.#isSharing) this.#options.onSharing();
+      living = await this.#say();
+    }
+    this.#heardAtMs = this.#runtime.clock.now();
+    this.#learn(living);
+    if (isFirst && this.#isSharing) await this.#tellOthers();
+    const leases = this.#othersOf(living).map(({ leftMs }) => leftMs + LOOK_AFTER_MS);
+    return Math.min(BEAT_EVERY_MS, ...leases);
+  }
+
+  /** The store did not answer: after a lease of that, nobody knows what the others do (M3). */
+  missed(): void {
+    if (this.#runtime.clock.now() - this.#heardAtMs >= MEMBER_LEASE_MS) this.#put(null);
+  }
+
+  /** Owns nothing from now on, and says so. What it still decides is safe all the same. */
+  async leave(): Promise<void> {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    const others = this.members.filter(({ id }) => id !== this.#runtime.owner);
+    this.#put(null);
+    this.#isSharing = false;
+    await this.#options.whenAnswered();
+    await this.#options.processes.leave(this.#runtime.owner);
+    await this.#tell(others);
+  }
+
+  async #say(): Promise<LiveProcess[]> {
+    const record: MemberRecord = { ...this.#record, isSharing: this.#isSharing };
+    const { owner: id } = this.#runtime;
+    const { processes } = this.#options;
+    const living = await processes.beat({ id, record: JSON.stringify(record), leaseMs: MEMBER_LEASE_MS });
+    // It has left meanwhile, and must not seem to be back.
+    if (this.#hasLeft) await processes.leave(id);
+    return this.#hasLeft ? [] : living;
+  }
+
+  #othersOf(living: readonly LiveProcess[]): Member[] {
+    const { form, format } = this.#record;
+    return readMembers(living).filter(
+      ({ id, record }) => id !== this.#runtime.owner && record.form === form && record.format === format,
+    );
+  }
+
+  #learn(living: readonly LiveProcess[]): void {
+    const sharing = this.#othersOf(living).filter(({ record }) => record.isSharing);
+    const self = readMembers(living).find(({ id }) => id === this.#runtime.owner);
+    this.#put(sharing.length === 0 || self === undefined ? null : [self, ...sharing]);
+  }
+
+  #put(members: readonly Member[] | null): void {
+    const before = this.members;
+    this.#members = members;
+    const gone = before.filter(({ id }) => !this.members.some((member) => member.id === id));
+    const come = this.members.filter(({ id }) => !before.some((member) => member.id === id));
+    if (gone.length + come.length === 0) return;
+    const { partitions } = this.#runtime;
+    this.#owners =
+      members === null
+        ? []
+        : ownersOf(
+            members.map(({ id }) => id),
+            partitions,
+          );
+    this.#announce({ gone, come });
+    this.#options.onChange(gone.map(({ id }) => id));
+  }
+
+  #announce({ gone, come }: { gone: readonly Member[]; come: readonly Member[] }): void {
+    if (this.#hasLeft) return;
+    const { partitions, owner } = this.#runtime;
+    const names = (members: readonly Member[]) =>
+      members.flatMap(({ id, record }) => (id === owner ? [] : record.name)).join(", ");
+    const changes = [
+      ...(names(come) === "" ? [] : [`${names(come)} came`]),
+      ...(names(gone) === "" ? [] : [`${names(gone)} went`]),
+    ];
+    const what = `This process owns ${this.ownedCount} of ${partitions} partitions: ${changes.join(", ")}`;
+    this.#options.logger.info({ members: Math.max(this.members.length, 1), partitions: this.ownedCount }, what);
+  }
+
+  #tellOthers(): Promise<void> {
+    return this.#tell(this.members.filter(({ id }) => id !== this.#runtime.owner));
+  }
+
+  /** So that they need not wait for their next beat. Who cannot be told hears of it then. */
+  async #tell(others: readonly Member[]): Promise<void> {
+    const letter = JSON.stringify({ kind: "look" } satisfies Letter);
+    await Promise.allSettled(others.map(({ id }) => this.#options.processes.send(id, [letter])));
+  }
+}
+
+/** Those that can be understood. */
+export function readMembers(living: readonly LiveProcess[]): Member[] {
+  return living.flatMap(({ id, record, leftMs }) => {
+    try {
+      return [{ id, leftMs, record: JSON.parse(record) as MemberRecord }];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -1,0 +1,156 @@
+/**
+ * This process among those of its namespace: what arrives for a partition is decided by its owner. One that is alone owns everything, and neither sends
+ * nor receives.
+ *
+ * Owns: the letters that come and go. Does not own: who is the owner (membership.ts), what becomes of a batch (forwarding.ts, and the mailboxes).
+ */
+import { messageOf } from "../../model/errors.ts";
+import type { Processes } from "../../stores/processes.ts";
+import type { Logger } from "../../system/logger.ts";
+import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
+import type { Size } from "../inbox/batch-size.ts";
+import type { Runtime } from "../runtime.ts";
+import type { RepeatedFaults } from "../workers/repeated-faults.ts";
+import { Forwarding, type Submit } from "./forwarding.ts";
+import type { Letter } from "./letters.ts";
+import { BEAT_EVERY_MS, Membership } from "./membership.ts";
+
+/** After an inbox could not be read. */
+const RECEIVED_AGAIN_AFTER_MS = 500;
+
+export type OwnersOptions = {
+  /** Decides here. */
+  readonly decide: Submit;
+  /** For people. */
+  readonly name: string;
+  readonly logger: Logger;
+  readonly faults: RepeatedFaults;
+  readonly isOff: () => boolean;
+  /** Who lives has changed: beat now. */
+  readonly onLook: () => void;
+  /** This process may own more than before. */
+  readonly onOwners: () => void;
+};
+
+export type OwnersStatus = {
+  /** Processes that share the namespace's partitions, this one included. */
+  readonly members: number;
+  /** Partitions that this process owns. */
+  readonly ownedPartitions: number;
+  /** Batches that other processes are to decide, and how long the oldest of them has waited. */
+  readonly forwardedBatches: number;
+  readonly oldestForwardedMs: number;
+};
+
+export const OWNS_NOTHING: OwnersStatus = {
+  members: 1,
+  ownedPartitions: 0,
+  forwardedBatches: 0,
+  oldestForwardedMs: 0,
+};
+
+export class Owners {
+  readonly #runtime: Runtime;
+  readonly #options: OwnersOptions;
+  /** null: there can be no other process. */
+  readonly #processes: Processes | null;
+  readonly #shared: { readonly membership: Membership; readonly forwarding: Forwarding } | null;
+  #isReceiving = false;
+
+  constructor(runtime: Runtime, options: OwnersOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    // What an engine that only observes is sent must not be acted on by others, and the reverse.
+    this.#processes = runtime.isObserving ? null : runtime.store.processes;
+    this.#shared = this.#processes === null ? null : this.#sharedWith(this.#processes);
+  }
+
+  #sharedWith(processes: Processes): { membership: Membership; forwarding: Forwarding } {
+    const { decide, name, logger, faults, isOff, onOwners } = this.#options;
+    const forwarding = new Forwarding(this.#runtime, {
+      processes,
+      decide,
+      report: (what, error) => faults.report(what, error === null ? what : `${what}: ${messageOf(error)}`, error),
+    });
+    const membership = new Membership(this.#runtime, {
+      processes,
+      name,
+      logger,
+      isOff,
+      onSharing: () => void this.#receive(processes),
+      onChange: (gone) => {
+        forwarding.gone(gone);
+        onOwners();
+      },
+      whenAnswered: () => forwarding.whenAnswered(),
+    });
+    return { membership, forwarding };
+  }
+
+  /** Has a batch decided: here, or by the owner of its partition. */
+  submit(envelopes: readonly Envelope[], size: Size): Promise<readonly EnvelopeResult[]> {
+    const owner = this.#shared?.membership.otherOwner((envelopes[0] as Envelope).address.partition) ?? null;
+    if (owner === null || this.#shared === null) return this.#options.decide(envelopes, size);
+    return this.#shared.forwarding.submit(owner, envelopes, size);
+  }
+
+  isOwn(partition: number): boolean {
+    return this.#shared === null || this.#shared.membership.otherOwner(partition) === null;
+  }
+
+  get status(): OwnersStatus {
+    const { membership, forwarding } = this.#shared ?? { membership: null, forwarding: null };
+    const { batches, oldestMs } = forwarding?.waiting ?? { batches: 0, oldestMs: 0 };
+    return {
+      members: Math.max(membership?.members.length ?? 1, 1),
+      ownedPartitions: membership?.ownedCount ?? this.#runtime.partitions,
+      forwardedBatches: batches,
+      oldestForwardedMs: oldestMs,
+    };
+  }
+
+  /** Answers when to call it again, in ms. */
+  async beat(): Promise<number> {
+    if (this.#shared === null) return BEAT_EVERY_MS;
+    const { membership } = this.#shared;
+    return membership.beat().catch((error: unknown) => {
+      membership.missed();
+      throw error;
+    });
+  }
+
+  /** Hands its partitions over to the others. What they were asked and have not answered is decided here. */
+  async leave(): Promise<void> {
+    if (this.#shared === null) return;
+    const { membership, forwarding } = this.#shared;
+    try {
+      await membership.leave();
+    } catch (error) {
+      const what = `this process could not say that it stops, its partitions are free when its lease has run out: ${messageOf(error)}`;
+      this.#options.faults.report("leave", what, error);
+    } finally {
+      this.#isReceiving = false;
+      forwarding.close();
+    }
+  }
+
+  async #receive(processes: Processes): Promise<void> {
+    if (this.#isReceiving) return;
+    this.#isReceiving = true;
+    while (this.#isReceiving) {
+      try {
+        for (const letter of await processes.receive(this.#runtime.owner)) this.#take(letter);
+      } catch (error) {
+        if (!this.#isReceiving) return;
+        this.#options.faults.report("receive", `letters of other processes wait: ${messageOf(error)}`, error);
+        await this.#runtime.pause(RECEIVED_AGAIN_AFTER_MS);
+      }
+    }
+  }
+
+  #take(text: string): void {
+    const letter = JSON.parse(text) as Letter;
+    if (letter.kind === "look") this.#options.onLook();
+    else this.#shared?.forwarding.take(letter);
+  }
+}

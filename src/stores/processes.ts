@@ -1,0 +1,36 @@
+/**
+ * The processes that share a namespace: who of them lives, and letters from one to another. Nothing here is ever needed to be right: whatever is lost,
+ * late or doubled costs time, and the compare-and-set of the commits is what keeps everything safe.
+ *
+ * Leases run by the store's clock. Letters are kept for LETTERS_KEPT_MS, are taken by whoever receives them first, and may be lost on the way.
+ */
+export interface Processes {
+  /** Says that this process lives, for `leaseMs`; gives all that live, itself included, ordered by id. */
+  beat(request: BeatRequest): Promise<LiveProcess[]>;
+
+  /** Says that it lives no longer. What is in its inbox is gone, and whoever receives there gets nothing more. */
+  leave(id: string): Promise<void>;
+
+  /** All that live, ordered by id. */
+  living(): Promise<LiveProcess[]>;
+
+  /** Puts letters into the inbox of a process, in their order. */
+  send(to: string, letters: readonly string[]): Promise<void>;
+
+  /** Takes what is in the inbox of a process, oldest first. Waits until there is something; nothing: try again, or it has left. */
+  receive(id: string): Promise<string[]>;
+
+  /** How many letters wait in the inbox of a process. */
+  waiting(id: string): Promise<number>;
+}
+
+/** `record`: what the others should know of it, in the words of whoever reads it. `leaseMs`: at least 1. */
+export type BeatRequest = { readonly id: string; readonly record: string; readonly leaseMs: number };
+
+/** `leftMs`: of its lease. */
+export type LiveProcess = { readonly id: string; readonly record: string; readonly leftMs: number };
+
+export const LETTERS_KEPT_MS = 60_000;
+
+/** Letters that are received at once. */
+export const LETTER_COUNT_MAX = 64;
