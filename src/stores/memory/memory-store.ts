@@ -109,9 +109,8 @@ class MemoryStore implements Store {
 
   async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
     requireNamespaceSpec(spec);
-    if (this.#info !== null) {
-      requireSameNamespace("memory", this.#info, spec);
-    } else if (spec.mode !== undefined && spec.partitions !== undefined) {
+    if (this.#info !== null) requireSameNamespace("memory", this.#info, spec);
+    else if (spec.mode !== undefined && spec.partitions !== undefined) {
       this.#info = { mode: spec.mode, partitions: spec.partitions, highestTimeMs: null, format: NAMESPACE_FORMAT };
       this.#created = Array.from({ length: spec.partitions }, () => new SortedList<CreatedAt>(compareCreated));
       this.#unordered = this.#created.map(() => []);
