@@ -12,7 +12,7 @@ import type { Observation } from "../model/convergence-rule.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { sentenceAbout } from "../present/sentences.ts";
 import { isoTime } from "../present/time-text.ts";
-import type { Logger } from "./logger.ts";
+import { LINES, type LineLogger, type Logger } from "./logger.ts";
 import { silentLogger } from "./pino-logger.ts";
 
 /** An audit entry as a log line: the fields under which it can be searched. The audit itself holds all of it. */
@@ -45,8 +45,8 @@ const BIRTH_COUNT_MAX = 4_096;
 type OwnFields = Pick<AuditFields, "instance" | "version" | "at" | "labels" | "sentence" | "hash">;
 type CommonFields = Omit<AuditFields, keyof OwnFields>;
 
-/** Writes a line of one kind. */
-type WriteLine = (own: OwnFields) => void;
+/** Writes a line of one kind. `sentenceJson`: the sentence's JSON, which lines of a storm share. */
+type WriteLine = (own: OwnFields, sentenceJson: string) => void;
 
 /** What a line says of the instance's first line. */
 type Subject = Pick<Birth, "alert" | "notice">;
@@ -112,6 +112,7 @@ export class AuditLog {
     let before: LoggedEntry | null = null;
     let writeLine: WriteLine = () => {};
     let sentence: string | null = null;
+    let sentenceJson = "";
     for (const one of logged) {
       const { instance, entry, after } = one;
       const subject = one.birth ?? this.#births.get(instance) ?? null;
@@ -120,10 +121,14 @@ export class AuditLog {
         writeLine = this.#kindOf(one);
         sentence = null;
       }
-      if (sentence === null || namesItsInstance(entry, subject)) sentence = sentenceFor(one, subject);
+      if (sentence === null || namesItsInstance(entry, subject)) {
+        sentence = sentenceFor(one, subject);
+        sentenceJson = JSON.stringify(sentence);
+      }
       before = one;
       const labels = subject?.alert?.labels ?? null;
-      writeLine({ instance, version: entry.version, at: timeText(entry.atMs), labels, sentence, hash: after.head });
+      const { version, atMs } = entry;
+      writeLine({ instance, version, at: timeText(atMs), labels, sentence, hash: after.head }, sentenceJson);
       if (one.birth === null && isAtRest(after)) this.#births.delete(instance);
     }
   }
@@ -145,10 +150,18 @@ export class AuditLog {
   }
 
   #lineOf(common: CommonFields, message: string): WriteLine {
+    const write = (this.#logger as LineLogger)[LINES]?.(common, message);
+    if (write !== undefined) return (own, sentenceJson) => write(ownJson(own, sentenceJson));
     const child = this.#logger.child?.(common);
     if (child !== undefined) return (own) => child.info(own, message);
     return (own) => this.#logger.info({ ...common, ...own }, message);
   }
+}
+
+/** In the order of `OwnFields`. A time needs no escapes, and neither does a hash. */
+function ownJson({ instance, version, at, labels, hash }: OwnFields, sentenceJson: string): string {
+  const texts = labels === null ? "null" : JSON.stringify(labels);
+  return `"instance":${JSON.stringify(instance)},"version":${version},"at":"${at}","labels":${texts},"sentence":${sentenceJson},"hash":"${hash}"`;
 }
 
 /** Does an entry that neighbours share say something else of each? */

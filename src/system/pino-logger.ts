@@ -1,7 +1,7 @@
 import { openSync } from "node:fs";
 import { pino } from "pino";
 import { BecalmError, messageOf } from "../model/errors.ts";
-import type { Logger } from "./logger.ts";
+import { LINES, type LineLogger, type Logger } from "./logger.ts";
 
 /** Lines that wait while the disk is slow; further ones are dropped, so that a full disk never fills the memory too. */
 const BUFFER_BYTES_MAX = 16 * 1_024 * 1_024;
@@ -11,8 +11,9 @@ const WRITE_BYTES_MAX = 256 * 1_024;
 const WRITE_INTERVAL_MS = 500;
 
 const STDERR_FD = 2;
+const INFO_LEVEL = 30;
 
-export type FileLogger = Logger & {
+export type FileLogger = LineLogger & {
   /** Writes what is left and closes the file. Later lines are dropped. Never rejects. */
   close(): Promise<void>;
 };
@@ -64,13 +65,20 @@ export function fileLogger(path: string): FileLogger {
     pending += line;
   };
   const logger = pino({ base: null, timestamp: timeField }, { write });
+  // As pino writes them (test/system/log.test.ts compares).
+  const lines = (fields: object, message: string) => {
+    const common = JSON.stringify(fields).slice(1, -1);
+    const [head, end] = [`{"level":${INFO_LEVEL}`, `,"msg":${JSON.stringify(message)}}\n`];
+    const before = common === "" ? "," : `,${common},`;
+    return (json: string) => write(head + timeField() + before + json + end);
+  };
   const close = () => {
     handOver();
     if (isOpen) destination.end();
     isOpen = false;
     return ended;
   };
-  return Object.assign(linesOf(logger), { close });
+  return Object.assign(linesOf(logger), { [LINES]: lines, close });
 }
 
 let lastTime = { atMs: 0, field: "" };

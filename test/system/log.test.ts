@@ -231,6 +231,30 @@ describe("an audit entry", () => {
     expect(written((logger) => new AuditLog(logger).write(logged), false)).toEqual(alone);
   });
 
+  test("is in a file, byte for byte but for the time of the line, what pino writes of it", async () => {
+    const strange = 'a "label"\n\u2028 \ud800 \u0001 \u{1f525} \\';
+    const by = `${strange}\n`;
+    const event = { type: "approval.denied", atMs: 0, by, why: strange } as const;
+    const odd = { ...alert, labels: { ...alert.labels, [strange]: strange } };
+    const logged = [
+      { instance: INSTANCE, entry, after, birth },
+      { instance: `00-${strange}`, entry, after, birth: { ...birth, alert: odd } },
+      { instance: INSTANCE, entry: { ...entry, event }, after: { ...after, policy: strange }, birth: null },
+    ];
+    const path = join(folder, "bytes.log");
+    const file = fileLogger(path);
+    const pinoLines: string[] = [];
+    const bare = pino({ base: null, timestamp: false }, { write: (line: string) => void pinoLines.push(line) });
+    for (const logger of [file, bare]) {
+      const log = new AuditLog(logger, () => Promise.resolve(birth));
+      log.write(logged);
+      await log.settled();
+    }
+    await file.close();
+    expect(readFileSync(path, "utf8").replaceAll(/,"time":"[^"]+"/g, "")).toBe(pinoLines.join(""));
+    expect(pinoLines).toHaveLength(logged.length);
+  });
+
   test("names the person who acted", () => {
     const event = { type: "approval.denied", atMs: 0, by: "ops", why: "planned" } as const;
     const lines: object[] = [];

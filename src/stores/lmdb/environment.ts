@@ -2,18 +2,15 @@
  * One LMDB file, shared by everything in this process that names its path. It is opened for reading by the first look, and for writing by
  * the first write, which makes this process the only writer (writer-lock.ts).
  *
- * Writes are answered when they are on the disk. Those that come while a transaction is being written wait and go into the next one
- * together, so the disk is waited for once for all of them.
+ * Writes are answered when they are on the disk; how they share transactions: group-commit.ts.
  *
  * E1: no `overlappingSync`. It is the default of the binding and writes its own order of meta pages; without it a commit is LMDB's own:
  * pages, fdatasync, then the meta page through a descriptor that writes through. The binding's promise comes after all of that.
  * E2: no `eventTurnBatching`: it has a promise of its own, which nobody handles when a commit fails, and that ends the process.
- * E3: writes of one transaction are done in the order they were asked for. One that throws leaves nothing and fails alone: the
- * transaction is taken back, and the others are done again without it.
- * E4: a transaction that cannot be committed leaves nothing of any of its writes, and all of them fail.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { GroupCommit, type Write } from "./group-commit.ts";
 import { NotADatabase, toBecalmError } from "./lmdb-errors.ts";
 import { type Database, loadLmdb } from "./load-lmdb.ts";
 import type { ReadRows, Row, WriteRows } from "./rows.ts";
@@ -21,16 +18,8 @@ import { takeWriterLock } from "./writer-lock.ts";
 
 /** Larger than the system's, so that an alert's row stays inside a page: a longer one takes whole pages. */
 const PAGE_BYTES = 8_192;
-/** How long one transaction may keep the event loop. */
-const TRANSACTION_MS_MAX = 8;
 /** No table has this key. */
 const WRITER_KEY = "!writer";
-
-type Write = {
-  readonly run: (rows: WriteRows) => unknown;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
-};
 
 const environments = new Map<string, Environment>();
 
@@ -48,8 +37,8 @@ export class Environment {
   #unlock: (() => Promise<void>) | null = null;
   /** Opening, reopening and closing come one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
-  #queue: Write[] = [];
-  #pumping: Promise<void> | null = null;
+  /** null: this process is not the writer. */
+  #commits: GroupCommit | null = null;
   #shared = new Map<string, unknown>();
 
   /** The environment of a path. Each call is one use, given back by `release`. */
@@ -87,9 +76,10 @@ export class Environment {
 
   /** Writes, and resolves with what `run` gave when it is durable. `run` may be called more than once, and does not wait for anything. */
   write<T>(run: (rows: WriteRows) => T): Promise<T> {
-    return new Promise<T>((resolved, reject) => {
-      this.#queue.push({ run, resolve: resolved as (value: unknown) => void, reject });
-      this.#pumping ??= this.#pump();
+    return new Promise<T>((resolve, reject) => {
+      const write: Write = { run, resolve: resolve as (value: unknown) => void, reject };
+      if (this.#commits !== null) this.#commits.add(write);
+      else this.beWriter().then(() => (this.#commits as GroupCommit).add(write), reject);
     });
   }
 
@@ -112,7 +102,7 @@ export class Environment {
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users > 0) return;
-    await this.#pumping;
+    await this.#commits?.settled();
     await this.#inTurn(async () => {
       if (this.#users > 0) return;
       environments.delete(this.#file);
@@ -157,6 +147,7 @@ export class Environment {
       throw error;
     }
     this.#database = database;
+    this.#commits = new GroupCommit(database, readRows(database), (error) => toBecalmError(error, this.path));
   }
 
   async #openDatabase({ readOnly }: { readOnly: boolean }): Promise<Database> {
@@ -178,45 +169,10 @@ export class Environment {
     const [database, unlock] = [this.#database, this.#unlock];
     this.#database = null;
     this.#unlock = null;
+    this.#commits = null;
     this.#shared = new Map();
     await database?.close();
     await unlock?.();
-  }
-
-  async #pump(): Promise<void> {
-    try {
-      await this.beWriter();
-      while (this.#queue.length > 0) await this.#transact(this.#database as Database);
-    } catch (error) {
-      for (const { reject } of this.#queue.splice(0)) reject(error);
-    } finally {
-      this.#pumping = null;
-    }
-  }
-
-  async #transact(database: Database): Promise<void> {
-    const batch = { done: [] as { write: Write; value: unknown }[], failing: null as Write | null };
-    try {
-      await database.childTransaction(() => this.#runQueued(writeRows(database), batch));
-    } catch (error) {
-      const reason = await toBecalmError(error, this.path);
-      const at = batch.failing === null ? 0 : this.#queue.indexOf(batch.failing);
-      const count = batch.failing === null ? Math.max(batch.done.length, 1) : 1;
-      for (const { reject } of this.#queue.splice(at, count)) reject(reason);
-      return;
-    }
-    this.#queue.splice(0, batch.done.length);
-    for (const { write, value } of batch.done) write.resolve(value);
-  }
-
-  #runQueued(rows: WriteRows, batch: { done: { write: Write; value: unknown }[]; failing: Write | null }): void {
-    const untilMs = performance.now() + TRANSACTION_MS_MAX;
-    while (this.#queue.length > batch.done.length && (batch.done.length === 0 || performance.now() < untilMs)) {
-      const write = this.#queue[batch.done.length] as Write;
-      batch.failing = write;
-      batch.done.push({ write, value: write.run(rows) });
-    }
-    batch.failing = null;
   }
 }
 
@@ -259,12 +215,4 @@ function readRows(database: Database): ReadRows {
 function* descending(database: Database, from: string, to: string): Generator<Row> {
   for (const row of database.getRange({ start: to, end: from, reverse: true }) as Iterable<Row>)
     if (row.key !== to) yield row;
-}
-
-function writeRows(database: Database): WriteRows {
-  return {
-    ...readRows(database),
-    put: (key, value) => database.putSync(key, value),
-    remove: (key) => void database.removeSync(key),
-  };
 }

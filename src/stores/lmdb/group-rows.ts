@@ -3,8 +3,9 @@
  * the key of a group that ends. `w` and `d` (waiters, held) `<partition><group><order><id>`: the id; `W` and `D` `<partition><group><id>`: its order.
  */
 import type { Commit, MemberSet } from "../store.ts";
+import { NextEnd } from "./next-end.ts";
 import { AFTER_ALL, numberOf, part, sortable, twoDigits } from "./row-keys.ts";
-import { type ReadRows, removeRange, takeRows, type WriteRows } from "./rows.ts";
+import { type ReadRows, type Row, removeRange, takeRows, type WriteRows } from "./rows.ts";
 
 const ORDERED: Readonly<Record<MemberSet, string>> = { waiters: "w", held: "d" };
 const BY_ID: Readonly<Record<MemberSet, string>> = { waiters: "W", held: "D" };
@@ -18,6 +19,7 @@ export type StoredGroup = { readonly version: number; readonly value: string };
 
 export class GroupRows {
   readonly #prefix: string;
+  readonly #nextEnd = new NextEnd();
 
   constructor(prefix: string) {
     this.#prefix = prefix;
@@ -47,6 +49,7 @@ export class GroupRows {
     if (end !== oldEnd || group.expectedVersion === 0) {
       if (oldEnd !== NEVER) rows.remove(`${this.#prefix}e${oldEnd}${name}`);
       if (end !== NEVER) rows.put(`${this.#prefix}e${end}${name}`, "");
+      if (group.ttlMs !== null) this.#nextEnd.added(nowMs + group.ttlMs);
     }
     for (const { set, instanceId, order } of commit.membersAdded) this.#add(rows, name, { set, instanceId, order });
     for (const { set, instanceId } of commit.membersRemoved) this.#remove(rows, name, { set, instanceId });
@@ -74,12 +77,17 @@ export class GroupRows {
 
   /** Drops some of the groups that have ended. */
   forget(rows: WriteRows, nowMs: number): void {
+    if (!this.#nextEnd.mayBeOver(nowMs)) return;
     const from = `${this.#prefix}e`;
-    const ended = takeRows(rows.ascending(from, `${from}${sortable(nowMs)}${AFTER_ALL}`), FORGOTTEN_COUNT_MAX);
-    for (const { key } of ended) {
-      const end = key.slice(from.length, from.length + NUMBER_DIGITS);
-      this.#drop(rows, key.slice(from.length + NUMBER_DIGITS), end);
+    const first = takeRows(rows.ascending(from, `${from}${AFTER_ALL}`), FORGOTTEN_COUNT_MAX);
+    const endOf = ({ key }: Row) => key.slice(from.length, from.length + NUMBER_DIGITS);
+    const living = first.find((row) => numberOf(endOf(row)) > nowMs);
+    for (const row of first) {
+      if (row === living) break;
+      this.#drop(rows, row.key.slice(from.length + NUMBER_DIGITS), endOf(row));
     }
+    if (living !== undefined) this.#nextEnd.found(numberOf(endOf(living)));
+    else if (first.length < FORGOTTEN_COUNT_MAX) this.#nextEnd.found(null);
   }
 
   #drop(rows: WriteRows, name: string, end: string): void {

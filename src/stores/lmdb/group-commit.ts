@@ -1,0 +1,116 @@
+/**
+ * Writes are answered when they are on the disk. While one transaction is being written to it, those that come are run on what it will have
+ * written, and go into the next one together: the disk is waited for once for all of them, and works all the time.
+ *
+ * G1: a write runs at once, in this thread, on rows in memory (pending-rows.ts). What it has changed is handed to the binding, whose thread puts
+ * it into the pages and flushes: half of what a transaction costs is done beside the next decisions (docs/decisions/lmdb-flushes-in-its-commit.md).
+ * G2: writes are run in the order they were asked for. One that throws leaves nothing and fails alone.
+ * G3: a transaction that cannot be committed leaves nothing of any of its writes, and all of them fail. Those that were run on it are run again.
+ * G4: the whole of a transaction is one `batch` of the binding, of which it commits all or nothing. Nothing may throw while it is handed over.
+ */
+import type { Database } from "./load-lmdb.ts";
+import { PendingRows } from "./pending-rows.ts";
+import type { ReadRows, WriteRows } from "./rows.ts";
+
+/** How long a transaction waits at most while each turn of the event loop brings more writes. */
+const GATHER_MS_MAX = 8;
+
+export type Write = {
+  /** May be called more than once, and does not wait for anything. */
+  readonly run: (rows: WriteRows) => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/** `done`: its writes, with what they gave. */
+type Transaction = { readonly rows: PendingRows; readonly done: { readonly write: Write; readonly value: unknown }[] };
+
+export class GroupCommit {
+  readonly #database: Database;
+  readonly #stored: ReadRows;
+  readonly #toError: (error: unknown) => Promise<Error>;
+  #next: Transaction;
+  #flushing: Promise<void> | null = null;
+
+  /** `stored`: what was committed last. `toError`: what the caller of a write is told of an error. */
+  constructor(database: Database, stored: ReadRows, toError: (error: unknown) => Promise<Error>) {
+    this.#database = database;
+    this.#stored = stored;
+    this.#toError = toError;
+    this.#next = over(stored);
+  }
+
+  add(write: Write): void {
+    this.#run(write);
+    if (this.#next.done.length > 0) this.#flushing ??= this.#flush();
+  }
+
+  /** Resolves when all that was added is answered. */
+  async settled(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing;
+  }
+
+  #run(write: Write): void {
+    const { rows, done } = this.#next;
+    try {
+      done.push({ write, value: rows.attempt(write.run) });
+    } catch (error) {
+      void this.#toError(error).then(write.reject);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#next.done.length > 0) {
+      await this.#gather();
+      const { rows, done } = this.#next;
+      this.#next = over(rows);
+      try {
+        await this.#commit(rows.changes);
+      } catch (error) {
+        const reason = await this.#toError(error);
+        for (const { write } of done) write.reject(reason);
+        this.#runAgain();
+        continue;
+      }
+      this.#database.resetReadTxn();
+      this.#next.rows.rebase(this.#stored);
+      for (const { write, value } of done) write.resolve(value);
+    }
+    this.#flushing = null;
+  }
+
+  /** Waits while each turn of the event loop brings more: the fewer transactions, the fewer pages are written for the same rows. */
+  async #gather(): Promise<void> {
+    const untilMs = performance.now() + GATHER_MS_MAX;
+    let before = 0;
+    while (this.#next.done.length > before && performance.now() < untilMs) {
+      before = this.#next.done.length;
+      await turn();
+    }
+  }
+
+  #runAgain(): void {
+    this.#database.resetReadTxn();
+    const { done } = this.#next;
+    this.#next = over(this.#stored);
+    for (const { write } of done) this.#run(write);
+  }
+
+  async #commit(changes: ReadonlyMap<string, string | null>): Promise<void> {
+    if (changes.size === 0) return;
+    const database = this.#database;
+    await database.batch(() => {
+      for (const [key, value] of changes)
+        if (value === null) void database.remove(key);
+        else void database.put(key, value);
+    });
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function over(rows: ReadRows): Transaction {
+  return { rows: new PendingRows(rows), done: [] };
+}
