@@ -2,11 +2,12 @@
 /**
  * Is this build as fast as another one? Both do the same work in turn, each in a process of its own that is warmed up first:
  *
- *   node scripts/compare-builds.mjs BASE_DIR [--pairs 7] [--redis redis://127.0.0.1:6379/9] [--alerts 20000] [--only storm]
+ *   node scripts/compare-builds.mjs BASE_DIR [--pairs 7] [--warm-up 6] [--redis URL] [--alerts 20000] [--only storm]
  *
  * Prints for each work the rate of this build over that of the base (ratio of the medians, and the lowest and highest ratio of a pair),
  * once by time and once by CPU of the process: on a busy machine the second is the better guide. With --redis the database of the URL is
- * emptied before every sample; without it the store is in memory. Exits with 1 when a ratio by time is below 0.97 (--least).
+ * emptied before every sample; without it the store is in memory. The compiler needs about five samples until it is done: `--warm-up` says
+ * how many are not counted. Exits with 1 when a ratio by time is below 0.97 (--least).
  */
 import { fork } from "node:child_process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -151,7 +152,7 @@ async function emptied(redis) {
   client.disconnect();
 }
 
-async function compare({ baseDir, pairCount, redis, alerts, only, least }) {
+async function compare({ baseDir, pairCount, warmUp, redis, alerts, only, least }) {
   const ownDir = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
   const [base, own] = [await start(baseDir), await start(ownDir)];
   let count = 0;
@@ -164,7 +165,7 @@ async function compare({ baseDir, pairCount, redis, alerts, only, least }) {
   const works = Object.keys(WORKS).filter((name) => only === undefined || name === only);
   for (const work of works) {
     const number = Math.round(alerts * WORKS[work].part);
-    for (const child of [base, own]) for (let round = 0; round < 2; round += 1) await take(child, work, number);
+    for (let round = 0; round < warmUp; round += 1) for (const child of [base, own]) await take(child, work, number);
     const pairs = [];
     for (let pair = 0; pair < pairCount; pair += 1) {
       const isBaseFirst = pair % 2 === 0;
@@ -188,6 +189,7 @@ const { values, positionals } = parseArgs({
   options: {
     serve: { type: "boolean" },
     pairs: { type: "string", default: "7" },
+    "warm-up": { type: "string", default: "6" },
     redis: { type: "string" },
     alerts: { type: "string", default: "20000" },
     only: { type: "string" },
@@ -201,6 +203,7 @@ else
   await compare({
     baseDir: dir,
     pairCount: Number(values.pairs),
+    warmUp: Number(values["warm-up"]),
     redis: values.redis ?? null,
     alerts: Number(values.alerts),
     only: values.only,

@@ -4,7 +4,7 @@
  * Open (`o`): a is the last receipt, b the lease's end (`-`: none). Ended (`a`, `l` or `x`, by its reason): a is the end, b its receipt.
  * An ended episode keeps no lease: nothing asks for it any longer. There is one such text an alert, so it is kept short.
  */
-import type { Episode } from "./episode.ts";
+import type { Ending, Episode } from "./episode.ts";
 import { BecalmError } from "./errors.ts";
 import type { EpisodeEnd } from "./instance-types.ts";
 
@@ -14,13 +14,34 @@ const ENDED: Readonly<Record<EpisodeEnd, string>> = { alert_resolved: "a", lease
 const REASONS: Readonly<Record<string, EpisodeEnd>> = { a: "alert_resolved", l: "lease_over", x: "resolve_lost" };
 const NUMBER = /^-?[0-9a-z]{0,11}$/;
 
-export function encodeEpisode({ startMs, sentStartMs, leaseUntilMs, lastReceiptAtMs, end }: Episode): string {
-  const start = startMs.toString(36);
-  const sent = offset(sentStartMs, startMs);
-  if (end !== null)
-    return `${ENDED[end.reason]}${start}.${sent}.${offset(end.atMs, startMs)}.${offset(end.receivedAtMs, startMs)}`;
+export function encodeEpisode(episode: Episode): string {
+  if (episode.end !== null) return encodeEnded(episode, episode.end);
+  if (!isSameOpen(episode, last.episode)) last = { episode, text: encodeOpen(episode) };
+  return last.text;
+}
+
+function encodeOpen({ startMs, sentStartMs, leaseUntilMs, lastReceiptAtMs }: Episode): string {
   const lease = leaseUntilMs === null ? NO_LEASE : offset(leaseUntilMs, startMs);
-  return `${OPEN}${start}.${sent}.${offset(lastReceiptAtMs, startMs)}.${lease}`;
+  return `${OPEN}${startMs.toString(36)}.${offset(sentStartMs, startMs)}.${offset(lastReceiptAtMs, startMs)}.${lease}`;
+}
+
+function encodeEnded({ startMs, sentStartMs }: Episode, { reason, atMs, receivedAtMs }: Ending): string {
+  const sent = offset(sentStartMs, startMs);
+  return `${ENDED[reason]}${startMs.toString(36)}.${sent}.${offset(atMs, startMs)}.${offset(receivedAtMs, startMs)}`;
+}
+
+const NEVER: Episode = { startMs: 0, sentStartMs: 0, leaseUntilMs: null, lastReceiptAtMs: 0, end: null };
+
+/** Alerts that one evaluation of a rule brought, in one request, have equal episodes: they share one text. */
+let last = { episode: NEVER, text: encodeOpen(NEVER) };
+
+function isSameOpen(a: Episode, b: Episode): boolean {
+  return (
+    a.startMs === b.startMs &&
+    a.sentStartMs === b.sentStartMs &&
+    a.leaseUntilMs === b.leaseUntilMs &&
+    a.lastReceiptAtMs === b.lastReceiptAtMs
+  );
 }
 
 function offset(atMs: number, startMs: number): string {
