@@ -51,9 +51,28 @@ export type Approval = {
   readonly reason: string | null;
   readonly sentence: Sentence | null;
   readonly alert: AlertRow | null;
+  /** What is asked for: the action that a grant begins. */
+  readonly action: Action | null;
   readonly held: number;
   readonly since: string;
   readonly dueAt: string | null;
+  readonly instances: readonly string[];
+  /** The first of them, with what tells them apart. */
+  readonly shown: readonly { readonly id: string; readonly labels: Labels | null }[];
+};
+
+export type Action = Readonly<Record<string, unknown>> & { readonly kind: string };
+
+export type Decided = {
+  readonly event: string;
+  readonly policy: string;
+  readonly group: string | null;
+  readonly at: string;
+  readonly by: string;
+  readonly why: string | null;
+  readonly sentence: Sentence;
+  readonly labels: Labels | null;
+  readonly count: number;
   readonly instances: readonly string[];
 };
 
@@ -74,6 +93,11 @@ export type Storm = {
     readonly id: string;
     readonly policy: string;
     readonly instances: number;
+    readonly executed: number;
+    readonly skipped: number;
+    readonly held: number;
+    readonly dimensions: Labels;
+    readonly open: { readonly until: string } | null;
     readonly at: string;
   }[];
   readonly reasons: readonly { readonly reason: string; readonly text: Sentence; readonly count: number }[];
@@ -114,11 +138,17 @@ export type CommittedStep = {
 /** What the server refused, in its own words. `details.last` says what happened meanwhile. */
 export class Refused extends Error {
   readonly status: number;
+  readonly code: string;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(status: number, message: string, details: Readonly<Record<string, unknown>> = {}) {
+  constructor(
+    status: number,
+    message: string,
+    { code = "", details = {} }: { code?: string; details?: Readonly<Record<string, unknown>> } = {},
+  ) {
     super(message);
     this.status = status;
+    this.code = code;
     this.details = details;
   }
 }
@@ -143,14 +173,23 @@ async function answerOf(response: Response): Promise<Response> {
 function refusalOf(status: number, body: unknown): Refused {
   if (typeof body === "string") return new Refused(status, body);
   const { error, message } = (body ?? {}) as {
-    error?: { message?: string; details?: Record<string, unknown> };
+    error?: { code?: string; message?: string; details?: Record<string, unknown> };
     message?: string;
   };
-  return new Refused(status, error?.message ?? message ?? `The server answered ${status}.`, error?.details ?? {});
+  const { code = "", details = {} } = error ?? {};
+  return new Refused(status, error?.message ?? message ?? `The server answered ${status}.`, { code, details });
 }
 
 export async function get<T>(path: string): Promise<T> {
   return (await (await answerOf(await fetch(path, { headers: headers() }))).json()) as T;
+}
+
+/** A file of the server's, saved under `name`: a plain link cannot send a token. */
+export async function download(path: string, name: string): Promise<void> {
+  const url = URL.createObjectURL(new Blob([await getText(path)]));
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1_000);
 }
 
 export async function getText(path: string): Promise<string> {
@@ -160,10 +199,11 @@ export async function getText(path: string): Promise<string> {
 export async function send<T>(
   method: "POST" | "PUT" | "DELETE",
   path: string,
-  { body, ifMatch }: { body?: unknown; ifMatch?: number } = {},
+  { body, ifMatch, signal }: { body?: unknown; ifMatch?: number; signal?: AbortSignal } = {},
 ): Promise<T | null> {
   const response = await fetch(path, {
     method,
+    ...(signal === undefined ? {} : { signal }),
     headers: headers({
       ...(body === undefined ? {} : { "content-type": "application/json" }),
       ...(ifMatch === undefined ? {} : { "if-match": `"${ifMatch}"` }),

@@ -1,15 +1,15 @@
 /** The console: who looks, what is open, and everything that is shown on each page. */
 import { render, type VNode } from "preact";
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
-import { type Approval, type Caller, follow, get, type Pause, type Refused, saveToken } from "./api.ts";
-import { refused, type Session, SessionContext } from "./data.ts";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { type Approval, type Caller, follow, get, type Pause, type Refused, type Sentence, saveToken } from "./api.ts";
+import { refused, type Session, SessionContext, useRead } from "./data.ts";
 import { html } from "./html.ts";
 import { Failure } from "./parts.ts";
-import { hrefOf, type Place, usePlace } from "./route.ts";
+import { hrefOf, type Place, searchQuery, usePlace } from "./route.ts";
 import { ApprovalsView } from "./views/approvals.ts";
 import { InstanceView } from "./views/instance.ts";
 import { InstancesView } from "./views/instances.ts";
-import { PauseControl } from "./views/pause.ts";
+import { PauseBanner } from "./views/pause.ts";
 import { PoliciesView } from "./views/policies.ts";
 import { SilencesView } from "./views/silences.ts";
 import { StormView } from "./views/storm.ts";
@@ -21,6 +21,8 @@ const PAGES = ["storm", "instances", "approvals", "silences", "policies"] as con
 const BEAT_MS = 1_000;
 /** What has no step of its own, such as a pause or a silence of another process. */
 const IDLE_BEAT_MS = 15_000;
+/** Approvals that are counted and shown. */
+const APPROVAL_COUNT_MAX = 1_000;
 
 function App(): VNode {
   const [language, setLanguage] = useState<Language>(storedLanguage);
@@ -71,44 +73,73 @@ type FrameProps = {
 function Frame({ caller, language, onLanguage }: FrameProps): VNode {
   const say = useWords();
   const place = usePlace();
-  const [beat, setBeat] = useState(0);
-  const [isLive, setLive] = useState(false);
-  const [pauses, setPauses] = useState<readonly Pause[] | null>(null);
-  const [waiting, setWaiting] = useState(0);
-  const refresh = useCallback(() => setBeat((count) => count + 1), []);
-  useBeat(refresh, setLive);
-  useEffect(() => {
-    get<{ pauses: readonly Pause[] }>("/v1/pause").then(
-      ({ pauses: now }) => setPauses(now),
-      () => {},
-    );
-    get<{ approvals: readonly Approval[] }>("/v1/approvals").then(
-      ({ approvals }) => setWaiting(approvals.reduce((sum, { held }) => sum + held, 0)),
-      () => {},
-    );
-  }, [beat]);
-  const session: Session = useMemo(() => ({ caller, beat, isLive, pauses, refresh }), [caller, beat, isLive, pauses]);
+  const session = useSessionOf(caller);
   const [page = "storm"] = place.path;
+  const title = PAGES.find((name) => name === page);
   useEffect(() => {
-    document.title = `${PAGES.includes(page as (typeof PAGES)[number]) ? say(page as Word) : "Becalm"} · Becalm`;
-  }, [page, language]);
+    document.title = `${title === undefined ? "" : `${say(title)} · `}Becalm`;
+  }, [title, language]);
+  const skip = (event: Event) => {
+    event.preventDefault();
+    document.getElementById("main")?.focus();
+  };
   return html`<${SessionContext.Provider} value=${session}>
-    <a class="skip" href="#main" onClick=${(event: Event) => {
-      event.preventDefault();
-      document.getElementById("main")?.focus();
-    }}>${say("skip")}</a>
-    <header class="top">
-      <a class="brand" href=${hrefOf([])}>Becalm</a>
-      <nav aria-label="Becalm">${PAGES.map((name) => html`<a href=${hrefOf([name])} aria-current=${page === name ? "page" : undefined}>${say(name)}${name === "approvals" && waiting > 0 && html` <b class="badge">${waiting}</b>`}</a>`)}</nav>
-      <span class=${`live ${isLive ? "is-live" : ""}`}>${isLive ? say("live") : say("offline")}</span>
-      ${caller.role === "read" && html`<span class="quiet">${say("readOnly")}</span>`}
-      <button type="button" class="language" lang=${language === "en" ? "zh" : "en"} onClick=${() => onLanguage(language === "en" ? "zh" : "en")}>${language === "en" ? "中文" : "English"}</button>
-    </header>
+    <a class="skip" href="#main" onClick=${skip}>${say("skip")}</a>
+    <header class="top"><${TopBar} page=${page} language=${language} onLanguage=${onLanguage} session=${session} /></header>
     <main id="main" tabindex="-1">
-      ${pauses !== null && (page === "storm" || pauses.length > 0) && html`<${PauseControl} />`}
+      <${PauseBanner} />
       <${Page} place=${place} page=${page} />
     </main>
   <//>` as VNode;
+}
+
+type TopBarProps = Pick<FrameProps, "language" | "onLanguage"> & { readonly page: string; readonly session: Session };
+
+function TopBar({ page, language, onLanguage, session }: TopBarProps): VNode {
+  const say = useWords();
+  const waiting = (session.approvals ?? []).reduce((sum, { held }) => sum + held, 0);
+  const other = language === "en" ? "zh" : "en";
+  const link = (name: (typeof PAGES)[number]) =>
+    html`<a href=${hrefOf([name])} aria-current=${page === name ? "page" : undefined}>${say(name)}${
+      name === "approvals" && waiting > 0 && html` <b class="badge">${waiting}</b>`
+    }</a>`;
+  return html`<a class="brand" href=${hrefOf([])}><i aria-hidden="true" />Becalm</a>
+    <nav aria-label=${say("pages")}>${PAGES.map(link)}</nav>
+    <${Search} />
+    <span class="status">
+      <span class=${`live ${session.isLive ? "is-live" : ""}`}>${session.isLive ? say("live") : say("offline")}</span>
+      ${session.caller.name !== null && html`<span class="quiet">${session.caller.name}</span>`}
+      ${session.caller.role === "read" && html`<span class="quiet" title=${say("readOnlyHint")}>${say("readOnly")}</span>`}
+      <button type="button" class="language" lang=${other} onClick=${() => onLanguage(other)}>${language === "en" ? "中文" : "English"}</button>
+    </span>` as VNode;
+}
+
+const ID = /^\d\d-[0-9a-f]{24}$/;
+
+/** Finds an instance by its id, else those whose alerts have the text in a label. `/` goes there. */
+function Search(): VNode {
+  const say = useWords();
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const focus = (event: KeyboardEvent) => {
+      const isTyping = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
+      if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      field.current?.focus();
+    };
+    addEventListener("keydown", focus);
+    return () => removeEventListener("keydown", focus);
+  }, []);
+  const find = (event: SubmitEvent) => {
+    event.preventDefault();
+    const text = field.current?.value.trim() ?? "";
+    if (text === "") return;
+    location.hash = ID.test(text) ? hrefOf(["instances", text]) : hrefOf(["instances"], searchQuery(text));
+    if (field.current !== null) field.current.value = "";
+  };
+  return html`<form class="find" role="search" onSubmit=${find}>
+    <input ref=${field} type="search" aria-label=${say("find")} placeholder=${say("find")} enterkeyhint="search" /><kbd aria-hidden="true">/</kbd>
+  </form>` as VNode;
 }
 
 function Page({ place, page }: { place: Place; page: string }): VNode {
@@ -122,6 +153,22 @@ function Page({ place, page }: { place: Place; page: string }): VNode {
   if (page === "silences") return html`<${SilencesView} />` as VNode;
   if (page === "policies") return html`<${PoliciesView} place=${place} />` as VNode;
   return html`<p class="quiet">${say("missing")}</p>` as VNode;
+}
+
+/** What every page knows, read again with each beat. What does not answer keeps what was known. */
+function useSessionOf(caller: Caller): Session {
+  const [beat, setBeat] = useState(0);
+  const [isLive, setLive] = useState(false);
+  const refresh = useCallback(() => setBeat((count) => count + 1), []);
+  useBeat(refresh, setLive);
+  const pauses = useRead<{ pauses: readonly Pause[] }>("/v1/pause", beat).value?.pauses ?? null;
+  const asked = useRead<{ approvals: readonly Approval[] }>(`/v1/approvals?limit=${APPROVAL_COUNT_MAX}`, beat).value;
+  const known = useRead<{ reasons: Readonly<Record<string, Sentence>> }>("/v1/reasons", 0).value;
+  const [approvals, reasons] = [asked?.approvals ?? null, known?.reasons ?? {}];
+  return useMemo(
+    () => ({ caller, beat, isLive, pauses, approvals, reasons, refresh }),
+    [caller, beat, isLive, pauses, approvals, known],
+  );
 }
 
 function useBeat(refresh: () => void, setLive: (isLive: boolean) => void): void {

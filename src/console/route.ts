@@ -35,3 +35,9 @@ export function replacePlace(href: string): void {
   history.replaceState(null, "", href);
   dispatchEvent(new HashChangeEvent("hashchange"));
 }
+
+/** What somebody types to find alerts: matchers, if it reads like them, else a text in a label's value. */
+export function searchQuery(text: string): { labels: string; text: string } {
+  const areMatchers = /^\s*\{?\s*[^\s=!~"{}]+\s*(=|!=|=~|!~)/.test(text);
+  return areMatchers ? { labels: text.trim(), text: "" } : { labels: "", text: text.trim() };
+}

@@ -11,6 +11,7 @@ import type { AlertView } from "./alertmanager/view.ts";
 import { createApp } from "./app.ts";
 import type { TokenBook } from "./auth/tokens.ts";
 import { candidateRoutes } from "./candidates/candidate-routes.ts";
+import { AnswerLog } from "./console/answer-log.ts";
 import { consoleFiles } from "./console/console-files.ts";
 import { consoleRoutes } from "./console/console-routes.ts";
 import { restoreStorm } from "./console/restored-storm.ts";
@@ -81,16 +82,19 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
   let phase: Phase = "starting";
   const stream = new EventStream();
   const storm = new StormView(options.now);
+  const answers = new AnswerLog();
   const ends = [
     engine.subscribe((steps) => metrics.stepped(steps)),
     engine.subscribe((steps) => stream.publish(steps)),
     engine.subscribe((steps) => storm.stepped(steps)),
     ...watchShadow(options),
+    engine.subscribe((steps) => answers.stepped(steps)),
   ];
   const reader = readerOf(options);
   const routes = routesOf(options, {
     stream,
     storm,
+    answers,
     reader,
     notReady: () => (phase === "ready" ? null : `the server is ${phase}`),
   });
@@ -119,7 +123,7 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
       phase = "ready";
       options.records?.start();
       void fillView(options);
-      void fillStorm(options, { storm, reader });
+      void fillStorm(options, { storm, answers, reader });
     },
     close: async (drainMs) => {
       phase = "draining";
@@ -149,9 +153,12 @@ async function fillView({ store, view, logger }: ServerOptions): Promise<void> {
   }
 }
 
-async function fillStorm({ now, logger }: ServerOptions, { storm, reader }: Pick<Own, "storm" | "reader">) {
+async function fillStorm(
+  { now, logger }: ServerOptions,
+  { reader, ...views }: Pick<Own, "storm" | "answers" | "reader">,
+) {
   try {
-    await restoreStorm(storm, await reader(), now());
+    await restoreStorm(views, await reader(), now());
   } catch (error) {
     logger.warn({ err: error }, "the console's groups could not be read from the store; it shows those that come");
   }
@@ -160,11 +167,12 @@ async function fillStorm({ now, logger }: ServerOptions, { storm, reader }: Pick
 type Own = {
   readonly stream: EventStream;
   readonly storm: StormView;
+  readonly answers: AnswerLog;
   readonly reader: InstancePorts["reader"];
   readonly notReady: () => string | null;
 };
 
-function routesOf(options: ServerOptions, { stream, storm, reader, notReady }: Own): Route[] {
+function routesOf(options: ServerOptions, { stream, storm, answers, reader, notReady }: Own): Route[] {
   const { engine, policies, metrics, view, silences, records, bodies, now, version } = options;
   const { ingest } = new IngestGate(engine, { metrics, now, received: (count) => storm.received(count) });
   records?.connect({ ingest, view, meter: recordMeter(metrics), now });
@@ -188,7 +196,7 @@ function routesOf(options: ServerOptions, { stream, storm, reader, notReady }: O
     ...shadowRoutes({ engine, now }),
     ...eventRoutes(stream),
     ...signedRoutes(options),
-    ...consoleRoutes(ports, storm),
+    ...consoleRoutes(ports, { storm, answers }),
     ...consoleFiles(),
     ...readRoutes({ store: options.store, bodies }),
   ];

@@ -2,7 +2,14 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { useFiles } from "../support/command.ts";
-import { graveViolations, openBrowser, show, skipWithoutBrowser, watch } from "../support/console-browser.ts";
+import {
+  graveViolations,
+  latinSentences,
+  openBrowser,
+  show,
+  skipWithoutBrowser,
+  watch,
+} from "../support/console-browser.ts";
 import { sendJson } from "../support/http-client.ts";
 import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
 
@@ -86,7 +93,7 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await expect.poll(() => tile("alerts"), { timeout: 15_000 }).toBe("60");
     await expect.poll(() => tile("executed"), { timeout: 15_000 }).toBe("2");
     await expect.poll(() => tile("skipped"), { timeout: 15_000 }).toBe("58");
-    await expect.poll(() => page.locator(".bars code").first().textContent()).toBe("limit_reached");
+    await expect.poll(() => page.locator(".bars a").first().getAttribute("href")).toContain("reason=limit_reached");
     await page.locator(".tile-skipped a").click();
     await expect.poll(() => page.locator("main tbody tr").count()).toBeGreaterThan(20);
   });
@@ -105,7 +112,7 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
       await page.locator(".steps button").nth(index).click();
       await expect.poll(() => page.locator(".slider b").textContent()).toBe(String(index + 1));
       await expect.poll(() => page.locator(".chart img").getAttribute("alt")).toBe(step.path.join(" > "));
-      const raw = JSON.parse((await page.locator("details pre").textContent()) ?? "{}") as Step;
+      const raw = JSON.parse((await page.locator(".raw pre").textContent()) ?? "{}") as Step;
       expect(raw.snapshot.state).toBe(step.snapshot.state);
     }
     await page.locator(".slider input").press("ArrowLeft");
@@ -117,11 +124,14 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     const id = await waiting("grant");
     await show(page, serving.url, "#/approvals");
     const card = page.locator(".card", { hasText: "grant" });
+    await expect.poll(() => card.locator(".members").textContent()).toContain("host-3");
     await card.getByRole("button", { name: "Approve all" }).click();
     await answer("Approve all", "the rack is back");
     await expect.poll(() => card.count(), { timeout: 15_000 }).toBe(0);
     const isWaiting = async () => (await rowsIn("grant")).some((row) => row.id === id && row.state === "Waiting");
     await expect.poll(isWaiting).toBe(false);
+    const decided = page.locator(".log li", { hasText: "the rack is back" });
+    await expect.poll(() => decided.textContent(), { timeout: 15_000 }).toMatch(/ada.*approved.*restart-host/s);
   });
 
   test("denies one instance from its page", async () => {
@@ -143,6 +153,66 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await answer("Approve", "too late");
     const alert = page.getByRole("dialog").getByRole("alert");
     await expect.poll(() => alert.textContent(), { timeout: 15_000 }).toContain("bob");
+  });
+
+  test("finds a host by a word, keeps the filters in the address, and leads to why nothing was done", async () => {
+    await fire("HighErrorRate", "found", ["db-17", "db-18", "web-17", "web-18"]);
+    await expect.poll(async () => (await rowsIn("found")).length).toBe(4);
+    await show(page, serving.url, "#/storm");
+    await page.getByRole("search").getByRole("searchbox").fill("web-18");
+    await page.keyboard.press("Enter");
+    const rows = page.locator(".rows tbody tr:not(.spacer)");
+    await expect.poll(() => rows.allTextContents()).toEqual([expect.stringContaining("as many peers as allowed")]);
+    await page.getByLabel("Host, label or matchers").fill('cluster="found",instance=~"db.*"');
+    await expect.poll(() => rows.count()).toBe(2);
+    await page.getByLabel("State").selectOption("Success");
+    await page.getByLabel("Created").selectOption("1h");
+    await page.reload();
+    await expect.poll(() => rows.count()).toBe(2);
+    expect(new URL(page.url()).hash).toMatch(/labels=cluster.*state=Success|state=Success.*labels=cluster/);
+    await rows.first().locator(".col-why").click();
+    await expect.poll(() => page.locator("h1 .state").textContent()).toBe("Success");
+  });
+
+  test("plays a pasted candidate over what came in, and says its mistakes as somebody types", async () => {
+    await fire("HighErrorRate", "candidate", numbered(6));
+    await show(page, serving.url, "#/policies");
+    const field = page.getByLabel("Policy file");
+    await field.fill(POLICIES.replace("count: 2", "cuont: 2"));
+    await expect.poll(() => page.locator(".mistakes").textContent()).toContain("count");
+    await field.fill(POLICIES.replace("count: 2", "count: 5"));
+    const changes = page.locator(".changes-table tbody tr", { hasText: "candidate" });
+    await expect.poll(() => changes.count(), { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+    expect(await changes.first().textContent()).toContain("newly executed");
+    await changes.first().locator("a").click();
+    await expect.poll(() => page.locator("h1 .state").textContent()).toBe("Skipped");
+  });
+
+  test("says nothing in English when it speaks Chinese, on any page", async () => {
+    await fire("InstanceDown", "zh", numbered(3));
+    const id = await waiting("zh");
+    const [, denied] = (await rowsIn("zh")).filter(({ state }) => state === "Waiting");
+    await sendJson(`${serving.url}/v1/instances/${denied?.id}/deny`, { by: "ada", why: "维修中" });
+    await page.addInitScript({ content: 'localStorage.setItem("becalm-language", "zh")' });
+    for (const hash of [
+      "#/storm",
+      "#/instances",
+      `#/instances/${id}`,
+      `#/instances/${denied?.id}`,
+      "#/approvals",
+      "#/silences",
+      "#/policies",
+      "#/nowhere",
+    ]) {
+      await page.goto(`${serving.url}/${hash}`);
+      await page.locator("main section, main p").first().waitFor();
+      await page.locator(".loading").waitFor({ state: "detached" });
+      await page.waitForTimeout(300);
+      expect([hash, await latinSentences(page)]).toEqual([hash, []]);
+    }
+    await page.goto(`${serving.url}/#/storm`);
+    await page.locator("button.grave").click();
+    expect(await latinSentences(page)).toEqual([]);
   });
 
   test("makes a silence, which holds, and expires it", async () => {

@@ -1,9 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TokenBook } from "../../src/server/auth/tokens.ts";
 import { StormView } from "../../src/server/console/storm-view.ts";
+import { BundleReader } from "../../src/simulate/bundle.ts";
+import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import type { Store } from "../../src/stores/store.ts";
 import { ROOT } from "../support/command.ts";
+import { send, sendJson } from "../support/http-client.ts";
+import { type ServerWorld, serverWorld } from "../support/server-world.ts";
 
 const MINUTE_MS = 60_000;
 const GZIP_BYTES_MAX = 60 * 1_024;
@@ -62,6 +68,90 @@ describe("the console's numbers", () => {
   });
 });
 
+const POLICIES = `
+policies:
+  - name: restart
+    match: ['alertname="Down"']
+    action: { webhook: { url: "http://127.0.0.1:9/hook?key=secret" } }
+    converge: { function: defense, by: [cluster], count: 1, window: 5m }
+`;
+
+describe("what the console asks of its server", () => {
+  const tokens = new TokenBook([
+    { caller: { name: "ann", role: "operate" }, token: "t" },
+    { caller: { name: "eve", role: "read" }, token: "r" },
+  ]);
+  const AS_ANN = { authorization: "Bearer t" };
+  const store = memoryStore();
+  let world: ServerWorld;
+  const get = (path: string) => send(world.url + path, { headers: AS_ANN });
+  const post = (path: string, body: unknown) => sendJson(world.url + path, body, { headers: AS_ANN });
+  const held = async () =>
+    ((await get("/v1/instances?state=Waiting")).json as { instances: readonly { id: string }[] }).instances;
+
+  beforeAll(async () => {
+    world = await serverWorld({ policies: POLICIES, store, tokens });
+    const labels = (instance: string) => ({ alertname: "Down", cluster: "core", instance });
+    await post(
+      "/api/v2/alerts",
+      ["a", "b", "c", "d", "e"].map((instance) => ({ labels: labels(instance) })),
+    );
+    const [one, , , group] = await held();
+    await post(`/v1/instances/${one?.id}/deny`, { why: "under repair" });
+    const { approvals } = (await get("/v1/approvals")).json as { approvals: readonly { group: string }[] };
+    await post(`/v1/groups/${encodeURIComponent(approvals[0]?.group ?? "")}/approve`, { why: "go" });
+    expect(group?.id).toBeDefined();
+  });
+  afterAll(() => world.close());
+
+  test("tells who decided what, when and why: one line for a storm, also after a restart", async () => {
+    const expected = [
+      { event: "approval.granted", policy: "restart", by: "ann", why: "go", count: 3 },
+      { event: "approval.denied", by: "ann", why: "under repair", count: 1, labels: { cluster: "core" } },
+    ];
+    expect((await get("/v1/decided")).json).toMatchObject({ decided: expected });
+    const again = await serverWorld({ policies: POLICIES, store: keptOpen(store), tokens });
+    const told = async () => (await send(`${again.url}/v1/decided`, { headers: AS_ANN })).json;
+    await expect.poll(told).toMatchObject({ decided: expected });
+    const { groups } = (await send(`${again.url}/v1/storm`, { headers: AS_ANN })).json as Storm;
+    expect(groups).toMatchObject([{ policy: "restart", instances: 5, dimensions: { cluster: "core" } }]);
+    await again.close();
+  });
+
+  test("gives an instance as a bundle that can be read, without what is secret in its policy", async () => {
+    const { instances } = (await get("/v1/instances?labels=instance%3D%22a%22")).json as {
+      instances: readonly { id: string }[];
+    };
+    const { text, status } = await get(`/v1/instances/${instances[0]?.id}/bundle`);
+    expect(status).toBe(200);
+    expect(text).not.toContain("key=secret");
+    const reader = new BundleReader("bundle");
+    const entries = text
+      .trimEnd()
+      .split("\n")
+      .map((line) => reader.read(line));
+    expect(entries.map(({ type }) => type)).toEqual(["header", "policy", "instance", "end"]);
+    expect((await get("/v1/instances/03-000000000000000000000000/bundle")).status).toBe(404);
+  });
+
+  test("gives the machine as code for an editor, and what the reasons mean", async () => {
+    expect((await get("/v1/machine")).text).toMatch(/^createMachine\(\{.*"Waiting".*\}\);\n$/s);
+    const { reasons } = (await get("/v1/reasons")).json as { reasons: Record<string, object> };
+    expect(reasons["limit_reached"]).toMatchObject({ en: expect.any(String), zh: expect.any(String) });
+  });
+});
+
+/** Of a server that is closed while another still uses its store. */
+function keptOpen(store: Store): Store {
+  return new Proxy(store, {
+    get: (target, name: keyof Store) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (name === "close") return async () => {};
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
 describe("the console's files", () => {
   const read = (name: string) => readFileSync(join(ROOT, "dist/src/console", name));
 
@@ -77,7 +167,8 @@ describe("the console's files", () => {
           .toString("utf8")
           .match(/https?:\/\/[^"'`\s)]+/g) ?? [],
     );
-    // Names of XML vocabularies are no addresses that anything asks.
-    expect(addresses.filter((address) => !address.startsWith("http://www.w3.org/"))).toEqual([]);
+    // Names of XML vocabularies are no addresses that anything asks, and Stately's editor is a link that somebody follows.
+    const asked = addresses.filter((address) => !address.startsWith("http://www.w3.org/"));
+    expect(asked).toEqual(["https://stately.ai/editor"]);
   });
 });

@@ -66,3 +66,21 @@ export async function show(page: Page, url: string, hash: string): Promise<void>
   await page.locator("main section, main .door").first().waitFor({ timeout: 10_000 });
   await expect.poll(() => page.locator("main").getByText("Loading ...").count()).toBe(0);
 }
+
+/** What is neither code, nor a label, nor what somebody wrote, but in Latin letters: two words in a row of one element, or of what is read aloud. */
+const LATIN_SENTENCES = `(() => {
+  const names = "code, pre, .label, .id, [lang], .log p:nth-child(2), .card:has(> h2 code) p, .facts dt, .paused p";
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode() !== null) {
+    const { textContent, parentElement } = walker.currentNode;
+    if (parentElement.closest(names) === null) texts.push(textContent);
+  }
+  for (const one of document.querySelectorAll("[aria-label], [placeholder]"))
+    texts.push(one.getAttribute("aria-label") ?? "", one.getAttribute("placeholder") ?? "");
+  return texts.filter((text) => /[A-Za-z]{2,} [A-Za-z]{2,}/.test(text));
+})()`;
+
+export function latinSentences(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(LATIN_SENTENCES);
+}

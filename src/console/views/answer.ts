@@ -1,20 +1,20 @@
 /** The two answers to an approval: of one instance, or of all that a group holds. A stale page is refused by the server, which says what happened. */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { type Approval, type InstanceRow, send } from "../api.ts";
+import { type Action, type Approval, type InstanceRow, send } from "../api.ts";
 import { mayOperate, refused, useSession } from "../data.ts";
 import { html } from "../html.ts";
-import { FormDialog } from "../parts.ts";
+import { FormDialog, LabelList } from "../parts.ts";
 import { useWords } from "../words.ts";
 
 type Verb = "approve" | "deny";
-type Target = { readonly instance: InstanceRow } | { readonly approval: Approval };
+type Target = { readonly instance: InstanceRow; readonly action: Action | null } | { readonly approval: Approval };
 
 export function Answer(target: Target): VNode | null {
   const say = useWords();
   const session = useSession();
   const [verb, setVerb] = useState<Verb | null>(null);
-  if (!mayOperate(session)) return html`<p class="quiet">${say("readOnly")}</p>` as VNode;
+  if (!mayOperate(session)) return html`<p class="quiet">${say("readOnlyHint")}</p>` as VNode;
   const isGroup = "approval" in target && target.approval.held > 1;
   const word = (one: Verb) => (isGroup ? (one === "approve" ? "approveAll" : "denyAll") : one);
   const answer = async (values: Readonly<Record<string, string>>) => {
@@ -24,6 +24,7 @@ export function Answer(target: Target): VNode | null {
         ...("instance" in target ? { ifMatch: target.instance.version } : {}),
       });
     } catch (error) {
+      session.refresh();
       throw refused(error);
     }
     session.refresh();
@@ -35,11 +36,35 @@ export function Answer(target: Target): VNode | null {
       verb !== null &&
       html`<${FormDialog} title=${`${say(word(verb))}: ${titleOf(target)}`}
       fields=${[{ name: "why", word: "why", isLong: true }]} action=${{ word: word(verb), isGrave: verb === "deny" }}
-      onDone=${answer} onClose=${() => setVerb(null)}>
-      <p>${"approval" in target ? say.of(target.approval.sentence) : say.of(target.instance.sentence)}</p>
-    <//>`
+      onDone=${answer} onClose=${() => setVerb(null)}><${Asked} ...${target} /><//>`
     }
   </div>` as VNode;
+}
+
+/** What a grant would begin, and for what. */
+function Asked(target: Target): VNode {
+  const say = useWords();
+  const { sentence, alert } = "approval" in target ? target.approval : target.instance;
+  const action = "approval" in target ? target.approval.action : target.action;
+  return html`<p>${say.of(sentence)}</p>
+    <p><${LabelList} labels=${alert?.labels ?? null} /></p>
+    <${ActionText} action=${action} />` as VNode;
+}
+
+/** The action in a line: what is called or run. */
+export function ActionText({ action }: { action: Action | null }): VNode | null {
+  const say = useWords();
+  if (action === null) return null;
+  return html`<p class="action">${say("would")} <code class="wrap">${actionText(action)}</code></p>` as VNode;
+}
+
+export function actionText({ kind, ...rest }: Action): string {
+  const { url, method, command, args, name } = rest as Readonly<Record<string, unknown>>;
+  if (typeof url === "string") return `${typeof method === "string" ? method : "POST"} ${url}`;
+  const given = Array.isArray(args) ? args : [];
+  if (Array.isArray(command)) return [...command, ...given].join(" ");
+  if (typeof command === "string") return [command, ...given].join(" ");
+  return typeof name === "string" ? `${kind} ${name}` : kind;
 }
 
 function pathOf(target: Target): string {

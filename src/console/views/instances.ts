@@ -1,19 +1,25 @@
 /** Instances, newest first. Every filter is in the address; the list follows what is committed. */
 import type { VNode } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { get, type InstanceRow, type Policy } from "../api.ts";
-import { useData } from "../data.ts";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { InstanceRow, Policy } from "../api.ts";
+import { useData, useSession } from "../data.ts";
 import { html } from "../html.ts";
-import { Failure, InstanceLink, LabelList, Loading, StateBadge, When } from "../parts.ts";
-import { hrefOf, type Place, replacePlace } from "../route.ts";
-import { useWords } from "../words.ts";
-
-type Page = { readonly instances: readonly InstanceRow[]; readonly next: string | null };
+import { type Pages, type Range, usePages } from "../pages.ts";
+import { Empty, Failure, InstanceLink, Loading, StateBadge, sortedLabels, When } from "../parts.ts";
+import { hrefOf, type Place, replacePlace, searchQuery } from "../route.ts";
+import { useVisibleRows } from "../visible-rows.ts";
+import { useWords, type Word } from "../words.ts";
 
 const STATES = ["Idle", "Processing", "Proceeding", "Success", "Failed", "Defense", "Waiting", "Skipped"];
-const FILTERS = ["state", "policy", "group", "label", "reason", "since"] as const;
-const PAGE_COUNT = 50;
+const SINCE: readonly (readonly [string, Word])[] = [
+  ["1h", "lastHour"],
+  ["6h", "last6h"],
+  ["24h", "last24h"],
+  ["7d", "last7d"],
+];
+const FILTERS = ["state", "policy", "group", "labels", "text", "reason", "since"] as const;
 const TYPED_MS = 300;
+const LABEL_COUNT = 5;
 
 type Filters = Readonly<Record<(typeof FILTERS)[number], string>>;
 
@@ -21,52 +27,94 @@ function filtersOf(place: Place): Filters {
   return Object.fromEntries(FILTERS.map((name) => [name, place.query.get(name) ?? ""])) as Filters;
 }
 
-function pathOf(filters: Filters, cursor?: string): string {
-  const query = new URLSearchParams({ limit: String(PAGE_COUNT) });
+function pathOf(filters: Filters): string {
+  const query = new URLSearchParams();
   for (const name of FILTERS) if (filters[name] !== "") query.set(name, filters[name]);
-  if (cursor !== undefined) query.set("cursor", cursor);
   return `/v1/instances?${query}`;
 }
 
 export function InstancesView({ place }: { place: Place }): VNode {
   const say = useWords();
   const filters = filtersOf(place);
-  const path = pathOf(filters);
-  const { value: page, error } = useData<Page>(path);
-  const older = useOlder(path, page?.next ?? null, filters);
-  const rows = [...(page?.instances ?? []), ...older.rows];
+  const seen = useRef<Range>({ from: 0, to: 0 });
+  const pages = usePages(pathOf(filters), () => seen.current);
+  const { rows, error } = pages;
   return html`<section aria-labelledby="instances">
-    <h1 id="instances">${say("instances")}</h1>
+    <div class="title"><h1 id="instances">${say("instances")}</h1>
+      ${rows !== null && html`<p class="quiet" role="status">${rows.length}${pages.next === null ? "" : "+"} ${say("shown")}</p>`}</div>
     <${FilterBar} filters=${filters} />
     <${Failure} error=${error} />
-    ${page === null && error === null && html`<${Loading} />`}
-    ${page !== null && rows.length === 0 && html`<p class="quiet">${say("noMatch")}</p>`}
-    ${
-      rows.length > 0 &&
-      html`<div class="scroll"><table class="rows">
-      <thead><tr>
-        <th scope="col">${say("state")}</th><th scope="col">${say("policy")}</th><th scope="col">${say("labels")}</th>
-        <th scope="col">${say("reason")}</th><th scope="col">${say("when")}</th><th scope="col"><span class="unseen">ID</span></th>
-      </tr></thead>
-      <tbody onKeyDown=${moveFocus}>${rows.map((row) => html`<${Row} key=${row.id} row=${row} />`)}</tbody>
-    </table></div>`
-    }
-    ${older.next !== null && html`<p><button type="button" onClick=${older.load}>${say("more")}</button></p>`}
+    ${rows === null && error === null && html`<${Loading} />`}
+    ${rows !== null && rows.length === 0 && html`<${Empty} word="noMatch" />`}
+    ${rows !== null && rows.length > 0 && html`<${Rows} rows=${rows} pages=${pages} seen=${seen} />`}
+    ${pages.next !== null && pages.isShort && html`<p class="buttons"><button type="button" onClick=${pages.loadMore}>${say("searchOn")}</button></p>`}
+    ${pages.hasNewer && html`<button type="button" class="newer" onClick=${pages.toTop}>↑ ${say("newer")}</button>`}
   </section>` as VNode;
 }
 
-function Row({ row }: { row: InstanceRow }): VNode {
+type RowsProps = { readonly rows: readonly InstanceRow[]; readonly pages: Pages; readonly seen: { current: Range } };
+
+function Rows({ rows, pages, seen }: RowsProps): VNode {
+  const say = useWords();
+  const list = useRef<HTMLTableSectionElement>(null);
+  const { from, to, rowPx } = useVisibleRows(list, rows.length);
+  seen.current = { from, to };
+  const order = useMemo(() => tellingOrder(rows), [rows]);
+  const isEndSeen = to >= rows.length;
+  useEffect(() => {
+    if (isEndSeen && !pages.isShort) pages.loadMore();
+  }, [isEndSeen, rows.length]);
+  const spacer = (count: number) =>
+    count > 0 &&
+    html`<tr class="spacer" aria-hidden="true" style=${{ height: `${count * rowPx}px` }}><td colspan="5" /></tr>`;
+  return html`<table class="rows" aria-rowcount=${pages.next === null ? rows.length + 1 : -1}>
+    <thead><tr>
+      <th scope="col" class="col-state">${say("state")}</th><th scope="col">${say("policy")} · ${say("labels")}</th>
+      <th scope="col">${say("whyColumn")}</th><th scope="col" class="col-when">${say("when")}</th><th scope="col" class="col-id">ID</th>
+    </tr></thead>
+    <tbody ref=${list} onKeyDown=${moveFocus}>
+      ${spacer(from)}
+      ${rows.slice(from, to).map((row, index) => html`<${Row} key=${row.id} row=${row} number=${from + index + 2} order=${order} />`)}
+      ${spacer(rows.length - to)}
+    </tbody>
+  </table>` as VNode;
+}
+
+/** Names of labels, those first whose values tell most rows apart. */
+function tellingOrder(rows: readonly InstanceRow[]): readonly string[] {
+  const values = new Map<string, Set<string>>();
+  for (const { alert } of rows.slice(0, 300))
+    for (const [name, value] of Object.entries(alert?.labels ?? {})) {
+      const known = values.get(name) ?? new Set<string>();
+      values.set(name, known.add(value));
+    }
+  const usual = sortedLabels(Object.fromEntries([...values.keys()].map((name) => [name, ""]))).map(([name]) => name);
+  return usual.sort((a, b) => (values.get(b)?.size ?? 0) - (values.get(a)?.size ?? 0));
+}
+
+type RowProps = { readonly row: InstanceRow; readonly number: number; readonly order: readonly string[] };
+
+function Row({ row, number, order }: RowProps): VNode {
   const say = useWords();
   if (row.quarantined)
-    return html`<tr><td><span class="state state-failed">?</span></td><td colspan="4">${row.error}</td><td><${InstanceLink} id=${row.id} /></td></tr>` as VNode;
-  return html`<tr>
-    <td><${StateBadge} state=${row.state} /></td>
-    <td>${row.policy}${row.kind !== "action" && html` <span class="quiet">${row.kind}</span>`}</td>
-    <td><${LabelList} alert=${row.alert} count=${5} /></td>
-    <td class="sentence">${say.of(row.sentence)}</td>
-    <td><${When} at=${row.at} /></td>
-    <td><${InstanceLink} id=${row.id} /></td>
+    return html`<tr aria-rowindex=${number}><td class="col-state"><span class="state state-failed">?</span></td><td colspan="3" class="why">${row.error}</td><td class="col-id"><${InstanceLink} id=${row.id} /></td></tr>` as VNode;
+  const labels = row.alert?.labels ?? {};
+  const shown = order.filter((name) => labels[name] !== undefined);
+  const all = shown.map((name) => `${name}=${labels[name]}`).join("\n");
+  return html`<tr aria-rowindex=${number} onClick=${(event: MouseEvent) => open(event, row.id)}>
+    <td class="col-state"><${StateBadge} state=${row.state} /></td>
+    <td class="col-what" title=${all}><b>${row.policy}</b>${row.kind !== "action" && html` <span class="quiet">${say.kind(row.kind)}</span>`}
+      <span class="labels">${shown.slice(0, LABEL_COUNT).map((name) => html`<span class="label"><b>${name}</b>${labels[name]}</span>`)}</span></td>
+    <td class="col-why" title=${say.of(row.sentence)}><span>${say.of(row.sentence)}</span></td>
+    <td class="col-when"><${When} at=${row.at} /></td>
+    <td class="col-id"><${InstanceLink} id=${row.id} /></td>
   </tr>` as VNode;
+}
+
+/** The whole row leads where its link does, unless somebody selects text. */
+function open(event: MouseEvent, id: string): void {
+  if ((event.target as HTMLElement).closest("a") !== null || String(getSelection()) !== "") return;
+  location.hash = hrefOf(["instances", id]);
 }
 
 /** Arrow keys go from row to row. */
@@ -77,79 +125,67 @@ function moveFocus(event: KeyboardEvent): void {
   const next = links[links.indexOf(document.activeElement as HTMLAnchorElement) + step];
   if (next === undefined) return;
   event.preventDefault();
-  next.focus();
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
 }
+
+type Change = (more: Partial<Record<keyof Filters, string>>) => void;
 
 function FilterBar({ filters }: { filters: Filters }): VNode {
   const say = useWords();
-  const { value } = useData<{ policies: readonly Policy[] }>("/v1/policies");
-  const policies = (value?.policies ?? []).map(({ name }) => name);
-  const change = (name: keyof Filters, text: string) =>
-    replacePlace(hrefOf(["instances"], { ...filters, [name]: text }));
-  const select = (name: "state" | "policy", all: readonly string[]) => html`<label>${say(name)}
-    <select value=${filters[name]} onChange=${(event: Event) => change(name, (event.target as HTMLSelectElement).value)}>
-      <option value="">${say("any")}</option>
-      ${all.map((one) => html`<option value=${one}>${one}</option>`)}
-    </select></label>`;
+  const { reasons } = useSession();
+  const { value } = useData<{ policies: readonly Policy[] }>("/v1/policies", { isFixed: true });
+  const policies = (value?.policies ?? []).map(({ name }): [string, string] => [name, name]);
+  const change: Change = (more) => replacePlace(hrefOf(["instances"], { ...filters, ...more }));
+  const states = STATES.map((state): [string, string] => [state, say.state(state)]);
+  const why = Object.entries(reasons).map(([code, text]): [string, string] => [code, say.of(text)]);
+  const since = SINCE.map(([text, word]): [string, string] => [text, say(word)]);
+  const isFiltered = FILTERS.some((name) => filters[name] !== "");
   return html`<form class="filters" onSubmit=${(event: Event) => event.preventDefault()}>
-    ${select("state", STATES)} ${select("policy", policies)}
-    <${Typed} name="label" filters=${filters} onChange=${change} />
+    <${Typed} filters=${filters} onChange=${change} />
+    <${Choice} name="state" all=${states} filters=${filters} onChange=${change} />
+    <${Choice} name="policy" all=${policies} filters=${filters} onChange=${change} />
+    <${Choice} name="reason" all=${why} filters=${filters} onChange=${change} />
+    <${Choice} name="since" all=${since} filters=${filters} onChange=${change} any="anyTime" />
     ${
       filters.group !== "" &&
-      html`<span class="chip"><span>${say("group")} <code>${filters.group.slice(0, 40)}</code></span>
-      <button type="button" aria-label=${`${say("group")}: ${say("cancel")}`} onClick=${() => change("group", "")}>×</button></span>`
+      html`<span class="chip"><span>${say("group")} <code>${filters.group}</code></span>
+      <button type="button" aria-label=${`${say("group")}: ${say("remove")}`} onClick=${() => change({ group: "" })}>×</button></span>`
     }
-    ${
-      filters.reason !== "" &&
-      html`<span class="chip"><span>${say("reason")} <code>${filters.reason}</code></span>
-      <button type="button" aria-label=${`${say("reason")}: ${say("cancel")}`} onClick=${() => change("reason", "")}>×</button></span>`
-    }
-    <label>${say("since")} <input type="datetime-local" value=${localText(filters.since)}
-      onChange=${(event: Event) => change("since", isoText((event.target as HTMLInputElement).value))} /></label>
+    ${isFiltered && html`<a class="clear" href=${hrefOf(["instances"])}>${say("clear")}</a>`}
   </form>` as VNode;
 }
 
-function Typed({
-  name,
-  filters,
-  onChange,
-}: {
-  name: "label";
-  filters: Filters;
-  onChange: (name: "label", text: string) => void;
-}): VNode {
+type ChoiceProps = {
+  readonly name: "state" | "policy" | "reason" | "since";
+  readonly all: readonly (readonly [string, string])[];
+  readonly any?: Word;
+  readonly filters: Filters;
+  readonly onChange: Change;
+};
+
+function Choice({ name, all, any = "any", filters, onChange }: ChoiceProps): VNode {
   const say = useWords();
-  const [text, setText] = useState(filters[name]);
-  useEffect(() => setText(filters[name]), [filters[name]]);
+  const value = filters[name];
+  // An address may name what the list does not have, such as a policy that is gone or a time.
+  const options = value === "" || all.some(([one]) => one === value) ? all : [...all, [value, value] as const];
+  return html`<label>${say(name)}
+    <select value=${value} class=${value === "" ? "" : "is-set"} onChange=${(event: Event) => onChange({ [name]: (event.target as HTMLSelectElement).value })}>
+      <option value="">${say(any)}</option>
+      ${options.map(([one, text]) => html`<option value=${one} selected=${one === value}>${text}</option>`)}
+    </select></label>` as VNode;
+}
+
+function Typed({ filters, onChange }: { filters: Filters; onChange: Change }): VNode {
+  const say = useWords();
+  const asked = filters.labels === "" ? filters.text : filters.labels;
+  const [text, setText] = useState(asked);
+  useEffect(() => setText(asked), [asked]);
   useEffect(() => {
-    if (text === filters[name]) return;
-    const timer = setTimeout(() => onChange(name, text), TYPED_MS);
+    if (text.trim() === asked) return;
+    const timer = setTimeout(() => onChange(searchQuery(text)), TYPED_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  return html`<label>${say("labels")} <input type="search" placeholder=${say("label")} value=${text}
-    onInput=${(event: Event) => setText((event.target as HTMLInputElement).value)} /></label>` as VNode;
-}
-
-function localText(iso: string): string {
-  if (iso === "") return "";
-  const date = new Date(iso);
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
-function isoText(local: string): string {
-  return local === "" ? "" : new Date(local).toISOString();
-}
-
-/** Pages behind the first: read once, for they are the past. */
-function useOlder(path: string, first: string | null, filters: Filters) {
-  const [pages, setPages] = useState<readonly Page[]>([]);
-  useEffect(() => setPages([]), [path]);
-  const next = pages.length === 0 ? first : (pages.at(-1)?.next ?? null);
-  const rows = useMemo(() => pages.flatMap(({ instances }) => instances), [pages]);
-  const load = async () => {
-    if (next === null) return;
-    const page = await get<Page>(pathOf(filters, next));
-    setPages((before) => [...before, page]);
-  };
-  return { rows, next, load };
+  return html`<label class="typed">${say("search")}
+    <input type="search" placeholder=${say("searchExample")} value=${text} onInput=${(event: Event) => setText((event.target as HTMLInputElement).value)} /></label>` as VNode;
 }

@@ -1,13 +1,14 @@
 /** Silences in the store: list, make, expire. Through the same routes that amtool uses. */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { type Matcher, type Silence, send } from "../api.ts";
+import { type Matcher, Refused, type Silence, send } from "../api.ts";
 import { mayOperate, refused, useData, useSession } from "../data.ts";
 import { html } from "../html.ts";
-import { Failure, FormDialog, Loading, When } from "../parts.ts";
+import { Distance, Empty, Failure, FormDialog, Loading, When } from "../parts.ts";
 import { useWords } from "../words.ts";
 
 const HOUR_MS = 3_600_000;
+const ORDER = ["active", "pending", "expired"];
 
 export function SilencesView(): VNode {
   const say = useWords();
@@ -32,23 +33,25 @@ export function SilencesView(): VNode {
     }
     reload();
   };
+  const activeFirst = [...(value ?? [])].sort((a, b) => ORDER.indexOf(a.status.state) - ORDER.indexOf(b.status.state));
   return html`<section aria-labelledby="silences">
-    <h1 id="silences">${say("silences")}</h1>
+    <div class="title"><h1 id="silences">${say("silences")}</h1>
+      ${mayOperate(session) && html`<button type="button" class="main" onClick=${() => setMaking(true)}>${say("newSilence")}</button>`}</div>
     <${Failure} error=${failure ?? error} />
     ${value === null && error === null && html`<${Loading} />`}
-    ${mayOperate(session) && html`<p><button type="button" class="main" onClick=${() => setMaking(true)}>${say("newSilence")}</button></p>`}
+    ${value !== null && value.length === 0 && html`<${Empty} word="noSilences" />`}
     ${
       isMaking &&
       html`<${FormDialog} title=${say("newSilence")} action=${{ word: "create" }} onDone=${make} onClose=${() => setMaking(false)}
       fields=${[{ name: "matchers", word: "matchers", isLong: true }, { name: "hours", word: "hours", value: "1" }, { name: "comment", word: "comment" }]} />`
     }
     <ul class="cards">
-      ${(value ?? []).map(
+      ${activeFirst.map(
         (silence) => html`<li class=${`card silence-${silence.status.state}`} key=${silence.id}>
         <h2><code class="wrap">${silence.matchers.map(matcherText).join(", ")}</code></h2>
         <p>${silence.comment} <span class="quiet">${silence.createdBy}</span></p>
-        <p class="quiet"><span class="state">${say(silence.status.state)}</span> <${When} at=${silence.startsAt} /> – <${When} at=${silence.endsAt} /></p>
-        ${mayOperate(session) && silence.status.state !== "expired" && html`<button type="button" onClick=${() => expire(silence.id)}>${say("expire")}</button>`}
+        <p class="quiet"><span class="state">${say(silence.status.state)}</span> <${When} at=${silence.startsAt} /> – <${When} at=${silence.endsAt} /> (<${Distance} at=${silence.endsAt} />)</p>
+        ${mayOperate(session) && silence.status.state !== "expired" && html`<button type="button" class="small" onClick=${() => expire(silence.id)}>${say("expire")}</button>`}
       </li>`,
       )}
     </ul>
@@ -74,9 +77,17 @@ export function matchersOf(text: string): Matcher[] {
     const value = quoted === undefined ? bare : quoted.replace(/\\(["\\])/g, "$1").replaceAll("\\n", "\n");
     found.push({ name, value, isRegex: operator.endsWith("~"), isEqual: !operator.startsWith("!") });
   }
-  if (found.length === 0 || end < text.trim().replace(/^\{|\}$/g, "").length)
-    throw new Error(
-      `Write matchers as name="value", separated by commas. This cannot be read: ${text.slice(end, end + 60)}`,
+  const rest = text
+    .trim()
+    .replace(/^\{|\}$/g, "")
+    .slice(end);
+  if (found.length === 0 || rest !== "")
+    throw new Refused(
+      400,
+      `Write matchers as name="value", separated by commas. This cannot be read: ${rest.slice(0, 60)}`,
+      {
+        code: "MATCHERS",
+      },
     );
   return found;
 }
@@ -84,7 +95,8 @@ export function matchersOf(text: string): Matcher[] {
 function silenceOf(values: Readonly<Record<string, string>>, caller: string | null): object {
   const now = Date.now();
   const hours = Number(values["hours"]);
-  if (!(hours > 0)) throw new Error(`Hours must be a number above 0, not ${values["hours"]}.`);
+  if (!(hours > 0))
+    throw new Refused(400, `Hours must be a number above 0, not ${values["hours"]}.`, { code: "HOURS" });
   return {
     matchers: matchersOf(values["matchers"] ?? ""),
     startsAt: new Date(now).toISOString(),

@@ -133,7 +133,7 @@ export async function rowJson(ports: InstancePorts, instance: InstanceSnapshot):
 }
 
 /** null: it cannot be read; the instance is shown without it. */
-async function historyOf({ reader }: InstancePorts, id: string): Promise<History | null> {
+export async function historyOf({ reader }: InstancePorts, id: string): Promise<History | null> {
   try {
     return await (await reader()).history(id);
   } catch (error) {

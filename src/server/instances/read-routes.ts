@@ -3,7 +3,7 @@ import { z } from "zod";
 import { errorCode, messageOf } from "../../model/errors.ts";
 import type { Policy } from "../../policy/policy.ts";
 import { READ_CALLS, type ReadCall } from "../../stores/server/read-calls.ts";
-import type { Store } from "../../stores/store.ts";
+import type { PolicyRecord, Store } from "../../stores/store.ts";
 import { mayActAs } from "../auth/tokens.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
@@ -58,18 +58,20 @@ function plain(result: unknown): unknown {
   );
 }
 
-type StoredPolicies = readonly { readonly key: string; readonly value: string }[];
+type StoredPolicies = readonly PolicyRecord[];
+
+function hidden(records: StoredPolicies): StoredPolicies {
+  return records.map(withoutPolicySecrets);
+}
 
 /** Headers and addresses of webhooks may hold secrets, which only an admin sees. */
-function hidden(records: StoredPolicies): StoredPolicies {
-  return records.map(({ key, value }) => {
-    const policy = JSON.parse(value) as Policy;
-    const { approval } = policy;
-    const shown = {
-      ...policy,
-      action: withoutSecrets(policy.action),
-      approval: { ...approval, notify: withoutSecrets(approval.notify) },
-    };
-    return { key, value: JSON.stringify(shown) };
-  });
+export function withoutPolicySecrets({ key, value }: PolicyRecord): PolicyRecord {
+  const policy = JSON.parse(value) as Policy;
+  const { approval } = policy;
+  const shown = {
+    ...policy,
+    action: withoutSecrets(policy.action),
+    approval: { ...approval, notify: withoutSecrets(approval.notify) },
+  };
+  return { key, value: JSON.stringify(shown) };
 }
