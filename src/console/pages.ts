@@ -57,7 +57,7 @@ export function usePages(path: string, range: () => Range): Pages {
     const { pages } = newest.current;
     const [first] = (await get<Page>(pageAt(path, null, 1))).instances;
     const again = await Promise.all(
-      pages.map((page, index) => {
+      pages.map(async (page, index) => {
         const isSeen = overlaps(range(), pages, index);
         return isSeen ? get<Page>(pageAt(path, index === 0 ? null : (pages[index - 1]?.next ?? null))) : page;
       }),

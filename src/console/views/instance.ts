@@ -54,7 +54,7 @@ function Head({ instance, steps }: { instance: InstanceDetail; steps: readonly S
         actor,
         at,
       }) => html`<p class="answered"><b>${say(event.type === "approval.granted" ? "approvedBy" : "deniedBy")} ${say.who(actor)}</b>${" "}
-      “${String(event["why"] ?? "")}” <span class="quiet"><${When} at=${at} /></span></p>`,
+      “${event["why"] as string}” <span class="quiet"><${When} at=${at} /></span></p>`,
     )}
     ${state === "Waiting" && html`<${ActionText} action=${action} /><${Answer} instance=${instance} action=${action} />`}
     ${state !== "Waiting" && html`<${Order} instance=${instance} />`}
