@@ -31,10 +31,11 @@ export async function runBatch(
   batch: Batch,
   { ordinal = 0, onDecided }: BatchOptions = {},
 ): Promise<BatchResult> {
-  const read =
-    runtime.groups.guess(batch) ?? (await runtime.groups.read(batch, runtime.mode === "live" ? null : ordinal));
-  const lock = needsLock(runtime, read.snapshot) ? await lockDimension(runtime, read.snapshot) : null;
   const isBraked = hasBrakes(runtime.inForce);
+  // What a brake counts is counted before the commit: a guess that is lost would have counted attempts that nobody begins.
+  const guessed = isBraked ? null : runtime.groups.guess(batch);
+  const read = guessed ?? (await runtime.groups.read(batch, runtime.mode === "live" ? null : ordinal));
+  const lock = needsLock(runtime, read.snapshot) ? await lockDimension(runtime, read.snapshot) : null;
   try {
     const brakes = isBraked ? await readBrakes(runtime, latestOf(read.snapshot)) : NO_BRAKES;
     const { decision, commit } = decideBatch(runtime, read, { lock, ordinal, brakes });
