@@ -87,7 +87,10 @@ function resumed(note: PauseNote, looks: readonly Look[]): PauseInput[] {
   const { scope, sinceMs } = note;
   const own = looks.filter(({ policy, atMs }) => (scope === null || scope === policy) && atMs >= sinceMs);
   const lastIndex = own.findLastIndex(({ paused }) => paused?.sinceMs === sinceMs && paused.scope === scope);
-  const after = own.slice(lastIndex + 1).filter(({ paused }) => paused === null);
+  // A later one of the same scope: this one was lifted, and a brake engaged at once.
+  const after = own
+    .slice(lastIndex + 1)
+    .filter(({ paused }) => paused === null || (paused.scope === scope && paused.sinceMs > sinceMs));
   const goesOnMs = after[0]?.atMs;
   const decidedMs = after.find(({ isResumed }) => isResumed)?.atMs;
   if (goesOnMs === undefined) return [];

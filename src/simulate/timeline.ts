@@ -5,6 +5,7 @@
  * A history has no line for a receipt that changed nothing, so a timeline has each episode's first receipt and its end. What happened in one
  * millisecond is put in order by what the decisions saw of their groups.
  */
+import { ENGINE_ACTOR } from "../instance/audit-types.ts";
 import type { EventInput } from "../instance/event-input.ts";
 import type { Alert } from "../model/alert.ts";
 import { grouped } from "../model/grouped.ts";
@@ -17,8 +18,13 @@ import { type PauseInput, RecordedStops, type TimelineSilence } from "./timeline
 /** `madeUnder`: the policy versions, as `name@version`, that made instances of it. */
 export type TimelineReceipt = { readonly receipt: Receipt; readonly madeUnder: readonly string[] };
 
-/** Receipts that are decided together. */
-export type LineInput = { readonly kind: "line"; readonly atMs: number; readonly receipts: readonly TimelineReceipt[] };
+/** Receipts that are decided together. `isHeld`: a brake that engaged in their moment was there before them. */
+export type LineInput = {
+  readonly kind: "line";
+  readonly atMs: number;
+  readonly receipts: readonly TimelineReceipt[];
+  readonly isHeld: boolean;
+};
 
 /** `name`: of the instance. `version`: that it had when it had taken the event, in the history; null: the event is not from a history. */
 export type EventInputAt = {
@@ -149,7 +155,7 @@ export class TimelineBuilder {
       summaries: this.#summaries,
       names: this.#names,
       silences: this.#stops.silences(),
-      alerts: receipts.filter(({ place, atMs }) => place === "begin" && atMs >= fromMs).length,
+      alerts: receipts.filter(({ place, atMs }) => place.startsWith("begin") && atMs >= fromMs).length,
       untilMs,
     };
   }
@@ -159,17 +165,19 @@ function setEnd(episode: Episode, end: RecordedEnd, isEndTold: boolean): void {
   Object.assign(episode, { end, isEndTold });
 }
 
-/** Within one millisecond. What is stopped, or goes on, in it concerns what comes in it. */
+/** Within one millisecond. What people stop, or let go on, in it concerns what comes in it; a brake stops what comes behind what made it engage. */
 const KIND_ORDER: Readonly<Record<TimelineInput["kind"], number>> = {
   pause: 1,
   line: 2,
-  event: 3,
-  resume: 4,
-  answer: 5,
+  event: 5,
+  resume: 6,
+  answer: 7,
 };
 
 export function orderOf(input: TimelineInput): number {
-  return input.kind === "resume" && input.held === "decide" ? 0 : KIND_ORDER[input.kind];
+  if (input.kind === "resume" && input.held === "decide") return 0;
+  if (input.kind === "pause" && input.isByBrake) return 3;
+  return input.kind === "line" && input.isHeld ? 4 : KIND_ORDER[input.kind];
 }
 
 type PlacedReceipt = {
@@ -177,7 +185,7 @@ type PlacedReceipt = {
   readonly receipt: Receipt;
   readonly births: readonly RecordedHistory[];
   /** Ends of this moment come behind what begins in it, but for one that the next episode of its alert needs. */
-  readonly place: "end before" | "begin" | "end";
+  readonly place: "end before" | "begin" | "begin held" | "end";
 };
 
 /** Of one alert's episodes, oldest first. */
@@ -209,8 +217,14 @@ function beginnings(episode: Episode): PlacedReceipt[] {
       status: "firing",
       form: isLease ? "v2" : "v4",
     };
-    return { atMs, receipt, births: own, place: "begin" };
+    const areHeld = own.length > 0 && own.every(isHeldAtBirth);
+    return { atMs, receipt, births: own, place: areHeld ? "begin held" : "begin" };
   });
+}
+
+/** Did the first decision find a brake that had engaged in the same moment? */
+function isHeldAtBirth({ createdAtMs, looks: [first] }: RecordedHistory): boolean {
+  return first?.atMs === createdAtMs && first.paused?.by === ENGINE_ACTOR && first.paused.sinceMs === createdAtMs;
 }
 
 /** Its end, if it was resolved, or if the alert began again and nobody knows how it ended. */
@@ -235,7 +249,7 @@ function unnoticedEnd(births: readonly RecordedHistory[], nextAtMs: number | nul
   return Math.min(nextAtMs, ...ends);
 }
 
-const PLACES: readonly PlacedReceipt["place"][] = ["end before", "begin", "end"];
+const PLACES: readonly PlacedReceipt["place"][] = ["end before", "begin", "begin held", "end"];
 
 /** By time; within one millisecond as each group saw them come. */
 function inOrder(receipts: readonly PlacedReceipt[]): PlacedReceipt[] {
@@ -288,11 +302,13 @@ function settledIn(view: NonNullable<RecordedHistory["sight"]["view"]>): number 
 function linesOf(receipts: readonly PlacedReceipt[]): LineInput[] {
   const lines: (LineInput & { receipts: TimelineReceipt[] })[] = [];
   const settled = new Map<string, number>();
-  for (const { atMs, receipt, births } of receipts) {
+  for (const { atMs, receipt, births, place } of receipts) {
     const last = lines.at(-1);
     const isBehindResults = births.map((birth) => sawMore(settled, birth)).includes(true);
-    const isWithLast = last !== undefined && last.atMs === atMs && !isBehindResults;
-    const line = isWithLast ? last : { kind: "line" as const, atMs, receipts: [] };
+    // What ends in the moment of a brake comes with what it holds: lines keep their order.
+    const isHeld = place === "begin held" || (place === "end" && last?.atMs === atMs && last.isHeld);
+    const isWithLast = last !== undefined && last.atMs === atMs && last.isHeld === isHeld && !isBehindResults;
+    const line = isWithLast ? last : { kind: "line" as const, atMs, receipts: [], isHeld };
     if (!isWithLast) lines.push(line);
     const madeUnder = births.map(({ policy: name, policyVersion: version }) => policyKey({ name, version }));
     line.receipts.push({ receipt, madeUnder });

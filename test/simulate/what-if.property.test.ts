@@ -1,7 +1,7 @@
 /** Random storms with everything in them: what is said of the rules in force must be what the live engine decided. */
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type PolicyDocument, policySetFrom } from "../../src/formats/policy-file.ts";
+import { type PolicyFileDocument, policySetFrom } from "../../src/formats/policy-file.ts";
 import { CONVERGENCE_FUNCTIONS } from "../../src/model/convergence-rule.ts";
 import { BecalmError } from "../../src/model/errors.ts";
 import { lmdbStore } from "../../src/stores/lmdb/lmdb-store.ts";
@@ -34,6 +34,7 @@ type Step =
       readonly do: "answer";
       readonly which: number;
       readonly how: "approval.granted" | "approval.denied" | "cancel" | "end";
+      readonly by: string;
     }
   | { readonly do: "silence"; readonly host: number; readonly seconds: number }
   | { readonly do: "expire" }
@@ -54,7 +55,8 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: one("answer"),
       which,
-      how: fc.constantFrom("approval.granted", "approval.denied", "cancel", "end"),
+      how: fc.constantFrom("approval.granted", "approval.granted", "approval.denied", "cancel", "end"),
+      by: fc.constantFrom("ada", "bob"),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: one("silence"), host, seconds: fc.constantFrom(3, 60) }) },
@@ -85,7 +87,7 @@ async function take(world: EngineWorld, engine: RunningEngine, step: Step): Prom
       const all = await everything(engine);
       const target = all[step.which % Math.max(all.length, 1)];
       if (target !== undefined && target.kind === "action")
-        await unlessRefused(engine.get(target.id).send({ type: step.how, ...WHO }));
+        await unlessRefused(engine.get(target.id).send({ type: step.how, by: step.by, why: WHO.why }));
       break;
     }
     case "silence": {
@@ -137,22 +139,44 @@ const more = fc.record({
   on_resolved: fc.constantFrom("skip", "keep"),
 });
 
-async function checkStorm(kind: StoreKind, document: PolicyDocument, storm: readonly Step[]): Promise<void> {
+async function checkStorm(kind: StoreKind, policies: PolicyFileDocument, storm: readonly Step[]): Promise<void> {
   const world = new EngineWorld(kind);
-  const engine = await world.engine([document]);
+  const engine = await world.engine(policies);
   for (const step of storm) await take(world, engine, step);
   const nowMs = world.clock.now();
   const recording = await recordingOf(await world.outside(), nowMs);
   const live = outcomesOf(recording.rows);
-  const asRecorded = await played(recording, { nowMs, partitions: PARTITION_COUNT });
-  expect(outcomesOf(asRecorded.rows)).toEqual(live);
-  const set = policySetFrom([document]);
+  // Brakes follow from the rules: as recorded they stop from their moment on, whoever of that moment came first.
+  const asRecorded = hasBrakes(policies) ? null : await played(recording, { nowMs, partitions: PARTITION_COUNT });
+  if (asRecorded !== null) expect(outcomesOf(asRecorded.rows)).toEqual(live);
+  const set = policySetFrom(policies);
   const inForce = await played(recording, { nowMs, partitions: PARTITION_COUNT, set });
   expect(outcomesOf(inForce.rows)).toEqual(live);
   const { executed, skipped, waiting, groups, summaries } = inForce.summary;
   expect({ executed, skipped, waiting, groups, summaries }).toEqual(recording.totals());
   world.attempts.length = 0;
   engine.kill();
+}
+
+function hasBrakes(policies: PolicyFileDocument): boolean {
+  return JSON.stringify(policies).includes('"limits"');
+}
+
+/**
+ * What counts under a brake and no history says: who of one moment came first, and when exactly a person lifted a pause, which begins the counting anew.
+ * So one alert comes at a time, and nobody answers.
+ */
+function underBrakes(step: Step): Step[] {
+  return ["fire", "end attempt", "wait"].includes(step.do) ? [oneAtATime(step)] : [];
+}
+
+function oneAtATime(step: Step): Step {
+  return step.do === "fire" ? { ...step, names: step.names.slice(0, 1) } : step;
+}
+
+/** Policies without the keys that are not given. */
+function fileOf(policies: readonly object[], rest: object = {}): PolicyFileDocument {
+  return JSON.parse(JSON.stringify({ policies, ...rest })) as PolicyFileDocument;
 }
 
 describe("the rules in force, played on what they recorded", () => {
@@ -166,16 +190,60 @@ describe("the rules in force, played on what they recorded", () => {
           fc.constantFrom(1, 2, 3),
           more,
           (storm, count, rest) =>
-            checkStorm(
-              MEMORY,
-              policyOf({ function: fn, count, window: "20s" }, JSON.parse(JSON.stringify(rest)) as object),
-              storm,
-            ),
+            checkStorm(MEMORY, fileOf([policyOf({ function: fn, count, window: "20s" }, rest)]), storm),
         ),
         { numRuns: 15 },
       );
     },
   );
+
+  test("decides every instance as the live engine did under several policies, with quorums", {
+    timeout: 120_000,
+  }, async () => {
+    const policy = fc.record({
+      rule: fc.record({ function: fc.constantFrom(...CONVERGENCE_FUNCTIONS), count: fc.constantFrom(1, 2, 3) }),
+      more,
+      quorum: fc.constantFrom(1, 2),
+      match: fc.constantFrom([], [`host="${HOSTS[0]}"`], ['name=~"a[0-5]"']),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(policy, { minLength: 2, maxLength: 3 }),
+        fc.array(steps, { minLength: 5, maxLength: 30 }),
+        (policies, storm) => {
+          const documents = policies.map(({ rule, more: rest, quorum, match }, index) =>
+            policyOf({ ...rule, window: "20s" }, { ...rest, match, name: `policy-${index}`, approval: { quorum } }),
+          );
+          // Each group puts its own in order; of what groups say that contradict each other one is followed.
+          return checkStorm(MEMORY, fileOf(documents), storm.map(oneAtATime));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  test("brakes at the attempt at which the live engine's brakes engaged", { timeout: 120_000 }, async () => {
+    const limits = fc.record({
+      actions: fc.constantFrom(1, 3),
+      per: fc.constant("10s"),
+      failures: fc.constantFrom(1, 2),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.option(limits, { nil: undefined }), { minLength: 1, maxLength: 2 }),
+        fc.option(limits, { nil: undefined }),
+        fc.array(steps, { minLength: 5, maxLength: 40 }),
+        (brakes, whole, storm) => {
+          const match = (index: number) => (brakes.length === 1 ? [] : [`host="${HOSTS[index]}"`]);
+          const documents = brakes.map((brake, index) =>
+            policyOf(null, { name: `policy-${index}`, match: match(index), limits: brake }),
+          );
+          return checkStorm(MEMORY, fileOf(documents, { limits: whole }), storm.flatMap(underBrakes));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
 
   test("the end that nobody noticed of an alert whose instance had failed for good comes after it", async () => {
     const storm: Step[] = [
@@ -187,7 +255,8 @@ describe("the rules in force, played on what they recorded", () => {
       { do: "end attempt", which: 0, how: "done" },
     ];
     const rest = { retry: { limit: 0 }, verify: { resolved_within: "5s" } };
-    await checkStorm(MEMORY, policyOf({ function: "skip_when_success", count: 1, window: "20s" }, rest), storm);
+    const policy = policyOf({ function: "skip_when_success", count: 1, window: "20s" }, rest);
+    await checkStorm(MEMORY, fileOf([policy]), storm);
   });
 
   test.each([["redis", () => redisKind(server)] as const, ["lmdb", lmdbKind] as const])(
@@ -200,8 +269,7 @@ describe("the rules in force, played on what they recorded", () => {
           fc.array(steps, { minLength: 5, maxLength: 20 }),
           fc.record({ function: functions, count: fc.constantFrom(1, 2, 3) }),
           more,
-          (storm, rule, rest) =>
-            checkStorm(kind(), policyOf({ ...rule, window: "20s" }, JSON.parse(JSON.stringify(rest)) as object), storm),
+          (storm, rule, rest) => checkStorm(kind(), fileOf([policyOf({ ...rule, window: "20s" }, rest)]), storm),
         ),
         { numRuns: 6 },
       );
