@@ -1,5 +1,8 @@
 import type { DimensionLock } from "./dimension-lock.ts";
+import type { ClaimedEffect, Outbox, StoredEffect } from "./outbox.ts";
 import type { Processes } from "./processes.ts";
+
+export type { StoredEffect } from "./outbox.ts";
 
 /**
  * The store: where every decision becomes durable in one atomic write, or not at all.
@@ -21,6 +24,9 @@ export interface Store {
 
   /** The processes that share the namespace; null: there can be only one. */
   readonly processes: Processes | null;
+
+  /** The outbox of this namespace, for those who choose what they take, and for what could not be delivered. */
+  readonly outbox: Outbox;
 
   /**
    * Creates the namespace, or checks it against `spec`. Rejects with BECALM_NAMESPACE_MODE or BECALM_NAMESPACE_PARTITIONS.
@@ -62,7 +68,7 @@ export interface Store {
    * Outbox: takes effects that nobody holds (never claimed, given back, or the claim has run out by the store's clock) for `leaseMs`, at most
    * `limit`, ordered by id. Those that have waited longest are taken first, wherever they lie.
    */
-  claimEffects(request: ClaimRequest): Promise<StoredEffect[]>;
+  claimEffects(request: ClaimRequest): Promise<ClaimedEffect[]>;
 
   /** Looks at the outbox without claiming: effects that somebody holds included, ordered by id, at most `limit`. */
   listEffects(request: { limit: number; partition?: number }): Promise<StoredEffect[]>;
@@ -73,7 +79,7 @@ export interface Store {
    */
   extendClaims(request: ExtendRequest): Promise<string[]>;
 
-  /** Gives claims of `owner` back: whoever comes first may take the effects. Claims of others stay. */
+  /** Gives claims of `owner` back, as deliveries that never were: whoever comes first may take the effects. Claims of others stay. */
   releaseClaims(request: { owner: string; effectIds: readonly string[] }): Promise<void>;
 
   /** Ids of effects of a partition that no claim will ever give out, in order: a commit makes none, so they are damage. */
@@ -387,8 +393,5 @@ export type OpenEntry = { id: string; version: number; createdAtMs: number; open
 export type ListPage = { instances: StoredInstance[]; next: string | null; unreached?: readonly number[] };
 
 export type LeaseRequest = { groupId: string; partition: number; owner: string; ttlMs: number };
-
-/** `value` is an effect as instance/effect.ts wrote it. */
-export type StoredEffect = { id: string; partition: number; value: string };
 
 export type PolicyRecord = { key: string; value: string };

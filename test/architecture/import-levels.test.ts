@@ -55,6 +55,7 @@ const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/stores/store.ts": "ports",
   "src/stores/dimension-lock.ts": "ports",
   "src/stores/processes.ts": "ports",
+  "src/stores/outbox.ts": "ports",
   "src/effects/effect-port.ts": "ports",
   "src/system/clock.ts": "ports",
   "src/system/logger.ts": "ports",

@@ -1,6 +1,7 @@
 /** A store as one process sees it: each call is a request that travels, is carried out, and a reply that travels back. */
 import { BecalmError } from "../../src/model/errors.ts";
 import type { Processes } from "../../src/stores/processes.ts";
+import type { Outbox } from "../../src/stores/outbox.ts";
 import type { Commit, CommitOutcome, Store } from "../../src/stores/store.ts";
 import type { Network } from "./scenario.ts";
 import type { Scheduler, SimulatedProcess } from "./scheduler.ts";
@@ -37,6 +38,7 @@ export function simulatedStore(store: Store, connection: Connection): Store {
       }
       if (name === "processes" && target.processes !== null) return simulatedProcesses(target.processes, connection);
       const member = Reflect.get(target, name) as unknown;
+      if (name === "outbox") return farOutbox(target.outbox, connection);
       if (typeof member !== "function") return member;
       const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
       if (typeof name === "symbol" || name === "close") return method;
@@ -53,6 +55,16 @@ function simulatedProcesses(processes: Processes, connection: Connection): Proce
       if (typeof member !== "function" || typeof name === "symbol") return member;
       const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
       return (...given: unknown[]) => travel(connection, { method: name, given, send: () => method(...given) });
+    },
+  });
+}
+
+function farOutbox(outbox: Outbox, connection: Connection): Outbox {
+  return new Proxy(outbox, {
+    get(target, name) {
+      const method = (Reflect.get(target, name) as (given: unknown) => Promise<unknown>).bind(target);
+      return (given: unknown) =>
+        travel(connection, { method: `outbox.${String(name)}`, given: [given], send: () => method(given) });
     },
   });
 }

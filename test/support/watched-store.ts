@@ -1,11 +1,12 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { BecalmError } from "../../src/model/errors.ts";
 import type { Processes } from "../../src/stores/processes.ts";
+import type { Outbox } from "../../src/stores/outbox.ts";
 import type { CommitOutcome, Store } from "../../src/stores/store.ts";
 
 /** One call of a store's method. `count`: how many calls of that method this store has seen, this one included. */
 export type StoreCall = {
-  readonly method: Exclude<keyof Store, symbol> | "acquire";
+  readonly method: Exclude<keyof Store, symbol> | "acquire" | `outbox.${Exclude<keyof Outbox, symbol>}`;
   readonly count: number;
   readonly argument: unknown;
 };
@@ -78,6 +79,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
         return { acquire: (request: never) => call("acquire", request, () => lock.acquire(request)) };
       }
       if (name === "processes" && target.processes !== null) return mortal(target.processes, () => isDead);
+      if (name === "outbox") return watchedOutbox(target.outbox, call);
       if (typeof member !== "function" || name === "close" || name === Symbol.asyncDispose) {
         return typeof member === "function" ? member.bind(target) : member;
       }
@@ -103,6 +105,17 @@ function mortal(processes: Processes, isDead: () => boolean): Processes {
     receive: (id) => answered(() => processes.receive(id)),
     waiting: (id) => answered(() => processes.waiting(id)),
   };
+}
+
+type Call = (method: StoreCall["method"], argument: unknown, send: () => Promise<unknown>) => Promise<unknown>;
+
+function watchedOutbox(outbox: Outbox, call: Call): Outbox {
+  return new Proxy(outbox, {
+    get(target, name) {
+      const method = (Reflect.get(target, name) as (given: unknown) => Promise<unknown>).bind(target);
+      return (given: unknown) => call(`outbox.${name as keyof Outbox}`, given, () => method(given));
+    },
+  });
 }
 
 function never(): Promise<never> {

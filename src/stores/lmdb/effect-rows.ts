@@ -1,17 +1,24 @@
 /**
- * The outbox. `f<effect>`: `<end of the claim> <partition> <length of the owner> <length of the id> `, then owner, id and effect.
+ * The outbox. `f<effect>`: `<end of the claim> <partition> <length of the owner> <length of the id> `, then owner, id and effect. The owner is
+ * followed by `~<deliveries>`, unless that is 0 without an owner, and 1 with one.
  * `q<partition><end of the claim><effect>`: the effect's id. While nobody has claimed it, the end is the time of its commit: what has waited
  * longest is taken first.
  *
  * A claim is held by the process that writes: when another one takes over (or the same one starts again), its claims are free at once.
  */
+import type { ClaimedEffect, DeadLetter, FreeEffect, FreePosition } from "../outbox.ts";
+import { SET_ASIDE_MS } from "../outbox.ts";
 import type { Commit, ExtendRequest, StoredEffect } from "../store.ts";
-import { AFTER_ALL, part, sortable, twoDigits } from "./row-keys.ts";
+import { AFTER_ALL, numberOf, part, sortable, twoDigits } from "./row-keys.ts";
 import { type ReadRows, takeRows, type WriteRows } from "./rows.ts";
 
 const FREE = sortable(0);
 
-type Claim = StoredEffect & { readonly owner: string; readonly until: string };
+const SET_ASIDE = sortable(SET_ASIDE_MS);
+
+type Held = { readonly owner: string; readonly effectIds: readonly string[] };
+
+type Claim = StoredEffect & { readonly owner: string; readonly until: string; readonly deliveries: number };
 
 export class EffectRows {
   readonly #prefix: string;
@@ -25,7 +32,8 @@ export class EffectRows {
     const until = sortable(nowMs + (effectClaimMs ?? 0));
     for (const effect of effects) {
       this.#take(rows, effect.id);
-      this.#add(rows, { ...effect, owner: effectClaimMs === null ? "" : owner, until });
+      const isClaimed = effectClaimMs !== null;
+      this.#add(rows, { ...effect, owner: isClaimed ? owner : "", until, deliveries: isClaimed ? 1 : 0 });
     }
     for (const id of settledEffectIds) this.#take(rows, id);
   }
@@ -34,20 +42,71 @@ export class EffectRows {
     rows: WriteRows,
     request: { owner: string; leaseMs: number; limit: number; partitions: readonly number[] },
     nowMs: number,
-  ): StoredEffect[] {
-    const claimed: StoredEffect[] = [];
+  ): ClaimedEffect[] {
+    const claimed: ClaimedEffect[] = [];
     const end = sortable(nowMs);
     const until = sortable(nowMs + request.leaseMs);
     for (const partition of request.partitions) {
       const from = `${this.#prefix}q${twoDigits(partition)}`;
       const free = rows.ascending(from, `${from}${end}${AFTER_ALL}`);
       for (const { value: id } of takeRows(free, request.limit - claimed.length)) {
-        const claim = this.#read(rows, id) as Claim;
-        this.#prolong(rows, claim, { owner: request.owner, until });
-        claimed.push(toStored(claim));
+        claimed.push(this.#deliver(rows, this.#read(rows, id) as Claim, { owner: request.owner, until }));
       }
     }
     return claimed;
+  }
+
+  claimThese(rows: WriteRows, { owner, leaseMs, effectIds }: ExtendRequest, nowMs: number): ClaimedEffect[] {
+    const [end, until] = [sortable(nowMs), sortable(nowMs + leaseMs)];
+    const free = this.#known(rows, effectIds).filter((claim) => claim.until <= end);
+    return free.map((claim) => this.#deliver(rows, claim, { owner, until }));
+  }
+
+  freeOf(
+    rows: ReadRows,
+    { partition, after, limit }: { partition: number; after: FreePosition | null; limit: number },
+    nowMs: number,
+  ): FreeEffect[] {
+    const table = `${this.#prefix}q${twoDigits(partition)}`;
+    const from = after === null ? table : `${table}${sortable(after.freeSinceMs)}${part(after.id)}${AFTER_ALL}`;
+    const free = takeRows(rows.ascending(from, `${table}${sortable(nowMs)}${AFTER_ALL}`), limit);
+    return free.flatMap(({ value }) => {
+      const claim = this.#read(rows, value);
+      if (claim === null) return [];
+      return [{ ...toStored(claim), freeSinceMs: numberOf(claim.until), deliveries: claim.deliveries }];
+    });
+  }
+
+  giveBack(rows: WriteRows, { owner, effectIds }: Held, freeFromMs: number): void {
+    for (const claim of this.#known(rows, effectIds)) {
+      if (claim.owner !== owner) continue;
+      this.#replace(rows, claim, { owner: "", until: sortable(freeFromMs), deliveries: claim.deliveries - 1 });
+    }
+  }
+
+  setAside(rows: WriteRows, { owner, effectIds }: Held, nowMs: number): string[] {
+    const held = this.#known(rows, effectIds).filter((claim) => claim.owner === owner);
+    for (const claim of held) this.#replace(rows, claim, { owner: "", until: sortable(SET_ASIDE_MS + nowMs) });
+    return held.map(({ id }) => id);
+  }
+
+  deadLetters(rows: ReadRows, { limit, partitions }: { limit: number; partitions: number }): DeadLetter[] {
+    const letters = Array.from({ length: partitions }, (_, partition) => {
+      const table = `${this.#prefix}q${twoDigits(partition)}`;
+      return takeRows(rows.ascending(`${table}${SET_ASIDE}`, `${table}${AFTER_ALL}`), limit);
+    });
+    return letters.flat().flatMap(({ value }) => {
+      const claim = this.#read(rows, value);
+      if (claim === null) return [];
+      const setAsideAtMs = numberOf(claim.until) - SET_ASIDE_MS;
+      return [{ ...toStored(claim), deliveries: claim.deliveries, setAsideAtMs }];
+    });
+  }
+
+  resume(rows: WriteRows, effectIds: readonly string[], nowMs: number): string[] {
+    const aside = this.#known(rows, effectIds).filter(({ until }) => until >= SET_ASIDE);
+    for (const claim of aside) this.#replace(rows, claim, { owner: "", until: sortable(nowMs), deliveries: 0 });
+    return aside.map(({ id }) => id);
   }
 
   /** All, claimed ones too, in the order of their ids. */
@@ -69,7 +128,7 @@ export class EffectRows {
     return effectIds.filter((id) => {
       const claim = this.#read(rows, id);
       if (claim === null || claim.until === FREE || claim.owner !== owner) return true;
-      this.#prolong(rows, claim, { owner, until });
+      this.#replace(rows, claim, { owner, until });
       return false;
     });
   }
@@ -99,7 +158,7 @@ export class EffectRows {
   free(rows: WriteRows, partitions: number): void {
     for (let partition = 0; partition < partitions; partition += 1)
       for (const id of this.#claimed(rows, partition, Infinity))
-        this.#prolong(rows, this.#read(rows, id) as Claim, { owner: "", until: FREE });
+        this.#replace(rows, this.#read(rows, id) as Claim, { owner: "", until: FREE });
   }
 
   #claimed(rows: ReadRows, partition: number, limit: number): string[] {
@@ -113,14 +172,25 @@ export class EffectRows {
     return claimed;
   }
 
-  #prolong(rows: WriteRows, claim: Claim, { owner, until }: { owner: string; until: string }): void {
+  #deliver(rows: WriteRows, claim: Claim, by: { owner: string; until: string }): ClaimedEffect {
+    const deliveries = claim.deliveries + 1;
+    this.#replace(rows, claim, { ...by, deliveries });
+    return { ...toStored(claim), deliveries };
+  }
+
+  #known(rows: ReadRows, effectIds: readonly string[]): Claim[] {
+    return effectIds.flatMap((id) => this.#read(rows, id) ?? []);
+  }
+
+  #replace(rows: WriteRows, claim: Claim, changed: Partial<Claim>): void {
     rows.remove(this.#claimKey(claim));
-    this.#add(rows, { ...claim, owner, until });
+    this.#add(rows, { ...claim, ...changed });
   }
 
   #add(rows: WriteRows, claim: Claim): void {
-    const { id, partition, value, owner, until } = claim;
-    rows.put(this.#key(id), `${until} ${partition} ${owner.length} ${id.length} ${owner}${id}${value}`);
+    const { id, partition, value, owner, until, deliveries } = claim;
+    const holder = deliveries === usualDeliveries(owner) ? owner : `${owner}~${deliveries}`;
+    rows.put(this.#key(id), `${until} ${partition} ${holder.length} ${id.length} ${holder}${id}${value}`);
     rows.put(this.#claimKey(claim), id);
   }
 
@@ -150,13 +220,22 @@ function parse(text: string): Claim {
   const ownerAt = until.length + partition.length + ownerLength.length + idLength.length + 4;
   const idAt = ownerAt + Number(ownerLength);
   const valueAt = idAt + Number(idLength);
+  const holder = text.slice(ownerAt, idAt);
+  const counted = /^(.*)~(\d+)$/.exec(holder);
+  const owner = counted?.[1] ?? holder;
   return {
     until,
     partition: Number(partition),
-    owner: text.slice(ownerAt, idAt),
+    owner,
+    deliveries: counted === null ? usualDeliveries(owner) : Number(counted[2]),
     id: text.slice(idAt, valueAt),
     value: text.slice(valueAt),
   };
+}
+
+/** Whoever commits an effect may claim it at once. */
+function usualDeliveries(owner: string): number {
+  return owner === "" ? 0 : 1;
 }
 
 function toStored({ id, partition, value }: Claim): StoredEffect {

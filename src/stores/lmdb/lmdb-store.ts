@@ -7,11 +7,11 @@
  * L2: what only has a meaning while the writer lives is kept in its memory: leases, slots of the counting lock. Claims of effects are
  * stored, and free when another writer takes over.
  */
-import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
 import { LOCAL_PULSE, lmdbDescription } from "../local-stores.ts";
 import { GroupLeases } from "../memory/group-leases.ts";
 import { memoryDimensionLock } from "../memory/memory-dimension-lock.ts";
+import type { ClaimedEffect } from "../outbox.ts";
 import type {
   ClaimRequest,
   Commit,
@@ -57,6 +57,7 @@ import {
 } from "../store-rules.ts";
 import { Environment } from "./environment.ts";
 import { requireUsableId } from "./instance-rows.ts";
+import { lmdbOutbox } from "./lmdb-outbox.ts";
 import { NamespaceRows } from "./namespace-rows.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";
 import { commitTo, type Tables, tablesOf } from "./tables.ts";
@@ -104,6 +105,13 @@ class LmdbStore implements Store {
       return state.lock.acquire(request);
     },
   };
+  readonly outbox = lmdbOutbox({
+    now: () => this.#now(),
+    opened: () => ({ effects: this.#open().effects, partitions: this.#open().info.partitions }),
+    read: (look) => this.#read(look),
+    beWriter: async () => void (await this.#writerState(this.#open())),
+    write: (change) => this.#write(change),
+  });
   readonly #path: string;
   readonly #namespace: string;
   readonly #now: () => number;
@@ -187,18 +195,10 @@ class LmdbStore implements Store {
     return this.#read((rows) => asked.map((timer) => timers.dueTime(rows, timer)));
   }
 
-  async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
-    const { limit, partition } = request;
-    const tables = this.#open(partition);
-    requireLease(request.leaseMs, "claim");
-    await this.#writerState(tables);
-    const partitions = partition === undefined ? this.#partitions(tables) : [partition];
-    const nowMs = this.#now();
-    // Nothing to claim is the usual answer of a poll: it costs no transaction.
-    const isFree = await this.#read((rows) => tables.effects.hasFree(rows, partitions, nowMs));
-    if (!isFree || limit < 1) return [];
-    const claimed = await this.#write((rows) => tables.effects.claim(rows, { ...request, partitions }, nowMs));
-    return claimed.sort((left, right) => compareCodePoints(left.id, right.id));
+  claimEffects(request: ClaimRequest): Promise<ClaimedEffect[]> {
+    const tables = this.#open(request.partition);
+    const partitions = request.partition === undefined ? this.#partitions(tables) : [request.partition];
+    return this.outbox.claimFirst({ ...request, partitions });
   }
 
   async listEffects({ limit, partition }: { limit: number; partition?: number }): Promise<StoredEffect[]> {
@@ -208,11 +208,14 @@ class LmdbStore implements Store {
 
   async extendClaims(request: ExtendRequest): Promise<string[]> {
     requireLease(request.leaseMs, "claim");
-    return this.#extend(request);
+    const tables = this.#open();
+    if (request.effectIds.length === 0) return [];
+    await this.#writerState(tables);
+    return this.#write((rows) => tables.effects.extend(rows, request, this.#now()));
   }
 
-  async releaseClaims(request: { owner: string; effectIds: readonly string[] }): Promise<void> {
-    await this.#extend({ ...request, leaseMs: 0 });
+  releaseClaims(request: { owner: string; effectIds: readonly string[] }): Promise<void> {
+    return this.outbox.giveBack({ ...request, delayMs: 0 });
   }
 
   async unclaimedEffects(partition: number): Promise<string[]> {
@@ -350,13 +353,6 @@ class LmdbStore implements Store {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #extend(request: ExtendRequest): Promise<string[]> {
-    const tables = this.#open();
-    if (request.effectIds.length === 0) return [];
-    await this.#writerState(tables);
-    return this.#write((rows) => tables.effects.extend(rows, request, this.#now()));
   }
 
   /** The tables of the open namespace; checks the partition when one is given. */

@@ -1,9 +1,11 @@
 import { compareCodePoints } from "../../model/utf8.ts";
+import type { ClaimedEffect, DeadLetter, FreeEffect, FreePosition } from "../outbox.ts";
+import { SET_ASIDE_MS } from "../outbox.ts";
 import type { ClaimRequest, Commit, ExtendRequest, StoredEffect } from "../store.ts";
 import { LateSortedList } from "./late-sorted-list.ts";
 
-/** `owner` "": nobody ever claimed it. */
-type Claim = StoredEffect & { owner: string; claimedUntilMs: number };
+/** `owner` "": nobody holds it. `deliveries`: claims that were not given back. */
+type Claim = StoredEffect & { owner: string; claimedUntilMs: number; deliveries: number };
 
 /** The outbox: effects by id, and by when their claim runs out. */
 export class ClaimTable {
@@ -19,15 +21,61 @@ export class ClaimTable {
     const holder = effectClaimMs === null ? "" : owner;
     for (const { id, partition, value } of effects) {
       this.#take(id);
-      this.#add({ id, partition, value, owner: holder, claimedUntilMs });
+      this.#add({ id, partition, value, owner: holder, claimedUntilMs, deliveries: holder === "" ? 0 : 1 });
     }
     for (const id of settledEffectIds) this.#take(id);
   }
 
-  claim({ owner, leaseMs, limit, partition }: ClaimRequest, nowMs: number): StoredEffect[] {
+  claim({ owner, leaseMs, limit, partition }: ClaimRequest, nowMs: number): ClaimedEffect[] {
     const free = this.#first({ limit, partition }, (claim) => claim.claimedUntilMs <= nowMs);
-    for (const claim of free) this.#prolong(claim, owner, nowMs + leaseMs);
-    return toStored(free);
+    return this.#deliver(free, { owner, untilMs: nowMs + leaseMs });
+  }
+
+  claimThese({ owner, leaseMs, effectIds }: ExtendRequest, nowMs: number): ClaimedEffect[] {
+    const free = this.#known(effectIds).filter((claim) => claim.claimedUntilMs <= nowMs);
+    return this.#deliver(free, { owner, untilMs: nowMs + leaseMs });
+  }
+
+  free(
+    { partition, after, limit }: { partition: number; after: FreePosition | null; limit: number },
+    nowMs: number,
+  ): FreeEffect[] {
+    const from = after === null ? undefined : ({ id: after.id, claimedUntilMs: after.freeSinceMs } as Claim);
+    const found: FreeEffect[] = [];
+    for (const claim of this.#byEnd.ascending(from)) {
+      if (found.length >= limit || claim.claimedUntilMs > nowMs) break;
+      const { id, value, claimedUntilMs: freeSinceMs, deliveries } = claim;
+      if (claim.partition === partition) found.push({ id, partition, value, freeSinceMs, deliveries });
+    }
+    return found;
+  }
+
+  giveBack({ owner, effectIds }: { owner: string; effectIds: readonly string[] }, freeFromMs: number): void {
+    for (const claim of this.#known(effectIds))
+      if (claim.owner === owner)
+        this.#replace(claim, { owner: "", claimedUntilMs: freeFromMs, deliveries: claim.deliveries - 1 });
+  }
+
+  setAside({ owner, effectIds }: { owner: string; effectIds: readonly string[] }, nowMs: number): string[] {
+    const held = this.#known(effectIds).filter((claim) => claim.owner === owner);
+    for (const claim of held) this.#replace(claim, { owner: "", claimedUntilMs: SET_ASIDE_MS + nowMs });
+    return held.map(({ id }) => id);
+  }
+
+  deadLetters({ limit }: { limit: number }): DeadLetter[] {
+    const letters: DeadLetter[] = [];
+    for (const claim of this.#byEnd.ascending({ id: "", claimedUntilMs: SET_ASIDE_MS } as Claim)) {
+      if (letters.length >= limit) break;
+      const { id, partition, value, deliveries, claimedUntilMs } = claim;
+      letters.push({ id, partition, value, deliveries, setAsideAtMs: claimedUntilMs - SET_ASIDE_MS });
+    }
+    return letters;
+  }
+
+  resume(effectIds: readonly string[], nowMs: number): string[] {
+    const aside = this.#known(effectIds).filter((claim) => claim.claimedUntilMs >= SET_ASIDE_MS);
+    for (const claim of aside) this.#replace(claim, { owner: "", claimedUntilMs: nowMs, deliveries: 0 });
+    return aside.map(({ id }) => id);
   }
 
   /** Whoever holds them. */
@@ -54,14 +102,27 @@ export class ClaimTable {
     for (const id of effectIds) {
       const claim = this.#claims.get(id);
       if (claim === undefined || claim.owner !== owner) lost.push(id);
-      else this.#prolong(claim, owner, nowMs + leaseMs);
+      else this.#replace(claim, { owner, claimedUntilMs: nowMs + leaseMs });
     }
     return lost;
   }
 
-  #prolong(claim: Claim, owner: string, claimedUntilMs: number): void {
+  #deliver(free: readonly Claim[], { owner, untilMs }: { owner: string; untilMs: number }): ClaimedEffect[] {
+    const delivered = free.map((claim) => {
+      const deliveries = claim.deliveries + 1;
+      this.#replace(claim, { owner, claimedUntilMs: untilMs, deliveries });
+      return { id: claim.id, partition: claim.partition, value: claim.value, deliveries };
+    });
+    return delivered.sort((left, right) => compareCodePoints(left.id, right.id));
+  }
+
+  #known(effectIds: readonly string[]): Claim[] {
+    return effectIds.flatMap((id) => this.#claims.get(id) ?? []);
+  }
+
+  #replace(claim: Claim, changed: Partial<Claim>): void {
     this.#take(claim.id);
-    this.#add({ ...claim, owner, claimedUntilMs });
+    this.#add({ ...claim, ...changed });
   }
 
   #add(claim: Claim): void {

@@ -30,7 +30,6 @@ import type {
   OpenEntry,
   PolicyRecord,
   Store,
-  StoredEffect,
   StoredEpisode,
   StoredInstance,
   Tally,
@@ -46,7 +45,6 @@ import {
   encodeCursor,
   notOpen,
   partitionInId,
-  requireLease,
   requireNamespaceSpec,
   requirePartition,
   requireSameNamespace,
@@ -60,6 +58,7 @@ import { GroupLeases } from "./group-leases.ts";
 import { GroupTable } from "./group-table.ts";
 import { memoryDimensionLock } from "./memory-dimension-lock.ts";
 import { MemoryProcesses } from "./memory-processes.ts";
+import { MemoryOutbox } from "./memory-outbox.ts";
 import { OpenIndex } from "./open-index.ts";
 import { SortedList, take } from "./sorted-list.ts";
 import { TallyTable } from "./tally-table.ts";
@@ -84,6 +83,7 @@ type Instance = CreatedAt & {
 class MemoryStore implements Store {
   readonly lock: DimensionLock;
   readonly processes: MemoryProcesses;
+  readonly outbox: MemoryOutbox;
   readonly #now: () => number;
   #info: NamespaceInfo | null = null;
   /** Order of creation, one list a partition, without those of #unordered: a storm only adds. */
@@ -105,6 +105,7 @@ class MemoryStore implements Store {
     this.#now = now;
     this.lock = memoryDimensionLock(now);
     this.processes = new MemoryProcesses(now);
+    this.outbox = new MemoryOutbox(this.#effects, () => ({ nowMs: now(), partitions: this.#open().partitions }));
   }
 
   async open(spec: NamespaceSpec): Promise<NamespaceInfo | null> {
@@ -180,29 +181,11 @@ class MemoryStore implements Store {
     return timers.map((timer) => this.#timers.dueTime(timer));
   }
 
-  async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
-    const { partitions } = this.#open();
-    if (request.partition !== undefined) requirePartition(request.partition, partitions);
-    requireLease(request.leaseMs, "claim");
-    return this.#effects.claim(request, this.#now());
-  }
-
-  async listEffects(request: { limit: number; partition?: number }): Promise<StoredEffect[]> {
-    const { partitions } = this.#open();
-    if (request.partition !== undefined) requirePartition(request.partition, partitions);
-    return this.#effects.list(request);
-  }
-
-  async extendClaims(request: ExtendRequest): Promise<string[]> {
-    this.#open();
-    requireLease(request.leaseMs, "claim");
-    return this.#effects.extend(request, this.#now());
-  }
-
-  async releaseClaims({ owner, effectIds }: { owner: string; effectIds: readonly string[] }): Promise<void> {
-    this.#open();
-    this.#effects.extend({ owner, effectIds, leaseMs: 0 }, this.#now());
-  }
+  readonly claimEffects = (request: ClaimRequest) => this.outbox.claimFirst(request);
+  readonly listEffects = (request: { limit: number; partition?: number }) => this.outbox.list(request);
+  readonly extendClaims = (request: ExtendRequest) => this.outbox.extend(request);
+  readonly releaseClaims = (request: { owner: string; effectIds: readonly string[] }) =>
+    this.outbox.giveBack({ ...request, delayMs: 0 });
 
   /** An effect and its claim, an instance and its place are one row here. */
   async unclaimedEffects(partition: number): Promise<string[]> {

@@ -1,16 +1,18 @@
+import { compareCodePoints } from "../../model/utf8.ts";
+import type { ClaimedEffect, DeadLetter, FreeEffect, FreePosition, Outbox } from "../outbox.ts";
+import { SET_ASIDE_MS } from "../outbox.ts";
 import type { ClaimRequest, ExtendRequest, StoredEffect } from "../store.ts";
-import { partitionInId } from "../store-rules.ts";
+import { partitionInId, requireLease } from "../store-rules.ts";
 import { type RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisPartitions } from "./partitions.ts";
 import { pairs, scripts } from "./scripts.ts";
 
 const CLOCK_ASKED_EVERY_MS = 10_000;
-/** Ids of one script. */
-const EXTENDED_COUNT_MAX = 256;
+const IDS_OF_A_CALL_MAX = 256;
 
 /** The outbox over all partitions: who claims which effect until when, by the server's clock. */
-export class RedisOutbox {
+export class RedisOutbox implements Outbox {
   readonly #parts: RedisPartitions;
   readonly #connection: RedisConnection;
   readonly #keys: RedisKeys;
@@ -25,7 +27,7 @@ export class RedisOutbox {
     this.#keys = partitions.keys;
   }
 
-  async claim(request: ClaimRequest): Promise<StoredEffect[]> {
+  async claimFirst(request: ClaimRequest): Promise<ClaimedEffect[]> {
     if (request.limit < 1) return [];
     const partitions = request.partition === undefined ? this.#partitions() : [request.partition];
     const counts = await this.#longestWaiting(partitions, Math.min(request.limit, ROW_COUNT_MAX));
@@ -41,24 +43,111 @@ export class RedisOutbox {
     return this.#look(partition === undefined ? this.#partitions() : [partition], limit);
   }
 
-  /**
-   * Answers with the ids that no partition extended. `leaseMs` 0 ends them. An effect of an instance has its id, and with it its partition; of
-   * another one every partition is asked. A script gets some at a time: it has the server for itself meanwhile.
-   */
+  async claim({ owner, leaseMs, effectIds }: ExtendRequest): Promise<ClaimedEffect[]> {
+    requireLease(leaseMs, "claim");
+    const claimed: ClaimedEffect[] = [];
+    await this.#inChunks(effectIds, async (partition, ids) => {
+      const args = [owner, leaseMs, ids.length, ...ids];
+      claimed.push(...(await this.#claimedBy(partition, args)));
+    });
+    return claimed.sort((left, right) => compareCodePoints(left.id, right.id));
+  }
+
+  async free({
+    partition,
+    after,
+    limit,
+  }: {
+    partition: number;
+    after: FreePosition | null;
+    limit: number;
+  }): Promise<FreeEffect[]> {
+    if (limit < 1) return [];
+    const args = [after?.freeSinceMs ?? "-inf", Math.min(limit, ROW_COUNT_MAX), after?.id ?? ""];
+    const flat = await this.#connection.run(() =>
+      scripts.freeEffects(this.#connection.client, this.#keysOf(partition), args),
+    );
+    const found: FreeEffect[] = [];
+    for (let at = 0; at < flat.length; at += 3) {
+      const [id, freeSinceMs, stored] = flat.slice(at, at + 3) as [string, string, string];
+      found.push({ id, partition, ...unwrapped(stored), freeSinceMs: Number(freeSinceMs) });
+    }
+    return found;
+  }
+
+  async giveBack(request: { owner: string; effectIds: readonly string[]; delayMs: number }): Promise<void> {
+    await this.#end(request, { afterMs: request.delayMs, undelivered: 1 });
+  }
+
+  setAside(request: { owner: string; effectIds: readonly string[] }): Promise<string[]> {
+    return this.#end(request, { afterMs: SET_ASIDE_MS, undelivered: 0 });
+  }
+
+  async deadLetters({ limit }: { limit: number }): Promise<DeadLetter[]> {
+    const lettersOf = async (partition: number): Promise<DeadLetter[]> => {
+      const { client } = this.#connection;
+      const args = [this.#keys.claims(partition), SET_ASIDE_MS, "+inf", "BYSCORE", "LIMIT", 0, limit] as const;
+      const aside = pairs(await client.zrange(...args, "WITHSCORES"));
+      const stored =
+        aside.length === 0 ? [] : await client.hmget(this.#keys.effects(partition), ...aside.map(([id]) => id));
+      return aside.flatMap(([id, endMs], index) => {
+        const text = stored[index] ?? null;
+        if (text === null) return [];
+        return [{ id, partition, ...unwrapped(text), setAsideAtMs: Number(endMs) - SET_ASIDE_MS }];
+      });
+    };
+    const { replies } = await this.#parts.reach(this.#parts.all, lettersOf);
+    const letters = [...replies.values()].flat();
+    return letters.sort((left, right) => left.setAsideAtMs - right.setAsideAtMs).slice(0, limit);
+  }
+
+  async resume(effectIds: readonly string[]): Promise<string[]> {
+    const resumed: string[] = [];
+    await this.#inChunks(effectIds, async (partition, ids) => {
+      const args = [String(SET_ASIDE_MS), ...ids];
+      resumed.push(...(await scripts.resumeEffects(this.#connection.client, this.#keysOf(partition), args)));
+    });
+    return resumed;
+  }
+
+  /** Answers with the ids that no partition extended. */
   async extend({ owner, leaseMs, effectIds }: ExtendRequest): Promise<string[]> {
     const held = new Set<string>();
-    const extendIn = async (partition: number, ids: readonly string[]) => {
-      for (let from = 0; from < ids.length; from += EXTENDED_COUNT_MAX) {
-        const args = [owner, leaseMs, ...ids.slice(from, from + EXTENDED_COUNT_MAX)];
-        const keys = this.#keysOf(partition);
-        for (const id of await this.#connection.run(() => scripts.extendClaims(this.#connection.client, keys, args)))
-          held.add(id);
+    await this.#inChunks(effectIds, async (partition, ids) => {
+      const args = [owner, leaseMs, ...ids];
+      for (const id of await scripts.extendClaims(this.#connection.client, this.#keysOf(partition), args)) held.add(id);
+    });
+    return effectIds.filter((id) => !held.has(id));
+  }
+
+  async #end(
+    { owner, effectIds }: { owner: string; effectIds: readonly string[] },
+    { afterMs, undelivered }: { afterMs: number; undelivered: number },
+  ): Promise<string[]> {
+    const ended: string[] = [];
+    await this.#inChunks(effectIds, async (partition, ids) => {
+      const args = [owner, afterMs, undelivered, ...ids];
+      ended.push(...(await scripts.endClaims(this.#connection.client, this.#keysOf(partition), args)));
+    });
+    return ended;
+  }
+
+  /**
+   * An effect of an instance has its id, and with it its partition; of another one every partition is asked. A script gets some at a time: it has
+   * the server for itself meanwhile. A shard that is away keeps no other from being asked.
+   */
+  async #inChunks(
+    effectIds: readonly string[],
+    ask: (partition: number, ids: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    const askIn = async (partition: number, ids: readonly string[]) => {
+      for (let from = 0; from < ids.length; from += IDS_OF_A_CALL_MAX) {
+        const some = ids.slice(from, from + IDS_OF_A_CALL_MAX);
+        await this.#connection.run(() => ask(partition, some));
       }
     };
-    const ended = await Promise.allSettled([...this.#byPartition(effectIds)].map(([at, ids]) => extendIn(at, ids)));
-    // Those of a shard that is away run out; the others are prolonged all the same.
+    const ended = await Promise.allSettled([...this.#byPartition(effectIds)].map(([at, ids]) => askIn(at, ids)));
     for (const one of ended) if (one.status === "rejected") throw one.reason;
-    return effectIds.filter((id) => !held.has(id));
   }
 
   #byPartition(effectIds: readonly string[]): Map<number, string[]> {
@@ -127,15 +216,17 @@ export class RedisOutbox {
     return aheadMs === null ? "+inf" : String(Math.floor(Date.now() + aheadMs) + 1_000);
   }
 
-  async #claimOf(partition: number, { owner, leaseMs, limit }: ClaimRequest): Promise<StoredEffect[]> {
-    const flat = await scripts.claimEffects(this.#connection.client, this.#keysOf(partition), [
-      owner,
-      leaseMs,
-      Math.min(limit, ROW_COUNT_MAX),
-    ]);
-    const effects: StoredEffect[] = [];
-    for (let at = 0; at < flat.length; at += 2)
-      effects.push({ id: flat[at] as string, partition, value: flat[at + 1] as string });
+  #claimOf(partition: number, { owner, leaseMs, limit }: ClaimRequest): Promise<ClaimedEffect[]> {
+    return this.#claimedBy(partition, [owner, leaseMs, Math.min(limit, ROW_COUNT_MAX)]);
+  }
+
+  async #claimedBy(partition: number, args: readonly (string | number)[]): Promise<ClaimedEffect[]> {
+    const flat = await scripts.claimEffects(this.#connection.client, this.#keysOf(partition), args);
+    const effects: ClaimedEffect[] = [];
+    for (let at = 0; at < flat.length; at += 3) {
+      const [id, value, deliveries] = flat.slice(at, at + 3) as [string, string, number];
+      effects.push({ id, partition, value, deliveries });
+    }
     return effects;
   }
 
@@ -163,4 +254,10 @@ export class RedisOutbox {
     this.#firstPartition = (this.#firstPartition + 1) % partitions;
     return Array.from({ length: partitions }, (_, index) => (this.#firstPartition + index) % partitions);
   }
+}
+
+/** What claim-effects.lua says of a row. */
+function unwrapped(stored: string): { value: string; deliveries: number } {
+  const [, owner = "", counted, value = ""] = /^([^ ~]*)(?:~(\d+))? (.*)$/s.exec(stored) ?? [];
+  return { value, deliveries: counted === undefined ? Number(owner !== "") : Number(counted) };
 }

@@ -7,6 +7,7 @@
  */
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
+import type { ClaimedEffect, Outbox } from "../outbox.ts";
 import type {
   ClaimRequest,
   Commit,
@@ -203,10 +204,14 @@ class RedisStore implements Store {
     return opened.timers.dueTimes(timers);
   }
 
-  async claimEffects(request: ClaimRequest): Promise<StoredEffect[]> {
+  get outbox(): Outbox {
+    return this.#opened().outbox;
+  }
+
+  async claimEffects(request: ClaimRequest): Promise<ClaimedEffect[]> {
     const { outbox } = this.#opened(request.partition);
     requireLease(request.leaseMs, "claim");
-    return firstById(await outbox.claim(request), request.limit);
+    return firstById(await outbox.claimFirst(request), request.limit);
   }
 
   async listEffects(request: { limit: number; partition?: number }): Promise<StoredEffect[]> {
@@ -214,7 +219,7 @@ class RedisStore implements Store {
   }
 
   async releaseClaims({ owner, effectIds }: { owner: string; effectIds: readonly string[] }): Promise<void> {
-    await this.#opened().outbox.extend({ owner, effectIds, leaseMs: 0 });
+    await this.#opened().outbox.giveBack({ owner, effectIds, delayMs: 0 });
   }
 
   async extendClaims(request: ExtendRequest): Promise<string[]> {
@@ -365,6 +370,6 @@ type OpenParts = {
   readonly outbox: RedisOutbox;
 };
 
-function firstById(effects: StoredEffect[], limit: number): StoredEffect[] {
+function firstById<Row extends StoredEffect>(effects: Row[], limit: number): Row[] {
   return effects.sort((left, right) => compareCodePoints(left.id, right.id)).slice(0, limit);
 }

@@ -1,7 +1,7 @@
 #!lua
 -- Prolongs claims of one owner, also those that have run out if nobody else took them since.
 --
--- KEYS[1] effects  hash: effect id -> "<owner of the claim> <value>"
+-- KEYS[1] effects  hash: effect id -> "<owner of the claim> <value>", see claim-effects.lua
 -- KEYS[2] claims   zset: effect id by when its claim runs out (ms, server time); never claimed: when it was committed
 --
 -- ARGV[1] owner
@@ -13,12 +13,13 @@
 -- Returns the ids that were prolonged
 local time = redis.call('TIME')
 local until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2])
-local prefix = ARGV[1] .. ' '
+local owner = ARGV[1]
 
 local kept = {}
 for index = 3, #ARGV do
   local stored = redis.call('HGET', KEYS[1], ARGV[index])
-  if stored and string.sub(stored, 1, #prefix) == prefix then
+  local after = stored and string.sub(stored, 1, #owner) == owner and string.sub(stored, #owner + 1, #owner + 1)
+  if after == ' ' or after == '~' then
     kept[#kept + 1] = ARGV[index]
   end
 end
