@@ -73,6 +73,8 @@ export type EngineOptions = {
    * docs/what-if.md.
    */
   readonly shadow?: PolicyInput;
+  /** Leaves all effects in the outbox, for workers (`createWorker`, `becalm worker`): this process runs none. Default false. */
+  readonly leaveEffects?: boolean;
   /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
   readonly inspect?: Inspect;
 };
@@ -98,6 +100,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   maxClockSkewMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   observe: FLAG,
   shadow: ANYTHING,
+  leaveEffects: FLAG,
   inspect: {
     what: "a server of createInspectServer, or an inspection observer of XState",
     holds: (value) => typeof value === "function" || (typeof value === "object" && value !== null),
@@ -156,8 +159,10 @@ export function maxClockSkewOf({ maxClockSkewMs, clock }: EngineOptions): number
 }
 
 /** The policies that `call` is given, if each handler that they name is there. */
-export function policiesOf(call: string, { policies, handlers = {} }: EngineOptions): PolicySet {
+export function policiesOf(call: string, { policies, handlers = {}, leaveEffects }: EngineOptions): PolicySet {
   const set = policySetFrom(policies);
+  // Its workers have them.
+  if (leaveEffects === true) return set;
   const missing = set.policies.flatMap((policy) => missingHandlers(policy, handlers));
   if (missing.length === 0) return set;
   const known = Object.keys(handlers);

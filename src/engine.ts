@@ -15,7 +15,7 @@ import {
   type Who,
 } from "./engine-options.ts";
 import { type ExplainedSnapshot, explainAll, explainedSnapshot, type InstancePage } from "./explained-snapshot.ts";
-import { type AlertInput, toReceipt } from "./formats/alert-input.ts";
+import { receiptOrNone, tryReceipt } from "./formats/alert-input.ts";
 import { type IngestInput, ingestAlertsOf } from "./formats/ingest-input.ts";
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import { inspectionOf } from "./inspect/inspect-commits.ts";
@@ -26,7 +26,6 @@ import type { InstanceReference } from "./instance-reference.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import type { PauseNote } from "./model/instance-types.ts";
 import { CONCURRENCY_DEFAULT, RETENTION_MS_DEFAULT } from "./model/limits.ts";
-import type { Receipt } from "./model/receipt.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";
 import { abortable } from "./runtime/abortable.ts";
 import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
@@ -41,6 +40,7 @@ import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-si
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
 import { Subscriptions } from "./runtime/subscriptions.ts";
+import { DEAD_LETTER_COUNT, type DeadLetter, deadLetters } from "./runtime/workers/dead-letters.ts";
 import type { StoreStatus, StoreWatch } from "./runtime/workers/store-watch.ts";
 import { castShadow, type Shadow, type ShadowReport, type ShadowRequest } from "./shadow.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
@@ -113,6 +113,10 @@ export type Engine = AsyncDisposable & {
   silence(request: SilenceRequest): Promise<StoredSilence>;
   /** Writes a silence as it is, in place of the one with its id: what it no longer holds is decided. */
   saveSilence(silence: StoredSilence): Promise<void>;
+  /** Attempts that were delivered again and again without a result, and are set aside; the oldest first. */
+  deadLetters(options?: { readonly limit?: number }): Promise<readonly DeadLetter[]>;
+  /** Lets what is set aside be delivered once more. Gives the ids that were set aside. */
+  resumeDeadLetters(ids: readonly string[]): Promise<readonly string[]>;
   /** Ends a silence that somebody made. Gives how many instances were looked at again. */
   expireSilence(id: string): Promise<number>;
   /** All silences: those of the policy file, and those that somebody made. */
@@ -122,6 +126,7 @@ export type Engine = AsyncDisposable & {
 export type { PauseNote } from "./model/instance-types.ts";
 export type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 export type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
+export type { DeadLetter } from "./runtime/workers/dead-letters.ts";
 
 /**
  * Makes an engine. Nothing is opened before `start` or the first call that needs the store.
@@ -310,6 +315,14 @@ class LiveEngine implements Engine {
     return (await this.#opened()).silences.silences();
   }
 
+  async deadLetters({ limit = DEAD_LETTER_COUNT }: { readonly limit?: number } = {}): Promise<readonly DeadLetter[]> {
+    return deadLetters((await this.#opened()).runtime, limit);
+  }
+
+  async resumeDeadLetters(ids: readonly string[]): Promise<readonly string[]> {
+    return (await this.#opened()).runtime.store.outbox.resume(ids);
+  }
+
   async #answer(
     call: string,
     type: "approval.granted" | "approval.denied",
@@ -362,6 +375,7 @@ class LiveEngine implements Engine {
       effects: attempts.effects,
       concurrency: concurrency ?? CONCURRENCY_DEFAULT,
       retentionMs: retentionMs ?? RETENTION_MS_DEFAULT,
+      leaveEffects: this.#options.leaveEffects === true,
       onCommit: [
         ...inspection.onCommit,
         ...attempts.onCommit,
@@ -382,18 +396,5 @@ class LiveEngine implements Engine {
       inspection.detach();
     };
     return { ...driven, runtime, auditLog, detach };
-  }
-}
-
-function receiptOrNone(reading: Receipt | BecalmError): Receipt | undefined {
-  return reading instanceof BecalmError ? undefined : reading;
-}
-
-function tryReceipt(input: AlertInput, receivedAtMs: number): Receipt | BecalmError {
-  try {
-    return toReceipt(input, { receivedAtMs });
-  } catch (error) {
-    if (error instanceof BecalmError) return error;
-    throw error;
   }
 }

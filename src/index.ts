@@ -37,6 +37,7 @@ export type { ApprovalAbout, ApprovalLinks, SignedUrls } from "./effects/signed-
 export {
   type AnswerTarget,
   createEngine,
+  type DeadLetter,
   type Engine,
   type EngineOptions,
   type EngineStatus,
@@ -97,3 +98,11 @@ export { redisStore } from "./stores/redis/redis-store.ts";
 export type { Store } from "./stores/store.ts";
 export type { Clock } from "./system/clock.ts";
 export type { Logger } from "./system/logger.ts";
+export {
+  createWorker,
+  type EffectKind,
+  type Rate,
+  type Worker,
+  type WorkerOptions,
+  type WorkerStatus,
+} from "./worker.ts";

@@ -1,4 +1,5 @@
 import type { Alert } from "../model/alert.ts";
+import { BecalmError } from "../model/errors.ts";
 import type { Receipt, ReceiptForm } from "../model/receipt.ts";
 import { buildReceipt, checkedTime, isObject, type RawObject, readTime } from "./alert-fields.ts";
 import { Rejection, shown } from "./rejection.ts";
@@ -58,4 +59,18 @@ function readTimeInput(input: RawObject, name: "startsAt" | "endsAt"): number | 
   const atMs = raw instanceof Date ? raw.getTime() : raw;
   if (typeof atMs !== "number") return readTime(atMs, name);
   return checkedTime(Math.floor(atMs), name);
+}
+
+/** What `toReceipt` throws about the alert is given back instead. */
+export function tryReceipt(input: AlertInput, receivedAtMs: number): Receipt | BecalmError {
+  try {
+    return toReceipt(input, { receivedAtMs });
+  } catch (error) {
+    if (error instanceof BecalmError) return error;
+    throw error;
+  }
+}
+
+export function receiptOrNone(reading: Receipt | BecalmError): Receipt | undefined {
+  return reading instanceof BecalmError ? undefined : reading;
 }

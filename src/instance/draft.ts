@@ -24,7 +24,7 @@ import { type ArmedTimer, HELD_DUE_AT_MS, type InstanceContext, type InstanceEve
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
 import type { Birth, EntryBody } from "./audit-types.ts";
 import { type Instance, machinePolicyOf } from "./checkpoint.ts";
-import type { Effect, EmissionOrder } from "./effect.ts";
+import { type Effect, type EmissionOrder, severityOf } from "./effect.ts";
 import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
 import { type Outcome, type Outcomes, parkedOutcome } from "./outcome.ts";
 import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
@@ -132,7 +132,7 @@ export class Draft {
     const outcome = this.outcomes(instance, event, { epoch, version: versionOf(working) });
     if (outcome === null) return null;
     const written = this.write(working, outcome);
-    this.follow({ before: instance, after: written, left }, outcome.effects);
+    this.follow({ before: instance, after: written, left, birth: working.birth }, outcome.effects);
     if (outcome.isConverged && this.group !== null) this.collect(this.group, written.id);
     const answer = isHeld(instance.snapshot) && !isHeld(written.snapshot) ? answerOf(event) : null;
     if (this.group !== null && answer !== null) this.group.answered = answer;
@@ -187,7 +187,7 @@ export class Draft {
   }
 
   /** What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects, requests. */
-  private follow({ before, after, left }: Stepped, effects: readonly StepEffect[]): void {
+  private follow({ before, after, left, birth }: Stepped, effects: readonly StepEffect[]): void {
     if (this.group !== null) {
       if (after.epoch !== null) countChange(this.group, left === undefined ? countedOf(before) : left, memberOf(after));
       this.followMembers(this.group, before, after);
@@ -197,7 +197,7 @@ export class Draft {
       this.group.lastHeldAtMs = Math.max(this.group.lastHeldAtMs ?? 0, timers.pause.dueAtMs - HELD_DUE_AT_MS);
     }
     for (const effect of effects) {
-      if (effect === "run") this.emitRun(after);
+      if (effect === "run") this.emitRun(after, birth);
       else if (!after.snapshot.context.paused) this.requests.push(after);
     }
   }
@@ -227,7 +227,7 @@ export class Draft {
   }
 
   /** What is only watched acts on nothing (decide.ts lets its attempt end at once). */
-  private emitRun(instance: Instance): void {
+  private emitRun(instance: Instance, birth: Birth | null): void {
     if (instance.isObserved) return;
     const isAction = instance.kind === "action";
     if (isAction) this.attempts.set(instance.policy, this.attemptsOf(instance.policy) + 1);
@@ -242,6 +242,10 @@ export class Draft {
       atMs: instance.atMs,
       turn: this.turn,
       order: [...this.emission.order, this.emission.count],
+      kind: instance.kind,
+      policy: instance.policy,
+      policyVersion: instance.policyVersion,
+      ...(birth === null ? {} : { severity: severityOf(birth.alert) }),
     });
   }
 
@@ -320,7 +324,12 @@ function withIdentity(next: Instance, { id, head }: Pick<Instance, "id" | "head"
  */
 export type Place = { readonly epoch?: number | null; readonly left?: Member | null };
 
-type Stepped = { readonly before: Instance; readonly after: Instance; readonly left: Member | null | undefined };
+type Stepped = {
+  readonly before: Instance;
+  readonly after: Instance;
+  readonly left: Member | null | undefined;
+  readonly birth: Birth | null;
+};
 
 function countedOf(instance: Instance): Member | null {
   return instance.epoch === null ? null : memberOf(instance);

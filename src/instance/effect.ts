@@ -1,5 +1,17 @@
+import type { Alert } from "../model/alert.ts";
+import type { InstanceKind } from "./checkpoint.ts";
+
+/** What a worker chooses by. Absent in effects that an engine of the version before has emitted. */
+export type EffectTopic = {
+  readonly kind: InstanceKind;
+  readonly policy: string;
+  readonly policyVersion: string;
+  /** The alert's label `severity`; "": it has none. Absent: the commit that emitted the effect did not have the alert at hand; its birth does. */
+  readonly severity?: string;
+};
+
 /** An effect: one attempt of an action, as the outbox keeps it. What it acts on is read from the instance's birth when it runs. */
-export type Effect = {
+export type Effect = Partial<EffectTopic> & {
   readonly id: string;
   readonly partition: number;
   readonly instanceId: string;
@@ -23,9 +35,17 @@ export type EmissionOrder = readonly number[];
 
 export const CANCELLED_BEFORE_IT_BEGAN = "The attempt was cancelled before it began.";
 
+const SEVERITY_LETTERS_MAX = 64;
+
+/** What is worked on first is said by the label that everybody uses for it. */
+export function severityOf(alert: Alert | null): string {
+  return (alert?.labels["severity"] ?? "").slice(0, SEVERITY_LETTERS_MAX);
+}
+
 export function encodeEffect(effect: Effect): string {
-  const { instanceId, groupId, attempt, token, atMs, turn, order } = effect;
-  return JSON.stringify({ instanceId, groupId, attempt, token, atMs, turn, order });
+  const { instanceId, groupId, attempt, token, atMs, turn, order, kind, policy, policyVersion, severity } = effect;
+  const topic = { kind, policy, policyVersion, severity };
+  return JSON.stringify({ instanceId, groupId, attempt, token, atMs, turn, order, ...topic });
 }
 
 export function decodeEffect(stored: { id: string; partition: number; value: string }): Effect {

@@ -7,6 +7,7 @@ import type { NamespaceMode, PolicyRecord, Store } from "../stores/store.ts";
 import { learnVersions } from "./commit/read-instance.ts";
 import type { PoliciesInForce, Runtime } from "./runtime.ts";
 import { learnSilences, requireRaised, silenceIdOf } from "./silences/stored-silences.ts";
+import { recordLimits } from "./stops/limits-record.ts";
 import { PartitionStops, readStops } from "./stops/partition-stops.ts";
 
 export type OpenOptions = {
@@ -42,6 +43,7 @@ export async function openNamespace(options: OpenOptions): Promise<Namespace> {
   }
   if (options.observe === true) requireRaised(info.format, "Observing");
   const inForce = compiled(options.policies, info.format);
+  if (mode === "live" && options.policies !== undefined) await recordLimits(store, inForce);
   await learnSilences({ store, inForce });
   const versions = await versionsOf(store, inForce.policies);
   const stops = await stopsOf(store, info.partitions, { isWriting: mode !== undefined });
@@ -72,6 +74,7 @@ function requireUnderstood(policy: Policy, format: number): void {
 /** Other policies and silences from now on. Their versions are durable before the first instance is made under one. */
 export async function putInForce({ store, versions, inForce, format }: Runtime, set: PolicySet): Promise<void> {
   const next = compiled(set, format);
+  await recordLimits(store, next);
   const fresh = next.policies.filter(({ policy }) => !versions.has(policyKey(policy)));
   if (fresh.length > 0) await store.savePolicies(fresh.map(recordOf));
   for (const one of fresh) versions.set(policyKey(one.policy), one);

@@ -29,6 +29,8 @@ export type PoliciesInForce = {
   storedText: string | null;
   /** The brake of the whole namespace; undefined: none. */
   limits: Limits | undefined;
+  /** Brakes that engines of the namespace have put into force, as a process without their policy file has read them; absent: it has the file. */
+  foreignBrakes?: readonly { readonly scope: string | null; readonly limits: Limits }[];
 };
 
 /** An open namespace, and what this process works on it with. Made by `compose`, and never changed. */

@@ -27,7 +27,7 @@ export interface Outbox {
   /** Claims those of `effectIds` that nobody holds. `leaseMs`: at least 1. */
   claim(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<ClaimedEffect[]>;
 
-  /** Gives back claims of `owner`, as deliveries that never were; they are free after `delayMs`. Claims of others stay. */
+  /** Gives back claims of `owner`, as deliveries that never were; they are free after `delayMs`, or once it gives them back at once. Claims of others stay. */
   giveBack(request: { owner: string; effectIds: readonly string[]; delayMs: number }): Promise<void>;
 
   /** Sets aside what `owner` has claimed. Gives the ids that were. */

@@ -15,8 +15,8 @@ import {
   newInstance,
   timerOf,
 } from "./store-fixtures.ts";
-import { processesContract } from "./store-processes.ts";
 import { outboxContract } from "./store-outbox.ts";
+import { processesContract } from "./store-processes.ts";
 import { tallyContract } from "./store-tallies.ts";
 
 export type StoreWorld = {

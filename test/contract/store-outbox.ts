@@ -104,9 +104,14 @@ export function outboxContract(name: string, makeWorld: () => Promise<StoreWorld
       await outbox.giveBack({ ...giveBack, delayMs: SHORT_MS });
       expect(await free()).toEqual([]);
       expect(await claim("b", ["00-a"])).toEqual([]);
-      expect(await store.extendClaims({ ...giveBack, leaseMs: LONG_MS })).toEqual(["00-a"]);
       await world.outlast(SHORT_MS + 2);
       expect(await claim("b", ["00-a"])).toMatchObject([{ id: "00-a", deliveries: 1 }]);
+      await outbox.giveBack({ owner: "b", effectIds: ["00-a"], delayMs: LONG_MS });
+      await outbox.giveBack({ owner: "c", effectIds: ["00-a"], delayMs: 0 });
+      expect(await free()).toEqual([]);
+      await outbox.giveBack({ owner: "b", effectIds: ["00-a"], delayMs: 0 });
+      await world.outlast(2);
+      expect(await claim("c", ["00-a"])).toMatchObject([{ id: "00-a", deliveries: 1 }]);
     });
 
     test("delivers what is set aside to nobody until it is resumed, and then as if it never had been", async () => {

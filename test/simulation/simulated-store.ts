@@ -1,7 +1,7 @@
 /** A store as one process sees it: each call is a request that travels, is carried out, and a reply that travels back. */
 import { BecalmError } from "../../src/model/errors.ts";
-import type { Processes } from "../../src/stores/processes.ts";
 import type { Outbox } from "../../src/stores/outbox.ts";
+import type { Processes } from "../../src/stores/processes.ts";
 import type { Commit, CommitOutcome, Store } from "../../src/stores/store.ts";
 import type { Network } from "./scenario.ts";
 import type { Scheduler, SimulatedProcess } from "./scheduler.ts";

@@ -16,6 +16,7 @@ import { replay } from "../../src/simulate/replay.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import type { CommitOutcome, Store, StoredInstance } from "../../src/stores/store.ts";
+import { createWorker, type Worker, type WorkerOptions } from "../../src/worker.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { type StoreCall, type StoreFate, type WatchedStore, watchStore } from "./watched-store.ts";
 
@@ -114,6 +115,14 @@ export type EngineSetup = Partial<Omit<EngineOptions, "policies" | "store" | "cl
   readonly isStarted?: boolean;
 };
 
+export type WorkerSetup = Partial<Omit<WorkerOptions, "store" | "clock" | "handlers">> & {
+  readonly names?: readonly string[];
+  readonly fateOf?: (call: StoreCall) => StoreFate;
+};
+
+/** `kill`: as SIGKILL would. */
+export type RunningWorker = Worker & { readonly kill: () => void };
+
 export type RunningEngine = Engine & {
   /** Ends it as SIGKILL would: it hears nothing more of its store, and its attempts count no more. */
   kill(): void;
@@ -169,8 +178,29 @@ export class EngineWorld {
     return Object.assign(engine, { kill: watched.die, isDead: watched.isDead });
   }
 
-  /** Stops an engine whose drain is measured by this world's clock. */
-  async stop(engine: Engine): Promise<void> {
+  /** A worker of the engines' namespace, with the same handler under every name that it is asked for. */
+  async worker({ names = ["act"], fateOf, ...options }: WorkerSetup = {}): Promise<RunningWorker> {
+    const watched = watchStore(this.storage.connect(), { fateOf });
+    this.#watched.push(watched);
+    const act = (input: EffectHandlerInput) => (watched.isDead() ? never() : this.#act(input));
+    const worker = createWorker({
+      store: watched.store,
+      clock: this.clock,
+      handlers: Object.fromEntries(names.map((name) => [name, act])),
+      drainMs: 0,
+      logger: { debug: () => {}, info: () => {}, warn: () => {}, error: (_, text) => void this.faults.push(text) },
+      ...options,
+    });
+    onTestFinished(async () => {
+      if (!watched.isDead()) await this.stop(worker);
+    });
+    await worker.start();
+    await this.settle();
+    return Object.assign(worker, { kill: watched.die });
+  }
+
+  /** Stops an engine or a worker whose drain is measured by this world's clock. */
+  async stop(engine: Pick<Engine, "stop">): Promise<void> {
     let isStopped = false;
     const stopped = engine.stop().finally(() => {
       isStopped = true;

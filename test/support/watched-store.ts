@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { BecalmError } from "../../src/model/errors.ts";
-import type { Processes } from "../../src/stores/processes.ts";
 import type { Outbox } from "../../src/stores/outbox.ts";
+import type { Processes } from "../../src/stores/processes.ts";
 import type { CommitOutcome, Store } from "../../src/stores/store.ts";
 
 /** One call of a store's method. `count`: how many calls of that method this store has seen, this one included. */

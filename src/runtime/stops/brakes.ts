@@ -30,7 +30,8 @@ export type BrakeRead = { readonly brakes: readonly Brake[]; readonly text: stri
 
 export const NO_BRAKES: BrakeRead = { brakes: [], text: null, atMs: 0 };
 
-export function hasBrakes({ limits, policies }: PoliciesInForce): boolean {
+export function hasBrakes({ limits, policies, foreignBrakes }: PoliciesInForce): boolean {
+  if (foreignBrakes !== undefined) return foreignBrakes.length > 0;
   return limits !== undefined || policies.some(({ policy }) => policy.limits !== undefined);
 }
 
@@ -92,7 +93,7 @@ export async function releaseBrake(from: Braking, scope: string | null): Promise
   }
 }
 
-type Added = Times & Scoped;
+type Added = Times & ScopedLimits;
 
 async function write({ store, commitId }: Braking, text: string | null, added: readonly Added[]): Promise<boolean> {
   const counted: Record<string, Times> = { ...decode(text) };
@@ -122,16 +123,22 @@ function within(times: readonly number[] | undefined, sinceMs: number): readonly
   return (times ?? []).filter((atMs) => atMs > sinceMs);
 }
 
-function scopesOf({ limits, policies }: PoliciesInForce): Scoped[] {
+function scopesOf(inForce: PoliciesInForce): readonly ScopedLimits[] {
+  return inForce.foreignBrakes ?? ownBrakes(inForce);
+}
+
+/** Those that the policies in force say. */
+export function ownBrakes({ limits, policies }: PoliciesInForce): ScopedLimits[] {
   const own = policies.flatMap(({ policy }) =>
     policy.limits === undefined ? [] : [{ scope: policy.name, limits: policy.limits }],
   );
   return limits === undefined ? own : [{ scope: null, limits }, ...own];
 }
 
-type Scoped = { readonly scope: string | null; readonly limits: Limits };
+/** `scope`: a policy; null: everything. */
+export type ScopedLimits = { readonly scope: string | null; readonly limits: Limits };
 
-function pauseFor(what: "actions" | "failures", { scope, limits }: Scoped, atMs: number): PauseNote {
+function pauseFor(what: "actions" | "failures", { scope, limits }: ScopedLimits, atMs: number): PauseNote {
   const why = `the brake: more than ${limits[what]} ${what === "actions" ? "actions" : "failed attempts"} within ${formatDuration(limits.perMs)}`;
   return { by: ENGINE, why, sinceMs: atMs, scope };
 }

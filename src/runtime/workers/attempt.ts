@@ -30,6 +30,9 @@ export class Attempt {
   /** Its result came while it was still out. */
   isAnswered = false;
 
+  /** It has had its turn. */
+  isBegun = false;
+
   get isCancelled(): boolean {
     return this.#why !== null;
   }

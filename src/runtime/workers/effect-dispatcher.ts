@@ -11,7 +11,6 @@ import { birthOf } from "../../instance/audit.ts";
 import type { Birth } from "../../instance/audit-types.ts";
 import type { OutsideEvent } from "../../instance/decide.ts";
 import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../../instance/effect.ts";
-import { STOPS_KEY } from "../../instance/stops-record.ts";
 import { BecalmError } from "../../model/errors.ts";
 import type { Action } from "../../policy/policy.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
@@ -20,6 +19,7 @@ import { tryInstance } from "../commit/read-instance.ts";
 import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
 import { Attempt, AttemptRequest, type JustCommitted } from "./attempt.ts";
+import { attemptState } from "./attempt-state.ts";
 import { noticeSubject } from "./notice-subject.ts";
 import { PostponedEffects } from "./postponed-effects.ts";
 
@@ -179,6 +179,23 @@ export class EffectDispatcher {
       if (effect.instanceId === instanceId) this.complete(effect, { ok: false, error: CANCELLED_WHILE_POSTPONED });
   }
 
+  /** Aborts one attempt that is out, or waits for a callback: it is over. */
+  cancelOne({ id }: Effect, why: string): void {
+    this.#attempts.get(id)?.cancel(why);
+    const postponed = this.#postponed.get(id);
+    if (postponed !== undefined) this.complete(postponed.effect, { ok: false, error: CANCELLED_WHILE_POSTPONED });
+  }
+
+  /** Those that are out, and those that wait for a callback. */
+  get outstanding(): Effect[] {
+    const out = [...this.#attempts.values()].filter(({ isBegun }) => isBegun).map(({ effect }) => effect);
+    return [...out, ...[...this.#postponed.values()].map(({ effect }) => effect)];
+  }
+
+  get outCount(): number {
+    return this.#out;
+  }
+
   /** Aborts what is out, because this process stops: what does not succeed is left in the outbox and delivered again. */
   interruptAll(why: string): void {
     for (const attempt of this.#attempts.values()) {
@@ -224,6 +241,7 @@ export class EffectDispatcher {
 
   #begin(attempt: Attempt): void {
     const { effect, committed } = attempt;
+    attempt.isBegun = true;
     const birth = isFresh(committed, this.#options.dateOf(effect)) ? committed.birth : null;
     if (birth !== null && birth.notice === null) this.#send(attempt, birth, null);
     else void this.#readAndSend(attempt, birth);
@@ -286,22 +304,10 @@ export class EffectDispatcher {
   /** What the effect acts on, from the store. */
   async #read(effect: Effect): Promise<Birth | "over" | "quarantined"> {
     const lines = await this.#runtime.store.history(effect.instanceId);
-    const state = await this.#stateOf(effect);
+    // One that was found in the outbox may be over: cancelled, or reported by somebody else.
+    const state = await attemptState(this.#runtime, effect);
     if (state === "quarantined") return state;
     return lines === null || state === "over" ? "over" : birthOf(effect.instanceId, lines);
-  }
-
-  /** An effect that was found in the outbox may belong to an attempt that is over: cancelled, or reported by somebody else. */
-  async #stateOf({ partition, instanceId, attempt }: Effect): Promise<"current" | "over" | "quarantined"> {
-    const request = { partition, groupId: null, instanceIds: [instanceId], episodeKeys: [STOPS_KEY] };
-    const loaded = await this.#runtime.store.load(request);
-    this.#runtime.stops.learn(partition, loaded.episodes.get(STOPS_KEY) ?? null);
-    const stored = loaded.instances.get(instanceId);
-    if (stored === undefined) return "over";
-    const read = await tryInstance(this.#runtime, stored);
-    if (read instanceof BecalmError) return "quarantined";
-    const { state, context } = read.snapshot;
-    return state === "Processing.running" && context.attempt === attempt ? "current" : "over";
   }
 }
 

@@ -16,8 +16,13 @@ import { renewNamespace } from "../namespace.ts";
 import { Owners } from "../owners/owners.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime.ts";
 import { learnSilences, SilenceService } from "../silences/stored-silences.ts";
+import { learnLimits } from "../stops/limits-record.ts";
+import { readStops } from "../stops/partition-stops.ts";
 import { PauseService } from "../stops/pause-service.ts";
-import { CLAIMS_PROLONGED_EVERY_MS, OutboxPump } from "./outbox-pump.ts";
+import { ChosenEffects, type EffectChoice } from "./chosen-effects.ts";
+import { resumeOver } from "./dead-letters.ts";
+import { type EffectSource, LongestWaiting, NO_EFFECTS } from "./effect-source.ts";
+import { ATTEMPTS_LOOKED_AT_EVERY_MS, CLAIMS_PROLONGED_EVERY_MS, OutboxPump } from "./outbox-pump.ts";
 import { RepeatedFaults } from "./repeated-faults.ts";
 import { sweep } from "./retention.ts";
 import { StoreWatch, type StoreWatchOptions } from "./store-watch.ts";
@@ -34,12 +39,17 @@ const PUMP_RETRY_MS = 500;
 const SILENCES_READ_EVERY_MS = 2_000;
 /** How long another process's pause may go unnoticed by one that only has attempts to begin. */
 const STOPS_READ_EVERY_MS = 1_000;
+const DEAD_LETTERS_READ_EVERY_MS = 30_000;
 
 export type LiveOptions = {
   readonly effects: OpenEffectPort;
   /** Attempts at once. */
   readonly concurrency: number;
   readonly retentionMs: number;
+  /** A worker's: it runs what it chooses and nothing else, and fires no timers. */
+  readonly choice?: EffectChoice;
+  /** All effects are left to workers. */
+  readonly leaveEffects?: boolean;
   /** Hear of each commit after the driver itself. */
   readonly onCommit: readonly CommitListener[];
   readonly watch: StoreWatchOptions;
@@ -63,6 +73,7 @@ export class LiveDriver implements Driver {
   readonly #underway = new Set<Promise<void>>();
   readonly #faults: RepeatedFaults;
   readonly #timers: TimerPump;
+  readonly #source: EffectSource;
   #timersDueAtMs = Number.POSITIVE_INFINITY;
   #isRunning = false;
   #hasLookedAtSilenced = false;
@@ -93,9 +104,11 @@ export class LiveDriver implements Driver {
       isOwn: (partition) => this.owners.isOwn(partition),
       faults: this.#faults,
     });
+    this.#source = sourceOf(runtime, options);
     this.#outbox = new OutboxPump(runtime, {
       effects: options.effects,
       concurrency: options.concurrency,
+      source: this.#source,
       submit: (envelope) => this.mailboxes.submit([envelope]),
       isRunning: () => this.#isRunning,
       onRoom: () => this.#pollNow("outbox"),
@@ -107,20 +120,33 @@ export class LiveDriver implements Driver {
     return this.mailboxes.submitEach(envelopes);
   }
 
+  /** Begins nothing more until `resume`, or goes on. What is under way ends. */
+  set isPaused(isPaused: boolean) {
+    if (this.#source instanceof ChosenEffects) this.#source.isPaused = isPaused;
+    if (!isPaused) this.#pollNow("outbox");
+  }
+
+  get outCount(): number {
+    return this.#outbox.outCount;
+  }
+
   get isStarted(): boolean {
     return this.#isRunning;
   }
 
   start(): void {
     this.#isRunning = true;
-    this.#timersDueAtMs = this.#runtime.clock.now();
-    this.#repeat("members", 0, () => this.owners.beat());
     this.#repeat("store", STORE_WATCHED_EVERY_MS, () => this.#watchStore());
-    this.#repeat("timers", 0, () => this.#fireTimers());
     this.#repeat("outbox", 0, () => this.#outbox.take());
     this.#repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.#outbox.prolong());
-    this.#repeat("silences", SILENCES_READ_EVERY_MS, () => this.#readSilences());
+    this.#repeat("attempts", ATTEMPTS_LOOKED_AT_EVERY_MS, () => this.#outbox.endCancelled());
     this.#repeat("stops", STOPS_READ_EVERY_MS, () => this.#readStops());
+    this.#repeat("dead letters", DEAD_LETTERS_READ_EVERY_MS, () => this.#forgetDeadLetters());
+    if (this.#options.choice !== undefined) return;
+    this.#timersDueAtMs = this.#runtime.clock.now();
+    this.#repeat("members", 0, () => this.owners.beat());
+    this.#repeat("timers", 0, () => this.#fireTimers());
+    this.#repeat("silences", SILENCES_READ_EVERY_MS, () => this.#readSilences());
     this.#repeat("namespace", NAMESPACE_RENEWED_EVERY_MS, () => this.#renew());
     this.#repeat("retention", this.#sweptEveryMs, () => this.#forget());
   }
@@ -276,9 +302,21 @@ export class LiveDriver implements Driver {
 
   /** Hears of other processes' pauses, and goes on with what a lifted one has left to be done. */
   async #readStops(): Promise<number> {
-    await this.pauses.goOn();
+    if (this.#options.choice === undefined) await this.pauses.goOn();
+    else await this.#readRules();
     await this.#outbox.letGo();
     return STOPS_READ_EVERY_MS;
+  }
+
+  /** A worker has no policy file: which pauses hold and which brakes count its namespace says. */
+  async #readRules(): Promise<void> {
+    await readStops(this.#runtime.store, this.#runtime.stops, 0);
+    await learnLimits(this.#runtime);
+  }
+
+  async #forgetDeadLetters(): Promise<number> {
+    await resumeOver(this.#runtime);
+    return DEAD_LETTERS_READ_EVERY_MS;
   }
 
   /** Hears of silences that other processes make or end. Whoever starts looks at all that silences hold: some may have ended meanwhile. */
@@ -302,4 +340,9 @@ export class LiveDriver implements Driver {
   get #sweptEveryMs(): number {
     return Math.min(Math.max(this.#options.retentionMs / 16, SWEPT_EVERY_MS_MIN), SWEPT_EVERY_MS_MAX);
   }
+}
+
+function sourceOf(runtime: Runtime, { choice, leaveEffects, concurrency }: LiveOptions): EffectSource {
+  if (choice !== undefined) return new ChosenEffects(runtime, choice, concurrency);
+  return leaveEffects === true ? NO_EFFECTS : new LongestWaiting(runtime, concurrency);
 }

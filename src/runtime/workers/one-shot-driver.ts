@@ -5,7 +5,8 @@ import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import { Mailboxes } from "../inbox/mailboxes.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime.ts";
 import { EffectDispatcher, type EffectOutcome } from "./effect-dispatcher.ts";
-import { CLAIMS_PROLONGED_EVERY_MS, EFFECT_LEASE_MS } from "./outbox-pump.ts";
+import { EFFECT_LEASE_MS } from "./effect-source.ts";
+import { CLAIMS_PROLONGED_EVERY_MS } from "./outbox-pump.ts";
 
 export type OneShotOptions = {
   readonly effects: OpenEffectPort;

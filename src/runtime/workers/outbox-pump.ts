@@ -4,36 +4,43 @@
  * Owns: what is taken, how much of it may wait for its turn here, and that claims are prolonged and given back. Does not own: when the outbox is
  * polled (live-driver.ts), who runs an attempt (effect-dispatcher.ts), retries (the machine).
  * O1 an effect that this process commits begins at once, unless many wait for their turn already, or others wait in the outbox: then it is left
- * there, for whoever comes first. O2 from the outbox comes what has waited longest, whoever left it there, and no more than can soon be begun.
+ * there, for whoever comes first. O2 from the outbox comes what the source gives (effect-source.ts), and no more than can soon be begun.
  * O3 a result is reported until the store takes it or the process stops; until then the effect counts as taken, so it is neither begun again
- * here nor given up to others.
+ * here nor given up to others. O4 an attempt whose instance moved on in another process is aborted within about a second.
  */
 import type { EffectResult, OpenEffectPort } from "../../effects/effect-port.ts";
 import type { Decision } from "../../instance/decide.ts";
 import { decodeEffect, type Effect } from "../../instance/effect.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";
+import type { ClaimedEffect } from "../../stores/outbox.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
 import type { JustCommitted } from "./attempt.ts";
+import { overAmong } from "./attempt-state.ts";
 import { EffectDispatcher, type EffectOutcome } from "./effect-dispatcher.ts";
+import { EFFECT_LEASE_MS, type EffectSource } from "./effect-source.ts";
 import type { RepeatedFaults } from "./repeated-faults.ts";
 
-/** How long a claim on an effect lasts without being prolonged. */
-export const EFFECT_LEASE_MS = 8_000;
 export const CLAIMS_PROLONGED_EVERY_MS = 2_500;
-const POLLED_EVERY_MS = 500;
+/** How long an attempt may go on that was cancelled in another process. */
+export const ATTEMPTS_LOOKED_AT_EVERY_MS = 1_000;
 /** Commits claim their effects as long as fewer than this wait for their turn here: quick attempts end before that many wait. */
 const WAITING_COUNT_MAX = 256;
-/** So many times what runs at once may wait here for long; what is beyond that is given back. */
-const AHEAD = 2;
-const AHEAD_COUNT_MIN = 64;
 const REPORT_RETRY_MS = 200;
 const REPORT_RETRY_MS_MAX = 5_000;
+/** When what could not be begun here is looked at again, by whoever comes first. */
+const SUSPECT_AGAIN_AFTER_MS = 1_000;
+const LEFT_AGAIN_AFTER_MS = EFFECT_LEASE_MS;
+/** What was delivered so often without a result may be what ends its processes: only one of those runs in a process at once. */
+const SUSPECT_DELIVERIES = 3;
+/** Beyond this it is set aside. */
+const DELIVERIES_MAX = 10;
 
 export type OutboxPumpOptions = {
   readonly effects: OpenEffectPort;
   /** Attempts at once. */
   readonly concurrency: number;
+  readonly source: EffectSource;
   readonly submit: (envelope: Envelope) => Promise<readonly EnvelopeResult[]>;
   readonly isRunning: () => boolean;
   /** There is room for what waits in the outbox: polling now finds work. */
@@ -45,11 +52,13 @@ export class OutboxPump {
   readonly #runtime: Runtime;
   readonly #options: OutboxPumpOptions;
   readonly #dispatcher: EffectDispatcher;
-  readonly #aheadCount: number;
+  readonly #source: EffectSource;
   /** Effects that this process has taken and whose results are not yet committed. */
   readonly #taken = new Set<string>();
-  /** Effects that a pause keeps from beginning; this process has claimed them. */
+  /** Effects that a pause keeps from beginning, given back for later. */
   readonly #paused = new Set<string>();
+  /** The one of those that were delivered often that this process runs now. */
+  #suspect: string | null = null;
   /** Effects whose results come later; this process has claimed them, and does nothing for them. */
   readonly #postponed = new Set<string>();
   /** More waits in the outbox than was taken. */
@@ -61,7 +70,7 @@ export class OutboxPump {
   constructor(runtime: Runtime, options: OutboxPumpOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    this.#aheadCount = Math.max(AHEAD * options.concurrency, AHEAD_COUNT_MIN);
+    this.#source = options.source;
     this.#dispatcher = new EffectDispatcher(runtime, options.effects, {
       concurrency: options.concurrency,
       dateOf: () => runtime.clock.now(),
@@ -72,7 +81,7 @@ export class OutboxPump {
   /** How long a commit that is made now claims its effects; null: they are for whoever comes first (O1). */
   claimMs(): number | null {
     const isFull = this.#isBehind || this.#dispatcher.waitingCount >= WAITING_COUNT_MAX;
-    return this.#options.isRunning() && !isFull ? EFFECT_LEASE_MS : null;
+    return this.#source.takesOwn && this.#options.isRunning() && !isFull ? EFFECT_LEASE_MS : null;
   }
 
   /** Begins the effects of a commit. `isClaimed`: this process has them. */
@@ -89,20 +98,20 @@ export class OutboxPump {
     for (const effect of effects) this.#begin(effect, committed.get(effect.instanceId));
   }
 
-  /** Takes what has waited longest, if there is room for it (O2). Answers when to look again, in ms. */
+  /** Takes what the source has, if there is room for it (O2). Answers when to look again, in ms. */
   async take(): Promise<number> {
-    const limit = this.#aheadCount - this.#dispatcher.waitingCount;
-    if (limit <= 0) return POLLED_EVERY_MS;
-    const { store, owner } = this.#runtime;
-    const stored = await store.claimEffects({ owner, leaseMs: EFFECT_LEASE_MS, limit });
-    this.#isBehind = stored.length >= limit;
-    for (const effect of stored.map(decodeEffect)) this.#begin(effect);
-    return this.#isBehind && this.#hasRoom ? 0 : POLLED_EVERY_MS;
+    const limit = this.#room;
+    const { polledEveryMs } = this.#source;
+    if (limit <= 0) return polledEveryMs;
+    const { effects, isMore } = await this.#source.take(limit);
+    this.#isBehind = isMore;
+    for (const effect of effects) this.#beginDelivered(effect);
+    return this.#isBehind && this.#hasRoom ? 0 : polledEveryMs;
   }
 
   /** Prolongs the claims on what is taken, and gives back what will not begin soon: others may be idle. */
   async prolong(): Promise<number> {
-    const surplus = this.#dispatcher.takeBack(this.#aheadCount).map(({ id }) => id);
+    const surplus = this.#dispatcher.takeBack(this.#source.aheadCount).map(({ id }) => id);
     for (const id of surplus) this.#taken.delete(id);
     if (surplus.length > 0) this.#isBehind = true;
     this.#performing -= surplus.length;
@@ -114,12 +123,19 @@ export class OutboxPump {
     return CLAIMS_PROLONGED_EVERY_MS;
   }
 
-  /** Whoever comes first may begin what a pause has kept, once none holds. */
+  /** Whoever comes first may begin at once what a pause has kept, once none holds. */
   async letGo(): Promise<void> {
     const effectIds = [...this.#paused];
     if (effectIds.length === 0 || this.#runtime.stops.of(0).pauses.length > 0) return;
     this.#paused.clear();
     await this.#runtime.store.releaseClaims({ owner: this.#runtime.owner, effectIds });
+  }
+
+  /** Aborts attempts that are over: cancelled in another process, or reported by it. Answers when to look again, in ms. */
+  async endCancelled(): Promise<number> {
+    for (const effect of await overAmong(this.#runtime, this.#dispatcher.outstanding))
+      this.#dispatcher.cancelOne(effect, "the attempt is over: another process has cancelled or reported it");
+    return ATTEMPTS_LOOKED_AT_EVERY_MS;
   }
 
   /** Commits a result that comes from outside, whoever dispatched the attempt. False: that is over already, so it changes nothing. */
@@ -161,16 +177,50 @@ export class OutboxPump {
     if (effectIds.length > 0) await this.#runtime.store.releaseClaims({ owner: this.#runtime.owner, effectIds });
   }
 
+  get outCount(): number {
+    return this.#dispatcher.outCount;
+  }
+
   get takenCount(): number {
     return this.#taken.size;
   }
 
+  get #room(): number {
+    return this.#source.room({ waiting: this.#dispatcher.waitingCount, out: this.#dispatcher.outCount });
+  }
+
   get #hasRoom(): boolean {
-    return this.#dispatcher.waitingCount < this.#options.concurrency;
+    return this.#room > 0 && this.#dispatcher.waitingCount < this.#options.concurrency;
   }
 
   #lookForRoom(): void {
     if (this.#isBehind && this.#hasRoom && this.#options.isRunning()) this.#options.onRoom();
+  }
+
+  /** What was delivered too often is set aside, and what was delivered often runs alone: its processes may have ended because of it. */
+  #beginDelivered(delivered: ClaimedEffect): void {
+    const { id, deliveries } = delivered;
+    if (this.#taken.has(id)) return;
+    if (deliveries > DELIVERIES_MAX) void this.#setAside(id, deliveries - 1);
+    else if (deliveries >= SUSPECT_DELIVERIES && this.#suspect !== null) this.#giveBack(id, SUSPECT_AGAIN_AFTER_MS);
+    else {
+      if (deliveries >= SUSPECT_DELIVERIES) this.#suspect = id;
+      this.#begin(decodeEffect(delivered));
+    }
+  }
+
+  async #setAside(id: string, deliveries: number): Promise<void> {
+    const { store, owner } = this.#runtime;
+    const aside = await store.outbox.setAside({ owner, effectIds: [id] }).catch(() => []);
+    if (aside.length === 0) return;
+    const what = `effect ${id} was delivered ${deliveries} times and no result came, so it is set aside: \`becalm dead-letters\` shows and resumes it`;
+    this.#options.faults.report(`set aside ${id}`, what, new Error(what));
+  }
+
+  /** Who cannot be told now finds it when the claim has run out. */
+  #giveBack(id: string, delayMs: number): void {
+    const { store, owner } = this.#runtime;
+    void store.outbox.giveBack({ owner, effectIds: [id], delayMs }).catch(() => {});
   }
 
   #begin(effect: Effect, committed?: JustCommitted): void {
@@ -194,8 +244,9 @@ export class OutboxPump {
   #leave(effect: Effect, outcome: Exclude<EffectOutcome, { readonly kind: "completed" }>): void {
     const isRunning = this.#options.isRunning();
     if (outcome.kind === "failed") this.#reportLeft(effect, outcome.error);
-    if (outcome.kind === "paused" && isRunning) this.#paused.add(effect.id);
     if (outcome.kind === "postponed") this.#postponed.add(effect.id);
+    else if (isRunning) this.#giveBack(effect.id, LEFT_AGAIN_AFTER_MS);
+    if (outcome.kind === "paused" && isRunning) this.#paused.add(effect.id);
     this.#performed(effect, { isKept: outcome.kind === "postponed" || (outcome.kind !== "failed" && !isRunning) });
   }
 
@@ -233,6 +284,7 @@ export class OutboxPump {
   /** `isKept`: this process holds it still, until it is given back. */
   #performed(effect: Effect, { isKept }: { isKept: boolean }): void {
     if (!isKept) this.#taken.delete(effect.id);
+    if (this.#suspect === effect.id) this.#suspect = null;
     this.#performing -= 1;
     if (this.#performing === 0) for (const resolve of this.#onPerformed.splice(0)) resolve();
     this.#lookForRoom();

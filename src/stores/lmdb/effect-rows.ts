@@ -77,10 +77,11 @@ export class EffectRows {
     });
   }
 
-  giveBack(rows: WriteRows, { owner, effectIds }: Held, freeFromMs: number): void {
+  giveBack(rows: WriteRows, { owner, effectIds, delayMs }: Held & { readonly delayMs: number }, nowMs: number): void {
     for (const claim of this.#known(rows, effectIds)) {
       if (claim.owner !== owner) continue;
-      this.#replace(rows, claim, { owner: "", until: sortable(freeFromMs), deliveries: claim.deliveries - 1 });
+      const deliveries = Math.max(claim.deliveries - 1, 0);
+      this.#replace(rows, claim, { owner: delayMs > 0 ? owner : "", until: sortable(nowMs + delayMs), deliveries });
     }
   }
 

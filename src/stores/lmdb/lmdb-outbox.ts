@@ -54,7 +54,7 @@ export function lmdbOutbox({ now, opened, read, beWriter, write: writeRows }: Ou
     },
     giveBack: async (request) => {
       const { effects } = opened();
-      if (request.effectIds.length > 0) await write((rows) => effects.giveBack(rows, request, now() + request.delayMs));
+      if (request.effectIds.length > 0) await write((rows) => effects.giveBack(rows, request, now()));
     },
     setAside: async (request) => {
       const { effects } = opened();

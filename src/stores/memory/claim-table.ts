@@ -7,6 +7,8 @@ import { LateSortedList } from "./late-sorted-list.ts";
 /** `owner` "": nobody holds it. `deliveries`: claims that were not given back. */
 type Claim = StoredEffect & { owner: string; claimedUntilMs: number; deliveries: number };
 
+type GiveBack = { readonly owner: string; readonly effectIds: readonly string[]; readonly delayMs: number };
+
 /** The outbox: effects by id, and by when their claim runs out. */
 export class ClaimTable {
   readonly #claims = new Map<string, Claim>();
@@ -50,10 +52,12 @@ export class ClaimTable {
     return found;
   }
 
-  giveBack({ owner, effectIds }: { owner: string; effectIds: readonly string[] }, freeFromMs: number): void {
-    for (const claim of this.#known(effectIds))
-      if (claim.owner === owner)
-        this.#replace(claim, { owner: "", claimedUntilMs: freeFromMs, deliveries: claim.deliveries - 1 });
+  giveBack({ owner, effectIds, delayMs }: GiveBack, nowMs: number): void {
+    for (const claim of this.#known(effectIds)) {
+      if (claim.owner !== owner) continue;
+      const deliveries = Math.max(claim.deliveries - 1, 0);
+      this.#replace(claim, { owner: delayMs > 0 ? owner : "", claimedUntilMs: nowMs + delayMs, deliveries });
+    }
   }
 
   setAside({ owner, effectIds }: { owner: string; effectIds: readonly string[] }, nowMs: number): string[] {

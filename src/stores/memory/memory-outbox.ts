@@ -44,7 +44,7 @@ export class MemoryOutbox implements Outbox {
   }
 
   async giveBack(request: { owner: string; effectIds: readonly string[]; delayMs: number }): Promise<void> {
-    this.#claims.giveBack(request, this.#opened().nowMs + request.delayMs);
+    this.#claims.giveBack(request, this.#opened().nowMs);
   }
 
   async setAside(request: { owner: string; effectIds: readonly string[] }): Promise<string[]> {

@@ -76,11 +76,11 @@ export class RedisOutbox implements Outbox {
   }
 
   async giveBack(request: { owner: string; effectIds: readonly string[]; delayMs: number }): Promise<void> {
-    await this.#end(request, { afterMs: request.delayMs, undelivered: 1 });
+    await this.#end(request, { afterMs: request.delayMs, undelivered: 1, isKept: request.delayMs > 0 });
   }
 
   setAside(request: { owner: string; effectIds: readonly string[] }): Promise<string[]> {
-    return this.#end(request, { afterMs: SET_ASIDE_MS, undelivered: 0 });
+    return this.#end(request, { afterMs: SET_ASIDE_MS, undelivered: 0, isKept: false });
   }
 
   async deadLetters({ limit }: { limit: number }): Promise<DeadLetter[]> {
@@ -122,11 +122,11 @@ export class RedisOutbox implements Outbox {
 
   async #end(
     { owner, effectIds }: { owner: string; effectIds: readonly string[] },
-    { afterMs, undelivered }: { afterMs: number; undelivered: number },
+    { afterMs, undelivered, isKept }: { afterMs: number; undelivered: number; isKept: boolean },
   ): Promise<string[]> {
     const ended: string[] = [];
     await this.#inChunks(effectIds, async (partition, ids) => {
-      const args = [owner, afterMs, undelivered, ...ids];
+      const args = [owner, afterMs, undelivered, isKept ? 1 : 0, ...ids];
       ended.push(...(await scripts.endClaims(this.#connection.client, this.#keysOf(partition), args)));
     });
     return ended;

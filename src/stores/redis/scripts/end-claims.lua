@@ -7,6 +7,7 @@
 -- ARGV[1] owner
 -- ARGV[2] after how many ms whoever comes first may claim them
 -- ARGV[3] by how much their deliveries fall
+-- ARGV[4] "1": until then the owner may still end them
 -- then the effect ids
 --
 -- Commands: TIME HGET HSET ZADD
@@ -17,13 +18,13 @@ local free_from_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV
 local owner = ARGV[1]
 
 local rows = {}
-for index = 4, #ARGV do
+for index = 5, #ARGV do
   local stored = redis.call('HGET', KEYS[1], ARGV[index])
   local after = stored and string.sub(stored, 1, #owner) == owner and string.sub(stored, #owner + 1, #owner + 1)
   if after == ' ' or after == '~' then
     local holder, value = string.match(stored, '^(%S*) (.*)$')
-    local deliveries = tonumber(string.match(holder, '~(%d+)$') or 1) - ARGV[3]
-    local mark = deliveries == 0 and '' or '~' .. deliveries
+    local deliveries = math.max(tonumber(string.match(holder, '~(%d+)$') or 1) - ARGV[3], 0)
+    local mark = (ARGV[4] == '1' and owner or '') .. '~' .. deliveries
     rows[#rows + 1] = { ARGV[index], mark .. ' ' .. value }
   end
 end

@@ -1,0 +1,202 @@
+/**
+ * What a worker runs: it looks at the outbox without claiming, chooses, and claims what it chose, just when it can begin it.
+ *
+ * C1 what a worker cannot run, or was told to leave, it never claims. C2 the most severe first, then the oldest; requests and summaries for people
+ * before all. C3 each effect is looked at once while it waits: a place in each partition says up to where; from time to time, and when the choice
+ * became too small, all is looked at again. C4 no policy is begun more often than its rate; the rate is this process's.
+ */
+import { birthOf } from "../../instance/audit.ts";
+import { decodeEffect, type Effect, type EffectTopic, severityOf } from "../../instance/effect.ts";
+import type { Action } from "../../policy/policy.ts";
+import { policyKey } from "../../policy/policy-versions.ts";
+import type { FreeEffect, FreePosition } from "../../stores/outbox.ts";
+import { learnVersions } from "../commit/read-instance.ts";
+import type { Runtime } from "../runtime.ts";
+import { EFFECT_LEASE_MS, type EffectSource, type TakenEffects } from "./effect-source.ts";
+import { type Rate, RateLimits } from "./rate-limits.ts";
+
+const PAGE_COUNT = 500;
+/** As many as are chosen from. What is less severe than all of them, or came later, waits in the outbox. */
+const CANDIDATE_COUNT_MAX = 5_000;
+const LOOKED_AT_AFRESH_EVERY_MS = 60_000;
+const POLLED_EVERY_MS = 200;
+/** While there is enough to choose from, new effects are looked for no more often than this. */
+const LOOKED_FOR_NEW_EVERY_MS = 100;
+
+const NOTICE_RANK = 0;
+/** In the order in which they are worked on; what else a `severity` says comes between `warning` and `info`. */
+const SEVERITIES: Readonly<Record<string, number>> = {
+  page: 1,
+  critical: 1,
+  error: 2,
+  high: 2,
+  warning: 3,
+  info: 5,
+  low: 5,
+  none: 6,
+};
+const OTHER_RANK = 4;
+const RANKS = [0, 1, 2, 3, 4, 5, 6] as const;
+
+export type EffectChoice = {
+  /** null: all. */
+  readonly policies: ReadonlySet<string> | null;
+  /** Of the action (`webhook`, `exec`, `log`, `handler`), or of a notice (`summary`, `approval-request`); null: all. */
+  readonly kinds: ReadonlySet<string> | null;
+  /** Actions that this process is able to run. */
+  readonly canRun: (action: Action) => boolean;
+  /** By policy. */
+  readonly rates: ReadonlyMap<string, Rate>;
+};
+
+type Candidate = { readonly effect: Effect; readonly topic: EffectTopic };
+
+export class ChosenEffects implements EffectSource {
+  readonly takesOwn = false;
+  readonly polledEveryMs = POLLED_EVERY_MS;
+  readonly aheadCount: number;
+  isPaused = false;
+  readonly #runtime: Runtime;
+  readonly #choice: EffectChoice;
+  readonly #rates: RateLimits;
+  /** Up to where each partition was looked at. */
+  readonly #places = new Map<number, FreePosition>();
+  /** By rank, in the order in which they were found. */
+  readonly #candidates = new Map<number, Map<string, Candidate>>(RANKS.map((rank) => [rank, new Map()]));
+  #hasLeftSome = false;
+  #lookedAfreshAtMs = Number.NEGATIVE_INFINITY;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(runtime: Runtime, choice: EffectChoice, concurrency: number) {
+    this.#runtime = runtime;
+    this.#choice = choice;
+    this.#rates = new RateLimits(choice.rates);
+    this.aheadCount = concurrency;
+  }
+
+  room({ waiting, out }: { readonly waiting: number; readonly out: number }): number {
+    return this.isPaused ? 0 : this.aheadCount - waiting - out;
+  }
+
+  async take(limit: number): Promise<TakenEffects> {
+    await this.#look(limit);
+    const { store, owner } = this.#runtime;
+    const effects = [];
+    for (;;) {
+      const chosen = this.#choose(limit - effects.length);
+      if (chosen.length === 0) break;
+      const request = { owner, leaseMs: EFFECT_LEASE_MS, effectIds: chosen.map(({ effect }) => effect.id) };
+      const claimed = await store.outbox.claim(request);
+      effects.push(...claimed);
+      // Others were faster with the rest.
+      const isOurs = new Set(claimed.map(({ id }) => id));
+      for (const { effect, topic } of chosen) if (!isOurs.has(effect.id)) this.#rates.giveBack(topic.policy);
+    }
+    return { effects, isMore: effects.length >= limit };
+  }
+
+  /** The best, which are candidates no longer. */
+  #choose(limit: number): Candidate[] {
+    const chosen: Candidate[] = [];
+    const nowMs = this.#runtime.clock.now();
+    for (const rank of RANKS) {
+      const candidates = this.#candidates.get(rank) as Map<string, Candidate>;
+      for (const [id, candidate] of candidates) {
+        if (chosen.length >= limit) return chosen;
+        const { kind, policy } = candidate.topic;
+        const isAction = kind === "action";
+        if (isAction && this.#runtime.stops.isPaused(0, policy)) continue;
+        if (isAction && !this.#rates.take(policy, nowMs)) continue;
+        candidates.delete(id);
+        chosen.push(candidate);
+      }
+    }
+    return chosen;
+  }
+
+  async #look(wanted: number): Promise<void> {
+    const nowMs = this.#runtime.clock.now();
+    const isSmall = this.#hasLeftSome && this.#candidateCount < CANDIDATE_COUNT_MAX / 2;
+    if (isSmall || nowMs - this.#lookedAfreshAtMs >= LOOKED_AT_AFRESH_EVERY_MS) {
+      this.#places.clear();
+      for (const candidates of this.#candidates.values()) candidates.clear();
+      this.#hasLeftSome = false;
+      this.#lookedAfreshAtMs = nowMs;
+    } else if (this.#candidateCount >= wanted && nowMs - this.#lookedAtMs < LOOKED_FOR_NEW_EVERY_MS) return;
+    this.#lookedAtMs = nowMs;
+    let partitions = Array.from({ length: this.#runtime.partitions }, (_, partition) => partition);
+    while (partitions.length > 0) {
+      const looks = await Promise.allSettled(partitions.map((partition) => this.#lookAt(partition)));
+      const failed = looks.filter((look) => look.status === "rejected");
+      // A shard that is away keeps no other waiting.
+      if (failed.length === looks.length) throw failed[0]?.reason;
+      const found = looks.map((look) => (look.status === "fulfilled" ? look.value : []));
+      partitions = partitions.filter((_, index) => found[index]?.length === PAGE_COUNT);
+      await this.#addAll(found.flat());
+    }
+  }
+
+  async #lookAt(partition: number): Promise<FreeEffect[]> {
+    const after = this.#places.get(partition) ?? null;
+    const found = await this.#runtime.store.outbox.free({ partition, after, limit: PAGE_COUNT });
+    const last = found.at(-1);
+    if (last !== undefined) this.#places.set(partition, { freeSinceMs: last.freeSinceMs, id: last.id });
+    return found;
+  }
+
+  async #addAll(found: FreeEffect[]): Promise<void> {
+    found.sort((left, right) => left.freeSinceMs - right.freeSinceMs);
+    const topics = await Promise.all(found.map((effect) => this.#topicOf(effect)));
+    for (const [index, topic] of topics.entries()) if (topic !== null) this.#add(found[index] as FreeEffect, topic);
+  }
+
+  /** null: not for this process. What an effect does not say, its instance's birth does. */
+  async #topicOf(stored: FreeEffect): Promise<EffectTopic | null> {
+    const effect = decodeEffect(stored);
+    const { kind, policy, policyVersion, severity } = effect;
+    if (kind !== undefined && policy !== undefined && policyVersion !== undefined) {
+      const topic = { kind, policy, policyVersion, ...(severity === undefined ? {} : { severity }) };
+      if (!(await this.#isFor(topic))) return null;
+      if (severity !== undefined || kind !== "action") return topic;
+    }
+    const lines = await this.#runtime.store.history(effect.instanceId);
+    if (lines === null) return null;
+    const birth = birthOf(effect.instanceId, lines);
+    const topic = { kind: birth.kind, policy: birth.policy, policyVersion: birth.policyVersion };
+    return (await this.#isFor(topic)) ? { ...topic, severity: severityOf(birth.alert) } : null;
+  }
+
+  async #isFor({ kind, policy: name, policyVersion: version }: EffectTopic): Promise<boolean> {
+    const { policies, kinds, canRun } = this.#choice;
+    if (policies !== null && !policies.has(name)) return false;
+    const key = policyKey({ name, version });
+    if (!this.#runtime.versions.has(key)) await learnVersions(this.#runtime);
+    const policy = this.#runtime.versions.get(key)?.policy;
+    if (policy === undefined) return false;
+    const action = kind === "approval-request" ? policy.approval.notify : policy.action;
+    return canRun(action) && (kinds === null || kinds.has(action.kind) || kinds.has(kind));
+  }
+
+  #add(stored: FreeEffect, topic: EffectTopic): void {
+    const rank = rankOf(topic);
+    if (this.#candidateCount >= CANDIDATE_COUNT_MAX) {
+      this.#hasLeftSome = true;
+      const worst = [...RANKS].reverse().find((other) => (this.#candidates.get(other)?.size ?? 0) > 0) ?? rank;
+      if (worst <= rank) return;
+      const [first] = this.#candidates.get(worst)?.keys() ?? [];
+      if (first !== undefined) this.#candidates.get(worst)?.delete(first);
+    }
+    this.#candidates.get(rank)?.set(stored.id, { effect: decodeEffect(stored), topic });
+  }
+
+  get #candidateCount(): number {
+    let count = 0;
+    for (const candidates of this.#candidates.values()) count += candidates.size;
+    return count;
+  }
+}
+
+function rankOf({ kind, severity = "" }: EffectTopic): number {
+  if (kind !== "action") return NOTICE_RANK;
+  return SEVERITIES[severity.toLowerCase()] ?? OTHER_RANK;
+}

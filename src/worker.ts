@@ -1,0 +1,201 @@
+/** The library's worker: a process that runs attempts of a namespace, near their targets, and decides nothing by itself. */
+import { compose, driveLive } from "./compose.ts";
+import { engineEffects } from "./engine-effects.ts";
+import type { EngineOptions } from "./engine-options.ts";
+import { BecalmError, messageOf } from "./model/errors.ts";
+import { CLOCK_SKEW_MS_DEFAULT, CONCURRENCY_DEFAULT, CONCURRENCY_MAX, RETENTION_MS_DEFAULT } from "./model/limits.ts";
+import type { Action } from "./policy/policy.ts";
+import { InstanceReader } from "./runtime/instance-reader.ts";
+import { FLAG, FUNCTIONS, having, validateOptions, wholeNumber } from "./runtime/validate-options.ts";
+import type { EffectChoice } from "./runtime/workers/chosen-effects.ts";
+import type { LiveDriver } from "./runtime/workers/live-driver.ts";
+import type { Rate } from "./runtime/workers/rate-limits.ts";
+import type { Store } from "./stores/store.ts";
+import { attachedClock } from "./system/attached-clock.ts";
+import { AuditLog } from "./system/audit-line.ts";
+import { silentLogger } from "./system/pino-logger.ts";
+import { systemClock } from "./system/system-clock.ts";
+
+export type { Rate } from "./runtime/workers/rate-limits.ts";
+
+/** What an effect is: the kind of its action, or the kind of a notice. */
+export const EFFECT_KINDS = ["webhook", "exec", "log", "handler", "summary", "approval-request"] as const;
+
+export type EffectKind = (typeof EFFECT_KINDS)[number];
+
+export type WorkerOptions = Pick<
+  EngineOptions,
+  "handlers" | "allowExec" | "allowAddresses" | "urls" | "logger" | "clock" | "drainMs" | "maxClockSkewMs"
+> & {
+  /** The store of the engines whose attempts it runs. */
+  readonly store: Store;
+  /** Runs attempts of these policies only. Default: of all. */
+  readonly policies?: readonly string[];
+  /** Runs these kinds only. Default: all that it is able to run. */
+  readonly kinds?: readonly EffectKind[];
+  /** Attempts at once. Default 16. */
+  readonly concurrency?: number;
+  /** How often this process may begin an attempt of a policy, by policy. Default: as often as there are some. */
+  readonly rates?: Readonly<Record<string, Rate>>;
+};
+
+export type Worker = AsyncDisposable & {
+  /** Opens the namespace, which an engine has made, and begins. Rejects with BECALM_NOT_FOUND while there is none. */
+  start(): Promise<void>;
+  /** Begins nothing more, lets what is under way end, and gives the rest back. */
+  stop(): Promise<void>;
+  /** Begins nothing more until `resume`; what is under way ends. For this process: `engine.pause` stops all. */
+  pause(): void;
+  resume(): void;
+  readonly status: WorkerStatus;
+};
+
+/** `running`: attempts that are under way. */
+export type WorkerStatus = { readonly state: "new" | "running" | "paused" | "stopped"; readonly running: number };
+
+const LIST = (what: string, names: readonly string[] | null) => ({
+  what,
+  holds: (value: unknown) =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((one) => typeof one === "string" && (names === null || names.includes(one))),
+});
+
+const OPTIONS = {
+  store: having("a store, as redisStore(URL) makes it", ["open", "commit", "close"]),
+  handlers: FUNCTIONS,
+  allowExec: FLAG,
+  allowAddresses: { what: "a list of addresses and ranges", holds: (value: unknown) => Array.isArray(value) },
+  urls: having("an object that makes signed addresses", ["approval", "callback"]),
+  logger: having("a logger with debug, info, warn and error, such as pino's", ["debug", "info", "warn", "error"]),
+  clock: having("a clock with now and schedule", ["now", "schedule"]),
+  drainMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  maxClockSkewMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  policies: LIST("a list of names of policies", null),
+  kinds: LIST(`a list of ${EFFECT_KINDS.join(", ")}`, EFFECT_KINDS),
+  concurrency: wholeNumber(1, CONCURRENCY_MAX),
+  rates: { what: "an object of { count, perMs } by policy", holds: areRates },
+};
+
+function areRates(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const isCount = (count: unknown) => Number.isSafeInteger(count) && Number(count) >= 1;
+  return Object.values(value).every((rate: Partial<Rate> | null) => isCount(rate?.count) && isCount(rate?.perMs));
+}
+
+/**
+ * Makes a worker. Nothing is opened before `start`.
+ * @throws BECALM_ARGUMENT_INVALID if an option is unknown or its value is invalid
+ */
+export function createWorker(options: WorkerOptions): Worker {
+  validateOptions("createWorker", options, OPTIONS);
+  if (options.store === undefined)
+    throw new BecalmError("BECALM_ARGUMENT_INVALID", "createWorker needs the `store` of the engines.");
+  return new LiveWorker(options);
+}
+
+/** What a worker with these options is able to run: it takes nothing else, so nothing fails for having met the wrong one. */
+export function canRunBy({ handlers = {}, allowExec = false }: Pick<WorkerOptions, "handlers" | "allowExec">) {
+  return (action: Action): boolean => {
+    if (action.kind === "handler") return Object.hasOwn(handlers, action.name);
+    return action.kind !== "exec" || allowExec;
+  };
+}
+
+type Opened = { readonly driver: LiveDriver; readonly auditLog: AuditLog; readonly detach: () => void };
+
+class LiveWorker implements Worker {
+  readonly #options: WorkerOptions;
+  #opened: Promise<Opened> | null = null;
+  #driver: LiveDriver | null = null;
+  #state: WorkerStatus["state"] = "new";
+  #isPaused = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    if (this.#state === "stopped") throw new BecalmError("BECALM_STOPPED", "The worker is stopped. Make another one.");
+    this.#opened ??= this.#open().catch((error: unknown) => {
+      this.#opened = null;
+      throw error;
+    });
+    const { driver } = await this.#opened;
+    if (driver.isStarted) return;
+    this.#driver = driver;
+    this.#state = "running";
+    driver.isPaused = this.#isPaused;
+    driver.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#state = "stopped";
+    if (this.#opened === null) return;
+    const { driver, auditLog, detach } = await this.#opened;
+    await driver.stop(this.#options.drainMs ?? 30_000);
+    await auditLog.settled();
+    detach();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  pause(): void {
+    this.#pause(true);
+  }
+
+  resume(): void {
+    this.#pause(false);
+  }
+
+  get status(): WorkerStatus {
+    const state = this.#state === "running" && this.#isPaused ? "paused" : this.#state;
+    return { state, running: this.#driver?.outCount ?? 0 };
+  }
+
+  #pause(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    if (this.#driver !== null) this.#driver.isPaused = isPaused;
+  }
+
+  async #open(): Promise<Opened> {
+    const { store, logger = silentLogger, concurrency = CONCURRENCY_DEFAULT, clock, maxClockSkewMs } = this.#options;
+    const attached = attachedClock(clock ?? systemClock());
+    const runtime = await compose({ store, clock: attached.clock });
+    if (runtime.mode !== "live") throw virtualNamespace(runtime.mode);
+    // Once more, as one who writes: with the rights and the server that this needs.
+    await store.open({ mode: runtime.mode, partitions: runtime.partitions });
+    const reader = new InstanceReader(runtime);
+    const auditLog = new AuditLog(logger, (id) => reader.birth(id));
+    const attempts = engineEffects(this.#options, { logger, now: () => runtime.clock.now() });
+    const { driver } = driveLive(runtime, {
+      effects: attempts.effects,
+      concurrency,
+      retentionMs: RETENTION_MS_DEFAULT,
+      choice: choiceOf(this.#options),
+      onCommit: [...attempts.onCommit, ({ entries }) => auditLog.write(entries)],
+      watch: { maxClockSkewMs: maxClockSkewMs ?? (clock === undefined ? CLOCK_SKEW_MS_DEFAULT : null), logger },
+      onFault: (what, error) => logger.error({ err: error }, what),
+    });
+    await driver.storeWatch.look().catch((error: unknown) => logger.warn({ err: error }, messageOf(error)));
+    attached.setWorker(driver);
+    return { driver, auditLog, detach: attached.detach };
+  }
+}
+
+function choiceOf(options: WorkerOptions): EffectChoice {
+  const { policies, kinds, rates = {} } = options;
+  return {
+    policies: policies === undefined ? null : new Set(policies),
+    kinds: kinds === undefined ? null : new Set(kinds),
+    canRun: canRunBy(options),
+    rates: new Map(Object.entries(rates)),
+  };
+}
+
+function virtualNamespace(mode: string): BecalmError {
+  const text = `The namespace was made by \`becalm run\` (${mode}), whose attempts are its own. A worker works for engines and \`becalm serve\`.`;
+  return new BecalmError("BECALM_NAMESPACE_MODE", text, { details: { mode } });
+}
