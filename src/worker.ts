@@ -95,9 +95,14 @@ export function createWorker(options: WorkerOptions): Worker {
 }
 
 /** What a worker with these options is able to run: it takes nothing else, so nothing fails for having met the wrong one. */
-export function canRunBy({ handlers = {}, allowExec = false }: Pick<WorkerOptions, "handlers" | "allowExec">) {
+export function canRunBy({
+  handlers = {},
+  allowExec = false,
+  urls,
+}: Pick<WorkerOptions, "handlers" | "allowExec" | "urls">) {
   return (action: Action): boolean => {
     if (action.kind === "handler") return Object.hasOwn(handlers, action.name);
+    if (action.kind === "webhook" && action.callback === true) return urls !== undefined;
     return action.kind !== "exec" || allowExec;
   };
 }

@@ -35,6 +35,7 @@ import { addStopping } from "./stop-program.ts";
 import { readBy, type Terminal, tellError, terminal } from "./terminal.ts";
 import { usageSentence } from "./usage-sentence.ts";
 import { addCheck, addReport, addWhatIf } from "./what-if-program.ts";
+import { addWorking } from "./worker-program.ts";
 
 /** Runs the command that the arguments name; resolves to the exit code. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -97,6 +98,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
   addKeeping(add);
   addActing(add);
   addStopping(add, { reading, read });
+  addWorking(add);
   addDrawing(add);
   addServing(add, [storeOption("instances live (default: lmdb:./becalm-data)"), namespaceOption()]);
   return program;

@@ -17,6 +17,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--external-url <url>", "how people and targets reach this server: approval requests then carry links"),
       named("--secret-file <file>", "what signs links and callbacks, a secret a line; or set BECALM_SECRET"),
       named("--insecure-listen", "listen beyond loopback without tokens"),
+      named("--leave-effects", "run no effects here: `becalm worker` processes do"),
       named("--observe", "decide and audit everything, act on nothing: every policy in `mode: observe`"),
       named(
         "--shadow <file>",
@@ -66,7 +67,7 @@ function byteSize(given: string): number {
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-function durationMs(given: string): number {
+export function durationMs(given: string): number {
   const found = /^(\d{1,6})(ms|s|m|h)$/.exec(given);
   const ms = Number(found?.[1]) * (UNIT_MS[found?.[2] ?? ""] ?? Number.NaN);
   if (ms >= 1 && ms <= 86_400_000) return ms;
@@ -82,7 +83,9 @@ function concurrency(given: string): number {
 /** Flags that were not given are missing, and an empty address of a store is none. */
 function serveOptions(options: Readonly<Record<string, unknown>>): ServeOptions {
   const { maxBody, drain, requestTimeout, store, ...rest } = options;
-  const flags = ["insecureListen", "allowExec", "observe", "watch"].map((name) => [name, isOn(options[name])] as const);
+  const flags = ["insecureListen", "allowExec", "observe", "watch", "leaveEffects"].map(
+    (name) => [name, isOn(options[name])] as const,
+  );
   return {
     ...rest,
     ...Object.fromEntries(flags),

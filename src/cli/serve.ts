@@ -25,7 +25,7 @@ import { openStreams } from "./serve-records.ts";
 import { readRules } from "./serve-rules.ts";
 import { startTracing } from "./serve-tracing.ts";
 import type { Terminal } from "./terminal.ts";
-import { storeAt } from "./with-namespace.ts";
+import { LMDB, storeAt } from "./with-namespace.ts";
 
 export type ServeOptions = {
   readonly policies: string;
@@ -45,6 +45,8 @@ export type ServeOptions = {
   readonly observe: boolean;
   /** A candidate that runs beside the policies. */
   readonly shadow?: string;
+  /** Workers run them. */
+  readonly leaveEffects: boolean;
   readonly allowOrigin?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -69,6 +71,8 @@ export async function serve(terminal: Terminal, options: ServeOptions): Promise<
   const logger = fileLogger(options.log);
   const endTracing = await startTracing(process.env, (text) => terminal.note(text));
   const url = options.store ?? STORE_DEFAULT;
+  if (options.leaveEffects && url.startsWith(LMDB))
+    throw usedWrongly("--leave-effects is for a store on Redis: no worker can take effects from an lmdb store.");
   const store = await storeAt(url, options.namespace);
   try {
     const records = await streamsOf({ options, first, logger, url });
@@ -172,6 +176,7 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
     ...(setup.links === null ? {} : { urls: setup.links }),
     observe: options.observe,
     ...(first.shadow === undefined ? {} : { shadow: first.shadow }),
+    leaveEffects: options.leaveEffects,
     concurrency: options.concurrency,
     drainMs: options.drainMs,
   });

@@ -95,6 +95,20 @@ export async function withReading<T>(
   }
 }
 
+/** Calls `use` with a namespace as it is, without a driver. */
+export async function withStore<T>(
+  options: StoreOptions,
+  command: string,
+  use: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
+  const store = await storeAt(requireStore(options, command), options.namespace);
+  try {
+    return await use(await open(store, { namespace: options.namespace }));
+  } finally {
+    await store.close();
+  }
+}
+
 /** How many instances were looked at again is not known of a server. */
 type Silences = Pick<SilenceService, "add" | "silences"> & { expire(id: string): Promise<number | null> };
 

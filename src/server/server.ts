@@ -23,6 +23,7 @@ import type { BodyReader } from "./http/request-body.ts";
 import type { Route } from "./http/route.ts";
 import { IngestGate } from "./ingest-gate.ts";
 import { alertRoutes } from "./instances/alert-routes.ts";
+import { deadLetterRoutes } from "./instances/dead-letter-routes.ts";
 import { EventStream, eventRoutes } from "./instances/event-stream.ts";
 import { groupRoutes } from "./instances/group-routes.ts";
 import { instanceRoutes } from "./instances/instance-routes.ts";
@@ -192,6 +193,7 @@ function routesOf(options: ServerOptions, { stream, storm, answers, reader, notR
     ...groupRoutes(ports),
     ...policyRoutes(ports),
     ...pauseRoutes(ports),
+    ...deadLetterRoutes(ports),
     ...candidateRoutes({ store: options.store, bodies, now }),
     ...shadowRoutes({ engine, now }),
     ...eventRoutes(stream),

@@ -1,0 +1,123 @@
+/** `becalm worker` beside a server that leaves effects to it, on a real Redis. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { redisStore } from "../../src/stores/redis/redis-store.ts";
+import { becalm, type Ended, jsonLines, startBecalm, useFiles } from "../support/command.ts";
+import { sendJson } from "../support/http-client.ts";
+import { useRedis } from "../support/redis-server.ts";
+import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
+
+const redis = useRedis();
+
+describe("a worker of a server that leaves effects", () => {
+  const file = useFiles();
+  let serving: Serving;
+  let store: string[];
+  let ran: string;
+  const running: { child: { kill(signal: NodeJS.Signals): void }; ended: Promise<Ended> }[] = [];
+  const send = (name: string, policy: string) =>
+    sendJson(`${serving.url}/api/v2/alerts`, [{ labels: { alertname: name, for: policy } }]);
+  const states = async () => {
+    const { stdout } = await becalm(["ls", "--json", ...store]);
+    return jsonLines<{ policy: string; state: string; id: string }>(stdout).map(
+      ({ policy, state }) => `${policy} ${state}`,
+    );
+  };
+
+  async function startWorker(...args: string[]) {
+    const worker = startBecalm(["worker", ...store, ...args]);
+    let said = "";
+    worker.child.stderr?.on("data", (piece: string) => {
+      said += piece;
+    });
+    running.push(worker);
+    await expect.poll(() => said, { timeout: 15_000 }).toMatch(/becalm(: working|：为)/);
+    return { ...worker, said: () => said };
+  }
+
+  beforeAll(async () => {
+    ran = file("ran", "");
+    const command = ["sh", "-c", `cat >> ${ran}; echo >> ${ran}`];
+    const policies = {
+      policies: [
+        { name: "program", match: ['for="program"'], action: { exec: { command } } },
+        { name: "told", match: ['for="told"'], action: { log: {} } },
+      ],
+    };
+    store = ["--store", redis.url, "--namespace", "worked"];
+    serving = await startServe([
+      "--policies",
+      file("policies.yaml", JSON.stringify(policies)),
+      "--leave-effects",
+      ...store,
+    ]);
+  });
+  afterAll(async () => {
+    for (const { child } of running) child.kill("SIGTERM");
+    await Promise.all(running.map(({ ended }) => ended));
+    await stopServe(serving);
+  });
+
+  test("runs what it is able to run and what it was asked for, says so, and stops at once when nothing is under way", async () => {
+    await send("a", "program");
+    await send("b", "told");
+    const first = await startWorker();
+    expect(first.said()).toContain("programs only with --allow-exec");
+    await expect.poll(states).toEqual(["told Success", "program Processing"]);
+    first.child.kill("SIGTERM");
+    expect((await first.ended).code).toBe(0);
+    await startWorker("--allow-exec", "--policy", "program", "--rate", "program=100/1s", "--lang", "zh");
+    await expect.poll(states).toEqual(["told Success", "program Success"]);
+    expect(JSON.parse(readFileSync(ran, "utf8"))).toMatchObject({ policy: "program", attempt: 1 });
+  });
+
+  test("begins nothing more after SIGTSTP, and goes on after SIGCONT", async () => {
+    const worker = running.at(-1);
+    worker?.child.kill("SIGTSTP");
+    // The signal is handled once the process answers the next one.
+    await expect.poll(async () => (await becalm(["dead-letters", ...store])).code).toBe(0);
+    await send("c", "program");
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(await states()).toContain("program Processing");
+    worker?.child.kill("SIGCONT");
+    await expect.poll(states).not.toContain("program Processing");
+  });
+
+  test("dead letters are listed, shown and resumed, beside the store and through the server", async () => {
+    await send("d", "told");
+    await expect.poll(states).toContain("told Processing");
+    const own = redisStore(redis.url, { namespace: "worked" });
+    await own.open({ mode: "live" });
+    const [effect] = await own.claimEffects({ owner: "gone", leaseMs: 5_000, limit: 1 });
+    const id = effect?.id ?? "";
+    await own.outbox.setAside({ owner: "gone", effectIds: [id] });
+    const server = ["--server", serving.url];
+    for (const where of [store, server]) {
+      const listed = await becalm(["dead-letters", "--json", ...where]);
+      expect(jsonLines(listed.stdout)).toMatchObject([{ id, policy: "told", attempt: 1, deliveries: 1 }]);
+      const shown = await becalm(["dead-letters", "show", id, ...where]);
+      expect([shown.code, shown.stdout]).toEqual([0, expect.stringMatching(/delivered 1 times[\s\S]*alertname/)]);
+      expect((await becalm(["dead-letters", "resume", id, ...where])).code).toBe(0);
+      expect((await becalm(["dead-letters", "resume", id, ...where])).code).toBe(3);
+      const [again] = await own.claimEffects({ owner: "gone", leaseMs: 5_000, limit: 1 });
+      expect(again).toMatchObject({ id, deliveries: 1 });
+      await own.outbox.setAside({ owner: "gone", effectIds: [id] });
+    }
+    await own.close();
+    expect((await becalm(["dead-letters", "resume", "--all", "--json", ...server])).stdout).toContain(id);
+    await startWorker("--kind", "log");
+    await expect.poll(states).not.toContain("told Processing");
+    expect((await becalm(["dead-letters", "bury", ...store])).code).toBe(2);
+  });
+
+  test("is refused with what to do for a store that has one writer, a wrong kind, and a namespace that is missing", async () => {
+    const refused = async (...args: string[]) => {
+      const { code, stderr } = await becalm(["worker", ...args]);
+      return [code, stderr];
+    };
+    expect(await refused("--store", "lmdb:/tmp/none")).toEqual([2, expect.stringContaining("Redis")]);
+    expect(await refused(...store, "--kind", "webhok")).toEqual([2, expect.stringContaining("approval-request")]);
+    expect(await refused(...store, "--rate", "web=5")).toEqual([2, expect.stringContaining("POLICY=N/TIME")]);
+    expect(await refused("--store", redis.url, "--namespace", "none")).toEqual([3, expect.stringContaining("namespace")]);
+  });
+});
