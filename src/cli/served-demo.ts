@@ -30,7 +30,7 @@ export async function servedDemo(terminal: Terminal, { listen, speed }: ServedDe
       insecureListen: false,
       allowExec: false,
       observe: false,
-    leaveEffects: false,
+      leaveEffects: false,
       maxBodyBytes: BODY_BYTES_MAX,
       watch: false,
       log: join(folder, "log.jsonl"),

@@ -118,6 +118,9 @@ describe("a worker of a server that leaves effects", () => {
     expect(await refused("--store", "lmdb:/tmp/none")).toEqual([2, expect.stringContaining("Redis")]);
     expect(await refused(...store, "--kind", "webhok")).toEqual([2, expect.stringContaining("approval-request")]);
     expect(await refused(...store, "--rate", "web=5")).toEqual([2, expect.stringContaining("POLICY=N/TIME")]);
-    expect(await refused("--store", redis.url, "--namespace", "none")).toEqual([3, expect.stringContaining("namespace")]);
+    expect(await refused("--store", redis.url, "--namespace", "none")).toEqual([
+      3,
+      expect.stringContaining("namespace"),
+    ]);
   });
 });
