@@ -122,6 +122,16 @@ function serverLetters(address: ServerAddress): Letters {
   };
 }
 
-function bodyOf({ emittedAtMs, setAsideAtMs, partition: _, ...letter }: DeadLetter): DeadLetterBody {
-  return { ...letter, emittedAt: isoTime(emittedAtMs), setAsideAt: isoTime(setAsideAtMs) };
+function bodyOf({ emittedAtMs, setAsideAtMs, ...letter }: DeadLetter): DeadLetterBody {
+  const { id, instance, kind, policy, attempt, deliveries } = letter;
+  return {
+    id,
+    instance,
+    kind,
+    policy,
+    attempt,
+    deliveries,
+    emittedAt: isoTime(emittedAtMs),
+    setAsideAt: isoTime(setAsideAtMs),
+  };
 }

@@ -24,7 +24,7 @@ import { type ArmedTimer, HELD_DUE_AT_MS, type InstanceContext, type InstanceEve
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
 import type { Birth, EntryBody } from "./audit-types.ts";
 import { type Instance, machinePolicyOf } from "./checkpoint.ts";
-import { type Effect, type EmissionOrder, severityOf } from "./effect.ts";
+import { type Effect, type EmissionOrder, topicOf } from "./effect.ts";
 import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
 import { type Outcome, type Outcomes, parkedOutcome } from "./outcome.ts";
 import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
@@ -242,10 +242,7 @@ export class Draft {
       atMs: instance.atMs,
       turn: this.turn,
       order: [...this.emission.order, this.emission.count],
-      kind: instance.kind,
-      policy: instance.policy,
-      policyVersion: instance.policyVersion,
-      ...(birth === null ? {} : { severity: severityOf(birth.alert) }),
+      ...topicOf(instance, birth?.alert),
     });
   }
 
@@ -324,12 +321,7 @@ function withIdentity(next: Instance, { id, head }: Pick<Instance, "id" | "head"
  */
 export type Place = { readonly epoch?: number | null; readonly left?: Member | null };
 
-type Stepped = {
-  readonly before: Instance;
-  readonly after: Instance;
-  readonly left: Member | null | undefined;
-  readonly birth: Birth | null;
-};
+type Stepped = Readonly<{ before: Instance; after: Instance; left: Member | null | undefined; birth: Birth | null }>;
 
 function countedOf(instance: Instance): Member | null {
   return instance.epoch === null ? null : memberOf(instance);

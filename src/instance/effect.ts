@@ -42,6 +42,13 @@ export function severityOf(alert: Alert | null): string {
   return (alert?.labels["severity"] ?? "").slice(0, SEVERITY_LETTERS_MAX);
 }
 
+/** `alert` undefined: it is not at hand. */
+export function topicOf(instance: Omit<EffectTopic, "severity">, alert: Alert | null | undefined): EffectTopic {
+  const { kind, policy, policyVersion } = instance;
+  const topic = { kind, policy, policyVersion };
+  return alert === undefined ? topic : { ...topic, severity: severityOf(alert) };
+}
+
 export function encodeEffect(effect: Effect): string {
   const { instanceId, groupId, attempt, token, atMs, turn, order, kind, policy, policyVersion, severity } = effect;
   const topic = { kind, policy, policyVersion, severity };

@@ -73,7 +73,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     worker.resume();
     await world.until("all have run", () => world.attempts.length === 6, 200);
     const names = namesOf(world.attempts.slice(1));
-    expect(names.slice(0, 2).toSorted()).toEqual(["again", "critical"]);
+    expect(new Set(names.slice(0, 2))).toEqual(new Set(["again", "critical"]));
     expect(names.slice(2)).toEqual(["warning", "none", "info"]);
   });
 
@@ -220,7 +220,8 @@ describe("an attempt whose processes end again and again", () => {
       // The others would end, if their process lived long enough.
       await world.until("the poison runs, or is set aside", async () => isOver || (await letters()).length > 0, 500);
       if (isOver && world.underway.some(({ instance }) => instance === poison)) {
-        if (workers >= 4) for (const attempt of world.underway) if (attempt.instance !== poison) attempt.succeed();
+        const beside = world.underway.filter(({ instance }) => workers >= 4 && instance !== poison);
+        for (const attempt of beside) attempt.succeed();
         await world.settle();
         worker.kill();
         for (const attempt of world.underway) attempt.ended = "failed";

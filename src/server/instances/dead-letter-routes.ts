@@ -44,6 +44,16 @@ function limitOf(c: Ctx): number {
   throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why: `limit is a whole number from 1 to ${COUNT_MAX}.` });
 }
 
-function letterJson({ emittedAtMs, setAsideAtMs, partition: _, ...letter }: DeadLetter): object {
-  return { ...letter, emittedAt: isoTime(emittedAtMs), setAsideAt: isoTime(setAsideAtMs) };
+function letterJson({ emittedAtMs, setAsideAtMs, ...letter }: DeadLetter): object {
+  const { id, instance, kind, policy, attempt, deliveries } = letter;
+  return {
+    id,
+    instance,
+    kind,
+    policy,
+    attempt,
+    deliveries,
+    emittedAt: isoTime(emittedAtMs),
+    setAsideAt: isoTime(setAsideAtMs),
+  };
 }
