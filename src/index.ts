@@ -101,6 +101,7 @@ export type { Logger } from "./system/logger.ts";
 export {
   createWorker,
   type EffectKind,
+  type QueueOptions,
   type Rate,
   type Worker,
   type WorkerOptions,

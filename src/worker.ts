@@ -5,6 +5,7 @@ import type { EngineOptions } from "./engine-options.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import { CLOCK_SKEW_MS_DEFAULT, CONCURRENCY_DEFAULT, CONCURRENCY_MAX, RETENTION_MS_DEFAULT } from "./model/limits.ts";
 import type { Action } from "./policy/policy.ts";
+import { QUEUED_COUNT_MAX, type QueuedAttempts, type QueueOptions, queuedAttempts } from "./queued-attempts.ts";
 import { InstanceReader } from "./runtime/instance-reader.ts";
 import { FLAG, FUNCTIONS, having, validateOptions, wholeNumber } from "./runtime/validate-options.ts";
 import type { EffectChoice } from "./runtime/workers/chosen-effects.ts";
@@ -16,6 +17,7 @@ import { AuditLog } from "./system/audit-line.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
 
+export type { QueueOptions } from "./queued-attempts.ts";
 export type { Rate } from "./runtime/workers/rate-limits.ts";
 
 /** What an effect is: the kind of its action, or the kind of a notice. */
@@ -37,6 +39,8 @@ export type WorkerOptions = Pick<
   readonly concurrency?: number;
   /** How often this process may begin an attempt of a policy, by policy. Default: as often as there are some. */
   readonly rates?: Readonly<Record<string, Rate>>;
+  /** Attempts go through BullMQ, which is installed beside Becalm. Default: straight from the outbox. */
+  readonly queue?: QueueOptions;
 };
 
 export type Worker = AsyncDisposable & {
@@ -74,8 +78,14 @@ const OPTIONS = {
   policies: LIST("a list of names of policies", null),
   kinds: LIST(`a list of ${EFFECT_KINDS.join(", ")}`, EFFECT_KINDS),
   concurrency: wholeNumber(1, CONCURRENCY_MAX),
+  queue: { what: "{ bullmq: { url, name, prefix, runs } }", holds: isQueue },
   rates: { what: "an object of { count, perMs } by policy", holds: areRates },
 };
+
+function isQueue(value: unknown): boolean {
+  const { bullmq, ...more } = value as Partial<QueueOptions>;
+  return typeof bullmq?.url === "string" && Object.keys(more).length === 0;
+}
 
 function areRates(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
@@ -94,25 +104,30 @@ export function createWorker(options: WorkerOptions): Worker {
   return new LiveWorker(options);
 }
 
+type CanRun = Pick<WorkerOptions, "handlers" | "allowExec" | "urls" | "queue">;
+
 /** What a worker with these options is able to run: it takes nothing else, so nothing fails for having met the wrong one. */
-export function canRunBy({
-  handlers = {},
-  allowExec = false,
-  urls,
-}: Pick<WorkerOptions, "handlers" | "allowExec" | "urls">) {
+export function canRunBy({ handlers = {}, allowExec = false, urls, queue }: CanRun) {
   return (action: Action): boolean => {
     if (action.kind === "handler") return Object.hasOwn(handlers, action.name);
-    if (action.kind === "webhook" && action.callback === true) return urls !== undefined;
+    // A job of BullMQ has ended when its processor has: it cannot wait for a callback.
+    if (action.kind === "webhook" && action.callback === true) return urls !== undefined && queue === undefined;
     return action.kind !== "exec" || allowExec;
   };
 }
 
-type Opened = { readonly driver: LiveDriver; readonly auditLog: AuditLog; readonly detach: () => void };
+type Opened = {
+  readonly driver: LiveDriver;
+  readonly auditLog: AuditLog;
+  readonly queued: QueuedAttempts | null;
+  readonly detach: () => void;
+};
 
 class LiveWorker implements Worker {
   readonly #options: WorkerOptions;
   #opened: Promise<Opened> | null = null;
   #driver: LiveDriver | null = null;
+  #queued: QueuedAttempts | null = null;
   #state: WorkerStatus["state"] = "new";
   #isPaused = false;
 
@@ -126,9 +141,10 @@ class LiveWorker implements Worker {
       this.#opened = null;
       throw error;
     });
-    const { driver } = await this.#opened;
+    const { driver, queued } = await this.#opened;
     if (driver.isStarted) return;
     this.#driver = driver;
+    this.#queued = queued;
     this.#state = "running";
     driver.isPaused = this.#isPaused;
     driver.start();
@@ -137,8 +153,13 @@ class LiveWorker implements Worker {
   async stop(): Promise<void> {
     this.#state = "stopped";
     if (this.#opened === null) return;
-    const { driver, auditLog, detach } = await this.#opened;
-    await driver.stop(this.#options.drainMs ?? 30_000);
+    const { driver, auditLog, queued, detach } = await this.#opened;
+    const drainMs = this.#options.drainMs ?? 30_000;
+    driver.isPaused = true;
+    await queued?.drain(drainMs);
+    // What waits in BullMQ waits for whoever takes it over.
+    await driver.stop(queued === null ? drainMs : 0);
+    await queued?.close();
     await auditLog.settled();
     detach();
   }
@@ -157,12 +178,14 @@ class LiveWorker implements Worker {
 
   get status(): WorkerStatus {
     const state = this.#state === "running" && this.#isPaused ? "paused" : this.#state;
-    return { state, running: this.#driver?.outCount ?? 0 };
+    return { state, running: this.#queued?.runningCount() ?? this.#driver?.outCount ?? 0 };
   }
 
   #pause(isPaused: boolean): void {
     this.#isPaused = isPaused;
     if (this.#driver !== null) this.#driver.isPaused = isPaused;
+    if (isPaused) this.#queued?.pause();
+    else this.#queued?.resume();
   }
 
   async #open(): Promise<Opened> {
@@ -174,19 +197,26 @@ class LiveWorker implements Worker {
     await store.open({ mode: runtime.mode, partitions: runtime.partitions });
     const reader = new InstanceReader(runtime);
     const auditLog = new AuditLog(logger, (id) => reader.birth(id));
-    const attempts = engineEffects(this.#options, { logger, now: () => runtime.clock.now() });
+    const now = () => runtime.clock.now();
+    const onFault = (what: string, error: unknown) => logger.error({ err: error }, what);
+    const { queue, ...local } = this.#options;
+    const queued =
+      queue === undefined
+        ? null
+        : await queuedAttempts(runtime, { queue, concurrency, local: { ...local, logger, now }, onFault });
+    const attempts = queued === null ? engineEffects(this.#options, { logger, now }) : { ...queued, onCommit: [] };
     const { driver } = driveLive(runtime, {
       effects: attempts.effects,
-      concurrency,
+      concurrency: queued === null ? concurrency : QUEUED_COUNT_MAX,
       retentionMs: RETENTION_MS_DEFAULT,
       choice: choiceOf(this.#options),
       onCommit: [...attempts.onCommit, ({ entries }) => auditLog.write(entries)],
       watch: { maxClockSkewMs: maxClockSkewMs ?? (clock === undefined ? CLOCK_SKEW_MS_DEFAULT : null), logger },
-      onFault: (what, error) => logger.error({ err: error }, what),
+      onFault,
     });
     await driver.storeWatch.look().catch((error: unknown) => logger.warn({ err: error }, messageOf(error)));
     attached.setWorker(driver);
-    return { driver, auditLog, detach: attached.detach };
+    return { driver, auditLog, queued, detach: attached.detach };
   }
 }
 

@@ -19,6 +19,11 @@ export function addWorking(add: Add): void {
         "--rate <policy=n/time>",
         "begin at most so many attempts of a policy within a time, here: web=10/1m",
       ).argParser(rateOf),
+      new Option("--queue <kind>", "hand attempts over to BullMQ, and run those that come: for Bull Board").choices([
+        "bullmq",
+      ]),
+      new Option("--queue-url <url>", "BullMQ's Redis (default: that of --store)"),
+      new Option("--queue-feed-only", "run no jobs: a team's own BullMQ workers do"),
       new Option("--allow-exec", "let policies start programs"),
       new Option("--allow-address <address...>", "link-local or metadata addresses that webhooks may reach, or ranges"),
       new Option(
@@ -35,9 +40,10 @@ export function addWorking(add: Add): void {
     ],
     examples: [
       "becalm worker --store redis://127.0.0.1:6379",
+      "becalm worker --store redis://127.0.0.1:6379 --queue bullmq",
       "becalm worker --policy restart-host --kind exec --allow-exec --rate restart-host=5/1m",
     ],
-    act: async (to, options) => (await import("./worker.ts")).worker(to, read(options, ["allowExec"])),
+    act: async (to, options) => (await import("./worker.ts")).worker(to, read(options, ["allowExec", "queueFeedOnly"])),
   });
   add(
     "dead-letters [what] [id...]",

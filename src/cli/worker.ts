@@ -1,6 +1,14 @@
 /** `becalm worker`: attempts of a namespace, from its outbox, until a signal comes. */
 import { fileLogger } from "../system/pino-logger.ts";
-import { canRunBy, createWorker, EFFECT_KINDS, type EffectKind, type Rate, type Worker } from "../worker.ts";
+import {
+  canRunBy,
+  createWorker,
+  EFFECT_KINDS,
+  type EffectKind,
+  type Rate,
+  type Worker,
+  type WorkerOptions,
+} from "../worker.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { type LinkOptions, linksOf, SECRET_VARIABLE } from "./serve-links.ts";
@@ -16,6 +24,9 @@ export type WorkerCommandOptions = StoreOptions &
     readonly rate?: Readonly<Record<string, Rate>>;
     readonly allowExec: boolean;
     readonly allowAddress?: readonly string[];
+    readonly queue?: "bullmq";
+    readonly queueUrl?: string;
+    readonly queueFeedOnly: boolean;
     readonly drain: number;
     readonly log: string;
   };
@@ -40,6 +51,7 @@ export async function worker(terminal: Terminal, options: WorkerCommandOptions):
       concurrency: options.concurrency,
       drainMs: options.drain,
       rates: options.rate ?? {},
+      ...queueOf(options, url),
       ...(urls === null ? {} : { urls }),
       ...(options.policy === undefined ? {} : { policies: options.policy }),
       ...(kinds === undefined ? {} : { kinds }),
@@ -78,6 +90,15 @@ function pauseBySignal(own: Worker): () => void {
     process.off("SIGTSTP", pause);
     process.off("SIGCONT", resume);
   };
+}
+
+function queueOf(options: WorkerCommandOptions, store: string): Pick<WorkerOptions, "queue"> {
+  const { queue, queueUrl, queueFeedOnly, namespace } = options;
+  if (queue === undefined) {
+    if (queueUrl === undefined && !queueFeedOnly) return {};
+    throw usedWrongly("--queue-url and --queue-feed-only are about a queue: give --queue bullmq too.");
+  }
+  return { queue: { bullmq: { url: queueUrl ?? store, name: `becalm-${namespace}`, runs: !queueFeedOnly } } };
 }
 
 function kindsOf({ kind }: WorkerCommandOptions): readonly EffectKind[] | undefined {

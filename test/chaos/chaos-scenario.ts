@@ -3,6 +3,9 @@ import type { DeploymentKind } from "./deployment.ts";
 
 export type FaultKind =
   | "kill an engine"
+  | "kill a worker"
+  | "stop a worker"
+  | "flush the queue"
   | "stop an engine"
   | "move a clock"
   | "cut connections"
@@ -27,6 +30,8 @@ export type ChaosScenario = {
   readonly engines: number;
   /** How many of them are `becalm serve`, which is sent its alerts over HTTP. */
   readonly servers: number;
+  /** Processes that run the attempts, through BullMQ; 0: the engines do. */
+  readonly workers: number;
   readonly seconds: number;
   readonly alertsPerSecond: number;
   readonly faults: readonly PlannedFault[];
@@ -40,8 +45,9 @@ export type ChaosScenario = {
   readonly isDeliveredOnce: boolean;
 };
 
-type Rough = Omit<ChaosScenario, "isDeliveredOnce" | "targetMsMax" | "restMsMax" | "servers"> & {
+type Rough = Omit<ChaosScenario, "isDeliveredOnce" | "targetMsMax" | "restMsMax" | "servers" | "workers"> & {
   readonly servers?: number;
+  readonly workers?: number;
 };
 
 /** Nothing goes wrong, and several engines race. */
@@ -50,6 +56,7 @@ const quiet: ChaosScenario = {
   deployment: "server",
   engines: 3,
   servers: 0,
+  workers: 0,
   seconds: 5,
   alertsPerSecond: 60,
   faults: [],
@@ -95,6 +102,24 @@ const ROUGH: readonly Rough[] = [
     seconds: 60,
     alertsPerSecond: 50,
     faults: [{ kind: "kill an engine", everyMs: 1_000 }],
+    mayLose: false,
+  },
+  {
+    // By command for ten minutes: --seconds 600.
+    name: "workers",
+    deployment: "server",
+    engines: 4,
+    workers: 2,
+    seconds: 60,
+    alertsPerSecond: 40,
+    faults: [
+      { kind: "kill an engine", everyMs: 5_000 },
+      { kind: "kill a worker", everyMs: 7_000 },
+      { kind: "stop a worker", everyMs: 19_000, forMs: [500, 12_000] },
+      { kind: "flush the queue", everyMs: 3_000 },
+      { kind: "swallow a reply", everyMs: 1_500 },
+      { kind: "cut connections", everyMs: 11_000 },
+    ],
     mayLose: false,
   },
   {
@@ -183,7 +208,14 @@ const ROUGH: readonly Rough[] = [
 
 export const CHAOS_SCENARIOS: readonly ChaosScenario[] = [
   quiet,
-  ...ROUGH.map((scenario) => ({ servers: 0, ...scenario, restMsMax: 90_000, targetMsMax: 80, isDeliveredOnce: false })),
+  ...ROUGH.map((scenario) => ({
+    servers: 0,
+    workers: 0,
+    ...scenario,
+    restMsMax: 90_000,
+    targetMsMax: 80,
+    isDeliveredOnce: false,
+  })),
 ];
 
 export function chaosScenarioNamed(name: string): ChaosScenario {

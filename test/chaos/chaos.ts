@@ -14,6 +14,7 @@ import { recordStore } from "../checkers/record-store.ts";
 import type { Recording, Violation } from "../checkers/recording.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
 import { buildProgram, type SeededFault } from "../simulation/simulation-build.ts";
+import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { chaosPolicies } from "./chaos-policies.ts";
 import type { ChaosScenario, FaultKind, PlannedFault } from "./chaos-scenario.ts";
 import { type Contender, ForkedContender } from "./contender.ts";
@@ -60,14 +61,18 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     delayMsMax: options.scenario.targetMsMax,
   });
   const program = await buildProgram(PROGRAMS[options.contender], options.fault ?? null);
+  const workers = options.scenario.workers > 0;
+  const worker = workers ? await buildProgram("test/chaos/worker-process.ts", options.fault ?? null) : "";
+  const queueServer = workers ? await startRedis() : null;
   const serve = options.scenario.servers > 0 ? await buildProgram("src/cli/main.ts") : "";
-  const run = new ChaosRun(options, { deployment, target, program, serve, folder });
+  const run = new ChaosRun(options, { deployment, target, program, serve, worker, queueServer, folder });
   try {
     return await run.run();
   } finally {
     run.killAll();
     await target.stop();
     await deployment.stop();
+    await queueServer?.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -83,6 +88,9 @@ type Parts = {
   readonly program: string;
   /** The command, built; empty: nobody is served. */
   readonly serve: string;
+  /** The worker, built, and BullMQ's server; empty and null: there are no workers. */
+  readonly worker: string;
+  readonly queueServer: RedisServer | null;
   readonly folder: string;
 };
 
@@ -91,6 +99,7 @@ class ChaosRun {
   readonly #parts: Parts;
   readonly #random: SeededRandom;
   readonly #engines: Contender[] = [];
+  readonly #workers: ForkedContender[] = [];
   readonly #faultLines: { atMs: number; text: string }[] = [];
   readonly #counts: Record<string, number> = {};
   readonly #healing = new Set<Promise<unknown>>();
@@ -108,6 +117,7 @@ class ChaosRun {
     const { engines, alertsPerSecond, seconds, faults } = scenario;
     for (let count = 0; count < engines; count += 1) this.#startEngine();
     await until("the engines are ready", async () => this.#engines.every(({ isReady }) => isReady), 60_000);
+    for (let count = 0; count < scenario.workers; count += 1) this.#startWorker();
     const startedAtMs = Date.now();
     const sender = new Sender(this.#random, alertsPerSecond, () => this.#engines);
     sender.start();
@@ -139,7 +149,7 @@ class ChaosRun {
   }
 
   killAll(): void {
-    for (const engine of this.#engines) engine.kill();
+    for (const process of [...this.#engines, ...this.#workers]) process.kill();
   }
 
   get #living(): readonly Contender[] {
@@ -155,6 +165,7 @@ class ChaosRun {
       namespace: NAMESPACE,
       policies: chaosPolicies(target.url, this.#policyVersion),
       targetUrl: target.url,
+      leaveEffects: this.#options.scenario.workers > 0,
       onFault: (text: string) => void this.#faultLines.push({ atMs: Date.now(), text }),
     };
     const served = this.#engines.filter((engine) => engine instanceof ServedContender && !engine.isDead).length;
@@ -163,6 +174,32 @@ class ChaosRun {
     this.#engines.push(
       isServed ? new ServedContender(name, serve, { ...options, folder }) : new ForkedContender(name, program, options),
     );
+  }
+
+  #startWorker(): void {
+    const { deployment, target, worker, queueServer } = this.#parts;
+    this.#workers.push(
+      new ForkedContender(`worker ${this.#workers.length + 1}`, worker, {
+        storeUrl: deployment.url,
+        namespace: NAMESPACE,
+        policies: [],
+        targetUrl: target.url,
+        ...(queueServer === null ? {} : { queueUrl: queueServer.url }),
+        onFault: (text: string) => void this.#faultLines.push({ atMs: Date.now(), text }),
+      }),
+    );
+  }
+
+  #oneWorker(): ForkedContender | undefined {
+    const living = this.#workers.filter(({ isDead, isStopped, isReady }) => !isDead && !isStopped && isReady);
+    return living.length === 0 ? undefined : this.#random.pick(living);
+  }
+
+  #killWorker(): void {
+    const victim = this.#oneWorker();
+    if (victim === undefined) return;
+    victim.kill();
+    this.#startWorker();
   }
 
   #act({ kind, forMs = [0] }: PlannedFault): void {
@@ -181,6 +218,9 @@ class ChaosRun {
 
   readonly #deeds: Readonly<Record<FaultKind, (ms: number) => unknown>> = {
     "kill an engine": () => this.#killEngine(),
+    "kill a worker": () => this.#killWorker(),
+    "stop a worker": (ms) => this.#oneWorker()?.stop(ms),
+    "flush the queue": () => this.#parts.queueServer?.flush(),
     "stop an engine": (ms) => this.#oneLiving()?.stop(ms),
     "move a clock": (ms) => this.#oneLiving()?.tell({ type: "clock", aheadMs: ms }),
     "cut connections": () => this.#parts.deployment.proxy?.cut(),

@@ -6,6 +6,10 @@ export type ContenderOptions = {
   readonly namespace: string;
   readonly policies: readonly object[];
   readonly targetUrl: string;
+  /** Workers run the attempts, and this process runs none. */
+  readonly leaveEffects?: boolean;
+  /** BullMQ's Redis, for workers that go through it. */
+  readonly queueUrl?: string;
 };
 
 export type ToContender =

@@ -5,7 +5,7 @@ import { messageOf } from "../../src/model/errors.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import type { ContenderOptions, FromContender, ToContender } from "./contender.ts";
 
-const { storeUrl, namespace, policies } = JSON.parse(process.argv[2] ?? "{}") as ContenderOptions;
+const { storeUrl, namespace, policies, leaveEffects = false } = JSON.parse(process.argv[2] ?? "{}") as ContenderOptions;
 const realNow = Date.now;
 let aheadMs = 0;
 Date.now = () => realNow() + aheadMs;
@@ -16,6 +16,7 @@ const store = redisStore(storeUrl, { namespace });
 const engine = createEngine({
   policies: policies as never,
   store,
+  leaveEffects,
   logger: { debug: () => {}, info: () => {}, warn: (_, text) => report(text), error: (_, text) => report(text) },
 });
 

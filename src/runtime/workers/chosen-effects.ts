@@ -196,7 +196,8 @@ export class ChosenEffects implements EffectSource {
   }
 }
 
-function rankOf({ kind, severity = "" }: EffectTopic): number {
+/** In which order attempts are worked on: 0 comes first. */
+export function rankOf({ kind, severity = "" }: Pick<EffectTopic, "kind" | "severity">): number {
   if (kind !== "action") return NOTICE_RANK;
   return SEVERITIES[severity.toLowerCase()] ?? OTHER_RANK;
 }

@@ -1,0 +1,83 @@
+/** A worker's attempts by way of BullMQ: what hands them over, and what runs those that come. */
+import { AddressGuard } from "./effects/address-guard.ts";
+import { BullmqEffects } from "./effects/bullmq/bullmq-effects.ts";
+import { JobRunner } from "./effects/bullmq/job-runner.ts";
+import { loadBullmq } from "./effects/bullmq/load-bullmq.ts";
+import { queuePlaces } from "./effects/bullmq/queue-places.ts";
+import type { EffectRequest, OpenEffectPort } from "./effects/effect-port.ts";
+import { type LocalEffectOptions, runAttempt } from "./effects/local-effects.ts";
+import { type Effect, severityOf } from "./instance/effect.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import { overAmong } from "./runtime/workers/attempt-state.ts";
+import { rankOf } from "./runtime/workers/chosen-effects.ts";
+import { hashTags } from "./stores/redis/keys.ts";
+import { queueConnection } from "./stores/redis/queue-connection.ts";
+import { parseRedisUrl } from "./stores/redis/redis-url.ts";
+
+/** `url`: where BullMQ's Redis is; it need not be the store's. `name`: of the queue; on a cluster there is one a partition. `prefix`: of its keys. */
+export type QueueOptions = {
+  readonly bullmq: {
+    readonly url: string;
+    /** Default "becalm". */
+    readonly name?: string;
+    /** Default "bull". */
+    readonly prefix?: string;
+    /** Does this worker run jobs too, or only hand attempts over and take their results? Default true. */
+    readonly runs?: boolean;
+  };
+};
+
+/** So many attempts of one worker lie in BullMQ at once: their claims are prolonged. */
+export const QUEUED_COUNT_MAX = 256;
+
+export type QueuedAttempts = {
+  readonly effects: OpenEffectPort;
+  readonly runningCount: () => number;
+  pause(): void;
+  resume(): void;
+  /** Lets what is under way end, and takes its results. */
+  drain(drainMs: number): Promise<void>;
+  close(): Promise<void>;
+};
+
+type Parts = {
+  readonly queue: QueueOptions;
+  readonly concurrency: number;
+  readonly local: LocalEffectOptions & { readonly allowAddresses?: readonly string[] | undefined };
+  readonly onFault: (what: string, error: unknown) => void;
+};
+
+export async function queuedAttempts(
+  runtime: Runtime,
+  { queue: { bullmq: at }, concurrency, local, onFault }: Parts,
+): Promise<QueuedAttempts> {
+  const bullmq = await loadBullmq();
+  const target = parseRedisUrl(at.url);
+  const connection = queueConnection(target);
+  const tags = target.kind === "cluster" ? hashTags(runtime.partitions) : null;
+  const places = queuePlaces(connection.options, { name: at.name ?? "becalm", prefix: at.prefix ?? "bull", tags });
+  const { allowAddresses, ...options } = local;
+  const running = { ...options, guard: new AddressGuard(allowAddresses) };
+  const effects = new BullmqEffects(bullmq, places, {
+    priorityOf: ({ kind, alert }) => rankOf({ kind, severity: severityOf(alert) }) + 1,
+    onFault,
+  });
+  const run = (request: EffectRequest) => runAttempt(request, running);
+  const isOver = (some: readonly Effect[]) => overAmong(runtime, some);
+  const runner =
+    at.runs === false ? null : new JobRunner(bullmq, places, { concurrency, run, overAmong: isOver, onFault });
+  return {
+    effects: effects.open,
+    runningCount: () => runner?.runningCount ?? 0,
+    pause: () => void runner?.pause(),
+    resume: () => runner?.resume(),
+    drain: async (drainMs) => {
+      await runner?.close(drainMs);
+      await effects.look();
+    },
+    close: async () => {
+      await effects.close();
+      connection.close();
+    },
+  };
+}
