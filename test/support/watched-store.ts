@@ -102,7 +102,13 @@ function mortal(processes: Processes, isDead: () => boolean): Processes {
     leave: (id) => answered(() => processes.leave(id)),
     living: () => answered(() => processes.living()),
     send: (to, letters) => answered(() => processes.send(to, letters)),
-    receive: (id) => answered(() => processes.receive(id)),
+    receive: async (id) => {
+      const letters = isDead() ? await never() : await processes.receive(id);
+      if (!isDead()) return letters;
+      // The server takes nothing out for a connection that is gone.
+      if (letters.length > 0) await processes.send(id, letters);
+      return never();
+    },
     waiting: (id) => answered(() => processes.waiting(id)),
   };
 }

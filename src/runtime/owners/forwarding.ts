@@ -6,7 +6,8 @@
  * a duplicate.
  *
  * F1 at most LETTERS_OUT_MAX letters to one owner are unanswered; what comes meanwhile waits here, counted by the bound on alerts under way, and goes
- * together. F2 nothing that was sent is sent on: who gets it decides it, or declines. F3 what is older than its sender waits for is declined.
+ * together. F2 nothing that was sent is sent on: who gets it decides it, or declines. F3 what is older than its sender waits for is declined. F4 who
+ * does not take its letters is not waited for.
  */
 import { BecalmError } from "../../model/errors.ts";
 import type { CompiledPolicy } from "../../policy/policy-versions.ts";
@@ -32,6 +33,10 @@ import { MEMBER_LEASE_MS } from "./membership.ts";
 const LETTERS_OUT_MAX = 4;
 /** By then whoever died is no longer a member, and another one owns what it had. */
 export const ANSWERED_WITHIN_MS = MEMBER_LEASE_MS + 1_000;
+/** Who lives takes its letters at once. One whose letters lie there for so long is dead, or stands still. */
+const TAKEN_WITHIN_MS = 1_000;
+/** How long such a one is sent nothing: by then it is heard of again, or a member no longer. */
+const SILENT_MS = 2_000;
 /** What an owner had begun to decide when it left is answered within this. */
 const LAST_ANSWERS_MS = 200;
 
@@ -64,6 +69,8 @@ export class Forwarding {
   /** Letters that are not answered, by number. */
   readonly #out = new Map<number, Out>();
   readonly #expected = new Set<string>();
+  /** Owners that do not take their letters, and until when they are sent none. */
+  readonly #silentUntilMs = new Map<string, number>();
   readonly #onAnswered: (() => void)[] = [];
   #number = 0;
   #inForce: { readonly policies: PoliciesInForce["policies"]; readonly keys: ReadonlySet<string> } = {
@@ -78,7 +85,7 @@ export class Forwarding {
 
   /** Has a batch decided by the owner of its partition; by this process if that does not come about. */
   submit(to: string, envelopes: readonly Envelope[], size: Size): Promise<readonly EnvelopeResult[]> {
-    const batch = writtenBatch(envelopes);
+    const batch = this.#isSilent(to) ? null : writtenBatch(envelopes);
     if (batch === null) return this.#options.decide(envelopes, size);
     return new Promise((answer) => {
       const queue = this.#queues.get(to) ?? [];
@@ -148,16 +155,40 @@ export class Forwarding {
   #send(to: string, sent: readonly Sent[]): void {
     this.#number += 1;
     const number = this.#number;
-    const cancel = this.#runtime.realTime.schedule(ANSWERED_WITHIN_MS, () => {
+    const { realTime } = this.#runtime;
+    const cancelLook = realTime.schedule(TAKEN_WITHIN_MS, () => void this.#lookIfTaken(to, number));
+    const cancelEnd = realTime.schedule(ANSWERED_WITHIN_MS, () => {
       this.#options.report(`Another process did not answer: what it was sent is decided here`, null);
       this.#takeBack((_, other) => other === number);
     });
+    const cancel = () => {
+      cancelLook();
+      cancelEnd();
+    };
     this.#out.set(number, { to, sent, cancel });
     const letter: Letter = { kind: "ask", from: this.#runtime.owner, number, batches: sent.map(({ batch }) => batch) };
     this.#options.processes.send(to, [JSON.stringify(letter)]).catch((error: unknown) => {
       this.#options.report("Another process could not be reached: what it should decide is decided here", error);
       this.#takeBack((_, other) => other === number);
     });
+  }
+
+  /** F4: nothing waits for the lease of an owner that does not even take its letters. */
+  async #lookIfTaken(to: string, number: number): Promise<void> {
+    const waiting = await this.#options.processes.waiting(to).catch(() => 0);
+    if (waiting === 0 || !this.#out.has(number)) return;
+    this.#options.report("Another process does not take its letters: what it was sent is decided here", null);
+    this.#silentUntilMs.set(to, this.#runtime.realTime.now() + SILENT_MS);
+    this.#takeBack((out) => out.to === to);
+    for (const sent of this.#takeQueue(to)) this.#decideHere(sent);
+  }
+
+  #isSilent(to: string): boolean {
+    const untilMs = this.#silentUntilMs.get(to);
+    if (untilMs === undefined) return false;
+    if (this.#runtime.realTime.now() < untilMs) return true;
+    this.#silentUntilMs.delete(to);
+    return false;
   }
 
   #answered(number: number, answers: readonly WrittenAnswer[]): void {
