@@ -208,7 +208,7 @@ export class TimelineRun implements Driver {
 
   async #fire({ row, atMs }: Firing): Promise<void> {
     this.#goTo(atMs);
-    const envelope = await envelopeOf(this.#runtime, row, Math.max(atMs, this.#nowMs));
+    const envelope = await envelopeOf(this.#runtime, row, { atMs: Math.max(atMs, this.#nowMs) });
     if (envelope === null) throw new Error(`nothing in memory is quarantined, but ${row.owner} is`);
     await this.submit([envelope]);
   }

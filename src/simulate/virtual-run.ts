@@ -184,7 +184,7 @@ export class VirtualRun implements Driver {
   }
 
   async #fire(row: TimerRow): Promise<void> {
-    const due = await envelopeOf(this.#runtime, row, row.dueAtMs);
+    const due = await envelopeOf(this.#runtime, row, { atMs: row.dueAtMs });
     if (due === null) {
       this.#quarantinedOwners.add(row.owner);
       return;

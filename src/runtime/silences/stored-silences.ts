@@ -122,7 +122,7 @@ export class SilenceService {
       for (const row of fresh) seen.add(keyOf(row));
       const ended = await Promise.all(fresh.map((row) => this.#hasEnded(row, nowMs)));
       const due = await Promise.all(
-        fresh.filter((_, index) => ended[index]).map((row) => envelopeOf(this.#runtime, row, nowMs)),
+        fresh.filter((_, index) => ended[index]).map((row) => envelopeOf(this.#runtime, row, { atMs: nowMs })),
       );
       const results = await this.#driver.submit(due.flatMap((envelope) => envelope ?? []));
       looked += results.length;

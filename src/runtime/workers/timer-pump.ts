@@ -12,10 +12,15 @@ import type { TimerLane, TimerRow } from "../../stores/store.ts";
 import type { Envelope } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
 import type { RepeatedFaults } from "./repeated-faults.ts";
-import { envelopeOf } from "./timers.ts";
+import { envelopeOf, type Firing, ownersOf } from "./timers.ts";
+import { Turns } from "./turns.ts";
 
 /** Timers of one partition and lane that are fired at once. */
 export const PAGE_COUNT = 256;
+/** Pages of so many are fired one at a time: alerts that come while very many timers are due get in between. */
+const LARGE_PAGE_COUNT = 64;
+/** What takes longer, as a page of a partition that cannot be written, keeps no other waiting. */
+const TURN_MS_MAX = 250;
 /** What waits after a failure is passed over as it is read; so many of a partition at most are known at once. */
 const WAITING_COUNT_MAX = 8_192;
 /** What an owner has not fired so long after its time is fired by whoever looks: it may be at fault without knowing it. */
@@ -42,10 +47,12 @@ export class TimerPump {
   readonly #runtime: Runtime;
   readonly #options: TimerPumpOptions;
   readonly #parts: readonly Part[];
+  readonly #turns: Turns;
 
   constructor(runtime: Runtime, options: TimerPumpOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#turns = new Turns(runtime.realTime, TURN_MS_MAX);
     this.#parts = Array.from({ length: runtime.partitions }, () => ({
       wait: { untilMs: 0, failures: 0 },
       timers: new Map(),
@@ -92,16 +99,23 @@ export class TimerPump {
     const limit = PAGE_COUNT + part.timers.size;
     const rows = await this.#runtime.store.timers({ lane, untilMs, limit, partition });
     const due = rows.filter((row) => !(nowMs < (part.timers.get(keyOf(row))?.untilMs ?? 0))).slice(0, PAGE_COUNT);
-    const outcomes = await Promise.all(due.map((row) => this.#fireRow(part, row, nowMs)));
-    return due.length >= PAGE_COUNT && outcomes.includes(true);
+    if (due.length === 0) return false;
+    const endTurn = due.length < LARGE_PAGE_COUNT ? null : await this.#turns.take();
+    try {
+      const firing = { atMs: nowMs, owners: await ownersOf(this.#runtime, partition, due) };
+      const outcomes = await Promise.all(due.map((row) => this.#fireRow(part, row, firing)));
+      return due.length >= PAGE_COUNT && outcomes.includes(true);
+    } finally {
+      endTurn?.();
+    }
   }
 
   /** Whether it could be committed. */
-  async #fireRow(part: Part, row: TimerRow, nowMs: number): Promise<boolean> {
+  async #fireRow(part: Part, row: TimerRow, firing: Firing): Promise<boolean> {
     try {
-      const due = await envelopeOf(this.#runtime, row, nowMs);
+      const due = await envelopeOf(this.#runtime, row, firing);
       if (due === null) {
-        part.timers.set(keyOf(row), { untilMs: nowMs + UNREADABLE_RETRY_MS, failures: 0 });
+        part.timers.set(keyOf(row), { untilMs: firing.atMs + UNREADABLE_RETRY_MS, failures: 0 });
         return false;
       }
       await this.#options.submit(due);

@@ -8,12 +8,15 @@ import type { Alert } from "../../model/alert.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { partitionOfId } from "../../model/ids.ts";
 import type { FiringTimerName } from "../../model/instance-types.ts";
-import type { TimerRow } from "../../stores/store.ts";
+import type { StoredInstance, TimerRow } from "../../stores/store.ts";
 import type { Envelope } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { silenceAt } from "../inbox/routing.ts";
 import { episodeNameOf, isEpisodeOpen, solvedBy } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
+
+/** `owners`: see `ownersOf`; absent: it is read. */
+export type Firing = { readonly atMs: number; readonly owners?: ReadonlyMap<string, StoredInstance> };
 
 /** An instance that is gone: its lease finds no record. */
 const NO_EPISODE = { policy: "", fingerprint: "", key: "-" };
@@ -22,7 +25,8 @@ const NO_EPISODE = { policy: "", fingerprint: "", key: "-" };
  * What a row asks for, dated `atMs`. null: its owner is quarantined, so the row waits.
  * A row whose owner is gone is taken out by an event that finds nobody.
  */
-export async function envelopeOf(runtime: Runtime, row: TimerRow, atMs: number): Promise<Envelope | null> {
+export async function envelopeOf(runtime: Runtime, row: TimerRow, firing: Firing): Promise<Envelope | null> {
+  const { atMs } = firing;
   const { owner, name, arm, partition } = row;
   const envelope = (groupId: string | null, command: Incoming): Envelope => ({
     address: { partition, groupId },
@@ -33,7 +37,8 @@ export async function envelopeOf(runtime: Runtime, row: TimerRow, atMs: number):
   if (partitionOfId(owner) === null) {
     return envelope(owner, { type: name === "summary" ? "summarise" : "wake", arm, atMs });
   }
-  const instance = await ownerOf(runtime, row);
+  const owners = firing.owners ?? (await ownersOf(runtime, partition, [row]));
+  const instance = await ownerOf(runtime, owners.get(owner));
   if (instance === "quarantined") return null;
   const groupId = instance?.groupId ?? null;
   if (name === "lock") {
@@ -57,9 +62,18 @@ export async function envelopeOf(runtime: Runtime, row: TimerRow, atMs: number):
   return envelope(groupId, { type: "event", id: owner, event });
 }
 
-async function ownerOf(runtime: Runtime, row: TimerRow): Promise<Instance | null | "quarantined"> {
-  const loaded = await runtime.store.load({ partition: row.partition, groupId: null, instanceIds: [row.owner] });
-  const stored = loaded.instances.get(row.owner);
+/** The stored instances that own some timers of a partition, read at once; those that are gone are missing. */
+export async function ownersOf(
+  { store }: Pick<Runtime, "store">,
+  partition: number,
+  rows: readonly TimerRow[],
+): Promise<ReadonlyMap<string, StoredInstance>> {
+  const instanceIds = [...new Set(rows.map(({ owner }) => owner))].filter((owner) => partitionOfId(owner) !== null);
+  if (instanceIds.length === 0) return new Map();
+  return (await store.load({ partition, groupId: null, instanceIds })).instances;
+}
+
+async function ownerOf(runtime: Runtime, stored: StoredInstance | undefined): Promise<Instance | null | "quarantined"> {
   if (stored === undefined) return null;
   const read = await tryInstance(runtime, stored);
   return read instanceof BecalmError ? "quarantined" : read;
