@@ -39,6 +39,9 @@ export async function diff(terminal: Terminal, options: DiffOptions): Promise<nu
     ? await shadowCompared(terminal, options, gates)
     : await comparedPolicies(terminal, options, gates);
   const failures = gates.failures(compared.summary);
+  // It holds also if the reader of the output leaves before its end.
+  if (failures.length > 0) process.exitCode = EXIT.failed;
+  if (compared.summary.alerts === 0) terminal.note(terminal.noteColors.yellow(nothingTried(terminal)));
   const hasGates = failIf.length + newlySkipped.length + newlyExecuted.length > 0;
   const report = { ...compared, failures, hasGates };
   if (options.json) {
@@ -49,6 +52,10 @@ export async function diff(terminal: Terminal, options: DiffOptions): Promise<nu
     for (const line of diffText(report, { colors: terminal.outColors, reader: terminal.reader }))
       await terminal.out(line);
   return failures.length > 0 ? EXIT.failed : EXIT.done;
+}
+
+function nothingTried({ say }: Terminal): string {
+  return say("Nothing was tried: there was no alert.", "没有告警，未做任何比较。");
 }
 
 async function comparedPolicies(terminal: Terminal, options: DiffOptions, gates: Gates): Promise<Compared> {

@@ -4,7 +4,7 @@ import { rename, rm } from "node:fs/promises";
 import { finished } from "node:stream/promises";
 import { birthOf } from "../instance/audit.ts";
 import type { Birth } from "../instance/audit-types.ts";
-import { BecalmError, messageOf } from "../model/errors.ts";
+import { BecalmError } from "../model/errors.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
@@ -14,6 +14,7 @@ import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail } from "./trail.ts";
+import { unwritable } from "./unwritable-file.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type ExportOptions = StoreOptions & {
@@ -45,6 +46,7 @@ export async function exportCommand(terminal: Terminal, options: ExportOptions):
         progress: new Progress(terminal),
         say: terminal.say,
       });
+      if (options.group !== undefined && totals.instances === 0 && sinceMs === null) throw noGroup(options.group);
       await file.keep();
     } catch (error) {
       await file.discard();
@@ -52,6 +54,11 @@ export async function exportCommand(terminal: Terminal, options: ExportOptions):
     }
     return report(terminal, options, totals);
   });
+}
+
+function noGroup(group: string): BecalmError {
+  const what = `There is no group ${group}, and so nothing to export. \`becalm ls\` shows the groups of instances.`;
+  return new BecalmError("BECALM_NOT_FOUND", what, { details: { group } });
 }
 
 type Context = {
@@ -181,13 +188,13 @@ function output(path: string) {
   });
   return {
     write: async (line: string) => {
-      if (failure !== null) throw cannotWrite(path, failure);
+      if (failure !== null) throw unwritable(path, "--out", failure);
       await drained(stream, line);
     },
     keep: async () => {
       stream.end();
       await finished(stream).catch((error: unknown) => {
-        throw cannotWrite(path, error);
+        throw unwritable(path, "--out", error);
       });
       await rename(part, path);
     },
@@ -207,17 +214,6 @@ function drained(stream: NodeJS.WritableStream, line: string): Promise<void> {
     };
     stream.once("drain", done).once("error", done);
   });
-}
-
-function cannotWrite(path: string, cause: unknown): BecalmError {
-  return new BecalmError(
-    "BECALM_OUTPUT_FAILED",
-    `${path} cannot be written: ${messageOf(cause)}. Give another --out.`,
-    {
-      cause,
-      details: { path },
-    },
-  );
 }
 
 function report(terminal: Terminal, { out, redact = [] }: ExportOptions, totals: Totals): number {

@@ -4,6 +4,7 @@ import { type EventInput, readEvent } from "../instance/event-input.ts";
 import { parseDuration } from "../model/duration.ts";
 import { BecalmError } from "../model/errors.ts";
 import { count } from "../present/text-table.ts";
+import { isoTime } from "../present/time-text.ts";
 import { type Change, Comparison, isSameOutcome, type OutcomeRow } from "../simulate/diff.ts";
 import { forkedGroup, forkedInstance, type TriedEvent } from "../simulate/fork.ts";
 import { TotalsByPolicy } from "../simulate/policy-totals.ts";
@@ -71,6 +72,7 @@ async function readInstance(terminal: Terminal, reader: Reader, options: ForkOpt
   const { snapshot } = instanceAfter(history, index + 1);
   const isRunning = snapshot.state === "Processing.running";
   const tried = (options.event ?? []).map((text) => triedEvent(text, entry.atMs));
+  requireLater(tried, entry.atMs, `version ${entry.version} of ${id}`);
   if (!isRunning && tried.some(({ kind }) => kind === "result"))
     throw new BecalmError(
       "BECALM_EVENT_REFUSED",
@@ -102,6 +104,7 @@ async function readGroup(
       throw usedWrongly("A group takes approval.granted and approval.denied: for all that it holds then.");
     return { atMs: tried.atMs, event: tried.event };
   });
+  requireLater(answers, first.atMs, "the group's first alert");
   return { ...read, forked: forkedGroup(read.timeline, { group, answers }) };
 }
 
@@ -138,6 +141,15 @@ function triedEvent(text: string, fromMs: number): TriedEvent {
   const event = { type, by, why, ...approved };
   readEvent(event, atMs);
   return { kind: "event", atMs, event: event as EventInput };
+}
+
+/** The past stays as it was. */
+function requireLater(tried: readonly { readonly atMs: number }[], fromMs: number, what: string): void {
+  const early = tried.find(({ atMs }) => atMs < fromMs);
+  if (early === undefined) return;
+  throw usedWrongly(
+    `An --event at ${isoTime(early.atMs)} is before ${what}, which is of ${isoTime(fromMs)}: fork at an earlier moment, or give a later time.`,
+  );
 }
 
 function parsed(text: string): Record<string, unknown> {

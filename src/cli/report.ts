@@ -116,13 +116,13 @@ function sinceOf(text: string, nowMs: number): number {
     return Math.max(nowMs - parseDuration(text), 0);
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;
-    throw usedWrongly(`--since ${JSON.stringify(text)} is no time. Write it as 24h or 2026-11-23T06:00:00Z.`);
+    throw usedWrongly(`--since ${JSON.stringify(text)} is not a time. Write it as 24h or 2026-11-23T06:00:00Z.`);
   }
 }
 
 function noteNothing(terminal: Terminal, { runtime }: InstanceReader, policy: string | undefined): void {
   const known = [...new Set([...runtime.versions.values()].map((version) => version.policy.name))];
   if (policy !== undefined && !known.includes(policy))
-    terminal.note(terminal.noteColors.yellow(`In this namespace ${unknownPolicy(policy, known)}`));
+    terminal.note(terminal.noteColors.yellow(`No instance is of it: ${unknownPolicy(policy, known)}`));
   else terminal.note(terminal.say("No instance was created since then.", "此后没有新建实例。"));
 }

@@ -33,6 +33,7 @@ export function readBy(terminal: Terminal, reader: Reader): Terminal {
   return { ...terminal, reader, say: reader.say };
 }
 
+/** Unless the command has said before that it fails: a gate does not open because its output goes through `head`. */
 const READER_GONE_EXIT_CODE = 0;
 
 export function terminal(): Terminal {
@@ -69,7 +70,7 @@ export function terminal(): Terminal {
   };
   stdout.on("error", (error: NodeJS.ErrnoException) => {
     // The reader has gone: exit quietly.
-    if (error.code === "EPIPE") process.exit(READER_GONE_EXIT_CODE);
+    if (error.code === "EPIPE") process.exit(process.exitCode ?? READER_GONE_EXIT_CODE);
     process.exit(tellError(made, outputFailed(error)));
   });
   return made;

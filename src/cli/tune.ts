@@ -1,6 +1,8 @@
 /** `becalm tune`: a rule with other settings, each combination of them tried on the same alerts. Simulates; nothing outside is touched. */
+
 import { writeFile } from "node:fs/promises";
 import type { PolicySet } from "../policy/policy.ts";
+import { count } from "../present/text-table.ts";
 import { Comparison, isNewlyExecuted, isNewlySkipped, type OutcomeRow } from "../simulate/diff.ts";
 import { Gates, parseCondition } from "../simulate/diff-gates.ts";
 import {
@@ -30,6 +32,7 @@ import { readText } from "./read-text.ts";
 import { type AlertSource, alertsOfFiles, simulate } from "./simulated-alerts.ts";
 import type { Terminal } from "./terminal.ts";
 import { type TuneReport, tuneLines, tunePlot, tuneText } from "./tune-text.ts";
+import { unwritable } from "./unwritable-file.ts";
 import { PolicyFile } from "./varied-policy.ts";
 import type { RunEffects } from "./with-namespace.ts";
 
@@ -63,7 +66,7 @@ export async function tune(terminal: Terminal, options: TuneOptions): Promise<nu
   const [number, varied] = [others.length, settings.join(", ")];
   terminal.note(
     terminal.say(
-      `${policy}: the rule in force and ${number} other combinations of ${varied}`,
+      `${policy}: the rule in force and ${count(number, "other combination", "other combinations")} of ${varied}`,
       `${policy}：现行规则与 ${varied} 的另外 ${number} 种组合`,
     ),
   );
@@ -91,9 +94,9 @@ async function tell(terminal: Terminal, options: TuneOptions, { report, trials, 
   const smallest = targets.length === 0 || stoppedBy !== null ? null : smallestOf(tried, targets);
   const proof = smallest === null || smallest.isInForce ? null : await trials.prove(smallest.combination, options);
   const found = { ...report, pareto, smallest, proof };
-  if (options.svg !== undefined) await writeFile(options.svg, tunePlot(found));
+  if (options.svg !== undefined) await write(options.svg, "--svg", tunePlot(found));
   if (options.out !== undefined && smallest !== null)
-    await writeFile(options.out, trials.file.textWith(smallest.combination));
+    await write(options.out, "--out", trials.file.textWith(smallest.combination));
   else if (options.out !== undefined)
     terminal.note(
       terminal.say(`${options.out} was not written: no change was found.`, `未写入 ${options.out}：没有找到修改方案。`),
@@ -113,6 +116,12 @@ async function tell(terminal: Terminal, options: TuneOptions, { report, trials, 
     return stoppedBy;
   }
   return targets.length > 0 && smallest === null ? EXIT.failed : EXIT.done;
+}
+
+function write(path: string, option: string, text: string): Promise<void> {
+  return writeFile(path, text).catch((cause: unknown) => {
+    throw unwritable(path, option, cause);
+  });
 }
 
 type TrialOptions = {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { becalm, jsonLines, ROOT, useFiles } from "../support/command.ts";
+import { becalm, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -89,6 +89,16 @@ describe("diff", () => {
     const sides = ["diff", "--policies", POLICIES, "--against", POLICIES, "--json", "--alerts"];
     const whole = summaryOf((await becalm([...sides, STORM])).stdout);
     expect(summaryOf((await becalm([...sides, ...halves])).stdout)).toEqual(whole);
+  });
+
+  test("a gate that fails makes the exit code 1 also if nobody reads the output, and an empty file is no silent pass", async () => {
+    const raised = file("raised-for-nobody.yaml", readFileSync(POLICIES, "utf8").replaceAll("count: 1", "count: 3"));
+    const sides = ["diff", "--policies", raised, "--against", POLICIES, "--alerts"];
+    const { child, ended } = startBecalm([...sides, STORM, "--fail-if", "changed > 0"]);
+    child.stdout?.destroy();
+    expect((await ended).code).toBe(1);
+    const empty = await becalm([...sides, file("empty.jsonl", "")]);
+    expect([empty.code, empty.stderr]).toEqual([0, expect.stringContaining("there was no alert")]);
   });
 
   test("refuses what it cannot read with 2, before anything is simulated", async () => {

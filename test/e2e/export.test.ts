@@ -127,6 +127,8 @@ describe("an export", () => {
     expect((await at("export", "03-0a1b2c3d4e5f60718293a4b5", "--out", missing)).code).toBe(3);
     expect(() => readFileSync(missing)).toThrow("ENOENT");
     expect(() => readFileSync(`${missing}.part`)).toThrow("ENOENT");
+    expect((await at("export", "--group", "no-such-group", "--out", missing)).code).toBe(3);
+    expect(() => readFileSync(missing)).toThrow("ENOENT");
     expect((await at("export", "--since", "yesterday", "--out", missing)).code).toBe(2);
     expect((await at("export", "--out", "/nowhere/at/all")).code).toBe(1);
     expect((await becalm(["replay", "--file", join(ROOT, "README.md")])).stderr).toContain("is not a bundle");

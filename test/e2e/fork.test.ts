@@ -144,6 +144,8 @@ describe("fork and the past", () => {
     expect((await fork(id, "--at", "9", "--event", '{"type":"cancel"}')).code).toBe(2);
     expect((await fork(id, "--event", '{"type":"cancel"}')).code).toBe(2);
     expect((await fork(id, "--at", "1", "--event", "cancel")).code).toBe(2);
+    const early = await fork(id, "--at", "1", "--event", '{"type":"cancel","at":"2020-01-01T00:00:00Z"}');
+    expect([early.code, early.stderr]).toEqual([2, expect.stringContaining("is before version 1")]);
     expect((await becalm(["show", id, "--at", "yesterday-ish", ...store])).code).toBe(2);
   });
 });

@@ -154,4 +154,10 @@ describe("tune", () => {
     const ruleless = await becalm(["tune", "--policies", bare, "--policy", "all", ...vary]);
     expect([ruleless.code, ruleless.stderr]).toEqual([2, expect.stringContaining("there is nothing to vary")]);
   });
+
+  test("names a file that it cannot write", async () => {
+    const vary = ["--policies", POLICIES, "--policy", "shed-load", "--alerts", STORM, "--vary", "count=3,4"];
+    const { code, stderr } = await becalm(["tune", ...vary, "--svg", "/nowhere/at/all.svg"]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("BECALM_OUTPUT_FAILED: /nowhere/at/all.svg")]);
+  });
 });
