@@ -22,6 +22,8 @@ import { parseArgs } from "node:util";
 
 const STARTS_AT = "2026-11-23T06:49:54.757Z";
 const SETTLED_MS = 5_000;
+const TIMER_COUNT = 10_000;
+const WAIT_MS = 15_000;
 
 // ---------------------------------------------------------------------------------------------------------------- a member
 
@@ -37,25 +39,29 @@ function serve() {
   process.on("disconnect", () => process.exit(0));
 }
 
-const REQUESTS = { open, ingest, stream, endStream, late, stop };
+const REQUESTS = { open, ingest, stream, endStream, timedOut, stop };
 
-async function open(member, { dir, redis, namespace, groups, share, total, delay }) {
+async function open(member, { dir, redis, namespace, groups, share, total, wait }) {
   const { createEngine, redisStore } = await import(join(dir, "dist/src/index.js"));
   member.from = 0;
   member.groups = groups;
-  member.lateMs = [];
+  Object.assign(member, { made: [], ended: [] });
   const converge = {
     function: "skip_when_exceed",
     by: ["alertname", "cluster"],
     window: "1h",
-    count: Math.max(1, Math.round((total * share) / groups)),
+    count: Math.min(10_000, Math.max(1, Math.round((total * share) / groups))),
   };
   const policy = { name: "restart", match: ['alertname="InstanceDown"'], action: { handler: { name: "act" } } };
   member.store = redisStore(redis, { namespace });
   member.engine = createEngine({
-    policies: [delay === undefined ? { ...policy, converge } : { ...policy, retry: { limit: 1, delay } }],
+    policies: [
+      wait === undefined
+        ? { ...policy, converge }
+        : { ...policy, converge: { ...converge, function: "defense", count: 1 }, approval: { timeout: wait } },
+    ],
     store: member.store,
-    handlers: { act: ({ attempt }) => acted(member, attempt, delay) },
+    handlers: { act() {} },
     logger: {
       debug() {},
       info() {},
@@ -63,14 +69,17 @@ async function open(member, { dir, redis, namespace, groups, share, total, delay
       error: (_fields, text) => process.stderr.write(`${text}\n`),
     },
   });
+  if (wait !== undefined) member.engine.subscribe((steps) => noteTimedOut(member, steps));
   await member.engine.start();
 }
 
-/** With a delay every first attempt fails, and the second one is the timer's. */
-function acted(member, attempt, delay) {
-  if (delay === undefined) return;
-  if (attempt > 1) member.lateMs.push(Date.now());
-  else throw new Error("the first attempt fails");
+/** When each instance was made, and when its waiting had timed out and that was durable. */
+function noteTimedOut({ made, ended }, steps) {
+  const nowMs = Date.now();
+  for (const { id, event, atMs, from } of steps) {
+    if (from === null) made.push([id, atMs]);
+    else if (event === "timer.elapsed") ended.push([id, nowMs]);
+  }
 }
 
 function* alertsOf({ from, count, groups, name }) {
@@ -147,15 +156,17 @@ async function endStream(member) {
   return { refused, errors: errors.slice(0, 3), answers };
 }
 
-function late(member) {
-  return member.lateMs;
+function timedOut({ made, ended }) {
+  return { made, ended };
 }
 
+/** Takes nothing more from its sender, as behind a load balancer, and answers what it has. */
 async function stop(member) {
   if (member.stream !== undefined) clearInterval(member.stream.timer);
   await member.engine.stop();
-  if (member.stream !== undefined) await Promise.all(member.stream.pending);
+  const answered = member.stream === undefined ? null : await endStream(member);
   await member.store.close();
+  return answered;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- measuring
@@ -177,13 +188,21 @@ class Member {
   ask(name, given = {}) {
     this.#number += 1;
     const number = this.#number;
+    this.isStopped ||= name === "stop";
     return new Promise((resolve, reject) => {
       this.#waiting.set(number, { resolve, reject });
       this.child.send({ number, name, given });
     });
   }
 
+  isStopped = false;
+
+  get isAlive() {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
   async end() {
+    if (!this.isAlive) return;
     const exited = once(this.child, "exit");
     if (this.child.connected) this.child.disconnect();
     await exited;
@@ -229,10 +248,10 @@ const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(number
 let spaces = 0;
 
 /** Members that are warm; `namespaceOf`: by their number. */
-async function membersOf(setup, count, { isShared, share = 0.1, delay: retry, total }) {
+async function membersOf(setup, count, { isShared, share = 0.1, wait, total, isSame = false }) {
   const members = Array.from({ length: count }, () => new Member());
-  spaces += 1;
-  const common = { dir: setup.dir, redis: setup.redis, groups: setup.groups, share, total, delay: retry };
+  if (!isSame) spaces += 1;
+  const common = { dir: setup.dir, redis: setup.redis, groups: setup.groups, share, total, wait };
   await Promise.all(
     members.map((member, index) =>
       member.ask("open", { ...common, namespace: isShared ? `s${spaces}` : `s${spaces}-${index}` }),
@@ -260,8 +279,7 @@ async function measured(setup, { count, isShared }) {
         `  refused ${sum("refused")}, not created ${sum("outside")}: ${JSON.stringify(results.map((r) => r.codes))}`,
       );
   }
-  await Promise.all(members.map((member) => member.ask("stop")));
-  await Promise.all(members.map((member) => member.end()));
+  await endAll(members);
   return {
     us: median(samples.map(({ us }) => us)),
     perSecond: median(samples.map(({ perSecond }) => perSecond)),
@@ -269,21 +287,114 @@ async function measured(setup, { count, isShared }) {
   };
 }
 
-const FIGURES = {
-  async cpu(setup) {
-    const count = setup.processes;
-    const own = await measured(setup, { count, isShared: false });
-    const shared = await measured(setup, { count, isShared: true });
-    const list = ({ samples }) => samples.map(({ us }) => us.toFixed(1)).join(" ");
-    console.log(
-      `${count} processes, ${setup.groups} groups: ${(shared.us / own.us).toFixed(2)} times the CPU per alert`,
+const FIGURES = { cpu, "one-group": oneGroup, timers, killed, stopped, rolling };
+
+async function cpu(setup) {
+  const count = setup.processes;
+  const own = await measured(setup, { count, isShared: false });
+  const shared = await measured(setup, { count, isShared: true });
+  const list = ({ samples }) => samples.map(({ us }) => us.toFixed(1)).join(" ");
+  console.log(`${count} processes, ${setup.groups} groups: ${(shared.us / own.us).toFixed(2)} times the CPU per alert`);
+  console.log(`  us per alert: own namespaces ${list(own)}, the same groups ${list(shared)}`);
+  console.log(`  alerts a second: ${own.perSecond.toFixed(0)} and ${shared.perSecond.toFixed(0)}`);
+}
+
+async function oneGroup(setup) {
+  const single = { ...setup, groups: 1 };
+  const one = await measured(single, { count: 1, isShared: true });
+  const two = await measured(single, { count: 2, isShared: true });
+  const rate = ({ perSecond }) => `${perSecond.toFixed(0)} alerts a second`;
+  console.log(
+    `one group: two processes do ${(two.perSecond / one.perSecond).toFixed(2)} of one (${rate(two)}, ${rate(one)})`,
+  );
+}
+
+async function timers(setup) {
+  for (const count of [1, 3]) {
+    const members = await membersOf(setup, count, { isShared: true, total: 1_000, wait: `${WAIT_MS / 1_000}s` });
+    const own = Math.ceil(TIMER_COUNT / count);
+    await Promise.all(
+      members.map((member, at) => member.ask("ingest", { count: own, size: own, atOnce: 1, name: `m${at}` })),
     );
+    await delay(WAIT_MS + 5_000);
+    const seen = await Promise.all(members.map((member) => member.ask("timedOut")));
+    const madeAtMs = new Map(seen.flatMap(({ made }) => made));
+    const lateMs = seen
+      .flatMap(({ ended }) => ended)
+      .map(([id, atMs]) => atMs - (madeAtMs.get(id) ?? Number.NaN) - WAIT_MS)
+      .sort((a, b) => a - b);
+    const at = (part) => lateMs[Math.min(Math.floor(lateMs.length * part), lateMs.length - 1)];
     console.log(
-      `  us per alert: own namespaces ${own.us.toFixed(1)} (${list(own)}), the same groups ${shared.us.toFixed(1)} (${list(shared)})`,
+      `${count} engines: ${lateMs.length} timers late by ${at(0.5)} ms (median), ${at(0.99)} ms (99 %), ${at(1)} ms (all)`,
     );
-    console.log(`  alerts a second: ${own.perSecond.toFixed(0)} and ${shared.perSecond.toFixed(0)}`);
-  },
-};
+    await endAll(members);
+  }
+}
+
+async function killed(setup) {
+  await withStreams(setup, "killed", async ([one]) => {
+    one.child.kill("SIGKILL");
+    await delay(10_000);
+  });
+}
+
+async function stopped(setup) {
+  await withStreams(setup, "stopped", async ([one]) => {
+    const answered = await one.ask("stop");
+    await delay(3_000);
+    return [answered];
+  });
+}
+
+/** Each is stopped and another one takes its place, while all others go on. */
+async function rolling(setup) {
+  await withStreams(setup, "restarted one by one", async (members, { begin }) => {
+    const answered = [];
+    for (const one of [...members]) {
+      answered.push(await one.ask("stop"));
+      await one.end();
+      members.splice(members.indexOf(one), 1, await begin());
+      await delay(3_000);
+    }
+    return answered;
+  });
+}
+
+/** Four processes, each with a stream of single alerts; how long the slowest answers took before something happens, and from then on. */
+async function withStreams(setup, what, happen) {
+  const members = await membersOf(setup, 4, { isShared: true, total: 100_000 });
+  let streams = 0;
+  const stream = (member) => {
+    streams += 1;
+    return member.ask("stream", { name: `stream-${streams}`, everyMs: 10 });
+  };
+  await Promise.all(members.map(stream));
+  await delay(3_000);
+  const happenedAtMs = Date.now();
+  const begin = async () => {
+    const [member] = await membersOf(setup, 1, { isShared: true, total: 100_000, isSame: true });
+    await stream(member);
+    return member;
+  };
+  const ended = (await happen(members, { begin })) ?? [];
+  for (const member of members) if (member.isAlive && !member.isStopped) ended.push(await member.ask("endStream"));
+  const answers = ended.flatMap((one) => one.answers);
+  const tookMs = (isMeant) => answers.filter(([, sentAtMs]) => isMeant(sentAtMs)).map(([, from, to]) => to - from);
+  const most = (numbers) =>
+    `${Math.max(...numbers)} ms at most, ${median(numbers)} ms in the middle (${numbers.length} alerts)`;
+  const refused = ended.reduce((sum, one) => sum + one.refused, 0);
+  console.log(
+    `one of four ${what}: ${refused} refused ${JSON.stringify(ended.flatMap(({ errors }) => errors).slice(0, 3))}`,
+  );
+  console.log(`  answers before ${most(tookMs((sentAtMs) => sentAtMs < happenedAtMs - 300))}`);
+  console.log(`  and from then on ${most(tookMs((sentAtMs) => sentAtMs >= happenedAtMs - 300))}`);
+  await endAll(members);
+}
+
+async function endAll(members) {
+  await Promise.all(members.map((member) => (member.isAlive && !member.isStopped ? member.ask("stop") : undefined)));
+  await Promise.all(members.map((member) => member.end()));
+}
 
 if (process.env["BECALM_PROCESS"] === "1") serve();
 else await main();

@@ -25,6 +25,13 @@ export const SCRIPT_FAULTS: readonly CatchableFault[] = [
 
 export const SEEDED_FAULTS: readonly CatchableFault[] = [
   {
+    name: "an owner answers what it has not decided",
+    find: "return writtenAnswer(await this.#options.decide(envelopes, sum(envelopes.map(sizeOf))));",
+    replace: 'return envelopes.map(() => ["duplicate", null, null] as const);',
+    scenario: "wrong owners",
+    foundBy: ["acknowledged"],
+  },
+  {
     name: "the group's version is not compared",
     find: `if ((this.#groups.get(partition, group.id, nowMs)?.version ?? 0) !== group.expectedVersion) return "conflict";`,
     replace: "",

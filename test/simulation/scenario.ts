@@ -14,6 +14,8 @@ export type Network = {
   readonly lostReplies: number;
   /** Commits that are sent a second time because the first reply was lost. */
   readonly repeats: number;
+  /** Beats that are answered with a part of those that live, or with others too: engines then take each other for dead, or the dead for alive. */
+  readonly wrongMembers: number;
 };
 
 export type Scenario = {
@@ -55,7 +57,15 @@ export type Scenario = {
   readonly promises: Pick<Promises, "lateMsMax" | "isDeliveredOnce" | "atLeast">;
 };
 
-const CALM: Network = { delayMsMax: 0, stalls: 0, stallMsMax: 0, failures: 0, lostReplies: 0, repeats: 0 };
+const CALM: Network = {
+  delayMsMax: 0,
+  stalls: 0,
+  stallMsMax: 0,
+  failures: 0,
+  lostReplies: 0,
+  repeats: 0,
+  wrongMembers: 0,
+};
 
 const ALL: readonly (ConvergenceFunction | null)[] = [
   null,
@@ -204,7 +214,15 @@ const lossy: Scenario = {
   name: "lossy",
   weight: 2,
   engines: 2,
-  network: { delayMsMax: 20, stalls: 0.02, stallMsMax: 6_000, failures: 0.02, lostReplies: 0.02, repeats: 0.1 },
+  network: {
+    delayMsMax: 20,
+    stalls: 0.02,
+    stallMsMax: 6_000,
+    failures: 0.02,
+    lostReplies: 0.02,
+    repeats: 0.1,
+    wrongMembers: 0.05,
+  },
   resolves: 0.1,
   promises: ROUGH,
 };
@@ -250,6 +268,21 @@ const paused: Scenario = {
   promises: ROUGH,
 };
 
+/** Engines know of each other wrongly: two own a partition, nobody does, or one that is long gone; and owners sleep. */
+const wrongOwners: Scenario = {
+  ...racing,
+  name: "wrong owners",
+  engines: 4,
+  partitions: 4,
+  requests: 20,
+  gapsMs: [0, 0, 5, 400, 2_500],
+  network: { ...CALM, delayMsMax: 20, stalls: 0.05, stallMsMax: 3_000, lostReplies: 0.01, wrongMembers: 0.5 },
+  crashes: 2,
+  stops: 2,
+  stopsMs: [500, 4_000, 9_000],
+  promises: ROUGH,
+};
+
 /** Everything comes to rest and is forgotten. */
 const forgotten: Scenario = {
   ...BASE,
@@ -288,6 +321,7 @@ export const SCENARIOS: readonly Scenario[] = [
   everything,
   again,
   paused,
+  wrongOwners,
   forgotten,
   keptForAPerson,
 ];

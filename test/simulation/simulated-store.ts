@@ -1,7 +1,7 @@
 /** A store as one process sees it: each call is a request that travels, is carried out, and a reply that travels back. */
 import { BecalmError } from "../../src/model/errors.ts";
 import type { Outbox } from "../../src/stores/outbox.ts";
-import type { Processes } from "../../src/stores/processes.ts";
+import type { LiveProcess, Processes } from "../../src/stores/processes.ts";
 import type { Commit, CommitOutcome, Store } from "../../src/stores/store.ts";
 import type { Network } from "./scenario.ts";
 import type { Scheduler, SimulatedProcess } from "./scheduler.ts";
@@ -54,7 +54,9 @@ function simulatedProcesses(processes: Processes, connection: Connection): Proce
       const member = Reflect.get(target, name) as unknown;
       if (typeof member !== "function" || typeof name === "symbol") return member;
       const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
-      return (...given: unknown[]) => travel(connection, { method: name, given, send: () => method(...given) });
+      const send = (given: readonly unknown[]) =>
+        name === "beat" ? heard(connection, method(...given) as Promise<LiveProcess[]>) : method(...given);
+      return (...given: unknown[]) => travel(connection, { method: name, given, send: () => send(given) });
     },
   });
 }
@@ -67,6 +69,15 @@ function farOutbox(outbox: Outbox, connection: Connection): Outbox {
         travel(connection, { method: `outbox.${String(name)}`, given: [given], send: () => method(given) });
     },
   });
+}
+
+/** Who lives, or what somebody wrongly takes for that. */
+async function heard({ random, network }: Connection, living: Promise<LiveProcess[]>): Promise<LiveProcess[]> {
+  const all = await living;
+  if (!random.chance(network().wrongMembers)) return all;
+  const some = all.filter(() => random.chance(0.6));
+  const [one] = all;
+  return one === undefined || random.chance(0.5) ? some : [...some, { ...one, id: `ghost-${random.below(2)}` }];
 }
 
 function travel(connection: Connection, call: Call): Promise<unknown> {

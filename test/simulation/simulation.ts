@@ -32,7 +32,7 @@ const RETENTION_MS = 600_000;
 /** The instances of one commit follow each other within one step. */
 const PLACES_IN_COMMIT = 1_000;
 const OPEN_STATES = ["Idle", "Processing", "Proceeding", "Defense", "Waiting", "Failed", "Skipped"];
-const CALM_NETWORK = { stalls: 0, stallMsMax: 0, failures: 0, lostReplies: 0, repeats: 0 };
+const CALM_NETWORK = { stalls: 0, stallMsMax: 0, failures: 0, lostReplies: 0, repeats: 0, wrongMembers: 0 };
 
 /** Makes an engine as a process of its own would. Whatever composes a runtime in another way is given here. */
 export type MakeEngine = (parts: {

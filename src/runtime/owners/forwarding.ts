@@ -18,6 +18,7 @@ import { type Filling, type Size, sizeOf, takes } from "../inbox/batch-size.ts";
 import { sum } from "../inbox/mailbox.ts";
 import type { PoliciesInForce, Runtime } from "../runtime.ts";
 import {
+  canBeWritten,
   type Letter,
   readAnswer,
   readBatch,
@@ -30,7 +31,7 @@ import {
 import { MEMBER_LEASE_MS } from "./membership.ts";
 
 /** Unanswered, to one owner. */
-const LETTERS_OUT_MAX = 4;
+const LETTERS_OUT_MAX = 8;
 /** By then whoever died is no longer a member, and another one owns what it had. */
 export const ANSWERED_WITHIN_MS = MEMBER_LEASE_MS + 1_000;
 /** Who lives takes its letters at once. One whose letters lie there for so long is dead, or stands still. */
@@ -38,7 +39,7 @@ const TAKEN_WITHIN_MS = 1_000;
 /** How long such a one is sent nothing: by then it is heard of again, or a member no longer. */
 const SILENT_MS = 2_000;
 /** What an owner had begun to decide when it left is answered within this. */
-const LAST_ANSWERS_MS = 200;
+const LAST_ANSWERS_MS = 100;
 
 export type Submit = (envelopes: readonly Envelope[], size: Size) => Promise<readonly EnvelopeResult[]>;
 
@@ -52,7 +53,6 @@ export type ForwardingOptions = {
 
 /** What was given to be decided elsewhere. */
 type Sent = {
-  readonly batch: WrittenBatch;
   readonly envelopes: readonly Envelope[];
   readonly size: Size;
   readonly sinceMs: number;
@@ -85,12 +85,11 @@ export class Forwarding {
 
   /** Has a batch decided by the owner of its partition; by this process if that does not come about. */
   submit(to: string, envelopes: readonly Envelope[], size: Size): Promise<readonly EnvelopeResult[]> {
-    const batch = this.#isSilent(to) ? null : writtenBatch(envelopes);
-    if (batch === null) return this.#options.decide(envelopes, size);
+    if (this.#isSilent(to) || !canBeWritten(envelopes)) return this.#options.decide(envelopes, size);
     return new Promise((answer) => {
       const queue = this.#queues.get(to) ?? [];
       this.#queues.set(to, queue);
-      queue.push({ batch, envelopes, size, sinceMs: this.#runtime.realTime.now(), answer });
+      queue.push({ envelopes, size, sinceMs: this.#runtime.realTime.now(), answer });
       this.#expect(to);
     });
   }
@@ -166,7 +165,8 @@ export class Forwarding {
       cancelEnd();
     };
     this.#out.set(number, { to, sent, cancel });
-    const letter: Letter = { kind: "ask", from: this.#runtime.owner, number, batches: sent.map(({ batch }) => batch) };
+    const batches = sent.map(({ envelopes }) => writtenBatch(envelopes));
+    const letter: Letter = { kind: "ask", from: this.#runtime.owner, number, batches };
     this.#options.processes.send(to, [JSON.stringify(letter)]).catch((error: unknown) => {
       this.#options.report("Another process could not be reached: what it should decide is decided here", error);
       this.#takeBack((_, other) => other === number);

@@ -49,11 +49,15 @@ type WrittenError = {
   readonly details: Readonly<Record<string, unknown>>;
 };
 
-/** null: it holds what is not sent to others. */
-export function writtenBatch(envelopes: readonly Envelope[]): WrittenBatch | null {
+/** Receipts are sent to others, and nothing else. */
+export function canBeWritten(envelopes: readonly Envelope[]): boolean {
+  return envelopes.every(({ command }) => command.type === "receipt");
+}
+
+export function writtenBatch(envelopes: readonly Envelope[]): WrittenBatch {
   const commands: WrittenCommand[] = [];
   for (const { command } of envelopes) {
-    if (command.type !== "receipt") return null;
+    if (command.type !== "receipt") continue;
     const { order, atMs, receipt, policy, ownId, silence, mayBegin } = command;
     commands.push({
       ...(order === undefined ? {} : { order }),
