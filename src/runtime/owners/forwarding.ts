@@ -70,6 +70,8 @@ export class Forwarding {
   readonly #out = new Map<number, Out>();
   readonly #expected = new Set<string>();
   /** Owners that do not take their letters, and until when they are sent none. */
+  /** When each owner answered last. */
+  readonly #answeredAtMs = new Map<string, number>();
   readonly #silentUntilMs = new Map<string, number>();
   readonly #onAnswered: (() => void)[] = [];
   #number = 0;
@@ -104,6 +106,7 @@ export class Forwarding {
   /** Members that own nothing any more: what they do not answer at once is decided here. */
   gone(members: readonly string[]): void {
     for (const member of members) {
+      this.#answeredAtMs.delete(member);
       for (const sent of this.#takeQueue(member)) this.#decideHere(sent);
       if ([...this.#out.values()].some(({ to }) => to === member))
         this.#runtime.realTime.schedule(LAST_ANSWERS_MS, () => this.#takeBack(({ to }) => to === member));
@@ -177,6 +180,8 @@ export class Forwarding {
   async #lookIfTaken(to: string, number: number): Promise<void> {
     const waiting = await this.#options.processes.waiting(to).catch(() => 0);
     if (waiting === 0 || !this.#out.has(number)) return;
+    // One that has so much to do that letters come as fast as it takes them.
+    if (this.#runtime.realTime.now() - (this.#answeredAtMs.get(to) ?? 0) < TAKEN_WITHIN_MS) return;
     this.#options.report("Another process does not take its letters: what it was sent is decided here", null);
     this.#silentUntilMs.set(to, this.#runtime.realTime.now() + SILENT_MS);
     this.#takeBack((out) => out.to === to);
@@ -194,6 +199,7 @@ export class Forwarding {
   #answered(number: number, answers: readonly WrittenAnswer[]): void {
     const out = this.#out.get(number);
     if (out === undefined) return;
+    this.#answeredAtMs.set(out.to, this.#runtime.realTime.now());
     this.#forget(number, out);
     for (const [index, sent] of out.sent.entries()) {
       const answer = answers[index] ?? null;
