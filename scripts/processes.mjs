@@ -350,7 +350,7 @@ async function stopped(setup) {
 async function rolling(setup) {
   await withStreams(setup, "restarted one by one", async (members, { begin }) => {
     const answered = [];
-    for (const one of [...members]) {
+    for (const one of members) {
       answered.push(await one.ask("stop"));
       await one.end();
       members.splice(members.indexOf(one), 1, await begin());
