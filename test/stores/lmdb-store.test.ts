@@ -73,7 +73,9 @@ describe("a writer", () => {
     expect((await reader.list({ limit: 9 })).instances).toEqual([]);
     first.stdin?.write("go\n");
     expect((await lines.next()).value).toBe("committed");
-    expect((await reader.list({ limit: 9 })).instances).toHaveLength(1);
+    const [seen] = (await reader.list({ limit: 9 })).instances;
+    // By its id, which the writer has in its journal only.
+    expect(await reader.history(seen?.id ?? "")).toHaveLength(1);
     await expect(reader.commit(commitOf({ instances: [newInstance("00-a")] }))).rejects.toMatchObject({
       code: "BECALM_STORE_BUSY",
       details: { pid: first.pid },

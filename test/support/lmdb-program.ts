@@ -8,7 +8,18 @@ import { lmdbStore } from "../../src/stores/lmdb/lmdb-store.ts";
 import { commitOf, effectOf, groupOf, newInstance, timerOf } from "../contract/store-fixtures.ts";
 
 const [folder, what, argument] = process.argv.slice(2) as [string, string, string];
-const say = (line: string): void => void writeSync(1, `${line}\n`);
+
+/** A pipe that is full is written to again, until its reader has caught up. */
+function say(line: string): void {
+  for (let left = Buffer.from(`${line}\n`); left.length > 0; ) {
+    try {
+      left = left.subarray(writeSync(1, left));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
+}
+
 const store = lmdbStore(folder);
 const open = () => store.open({ mode: "live", partitions: 4 });
 

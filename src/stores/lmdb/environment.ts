@@ -11,6 +11,7 @@
 import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { GroupCommit, type Write } from "./group-commit.ts";
+import { Journal } from "./journal.ts";
 import { NotADatabase, toBecalmError } from "./lmdb-errors.ts";
 import { type Database, loadLmdb } from "./load-lmdb.ts";
 import type { ReadRows, Row, WriteRows } from "./rows.ts";
@@ -37,6 +38,8 @@ export class Environment {
   #unlock: (() => Promise<void>) | null = null;
   /** Opening, reopening and closing come one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Of the open database. */
+  #journal = new Journal();
   /** null: this process is not the writer. */
   #commits: GroupCommit | null = null;
   #shared = new Map<string, unknown>();
@@ -67,8 +70,8 @@ export class Environment {
     const database = this.#database ?? (await this.#inTurn(() => this.#openForReading()));
     if (database === null) return null;
     try {
-      if (this.#unlock === null) database.resetReadTxn();
-      return look(readRows(database));
+      if (this.#unlock === null) this.#lookAnew(database);
+      return look(this.#journal.over(readRows(database)));
     } catch (error) {
       throw await toBecalmError(error, this.path);
     }
@@ -102,7 +105,7 @@ export class Environment {
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users > 0) return;
-    await this.#commits?.settled();
+    await this.#commits?.end();
     await this.#inTurn(async () => {
       if (this.#users > 0) return;
       environments.delete(this.#file);
@@ -147,7 +150,18 @@ export class Environment {
       throw error;
     }
     this.#database = database;
-    this.#commits = new GroupCommit(database, readRows(database), (error) => toBecalmError(error, this.path));
+    this.#lookAnew(database);
+    this.#commits = new GroupCommit(database, {
+      journal: this.#journal,
+      stored: this.#journal.over(readRows(database)),
+      toError: (error) => toBecalmError(error, this.path),
+    });
+  }
+
+  /** At what the last transaction left, whoever wrote it. */
+  #lookAnew(database: Database): void {
+    database.resetReadTxn();
+    this.#journal.load(readRows(database));
   }
 
   async #openDatabase({ readOnly }: { readOnly: boolean }): Promise<Database> {
@@ -170,6 +184,7 @@ export class Environment {
     this.#database = null;
     this.#unlock = null;
     this.#commits = null;
+    this.#journal = new Journal();
     this.#shared = new Map();
     await database?.close();
     await unlock?.();

@@ -8,6 +8,7 @@
  * G3: a transaction that cannot be committed leaves nothing of any of its writes, and all of them fail. Those that were run on it are run again.
  * G4: the whole of a transaction is one `batch` of the binding, of which it commits all or nothing. Nothing may throw while it is handed over.
  */
+import type { Journal, Plan } from "./journal.ts";
 import type { Database } from "./load-lmdb.ts";
 import { PendingRows } from "./pending-rows.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";
@@ -25,16 +26,25 @@ export type Write = {
 /** `done`: its writes, with what they gave. */
 type Transaction = { readonly rows: PendingRows; readonly done: { readonly write: Write; readonly value: unknown }[] };
 
+export type GroupCommitParts = {
+  readonly journal: Journal;
+  /** What was committed last. */
+  readonly stored: ReadRows;
+  /** What the caller of a write is told of an error. */
+  readonly toError: (error: unknown) => Promise<Error>;
+};
+
 export class GroupCommit {
   readonly #database: Database;
+  readonly #journal: Journal;
   readonly #stored: ReadRows;
-  readonly #toError: (error: unknown) => Promise<Error>;
+  readonly #toError: GroupCommitParts["toError"];
   #next: Transaction;
   #flushing: Promise<void> | null = null;
 
-  /** `stored`: what was committed last. `toError`: what the caller of a write is told of an error. */
-  constructor(database: Database, stored: ReadRows, toError: (error: unknown) => Promise<Error>) {
+  constructor(database: Database, { journal, stored, toError }: GroupCommitParts) {
     this.#database = database;
+    this.#journal = journal;
     this.#stored = stored;
     this.#toError = toError;
     this.#next = over(stored);
@@ -48,6 +58,13 @@ export class GroupCommit {
   /** Resolves when all that was added is answered. */
   async settled(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing;
+  }
+
+  /** Answers all that was added, and leaves the file without a journal, if it can. */
+  async end(): Promise<void> {
+    await this.settled();
+    // A journal that stays says the same.
+    await this.#commit(this.#journal.planOfEnd()).catch(() => {});
   }
 
   #run(write: Write): void {
@@ -65,14 +82,13 @@ export class GroupCommit {
       const { rows, done } = this.#next;
       this.#next = over(rows);
       try {
-        await this.#commit(rows.changes);
+        await this.#commit(this.#journal.plan(rows.changes));
       } catch (error) {
         const reason = await this.#toError(error);
         for (const { write } of done) write.reject(reason);
         this.#runAgain();
         continue;
       }
-      this.#database.resetReadTxn();
       this.#next.rows.rebase(this.#stored);
       for (const { write, value } of done) write.resolve(value);
     }
@@ -96,14 +112,16 @@ export class GroupCommit {
     for (const { write } of done) this.#run(write);
   }
 
-  async #commit(changes: ReadonlyMap<string, string | null>): Promise<void> {
-    if (changes.size === 0) return;
+  async #commit({ writes, durable }: Plan): Promise<void> {
+    if (writes.length === 0) return;
     const database = this.#database;
     await database.batch(() => {
-      for (const [key, value] of changes)
+      for (const [key, value] of writes)
         if (value === null) void database.remove(key);
         else void database.put(key, value);
     });
+    database.resetReadTxn();
+    durable();
   }
 }
 

@@ -3,9 +3,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compareCodePoints } from "../../src/model/utf8.ts";
 import { GroupCommit } from "../../src/stores/lmdb/group-commit.ts";
+import { Journal } from "../../src/stores/lmdb/journal.ts";
 import type { Database } from "../../src/stores/lmdb/load-lmdb.ts";
 import { PendingRows } from "../../src/stores/lmdb/pending-rows.ts";
 import type { ReadRows, WriteRows } from "../../src/stores/lmdb/rows.ts";
+import type { Change } from "../../src/stores/lmdb/rows-in-front.ts";
 
 /** The obvious rows: a map, sorted whenever somebody asks. */
 function plainRows(map: Map<string, string>): WriteRows {
@@ -76,6 +78,64 @@ test("a key that the binding would refuse is refused before anything is handed t
   expect(rows.changes.size).toBe(0);
 });
 
+const SCATTERED_KEYS = fc.constantFrom(
+  "1:i00-a",
+  "1:i00-b",
+  "1:i01-c",
+  "1:s00x\0",
+  "2:i00-a",
+  "2:s01\u{1f525}",
+  "1:c00a",
+  "!numbers",
+);
+const TRANSACTION = fc.record({
+  changes: fc.array(fc.tuple(SCATTERED_KEYS, fc.option(fc.string({ maxLength: 3 }))), { maxLength: 4 }),
+  fails: fc.boolean(),
+  isRead: fc.boolean(),
+});
+
+test("rows that go by a journal are there at once, for readers, after a kill, and in their tables at the end", () => {
+  fc.assert(
+    fc.property(fc.array(TRANSACTION, { maxLength: 40 }), fc.integer({ min: 1, max: 6 }), (transactions, countMax) => {
+      const model = new Map<string, string>();
+      const file = new Map<string, string>();
+      const rows = plainRows(file);
+      const write = (writes: readonly Change[]) => {
+        for (const [key, value] of writes)
+          if (value === null) rows.remove(key);
+          else rows.put(key, value);
+      };
+      const everythingIn = (seen: ReadRows) =>
+        [...seen.ascending('"', "\u{10ffff}")].map(({ key, value }) => [key, value]);
+      const expected = () => everythingIn(plainRows(model));
+      const [journal, reader] = [new Journal({ countMax }), new Journal()];
+      journal.load(rows);
+      for (const { changes, fails, isRead } of transactions) {
+        const { writes, durable } = journal.plan(new Map(changes));
+        if (fails) continue;
+        write(writes);
+        durable();
+        for (const [key, value] of new Map(changes))
+          if (value === null) model.delete(key);
+          else model.set(key, value);
+        expect(everythingIn(journal.over(rows))).toEqual(expected());
+        for (const [key] of changes) expect(journal.over(rows).get(key)).toBe(model.get(key));
+        const opened = new Journal();
+        opened.load(rows);
+        expect(everythingIn(opened.over(rows))).toEqual(expected());
+        if (!isRead) continue;
+        reader.load(rows);
+        expect(everythingIn(reader.over(rows))).toEqual(expected());
+      }
+      const { writes, durable } = journal.planOfEnd();
+      write(writes);
+      durable();
+      expect(everythingIn(rows)).toEqual(expected());
+      expect([...file.keys()].filter((key) => key.startsWith("!journal"))).toEqual([]);
+    }),
+  );
+});
+
 describe("writes in groups", () => {
   /** A binding whose commits end when the test says so. */
   function world() {
@@ -103,7 +163,11 @@ describe("writes in groups", () => {
         });
       },
     } as unknown as Database;
-    const group = new GroupCommit(database, rows, async (error) => error as Error);
+    const group = new GroupCommit(database, {
+      journal: new Journal(),
+      stored: rows,
+      toError: async (error) => error as Error,
+    });
     const add = (run: (rows: WriteRows) => unknown) =>
       new Promise<unknown>((resolve, reject) => group.add({ run, resolve, reject }));
     /** A few turns of the event loop that bring nothing. */
