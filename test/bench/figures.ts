@@ -169,6 +169,10 @@ function ratio(
   return { figure, value: above / below, unit: "x", target, parts: { [`${of}/s`]: above, [`${to}/s`]: below } };
 }
 
+function withParts(row: Row, parts: Readonly<Record<string, number>>): Row {
+  return { ...row, parts: { ...row.parts, ...parts } };
+}
+
 /** Both keep what they answered through a loss of power. The memory store is what deciding alone costs. */
 async function lmdb(bench: Bench): Promise<Row[]> {
   const rows: Row[] = [];
@@ -396,17 +400,26 @@ async function http(bench: Bench): Promise<Row[]> {
   const many = await served(programs, { count: bench.size([64_000, 6_400]), size: 64, rounds });
   const single = await served(programs, { count: bench.size([10_000, 2_000]), size: 1, rounds });
   const rates = Object.fromEntries(Object.entries(many).map(([name, { perSecond: rate }]) => [name, rate]));
+  const cost = Object.fromEntries(
+    Object.entries(many).flatMap(([name, { cpuMicros, clientMicros }]) => [
+      [`${name} us of CPU`, cpuMicros],
+      [`client of ${name} us`, clientMicros],
+    ]),
+  );
   const micros = Object.fromEntries(Object.entries(single).map(([name, { cpuMicros }]) => [name, cpuMicros]));
   const half = (rates["becalm"] as number) / 2;
   const { p50Ms, p99Ms } = await latencyAt(half, { size: 64, seconds: 10 });
   const isCompared = programs.length > 1;
   return [
     isCompared
-      ? ratio("HTTP, bodies of 64: Becalm (durable) / Alertmanager", rates, {
-          of: "becalm",
-          to: "alertmanager",
-          target: atLeast(0.6, 1, 0.1),
-        })
+      ? withParts(
+          ratio("HTTP, bodies of 64: Becalm (durable) / Alertmanager", rates, {
+            of: "becalm",
+            to: "alertmanager",
+            target: atLeast(0.6, 1, 0.1),
+          }),
+          cost,
+        )
       : { figure: "HTTP, bodies of 64", value: half * 2, unit: "alerts/s", target: null, parts: rates },
     {
       figure: "HTTP, bodies of 1: the server's CPU for an alert",
