@@ -27,7 +27,7 @@ const NUMBER_DIGITS = 16;
 const SCATTERED = /^\d+:[is]/;
 
 /** What a transaction writes, and what follows when that is durable. */
-export type Plan = { readonly writes: readonly Change[]; durable(): void };
+export type Plan = { readonly writes: readonly Change[]; readonly durable: () => void };
 
 /** Rows of one partition of a table, which lie together. */
 type Bucket = Map<string, string | null>;
