@@ -35,6 +35,7 @@ export async function healthOf(runtime: Runtime, nowMs: number): Promise<Finding
     unreadable(open),
     await overdueTimers(runtime, nowMs),
     waitingEffects(effects, nowMs),
+    await setAside(runtime),
     await unclaimable(runtime),
     unmoved(open, effects),
   ];
@@ -131,6 +132,17 @@ async function overdueTimers({ store }: Runtime, nowMs: number): Promise<Finding
     what,
     is: `${atLeast(rows.length)} are overdue, the oldest by ${ago(nowMs - oldestMs)} (${some(rows.map(({ owner }) => owner))})`,
     advice: "start an engine; if one runs, its log says why they cannot be committed",
+  };
+}
+
+async function setAside({ store }: Runtime): Promise<Finding> {
+  const what = "dead letters";
+  const letters = await store.outbox.deadLetters({ limit: LOOKED_COUNT_MAX });
+  if (letters.length === 0) return { what, is: "none is set aside" };
+  return {
+    what,
+    is: `${atLeast(letters.length)} attempts are set aside (${some(letters.map(({ id }) => id))})`,
+    advice: "look what ended their processes, then resume or cancel them: `becalm dead-letters`",
   };
 }
 

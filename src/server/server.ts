@@ -247,5 +247,6 @@ export async function waitingNow(engine: Engine): Promise<Waiting> {
   const pages = await Promise.all(OPEN_STATES.map((state) => engine.list({ state, limit: LIST_PAGE_COUNT_MAX })));
   const open = Object.fromEntries(OPEN_STATES.map((state, index) => [state, pages[index]?.instances.length ?? 0]));
   const ages = (pages.at(-1)?.instances ?? []).map(({ atMs }) => atMs);
-  return { approvals: ages.length, oldestAtMs: ages.length === 0 ? null : Math.min(...ages), open };
+  const deadLetters = (await engine.deadLetters({ limit: LIST_PAGE_COUNT_MAX })).length;
+  return { approvals: ages.length, oldestAtMs: ages.length === 0 ? null : Math.min(...ages), open, deadLetters };
 }

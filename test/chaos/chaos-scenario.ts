@@ -175,6 +175,28 @@ const ROUGH: readonly Rough[] = [
     mayLose: true,
   },
   {
+    // Each commit waits for a replica: a failover loses nothing that was acknowledged.
+    name: "replicated cluster",
+    deployment: "replicated cluster",
+    engines: 2,
+    seconds: 60,
+    alertsPerSecond: 30,
+    faults: [
+      { kind: "kill the master", everyMs: 25_000 },
+      { kind: "kill an engine", everyMs: 7_000 },
+    ],
+    mayLose: false,
+  },
+  {
+    name: "replicated sentinel",
+    deployment: "replicated sentinel",
+    engines: 2,
+    seconds: 60,
+    alertsPerSecond: 30,
+    faults: [{ kind: "kill the master", everyMs: 25_000 }],
+    mayLose: false,
+  },
+  {
     name: "stopped master",
     deployment: "cluster",
     engines: 2,

@@ -11,7 +11,13 @@ import { Redis } from "ioredis";
 import { allowOnlyWhatIsDocumented, asLimitedUser, type RedisServer, startRedis } from "../support/redis-server.ts";
 import { type FaultyProxy, startFaultyProxy } from "./faulty-proxy.ts";
 
-export type DeploymentKind = "server" | "limited user" | "cluster" | "sentinel";
+export type DeploymentKind =
+  | "server"
+  | "limited user"
+  | "cluster"
+  | "sentinel"
+  | "replicated cluster"
+  | "replicated sentinel";
 
 export type Deployment = {
   /** For the engines. */
@@ -36,7 +42,14 @@ const SLOT_COUNT = 16_384;
 
 export function startDeployment(kind: DeploymentKind): Promise<Deployment> {
   if (kind === "cluster") return startCluster();
+  if (kind === "replicated cluster") return startCluster().then(replicated);
+  if (kind === "replicated sentinel") return startSentinel().then(replicated);
   return kind === "sentinel" ? startSentinel() : startServer(kind === "limited user");
+}
+
+/** Commits wait for a replica, for longer than it takes to notice that one is gone. */
+function replicated(deployment: Deployment): Deployment {
+  return { ...deployment, url: `${deployment.url}?replicas=1` };
 }
 
 async function startServer(isLimited: boolean): Promise<Deployment> {

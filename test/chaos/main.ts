@@ -1,8 +1,9 @@
-/** `npm run chaos -- --scenario "killed engines" --seed 7 --seconds 60`: real processes, and what goes wrong with them; `--list` names them. `--bulk timers --count 100000`. */
+/** `npm run chaos -- --scenario "killed engines" --seed 7 --seconds 60`: real processes, and what goes wrong with them; `--list` names them. `--bulk timers --count 100000`, `--unwaited 500000`. */
 import { parseArgs } from "node:util";
 import { runBulk } from "./bulk.ts";
 import { runChaos } from "./chaos.ts";
 import { CHAOS_SCENARIOS, chaosScenarioNamed } from "./chaos-scenario.ts";
+import { runUnwaited } from "./unwaited.ts";
 
 const { values } = parseArgs({
   options: {
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     rate: { type: "string" },
     bulk: { type: "string" },
     count: { type: "string", default: "20000" },
+    unwaited: { type: "string" },
     list: { type: "boolean", default: false },
   },
 });
@@ -27,6 +29,10 @@ if (values.bulk !== undefined) {
   const bulk = await runBulk(values.bulk === "timers" ? "timers" : "attempts", Number(values.count));
   process.stdout.write(`${JSON.stringify(bulk, null, 2)}\n`);
   process.exit(bulk.twice + bulk.never === 0 ? 0 : 1);
+}
+if (values.unwaited !== undefined) {
+  process.stdout.write(`${JSON.stringify(await runUnwaited(Number(values.unwaited)), null, 2)}\n`);
+  process.exit(0);
 }
 const scenario = chaosScenarioNamed(values.scenario);
 const report = await runChaos({

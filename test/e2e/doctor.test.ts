@@ -72,6 +72,7 @@ describe("becalm doctor", () => {
       "quarantine",
       "timers",
       "outbox",
+      "dead letters",
       "claims",
       "stuck",
     ]);

@@ -17,6 +17,7 @@ export type Waiting = {
   readonly approvals: number;
   readonly oldestAtMs: number | null;
   readonly open: Readonly<Record<string, number>>;
+  readonly deadLetters: number;
 };
 
 export type MetricsSources = {
@@ -240,7 +241,7 @@ function addWaiting(registers: Registry[], { waiting, now }: MetricsSources): vo
   const current = () => {
     if (known === null || now() - knownAtMs > WAITING_KEPT_MS) {
       knownAtMs = now();
-      known = waiting().catch(() => ({ approvals: Number.NaN, oldestAtMs: null, open: {} }));
+      known = waiting().catch(() => ({ approvals: Number.NaN, oldestAtMs: null, open: {}, deadLetters: Number.NaN }));
     }
     return known;
   };
@@ -251,6 +252,14 @@ function addWaiting(registers: Registry[], { waiting, now }: MetricsSources): vo
     registers,
     async collect() {
       for (const [state, count] of Object.entries((await current()).open)) this.set({ state }, count);
+    },
+  });
+  new Gauge({
+    name: "becalm_dead_letters",
+    help: "Attempts that are set aside: delivered again and again without a result; at most 1000 are counted.",
+    registers,
+    async collect() {
+      this.set((await current()).deadLetters);
     },
   });
   new Gauge({

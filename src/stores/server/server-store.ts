@@ -13,6 +13,8 @@ export type ServerAddress = {
 };
 
 const REPLY_MS_MAX = 30_000;
+/** Of one answer. */
+const DEAD_LETTER_COUNT_MAX = 1_000;
 
 type ErrorBody = { readonly error?: { readonly code?: string; readonly message?: string; readonly details?: object } };
 
@@ -68,10 +70,23 @@ export function serverStore(address: ServerAddress): Store {
     return revived(loaded);
   };
   const touched = async (ids: readonly string[]) => new Map((await call("touched", ids)) as [string, number][]);
-  const own: Record<string, unknown> = { ...reading, processes: null, load, touched, close: () => Promise.resolve() };
+  const outbox = {
+    deadLetters: async ({ limit }: { limit: number }) => {
+      const path = `/v1/dead-letters?limit=${Math.min(limit, DEAD_LETTER_COUNT_MAX)}`;
+      return ((await askServer(address, path, { method: "GET" })) as { deadLetters: object[] }).deadLetters;
+    },
+  };
+  const own: Record<string, unknown> = {
+    outbox,
+    ...reading,
+    processes: null,
+    load,
+    touched,
+    close: () => Promise.resolve(),
+  };
   // A promise that resolves with the store asks it for `then`.
   return new Proxy({} as Store, {
-    get: (_, name) => (name === "then" ? undefined : (own[name as string] ?? onlyReading)),
+    get: (_, name) => (name === "then" || name in own ? own[name as string] : onlyReading),
   });
 }
 
