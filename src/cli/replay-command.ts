@@ -1,6 +1,6 @@
 /** `becalm replay`: histories, stepped through the machine again. */
 import type { EntryBody, History } from "../instance/audit-types.ts";
-import { type TrailFault, trailFault } from "../instance/trail.ts";
+import { checkpointBody, type TrailFault, trailFault } from "../instance/trail.ts";
 import { BecalmError, messageOf } from "../model/errors.ts";
 import { count } from "../present/text-table.ts";
 import { isoTime } from "../present/time-text.ts";
@@ -115,7 +115,8 @@ async function* bundled(file: string, id: string | undefined): AsyncGenerator<At
     isFound = true;
     const fault = trailFault(instance.lines, instance.checkpoint, instance.birthHash ?? null);
     try {
-      yield { id: instance.id, fault, history: bundledTrail(instance, policies) };
+      const ledTo = fault === null ? checkpointBody(instance.checkpoint) : undefined;
+      yield { id: instance.id, fault, history: { ...bundledTrail(instance, policies), ledTo } };
     } catch (error) {
       if (!(error instanceof BecalmError)) throw error;
       yield { id: instance.id, error };

@@ -23,9 +23,14 @@ export function trailFault(
     return isReordered(lines, head)
       ? { line: fault.line, what: "is not where it was written: the order was changed" }
       : fault;
-  return ledTo(lines) === sha256(checkpoint.slice(separator + 1), "base64url")
+  return hasLedTo(lines.at(-1) as string, sha256(checkpointBody(checkpoint), "base64url"))
     ? null
     : { line: lines.length, what: "led to another checkpoint than the one that is stored" };
+}
+
+/** A stored checkpoint without the head of its trail: what a trail's last line holds the hash of. */
+export function checkpointBody(checkpoint: string): string {
+  return checkpoint.slice(checkpoint.indexOf(" ") + 1);
 }
 
 /** The entries of a trail with the hashes that they have in it. `atMs` null: the time of its birth. `birthHash`: of a birth line that was redacted. */
@@ -51,11 +56,13 @@ function headOf(json: string): { version: number; atMs: number | null } {
   }
 }
 
-function ledTo(lines: readonly string[]): unknown {
+/** The checkpoint stands at a line's end, as a rule; a line that somebody wrote in another order is read. */
+function hasLedTo(line: string, checkpoint: string): boolean {
+  if (line.endsWith(`"checkpoint":"${checkpoint}"}`)) return true;
   try {
-    return (JSON.parse(splitLine(lines.at(-1) as string).json) as { checkpoint?: unknown }).checkpoint;
+    return (JSON.parse(splitLine(line).json) as { checkpoint?: unknown }).checkpoint === checkpoint;
   } catch {
-    return undefined;
+    return false;
   }
 }
 
