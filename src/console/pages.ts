@@ -1,5 +1,5 @@
 /** A long list, a page at a time: the first page follows what is committed while somebody is at the top, and stands still while somebody reads further down. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, type InstanceRow, type Refused } from "./api.ts";
 import { refused, useSession } from "./data.ts";
 
@@ -62,10 +62,13 @@ export function usePages(path: string, range: () => Range): Pages {
         return isSeen ? get<Page>(pageAt(path, index === 0 ? null : (pages[index - 1]?.next ?? null))) : page;
       }),
     );
-    // New rows in the first page would move all that follow.
-    const fixed = again.map((page, index) => (index === 0 ? renewed(pages[0] as Page, page) : page));
-    if (isCurrent() && newest.current.pages === pages)
-      keep(fixed, { hasNewer: first !== undefined && first.id !== pages[0]?.instances[0]?.id });
+    if (!isCurrent()) return;
+    // More pages may have come meanwhile. New rows in the first one would move all that follow.
+    const now = newest.current.pages.map((page, index) => {
+      const fresh = again[index];
+      return fresh === undefined || fresh === pages[index] ? page : renewed(page, fresh);
+    });
+    keep(now, { hasNewer: first !== undefined && first.id !== pages[0]?.instances[0]?.id });
   };
   const read = () => (newest.current.path !== path || scrollY < TOP_PX ? readTop() : readSeen());
 
@@ -82,13 +85,19 @@ export function usePages(path: string, range: () => Range): Pages {
   const { pages, error, hasNewer } = kept.path === path ? kept : NOTHING;
   const last = pages.at(-1);
   const next = last?.next ?? null;
-  const count = pages.reduce((sum, { instances }) => sum + instances.length, 0);
+  const all = useMemo(() => pages.flatMap(({ instances }) => instances), [pages]);
+  const count = all.length;
   const loadMore = () => {
     if (next === null || isLoadingMore.current || count >= ROW_COUNT_MAX) return;
     isLoadingMore.current = true;
     get<Page>(pageAt(path, next))
       .then(
-        (page) => setKept((before) => (before.pages === pages ? { ...before, pages: [...pages, page] } : before)),
+        (page) =>
+          setKept((before) =>
+            before.path === path && before.pages.at(-1)?.next === next
+              ? { ...before, pages: [...before.pages, page] }
+              : before,
+          ),
         fail,
       )
       .finally(() => {
@@ -96,7 +105,7 @@ export function usePages(path: string, range: () => Range): Pages {
       });
   };
   return {
-    rows: pages.length === 0 ? null : pages.flatMap(({ instances }) => instances),
+    rows: pages.length === 0 ? null : all,
     next: count >= ROW_COUNT_MAX ? null : next,
     isShort: last !== undefined && last.instances.length < PAGE_COUNT,
     error,

@@ -20,6 +20,8 @@ const SINCE: readonly (readonly [string, Word])[] = [
 const FILTERS = ["state", "policy", "group", "labels", "text", "reason", "since"] as const;
 const TYPED_MS = 300;
 const LABEL_COUNT = 5;
+/** So many rows before the end of what is there, more are read. */
+const AHEAD_COUNT = 40;
 
 type Filters = Readonly<Record<(typeof FILTERS)[number], string>>;
 
@@ -60,7 +62,7 @@ function Rows({ rows, pages, seen }: RowsProps): VNode {
   const { from, to, rowPx } = useVisibleRows(list, rows.length);
   seen.current = { from, to };
   const order = useMemo(() => tellingOrder(rows), [rows]);
-  const isEndSeen = to >= rows.length;
+  const isEndSeen = to >= rows.length - AHEAD_COUNT;
   useEffect(() => {
     if (isEndSeen && !pages.isShort) pages.loadMore();
   }, [isEndSeen, rows.length]);
