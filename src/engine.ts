@@ -51,6 +51,8 @@ import type { Clock } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
+import { isTracing } from "./system/tracing.ts";
+import { tracedStore } from "./traced-store.ts";
 
 export type { AnswerTarget, EngineOptions, EngineStatus, Who } from "./engine-options.ts";
 export type { ExplainedSnapshot, InstancePage } from "./explained-snapshot.ts";
@@ -357,7 +359,7 @@ class LiveEngine implements Engine {
     const logger = this.#logger;
     const attached = attachedClock(this.#clock);
     const runtime = await compose({
-      store: this.#store,
+      store: isTracing() ? tracedStore(this.#store) : this.#store,
       clock: attached.clock,
       mode: "live",
       policies,

@@ -51,6 +51,7 @@ const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/engine-options.ts": "engine",
   "src/explained-snapshot.ts": "engine",
   "src/engine-effects.ts": "engine",
+  "src/traced-store.ts": "engine",
   "src/instance-reference.ts": "engine",
   "src/worker.ts": "engine",
   "src/queued-attempts.ts": "engine",

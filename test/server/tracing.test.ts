@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { trace } from "@opentelemetry/api";
+import { context, trace } from "@opentelemetry/api";
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-node";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { isTracing } from "../../src/system/tracing.ts";
@@ -53,8 +53,26 @@ describe("with a provider registered", () => {
       expect(span.parentSpanContext?.spanId).toBe(request?.spanContext().spanId);
       expect(span.attributes).toMatchObject({ "becalm.policy": "good", "becalm.attempt": 1 });
     }
+    const commits = spans("store commit").filter(({ attributes }) => attributes["becalm.effects"] === 1);
+    expect(commits.length).toBeGreaterThan(0);
+    for (const { attributes, parentSpanContext } of commits) {
+      expect(parentSpanContext?.spanId).toBe(request?.spanContext().spanId);
+      expect(attributes).toMatchObject({ "becalm.outcome": "applied", "becalm.instances": 1 });
+    }
     const ids = spans("effect action").map((span) => `00-${TRACE}-${span.spanContext().spanId}-01`);
     expect(new Set(received)).toEqual(new Set(ids));
+  });
+
+  test("what a request reads from the store is under it, and whoever looks for work makes no span", async () => {
+    const before = spans("store list").length;
+    await world.engine.list();
+    expect(spans("store list")).toHaveLength(before);
+    const span = trace.getTracer("test").startSpan("looking");
+    await context.with(trace.setSpan(context.active(), span), () => world.engine.list());
+    span.end();
+    const [listed] = spans("store list").slice(before);
+    expect(listed?.parentSpanContext?.spanId).toBe(span.spanContext().spanId);
+    expect(spans("store claimEffects")).toEqual([]);
   });
 
   test("an attempt that fails says so, and an address that is a proof is in no span", async () => {

@@ -1,0 +1,57 @@
+/** A store whose calls are spans under the request, the attempt or the commit that makes them. What nobody traces, as a worker that looks for work, makes none. */
+import { context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { errorCode, messageOf } from "./model/errors.ts";
+import type { Commit, CommitOutcome, Store } from "./stores/store.ts";
+import { inSpan, tracer } from "./system/tracing.ts";
+
+const TRACED = ["load", "members", "tally", "list", "history", "renewEpisodes", "dueTimes"] as const;
+
+/** Everything is asked of the driver itself, which has private fields; what is traced is put in between. */
+export function tracedStore(store: Store): Store {
+  const between = new Map<string | symbol, unknown>();
+  for (const name of TRACED) {
+    const call = (store[name] as (request: unknown) => Promise<unknown>).bind(store);
+    between.set(name, (request: unknown) =>
+      trace.getSpan(context.active()) === undefined ? call(request) : inStoreSpan(name, () => call(request)),
+    );
+  }
+  between.set("commit", (commit: Commit) => tracedCommit(commit, store));
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (between.has(name)) return between.get(name);
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      const bound: unknown = value.bind(target);
+      between.set(name, bound);
+      return bound;
+    },
+  });
+}
+
+/** A commit is a span even where nothing was traced before it, such as that of a timer. */
+function tracedCommit(commit: Commit, store: Store): Promise<CommitOutcome> {
+  return inStoreSpan("commit", async (span) => {
+    span.setAttributes({
+      "becalm.commit": commit.commitId,
+      "becalm.partition": commit.partition,
+      "becalm.instances": commit.instances.length,
+      "becalm.effects": commit.effects.length,
+      ...(commit.group === null ? {} : { "becalm.group": commit.group.id }),
+    });
+    const outcome = await store.commit(commit);
+    span.setAttribute("becalm.outcome", outcome);
+    return outcome;
+  });
+}
+
+async function inStoreSpan<T>(call: string, act: (span: Span) => Promise<T>): Promise<T> {
+  const span = tracer().startSpan(`store ${call}`, { kind: SpanKind.CLIENT });
+  try {
+    return await inSpan(span, () => act(span));
+  } catch (error) {
+    span.setStatus({ code: SpanStatusCode.ERROR, message: errorCode(error) ?? messageOf(error) });
+    throw error;
+  } finally {
+    span.end();
+  }
+}
