@@ -150,6 +150,8 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await show(page, serving.url, `#/instances/${id}`);
     await page.getByRole("button", { name: "Approve", exact: true }).click();
     await sendJson(`${serving.url}/v1/instances/${id}/deny`, { by: "bob", why: "first" });
+    // The page has moved on by itself, and what somebody was writing is still there.
+    await expect.poll(() => page.locator("h1 .state").textContent(), { timeout: 15_000 }).toBe("Skipped");
     await answer("Approve", "too late");
     const alert = page.getByRole("dialog").getByRole("alert");
     await expect.poll(() => alert.textContent(), { timeout: 15_000 }).toContain("bob");

@@ -30,6 +30,7 @@ function bodyOf(random: () => number, one: <T>(of: readonly T[]) => T): string {
   if (kind < 0.5) return JSON.stringify(Array.from({ length: Math.floor(random() * 4) }, () => alert(random, one)));
   if (kind < 0.6) return JSON.stringify({ alerts: [alert(random, one)] });
   if (kind < 0.8) return JSON.stringify(silence(one));
+  if (kind < 0.82) return JSON.stringify({ policies: one(CANDIDATES), since: one(TEXTS), limit: one(VALUES) });
   return JSON.stringify({ type: one(EVENTS), by: one(VALUES), why: one(VALUES) });
 }
 
@@ -100,6 +101,9 @@ const TEXTS = [
   "x".repeat(3_000),
   'a="b"',
   "true",
+  "6h",
+  "limit_reached",
+  "1764324000000:03-0a1b2c3d4e5f60718293a4b5",
   "Waiting",
 ];
 const VALUES: readonly unknown[] = ["x", "", null, undefined, 1, true, [], {}, "y".repeat(5_000), { toString: 1 }];
@@ -116,6 +120,12 @@ const TIMES = [
   "2099-01-01T00:00:00+14:00",
 ];
 const EVENTS = ["start", "cancel", "end", "approval.granted", "approval.denied", "alert.resolved", "nope", undefined];
+const CANDIDATES: readonly unknown[] = [
+  "policies: [",
+  "policies: []",
+  "policies: [{ name: x, match: [], action: { log: {} } }]",
+  1,
+];
 const QUERY_NAMES = [
   "filter",
   "receiver",
@@ -126,6 +136,12 @@ const QUERY_NAMES = [
   "state",
   "policy",
   "group",
+  "reason",
+  "labels",
+  "text",
+  "since",
+  "quarantined",
+  "at",
   "stream",
   "source",
   "format",

@@ -1,22 +1,39 @@
 /** The two answers to an approval: of one instance, or of all that a group holds. A stale page is refused by the server, which says what happened. */
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
 import { type Action, type Approval, type InstanceRow, send } from "../api.ts";
 import { mayOperate, refused, useSession } from "../data.ts";
 import { html } from "../html.ts";
 import { FormDialog, LabelList } from "../parts.ts";
-import { useWords } from "../words.ts";
+import { useWords, type Word } from "../words.ts";
 
 type Verb = "approve" | "deny";
-type Target = { readonly instance: InstanceRow; readonly action: Action | null } | { readonly approval: Approval };
+export type Target =
+  | { readonly instance: InstanceRow; readonly action: Action | null }
+  | { readonly approval: Approval };
+/** What somebody is about to answer, as they saw it. */
+export type Asked = { readonly verb: Verb; readonly target: Target };
 
-export function Answer(target: Target): VNode | null {
+function wordOf(verb: Verb, target: Target): Word {
+  const isGroup = "approval" in target && target.approval.held > 1;
+  if (verb === "approve") return isGroup ? "approveAll" : "approve";
+  return isGroup ? "denyAll" : "deny";
+}
+
+/** `onAsk`: the dialog belongs to the page, which stays when what was asked about moves on. */
+export function AnswerButtons({ target, onAsk }: { target: Target; onAsk: (asked: Asked) => void }): VNode {
+  const say = useWords();
+  if (!mayOperate(useSession())) return html`<p class="quiet">${say("readOnlyHint")}</p>` as VNode;
+  return html`<div class="buttons">
+    <button type="button" class="main" onClick=${() => onAsk({ verb: "approve", target })}>${say(wordOf("approve", target))}</button>
+    <button type="button" onClick=${() => onAsk({ verb: "deny", target })}>${say(wordOf("deny", target))}</button>
+  </div>` as VNode;
+}
+
+export function AnswerDialog({ asked, onClose }: { asked: Asked | null; onClose: () => void }): VNode | null {
   const say = useWords();
   const session = useSession();
-  const [verb, setVerb] = useState<Verb | null>(null);
-  if (!mayOperate(session)) return html`<p class="quiet">${say("readOnlyHint")}</p>` as VNode;
-  const isGroup = "approval" in target && target.approval.held > 1;
-  const word = (one: Verb) => (isGroup ? (one === "approve" ? "approveAll" : "denyAll") : one);
+  if (asked === null) return null;
+  const { verb, target } = asked;
   const answer = async (values: Readonly<Record<string, string>>) => {
     try {
       await send("POST", `${pathOf(target)}/${verb}`, {
@@ -24,25 +41,19 @@ export function Answer(target: Target): VNode | null {
         ...("instance" in target ? { ifMatch: target.instance.version } : {}),
       });
     } catch (error) {
-      session.refresh();
       throw refused(error);
+    } finally {
+      session.refresh();
     }
-    session.refresh();
   };
-  return html`<div class="buttons">
-    <button type="button" class="main" onClick=${() => setVerb("approve")}>${say(word("approve"))}</button>
-    <button type="button" onClick=${() => setVerb("deny")}>${say(word("deny"))}</button>
-    ${
-      verb !== null &&
-      html`<${FormDialog} title=${`${say(word(verb))}: ${titleOf(target)}`}
-      fields=${[{ name: "why", word: "why", isLong: true }]} action=${{ word: word(verb), isGrave: verb === "deny" }}
-      onDone=${answer} onClose=${() => setVerb(null)}><${Asked} ...${target} /><//>`
-    }
-  </div>` as VNode;
+  const word = wordOf(verb, target);
+  return html`<${FormDialog} title=${`${say(word)}: ${titleOf(target)}`}
+    fields=${[{ name: "why", word: "why", isLong: true }]} action=${{ word, isGrave: verb === "deny" }}
+    onDone=${answer} onClose=${onClose}><${AskedText} target=${target} /><//>` as VNode;
 }
 
 /** What a grant would begin, and for what. */
-function Asked(target: Target): VNode {
+function AskedText({ target }: { target: Target }): VNode {
   const say = useWords();
   const { sentence, alert } = "approval" in target ? target.approval : target.instance;
   const action = "approval" in target ? target.approval.action : target.action;

@@ -1,18 +1,20 @@
 /** What waits for a person: a row a group, or an instance without one, the most urgent first; and what was decided lately, by whom. */
 import type { VNode } from "preact";
+import { useState } from "preact/hooks";
 import type { Approval, Decided, Labels } from "../api.ts";
 import { useData, useSession } from "../data.ts";
 import { html } from "../html.ts";
 import { Distance, Empty, Failure, InstanceLink, LabelList, Loading, sortedLabels, When } from "../parts.ts";
 import { hrefOf } from "../route.ts";
 import { useWords, type Word } from "../words.ts";
-import { ActionText, Answer } from "./answer.ts";
+import { ActionText, AnswerButtons, AnswerDialog, type Asked } from "./answer.ts";
 
 const SHOWN_COUNT = 8;
 
 export function ApprovalsView(): VNode {
   const say = useWords();
   const { approvals } = useSession();
+  const [asked, setAsked] = useState<Asked | null>(null);
   const { value, error } = useData<{ decided: readonly Decided[] }>("/v1/decided");
   const urgentFirst = [...(approvals ?? [])].sort((a, b) => ((a.dueAt ?? "9") < (b.dueAt ?? "9") ? -1 : 1));
   return html`<section aria-labelledby="approvals" class="approvals">
@@ -20,7 +22,8 @@ export function ApprovalsView(): VNode {
     <div class="asked"><${Failure} error=${error} />
     ${approvals === null && html`<${Loading} />`}
     ${approvals !== null && approvals.length === 0 && html`<${Empty} word="nothingWaits" />`}
-    <ul class="cards">${urgentFirst.map((one) => html`<${ApprovalCard} key=${one.group ?? one.instances[0]} approval=${one} />`)}</ul></div>
+    <ul class="cards">${urgentFirst.map((one) => html`<${ApprovalCard} key=${one.group ?? one.instances[0]} approval=${one} onAsk=${setAsked} />`)}</ul></div>
+    <${AnswerDialog} asked=${asked} onClose=${() => setAsked(null)} />
     <section aria-labelledby="decided" class="decided">
       <h2 id="decided">${say("decided")}</h2>
       ${value !== null && value.decided.length === 0 && html`<p class="quiet">${say("nothingDecided")}</p>`}
@@ -29,7 +32,7 @@ export function ApprovalsView(): VNode {
   </section>` as VNode;
 }
 
-function ApprovalCard({ approval }: { approval: Approval }): VNode {
+function ApprovalCard({ approval, onAsk }: { approval: Approval; onAsk: (asked: Asked) => void }): VNode {
   const say = useWords();
   const { policy, held, sentence, action, since, dueAt, group, shown } = approval;
   const common = commonLabels(shown.map(({ labels }) => labels ?? {}));
@@ -44,7 +47,7 @@ function ApprovalCard({ approval }: { approval: Approval }): VNode {
       ${shown.slice(0, SHOWN_COUNT).map(({ id, labels }) => html`<li><${InstanceLink} id=${id}>${ownText(labels, common) || undefined}<//></li>`)}
       ${more > 0 && group !== null && html`<li><a href=${hrefOf(["instances"], { group, state: "Waiting" })}>+${more} ${say("others")}</a></li>`}
     </ul>
-    <${Answer} approval=${approval} />
+    <${AnswerButtons} target=${{ approval }} onAsk=${onAsk} />
   </li>` as VNode;
 }
 

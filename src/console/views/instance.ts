@@ -7,7 +7,7 @@ import { html } from "../html.ts";
 import { Failure, FormDialog, LabelList, Loading, StateBadge, When } from "../parts.ts";
 import { hrefOf, type Place } from "../route.ts";
 import { useWords, type Word } from "../words.ts";
-import { ActionText, Answer } from "./answer.ts";
+import { ActionText, AnswerButtons, AnswerDialog, type Asked } from "./answer.ts";
 import { Past } from "./past.ts";
 import { StatelyFact } from "./stately.ts";
 
@@ -36,6 +36,7 @@ export function InstanceView({ id, place }: { id: string; place: Place }): VNode
 function Head({ instance, steps }: { instance: InstanceDetail; steps: readonly Step[] }): VNode {
   const say = useWords();
   const { policy, policyVersion, state, kind } = instance;
+  const [asked, setAsked] = useState<Asked | null>(null);
   const { value } = useData<Policy>(
     state === "Waiting" ? `/v1/policies/${encodeURIComponent(`${policy}@${policyVersion}`)}` : null,
     { isFixed: true },
@@ -56,8 +57,9 @@ function Head({ instance, steps }: { instance: InstanceDetail; steps: readonly S
       }) => html`<p class="answered"><b>${say(event.type === "approval.granted" ? "approvedBy" : "deniedBy")} ${say.who(actor)}</b>${" "}
       “${event["why"] as string}” <span class="quiet"><${When} at=${at} /></span></p>`,
     )}
-    ${state === "Waiting" && html`<${ActionText} action=${action} /><${Answer} instance=${instance} action=${action} />`}
-    ${state !== "Waiting" && html`<${Order} instance=${instance} />`}
+    ${state === "Waiting" && html`<${ActionText} action=${action} /><${AnswerButtons} target=${{ instance, action }} onAsk=${setAsked} />`}
+    <${AnswerDialog} asked=${asked} onClose=${() => setAsked(null)} />
+    <${Order} instance=${instance} />
   </header>` as VNode;
 }
 
@@ -66,30 +68,29 @@ type OrderType = "start" | "cancel";
 const ORDERS: Readonly<Record<string, OrderType>> = { Skipped: "start", Processing: "cancel", Proceeding: "cancel" };
 const ORDER_WORDS: Readonly<Record<OrderType, Word>> = { start: "runAnyway", cancel: "stopIt" };
 
-/** What somebody may say to an instance that waits for nobody. */
-function Order({ instance: { id, policy, state, version, kind } }: { instance: InstanceDetail }): VNode | null {
+/** What somebody may say to an instance that waits for nobody. The dialog stays when the instance moves on, and says so when it is sent. */
+function Order({ instance }: { instance: InstanceDetail }): VNode | null {
   const say = useWords();
   const session = useSession();
-  const [isAsked, setAsked] = useState(false);
-  const type = ORDERS[state];
-  if (type === undefined || kind !== "action" || !mayOperate(session)) return null;
-  const word = ORDER_WORDS[type];
-  const done = async (values: Readonly<Record<string, string>>) => {
-    try {
-      const path = `/v1/instances/${encodeURIComponent(id)}/events`;
-      await send("POST", path, { body: { type, ...values }, ifMatch: version });
-    } catch (error) {
-      session.refresh();
-      throw refused(error);
-    }
-    session.refresh();
-  };
-  return html`<div class="buttons"><button type="button" onClick=${() => setAsked(true)}>${say(word)}</button></div>
+  const [asked, setAsked] = useState<{ type: OrderType; version: number } | null>(null);
+  const type = ORDERS[instance.state];
+  const mayOrder = type !== undefined && instance.kind === "action" && mayOperate(session);
+  const give = (values: Readonly<Record<string, string>>) =>
+    order(instance.id, { ...values, type: asked?.type }, asked?.version ?? 0).finally(session.refresh);
+  return html`${mayOrder && html`<div class="buttons"><button type="button" onClick=${() => setAsked({ type, version: instance.version })}>${say(ORDER_WORDS[type])}</button></div>`}
     ${
-      isAsked &&
-      html`<${FormDialog} title=${`${say(word)}: ${policy}`} action=${{ word, isGrave: type === "cancel" }}
-      fields=${[{ name: "why", word: "why", isLong: true }]} onDone=${done} onClose=${() => setAsked(false)} />`
+      asked !== null &&
+      html`<${FormDialog} title=${`${say(ORDER_WORDS[asked.type])}: ${instance.policy}`} action=${{ word: ORDER_WORDS[asked.type], isGrave: asked.type === "cancel" }}
+      fields=${[{ name: "why", word: "why", isLong: true }]} onDone=${give} onClose=${() => setAsked(null)} />`
     }` as VNode;
+}
+
+async function order(id: string, body: object, ifMatch: number): Promise<void> {
+  try {
+    await send("POST", `/v1/instances/${encodeURIComponent(id)}/events`, { body, ifMatch });
+  } catch (error) {
+    throw refused(error);
+  }
 }
 
 function Facts({ instance }: { instance: InstanceDetail }): VNode {
