@@ -51,7 +51,6 @@ import type { Clock } from "./system/clock.ts";
 import type { Logger } from "./system/logger.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
-import { isTracing } from "./system/tracing.ts";
 import { tracedStore } from "./traced-store.ts";
 
 export type { AnswerTarget, EngineOptions, EngineStatus, Who } from "./engine-options.ts";
@@ -355,17 +354,11 @@ class LiveEngine implements Engine {
   }
 
   async #open(): Promise<Opened> {
-    const { policies, partitions, concurrency, retentionMs } = this.#options;
+    const { policies, partitions, concurrency, retentionMs, observe } = this.#options;
     const logger = this.#logger;
     const attached = attachedClock(this.#clock);
-    const runtime = await compose({
-      store: isTracing() ? tracedStore(this.#store) : this.#store,
-      clock: attached.clock,
-      mode: "live",
-      policies,
-      partitions,
-      observe: this.#options.observe,
-    });
+    const given = { store: tracedStore(this.#store), clock: attached.clock, policies, partitions, observe };
+    const runtime = await compose({ ...given, mode: "live" });
     const inspection = inspectionOf(runtime, {
       inspect: this.#options.inspect,
       onFault: (error) => logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`),

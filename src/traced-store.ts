@@ -2,12 +2,13 @@
 import { context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { errorCode, messageOf } from "./model/errors.ts";
 import type { Commit, CommitOutcome, Store } from "./stores/store.ts";
-import { inSpan, tracer } from "./system/tracing.ts";
+import { inSpan, isTracing, tracer } from "./system/tracing.ts";
 
 const TRACED = ["load", "members", "tally", "list", "history", "renewEpisodes", "dueTimes"] as const;
 
-/** Everything is asked of the driver itself, which has private fields; what is traced is put in between. */
+/** The store itself while nobody traces. Everything is asked of the driver, which has private fields; what is traced is put in between. */
 export function tracedStore(store: Store): Store {
+  if (!isTracing()) return store;
   const between = new Map<string | symbol, unknown>();
   for (const name of TRACED) {
     const call = (store[name] as (request: unknown) => Promise<unknown>).bind(store);
