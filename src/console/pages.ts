@@ -58,16 +58,12 @@ export function usePages(path: string, range: () => Range): Pages {
     const [first] = (await get<Page>(pageAt(path, null, 1))).instances;
     const again = await Promise.all(
       pages.map(async (page, index) => {
-        const isSeen = overlaps(range(), pages, index);
-        return isSeen ? get<Page>(pageAt(path, index === 0 ? null : (pages[index - 1]?.next ?? null))) : page;
+        const cursor = index === 0 ? null : (pages[index - 1]?.next ?? null);
+        return overlaps(range(), pages, index) ? get<Page>(pageAt(path, cursor)) : page;
       }),
     );
     if (!isCurrent()) return;
-    // More pages may have come meanwhile. New rows in the first one would move all that follow.
-    const now = newest.current.pages.map((page, index) => {
-      const fresh = again[index];
-      return fresh === undefined || fresh === pages[index] ? page : renewed(page, fresh);
-    });
+    const now = renewedPages(newest.current.pages, pages, again);
     keep(now, { hasNewer: first !== undefined && first.id !== pages[0]?.instances[0]?.id });
   };
   const read = () => (newest.current.path !== path || scrollY < TOP_PX ? readTop() : readSeen());
@@ -91,15 +87,7 @@ export function usePages(path: string, range: () => Range): Pages {
     if (next === null || isLoadingMore.current || count >= ROW_COUNT_MAX) return;
     isLoadingMore.current = true;
     get<Page>(pageAt(path, next))
-      .then(
-        (page) =>
-          setKept((before) =>
-            before.path === path && before.pages.at(-1)?.next === next
-              ? { ...before, pages: [...before.pages, page] }
-              : before,
-          ),
-        fail,
-      )
+      .then((page) => setKept((before) => withNext(before, path, { cursor: next, page })), fail)
       .finally(() => {
         isLoadingMore.current = false;
       });
@@ -121,6 +109,20 @@ export function usePages(path: string, range: () => Range): Pages {
 function pageAt(path: string, cursor: string | null, limit = PAGE_COUNT): string {
   const query = `limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`;
   return `${path}${path.includes("?") ? "&" : "?"}${query}`;
+}
+
+/** `again`: what was read of `before`. More pages may have come meanwhile, and new rows in the first one would move all that follow. */
+function renewedPages(kept: readonly Page[], before: readonly Page[], again: readonly Page[]): Page[] {
+  return kept.map((page, index) => {
+    const fresh = again[index];
+    return fresh === undefined || fresh === before[index] ? page : renewed(page, fresh);
+  });
+}
+
+/** With the next page, unless the list has changed since it was asked for. */
+function withNext(kept: Kept, path: string, { cursor, page }: { cursor: string; page: Page }): Kept {
+  if (kept.path !== path || kept.pages.at(-1)?.next !== cursor) return kept;
+  return { ...kept, pages: [...kept.pages, page] };
 }
 
 /** The same rows as they are now. */
