@@ -23,6 +23,7 @@ const step = (more: object) =>
     event: "start",
     from: null,
     verdict: null,
+    snapshot: () => ({ kind: "action" }),
     ...more,
   }) as never;
 
@@ -39,6 +40,7 @@ describe("the console's numbers", () => {
     const view = new StormView(() => nowMs);
     view.received(5);
     view.stepped([step({ to: "Processing" }), step({ to: "Skipped", reason: "limit_reached" })]);
+    view.stepped([step({ to: "Processing", group: null, snapshot: () => ({ kind: "approval-request" }) })]);
     nowMs += MINUTE_MS;
     view.received(2);
     view.stepped([step({ from: "Waiting", to: "Skipped", reason: "approval_denied" })]);

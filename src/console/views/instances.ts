@@ -48,20 +48,26 @@ export function InstancesView({ place }: { place: Place }): VNode {
     <${Failure} error=${error} />
     ${rows === null && error === null && html`<${Loading} />`}
     ${rows !== null && rows.length === 0 && html`<${Empty} word="noMatch" />`}
-    ${rows !== null && rows.length > 0 && html`<${Rows} rows=${rows} pages=${pages} seen=${seen} />`}
+    ${rows !== null && rows.length > 0 && html`<${Rows} rows=${rows} pages=${pages} seen=${seen} sought=${filters.text.toLowerCase()} />`}
     ${pages.next !== null && pages.isShort && html`<p class="buttons"><button type="button" onClick=${pages.loadMore}>${say("searchOn")}</button></p>`}
     ${pages.hasNewer && html`<button type="button" class="newer" onClick=${pages.toTop}>↑ ${say("newer")}</button>`}
   </section>` as VNode;
 }
 
-type RowsProps = { readonly rows: readonly InstanceRow[]; readonly pages: Pages; readonly seen: { current: Range } };
+type RowsProps = {
+  readonly rows: readonly InstanceRow[];
+  readonly pages: Pages;
+  readonly seen: { current: Range };
+  /** In a label's value, in small letters. */
+  readonly sought: string;
+};
 
-function Rows({ rows, pages, seen }: RowsProps): VNode {
+function Rows({ rows, pages, seen, sought }: RowsProps): VNode {
   const say = useWords();
   const list = useRef<HTMLTableSectionElement>(null);
   const { from, to, rowPx } = useVisibleRows(list, rows.length);
   seen.current = { from, to };
-  const order = useMemo(() => tellingOrder(rows), [rows]);
+  const order = useMemo(() => tellingOrder(rows, sought), [rows, sought]);
   const isEndSeen = to >= rows.length - AHEAD_COUNT;
   useEffect(() => {
     if (isEndSeen && !pages.isShort) pages.loadMore();
@@ -82,8 +88,8 @@ function Rows({ rows, pages, seen }: RowsProps): VNode {
   </table>` as VNode;
 }
 
-/** Names of labels, those first whose values tell most rows apart. */
-function tellingOrder(rows: readonly InstanceRow[]): readonly string[] {
+/** Names of labels: what was sought first, then those whose values tell most rows apart. */
+function tellingOrder(rows: readonly InstanceRow[], sought: string): readonly string[] {
   const values = new Map<string, Set<string>>();
   for (const { alert } of rows.slice(0, 300))
     for (const [name, value] of Object.entries(alert?.labels ?? {})) {
@@ -91,7 +97,10 @@ function tellingOrder(rows: readonly InstanceRow[]): readonly string[] {
       values.set(name, known.add(value));
     }
   const usual = sortedLabels(Object.fromEntries([...values.keys()].map((name) => [name, ""]))).map(([name]) => name);
-  return usual.sort((a, b) => (values.get(b)?.size ?? 0) - (values.get(a)?.size ?? 0));
+  const isSought = (name: string) =>
+    sought !== "" && [...(values.get(name) ?? [])].some((value) => value.toLowerCase().includes(sought));
+  const rank = (name: string) => (isSought(name) ? Number.POSITIVE_INFINITY : (values.get(name)?.size ?? 0));
+  return usual.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a)));
 }
 
 type RowProps = { readonly row: InstanceRow; readonly number: number; readonly order: readonly string[] };

@@ -6,6 +6,7 @@ import { html } from "../html.ts";
 import { Bar, Distance, Empty, Failure, LabelList, Loading, When } from "../parts.ts";
 import { hrefOf } from "../route.ts";
 import { useWords } from "../words.ts";
+import { commonLabels } from "./approvals.ts";
 import { PauseButton } from "./pause.ts";
 
 const HELD_SHOWN_COUNT = 3;
@@ -63,7 +64,7 @@ function Held(): VNode | null {
     ${urgentFirst.slice(0, HELD_SHOWN_COUNT).map(
       (one) => html`<li><p><b>${one.policy}</b> ${one.held > 1 && html`<span>${one.held} ${say("held")}</span>`}${" "}
       ${one.dueAt !== null && html`<span class="quiet">${say("dueAt")} <${When} at=${one.dueAt} /> (<${Distance} at=${one.dueAt} />)</span>`}</p>
-      <p class="quiet">${say.of(one.sentence)}</p></li>`,
+      <p><${LabelList} labels=${commonLabels(one.shown.map(({ labels }) => labels ?? {}))} count=${6} /></p></li>`,
     )}
   </ul><a class="button" href=${hrefOf(["approvals"])}>${say("decide")}${approvals.length > HELD_SHOWN_COUNT ? ` (${approvals.length})` : ""}</a></section>` as VNode;
 }

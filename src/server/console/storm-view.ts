@@ -58,7 +58,9 @@ export class StormView {
     for (const step of steps) {
       const { from, to, event, reason, group } = step;
       const isBegun = to === "Processing" && event !== "lock.busy" && from !== "Processing";
-      const isExecuted = isBegun || (from === null && (to === "Success" || to === "Failed"));
+      const hasRun = isBegun || (from === null && (to === "Success" || to === "Failed"));
+      // A request or a summary that the engine sends by itself is no action.
+      const isExecuted = hasRun && step.snapshot().kind === "action";
       const isSkipped = to === "Skipped" && from !== "Skipped";
       if (isExecuted) bucket.executed += 1;
       if (isSkipped) {
