@@ -1,4 +1,4 @@
-// Makes docs/what-if-example.md and its picture: a rule that hurts is found, changed, proved and kept mended, on the storm that a real Prometheus sent.
+// Makes docs/what-if-example.md and its picture: a bad rule is found, changed, proved and kept fixed, on the storm that a real Prometheus sent.
 // Every output on the page is what the command printed.
 //   node scripts/what-if-example.mjs            writes what has changed (needs a build: npm run build)
 //   node scripts/what-if-example.mjs --check    writes nothing; exit code 1 if something is out of date
@@ -69,36 +69,37 @@ export function example() {
 }
 
 function page({ run, report, tune, diff, back }, rules) {
-  return `# A rule that hurts, found and kept mended
+  return `# A bad rule, found, fixed and kept fixed
 
 <!-- Made by scripts/what-if-example.mjs: change that script, not this page. -->
 
-The storm is one that a real Prometheus sent (\`demo/storm.jsonl\`, 1,594 alerts): a rack was down for 90 seconds, hosts flapped, disks filled. The policies are
-\`demo/policies.yaml\`. Every output is what the command prints. To follow it, copy both files into an empty folder, as \`policies.yaml\` and \`storm.jsonl\`.
+For whoever writes policies: [what if](what-if.md), step by step. The storm is one that a real Prometheus sent (\`demo/storm.jsonl\`, 1,594 alerts): a rack was
+down for 90 seconds, hosts flapped, disks filled. The policies are \`demo/policies.yaml\`. Every output is what the command prints. To try it yourself, copy both
+files into an empty folder, as \`policies.yaml\` and \`storm.jsonl\`.
 
 ## What happened
 
-Your own histories are in your store already. Here the captured storm is taken through the policies first:
+Your own histories are in your store already. Here we take the captured storm through the policies first:
 
 ${run}
 
-## Which rule hurts
+## Which rule is bad
 
 ${report}
 
-\`restart-host\` asked a person 79 times within six minutes: 34 alerts were over before anybody could have answered, and 45 still wait. Questions that come this fast are no
-longer read. The other rules do their work: what they skipped for a peer has resolved, or fires still when the capture ends.
+\`restart-host\` asked a person 79 times within six minutes: 34 alerts were over before anybody could have answered, and 45 still wait. Nobody reads questions that
+come this fast. The other rules work: the alerts that they skipped for a peer have resolved, or still fire when the capture ends.
 
 ## What to change
 
-At most 60 questions, and nothing that was dealt with may be skipped now. Which change is the smallest?
+Ask at most 60 questions, and skip nothing that was not skipped before. Which change is the smallest?
 
 ${tune}
 
 ![What each combination achieves, against how many instances it sends another way](pictures/what-if-tune.svg)
 
-The smallest change is the one under which the fewest instances go another way; the table marks it, and its \`diff\` proves it. \`new.yaml\` is the policy file with that change and no other. It costs
-20 restarts that nobody is asked about, which is for people to weigh; the gate below bounds it.
+The smallest change is the one under which the fewest instances go another way; the table marks it, and its \`diff\` proves it. \`new.yaml\` is the policy file with only that change. It costs
+20 restarts without asking anybody, which is for people to weigh; the gate below limits them.
 
 \`\`\`diff
 -    ${rules.was}
@@ -109,13 +110,13 @@ The smallest change is the one under which the fewest instances go another way; 
 
 ${diff}
 
-## The gate that keeps it mended
+## The gate that keeps it fixed
 
 Put the storm and the gates into the repository of your policies. A merge request that brings the flood of questions back fails:
 
 ${back}
 
-A job for GitHub Actions, ready to copy to \`.github/workflows/policies.yaml\`:
+A job for GitHub Actions, for a repository whose \`package.json\` has \`becalm\` among its dependencies, ready to copy to \`.github/workflows/policies.yaml\`:
 
 \`\`\`yaml
 name: policies
@@ -129,6 +130,7 @@ jobs:
         with: { fetch-depth: 0 }
       - uses: actions/setup-node@v4
         with: { node-version: 20 }
+      - run: npm ci
       - run: npx becalm check policies.yaml
       - run: git show "origin/\${{ github.base_ref }}:policies.yaml" > in-force.yaml
       - run: >

@@ -46,7 +46,7 @@ export function readerFrom(options: Options): Reader {
 }
 
 export function observeOption(): Option {
-  return new Option("--observe", "decide and audit everything, act on nothing: every policy in `mode: observe`");
+  return new Option("--observe", "decide and audit everything, perform no action: `mode: observe` for every policy");
 }
 
 export function logOption(): Option {

@@ -18,14 +18,14 @@ export function detectOptions(): Option[] {
     new Option("--enrich <file>", "CSV: labels for alerts, by a dimension that its first column names"),
     new Option("--checkpoints", "show how far each level of each series has looked; read no records"),
     new Option("--stream <name>", "detections of different streams do not see each other").default("default"),
-    new Option("--source <name>", "the name by which a restart knows a single input; default: its path, or stdin"),
+    new Option("--source <name>", "name by which a restart recognises a single input; default: its path, or stdin"),
     new Option(
       "--from-seq <n>",
       "report stored alerts again from this number on; default: those not reported yet",
     ).argParser(sequenceNumber),
     new Option("--no-flush", "more records will follow: leave the newest points waiting for them"),
-    new Option("--strict", "exit 1 if a record was rejected, a strategy found nothing, or can never fire"),
-    new Option("--log <file>", "append a JSON line for each alert, rejected row and doubt; - for stderr"),
+    new Option("--strict", "exit 1 if a record was rejected, or a strategy found nothing or can never fire"),
+    new Option("--log <file>", "append a JSON line for each alert, rejected row and warning; - for stderr"),
     new Option("--quiet", "no progress, no rejected rows and no counts on stderr"),
   ];
 }

@@ -90,7 +90,7 @@ export function stoppedText(rows: number, { store }: DetectCommandOptions, { say
   const where = say(`Stopped after ${number(rows)} rows. `, `已在 ${number(rows)} 行后停止。`);
   if (store === undefined)
     return `${where}${say("Nothing is kept without --store: run it again from the start.", "未给出 --store，未保存：请从头运行。")}`;
-  return `${where}${say("All up to there is durable: run the same command again to go on.", "之前的均已持久化：再次运行同一命令即可继续。")}`;
+  return `${where}${say("Everything up to there is durable: run the same command again to continue.", "之前的均已持久化：再次运行同一命令即可继续。")}`;
 }
 
 function number(count: number): string {

@@ -58,7 +58,7 @@ function tableOf(text: string, path: string): Table {
   const rows = new Map<string, Readonly<Record<string, string>>>();
   let key: string | null = null;
   for (const row of [...reader.feed(text), ...reader.end()]) {
-    if ("rejected" in row) throw usedWrongly(`${path}:${row.line}: ${row.text}. Mend the file of --enrich.`);
+    if ("rejected" in row) throw usedWrongly(`${path}:${row.line}: ${row.text}. Correct the file of --enrich.`);
     const [[name, value] = ["", ""], ...labels] = Object.entries(row.record as Record<string, string>);
     key ??= name;
     const usable = labels.filter(([, label]) => label !== "" && !exceedsUtf8Bytes(label, LABEL_VALUE_BYTES_MAX));

@@ -122,7 +122,7 @@ async function changeOf(
 ): Promise<Omit<Finding, "id"> | null> {
   const now = policies.get(name);
   if (now?.policy.version === policyVersion) return null;
-  const goesOn = { en: `it goes on under version ${policyVersion}`, zh: `继续按版本 ${policyVersion} 执行` };
+  const goesOn = { en: `it continues under version ${policyVersion}`, zh: `继续按版本 ${policyVersion} 执行` };
   const change = (is: Finding["is"], en: string, zh: string) => ({ is, what: { en, zh } });
   if (now === undefined)
     return change(
@@ -135,19 +135,19 @@ async function changeOf(
   if (!now.matches(labels))
     return change(
       "not_matched",
-      `policy "${name}" matches its alert no longer: ${goesOn.en}`,
+      `policy "${name}" no longer matches its alert: ${goesOn.en}`,
       `策略 "${name}" 不再匹配其告警：${goesOn.zh}`,
     );
   if (groupText(was, labels) !== groupText(now.policy, labels))
     return change(
       "other_group",
-      `its alert would go to another group when it fires anew: ${goesOn.en}`,
+      `its alert would go to another group when it fires again: ${goesOn.en}`,
       `其告警再次触发时会进入另一个收敛组：${goesOn.zh}`,
     );
   if (canonicalJson(was.converge) === canonicalJson(now.policy.converge)) return null;
   return change(
     "other_rule",
-    `its group keeps its rule until it closes, and has another one then: ${goesOn.en}`,
+    `its group keeps its rule until it closes, and the next group has another rule: ${goesOn.en}`,
     `其收敛组关闭前仍用原规则，之后用新规则：${goesOn.zh}`,
   );
 }

@@ -63,7 +63,7 @@ function requireClear({ ids, policy, group, live, replay: isReplay, format, json
       `--format draws one instance, but ${ids.length} were named. Name one: becalm inspect ID --format svg.`,
     );
   }
-  if (format !== undefined && json) throw usedWrongly("A drawing is no JSON: leave --json or --format out.");
+  if (format !== undefined && json) throw usedWrongly("A drawing is not JSON: leave --json or --format out.");
   if (speed !== undefined && !isReplay)
     throw usedWrongly("--speed is that of a replay: add --replay, or leave it out.");
   if (live && isReplay)

@@ -33,10 +33,10 @@ const HEAD: readonly Sentence[] = [
   { en: "verified", zh: "已验证" },
   { en: "skipped for a peer", zh: "因同组跳过" },
   { en: "resolved", zh: "已恢复" },
-  { en: "half within", zh: "半数在" },
+  { en: "median", zh: "中位数" },
   { en: "asked", zh: "请求审批" },
   { en: "answered", zh: "已答复" },
-  { en: "half within", zh: "半数在" },
+  { en: "median", zh: "中位数" },
 ];
 
 export function outcomeText(
@@ -104,7 +104,7 @@ function detailLines({ policy, figures }: OutcomeRow, { colors: { bold, dim }, r
     forPeer.count === 0
       ? ""
       : say(
-          `of ${forPeer.count} skipped for a peer ${forPeer.resolved} resolved${after}, ${forPeer.lost} ended unheard, of ${forPeer.unknown} no end is known`,
+          `${forPeer.count} skipped for a peer: ${forPeer.resolved} resolved${after}, ${forPeer.lost} ended unreported, ${forPeer.unknown} unknown`,
           `因同组跳过 ${forPeer.count} 个：${forPeer.resolved} 个已恢复${after}，${forPeer.lost} 个未收到恢复，${forPeer.unknown} 个结果未知`,
         ),
     skipped.count === 0 ? "" : `${say("skipped: ", "跳过：")}${reasonsText(skipped.reasons)}`,
@@ -136,7 +136,7 @@ function approvalsText(approvals: OutcomeFigures["approvals"], reader: Reader): 
   const { granted, denied, timedOut, ended, waiting, answeredAfterMs } = approvals;
   const after = spreadText(answeredAfterMs, reader);
   return reader.say(
-    `${granted} granted, ${denied} denied${after}, ${timedOut} not answered in time, ${ended} over before an answer, ${waiting} waiting`,
+    `${granted} granted, ${denied} denied${after}, ${timedOut} not answered in time, ${ended} ended before an answer, ${waiting} waiting`,
     `${granted} 个批准，${denied} 个拒绝${after}，${timedOut} 个超时，${ended} 个在答复前已结束，${waiting} 个等待中`,
   );
 }
@@ -144,7 +144,7 @@ function approvalsText(approvals: OutcomeFigures["approvals"], reader: Reader): 
 function spreadText({ count: number, p50, p90, max }: Spread, { say }: Reader): string {
   if (number === 0) return "";
   return say(
-    ` (half within ${timeText(p50)}, nine of ten within ${timeText(p90)}, the last after ${timeText(max)})`,
+    ` (median ${timeText(p50)}, 90 % within ${timeText(p90)}, at most ${timeText(max)})`,
     `（半数在 ${timeText(p50)} 内，九成在 ${timeText(p90)} 内，最长 ${timeText(max)}）`,
   );
 }

@@ -145,7 +145,7 @@ function addRunning(add: Add): void {
       new Option("--namespace <name>", "the namespace in that store").default("demo"),
       new Option("--serve", "send the storm to a server on loopback; watch its console"),
       new Option("--listen <address>", "with --serve: where the server listens").default("127.0.0.1:9095"),
-      new Option("--speed <factor>", "with --serve: how many times faster than it was")
+      new Option("--speed <factor>", "with --serve: how many times the original speed")
         .default(10)
         .argParser(positiveNumber),
     ],
@@ -159,7 +159,7 @@ function addRunning(add: Add): void {
         ? (await import("./served-demo.ts")).servedDemo(to, read(options, []))
         : (await import("./demo.ts")).demo(to, read(options, [])),
   });
-  add("run", "simulate what a file of alerts would do under policies; --execute really does it", {
+  add("run", "simulate what a file of alerts would do under policies; --execute performs the actions", {
     options: [
       new Option("--policies <file>", "YAML or JSON, see docs/policies.md").makeOptionMandatory(),
       new Option(
@@ -282,7 +282,7 @@ function addKeeping(add: Add): void {
     ],
     act: async (to, options, ids) => (await import("./export.ts")).exportCommand(to, read(options, [], { ids })),
   });
-  add("backup <target>", "copy an lmdb store to a new folder or .mdb file while its writer goes on", {
+  add("backup <target>", "copy an lmdb store to a new folder or .mdb file while its writer keeps running", {
     options: [jsonOption(), storeOption("the original is")],
     examples: ["becalm backup backups/monday --store lmdb:./becalm-data", "becalm ls --store lmdb:backups/monday"],
     act: async (to, options, [target = ""]) =>
@@ -321,7 +321,7 @@ function addActing(add: Add): void {
     {
       options: reading(...who(), ...now()),
       examples: [
-        'becalm send 03-0a1b2c3d4e5f60718293a4b5 start --by ann --why "needed all the same" --run',
+        'becalm send 03-0a1b2c3d4e5f60718293a4b5 start --by ann --why "needed anyway" --run',
         'becalm send 03-0a1b2c3d4e5f60718293a4b5 cancel --by ann --why "wrong host"',
       ],
       act: async (to, options, [id = "", event = ""]) =>

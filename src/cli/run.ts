@@ -139,7 +139,7 @@ function stoppedText({ lines }: Taken, { store }: RunCommandOptions, { say }: Te
   if (store === undefined)
     return `${where}${say("Nothing is kept without --store: run it again from the start.", "未给出 --store，未保存：请从头运行。")}`;
   return `${where}${say(
-    "All up to there is durable: run the same command again to go on, its output is the same as without the stop.",
+    "Everything up to there is durable: run the same command again to continue. Its output is the same as without the stop.",
     "之前的均已持久化：再次运行同一命令即可继续，输出与未停止时相同。",
   )}`;
 }

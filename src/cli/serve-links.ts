@@ -23,7 +23,7 @@ export function linksOf({ externalUrl, secretFile, namespace }: LinkOptions, sec
     throw usedWrongly("--secret-file signs links, and links need an address: give --external-url URL too.");
   }
   if (!URL.canParse(externalUrl) || !/^https?:$/.test(new URL(externalUrl).protocol))
-    throw usedWrongly("--external-url is no address. Write it as https://HOST[:PORT][/PATH].");
+    throw usedWrongly("--external-url is not an address. Write it as https://HOST[:PORT][/PATH].");
   const text = secretFile === undefined ? (secret ?? "") : readSecretFile(secretFile, "The --secret-file");
   const secrets = text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
   if (secrets.length === 0)

@@ -69,7 +69,7 @@ async function sendStorm(terminal: Terminal, { url, speed, signal }: Sending): P
     await post(`${url}/api/v2/alerts`, shifted, signal);
   }
   terminal.note(
-    terminal.say("The storm is over. The server goes on until Ctrl-C.", "风暴已结束。服务器继续运行，直到按 Ctrl-C。"),
+    terminal.say("The storm is over. The server runs until Ctrl-C.", "风暴已结束。服务器继续运行，直到按 Ctrl-C。"),
   );
 }
 

@@ -47,7 +47,7 @@ export function addStopping(add: Add, { reading, read }: Around): void {
   });
   add(
     "silence <what> [args...]",
-    "`silence add MATCHER...`, `silence ls`, `silence expire ID`: silences made while everything runs",
+    "`silence add MATCHER...`, `silence ls`, `silence expire ID`: add, list and end silences at run time",
     {
       options: reading(
         new Option("--for <duration>", "how long it lasts, such as 30m or 2h"),

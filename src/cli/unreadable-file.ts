@@ -10,7 +10,7 @@ export function unreadable(path: string, cause: unknown): BecalmError {
   }
   return new BecalmError(
     "BECALM_ARGUMENT_INVALID",
-    `${path} cannot be read: ${messageOf(cause)}. Give a file that can.`,
+    `${path} cannot be read: ${messageOf(cause)}. Check its permissions.`,
     { cause, details: { path } },
   );
 }

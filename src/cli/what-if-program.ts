@@ -5,24 +5,27 @@ import { collected, countOf, jsonOption, read, reading } from "./command-options
 import { DIFF_SHOWN_DEFAULT, LIST_COUNT_MAX, REPORT_COUNT_DEFAULT, REPORT_COUNT_MAX } from "./option-limits.ts";
 
 export function addWhatIf(add: Add): void {
-  add("diff", "say what would go another way under other policies; simulates, writes nothing", {
+  add("diff", "show what would go another way under other policies; simulates and writes nothing", {
     options: [
       new Option("--policies <file>", "the new policies"),
-      new Option("--against <file>", "the policies in force; with --from-store or --from: default what was recorded"),
+      new Option(
+        "--against <file>",
+        "the policies in force; with --from-store or --from the default is what was recorded",
+      ),
       new Option("--alerts <file...>", "as for `run`, one after the other; - for stdin"),
-      new Option("--from-store", "instead of --alerts: the alerts that the store has a history of"),
-      new Option("--from <bundle>", "the same of what `becalm export` wrote; - for stdin"),
-      new Option("--shadow", "instead of all these: what the shadow of a running `becalm serve` would do another way"),
+      new Option("--from-store", "instead of --alerts: what the store has recorded"),
+      new Option("--from <bundle>", "instead of --alerts: what `becalm export` wrote; - for stdin"),
+      new Option("--shadow", "instead of all these: where the shadow of a running `becalm serve` would go another way"),
       new Option("--since <time>", "only what began at or after this time, such as 2026-11-23T06:00:00Z"),
       new Option("--assume <policy=pattern>", "how attempts are assumed to end, as for `run`").argParser(collected),
       new Option(
         "--fail-if <condition>",
         "a gate: exit 1 if it holds, such as 'now.executed > 100' or 'changed != 0'",
       ).argParser(collected),
-      new Option("--no-newly-skipped <matchers>", "a gate: exit 1 if an alert that matches is newly skipped")
+      new Option("--no-newly-skipped <matchers>", "a gate: exit 1 if a matching alert is newly skipped")
         .default([], "none")
         .argParser(collected),
-      new Option("--no-newly-executed <matchers>", "a gate: exit 1 if an alert that matches is newly executed")
+      new Option("--no-newly-executed <matchers>", "a gate: exit 1 if a matching alert is newly executed")
         .default([], "none")
         .argParser(collected),
       countOf("--limit <n>", "how many changes to show", { max: LIST_COUNT_MAX, fallback: DIFF_SHOWN_DEFAULT }),
@@ -56,7 +59,7 @@ function addTune(add: Add): void {
       ).argParser(collected),
       new Option(
         "--target <condition>",
-        "what the smallest change has to reach, such as 'executed <= 20'; several have to hold together",
+        "what the smallest change must reach, such as 'executed <= 20'; if given several times, all must hold",
       ).argParser(collected),
       new Option("--assume <policy=pattern>", "how attempts are assumed to end, as for `run`").argParser(collected),
       new Option("--svg <file>", "a plot of what each combination achieves and changes"),
@@ -77,12 +80,12 @@ function addTune(add: Add): void {
 export function addReport(add: Add): void {
   add(
     "report",
-    "what came of the rules: of those skipped for a peer how many resolved, of those executed how many helped",
+    "show what came of the rules: how many skipped alerts resolved anyway, how many executed actions helped",
     {
       options: reading(
         new Option("--since <time>", "instances created since then: 24h, 7d, or 2026-11-23T06:00:00Z").default("24h"),
         new Option("--policy <name>", "only those of this policy"),
-        countOf("--limit <n>", "instances that are read at most, the newest", {
+        countOf("--limit <n>", "read at most this many instances, the newest first", {
           max: REPORT_COUNT_MAX,
           fallback: REPORT_COUNT_DEFAULT,
         }),
@@ -94,15 +97,15 @@ export function addReport(add: Add): void {
 }
 
 function addFork(add: Add): void {
-  add("fork [id]", "says what would have become of an instance, or of a group, if something else had happened", {
+  add("fork [id]", "show what would have become of an instance, or of a group, if something else had happened", {
     options: reading(
-      new Option("--at <version|time>", "from that version of the instance on, or from that time on"),
-      new Option("--group <id>", "answers for all that this group holds"),
+      new Option("--at <version|time>", "fork at this version of the instance, or at this time"),
+      new Option("--group <id>", "fork this group: the events answer for all that it holds"),
       new Option(
         "--event <json>",
         `what happens instead, once or several times: {"type":"approval.granted","after":"12m"}; also effect.done and effect.failed`,
       ).argParser(collected),
-      new Option("--assume <policy=pattern>", "how attempts end that are not recorded, as for `run`").argParser(
+      new Option("--assume <policy=pattern>", "how attempts that are not recorded end, as for `run`").argParser(
         collected,
       ),
     ),
@@ -120,7 +123,7 @@ export function addCheck(add: Add): void {
     options: reading(
       new Option("--model", "explore what each policy can do: what can never run, wait for ever, or run twice"),
       new Option("--strict", "exit 1 if there is a warning, or the model finds something"),
-      new Option("--fleet", "instead: what the policies, and --machine, would mean to every stored instance"),
+      new Option("--fleet", "instead: what the policies, and --machine, would mean for every stored instance"),
       new Option("--machine <file>", "with --fleet: another statechart, a module whose code is run"),
     ),
     examples: [

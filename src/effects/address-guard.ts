@@ -74,7 +74,7 @@ function listOf(ranges: readonly string[]): BlockList {
     const bitsMax = family === "ipv6" ? 128 : 32;
     const isRange = isIP(address) !== 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= bitsMax));
     if (!isRange) {
-      const text = `${JSON.stringify(range)} is no address. Write it as 169.254.20.10 or 169.254.20.0/24.`;
+      const text = `${JSON.stringify(range)} is not an address. Write it as 169.254.20.10 or 169.254.20.0/24.`;
       throw new BecalmError("BECALM_ARGUMENT_INVALID", text);
     }
     list.addSubnet(address, bits === undefined ? bitsMax : Number(bits), family);

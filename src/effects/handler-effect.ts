@@ -132,7 +132,7 @@ function recordable(result: unknown): unknown {
       ? (JSON.parse(json) as unknown)
       : cutText(json, EFFECT_RESULT_BYTES_MAX);
   } catch (error) {
-    return cutText(`(a result that is no JSON: ${textOf(error)})`, EFFECT_RESULT_BYTES_MAX);
+    return cutText(`(a result that is not JSON: ${textOf(error)})`, EFFECT_RESULT_BYTES_MAX);
   }
 }
 

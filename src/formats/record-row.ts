@@ -6,7 +6,7 @@ export const ROW_REJECTION_REASONS = {
   quote_misplaced: "there is text after a closing quote",
   binary: "the line is not text",
   json_invalid: "the line is not JSON; --format json reads arrays and documents of several lines",
-  record_not_an_object: "the line is JSON, but no map of fields",
+  record_not_an_object: "the line is JSON, but not a map of fields",
 } as const;
 
 export type RowRejectionReason = keyof typeof ROW_REJECTION_REASONS;

@@ -81,7 +81,7 @@ export function verifyChain(
     if (isBound && previous !== hash)
       return { line: index, what: "was changed, or a line was removed, added or moved here" };
     if (!isBound && previous !== null)
-      return { line: index + 1, what: "stands where another line should: lines before it were removed" };
+      return { line: index + 1, what: "is in the place of another line: lines before it were removed" };
     hash = chainHash(hash, json);
   }
   return hash === head

@@ -50,7 +50,7 @@ export const REASONS = {
     en: "its action succeeded, but the alert did not resolve in time",
     zh: "执行成功，但告警未在期限内恢复",
   },
-  episode_over: { en: "its alert fires no longer, so it is not decided again", zh: "告警已不再触发，不再重新决策" },
+  episode_over: { en: "its alert no longer fires, so it is not decided again", zh: "告警已不再触发，不再重新决策" },
   observed: { en: "the policy only observes: nothing was done", zh: "观察模式：未实际执行" },
   succeeded: { en: "its action succeeded", zh: "执行成功" },
   failed: { en: "its action failed", zh: "执行失败" },

@@ -176,7 +176,7 @@ function silencedSentence(
   };
   const byHand = `becalm send ${instance} start --by WHO --why TEXT`;
   return say(
-    `Action "${policy}" is silenced: ${why.en}. To run it all the same: ${byHand}`,
+    `Action "${policy}" is silenced: ${why.en}. To run it anyway: ${byHand}`,
     `套餐处理【${policy}】已屏蔽， 屏蔽原因：${why.zh}。手动执行：${byHand}`,
   );
 }

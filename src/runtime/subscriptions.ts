@@ -85,7 +85,7 @@ export class Subscriptions {
   /** Nothing follows any longer; whoever waits still learns that nothing will come. */
   close(): void {
     for (const fail of Array.from(this.waits))
-      fail(new BecalmError("BECALM_STOPPED", "The engine was stopped while somebody waited. Ask another one."));
+      fail(new BecalmError("BECALM_STOPPED", "The engine stopped while this call waited. Ask an engine that runs."));
     for (const watch of this.watches.values()) watch.cancel();
     this.watches.clear();
   }

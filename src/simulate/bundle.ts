@@ -134,7 +134,7 @@ export class BundleReader {
     this.#line += 1;
     const separator = text.indexOf(" ");
     const json = text.slice(separator + 1);
-    if (this.#isEnded) throw this.#broken("stands after the bundle's last line");
+    if (this.#isEnded) throw this.#broken("is after the bundle's last line");
     if (this.#line === 1 && !json.startsWith('{"becalm":"bundle"')) throw this.#notBundle();
     const hash = chainHash(this.#hash, json);
     if (separator < 0 || text.slice(0, separator) !== hash)

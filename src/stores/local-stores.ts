@@ -20,7 +20,7 @@ export const LOCAL_PULSE: StorePulse = { clocks: [], lost: [] };
 
 export const MEMORY_DESCRIPTION: StoreDescription = {
   durability: "none",
-  findings: [{ what: "durability", is: "none: everything is gone with the process" }],
+  findings: [{ what: "durability", is: "none: everything is lost with the process" }],
 };
 
 export function lmdbDescription(path: string): StoreDescription {

@@ -45,7 +45,7 @@ export function decodeCursor(cursor: string): CreatedAt {
   const createdAtMs = Number(cursor.slice(0, separator));
   const id = cursor.slice(separator + 1);
   if (separator < 1 || !Number.isFinite(createdAtMs) || partitionInId(id, PARTITION_COUNT_MAX) === null) {
-    throw invalid(`The cursor "${cursor}" is none that a page of a list returned. Start again without a cursor.`);
+    throw invalid(`The cursor "${cursor}" did not come from a page of a list. Start again without a cursor.`);
   }
   return { id, createdAtMs };
 }
@@ -99,7 +99,7 @@ export function requireSameNamespace(name: string, info: NamespaceInfo, spec: Na
 export function requirePartition(partition: number, partitions: number): void {
   if (Number.isInteger(partition) && partition >= 0 && partition < partitions) return;
   throw invalid(
-    `There is no partition ${partition} in a namespace of ${partitions}. Take it from the id or compute it anew.`,
+    `There is no partition ${partition} in a namespace of ${partitions}. Take it from the id or compute it again.`,
   );
 }
 

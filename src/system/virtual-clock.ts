@@ -161,7 +161,7 @@ export function timeMs(time: Time): number {
   if (atMs !== null && Number.isSafeInteger(atMs) && atMs >= 0) return atMs;
   throw new BecalmError(
     "BECALM_ARGUMENT_INVALID",
-    `${JSON.stringify(time)} is no time. Give epoch milliseconds, a Date, or a text such as 2026-11-23T06:00:00Z.`,
+    `${JSON.stringify(time)} is not a time. Give epoch milliseconds, a Date, or a text such as 2026-11-23T06:00:00Z.`,
   );
 }
 
@@ -171,6 +171,6 @@ export function durationMs(by: Duration): number {
   if (Number.isSafeInteger(ms) && ms >= 0) return ms;
   throw new BecalmError(
     "BECALM_ARGUMENT_INVALID",
-    `${JSON.stringify(by)} is no duration. Give milliseconds, or a text such as 10m.`,
+    `${JSON.stringify(by)} is not a duration. Give milliseconds, or a text such as 10m.`,
   );
 }

@@ -74,7 +74,7 @@ describe("what a handler returns", () => {
     for (const value of [cycle, 10n]) {
       const result = await run({ clean: () => value });
       expect(result).toMatchObject({ ok: true });
-      expect(result.result).toMatch(/^\(a result that is no JSON: /);
+      expect(result.result).toMatch(/^\(a result that is not JSON: /);
     }
   });
 });

@@ -135,7 +135,7 @@ describe("a storm of 40 hosts with count 3 and again", () => {
     storm.at(60 * MINUTE);
     expect(storm.instance(39).path).toEqual(["Idle", "Skipped"]);
     expect(storm.sentences(39).at(-1)).toBe(
-      "It stays as it is: its alert fires no longer, so it is not decided again.",
+      "It stays as it is: its alert no longer fires, so it is not decided again.",
     );
     const last = HOSTS.findLast((host) => storm.state(host) === "Skipped limit_reached") as number;
     expect(storm.sentences(last).at(-1)).toMatch(

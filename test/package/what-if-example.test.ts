@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { ROOT } from "../package/code-blocks.ts";
 
-test("the page of an example from the rule that hurts to its gate, and its plot, are what the commands print", () => {
+test("the page of an example from a bad rule to its gate, and its plot, are what the commands print", () => {
   const { status, stderr } = spawnSync(process.execPath, ["scripts/what-if-example.mjs", "--check"], {
     cwd: ROOT,
     encoding: "utf8",

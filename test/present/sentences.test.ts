@@ -65,7 +65,7 @@ describe("the sentence of a silenced instance", () => {
 
   test("names the author, the comment, the end, and how to run it by hand", () => {
     expect(sentence.en).toBe(
-      'Action "clean" is silenced: ops silenced it until 2026-11-23T07:00:00.000Z (rack move). To run it all the same: becalm send 03-aa start --by WHO --why TEXT',
+      'Action "clean" is silenced: ops silenced it until 2026-11-23T07:00:00.000Z (rack move). To run it anyway: becalm send 03-aa start --by WHO --why TEXT',
     );
     expect(sentence.zh).toContain("becalm send 03-aa start");
   });

@@ -178,7 +178,7 @@ describe("a server that refuses for a moment", () => {
     const refusal = await store.commit(commitOf()).catch(String);
     // A server that cannot save does not end either.
     await raw.config("SET", "save", "");
-    expect(refusal).toMatch(/MISCONF.*make room or mend the disk/);
+    expect(refusal).toMatch(/MISCONF.*make room or repair the disk/);
   });
 });
 

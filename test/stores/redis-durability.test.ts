@@ -103,7 +103,7 @@ describe("a store that waits for a replica", () => {
     const outcomes: string[] = [];
     for (let at = 0; at < 200 && !outcomes.some((text) => text.includes("another server took over")); at += 1)
       outcomes.push(await store.commit(one(`a${at}`)).catch(String));
-    expect(outcomes.at(-1)).toContain("another server took over that had not got it");
+    expect(outcomes.at(-1)).toContain("another server took over that did not have it");
   });
 
   test("checks what it is asked for", () => {

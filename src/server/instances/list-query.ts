@@ -12,7 +12,7 @@ export const LOOKED_AT_COUNT_MAX = 10_000;
 
 export const PAGE_QUERY: readonly Parameter[] = [
   { name: "policy", what: "only those of this policy" },
-  { name: "limit", what: `at most so many, 1 to ${LIST_PAGE_COUNT_MAX}`, type: "integer" },
+  { name: "limit", what: `at most this many, 1 to ${LIST_PAGE_COUNT_MAX}`, type: "integer" },
   { name: "cursor", what: "`next` of an earlier page" },
 ];
 
@@ -21,7 +21,7 @@ export const LIST_QUERY: readonly Parameter[] = [
   { name: "group", what: "only those of this group" },
   { name: "reason", what: "only those that are where they are for this reason, such as limit_reached" },
   { name: "labels", what: 'only those of alerts that these matchers match: cluster="core",host=~"web.*"' },
-  { name: "text", what: "only those of alerts with this text in a label's value, in capitals or not" },
+  { name: "text", what: "only those of alerts with this text in a label's value, in upper or lower case" },
   { name: "since", what: "only those created since: a time (2026-11-23T06:00:00Z), or how long ago (6h)" },
   { name: "quarantined", what: "only those whose checkpoints cannot be read", type: "boolean" },
   ...PAGE_QUERY,

@@ -26,7 +26,7 @@ const FORM = "application/x-www-form-urlencoded";
 const HTML = "text/html";
 const REFUSALS = {
   403: { what: "the link was not made here", type: HTML },
-  404: { what: "what it asks about is no longer kept", type: HTML },
+  404: { what: "the instance is no longer kept", type: HTML },
   409: { what: "it was decided: by whom, and when", type: HTML },
   410: { what: "the link has expired", type: HTML },
 } as const;

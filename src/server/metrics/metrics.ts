@@ -141,7 +141,7 @@ function addGauges(registry: Registry, sources: MetricsSources): void {
     "Alerts that the Alertmanager API shows, and those that ended lately.",
     sources.viewedAlerts,
   );
-  gauge("becalm_http_held_body_bytes", "Bodies of requests that are being worked on.", sources.heldBodyBytes);
+  gauge("becalm_http_held_body_bytes", "Bodies of requests in progress.", sources.heldBodyBytes);
   addStatus(registers, sources.status ?? (() => UNKNOWN));
   addProcessCpu(registers);
   addLoopDelay(registers);

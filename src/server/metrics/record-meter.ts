@@ -17,13 +17,13 @@ export function recordMeter({ registry }: Metrics): RecordMeter {
   const registers = [registry];
   const records = new Counter({
     name: "becalm_records_total",
-    help: "Metric records, by what became of them; one that several groups of strategies want counts in each.",
+    help: "Metric records, by what became of them; one that several groups of strategies match counts in each.",
     labelNames: ["stream", "outcome"],
     registers,
   });
   const alerts = new Counter({
     name: "becalm_detected_alerts_total",
-    help: "Detected alerts that the engine has heard of, by status and by what became of them.",
+    help: "Detected alerts that the engine was given, by status and by what became of them.",
     labelNames: ["stream", "status", "outcome"],
     registers,
   });

@@ -19,10 +19,10 @@ export function shadowMeter(registry: Registry, status: () => ShadowStatus | und
   gauge("becalm_shadow_instances", "Instances that were compared.", ({ summary }) => summary.instances);
   gauge(
     "becalm_shadow_left_out",
-    "Instances that were too many, or unreadable.",
+    "Instances that were left out: too many, or unreadable.",
     (one) => one.leftOut + one.unreadable,
   );
-  gauge("becalm_shadow_refused_answers", "Answers that no instance takes under the shadow.", (one) => one.refused);
+  gauge("becalm_shadow_refused_answers", "Answers that no instance accepts under the shadow.", (one) => one.refused);
   new Gauge({
     name: "becalm_shadow_changes",
     help: "Instances that would go another way under the shadow.",
@@ -65,7 +65,11 @@ function addStatus(registers: Registry[], status: () => ShadowStatus | undefined
         if (now !== undefined) this.set(numberOf(now));
       },
     });
-  gauge("becalm_shadow_since_seconds", "Since when it is the shadow.", ({ since }) => Date.parse(since) / 1_000);
+  gauge(
+    "becalm_shadow_since_seconds",
+    "When the candidate became the shadow.",
+    ({ since }) => Date.parse(since) / 1_000,
+  );
   gauge(
     "becalm_shadow_unmatched_alerts",
     "Alerts that the shadow matches and no policy in force does, as far as they are remembered.",
@@ -92,7 +96,7 @@ function addLooks(registers: Registry[], keep: (report: ShadowReport) => void): 
   });
   const lookedAt = new Gauge({
     name: "becalm_shadow_last_look_timestamp_seconds",
-    help: "When the shadow was looked at last.",
+    help: "When the shadow was last looked at.",
     registers,
   });
   return ({ report, tookMs }) => {

@@ -66,7 +66,7 @@ export class NamespaceRows {
   #stored(rows: ReadRows): Stored {
     const text = rows.get(this.#key);
     if (text !== undefined) return JSON.parse(text) as Stored;
-    throw new BecalmError("BECALM_STORE_FAILED", `The namespace "${this.#name}" is gone. Look who removed it.`);
+    throw new BecalmError("BECALM_STORE_FAILED", `The namespace "${this.#name}" is gone: somebody removed it.`);
   }
 }
 

@@ -32,7 +32,7 @@ const FACTS: Partial<Record<ErrorCode, string>> = {
 
 const REMEDIES: Partial<Record<ErrorCode, string>> = {
   BECALM_STORE_UNAVAILABLE: "Check that it runs and that the URL is right, then try again",
-  BECALM_STORE_FAILED: "Look into the log of the server",
+  BECALM_STORE_FAILED: "See the server's log",
 };
 
 /** `callTimeoutMs`: default 5 s. The others shorten the waiting of a client of our own. */

@@ -66,7 +66,7 @@ export class Replication {
     if (counts.includes(0)) {
       // What is gone is nothing that anybody could be told.
       this.#behind.delete(partition);
-      throw this.#failure("another server took over that had not got it");
+      throw this.#failure("another server took over that did not have it");
     }
     if (count < replicas) {
       this.#behind.set(partition, commitKeys[0] as string);

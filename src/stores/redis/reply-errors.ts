@@ -26,7 +26,7 @@ const REPLIES: readonly (readonly [prefix: string, meaning: ReplyMeaning])[] = [
     },
   ],
   ["LOADING", away("It is loading its data: try again in a moment", true)],
-  ["BUSY ", away("It is busy with a script of somebody: try again, or end that script with SCRIPT KILL", true)],
+  ["BUSY ", away("It is busy with somebody's script: try again, or end that script with SCRIPT KILL", true)],
   [
     "NOREPLICAS",
     away(
@@ -37,11 +37,11 @@ const REPLIES: readonly (readonly [prefix: string, meaning: ReplyMeaning])[] = [
   [
     "MISCONF",
     away(
-      "It cannot save to its disk, and refuses writes until it can: make room or mend the disk; nothing was written",
+      "It cannot save to its disk, and refuses writes until it can: make room or repair the disk; nothing was written",
     ),
   ],
   ["READONLY", away("It is a replica: use the URL of the master, or redis+sentinel:// to follow it", true)],
-  ["MASTERDOWN", away("Its master is down: try again when there is one", true)],
+  ["MASTERDOWN", away("Its master is down: try again when it has one", true)],
   ["CLUSTERDOWN", away("Not all slots of the cluster are served: try again when they are", true)],
   ["TRYAGAIN", away("Slots are moving: try again in a moment", true)],
   ["WRONGPASS", away("Check the user and the password in the URL")],
