@@ -167,7 +167,7 @@ ${json(row.record)}
 
 ## 2. The record becomes a state event
 
-The filter of ${group.strategies.map(({ name }) => `\`${name}\``).join(", ")} is \`${JSON.stringify(group.query.filter)}\`, so the record is its own. \`parseRecord\` makes numbers of the texts,
+The filter of ${group.strategies.map(({ name }) => `\`${name}\``).join(", ")} is \`${JSON.stringify(group.query.filter)}\`, so the record belongs to it. \`parseRecord\` makes numbers of the texts,
 rounds to ${group.query.precision} decimals, and names the event after its series and time: the md5 of the dimensions, a dot, the seconds.
 \`access_time\` is null because this page has no clock.
 
@@ -189,8 +189,8 @@ function detectionPart({ event, group, mover, lastCheckpoint, groupCheckpoint, c
   const source = group.strategies[0]?.levels.find(({ severity }) => severity === alert.severity);
   return `## 3. The event waits, and is detected
 
-Its id has not come within the last 10 intervals, so it is taken in and remembered. It waits until records in any order have had their time:
-line ${mover.line} has the time ${String(mover.record["time"])}, and the watermark (newest time less one interval of ${group.intervalSeconds} s) has passed ${event.time}.
+Its id has not come within the last 10 intervals, so it is taken in and remembered. It waits until no earlier record of its series can still come:
+line ${mover.line} has the time ${String(mover.record["time"])}, and the newest time less one interval (${group.intervalSeconds} s) has passed ${event.time}.
 
 The level \`${alert.severity}\` compares its value ${event.value} with the limit: it is number ${source?.trigger.count} of ${source?.trigger.window} that is anomalous, so the alert fires.
 
@@ -208,7 +208,7 @@ The commit that holds the alert also holds the checkpoints (below the stream's o
 function alertPart({ alert }: Found): string {
   return `## 4. The alert
 
-\`becalm detect\` tells it as a request that \`becalm run\` takes. Its time is that of the data.
+\`becalm detect\` reports it as a request that \`becalm run\` takes. Its time is that of the data.
 
 ${json(detectedLine(1, alert))}
 `;
@@ -217,7 +217,7 @@ ${json(detectedLine(1, alert))}
 function instancePart(instance: Instance, { birth }: History): string {
   return `## 5. The alert becomes an instance
 
-The policy \`${birth.policy}\` matches. The id is made of the policy, the alert's fingerprint and its start, so the same alert again is no second instance.
+The policy \`${birth.policy}\` matches. The id is made of the policy, the alert's fingerprint and its start, so the same alert does not make a second instance.
 
 | | |
 |---|---|

@@ -28,7 +28,7 @@ export type DetectorOptions = {
   readonly keepCount?: number;
 };
 
-/** `seq` counts from 1 over the whole stream. The alert's own fields stand beside it, as `engine.ingest` takes them. */
+/** `seq` counts from 1 over the whole stream. The alert's own fields are beside it, as `engine.ingest` takes them. */
 export type NumberedAlert = DetectedAlert & Alert & { readonly seq: number };
 
 export type TakeOptions = {
@@ -51,11 +51,11 @@ export type TakeResult = {
 };
 
 export type Detector = {
-  /** Takes raw records (maps of fields). Calls are done one after the other. Rejects with BECALM_CONFLICT or a store's error; what was committed before stands. */
+  /** Takes raw records (maps of fields). Calls are done one after the other. Rejects with BECALM_CONFLICT or a store's error; earlier commits stay. */
   take(records: Iterable<unknown> | AsyncIterable<unknown>, options: TakeOptions): Promise<TakeResult>;
-  /** The clock of a live input goes on without records: series that are silent by it are missed. Gives the alerts that it brought. */
+  /** Moves the clock of a live input on without records, so that silent series are noticed. Gives the alerts that this made. */
   tick(): Promise<readonly NumberedAlert[]>;
-  /** Stored alerts, whoever committed them. */
+  /** Stored alerts, from every process. */
   alerts(page: SequencePage): Promise<NumberedAlert[]>;
 };
 

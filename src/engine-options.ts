@@ -37,7 +37,7 @@ export type Who = { readonly by: string; readonly why: string };
 export type EngineOptions = {
   /** A policy file's content as an object, its list of policies, or a set that `loadPolicySet` or `parsePolicies` gave. */
   readonly policies: PolicyInput;
-  /** Default: a memory store of its own. */
+  /** Default: a new memory store. */
   readonly store?: Store;
   readonly clock?: Clock;
   /** By the names that `action: { handler: { name } }` uses. */
@@ -45,7 +45,7 @@ export type EngineOptions = {
   readonly logger?: Logger;
   /** Lets `exec` actions run. Default false. */
   readonly allowExec?: boolean;
-  /** Link-local and metadata addresses, or ranges of them such as `169.254.20.0/24`, that webhooks may reach all the same. Default: none. */
+  /** Link-local and metadata addresses, or ranges of them such as `169.254.20.0/24`, that webhooks may reach anyway. Default: none. */
   readonly allowAddresses?: readonly string[];
   /** Makes the signed addresses at which approval requests and long attempts are answered. Default: none are handed out. */
   readonly urls?: SignedUrls;

@@ -67,7 +67,7 @@ export type IngestResult = Delivered & {
 export type Engine = AsyncDisposable & {
   /** Opens the namespace and runs effects and timers, those included that an earlier process left behind. */
   start(): Promise<void>;
-  /** Takes no more alerts, finishes what is under way, and closes the store that the engine made itself. */
+  /** Refuses new alerts, finishes what is under way, and closes the store that the engine made itself. */
   stop(): Promise<void>;
   /** Stops it, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -95,11 +95,11 @@ export type Engine = AsyncDisposable & {
    * BECALM_NOT_FOUND if the engine has no shadow.
    */
   shadow(request?: ShadowRequest): Promise<ShadowReport>;
-  /** One version of a policy, `name@version`; by its name alone the one in force. null: there is no such policy. */
+  /** One version of a policy, `name@version`; with the name alone, the version in force. null: the policy is unknown. */
   policy(reference: string): Promise<Policy | null>;
   /** Calls `fn` with every step that this process commits, whichever instance it is of. Returns what ends it. */
   subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void;
-  /** Reports how an attempt ended that goes on elsewhere; resolves when that is durable. False: it is over already, and nothing changes. */
+  /** Reports how an attempt that runs elsewhere ended; resolves when that is durable. False: it was over already; nothing changes. */
   complete(effect: Effect, result: EffectResult): Promise<boolean>;
   /**
    * The emergency stop of everything, or of one policy, in every process of the namespace. Resolves when nothing more can begin: what would run
@@ -112,13 +112,13 @@ export type Engine = AsyncDisposable & {
   pauses(): Promise<readonly PauseNote[]>;
   /** Makes a silence, in every process of the namespace. What it skips is decided when it ends, if its alert still fires. */
   silence(request: SilenceRequest): Promise<StoredSilence>;
-  /** Writes a silence as it is, in place of the one with its id: what it no longer holds is decided. */
+  /** Writes a silence in place of the one with its id: instances that it no longer covers are decided. */
   saveSilence(silence: StoredSilence): Promise<void>;
   /** Attempts that were delivered again and again without a result, and are set aside; the oldest first. */
   deadLetters(options?: { readonly limit?: number }): Promise<readonly DeadLetter[]>;
   /** Lets what is set aside be delivered once more. Gives the ids that were set aside. */
   resumeDeadLetters(ids: readonly string[]): Promise<readonly string[]>;
-  /** Ends a silence that somebody made. Gives how many instances were looked at again. */
+  /** Ends a silence that somebody made. Gives how many instances were decided again. */
   expireSilence(id: string): Promise<number>;
   /** All silences: those of the policy file, and those that somebody made. */
   silences(): Promise<readonly StoredSilence[]>;

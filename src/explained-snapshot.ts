@@ -8,7 +8,7 @@ import { type Sentence, sentenceOf } from "./present/sentences.ts";
 export type ExplainedSnapshot = InstanceSnapshot & {
   /** Of its alert; null: the engine made the instance itself (a summary, a request), or its history cannot be read. */
   readonly labels: Readonly<Record<string, string>> | null;
-  /** Why it is as it is, as `becalm show` says it, in English (`en`) and Chinese (`zh`); null: its history cannot be read. */
+  /** Why the instance is where it is, as `becalm show` says it, in English (`en`) and Chinese (`zh`); null: its history cannot be read. */
   readonly sentence: Sentence | null;
 };
 

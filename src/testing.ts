@@ -5,7 +5,7 @@ export type { Duration, SettleOptions, Time } from "./system/virtual-clock.ts";
 export { type VirtualIngest, type VirtualRun, type VirtualRunOptions, virtualRun } from "./virtual-program.ts";
 export type { VirtualClock };
 
-/** A clock for `createEngine({ clock })` that stands still until it is moved. `start`: default 2026-01-01T00:00:00Z. */
+/** A clock for `createEngine({ clock })` that moves only when it is told to. `start`: default 2026-01-01T00:00:00Z. */
 export function virtualClock(start?: Time): VirtualClock {
   return new VirtualClock(start);
 }

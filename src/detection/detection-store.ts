@@ -11,7 +11,7 @@
  * given breaks a rule that stands here.
  */
 export interface DetectionStore {
-  /** All that detection goes on from, as one commit left it. `groupKeys`: the strategy groups whose duplicates are wanted. */
+  /** Everything that detection continues from, as one commit left it. `groupKeys`: the strategy groups whose duplicates are wanted. */
   load(groupKeys: readonly string[]): Promise<StoredDetection>;
 
   /** The one write. */

@@ -26,7 +26,7 @@ import { wireOf } from "./wire.ts";
 export const INSPECTOR_URL_DEFAULT = "https://stately.ai/inspect";
 
 export type InspectServerOptions = {
-  /** Default: any free one; `url` tells which. */
+  /** Default: any free one; see `url`. */
   readonly port?: number;
   /** Keys and ends of paths that are kept off the wire: `token`, `result.body`. See docs/inspecting.md. */
   readonly redact?: readonly string[];
@@ -67,7 +67,7 @@ export interface InspectServer extends InspectTarget {
   readonly socketUrl: string;
   readonly port: number;
   readonly viewerCount: number;
-  /** Bytes that wait for viewers, and whether each of them has been told everything. */
+  /** Bytes that wait for viewers, and whether each viewer has received everything. */
   readonly load: { readonly heldBytes: number; readonly isUpToDate: boolean };
   /** Calls `fn` when the first viewer connects, at once if there is one. */
   onFirstViewer(fn: () => void): void;

@@ -63,7 +63,7 @@ export type EntryBody = {
   readonly checkpoint: string;
 };
 
-/** An audit entry as it is read. */
+/** An audit entry, as read from a history. */
 export type AuditEntry = EntryBody & {
   readonly instance: string;
   readonly observation: Observation | null;

@@ -3,7 +3,7 @@ export interface DimensionLock {
   /**
    * Takes one of `slots` slots for `leaseMs`, or answers null when all are taken (it does not wait).
    * `partition`: where what is decided under the lock lies; a key always comes with the same one.
-   * Every holder has a slot of its own, so a late release or a killed holder never frees or leaks somebody else's.
+   * Every holder has its own slot, so a late release or a killed holder never frees or leaks another's.
    */
   acquire(request: DimensionLockRequest): Promise<DimensionLockHold | null>;
 }

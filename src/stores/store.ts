@@ -79,7 +79,7 @@ export interface Store {
    */
   extendClaims(request: ExtendRequest): Promise<string[]>;
 
-  /** Gives claims of `owner` back, as deliveries that never were: whoever comes first may take the effects. Claims of others stay. */
+  /** Gives claims of `owner` back, as if they had not been delivered: any process may take the effects. Claims of others stay. */
   releaseClaims(request: { owner: string; effectIds: readonly string[] }): Promise<void>;
 
   /** Ids of effects of a partition that no claim will ever give out, in order: a commit makes none, so they are damage. */
@@ -103,10 +103,10 @@ export interface Store {
   /** Raises the namespace's format, which never falls; returns the format afterwards. */
   raiseFormat(to: number): Promise<number>;
 
-  /** History lines of an instance, oldest first (the birth line is the first); null when there is no such instance. */
+  /** History lines of an instance, oldest first (the birth line is the first); null if the instance is unknown. */
   history(instanceId: string): Promise<string[] | null>;
 
-  /** Records that the alert of an instance was received again (the latest time stands). Nothing happens when there is no such instance. */
+  /** Records that the alert of an instance was received again (the latest time counts). Does nothing if the instance is unknown. */
   touch(instanceId: string, atMs: number): Promise<void>;
 
   /** When the alert of each instance was last received again, for those that `touch` recorded. */
@@ -122,7 +122,7 @@ export interface Store {
 
   /**
    * Removes an instance with its history and what `touch` recorded, if it still has `version`; with it the record of its episode, if that
-   * is still `episode.value`. False: the instance changed meanwhile, or is gone, and nothing was removed.
+   * is still `episode.value`. False: the instance changed meanwhile, or no longer exists; nothing was removed.
    */
   remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean>;
 
@@ -151,7 +151,7 @@ export interface Store {
    */
   pulse(): Promise<StorePulse>;
 
-  /** What the store is like, for whoever operates it. The namespace need not be there. */
+  /** The store's settings and health, for its operator. The namespace need not exist. */
   describe(): Promise<StoreDescription>;
 
   close(): Promise<void>;
@@ -205,7 +205,7 @@ export type StorePulse = { readonly clocks: readonly StoreClock[]; readonly lost
  */
 export type DurabilityProfile = "none" | "async" | "everysec" | "always" | "replicated" | "unknown";
 
-/** One thing that was looked at. `advice`: what to do about it; absent: it is as it should be. */
+/** One check. `advice`: what to do about it; absent: all is well. */
 export type Finding = { readonly what: string; readonly is: string; readonly advice?: string };
 
 export type StoreDescription = {
@@ -274,7 +274,7 @@ export type Commit = {
   afterCommitId: string | null;
   /** The group that this was decided on; null: none. */
   group: GroupWrite | GroupCheck | null;
-  /** No instance stands here twice. */
+  /** Holds no instance twice. */
   instances: readonly InstanceWrite[];
   /** Records of episodes. Unless each is as it is expected, the commit answers `conflict`. No key stands here twice. */
   episodes: readonly EpisodeWrite[];
@@ -285,7 +285,7 @@ export type Commit = {
   tallies?: readonly TallyWrite[];
   /** Effects put into the outbox. */
   effects: readonly StoredEffect[];
-  /** How long `owner` has claimed them; null: they are for whoever comes first. */
+  /** How long `owner` has claimed them; null: any process may take them. */
   effectClaimMs: number | null;
   /** Effects taken out of the outbox: their results are part of this commit. */
   settledEffectIds: readonly string[];

@@ -1,4 +1,4 @@
-/** Where log lines go. A pino logger fits as it is. Lines are for people who watch; what must not be lost is in the audit. */
+/** Where log lines go. A pino logger fits. Lines are for people who watch; everything that must not be lost is in the audit. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

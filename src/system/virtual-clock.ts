@@ -23,7 +23,7 @@ export type Time = number | string | Date;
 export type Duration = number | string;
 
 export type SettleOptions = {
-  /** `wait` (the default): attempts must end. `leave`: those that go on are left alone, for a test that ends them itself. */
+  /** `wait` (the default): attempts must end. `leave`: running attempts are left alone, for a test that ends them itself. */
   readonly attempts?: "wait" | "leave";
   /** In real time. Default 5 s. */
   readonly timeoutMs?: number;

@@ -50,7 +50,7 @@ describe("report", () => {
       expect.stringMatching(/Only the newest \d+ instances were read, back to 2026/),
     ]);
     const one = await becalm(["report", ...at, "--policy", "shed-load"]);
-    expect(one.stdout).toContain("of 37 skipped for a peer 37 resolved");
+    expect(one.stdout).toContain("37 skipped for a peer: 37 resolved");
     expect(one.stdout).not.toContain("restart-host");
   });
 

@@ -20,13 +20,13 @@ export type RecordQuery = {
   readonly metricIds?: readonly string[];
   /** Names under which `values` carries the time. */
   readonly timeFields: readonly string[];
-  /** Decimals that numbers are rounded to, 0 to 15, half to even; null: they stay as they are. */
+  /** Decimals that numbers are rounded to, 0 to 15, half to even; null: they are not rounded. */
   readonly precision: number | null;
   /** Field that holds the time. Default: `_time_`, else `time`. */
   readonly timeField?: string;
   /** What the time is written in. Default: seconds, or a date with its zone. */
   readonly timeFormat?: TimeFormat;
-  /** Texts that say that there is no value. Default: the empty text, `null`, `N/A` and `-`. */
+  /** Texts that mean "no value". Default: the empty text, `null`, `N/A` and `-`. */
   readonly noValue?: readonly string[];
 };
 

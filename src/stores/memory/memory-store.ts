@@ -67,7 +67,7 @@ import { TimerTable } from "./timer-table.ts";
 /** `now`: the clock of leases, of time-to-live and of commit ids, in epoch ms. Default: the system's. */
 export type MemoryStoreOptions = { now?: () => number };
 
-/** A store that lives in this process. `close` keeps its rows, so it can be looked at afterwards or opened again. */
+/** A store that lives in this process. `close` keeps its rows, so it can be read afterwards or opened again. */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   return new MemoryStore(options.now ?? Date.now);
 }
