@@ -73,7 +73,7 @@ function page({ run, report, tune, diff, back }, rules) {
 
 <!-- Made by scripts/what-if-example.mjs: change that script, not this page. -->
 
-For whoever writes policies: [what if](what-if.md), step by step. The storm is one that a real Prometheus sent (\`demo/storm.jsonl\`, 1,594 alerts): a rack was
+For policy authors: [what if](what-if.md), step by step. The storm is one that a real Prometheus sent (\`demo/storm.jsonl\`, 1,594 alerts): a rack was
 down for 90 seconds, hosts flapped, disks filled. The policies are \`demo/policies.yaml\`. Every output is what the command prints. To try it yourself, copy both
 files into an empty folder, as \`policies.yaml\` and \`storm.jsonl\`.
 
