@@ -69,7 +69,7 @@ export async function show(page: Page, url: string, hash: string): Promise<void>
 
 /** What is neither code, nor a label, nor what somebody wrote, but in Latin letters: two words in a row of one element, or of what is read aloud. */
 const LATIN_SENTENCES = `(() => {
-  const names = "code, pre, .label, .id, [lang], .log p:nth-child(2), .card:has(> h2 code) p, .facts dt, .paused p";
+  const names = "noscript, code, pre, .label, .id, [lang]:not(html), .log p:nth-child(2), .card:has(> h2 code) p, .facts dt, .paused p";
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const texts = [];
   while (walker.nextNode() !== null) {
