@@ -28,14 +28,18 @@ import {
   writtenBatch,
   writtenError,
 } from "./letters.ts";
-import { MEMBER_LEASE_MS } from "./membership.ts";
+import { BEAT_EVERY_MS, MEMBER_LEASE_MS } from "./membership.ts";
 
 /** Unanswered, to one owner. */
 const LETTERS_OUT_MAX = 8;
 /** By then whoever died is no longer a member, and another one owns what it had. */
 export const ANSWERED_WITHIN_MS = MEMBER_LEASE_MS + 1_000;
-/** Who lives takes its letters at once. One whose letters lie there for so long is dead, or stands still. */
+/** Who lives takes its letters at once. One whose letters lie there for so long, and who has missed a beat, is dead or stands still. */
 const TAKEN_WITHIN_MS = 1_000;
+/** Then it is looked at again so often: does it still say that it lives? */
+const LOOKED_AT_EVERY_MS = 500;
+/** Of the lease of one that has just missed a beat. */
+const MISSED_LEFT_MS = MEMBER_LEASE_MS - BEAT_EVERY_MS - 500;
 /** How long such a one is sent nothing: by then it is heard of again, or a member no longer. */
 const SILENT_MS = 2_000;
 /** What an owner had begun to decide when it left is answered within this. */
@@ -70,8 +74,6 @@ export class Forwarding {
   readonly #out = new Map<number, Out>();
   readonly #expected = new Set<string>();
   /** Owners that do not take their letters, and until when they are sent none. */
-  /** When each owner answered last. */
-  readonly #answeredAtMs = new Map<string, number>();
   readonly #silentUntilMs = new Map<string, number>();
   readonly #onAnswered: (() => void)[] = [];
   #number = 0;
@@ -106,7 +108,6 @@ export class Forwarding {
   /** Members that own nothing any more: what they do not answer at once is decided here. */
   gone(members: readonly string[]): void {
     for (const member of members) {
-      this.#answeredAtMs.delete(member);
       for (const sent of this.#takeQueue(member)) this.#decideHere(sent);
       if ([...this.#out.values()].some(({ to }) => to === member))
         this.#runtime.realTime.schedule(LAST_ANSWERS_MS, () => this.#takeBack(({ to }) => to === member));
@@ -158,7 +159,15 @@ export class Forwarding {
     this.#number += 1;
     const number = this.#number;
     const { realTime } = this.#runtime;
-    const cancelLook = realTime.schedule(TAKEN_WITHIN_MS, () => void this.#lookIfTaken(to, number));
+    let cancelLook = () => {};
+    const look = (delayMs: number) => {
+      cancelLook = realTime.schedule(delayMs, () => {
+        void this.#lookIfTaken(to, number).then(() => {
+          if (this.#out.has(number)) look(LOOKED_AT_EVERY_MS);
+        });
+      });
+    };
+    look(TAKEN_WITHIN_MS);
     const cancelEnd = realTime.schedule(ANSWERED_WITHIN_MS, () => {
       this.#options.report(`Another process did not answer: what it was sent is decided here`, null);
       this.#takeBack((_, other) => other === number);
@@ -180,8 +189,10 @@ export class Forwarding {
   async #lookIfTaken(to: string, number: number): Promise<void> {
     const waiting = await this.#options.processes.waiting(to).catch(() => 0);
     if (waiting === 0 || !this.#out.has(number)) return;
-    // One that has so much to do that letters come as fast as it takes them.
-    if (this.#runtime.realTime.now() - (this.#answeredAtMs.get(to) ?? 0) < TAKEN_WITHIN_MS) return;
+    // One that has so much to do that letters come as fast as it takes them still says that it lives.
+    const living = await this.#options.processes.living().catch(() => null);
+    const leftMs = living?.find(({ id }) => id === to)?.leftMs ?? 0;
+    if (living === null || leftMs > MISSED_LEFT_MS || !this.#out.has(number)) return;
     this.#options.report("Another process does not take its letters: what it was sent is decided here", null);
     this.#silentUntilMs.set(to, this.#runtime.realTime.now() + SILENT_MS);
     this.#takeBack((out) => out.to === to);
@@ -199,7 +210,6 @@ export class Forwarding {
   #answered(number: number, answers: readonly WrittenAnswer[]): void {
     const out = this.#out.get(number);
     if (out === undefined) return;
-    this.#answeredAtMs.set(out.to, this.#runtime.realTime.now());
     this.#forget(number, out);
     for (const [index, sent] of out.sent.entries()) {
       const answer = answers[index] ?? null;
