@@ -23,8 +23,8 @@ const DROPPED_COUNT_MAX = 256;
 /** A journal that is begun has numbers from the time of its beginning on. */
 const NUMBERS_PER_MS = 1_000;
 const NUMBER_DIGITS = 16;
-/** What follows the number of a namespace and names its tables `i` (instances by id) and `s` (episodes). */
-const SCATTERED = /^\d+:[is]/;
+/** What follows the number of a namespace and names its tables: `i` instances by id, `s` episodes. */
+const [COLON, INSTANCES, EPISODES] = [":", "i".charCodeAt(0), "s".charCodeAt(0)] as const;
 
 /** What a transaction writes, and what follows when that is durable. */
 export type Plan = { readonly writes: readonly Change[]; readonly durable: () => void };
@@ -64,7 +64,7 @@ export class Journal {
   /** The rows as they are: what is in the journal, in front of `tables`. */
   over(tables: ReadRows): ReadRows {
     return rowsInFront(tables, {
-      get: (key) => (SCATTERED.test(key) ? this.#buckets.get(bucketOf(key))?.get(key) : undefined),
+      get: (key) => (isScattered(key) ? this.#buckets.get(bucketOf(key))?.get(key) : undefined),
       near: (from, to) => this.#near(from, to),
     });
   }
@@ -73,7 +73,7 @@ export class Journal {
   plan(changes: Iterable<Change>): Plan {
     const writes: Change[] = [];
     const scattered: Change[] = [];
-    for (const change of changes) (SCATTERED.test(change[0]) ? scattered : writes).push(change);
+    for (const change of changes) (isScattered(change[0]) ? scattered : writes).push(change);
     if (scattered.length > 0) writes.push([rowKey(this.#next), encode(scattered)]);
     const emptied = this.#empty(writes);
     return {
@@ -152,9 +152,15 @@ export class Journal {
   }
 }
 
+function isScattered(key: string): boolean {
+  const at = key.indexOf(COLON) + 1;
+  const table = key.charCodeAt(at);
+  return at > 0 && (table === INSTANCES || table === EPISODES);
+}
+
 /** `<number>:<table><partition>`. */
 function bucketOf(key: string): string {
-  return key.slice(0, key.indexOf(":") + 4);
+  return key.slice(0, key.indexOf(COLON) + 4);
 }
 
 function rowKey(number: number): string {
