@@ -13,14 +13,17 @@ import {
 } from "../src/authoring.ts";
 
 /**
- * One action that an alert asks for. Pure: guards and assigns read only the event and the context, so every step can be replayed.
- * Effects are the two named actions `run` and `requestApproval`; timers are the context's `timers`. The engine reads both from the
- * step and makes them durable before anything happens.
+ * One action that an alert asks for. Pure: guards and assigns read only the event and the context, so every step can be
+ * replayed. Effects are the two named actions `run` and `requestApproval`; timers are the context's `timers`. The
+ * engine reads both from the step and makes them durable before anything happens.
  */
 
 type GuardArgs = { context: InstanceContext; event: InstanceEvent };
 
-/** What the convergence function says to this event. Events that bring no observation have no verdict, nor has an instance that was closed. */
+/**
+ * What the convergence function says to this event. Events that bring no observation have no verdict, nor has an
+ * instance that was closed.
+ */
 function verdictOf({ context, event }: GuardArgs): Verdict | null {
   if (event.type !== "start" && event.type !== "peers.settled") return null;
   if (context.closed) return null;
@@ -43,7 +46,10 @@ function asksAgain({ context, event }: GuardArgs): boolean {
   return context.timers.reconsider !== undefined && context.timers.reconsider.arm === event.arm;
 }
 
-/** An end of the alert that says that its trouble is over. A lease that ran out says nothing: what watches it may be what died. */
+/**
+ * An end of the alert that says that its trouble is over. A lease that ran out says nothing: what watches it may be
+ * what died.
+ */
 function isSolved({ event }: GuardArgs): boolean {
   return event.type === "alert.resolved" && event.reason !== "lease_over";
 }

@@ -2,7 +2,8 @@ import { assign, setup } from "xstate";
 
 /**
  * The life of a convergence group, as a chart to look at and to test against. The engine keeps groups as plain numbers
- * (src/convergence/group.ts), which is faster; test/convergence/convergence-group-machine.test.ts drives both with the same events and compares them.
+ * (src/convergence/group.ts), which is faster; test/convergence/convergence-group-machine.test.ts drives both with the
+ * same events and compares them.
  */
 
 export type GroupContext = {

@@ -1,5 +1,5 @@
-// The second half of `npm run bench`: runs the benchmarks that tsc has compiled. What is measured is plain Node with the code as it is
-// shipped; the loader that runs sources elsewhere would add 50 MB to every process.
+// The second half of `npm run bench`: runs the benchmarks that tsc has compiled. What is measured is plain Node with
+// the code as it is shipped; the loader that runs sources elsewhere would add 50 MB to every process.
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";

@@ -1,6 +1,7 @@
 /**
- * Writes the parts of src/stores/redis/scripts/commit.lua that say how a commit lies in KEYS and ARGV, from src/stores/redis/commit-layout.ts.
- * `npm run generate` writes them; with `--check` nothing is written, and the exit code is 1 if they differ.
+ * Writes the parts of src/stores/redis/scripts/commit.lua that say how a commit lies in KEYS and ARGV, from
+ * src/stores/redis/commit-layout.ts. `npm run generate` writes them; with `--check` nothing is written, and the exit
+ * code is 1 if they differ.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

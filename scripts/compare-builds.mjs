@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 /**
- * Is this build as fast as another one? Both do the same work in turn, each in a process of its own that is warmed up first:
+ * Is this build as fast as another one? Both do the same work in turn, each in a process of its own that is warmed up
+ * first:
  *
  *   node scripts/compare-builds.mjs BASE_DIR [--pairs 7] [--warm-up 6] [--redis URL] [--alerts 20000] [--only storm]
  *
- * Prints for each work the rate of this build over that of the base (ratio of the medians, and the lowest and highest ratio of a pair),
- * once by time and once by CPU of the process: on a busy machine the second is the better guide. With --redis the database of the URL is
- * emptied before every sample; without it the store is in memory. The compiler needs about five samples until it is done: `--warm-up` says
- * how many are not counted. Exits with 1 when a ratio by time is below 0.97 (--least).
+ * Prints for each work the rate of this build over that of the base (ratio of the medians, and the lowest and highest
+ * ratio of a pair), once by time and once by CPU of the process: on a busy machine the second is the better guide. With
+ * --redis the database of the URL is emptied before every sample; without it the store is in memory. The compiler needs
+ * about five samples until it is done: `--warm-up` says how many are not counted. Exits with 1 when a ratio by time is
+ * below 0.97 (--least).
  */
 import { fork } from "node:child_process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -18,7 +20,10 @@ const REQUEST_ALERTS = 1_000;
 const REQUESTS_AT_ONCE = 2;
 const RULE = { function: "skip_when_exceed", by: ["alertname", "cluster"], window: "1h" };
 
-/** `groups` 0: each alert is a group of its own. `share`: the part of the alerts that executes. `part`: of the number of alerts given. */
+/**
+ * `groups` 0: each alert is a group of its own. `share`: the part of the alerts that executes. `part`: of the number of
+ * alerts given.
+ */
 const WORKS = {
   storm: { groups: 100, rule: true, share: 0.1, part: 1 },
   "all-execute": { groups: 100, rule: false, share: 1, part: 0.5 },

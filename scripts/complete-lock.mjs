@@ -1,6 +1,7 @@
 // Adds to package-lock.json the optional packages of other platforms that the registry in use did not offer.
-// Without them `npm ci` refuses the lock, and an install elsewhere would miss its binaries. Run it after `npm install <name>`
-// when `npm ci` says "Missing: ... from lock file". Their versions are pinned by the package that asks for them.
+// Without them `npm ci` refuses the lock, and an install elsewhere would miss its binaries. Run it after `npm install
+// <name>` when `npm ci` says "Missing: ... from lock file". Their versions are pinned by the package that asks for
+// them.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const OPERATING_SYSTEMS = ["android", "darwin", "freebsd", "linux", "openharmony", "win32"];

@@ -1,7 +1,8 @@
 // How quick the console is in a storm: 10,000 instances in the list and 100 alerts a second, in Chromium.
 //   node scripts/console-load.mjs [--instances 10000] [--rate 100] [--minutes 5] [--page long,instances,storm,instance]
-// Prints for each page how long its interactions took until the picture after them (median, p95, worst) and how the page's memory moved. Needs
-// a build (npm run build) and Chromium (BECALM_CHROMIUM, or /usr/bin/chromium). Server, storm and browser share this machine.
+// Prints for each page how long its interactions took until the picture after them (median, p95, worst) and how the
+// page's memory moved. Needs a build (npm run build) and Chromium (BECALM_CHROMIUM, or /usr/bin/chromium). Server,
+// storm and browser share this machine.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -122,8 +123,8 @@ const INTERACTIONS = {
 };
 
 /**
- * Each interaction: from the event's own time until the picture after it, as the browser's Event Timing says, and for scrolling, which has no such
- * entry, the longest frame meanwhile. Memory: after a collection.
+ * Each interaction: from the event's own time until the picture after it, as the browser's Event Timing says, and for
+ * scrolling, which has no such entry, the longest frame meanwhile. Memory: after a collection.
  */
 async function measure(url, name, ms) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });

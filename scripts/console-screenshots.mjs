@@ -1,4 +1,5 @@
-// Takes pictures of every page of the console at 380, 1280 and 2560 pixels, light and dark, while a part of the captured storm is in it.
+// Takes pictures of every page of the console at 380, 1280 and 2560 pixels, light and dark, while a part of the
+// captured storm is in it.
 //   node scripts/console-screenshots.mjs FOLDER [--lang zh] [--only storm,instances]
 // Needs a build (npm run build) and Chromium (BECALM_CHROMIUM, or /usr/bin/chromium). Chinese needs a font that has it.
 import { spawn } from "node:child_process";

@@ -57,7 +57,10 @@ async function copy(from, to) {
   await copyFile(join(root, from), join(root, to));
 }
 
-/** tsc rewrites `./x.ts` to `./x.js` in the code but not in the declarations, where it would name a file that is not shipped. */
+/**
+ * tsc rewrites `./x.ts` to `./x.js` in the code but not in the declarations, where it would name a file that is not
+ * shipped.
+ */
 async function rewriteImports(output) {
   const text = await readFile(join(root, output), "utf8");
   const rewritten = text.replace(/(from |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"');

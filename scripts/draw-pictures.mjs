@@ -1,5 +1,5 @@
-// Draws the pictures of README.md and docs/ that are not charts of machines: the captured storm as the demo decides it, the way of a commit, and
-// a group's life under each convergence function.
+// Draws the pictures of README.md and docs/ that are not charts of machines: the captured storm as the demo decides it,
+// the way of a commit, and a group's life under each convergence function.
 //   node scripts/draw-pictures.mjs            writes what has changed (needs a build: npm run build)
 //   node scripts/draw-pictures.mjs --check    writes nothing; exit code 1 if a picture is out of date
 import { spawnSync } from "node:child_process";
@@ -150,7 +150,10 @@ function drawCommit() {
 
 // A group's life.
 
-/** Six instances that arrive while the attempt of the first one runs, count 2: what becomes of each. `r` runs, `s` is skipped, `w` waits first, `a` asks a human. */
+/**
+ * Six instances that arrive while the attempt of the first one runs, count 2: what becomes of each. `r` runs, `s` is
+ * skipped, `w` waits first, `a` asks a human.
+ */
 const LIVES = [
   ["skip_when_success", "r w w w w w", "skipped as soon as the first succeeds"],
   ["approve_when_failed", "r w w w w w", "the same; if it fails, a human decides, once"],

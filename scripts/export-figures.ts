@@ -1,8 +1,10 @@
 /**
- * An export of many instances, checked where there is no store: `npm run build && node scripts/run-ts.mjs scripts/export-figures.ts`.
+ * An export of many instances, checked where there is no store: `npm run build && node scripts/run-ts.mjs
+ * scripts/export-figures.ts`.
  *
- * `becalm run` makes 100,000 instances (`--instances N`) in an lmdb store, `becalm export` writes them to a bundle, and the store is removed. In an
- * empty folder the bundle is then verified and replayed; and for single bytes all over it, one changed at a time, `audit verify` must fail and name the line.
+ * `becalm run` makes 100,000 instances (`--instances N`) in an lmdb store, `becalm export` writes them to a bundle, and
+ * the store is removed. In an empty folder the bundle is then verified and replayed; and for single bytes all over it,
+ * one changed at a time, `audit verify` must fail and name the line.
  */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -4,7 +4,8 @@
  *
  *   npm run build && node scripts/house-figures.mjs [DIR]      DIR: another checkout that is built, to compare with
  *
- * - functions run for one alert: precise coverage of one `ingest` (an engine that is open and not started, memory store, one policy with a
+ * - functions run for one alert: precise coverage of one `ingest` (an engine that is open and not started, memory
+ *   store, one policy with a
  *   rule, so no effect runs), counting the project's own named functions and the files they are in
  * - frames on the async stack at the commit, from `runBatch` out to `ingest`
  * - statements of src and machines, by room: counted by a parser, so that lines, comments and types count nothing

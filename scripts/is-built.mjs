@@ -1,5 +1,5 @@
-// Exit 0 when dist/ comes from a build without errors that is newer than every source. `npx becalm` in a checkout and `npm pack`
-// both run "prepare": building again would rewrite files under the feet of a command that runs already.
+// Exit 0 when dist/ comes from a build without errors that is newer than every source. `npx becalm` in a checkout and
+// `npm pack` both run "prepare": building again would rewrite files under the feet of a command that runs already.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

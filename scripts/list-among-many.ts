@@ -1,7 +1,7 @@
 /**
  * How long it takes to list the instances that wait for a person, among many that are at rest: `node scripts/run-ts.mjs
- * scripts/list-among-many.ts --store redis://127.0.0.1:6379 --count 1000000 --waiting 20`. Fills a namespace of its own, `list-among-many`, in
- * the way of commits, and leaves it there; a second run measures only.
+ * scripts/list-among-many.ts --store redis://127.0.0.1:6379 --count 1000000 --waiting 20`. Fills a namespace of its
+ * own, `list-among-many`, in the way of commits, and leaves it there; a second run measures only.
  */
 import { parseArgs } from "node:util";
 import { createEngine, redisStore } from "../src/index.ts";

@@ -1,4 +1,7 @@
-/** The Numenta Anomaly Benchmark as strategies and records: a checkout of https://github.com/numenta/NAB that the reader brings. */
+/**
+ * The Numenta Anomaly Benchmark as strategies and records: a checkout of https://github.com/numenta/NAB that the reader
+ * brings.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,6 +1,7 @@
 /**
- * Follows one record of demo/host-metrics.csv to the audit entries of the instance that it leads to, as docs/one-record.md tells it.
- * node scripts/run-ts.mjs scripts/one-record.ts writes the page; a test compares it with what this file makes.
+ * Follows one record of demo/host-metrics.csv to the audit entries of the instance that it leads to, as
+ * docs/one-record.md tells it. node scripts/run-ts.mjs scripts/one-record.ts writes the page; a test compares it with
+ * what this file makes.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

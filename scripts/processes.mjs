@@ -5,10 +5,11 @@
  *   node scripts/processes.mjs cpu [--processes 2] [--groups 100] [--alerts 20000] [--rounds 3] [--dir .]
  *   node scripts/processes.mjs one-group | timers | killed | stopped | rolling
  *
- * `cpu`: CPU per alert of all processes together on the same groups, over that of as many processes on namespaces of their own. `one-group`: the rate of
- * two processes on a single group over that of one. `timers`: how late 10,000 timers are that are due at once, with one engine and with three.
- * `killed`, `stopped`: how long the partitions of one of four processes are without decisions. `rolling`: what four processes refuse that are restarted
- * one after the other under load.
+ * `cpu`: CPU per alert of all processes together on the same groups, over that of as many processes on namespaces of
+ * their own. `one-group`: the rate of two processes on a single group over that of one. `timers`: how late 10,000
+ * timers are that are due at once, with one engine and with three. `killed`, `stopped`: how long the partitions of one
+ * of four processes are without decisions. `rolling`: what four processes refuse that are restarted one after the other
+ * under load.
  *
  * Starts a Redis server of its own, without persistence. `--dir` is a built checkout.
  */
@@ -25,7 +26,8 @@ const SETTLED_MS = 5_000;
 const TIMER_COUNT = 10_000;
 const WAIT_MS = 15_000;
 
-// ---------------------------------------------------------------------------------------------------------------- a member
+// ---------------------------------------------------------------------------------------------------------------- a
+// member
 
 /** Answers one request of its parent after the other. */
 function serve() {
@@ -169,7 +171,8 @@ async function stop(member) {
   return answered;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- measuring
+// ----------------------------------------------------------------------------------------------------------------
+// measuring
 
 class Member {
   #number = 0;
@@ -360,7 +363,10 @@ async function rolling(setup) {
   });
 }
 
-/** Four processes, each with a stream of single alerts; how long the slowest answers took before something happens, and from then on. */
+/**
+ * Four processes, each with a stream of single alerts; how long the slowest answers took before something happens, and
+ * from then on.
+ */
 async function withStreams(setup, what, happen) {
   const members = await membersOf(setup, 4, { isShared: true, total: 100_000 });
   let streams = 0;

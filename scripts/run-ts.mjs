@@ -1,5 +1,5 @@
-// Runs one TypeScript file from the sources, no build needed: node scripts/run-ts.mjs [node options] file.ts [arguments]
-// For example: node scripts/run-ts.mjs --cpu-prof test/inspect/storm.bench.ts
+// Runs one TypeScript file from the sources, no build needed: node scripts/run-ts.mjs [node options] file.ts
+// [arguments] For example: node scripts/run-ts.mjs --cpu-prof test/inspect/storm.bench.ts
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

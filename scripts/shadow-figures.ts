@@ -1,6 +1,7 @@
 /**
- * What a shadow costs: `node scripts/run-ts.mjs scripts/shadow-figures.ts`. CPU per alert without a shadow, with one, and with one where only the shadow
- * matches the alerts; then how long a look at 10,000 instances takes, what it holds meanwhile, and how long it keeps others waiting.
+ * What a shadow costs: `node scripts/run-ts.mjs scripts/shadow-figures.ts`. CPU per alert without a shadow, with one,
+ * and with one where only the shadow matches the alerts; then how long a look at 10,000 instances takes, what it holds
+ * meanwhile, and how long it keeps others waiting.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createEngine, type Engine } from "../src/engine.ts";

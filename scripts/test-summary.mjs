@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 
 /**
- * The line `N passed, N failed` of a vitest JSON report. A run that broke never reads as "0 failed": a file that failed before
- * its tests ran counts as one failure, and so does a missing report or an error outside of every test (`runPassed` is false then).
- * `failedCheckCount` adds the failures of checks that are no tests.
+ * The line `N passed, N failed` of a vitest JSON report. A run that broke never reads as "0 failed": a file that failed
+ * before its tests ran counts as one failure, and so does a missing report or an error outside of every test
+ * (`runPassed` is false then). `failedCheckCount` adds the failures of checks that are no tests.
  */
 export function summarise(reportPath, { runPassed, failedCheckCount = 0 }) {
   const { passedCount, failedCount } = counts(reportPath);

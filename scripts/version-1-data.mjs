@@ -1,4 +1,5 @@
-// Makes test/data/version-1: what a program on an earlier build of Becalm left in Redis when it was killed at some moment of a storm.
+// Makes test/data/version-1: what a program on an earlier build of Becalm left in Redis when it was killed at some
+// moment of a storm.
 //   node scripts/version-1-data.mjs FOLDER_OF_THE_BUILD REDIS_URL
 // The server is flushed. Needs a build of the version before there were episodes, for example of a git worktree.
 import { spawn } from "node:child_process";

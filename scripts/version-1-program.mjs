@@ -1,7 +1,8 @@
 // A program on an earlier build of Becalm, driven over its standard input: a line of JSON in, a line of JSON out.
 //   node scripts/version-1-program.mjs FOLDER_OF_THE_BUILD REDIS_URL NAMESPACE POLICIES_JSON
-// { ingest: [alerts] } gives what became of them, { advance: ms } moves the program's clock, { finish: "done" | "failed", host? } ends attempts,
-// { approve | deny: id, by, why } answers, { list: true } gives instances, { stop: true } ends it well. SIGKILL ends it as a crash does.
+// { ingest: [alerts] } gives what became of them, { advance: ms } moves the program's clock, { finish: "done" |
+// "failed", host? } ends attempts, { approve | deny: id, by, why } answers, { list: true } gives instances, { stop:
+// true } ends it well. SIGKILL ends it as a crash does.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";

@@ -1,5 +1,5 @@
-// Makes docs/what-if-example.md and its picture: a bad rule is found, changed, proved and kept fixed, on the storm that a real Prometheus sent.
-// Every output on the page is what the command printed.
+// Makes docs/what-if-example.md and its picture: a bad rule is found, changed, proved and kept fixed, on the storm that
+// a real Prometheus sent. Every output on the page is what the command printed.
 //   node scripts/what-if-example.mjs            writes what has changed (needs a build: npm run build)
 //   node scripts/what-if-example.mjs --check    writes nothing; exit code 1 if something is out of date
 import { spawnSync } from "node:child_process";

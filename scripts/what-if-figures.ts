@@ -1,9 +1,11 @@
 /**
- * How long `becalm diff` and `becalm replay` take, and how much memory: `npm run build && node scripts/run-ts.mjs scripts/what-if-figures.ts`.
+ * How long `becalm diff` and `becalm replay` take, and how much memory: `npm run build && node scripts/run-ts.mjs
+ * scripts/what-if-figures.ts`.
  *
- * The receipts are of a made-up day: 100,000 alerts, each sent ten times within 36 minutes and then resolved, as Alertmanager posts them.
- * Both commands run as built, each in a process of its own on one core (taskset). `--instances N` makes the day smaller, `--only diff|replay`
- * measures one of the two, `--keep DIR` writes the inputs there and leaves them.
+ * The receipts are of a made-up day: 100,000 alerts, each sent ten times within 36 minutes and then resolved, as
+ * Alertmanager posts them. Both commands run as built, each in a process of its own on one core (taskset). `--instances
+ * N` makes the day smaller, `--only diff|replay` measures one of the two, `--keep DIR` writes the inputs there and
+ * leaves them.
  */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -1,8 +1,9 @@
 /**
- * The composition root: options in, an immutable runtime out, and what drives it. Adapters meet the runtime here and nowhere else.
+ * The composition root: options in, an immutable runtime out, and what drives it. Adapters meet the runtime here and
+ * nowhere else.
  *
- * `compose` opens a namespace. `driveLive` moves it as an engine does, `driveVirtual` as `becalm run` does, `driveOnce` as a command does that
- * sends something. Whoever only looks needs no driver.
+ * `compose` opens a namespace. `driveLive` moves it as an engine does, `driveVirtual` as `becalm run` does, `driveOnce`
+ * as a command does that sends something. Whoever only looks needs no driver.
  */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";

@@ -14,7 +14,9 @@ import { memoryDetectionStore } from "./stores/memory/memory-detection-store.ts"
 import { commitIds } from "./system/commit-ids.ts";
 import { pause } from "./system/system-clock.ts";
 
-/** Records handed to detection at a time; more are taken before the next turn of the event loop only if they are there. */
+/**
+ * Records handed to detection at a time; more are taken before the next turn of the event loop only if they are there.
+ */
 const ROWS_AT_ONCE = 500;
 
 export type DetectorOptions = {
@@ -32,7 +34,10 @@ export type DetectorOptions = {
 export type NumberedAlert = DetectedAlert & Alert & { readonly seq: number };
 
 export type TakeOptions = {
-  /** What a restart knows these records by. A source is given from its beginning: records of it that were taken before are skipped. */
+  /**
+   * What a restart knows these records by. A source is given from its beginning: records of it that were taken before
+   * are skipped.
+   */
   readonly source: string;
   /** No more records will follow that belong before the newest: detect what still waits. Default false. */
   readonly flush?: boolean;
@@ -51,9 +56,15 @@ export type TakeResult = {
 };
 
 export type Detector = {
-  /** Takes raw records (maps of fields). Calls are done one after the other. Rejects with BECALM_CONFLICT or a store's error; earlier commits stay. */
+  /**
+   * Takes raw records (maps of fields). Calls are done one after the other. Rejects with BECALM_CONFLICT or a store's
+   * error; earlier commits stay.
+   */
   take(records: Iterable<unknown> | AsyncIterable<unknown>, options: TakeOptions): Promise<TakeResult>;
-  /** Moves the clock of a live input on without records, so that silent series are noticed. Gives the alerts that this made. */
+  /**
+   * Moves the clock of a live input on without records, so that silent series are noticed. Gives the alerts that this
+   * made.
+   */
   tick(): Promise<readonly NumberedAlert[]>;
   /** Stored alerts, from every process. */
   alerts(page: SequencePage): Promise<NumberedAlert[]>;

@@ -35,7 +35,9 @@ export type AnswerTarget = { readonly id: string } | { readonly group: string };
 export type Who = { readonly by: string; readonly why: string };
 
 export type EngineOptions = {
-  /** A policy file's content as an object, its list of policies, or a set that `loadPolicySet` or `parsePolicies` gave. */
+  /**
+   * A policy file's content as an object, its list of policies, or a set that `loadPolicySet` or `parsePolicies` gave.
+   */
   readonly policies: PolicyInput;
   /** Default: a new memory store. */
   readonly store?: Store;
@@ -45,9 +47,14 @@ export type EngineOptions = {
   readonly logger?: Logger;
   /** Lets `exec` actions run. Default false. */
   readonly allowExec?: boolean;
-  /** Link-local and metadata addresses, or ranges of them such as `169.254.20.0/24`, that webhooks may reach anyway. Default: none. */
+  /**
+   * Link-local and metadata addresses, or ranges of them such as `169.254.20.0/24`, that webhooks may reach anyway.
+   * Default: none.
+   */
   readonly allowAddresses?: readonly string[];
-  /** Makes the signed addresses at which approval requests and long attempts are answered. Default: none are handed out. */
+  /**
+   * Makes the signed addresses at which approval requests and long attempts are answered. Default: none are handed out.
+   */
   readonly urls?: SignedUrls;
   /** Attempts at once in this process. Default 16. */
   readonly concurrency?: number;
@@ -62,20 +69,29 @@ export type EngineOptions = {
   /** About how many bytes the alerts under way may write; `ingest` refuses more as BECALM_BUSY. Default 128 MiB. */
   readonly maxBytesUnderWay?: number;
   /**
-   * How far the clock of this process may be from the store's. Beyond it alerts are refused (BECALM_CLOCK_SKEW), no timer fires and nothing is removed.
-   * Default 5 s; with a `clock` of the program's own nothing is compared unless this is given.
+   * How far the clock of this process may be from the store's. Beyond it alerts are refused (BECALM_CLOCK_SKEW), no
+   * timer fires and nothing is removed. Default 5 s; with a `clock` of the program's own nothing is compared unless
+   * this is given.
    */
   readonly maxClockSkewMs?: number;
-  /** Decides and audits everything and acts on nothing: of the instances that are made by this engine. Default false. */
+  /**
+   * Decides and audits everything and acts on nothing: of the instances that are made by this engine. Default false.
+   */
   readonly observe?: boolean;
   /**
-   * A candidate: what would have gone another way under these policies, `engine.shadow()` says. Nothing of it acts, and nothing of it is written. See
-   * docs/what-if.md.
+   * A candidate: what would have gone another way under these policies, `engine.shadow()` says. Nothing of it acts, and
+   * nothing of it is written. See docs/what-if.md.
    */
   readonly shadow?: PolicyInput;
-  /** Leaves all effects in the outbox, for workers (`createWorker`, `becalm worker`): this process runs none. Default false. */
+  /**
+   * Leaves all effects in the outbox, for workers (`createWorker`, `becalm worker`): this process runs none. Default
+   * false.
+   */
   readonly leaveEffects?: boolean;
-  /** Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See docs/inspecting.md. */
+  /**
+   * Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See
+   * docs/inspecting.md.
+   */
   readonly inspect?: Inspect;
 };
 
@@ -136,8 +152,8 @@ const TARGETS = { id: TEXT, group: TEXT };
 
 /**
  * Gives the policies that an engine is made with.
- * @throws BECALM_ARGUMENT_INVALID for an option that is unknown or whose value is invalid, also for a handler that a policy names and that is
- * missing; BECALM_POLICY_INVALID with every mistake of the policies
+ * @throws BECALM_ARGUMENT_INVALID for an option that is unknown or whose value is invalid, also for a handler that a
+ * policy names and that is missing; BECALM_POLICY_INVALID with every mistake of the policies
  */
 export function validateEngineOptions(options: EngineOptions): PolicySet {
   validateOptions("createEngine", options, OPTIONS);
@@ -153,7 +169,9 @@ export type EngineStatus = StoreStatus & {
   readonly shadow?: ShadowStatus;
 } & OwnersStatus;
 
-/** A clock of the program's own differs on purpose, unless the program says how far it may. null: nothing is compared. */
+/**
+ * A clock of the program's own differs on purpose, unless the program says how far it may. null: nothing is compared.
+ */
 export function maxClockSkewOf({ maxClockSkewMs, clock }: EngineOptions): number | null {
   return maxClockSkewMs ?? (clock === undefined ? CLOCK_SKEW_MS_DEFAULT : null);
 }

@@ -73,9 +73,11 @@ export type Engine = AsyncDisposable & {
   [Symbol.asyncDispose](): Promise<void>;
   /**
    * Takes alerts, or the body of a webhook as it came; resolves when every decision about them is durable. Effects run
-   * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else, with BECALM_BUSY
-   * if too much is under way, and with BECALM_CLOCK_SKEW if the clock of this process is far from the store's: nothing of it was decided then. A single alert that cannot be taken is in `rejected`. If `signal` is aborted it rejects with the signal's reason: alerts that were
-   * under way may be taken still, and sending them again makes duplicates only.
+   * afterwards. Rejects with BECALM_ALERT_INVALID or BECALM_ARGUMENT_INVALID if the whole input is something else, with
+   * BECALM_BUSY if too much is under way, and with BECALM_CLOCK_SKEW if the clock of this process is far from the
+   * store's: nothing of it was decided then. A single alert that cannot be taken is in `rejected`. If `signal` is
+   * aborted it rejects with the signal's reason: alerts that were under way may be taken still, and sending them again
+   * makes duplicates only.
    */
   ingest(alerts: IngestInput, options?: { readonly signal?: AbortSignal }): Promise<IngestResult>;
   /** How it is doing, as far as this process knows; nothing is asked for it. */
@@ -86,31 +88,32 @@ export type Engine = AsyncDisposable & {
   approve(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]>;
   deny(target: AnswerTarget, who: Who): Promise<ExplainedSnapshot[]>;
   /**
-   * Puts other policies into force. Instances keep the version that they were made under. If the policies have mistakes, or name a handler that
-   * the engine does not have, it rejects as `createEngine` throws, and the old ones stay. `shadow`: another candidate; left out: it stays, too.
+   * Puts other policies into force. Instances keep the version that they were made under. If the policies have
+   * mistakes, or name a handler that the engine does not have, it rejects as `createEngine` throws, and the old ones
+   * stay. `shadow`: another candidate; left out: it stays, too.
    */
   reload(policies: PolicyInput, options?: { readonly shadow?: PolicyInput }): Promise<void>;
   /**
-   * What would have gone another way under the shadow, so far. It is worked out now, in short turns beside what is decided live. Rejects with
-   * BECALM_NOT_FOUND if the engine has no shadow.
+   * What would have gone another way under the shadow, so far. It is worked out now, in short turns beside what is
+   * decided live. Rejects with BECALM_NOT_FOUND if the engine has no shadow.
    */
   shadow(request?: ShadowRequest): Promise<ShadowReport>;
-  /** One version of a policy, `name@version`; with the name alone, the version in force. null: the policy is unknown. */
+  /** One version of a policy, `name@version`; by its name alone, the version in force. null: the policy is unknown. */
   policy(reference: string): Promise<Policy | null>;
   /** Calls `fn` with every step that this process commits, whichever instance it is of. Returns what ends it. */
   subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void;
-  /** Reports how an attempt that runs elsewhere ended; resolves when that is durable. False: it was over already; nothing changes. */
+  /** Reports how an attempt that runs elsewhere ended; resolves when that is durable. False: it was over already. */
   complete(effect: Effect, result: EffectResult): Promise<boolean>;
   /**
-   * The emergency stop of everything, or of one policy, in every process of the namespace. Resolves when nothing more can begin: what would run
-   * is held, and attempts that nobody has begun wait.
+   * The emergency stop of everything, or of one policy, in every process of the namespace. Resolves when nothing more
+   * can begin: what would run is held, and attempts that nobody has begun wait.
    */
   pause(request: PauseRequest): Promise<PauseNote>;
   /** Lifts a pause. What it held stays held (the default), is decided once more in order of arrival, or is denied. */
   resume(request: ResumeRequest): Promise<Resumed>;
   /** The pauses that hold. */
   pauses(): Promise<readonly PauseNote[]>;
-  /** Makes a silence, in every process of the namespace. What it skips is decided when it ends, if its alert still fires. */
+  /** Makes a silence, in every process. What it skips is decided when it ends, if its alert still fires. */
   silence(request: SilenceRequest): Promise<StoredSilence>;
   /** Writes a silence in place of the one with its id: instances that it no longer covers are decided. */
   saveSilence(silence: StoredSilence): Promise<void>;
@@ -131,8 +134,8 @@ export type { DeadLetter } from "./runtime/workers/dead-letters.ts";
 
 /**
  * Makes an engine. Nothing is opened before `start` or the first call that needs the store.
- * @throws BECALM_ARGUMENT_INVALID if an option is unknown, its value is invalid, or a handler that a policy names is missing;
- * BECALM_POLICY_INVALID if the policies have mistakes
+ * @throws BECALM_ARGUMENT_INVALID if an option is unknown, its value is invalid, or a handler that a policy names is
+ * missing; BECALM_POLICY_INVALID if the policies have mistakes
  */
 export function createEngine(options: EngineOptions): Engine {
   const policies = validateEngineOptions(options);

@@ -1,4 +1,7 @@
-/** A snapshot with what its checkpoint does not say: the alert's labels, and why it is as it is. Both stand in the history. */
+/**
+ * A snapshot with what its checkpoint does not say: the alert's labels, and why it is as it is. Both stand in the
+ * history.
+ */
 import type { History } from "./instance/audit-types.ts";
 import type { Instance } from "./instance/checkpoint.ts";
 import { type InstanceSnapshot, toSnapshot } from "./instance/instance-snapshot.ts";
@@ -8,7 +11,10 @@ import { type Sentence, sentenceOf } from "./present/sentences.ts";
 export type ExplainedSnapshot = InstanceSnapshot & {
   /** Of its alert; null: the engine made the instance itself (a summary, a request), or its history cannot be read. */
   readonly labels: Readonly<Record<string, string>> | null;
-  /** Why the instance is where it is, as `becalm show` says it, in English (`en`) and Chinese (`zh`); null: its history cannot be read. */
+  /**
+   * Why the instance is where it is, as `becalm show` says it, in English (`en`) and Chinese (`zh`); null: its history
+   * cannot be read.
+   */
   readonly sentence: Sentence | null;
 };
 

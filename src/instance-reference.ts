@@ -8,8 +8,8 @@ import type { InstanceSnapshot } from "./instance/instance-snapshot.ts";
 export type InstanceReference = {
   readonly id: string;
   /**
-   * Sends an event; resolves when it is committed. Rejects with BECALM_EVENT_REFUSED when the state has no edge for it, and with
-   * BECALM_VERSION_MOVED when the instance is at none of the versions `ifVersion` any more.
+   * Sends an event; resolves when it is committed. Rejects with BECALM_EVENT_REFUSED when the state has no edge for it,
+   * and with BECALM_VERSION_MOVED when the instance is at none of the versions `ifVersion` any more.
    */
   send(event: EventInput, options?: { readonly ifVersion?: readonly number[] }): Promise<ExplainedSnapshot>;
   /** The checkpoint, with the alert's labels and the sentence that says why. */
@@ -19,8 +19,9 @@ export type InstanceReference = {
   /** Calls `fn` with every snapshot from now on, also of steps that other processes commit. Returns what ends it. */
   subscribe(fn: (snapshot: InstanceSnapshot) => void): () => void;
   /**
-   * Resolves with the first snapshot, the present one included, that `predicate` accepts. Rejects with BECALM_WAIT_TIMEOUT after
-   * `timeoutMs` (default 30 s), with BECALM_STOPPED if the engine is stopped, and with the signal's reason if that is aborted.
+   * Resolves with the first snapshot, the present one included, that `predicate` accepts. Rejects with
+   * BECALM_WAIT_TIMEOUT after `timeoutMs` (default 30 s), with BECALM_STOPPED if the engine is stopped, and with the
+   * signal's reason if that is aborted.
    */
   waitFor(
     predicate: (snapshot: InstanceSnapshot) => boolean,

@@ -14,7 +14,10 @@ import { hashTags } from "./stores/redis/keys.ts";
 import { queueConnection } from "./stores/redis/queue-connection.ts";
 import { parseRedisUrl } from "./stores/redis/redis-url.ts";
 
-/** `url`: where BullMQ's Redis is; it need not be the store's. `name`: of the queue; on a cluster there is one a partition. `prefix`: of its keys. */
+/**
+ * `url`: where BullMQ's Redis is; it need not be the store's. `name`: of the queue; on a cluster there is one a
+ * partition. `prefix`: of its keys.
+ */
 export type QueueOptions = {
   readonly bullmq: {
     readonly url: string;

@@ -1,4 +1,7 @@
-/** What candidate policies would have done with what a namespace has recorded lately, beside what was done. Only reads; it works in short turns. */
+/**
+ * What candidate policies would have done with what a namespace has recorded lately, beside what was done. Only reads;
+ * it works in short turns.
+ */
 import type { PolicySet } from "./policy/policy.ts";
 import type { InstanceReader } from "./runtime/instance-reader.ts";
 import { type Change, Comparison, compareChanges, type DiffSummary, type SideTotals } from "./simulate/diff.ts";

@@ -1,9 +1,11 @@
 /**
- * A shadow: candidate policies on the alerts that an engine decides under the policies in force. Nothing of it acts, and nothing of it is written.
+ * A shadow: candidate policies on the alerts that an engine decides under the policies in force. Nothing of it acts,
+ * and nothing of it is written.
  *
- * While alerts are decided it only remembers those that no policy in force matches and the candidate does; everything else is in the histories. When
- * somebody asks, the candidate is played on both in a memory of its own, with the outcomes, answers, silences and pauses that were real, and compared with
- * what was decided. So a shadow that has the policies in force says that nothing would go another way.
+ * While alerts are decided it only remembers those that no policy in force matches and the candidate does; everything
+ * else is in the histories. When somebody asks, the candidate is played on both in a memory of its own, with the
+ * outcomes, answers, silences and pauses that were real, and compared with what was decided. So a shadow that has the
+ * policies in force says that nothing would go another way.
  */
 import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import type { Receipt } from "./model/receipt.ts";
@@ -24,7 +26,10 @@ const CHANGES_DEFAULT = 100;
 export type ShadowStatus = {
   /** Since when this candidate is the shadow. */
   readonly since: string;
-  /** Activities of alerts that no policy in force matches and the candidate does: remembered, and forgotten because there were too many. */
+  /**
+   * Activities of alerts that no policy in force matches and the candidate does: remembered, and forgotten because
+   * there were too many.
+   */
   readonly unmatched: number;
   readonly forgotten: number;
 };
@@ -33,7 +38,10 @@ export type ShadowStatus = {
 export type ShadowReport = RecordedDifference & { readonly shadow: ShadowStatus };
 
 export type ShadowRequest = {
-  /** How far back, in epoch ms. Default: since it is the shadow, at most 24 h. Alerts without an instance are known since then only. */
+  /**
+   * How far back, in epoch ms. Default: since it is the shadow, at most 24 h. Alerts without an instance are known
+   * since then only.
+   */
   readonly sinceMs?: number | undefined;
   /** Changes that are given, those that matter first. Default 100. */
   readonly limit?: number | undefined;

@@ -1,4 +1,7 @@
-/** A store whose calls are spans under the request, the attempt or the commit that makes them. What nobody traces, as a worker that looks for work, makes none. */
+/**
+ * A store whose calls are spans under the request, the attempt or the commit that makes them. What nobody traces, as a
+ * worker that looks for work, makes none.
+ */
 import { context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { errorCode, messageOf } from "./model/errors.ts";
 import type { Commit, CommitOutcome, Store } from "./stores/store.ts";
@@ -6,7 +9,10 @@ import { inSpan, isTracing, tracer } from "./system/tracing.ts";
 
 const TRACED = ["load", "members", "tally", "list", "history", "renewEpisodes", "dueTimes"] as const;
 
-/** The store itself while nobody traces. Everything is asked of the driver, which has private fields; what is traced is put in between. */
+/**
+ * The store itself while nobody traces. Everything is asked of the driver, which has private fields; what is traced is
+ * put in between.
+ */
 export function tracedStore(store: Store): Store {
   if (!isTracing()) return store;
   const between = new Map<string | symbol, unknown>();

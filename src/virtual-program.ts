@@ -1,4 +1,7 @@
-/** A virtual run with a program's own handlers: the rules of `becalm run`, for tests. Nothing waits, and nothing depends on how long it takes. */
+/**
+ * A virtual run with a program's own handlers: the rules of `becalm run`, for tests. Nothing waits, and nothing depends
+ * on how long it takes.
+ */
 import { compose, type Driven, driveVirtual } from "./compose.ts";
 import { localEffects } from "./effects/local-effects.ts";
 import type { AnswerTarget, EngineOptions, InstancePage, Who } from "./engine.ts";
@@ -44,7 +47,9 @@ export type VirtualRun = AsyncDisposable & {
   readonly nowMs: number;
   /** Takes alerts, or the body of a webhook, and performs at once what follows: an attempt takes no virtual time. */
   ingest(alerts: IngestInput): Promise<VirtualIngest>;
-  /** Moves time on: timers that are due until then, and at it, fire in order, each with its attempts. Gives the time. */
+  /**
+   * Moves time on: timers that are due until then, and at it, fire in order, each with its attempts. Gives the time.
+   */
   advance(by: Duration): Promise<number>;
   /** Lets time run on until only people's answers, leases and what is decided again are pending. Gives the time. */
   finish(): Promise<number>;

@@ -1,4 +1,7 @@
-/** What if: a timeline under other rules, in a memory of its own. The server, the command and a shadow ask here; nothing outside hears of it. */
+/**
+ * What if: a timeline under other rules, in a memory of its own. The server, the command and a shadow ask here; nothing
+ * outside hears of it.
+ */
 import { compose } from "./compose.ts";
 import { ALL_SUCCEED, type Assumptions } from "./effects/simulated-effects.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";

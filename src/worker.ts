@@ -1,4 +1,6 @@
-/** The library's worker: a process that runs attempts of a namespace, near their targets, and decides nothing by itself. */
+/**
+ * The library's worker: a process that runs attempts of a namespace, near their targets, and decides nothing by itself.
+ */
 import { compose, driveLive } from "./compose.ts";
 import { engineEffects } from "./engine-effects.ts";
 import type { EngineOptions } from "./engine-options.ts";
@@ -106,7 +108,10 @@ export function createWorker(options: WorkerOptions): Worker {
 
 type CanRun = Pick<WorkerOptions, "handlers" | "allowExec" | "urls" | "queue">;
 
-/** What a worker with these options is able to run: it takes nothing else, so nothing fails for having met the wrong one. */
+/**
+ * What a worker with these options is able to run: it takes nothing else, so nothing fails for having met the wrong
+ * one.
+ */
 export function canRunBy({ handlers = {}, allowExec = false, urls, queue }: CanRun) {
   return (action: Action): boolean => {
     if (action.kind === "handler") return Object.hasOwn(handlers, action.name);

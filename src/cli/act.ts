@@ -1,4 +1,7 @@
-/** What `send`, `approve` and `deny` have in common: one commit, in the namespace's own time, and what becomes of the action that follows. */
+/**
+ * What `send`, `approve` and `deny` have in common: one commit, in the namespace's own time, and what becomes of the
+ * action that follows.
+ */
 import type { Instance } from "../instance/checkpoint.ts";
 import { topLevel } from "../instance/step.ts";
 import { BecalmError } from "../model/errors.ts";

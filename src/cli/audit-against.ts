@@ -1,8 +1,9 @@
 /**
- * `becalm audit verify --against LOG`: the store's audit entries beside the lines that were logged when they were committed. Whoever changes a store
- * and makes its chains of hashes fit again cannot change a log that lies elsewhere.
+ * `becalm audit verify --against LOG`: the store's audit entries beside the lines that were logged when they were
+ * committed. Whoever changes a store and makes its chains of hashes fit again cannot change a log that lies elsewhere.
  *
- * The store is read before the logs, so an entry that is committed meanwhile is at most missing in the store: entries from after the start are left out.
+ * The store is read before the logs, so an entry that is committed meanwhile is at most missing in the store: entries
+ * from after the start are left out.
  */
 import { birthOf } from "../instance/audit.ts";
 import { trailEntries } from "../instance/trail.ts";
@@ -13,7 +14,10 @@ import { readLines } from "./read-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 export type Against = {
-  /** Hands in an instance's history as the store, or a bundle, has it. `birthHash`: of its first line, if that was redacted. */
+  /**
+   * Hands in an instance's history as the store, or a bundle, has it. `birthHash`: of its first line, if that was
+   * redacted.
+   */
   readonly add: (id: string, lines: readonly string[], birthHash: string | null) => Promise<void>;
   /** Reads the logs, reports what differs, and gives the numbers. */
   readonly report: (to: { terminal: Terminal; isJson: boolean }) => Promise<AgainstTotals>;

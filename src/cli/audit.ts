@@ -1,4 +1,7 @@
-/** `becalm audit verify`: every audit trail against the checkpoint that it must lead to, and what must move it against what the store has. */
+/**
+ * `becalm audit verify`: every audit trail against the checkpoint that it must lead to, and what must move it against
+ * what the store has.
+ */
 
 import { birthOf } from "../instance/audit.ts";
 import { identityFault } from "../instance/identity.ts";
@@ -162,7 +165,10 @@ async function addPolicies(
 /** What a server shows in place of a secret. */
 const HIDDEN = "[hidden]";
 
-/** What is wrong with the namespace as a whole: its policies, its lists, its outbox. `isRemote`: a server answers for the store. */
+/**
+ * What is wrong with the namespace as a whole: its policies, its lists, its outbox. `isRemote`: a server answers for
+ * the store.
+ */
 async function reportNamespace(
   instances: InstanceReader,
   { terminal, totals, isJson, isRemote }: Context & { readonly isRemote: boolean },

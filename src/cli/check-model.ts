@@ -1,4 +1,7 @@
-/** `becalm check --model`: what the policies of a file can never do, what can wait for ever, and what a single alert can trigger twice. */
+/**
+ * `becalm check --model`: what the policies of a file can never do, what can wait for ever, and what a single alert can
+ * trigger twice.
+ */
 
 import type { Policy, PolicySet } from "../policy/policy.ts";
 import { contradiction, sharedActions, ungoverned } from "../policy/policy-reach.ts";

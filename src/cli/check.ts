@@ -96,7 +96,10 @@ function checkText(text: string, { file, say }: { file: string; say: Terminal["s
   };
 }
 
-/** The one key tells the two kinds of file apart; a text that is not a map is read as a policy file, which says what is wrong with it. */
+/**
+ * The one key tells the two kinds of file apart; a text that is not a map is read as a policy file, which says what is
+ * wrong with it.
+ */
 function hasStrategies(text: string): boolean {
   if (!/["']?strategies["']?\s*:/.test(text)) return false;
   try {

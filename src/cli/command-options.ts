@@ -91,8 +91,8 @@ export function positiveNumber(given: string): number {
 }
 
 /**
- * The options as the command's own type, which is what the definitions above make them. Commander leaves out flags that were not given. An empty
- * address of a store, as an empty BECALM_STORE gives it, is none.
+ * The options as the command's own type, which is what the definitions above make them. Commander leaves out flags that
+ * were not given. An empty address of a store, as an empty BECALM_STORE gives it, is none.
  */
 export function read<Wanted>(options: Options, flags: readonly string[], more: Options = {}): Wanted {
   const given = Object.fromEntries(flags.map((name) => [name, options[name] === true]));

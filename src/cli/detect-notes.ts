@@ -1,4 +1,7 @@
-/** What `becalm detect` says on stderr while it works: rejected rows and audit events (the first of each), edits, doubts. */
+/**
+ * What `becalm detect` says on stderr while it works: rejected rows and audit events (the first of each), edits,
+ * doubts.
+ */
 import type { DetectionAudit } from "../detection/core/advance.ts";
 import type { DetectedAlert } from "../detection/core/detected-alert.ts";
 import type { StrategyEdit } from "../detection/core/strategy-edits.ts";

@@ -23,7 +23,9 @@ export function totalsOf({ inputs, opened: { detection } }: Parts): Totals {
   return totals;
 }
 
-/** `body: []` makes it a request without alerts, so `becalm run` reads over it. Answers how many things were not found. */
+/**
+ * `body: []` makes it a request without alerts, so `becalm run` reads over it. Answers how many things were not found.
+ */
 export async function tellSummary(parts: Parts): Promise<number> {
   const { terminal, options, notes } = parts;
   const { rows, counts, reasons } = totalsOf(parts);

@@ -62,7 +62,9 @@ function loggedAlert(seq: number, { alert, time, severity, strategy }: DetectedA
   return { seq, strategy, severity, at: isoTime(time * 1_000), labels, sentence: annotations["summary"] ?? "" };
 }
 
-/** `2026-11-23 06:49:54 UTC  firing    critical  cpu-core-busy  host=node-1, device=cpu0  cpu0 of node-1 is 97 % busy`. */
+/**
+ * `2026-11-23 06:49:54 UTC  firing    critical  cpu-core-busy  host=node-1, device=cpu0  cpu0 of node-1 is 97 % busy`.
+ */
 export function peopleLine(
   { alert, time, severity, strategy }: DetectedAlert,
   { outColors, reader: { times, say } }: Pick<Terminal, "outColors" | "reader">,

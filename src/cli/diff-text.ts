@@ -1,4 +1,7 @@
-/** What `becalm diff` shows people: a table by policy, and the changes that matter first; as text or as a comment for a merge request. */
+/**
+ * What `becalm diff` shows people: a table by policy, and the changes that matter first; as text or as a comment for a
+ * merge request.
+ */
 import type { Reader } from "../present/reader.ts";
 import { count, textTable } from "../present/text-table.ts";
 import { wrapped } from "../present/wrapped-text.ts";

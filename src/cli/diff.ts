@@ -1,4 +1,7 @@
-/** `becalm diff`: what would go another way under other policies. Simulates both sides; nothing outside is touched and nothing is written. */
+/**
+ * `becalm diff`: what would go another way under other policies. Simulates both sides; nothing outside is touched and
+ * nothing is written.
+ */
 import { loadPolicySet } from "../formats/policy-file.ts";
 import type { ReportSide } from "../simulate/diff.ts";
 import { Gates } from "../simulate/diff-gates.ts";

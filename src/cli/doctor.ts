@@ -1,6 +1,6 @@
 /**
- * `becalm doctor`: what a namespace and its store are like, what is stuck in it, and what to change. It changes nothing itself, but with
- * `--raise-format`, which brings a namespace of an earlier version up to date.
+ * `becalm doctor`: what a namespace and its store are like, what is stuck in it, and what to change. It changes nothing
+ * itself, but with `--raise-format`, which brings a namespace of an earlier version up to date.
  */
 import { count } from "../present/text-table.ts";
 import { clockFinding, healthOf } from "../runtime/namespace-health.ts";

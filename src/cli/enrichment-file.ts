@@ -1,6 +1,6 @@
 /**
- * Labels from a file: a CSV whose first column is a dimension and whose other columns become labels of its alerts. It is read
- * again when it changes; a file that cannot be read leaves what was read before.
+ * Labels from a file: a CSV whose first column is a dimension and whose other columns become labels of its alerts. It
+ * is read again when it changes; a file that cannot be read leaves what was read before.
  */
 import { stat } from "node:fs/promises";
 import type { SeriesFacts } from "../detection/core/detected-alert.ts";

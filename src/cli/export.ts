@@ -91,7 +91,10 @@ async function writeAll(write: (line: string) => Promise<void>, context: Context
   progress.end();
 }
 
-/** Each version's text once, before the first instance that was made under it. A namespace may learn versions while it is read. */
+/**
+ * Each version's text once, before the first instance that was made under it. A namespace may learn versions while it
+ * is read.
+ */
 function policyTexts(instances: InstanceReader) {
   const texts = new Map<string, string>();
   const written = new Set<string>();

@@ -1,4 +1,6 @@
-/** Watches the times of a file's requests: virtual time follows them, so one wrong clock moves all that comes after it. */
+/**
+ * Watches the times of a file's requests: virtual time follows them, so one wrong clock moves all that comes after it.
+ */
 import { isoTime } from "../present/time-text.ts";
 
 const YEAR_MS = 365 * 86_400_000;

@@ -27,7 +27,10 @@ export type FleetOptions = StoreOptions & {
   readonly json: boolean;
 };
 
-/** `is`: what a program can tell them apart by. The first two stop an instance, so they fail the check; the others are what follows from a change. */
+/**
+ * `is`: what a program can tell them apart by. The first two stop an instance, so they fail the check; the others are
+ * what follows from a change.
+ */
 type Finding = {
   readonly id: string;
   readonly is: "quarantined" | "lost_timer" | "policy_gone" | "not_matched" | "other_group" | "other_rule";
@@ -114,7 +117,10 @@ function misfitOf(id: string, what: string): Finding {
   return { id, is: isQuarantined ? "quarantined" : "lost_timer", what: { en: what, zh } };
 }
 
-/** What the new policies mean to an instance that is not at rest. It goes on under its own version; receipts of its alert find it still. */
+/**
+ * What the new policies mean to an instance that is not at rest. It goes on under its own version; receipts of its
+ * alert find it still.
+ */
 async function changeOf(
   reader: Reader,
   { id, policy: name, policyVersion }: Instance,

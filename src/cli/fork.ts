@@ -1,4 +1,6 @@
-/** `becalm fork`: the other future of an instance, or of a group. Its group is played in memory; the store is only read. */
+/**
+ * `becalm fork`: the other future of an instance, or of a group. Its group is played in memory; the store is only read.
+ */
 import { acceptedText } from "../instance/accepted-events.ts";
 import { type EventInput, readEvent } from "../instance/event-input.ts";
 import { parseDuration } from "../model/duration.ts";
@@ -129,7 +131,10 @@ async function record(
   return { recording, partitions, timeline: recording.timeline(nowMs) };
 }
 
-/** `{"type":"approval.granted"}`, with `by`, `why`, and `at` (a time) or `after` (a duration from the moment of the fork on). */
+/**
+ * `{"type":"approval.granted"}`, with `by`, `why`, and `at` (a time) or `after` (a duration from the moment of the fork
+ * on).
+ */
 function triedEvent(text: string, fromMs: number): TriedEvent {
   const given = parsed(text);
   const { type, at, after, error = "as tried" } = given;

@@ -1,4 +1,7 @@
-/** `becalm inspect`: instances in the Stately inspector, as they move or as they moved; with `--format` one of them as a drawing. */
+/**
+ * `becalm inspect`: instances in the Stately inspector, as they move or as they moved; with `--format` one of them as a
+ * drawing.
+ */
 import { actionInstanceMachine } from "../../machines/index.ts";
 import { type DrawingFormat, drawChart } from "../drawing/index.ts";
 import { follow } from "../inspect/follow.ts";

@@ -1,6 +1,6 @@
 /**
- * Two sets of audit entries, those of a store and those of log files, compared in bounded memory: each entry goes into one of many files by its
- * instance, and the files are then compared one by one.
+ * Two sets of audit entries, those of a store and those of log files, compared in bounded memory: each entry goes into
+ * one of many files by its instance, and the files are then compared one by one.
  */
 import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

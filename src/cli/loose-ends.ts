@@ -7,7 +7,10 @@ import { tryInstance } from "../runtime/commit/read-instance.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { StoredInstance, TimerKey } from "../stores/store.ts";
 
-/** The first timer that the checkpoint lists and the store does not have; null: there is none. What cannot be read is quarantined, and waits. */
+/**
+ * The first timer that the checkpoint lists and the store does not have; null: there is none. What cannot be read is
+ * quarantined, and waits.
+ */
 export async function missingTimer(instances: InstanceReader, stored: StoredInstance): Promise<string | null> {
   const instance = await tryInstance(instances.runtime, stored);
   if (instance instanceof BecalmError) return null;

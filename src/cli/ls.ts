@@ -104,7 +104,10 @@ function reasonNamed(code: string): ReasonCode {
   );
 }
 
-/** Only the history has the alert. One that cannot be read leaves its columns empty: `becalm show` says what is wrong with it. */
+/**
+ * Only the history has the alert. One that cannot be read leaves its columns empty: `becalm show` says what is wrong
+ * with it.
+ */
 async function rowOf(instances: InstanceReader, instance: Instance): Promise<ListedRow> {
   try {
     return { instance, birth: await instances.birth(instance.id) };

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The command. This file is tiny, so that `becalm --version` costs hardly more than starting Node; all else is loaded when it is needed. */
+/**
+ * The command. This file is tiny, so that `becalm --version` costs hardly more than starting Node; all else is loaded
+ * when it is needed.
+ */
 import { packageVersion } from "./package-files.ts";
 
 const args = process.argv.slice(2);

@@ -1,4 +1,7 @@
-/** Files that lie beside the code: found from here, so that they are found in a checkout, in dist/ and in an installed package. */
+/**
+ * Files that lie beside the code: found from here, so that they are found in a checkout, in dist/ and in an installed
+ * package.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";

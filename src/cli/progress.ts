@@ -4,7 +4,10 @@ const SILENT_MS = 1_000;
 const UPDATED_EVERY_MS = 100;
 const NOTED_EVERY_MS = 10_000;
 
-/** How far work has come, for work that takes more than a second: one line that is updated on a screen, a line now and then in a log. */
+/**
+ * How far work has come, for work that takes more than a second: one line that is updated on a screen, a line now and
+ * then in a log.
+ */
 export class Progress {
   private readonly terminal: Terminal;
   private readonly isQuiet: boolean;

@@ -30,7 +30,10 @@ export type BytesRead = { readonly read: number; readonly total: number | null }
 /** Silence on a pipe after which what has come is decided without waiting for a full batch. */
 const IDLE_MS = 200;
 
-/** Text that is made rows of at a time. Rows of a long piece would outlive the commits that take them, and be collected late. */
+/**
+ * Text that is made rows of at a time. Rows of a long piece would outlive the commits that take them, and be collected
+ * late.
+ */
 const ROWS_FROM_CHARS = 16_384;
 
 /** Throws for the first file that cannot be read, before anything is done. */
@@ -155,7 +158,10 @@ async function openInput(path: string): Promise<OpenInput> {
   return { stream, bytesRead: () => file.bytesRead, total, isLive: false };
 }
 
-/** As a socket: what a file stream has asked of a pipe cannot be called off, and keeps the process until something comes. */
+/**
+ * As a socket: what a file stream has asked of a pipe cannot be called off, and keeps the process until something
+ * comes.
+ */
 async function openPipe(path: string): Promise<Socket> {
   try {
     return new Socket({ fd: await promisify(open)(path, "r"), readable: true, writable: false });

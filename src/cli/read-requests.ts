@@ -1,6 +1,6 @@
 /**
- * The requests of a file, as texts. Most files hold a JSON value a line and are read as they grow. If the first line ends
- * inside a value, the file is read whole: one pretty-printed value, or several one after the other.
+ * The requests of a file, as texts. Most files hold a JSON value a line and are read as they grow. If the first line
+ * ends inside a value, the file is read whole: one pretty-printed value, or several one after the other.
  */
 import { beginsDocument, isJson, jsonDocuments } from "../formats/json-documents.ts";
 import type { TextLine } from "../formats/text-lines.ts";

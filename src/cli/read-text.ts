@@ -16,8 +16,8 @@ export async function readText(path: string): Promise<string> {
 }
 
 /**
- * Lines of a file (also a compressed one), or of stdin for `-`, read as they are needed: the file may be larger than the memory. `signal` ends the waiting for
- * more, and leaves out a line that is not whole.
+ * Lines of a file (also a compressed one), or of stdin for `-`, read as they are needed: the file may be larger than
+ * the memory. `signal` ends the waiting for more, and leaves out a line that is not whole.
  */
 export async function* readLines(
   path: string,

@@ -1,4 +1,6 @@
-/** Rows of several sources as one stream in the order of their times. Each source is in order by itself, or nearly so. */
+/**
+ * Rows of several sources as one stream in the order of their times. Each source is in order by itself, or nearly so.
+ */
 import type { SourceRows } from "../detection/detection.ts";
 import type { RecordRow } from "../formats/record-row.ts";
 import type { RowTime } from "./record-times.ts";

@@ -1,9 +1,9 @@
 /**
  * The rows of a file in the order of their times.
  *
- * Normally a file is in order, or nearly so, and is read as it is: detection puts late points in their place. A file that
- * stands series after series, or newest first, is noticed by its beginning and by samples, and sorted: in memory if it is
- * small, with sorted runs in temporary files if it is not.
+ * Normally a file is in order, or nearly so, and is read as it is: detection puts late points in their place. A file
+ * that stands series after series, or newest first, is noticed by its beginning and by samples, and sorted: in memory
+ * if it is small, with sorted runs in temporary files if it is not.
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";

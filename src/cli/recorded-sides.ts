@@ -1,4 +1,7 @@
-/** The two sides of a difference over what a store or a bundle has recorded. The store is only read, and closed before anything is played. */
+/**
+ * The two sides of a difference over what a store or a bundle has recorded. The store is only read, and closed before
+ * anything is played.
+ */
 import { decodeCheckpoint, type Instance } from "../instance/checkpoint.ts";
 import { BecalmError } from "../model/errors.ts";
 import { PARTITION_COUNT_DEFAULT } from "../model/limits.ts";

@@ -1,4 +1,7 @@
-/** Rows in a file without a name: it is removed when it has been opened, so that nothing is left behind however the process ends. */
+/**
+ * Rows in a file without a name: it is removed when it has been opened, so that nothing is left behind however the
+ * process ends.
+ */
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

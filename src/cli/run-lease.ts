@@ -1,8 +1,9 @@
 /**
- * One virtual run at a time on a namespace: two would run the same effects, and their output would depend on who was faster.
+ * One virtual run at a time on a namespace: two would run the same effects, and their output would depend on who was
+ * faster.
  *
- * A run holds a short lease and renews it; one that was killed stops renewing, so the next waits for a moment and goes on.
- * The lease is no safety: that is the compare-and-set of each commit.
+ * A run holds a short lease and renews it; one that was killed stops renewing, so the next waits for a moment and goes
+ * on. The lease is no safety: that is the compare-and-set of each commit.
  */
 
 import { BecalmError } from "../model/errors.ts";

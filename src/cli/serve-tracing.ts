@@ -6,7 +6,9 @@ const WANTED_BY = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_END
 
 type Sdk = { start(): void; shutdown(): Promise<void> };
 
-/** Gives what sends the last spans and ends it. A provider that somebody has registered already (`node --import`) stays. */
+/**
+ * Gives what sends the last spans and ends it. A provider that somebody has registered already (`node --import`) stays.
+ */
 export async function startTracing(
   env: Record<string, string | undefined>,
   note: (text: string) => void,

@@ -227,7 +227,9 @@ function untilSignal(): Promise<string> {
 /** An editor writes a file in several steps: it is read when nothing has happened for this long. */
 const WATCH_QUIET_MS = 200;
 
-/** SIGHUP, and with --watch every change of a file. What a reading finds wrong is in the log; nobody waits for it here. */
+/**
+ * SIGHUP, and with --watch every change of a file. What a reading finds wrong is in the log; nobody waits for it here.
+ */
 function reloadOn(
   { watch: isWatched, policies, strategies, shadow }: ServeOptions,
   reload: () => void,

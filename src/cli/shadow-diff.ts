@@ -1,4 +1,7 @@
-/** `becalm diff --shadow`: what a running server's shadow would have done another way. The server works it out; nothing is changed. */
+/**
+ * `becalm diff --shadow`: what a running server's shadow would have done another way. The server works it out; nothing
+ * is changed.
+ */
 import type { ShadowReport } from "../engine.ts";
 import { count } from "../present/text-table.ts";
 import { isoTime } from "../present/time-text.ts";

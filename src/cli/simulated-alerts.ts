@@ -74,7 +74,10 @@ async function simulateInto(rows: RowSpool<Row>, options: Simulation): Promise<S
   });
 }
 
-/** Alerts of files, one after the other; time goes on from file to file. Each call reads them again, stdin from what was kept of it. */
+/**
+ * Alerts of files, one after the other; time goes on from file to file. Each call reads them again, stdin from what was
+ * kept of it.
+ */
 export function alertsOfFiles(files: readonly string[], isSorted: boolean): AlertSource {
   const stdin: TextLine[] = [];
   return async (run, { onRejected, onTaken, isStopped = () => false }) => {

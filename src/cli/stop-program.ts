@@ -5,7 +5,9 @@ import { logOption } from "./command-options.ts";
 import type { PauseOptions, ResumeOptions } from "./pause.ts";
 import type { SilenceOptions } from "./silence.ts";
 
-/** `reading`: the options of a command that works on a namespace. `read`: what Commander gives, as a command takes it. */
+/**
+ * `reading`: the options of a command that works on a namespace. `read`: what Commander gives, as a command takes it.
+ */
 type Around = {
   readonly reading: (...more: Option[]) => Option[];
   readonly read: <Wanted>(

@@ -1,4 +1,7 @@
-/** The demo's part about an alert storm: 183 requests of a real Prometheus become a few actions, three of which are explained in full. */
+/**
+ * The demo's part about an alert storm: 183 requests of a real Prometheus become a few actions, three of which are
+ * explained in full.
+ */
 
 import { loadPolicySet } from "../formats/policy-file.ts";
 import { verifyChain } from "../instance/audit.ts";

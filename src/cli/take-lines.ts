@@ -9,7 +9,10 @@ import type { VirtualRun } from "../simulate/virtual-run.ts";
 import { FileTime } from "./file-time.ts";
 import { requestTexts } from "./read-requests.ts";
 
-/** What a file brought. `ids`: of its instances, whoever made them, in the order of first appearance; some may not exist. */
+/**
+ * What a file brought. `ids`: of its instances, whoever made them, in the order of first appearance; some may not
+ * exist.
+ */
 export type Taken = {
   readonly ids: ReadonlySet<string>;
   readonly lines: number;

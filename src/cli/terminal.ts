@@ -1,6 +1,6 @@
 /**
- * Where a command's words go: results to stdout, everything that is for people who watch (progress, notes, errors) to stderr.
- * A reader of stdout that has gone away (`becalm ls | head -1`) ends the command quietly.
+ * Where a command's words go: results to stdout, everything that is for people who watch (progress, notes, errors) to
+ * stderr. A reader of stdout that has gone away (`becalm ls | head -1`) ends the command quietly.
  */
 import pico from "picocolors";
 import { BecalmError, errorCode, messageOf } from "../model/errors.ts";

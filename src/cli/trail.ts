@@ -30,7 +30,9 @@ export async function checkTrail(instances: InstanceReader, id: string): Promise
   }
 }
 
-/** What its birth says that its id or its checkpoint does not. What cannot be read is quarantined, and reported as that. */
+/**
+ * What its birth says that its id or its checkpoint does not. What cannot be read is quarantined, and reported as that.
+ */
 async function bornAs(
   instances: InstanceReader,
   id: string,

@@ -1,4 +1,7 @@
-/** `becalm tune`: a rule with other settings, each combination of them tried on the same alerts. Simulates; nothing outside is touched. */
+/**
+ * `becalm tune`: a rule with other settings, each combination of them tried on the same alerts. Simulates; nothing
+ * outside is touched.
+ */
 
 import { writeFile } from "node:fs/promises";
 import type { PolicySet } from "../policy/policy.ts";

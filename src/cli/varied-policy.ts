@@ -1,4 +1,6 @@
-/** A policy file in which some settings of one policy's rule have other values: the text of the file, edited in place. */
+/**
+ * A policy file in which some settings of one policy's rule have other values: the text of the file, edited in place.
+ */
 import { type Document, isMap, isNode, isSeq, parseDocument, type YAMLMap } from "yaml";
 import { loadPolicySet, parsePolicies } from "../formats/policy-file.ts";
 import { formatDuration } from "../model/duration.ts";
@@ -53,7 +55,10 @@ export class PolicyFile {
       .reduce((text, edit) => text.slice(0, edit.from) + edit.text + text.slice(edit.to), this.#text);
   }
 
-  /** The policies of that file, or the first mistake that the combination makes in it: a window above `max_window`, for example. */
+  /**
+   * The policies of that file, or the first mistake that the combination makes in it: a window above `max_window`, for
+   * example.
+   */
   with(combination: Combination): VariedPolicies {
     const { policySet, mistakes } = parsePolicies(this.textWith(combination), { file: this.#file });
     const [mistake] = mistakes;

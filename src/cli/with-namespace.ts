@@ -1,4 +1,7 @@
-/** Which store a command works on, in which mode, and who runs its effects. No other file of the command chooses an adapter. */
+/**
+ * Which store a command works on, in which mode, and who runs its effects. No other file of the command chooses an
+ * adapter.
+ */
 import { compose, driveOnce, driveVirtual } from "../compose.ts";
 import type { Strategy } from "../detection/core/strategy.ts";
 import type { Enrichment } from "../detection/core/strategy-group.ts";
@@ -123,7 +126,10 @@ export type Acting = {
   readonly nowMs: number;
   /** How many effects this command has committed. */
   emittedCount(): number;
-  /** Runs the effects that this command has committed, and what follows from their results, until nothing is outstanding. Gives their number. */
+  /**
+   * Runs the effects that this command has committed, and what follows from their results, until nothing is
+   * outstanding. Gives their number.
+   */
   runOutstanding(): Promise<number>;
 };
 
@@ -289,7 +295,9 @@ export type DetectionOptions = StoreOptions & {
 
 export type Detecting = { readonly detection: Detection; readonly store: DetectionStore };
 
-/** Calls `use` with a detection stream, loaded; without a store on one that keeps nothing: alerts are reported at once. */
+/**
+ * Calls `use` with a detection stream, loaded; without a store on one that keeps nothing: alerts are reported at once.
+ */
 export async function withDetection<T>(
   options: DetectionOptions,
   listener: DetectionListener,

@@ -219,8 +219,8 @@ export type Live = { readonly onStep: (step: CommittedStep) => void; readonly on
 const RECONNECT_MS = 2_000;
 
 /**
- * Follows committed steps until the returned function is called. EventSource cannot send a token, so the stream is read here; a stream that
- * breaks goes on behind the last step that came.
+ * Follows committed steps until the returned function is called. EventSource cannot send a token, so the stream is read
+ * here; a stream that breaks goes on behind the last step that came.
  */
 export function follow({ onStep, onState }: Live): () => void {
   const controller = new AbortController();

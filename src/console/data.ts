@@ -44,8 +44,8 @@ export function useData<T>(path: string | null, { isFixed = false }: { isFixed?:
 }
 
 /**
- * What `path` gives, read again when `beat` changes. One request is under way at a time: a server that is slow is asked again when it has
- * answered, and an answer for another path is dropped.
+ * What `path` gives, read again when `beat` changes. One request is under way at a time: a server that is slow is asked
+ * again when it has answered, and an answer for another path is dropped.
  */
 export function useRead<T>(path: string | null, beat: number): Loaded<T> {
   const [state, setState] = useState<Read<T>>({ path: null, value: null, error: null });

@@ -1,4 +1,7 @@
-/** A long list, a page at a time: the first page follows what is committed while somebody is at the top, and stands still while somebody reads further down. */
+/**
+ * A long list, a page at a time: the first page follows what is committed while somebody is at the top, and stands
+ * still while somebody reads further down.
+ */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, type InstanceRow, type Refused } from "./api.ts";
 import { refused, useSession } from "./data.ts";
@@ -111,7 +114,10 @@ function pageAt(path: string, cursor: string | null, limit = PAGE_COUNT): string
   return `${path}${path.includes("?") ? "&" : "?"}${query}`;
 }
 
-/** `again`: what was read of `before`. More pages may have come meanwhile, and new rows in the first one would move all that follow. */
+/**
+ * `again`: what was read of `before`. More pages may have come meanwhile, and new rows in the first one would move all
+ * that follow.
+ */
 function renewedPages(kept: readonly Page[], before: readonly Page[], again: readonly Page[]): Page[] {
   return kept.map((page, index) => {
     const fresh = again[index];

@@ -10,7 +10,9 @@ import type { ReasonCode } from "../model/reasons.ts";
 /** What a convergence function answers: act, leave it, look again when a peer settles, or ask a human. */
 export type VerdictKind = "run" | "skip" | "wait" | "approve";
 
-/** The nearest single change that would have given another verdict: "would have been `verdict` with `parameter` = `to`". */
+/**
+ * The nearest single change that would have given another verdict: "would have been `verdict` with `parameter` = `to`".
+ */
 export type Counterfactual = {
   readonly parameter: "count" | keyof Observation;
   readonly from: number | boolean;
@@ -88,7 +90,10 @@ const RUN_NO_RULE: Verdict = { verdict: "run", reason: "no_rule" };
 const RUN_BELOW_COUNT: Verdict = { verdict: "run", reason: "below_count" };
 const SKIP_BELOW_COUNT: Verdict = { verdict: "skip", reason: "below_count" };
 
-/** The verdict without a group: no rule governs the instance, or fewer than `count` instances matched so far (trigger: skip, all others: run). */
+/**
+ * The verdict without a group: no rule governs the instance, or fewer than `count` instances matched so far (trigger:
+ * skip, all others: run).
+ */
 export function verdictWithoutGroup(fn: ConvergenceFunction | null): Verdict {
   if (fn === null) return RUN_NO_RULE;
   return fn === "trigger" ? SKIP_BELOW_COUNT : RUN_BELOW_COUNT;
@@ -116,7 +121,9 @@ export function evaluateConvergence(
   return { ...verdict, function: rule.function, counterfactual: counterfactualOf(rule, observation, verdict.verdict) };
 }
 
-/** Tries every single change that could matter, nearest first; a change of the rule comes before a change of the world. */
+/**
+ * Tries every single change that could matter, nearest first; a change of the rule comes before a change of the world.
+ */
 function counterfactualOf(
   rule: Pick<ConvergenceRule, "function" | "count">,
   observation: Observation,

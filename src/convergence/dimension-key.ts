@@ -3,7 +3,10 @@ import type { ConvergenceRule, DimensionValue } from "../model/convergence-rule.
 import { BecalmError } from "../model/errors.ts";
 import { compareCodePoints } from "../model/utf8.ts";
 
-/** What an instance is compared by. For alerts these are the labels. A dimension that is absent counts as the empty text. */
+/**
+ * What an instance is compared by. For alerts these are the labels. A dimension that is absent counts as the empty
+ * text.
+ */
 export type Dimensions = Readonly<Record<string, DimensionValue | undefined>>;
 
 /** The part of a rule that says which instances belong together. */
@@ -87,7 +90,10 @@ export function ruleGoverns(rule: Pick<DimensionRule, "where">, dimensions: Dime
   return true;
 }
 
-/** Spells a value as the key does: Python's words for null and booleans, plain decimals, a list's elements joined with `,`. */
+/**
+ * Spells a value as the key does: Python's words for null and booleans, plain decimals, a list's elements joined with
+ * `,`.
+ */
 function valueText(value: DimensionValue): string {
   if (typeof value === "string") return value;
   if (value === null) return "None";

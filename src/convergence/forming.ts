@@ -1,6 +1,7 @@
 /**
- * The members of a forming group: who counts towards its opening. With a high count there are thousands, and a decision asks for many of them,
- * so the list that was asked last is remembered by what it is asked for. It only grows, or is replaced as a whole.
+ * The members of a forming group: who counts towards its opening. With a high count there are thousands, and a decision
+ * asks for many of them, so the list that was asked last is remembered by what it is asked for. It only grows, or is
+ * replaced as a whole.
  */
 /** Where an instance stands among its peers. `none`: it is not a peer, for it had no attempt. */
 export type Standing = "none" | "inProgress" | "succeeded" | "failed";

@@ -1,6 +1,9 @@
 import type { InstanceEvent } from "../model/instance-types.ts";
 
-/** An answer for one of those that a group held. `by` null: nobody answered in time. Whoever answers next, and finds nobody held, is told. */
+/**
+ * An answer for one of those that a group held. `by` null: nobody answered in time. Whoever answers next, and finds
+ * nobody held, is told.
+ */
 export type GroupAnswer = {
   readonly did: "granted" | "denied" | "timeout";
   readonly by: string | null;

@@ -5,9 +5,10 @@ import type { Group } from "./group.ts";
 const GROUP_FORMAT = 2;
 
 /**
- * Forming members as one text, a word each: a group with a high `count` has thousands, and writes them with each commit.
- * A word is `<id>,<letter>,<time>`, or `<id>,<letter>,<time>,<time>` when it has succeeded. The letter is that of its standing, a capital when it had
- * an attempt. Times count in ms, base 36: of its creation since the group's epoch, of its success since its creation.
+ * Forming members as one text, a word each: a group with a high `count` has thousands, and writes them with each
+ * commit. A word is `<id>,<letter>,<time>`, or `<id>,<letter>,<time>,<time>` when it has succeeded. The letter is that
+ * of its standing, a capital when it had an attempt. Times count in ms, base 36: of its creation since the group's
+ * epoch, of its success since its creation.
  */
 type StoredGroup = Omit<Group, "forming"> & { readonly format: unknown; readonly forming: string };
 
@@ -63,7 +64,8 @@ function formingFromLists(lists: readonly ListedMember[]): FormingMember[] {
 
 /**
  * Reads a stored group.
- * @throws BECALM_GROUP_UNREADABLE: its alerts are refused and nothing is written, so that a program that can read it loses nothing.
+ * @throws BECALM_GROUP_UNREADABLE: its alerts are refused and nothing is written, so that a program that can read it
+ * loses nothing.
  */
 export function decodeGroup(id: string, value: string): Group {
   const { format, ...group } = parse(id, value);

@@ -1,15 +1,16 @@
 /**
  * A convergence group: what one commit must know about all instances of a dimension, in a bounded size.
  *
- * Owns: who counts towards the next opening (`forming`), the open group's numbers, how many wait and how many are held, summaries that are due.
- * Does not own: the instances (their checkpoints), the order of the waiters (an ordered set of the store).
+ * Owns: who counts towards the next opening (`forming`), the open group's numbers, how many wait and how many are held,
+ * summaries that are due. Does not own: the instances (their checkpoints), the order of the waiters (an ordered set of
+ * the store).
  * G1 counters only: no list grows with the group, but `forming` (fewer than the rule's count) and bounded samples.
  * G2 every number follows from standings: a change of an instance is a change of its standing, old to new.
- * G3 an instance counts in the open group when it has the group's epoch and was created inside the window before the opening.
- * The functions below change the draft that they are given; `decide` gives them its own copy.
+ * G3 an instance counts in the open group when it has the group's epoch and was created inside the window before the
+ * opening. The functions below change the draft that they are given; `decide` gives them its own copy.
  */
-import type { ConvergenceRule, Observation } from "../model/convergence-rule.ts";
-import type { ArmedTimer, GroupView } from "../model/instance-types.ts";
+import type { ConvergenceRule } from "../model/convergence-rule.ts";
+import type { ArmedTimer } from "../model/instance-types.ts";
 import { PEER_SAMPLE_COUNT_MAX, SUMMARY_SAMPLE_COUNT_MAX } from "../model/limits.ts";
 import { type FormingMember, oldestInForming, placeInForming, type Standing } from "./forming.ts";
 import type { GroupAnswer } from "./group-answer.ts";
@@ -26,9 +27,15 @@ export type OpenGroup = {
   succeeded: number;
   failed: number;
   inProgress: number;
-  /** Who is in progress, under the functions where somebody may wait for them: never more than the forming ones and those that a human granted. */
+  /**
+   * Who is in progress, under the functions where somebody may wait for them: never more than the forming ones and
+   * those that a human granted.
+   */
   running: string[];
-  /** Times at which peers succeeded, newest last; only under skip_when_proceed, pruned to the window, at most SETTLED_COUNT_MAX. */
+  /**
+   * Times at which peers succeeded, newest last; only under skip_when_proceed, pruned to the window, at most
+   * SETTLED_COUNT_MAX.
+   */
   settledAtMs: number[];
   /** The first peers, for the audit. */
   peers: string[];
@@ -51,7 +58,9 @@ export type PendingSummary = {
 export type Group = {
   readonly id: string;
   readonly policy: string;
-  /** Number of this formation and of the group that opens from it; grows, also when the group's record had been dropped. */
+  /**
+   * Number of this formation and of the group that opens from it; grows, also when the group's record had been dropped.
+   */
   epoch: number;
   /** Time of the last step that changed the group: time in a group never runs backwards. */
   lastAtMs: number;
@@ -70,7 +79,10 @@ export type Group = {
   /** The order of the last instance that a pause held, in ms; absent: there has been none. */
   lastHeldAtMs?: number;
   summaries: PendingSummary[];
-  /** Waiters are still to be looked at again: the last commit was cut. `denied`: those that wait are skipped, for the approval was denied. */
+  /**
+   * Waiters are still to be looked at again: the last commit was cut. `denied`: those that wait are skipped, for the
+   * approval was denied.
+   */
   wake: { timer: ArmedTimer; denied: { by: string; why: string } | null } | null;
 };
 
@@ -112,8 +124,8 @@ export function draftOf(group: Group): Group {
 }
 
 /**
- * Did a decision leave the group as it was, the time of the last step aside? In a storm that converges most do, and then the group is
- * only compared, not written: writers of other processes do not lose to it.
+ * Did a decision leave the group as it was, the time of the last step aside? In a storm that converges most do, and
+ * then the group is only compared, not written: writers of other processes do not lose to it.
  */
 export function isUnchanged(before: Group, after: Group): boolean {
   return (
@@ -152,7 +164,10 @@ function isSameFields<Fields extends object>(a: Fields, b: Fields): boolean {
   return true;
 }
 
-/** While it forms, deciding takes the dimension lock: no group yet, or fewer than `count` executed where that number decides. */
+/**
+ * While it forms, deciding takes the dimension lock: no group yet, or fewer than `count` executed where that number
+ * decides.
+ */
 export function isForming(group: Group | null): boolean {
   if (group?.open == null) return true;
   const { executed, rule } = group.open;
@@ -173,7 +188,10 @@ export function closeIfOver(group: Group, atMs: number, unreadableWaiters = 0): 
   group.epoch = Math.max(group.epoch + 1, atMs);
 }
 
-/** Forgets forming members that were created more than a window before `createdAtMs`. Exactly a window before still counts. */
+/**
+ * Forgets forming members that were created more than a window before `createdAtMs`. Exactly a window before still
+ * counts.
+ */
 export function pruneForming(group: Group, rule: ConvergenceRule, createdAtMs: number): void {
   const since = createdAtMs - rule.windowMs;
   if (oldestInForming(group.forming) < since)
@@ -214,42 +232,6 @@ function settledTimes(members: readonly FormingMember[], rule: ConvergenceRule):
   return times.sort((a, b) => a - b).slice(-SETTLED_COUNT_MAX);
 }
 
-/** `left`: what the group still counts of the instance that is decided again: its attempt, which is no peer's. */
-type ViewOptions = {
-  readonly isNew: boolean;
-  readonly atMs: number;
-  readonly ownVersion: string;
-  readonly left?: Member | null;
-};
-
-/** What a decision in the open group looks at: numbers of peers only, the instance that is decided is never among them. */
-export function viewOf(open: OpenGroup, options: ViewOptions): GroupView {
-  const since = options.atMs - open.rule.windowMs;
-  const left = options.left ?? null;
-  const observation: Observation = {
-    isNew: options.isNew,
-    executed: open.executed - (left === null ? 0 : 1),
-    succeeded: open.succeeded,
-    failed: open.failed,
-    inProgress: open.inProgress,
-    settledWithoutFailure: open.settledAtMs.filter((time) => time >= since).length,
-    parentOpen: false,
-  };
-  const view = { observation, count: open.rule.count, peers: open.peers.filter((id) => id !== left?.id) };
-  return open.ruleVersion === options.ownVersion ? view : { ...view, ruleVersion: open.ruleVersion };
-}
-
-/** Would `viewOf` show the same counts again? */
-export function isSeenIn({ observation, peers }: GroupView, open: OpenGroup): boolean {
-  return (
-    observation.executed === open.executed &&
-    observation.succeeded === open.succeeded &&
-    observation.failed === open.failed &&
-    observation.inProgress === open.inProgress &&
-    peers.length === open.peers.length
-  );
-}
-
 /** What a group must know of an instance to count it. */
 export type Member = {
   readonly id: string;
@@ -262,15 +244,17 @@ export type Member = {
 };
 
 /**
- * The fencing token of an attempt that begins in the group: greater than every one before it, also when the group's record had been dropped
- * meanwhile, because it is never less than the time.
+ * The fencing token of an attempt that begins in the group: greater than every one before it, also when the group's
+ * record had been dropped meanwhile, because it is never less than the time.
  */
 export function takeToken(group: Group, atMs: number): number {
   group.lastToken = Math.max((group.lastToken ?? 0) + 1, atMs);
   return group.lastToken;
 }
 
-/** Counts a change of an instance, from what it was to what it is (G2). Instances that do not count (G3) change nothing. */
+/**
+ * Counts a change of an instance, from what it was to what it is (G2). Instances that do not count (G3) change nothing.
+ */
 export function countChange(group: Group, before: Member | null, after: Member): void {
   if (after.epoch !== group.epoch) return;
   if (group.open === null) {
@@ -334,7 +318,10 @@ function standingAsCounted(open: OpenGroup, before: Member | null): Standing {
   return wasDropped ? "none" : before.standing;
 }
 
-/** A peer in progress whose checkpoint cannot be read is not a peer: nobody waits for what may never end. True when there was one. */
+/**
+ * A peer in progress whose checkpoint cannot be read is not a peer: nobody waits for what may never end. True when
+ * there was one.
+ */
 export function dropQuarantined(group: Group, quarantined: { has(id: string): boolean }): boolean {
   const { open } = group;
   if (open === null || !open.running.some((id) => quarantined.has(id))) return false;
@@ -377,7 +364,9 @@ export function summaryInOpen({ summaries, open }: Group): PendingSummary | unde
   return summaries.find(({ openedAtMs }) => openedAtMs === open?.openedAtMs);
 }
 
-/** Counts a skipped instance in the group itself, as engines of the version before do (tally.ts has what is done now). */
+/**
+ * Counts a skipped instance in the group itself, as engines of the version before do (tally.ts has what is done now).
+ */
 export function collectInRecord(summary: PendingSummary, instanceId: string): void {
   summary.skipped += 1;
   if (summary.sample.length < SUMMARY_SAMPLE_COUNT_MAX) summary.sample.push(instanceId);

@@ -1,6 +1,7 @@
 /**
- * What a group counts of those that it only skipped: how many, and a sample. Its summary tells of them; no decision looks at them. So a tally
- * is stored beside the group, and added to without being compared: two processes that skip at once do not collide.
+ * What a group counts of those that it only skipped: how many, and a sample. Its summary tells of them; no decision
+ * looks at them. So a tally is stored beside the group, and added to without being compared: two processes that skip at
+ * once do not collide.
  *
  * T1 a count is a change, not a new value: changes of several commits add up in any order.
  * T2 whoever sends the summary takes the tally, and its commit is refused if somebody has counted since it was read.
@@ -25,7 +26,9 @@ export function tallyKey({ id }: Group, { openedAtMs }: PendingSummary): string 
   return `${id} ${openedAtMs}`;
 }
 
-/** A summary with all that was counted for it: in the group, where engines of the version before counted, and beside it. */
+/**
+ * A summary with all that was counted for it: in the group, where engines of the version before counted, and beside it.
+ */
 export function collectedBy(summary: PendingSummary, { count, sample }: Tally): PendingSummary {
   return {
     ...summary,

@@ -112,7 +112,10 @@ function seriesText({ dimensions, dimensionFields }: SeriesFacts): string {
 
 type Placed = { readonly row: number; readonly groupIndex: number; readonly alert: DetectedAlert };
 
-/** Each alert at the row that brought it about, so the order of alerts over all groups does not depend on how rows are cut. */
+/**
+ * Each alert at the row that brought it about, so the order of alerts over all groups does not depend on how rows are
+ * cut.
+ */
 function placesOf({ alerts, alertRows }: Advance, of: { groupIndex: number; rows: readonly number[] }): Placed[] {
   return alerts.map((alert, index) => ({
     row: of.rows[alertRows[index] as number] ?? Number.POSITIVE_INFINITY,

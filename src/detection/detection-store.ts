@@ -1,23 +1,29 @@
 /**
  * The store of detection: a *stream* is what one or more processes make of records, in one order, under one version.
  *
- * Everything that a batch of records leads to (how far its source was read, the changed pieces of state, the alerts under their
- * sequence numbers, the checkpoints) becomes durable in one commit, or nothing of it does. So a process that is killed at any moment
- * leaves a position and exactly what belongs to it.
+ * Everything that a batch of records leads to (how far its source was read, the changed pieces of state, the alerts
+ * under their sequence numbers, the checkpoints) becomes durable in one commit, or nothing of it does. So a process
+ * that is killed at any moment leaves a position and exactly what belongs to it.
  *
- * Pieces, alerts and audit events are opaque texts (detection/core/state-pieces.ts). Keys and lives of the rest stand in
- * detection/core/checkpoint-keys.ts. All methods reject with BECALM_STORE_UNAVAILABLE when the server cannot be reached, BECALM_STORE_FULL when
- * it is out of memory, BECALM_STORE_FAILED otherwise, and with BECALM_ARGUMENT_INVALID, before anything is written, when what they are
- * given breaks a rule that stands here.
+ * Pieces, alerts and audit events are opaque texts (detection/core/state-pieces.ts). Keys and lives of the rest stand
+ * in detection/core/checkpoint-keys.ts. All methods reject with BECALM_STORE_UNAVAILABLE when the server cannot be
+ * reached, BECALM_STORE_FULL when it is out of memory, BECALM_STORE_FAILED otherwise, and with BECALM_ARGUMENT_INVALID,
+ * before anything is written, when what they are given breaks a rule that stands here.
  */
 export interface DetectionStore {
-  /** Everything that detection continues from, as one commit left it. `groupKeys`: the strategy groups whose duplicates are wanted. */
+  /**
+   * Everything that detection continues from, as one commit left it. `groupKeys`: the strategy groups whose duplicates
+   * are wanted.
+   */
   load(groupKeys: readonly string[]): Promise<StoredDetection>;
 
   /** The one write. */
   commit(commit: DetectionCommit): Promise<DetectionCommitOutcome>;
 
-  /** Alerts in the order of their sequence numbers, which count from 1 without a gap; the oldest may be gone (`keepCount`). */
+  /**
+   * Alerts in the order of their sequence numbers, which count from 1 without a gap; the oldest may be gone
+   * (`keepCount`).
+   */
   alerts(page: SequencePage): Promise<SequencedText[]>;
 
   /** Audit events of detection (gaps, forgotten series), numbered in the same way. */
@@ -27,15 +33,18 @@ export interface DetectionStore {
   getCheckpoint(of: SeriesLevel): Promise<number | null>;
 
   /**
-   * Moves it forward: detection goes on behind it, also in a process that is at work (its next commit meets a conflict and
-   * loads). A time that is not later than the stored one changes nothing. Gives the time that stands afterwards.
+   * Moves it forward: detection goes on behind it, also in a process that is at work (its next commit meets a conflict
+   * and loads). A time that is not later than the stored one changes nothing. Gives the time that stands afterwards.
    */
   setCheckpoint(of: SeriesLevel, time: number): Promise<number>;
 
   /** STRATEGY_CHECKPOINT: time of the newest record that a strategy group has taken in; null: none is known. */
   groupCheckpoint(groupKey: string): Promise<number | null>;
 
-  /** ACCESS_RUN_TIMESTAMP: when records of a strategy group were last taken in, in epoch ms by the detecting process's clock. */
+  /**
+   * ACCESS_RUN_TIMESTAMP: when records of a strategy group were last taken in, in epoch ms by the detecting process's
+   * clock.
+   */
   lastRunAtMs(groupKey: string): Promise<number | null>;
 
   /** CHECK_RESULT: what a level made of its newest points, oldest first. */

@@ -1,10 +1,12 @@
 /**
- * Detection made durable: rows of a source in, alerts with sequence numbers out, and a restart goes on where the last commit ended.
+ * Detection made durable: rows of a source in, alerts with sequence numbers out, and a restart goes on where the last
+ * commit ended.
  *
  * Owns: the position in each source, the state of each strategy group, the version that both stand at.
  *
  * N1. State is changed only by a commit that was applied, or by loading what another process committed.
- * N2. Rows are cut into batches at multiples of BATCH_ROWS of their source, so two processes cut alike; and where they are cut changes
+ * N2. Rows are cut into batches at multiples of BATCH_ROWS of their source, so two processes cut alike; and where they
+ * are cut changes
  *     neither alerts nor their order (detection-batch.ts), so a batch that is cut early for want of rows does no harm.
  * N3. After a conflict everything is loaded anew, and only the rows behind the stored position are decided again.
  */
@@ -158,8 +160,8 @@ export class Detection {
   }
 
   /**
-   * Takes the rows of a source from its stored position on; the rows before are only counted. `isStopped` is asked between commits.
-   * Throws BECALM_CONFLICT when the source begins otherwise than it did.
+   * Takes the rows of a source from its stored position on; the rows before are only counted. `isStopped` is asked
+   * between commits. Throws BECALM_CONFLICT when the source begins otherwise than it did.
    */
   async take(source: string, rows: RowSource, isStopped: () => boolean = () => false): Promise<void> {
     const runs = async function* (): AsyncGenerator<SourceRows> {
@@ -195,8 +197,9 @@ export class Detection {
   }
 
   /**
-   * Takes rows that follow whatever was taken of a source, by this process or another one: their numbers come from the commit. For those who send
-   * rows and keep no file of them; a row that was sent before is a duplicate by its record. Gives what the rows were counted as.
+   * Takes rows that follow whatever was taken of a source, by this process or another one: their numbers come from the
+   * commit. For those who send rows and keep no file of them; a row that was sent before is a duplicate by its record.
+   * Gives what the rows were counted as.
    */
   async takeNext(source: string, rows: Iterable<RecordRow>): Promise<SourceCounts> {
     let counts = NO_COUNTS;
@@ -369,8 +372,8 @@ export class Detection {
   }
 
   /**
-   * A source that is given sorted: its rows as a whole. Throws BECALM_CONFLICT when some of it were taken and it has other
-   * rows now: sorted, the new ones are not behind the others.
+   * A source that is given sorted: its rows as a whole. Throws BECALM_CONFLICT when some of it were taken and it has
+   * other rows now: sorted, the new ones are not behind the others.
    */
   noteSorted(source: string, rowCount: number): void {
     const position = this.position(source);

@@ -3,8 +3,9 @@ import { type ChartMarks, stepsOf } from "./chart-marks.ts";
 import { type Chart, type ChartEdge, type ChartState, type EdgeLabel, labelText } from "./chart-model.ts";
 
 /**
- * The chart for a terminal: one box for each state in the machine's order, its edges leaving to the right. Guards of one event that
- * lead to the same state share a line, as `start [collect | trigger]`; the machine tries them in this order.
+ * The chart for a terminal: one box for each state in the machine's order, its edges leaving to the right. Guards of
+ * one event that lead to the same state share a line, as `start [collect | trigger]`; the machine tries them in this
+ * order.
  */
 
 const WIDTH_MAX = 100;
@@ -147,7 +148,9 @@ function neededLabelColumns(chart: Chart, room: number): number {
   return Math.max(0, ...chart.edges.flatMap((edge) => labelLines(edge, room)).map(({ text }) => columnsOf(text)));
 }
 
-/** Joins the guards of one event; a line that would grow too wide is continued on the next one, which repeats the event. */
+/**
+ * Joins the guards of one event; a line that would grow too wide is continued on the next one, which repeats the event.
+ */
 function labelLines(edge: ChartEdge, columns: number, marks?: ChartMarks): LabelLine[] {
   const lines: { label: EdgeLabel; steps: readonly number[] }[] = [];
   for (const label of edge.labels) {

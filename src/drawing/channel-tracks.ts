@@ -1,7 +1,7 @@
 /**
  * Between two ranks every line that does not run straight down gets a horizontal piece on a track of its own height.
- * Lines share a track only if they do not meet. The order of the tracks is chosen so that few lines cross and no two lines run
- * on top of each other.
+ * Lines share a track only if they do not meet. The order of the tracks is chosen so that few lines cross and no two
+ * lines run on top of each other.
  */
 
 export interface Crossing {

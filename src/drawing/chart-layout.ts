@@ -12,8 +12,8 @@ import {
 } from "./level-layout.ts";
 
 /**
- * Places a whole chart. A compound state is laid out like a chart of its own; an edge that leaves it passes the border of its frame
- * at a port, whose place among the others the level outside decides first. All numbers are whole pixels.
+ * Places a whole chart. A compound state is laid out like a chart of its own; an edge that leaves it passes the border
+ * of its frame at a port, whose place among the others the level outside decides first. All numbers are whole pixels.
  */
 
 export interface PlacedState {
@@ -127,7 +127,9 @@ function isStrictlyInside(id: string, container: string | null): boolean {
   return container === null || id.startsWith(`${container}.`);
 }
 
-/** The innermost level that holds both ends. A level also holds the edges between its container and the states inside. */
+/**
+ * The innermost level that holds both ends. A level also holds the edges between its container and the states inside.
+ */
 function hostOf(chart: Chart, edge: ChartEdge): string | null {
   const containers = chart.states.map(({ id }) => id).filter((id) => holds(id, edge.from) && holds(id, edge.to));
   return containers.reduce<string | null>((deepest, id) => (isStrictlyInside(id, deepest) ? id : deepest), null);
@@ -195,7 +197,9 @@ interface PassingEdges {
   readonly below: readonly ChartEdge[];
 }
 
-/** The frame of a compound state fits around what lies inside; edges that pass its border do so at the inside's ports. */
+/**
+ * The frame of a compound state fits around what lies inside; edges that pass its border do so at the inside's ports.
+ */
 function frameShape({ level, hasLowerPorts }: Inside, passing: PassingEdges): StateShape {
   const width = level.width + 2 * FRAME.padding;
   const height = level.height + (hasLowerPorts ? 0 : FRAME.padding);

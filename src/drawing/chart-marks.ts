@@ -2,8 +2,8 @@ import { BecalmError } from "../model/errors.ts";
 import { ANY_STATE_ID, type Chart, type ChartEdge, type ChartState, type EdgeLabel } from "./chart-model.ts";
 
 /**
- * A state of a path, and what led to it: the event ("" if none was needed) and, if the transition has one, its guard. Left out: not known, so
- * every transition that fits is drawn as possible.
+ * A state of a path, and what led to it: the event ("" if none was needed) and, if the transition has one, its guard.
+ * Left out: not known, so every transition that fits is drawn as possible.
  */
 export interface Visit {
   readonly state: string;
@@ -60,7 +60,10 @@ export function marksOf(chart: Chart, { path: visits = [], current }: MarkOption
 
 type TakenStep = { readonly edges: readonly ChartEdge[]; readonly label: EdgeLabel | null; readonly number: number };
 
-/** The edges that may have led from one visited state to the next, with the number of that step, and which transition it was, if the path says so. */
+/**
+ * The edges that may have led from one visited state to the next, with the number of that step, and which transition it
+ * was, if the path says so.
+ */
 export function stepsOf(chart: Chart, path: readonly (string | Visit)[]): TakenStep[] {
   const visits = path.map((visit) => (typeof visit === "string" ? { state: visit } : visit));
   return visits.slice(1).map((visit, index) => {
@@ -84,8 +87,9 @@ function chosenOf(
 }
 
 /**
- * A visit that names a compound state leaves open which of its children was entered or left: all edges that fit are candidates.
- * A visit that names a child settles it; only without an edge of its own does one of an enclosing state count.
+ * A visit that names a compound state leaves open which of its children was entered or left: all edges that fit are
+ * candidates. A visit that names a child settles it; only without an edge of its own does one of an enclosing state
+ * count.
  */
 function edgesBetween(chart: Chart, from: string, to: string): ChartEdge[] {
   const arriving = firstNonEmpty(

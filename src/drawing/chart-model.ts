@@ -1,14 +1,16 @@
 import type { AnyStateMachine, AnyStateNode } from "xstate";
 
 /**
- * A machine as plain data: what every format draws. States are in the order of the machine file, parents before their children.
- * Nothing here depends on a particular machine.
+ * A machine as plain data: what every format draws. States are in the order of the machine file, parents before their
+ * children. Nothing here depends on a particular machine.
  */
 
 export type StateKind = "atomic" | "compound" | "parallel" | "final" | "history" | "any";
 
 export interface ChartState {
-  /** Dotted path from the machine's root, like `Processing.running`. `*` stands for the machine itself: "in any state". */
+  /**
+   * Dotted path from the machine's root, like `Processing.running`. `*` stands for the machine itself: "in any state".
+   */
   readonly id: string;
   /** Last part of the id: the text in the box. */
   readonly label: string;

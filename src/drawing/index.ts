@@ -17,7 +17,8 @@ export type DrawingFormat = (typeof DRAWING_FORMATS)[number];
 export interface DrawingOptions {
   readonly format: DrawingFormat;
   /** States in the order of the visits. Dotted names (`Processing.running`) tell exactly which edges were taken; a top-level name
-   *  of a compound state leaves it open, and the edges in question are drawn as possible. A `Visit` names the transition too. */
+   * of a compound state leaves it open, and the edges in question are drawn as possible. A `Visit` names the transition
+   * too. */
   readonly path?: readonly (string | Visit)[] | undefined;
   /** The state to mark as the current one; by default the last one of the path. */
   readonly current?: string | undefined;

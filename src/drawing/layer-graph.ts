@@ -1,7 +1,7 @@
 /**
  * The graph of one level (the machine, or the inside of one compound state), cut into ranks. Between two ranks of
- * states lie two ranks for the labels of edges; an edge that passes a rank has a bend there. So every edge owns a place in every rank that it crosses, and
- * neither a line nor a label can meet a box.
+ * states lie two ranks for the labels of edges; an edge that passes a rank has a bend there. So every edge owns a place
+ * in every rank that it crosses, and neither a line nor a label can meet a box.
  */
 
 export type SlotKind = "state" | "label" | "bend" | "port" | "title";
@@ -24,8 +24,8 @@ export interface Link {
 }
 
 /**
- * Where an edge of the level begins or ends: at a state of the level, or at the level's upper or lower border. `null`: it comes
- * from outside and ends at the border itself, so that it needs a place there but no line inside.
+ * Where an edge of the level begins or ends: at a state of the level, or at the level's upper or lower border. `null`:
+ * it comes from outside and ends at the border itself, so that it needs a place there but no line inside.
  */
 export type LevelEnd = number | "top" | "bottom" | null;
 
@@ -46,8 +46,8 @@ export interface LayerGraph {
 }
 
 /**
- * True for each edge that closes a cycle when the level is walked depth first from its first state: such an edge is drawn upwards.
- * An edge to or from a border keeps the side that it was given.
+ * True for each edge that closes a cycle when the level is walked depth first from its first state: such an edge is
+ * drawn upwards. An edge to or from a border keeps the side that it was given.
  */
 export function reversedEdges(stateCount: number, edges: readonly LevelEdge[]): boolean[] {
   const isReversed = edges.map((edge) => edge.from === "bottom" || edge.to === "top");

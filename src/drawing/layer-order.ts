@@ -1,8 +1,8 @@
 import type { LayerGraph, Link } from "./layer-graph.ts";
 
 /**
- * Orders the slots of each rank so that few lines cross: sweeps down and up that move each slot to the middle of its neighbours,
- * then swaps of neighbours, and the best order seen is kept. Deterministic: no random starts, stable sorts.
+ * Orders the slots of each rank so that few lines cross: sweeps down and up that move each slot to the middle of its
+ * neighbours, then swaps of neighbours, and the best order seen is kept. Deterministic: no random starts, stable sorts.
  */
 
 const SWEEPS = 16;

@@ -1,8 +1,8 @@
 /**
  * Finds whole-number positions that keep every line as straight as the distances allow: minimises
  * sum of weight * |offset between the ends| (with a slight pull to the middle) under "right >= left + gap".
- * The sum is convex in a way that makes greedy steps exact: while some set of slots can move right together by one step and lower
- * the sum, a minimum cut finds the best such set. Steps halve down to 1.
+ * The sum is convex in a way that makes greedy steps exact: while some set of slots can move right together by one step
+ * and lower the sum, a minimum cut finds the best such set. Steps halve down to 1.
  */
 
 export interface Tie {

@@ -53,7 +53,10 @@ function levelLines(chart: Chart, ids: ReadonlyMap<string, string>, { parent, in
   return [...starts, ...declared];
 }
 
-/** The language has no way to say "all of these at once" for named states, so a parallel state says it in a note-like first line. */
+/**
+ * The language has no way to say "all of these at once" for named states, so a parallel state says it in a note-like
+ * first line.
+ */
 function separated(state: ChartState, inside: readonly string[]): readonly string[] {
   return state.kind === "parallel" ? ["%% its states hold at the same time", ...inside] : inside;
 }

@@ -1,6 +1,6 @@
 /**
- * Points on two axes as one SVG document that needs nothing from outside, with the faces and colours of the charts. Points with a rank are
- * numbered and listed below, so that no two labels meet. The same points give the same bytes.
+ * Points on two axes as one SVG document that needs nothing from outside, with the faces and colours of the charts.
+ * Points with a rank are numbered and listed below, so that no two labels meet. The same points give the same bytes.
  */
 import { columnsOf, printable } from "../present/text-width.ts";
 import { escapeXml } from "./svg.ts";
@@ -120,7 +120,10 @@ function pointMarkup(point: ScatterPoint, place: PlaceOf): string {
   return `<g><title>${escapeXml(`${point.name}: ${point.note}`)}</title>${ring}${shape}</g>`;
 }
 
-/** A number that would lie on the one before it goes below its point; where there is no room either, the list has it alone. */
+/**
+ * A number that would lie on the one before it goes below its point; where there is no room either, the list has it
+ * alone.
+ */
 function badgesMarkup(ranked: readonly ScatterPoint[], place: PlaceOf): string[] {
   const taken: Place[] = [];
   const isFree = (at: Place) =>

@@ -1,6 +1,6 @@
 /**
- * Colours and faces of the SVG charts and plots. Plain rules instead of CSS variables, because several viewers of SVG do not know those.
- * Every rule is scoped to the drawing's own class, so that charts can stand inside one page.
+ * Colours and faces of the SVG charts and plots. Plain rules instead of CSS variables, because several viewers of SVG
+ * do not know those. Every rule is scoped to the drawing's own class, so that charts can stand inside one page.
  */
 
 export type Theme = "light" | "dark" | "auto";

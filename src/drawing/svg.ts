@@ -54,7 +54,10 @@ export function drawSvg(chart: Chart, marks: ChartMarks, { title, theme }: SvgOp
   ].join("\n");
 }
 
-/** Where things stand does not depend on the marks: whoever draws a chart again, with another path, has it laid out already. */
+/**
+ * Where things stand does not depend on the marks: whoever draws a chart again, with another path, has it laid out
+ * already.
+ */
 const placements = new WeakMap<Chart, Placement>();
 
 function placementOf(chart: Chart): Placement {

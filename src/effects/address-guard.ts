@@ -1,6 +1,7 @@
 /**
- * Where webhooks may not go: addresses that only this machine's network card or its cloud answers at, and that give away its credentials. They are
- * looked at after the name was resolved, so a name that points there is refused too, and one that is changed between two looks is looked at again.
+ * Where webhooks may not go: addresses that only this machine's network card or its cloud answers at, and that give
+ * away its credentials. They are looked at after the name was resolved, so a name that points there is refused too, and
+ * one that is changed between two looks is looked at again.
  */
 import { type LookupAddress, type LookupAllOptions, lookup } from "node:dns";
 import { BlockList, isIP, type LookupFunction } from "node:net";

@@ -31,7 +31,8 @@ export class BoundedText {
 
   add(chunk: Uint8Array): void {
     if (this.isFull) return;
-    // One byte more than the limit, so that "exactly full" and "too long" can be told apart. A copy: a slice would keep its whole buffer.
+    // One byte more than the limit, so that "exactly full" and "too long" can be told apart. A copy: a slice would keep
+    // its whole buffer.
     const kept = Uint8Array.from(chunk.subarray(0, this.#bytesMax + 1 - this.#bytes));
     this.#chunks.push(kept);
     this.#bytes += kept.length;

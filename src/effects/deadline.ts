@@ -13,7 +13,10 @@ export type Deadline = {
   readonly release: () => void;
 };
 
-/** `timeoutMs` is real time, whatever clock the engine has: it bounds work, as the patience of an engine that stops does. */
+/**
+ * `timeoutMs` is real time, whatever clock the engine has: it bounds work, as the patience of an engine that stops
+ * does.
+ */
 export function startDeadline(cancelled: AbortSignal, timeoutMs: number): Deadline {
   const controller = new AbortController();
   let fired: string | null = null;

@@ -41,8 +41,9 @@ export type PlainSubject = {
 };
 
 /**
- * `instance` is the one to approve or deny, `dueAt` when nobody can any longer. `held`: how many an answer for the group decides; `commands`: what
- * answers it, for the group if there is one; `links`: pages that do, null where nobody has said how this server is reached.
+ * `instance` is the one to approve or deny, `dueAt` when nobody can any longer. `held`: how many an answer for the
+ * group decides; `commands`: what answers it, for the group if there is one; `links`: pages that do, null where nobody
+ * has said how this server is reached.
  */
 export type PlainApproval = {
   readonly group: string | null;

@@ -10,8 +10,8 @@ export type EffectRequest = {
   readonly effectId: string;
   readonly attempt: number;
   /**
-   * Rises with every attempt that begins in the convergence group: a target that has seen a greater one refuses. Missing: no rule governs the
-   * instance (its own attempts are told apart by `attempt`), or it is a notice.
+   * Rises with every attempt that begins in the convergence group: a target that has seen a greater one refuses.
+   * Missing: no rule governs the instance (its own attempts are told apart by `attempt`), or it is a notice.
    */
   readonly token?: number | undefined;
   readonly policy: string;
@@ -25,13 +25,16 @@ export type EffectRequest = {
   readonly subject: NoticeSubject | null;
   readonly action: Action;
   /**
-   * Fires when the instance is cancelled or the engine stops for good. Whoever runs the attempt adds the action's own timeout. It may be made
-   * when it is asked for: that costs more than an attempt that ends at once.
+   * Fires when the instance is cancelled or the engine stops for good. Whoever runs the attempt adds the action's own
+   * timeout. It may be made when it is asked for: that costs more than an attempt that ends at once.
    */
   readonly signal: AbortSignal;
 };
 
-/** `history`: of the instance that waits for a person, or that opened the summarised group. `heldCount`: how many an answer for its group decides. */
+/**
+ * `history`: of the instance that waits for a person, or that opened the summarised group. `heldCount`: how many an
+ * answer for its group decides.
+ */
 export type NoticeSubject = { readonly history: History; readonly heldCount: number | null };
 
 /** `result` is what the target answered, bounded in size: it goes into the audit. */
@@ -40,18 +43,23 @@ export type EffectResult =
   | { readonly ok: false; readonly error: string; readonly result?: unknown };
 
 /**
- * Hands attempts to whoever runs them: this process, or another one. Their results come to `complete`, so whoever runs an attempt need not
- * be who dispatched it. Delivery is at least once; the machine accepts one result of an attempt.
+ * Hands attempts to whoever runs them: this process, or another one. Their results come to `complete`, so whoever runs
+ * an attempt need not be who dispatched it. Delivery is at least once; the machine accepts one result of an attempt.
  */
 export interface EffectPort {
-  /** Never throws: whatever goes wrong is a failed result with a sentence. `complete` may be called before this returns. */
+  /**
+   * Never throws: whatever goes wrong is a failed result with a sentence. `complete` may be called before this returns.
+   */
   dispatch(effect: Effect, request: EffectRequest): void;
 }
 
 /** Takes the result of an attempt, whoever dispatched it. */
 export type CompleteEffect = (effect: Effect, result: EffectResult) => void;
 
-/** The attempt goes on elsewhere: its result comes by `untilMs`, or not at all. It is not begun again meanwhile, also after a restart. */
+/**
+ * The attempt goes on elsewhere: its result comes by `untilMs`, or not at all. It is not begun again meanwhile, also
+ * after a restart.
+ */
 export type AwaitEffect = (effect: Effect, untilMs: number) => void;
 
 /** A port is opened with the one who takes its results. */

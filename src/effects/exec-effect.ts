@@ -74,7 +74,10 @@ function launch(request: EffectRequest, action: ExecAction): ChildProcess {
   return spawn(program, args, { shell: false, detached: true, windowsHide: true, stdio: "pipe", env });
 }
 
-/** Streams are missing when the system had no room for the program. Reads to the end, so that the program never waits for a reader, and keeps the start. */
+/**
+ * Streams are missing when the system had no room for the program. Reads to the end, so that the program never waits
+ * for a reader, and keeps the start.
+ */
 function keepStart(stream: NodeJS.ReadableStream | null): BoundedText {
   const text = new BoundedText(EFFECT_RESULT_BYTES_MAX);
   stream?.on("data", (chunk: Buffer) => text.add(chunk));

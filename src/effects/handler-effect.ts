@@ -19,15 +19,23 @@ export type EffectHandlerInput = {
   readonly instance: string;
   /** 1 for the first attempt; it keeps rising over retries and grants. */
   readonly attempt: number;
-  /** Rises with every attempt that begins in the convergence group; undefined: no rule governs the instance, or it is a notice. */
+  /**
+   * Rises with every attempt that begins in the convergence group; undefined: no rule governs the instance, or it is a
+   * notice.
+   */
   readonly fencingToken: number | undefined;
-  /** Fires at the action's timeout and when the instance is cancelled: stop then, nobody waits for the result any longer. */
+  /**
+   * Fires at the action's timeout and when the instance is cancelled: stop then, nobody waits for the result any
+   * longer.
+   */
   readonly signal: AbortSignal;
   /** The same when the same attempt is delivered again, as after a crash. */
   readonly idempotencyKey: string;
 };
 
-/** A promise is awaited. The result goes into the audit as JSON, at most 4 KiB of it; what is thrown fails the attempt. */
+/**
+ * A promise is awaited. The result goes into the audit as JSON, at most 4 KiB of it; what is thrown fails the attempt.
+ */
 export type EffectHandler = (input: EffectHandlerInput) => unknown;
 
 /** Handlers by the name under which policies ask for them (`action: { handler: { name } }`). */
@@ -36,8 +44,9 @@ export type EffectHandlers = Readonly<Record<string, EffectHandler>>;
 type HandlerAction = Action & { kind: "handler" };
 
 /**
- * Calls a handler of the program. One that ignores its signal does not hold the attempt: it is failed at the timeout. One that returns no
- * promise has ended, and nothing was made that could have ended it earlier. Never throws or rejects.
+ * Calls a handler of the program. One that ignores its signal does not hold the attempt: it is failed at the timeout.
+ * One that returns no promise has ended, and nothing was made that could have ended it earlier. Never throws or
+ * rejects.
  */
 export function runHandler(
   request: EffectRequest,
@@ -123,7 +132,10 @@ function recorded(answer: unknown): EffectResult {
   return result === undefined ? { ok: true } : { ok: true, result };
 }
 
-/** The result as plain JSON: a copy of its own, or a text where there is no such JSON. The work is done, so nothing here fails it. */
+/**
+ * The result as plain JSON: a copy of its own, or a text where there is no such JSON. The work is done, so nothing here
+ * fails it.
+ */
 function recordable(result: unknown): unknown {
   try {
     const json = JSON.stringify(result) as string | undefined;

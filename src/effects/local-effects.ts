@@ -71,8 +71,8 @@ const NO_CALLBACKS =
   "The policy says `callback: true`, and nobody can call back: only `becalm serve` with --external-url can be reached. Start it so, or take `callback` out of the policy.";
 
 /**
- * Runs one attempt: each of the four kinds of action is in its own file. What ends at once is answered at once. Never throws or rejects:
- * whatever an action throws ends here as a failed result.
+ * Runs one attempt: each of the four kinds of action is in its own file. What ends at once is answered at once. Never
+ * throws or rejects: whatever an action throws ends here as a failed result.
  */
 export function runAttempt(
   request: EffectRequest,

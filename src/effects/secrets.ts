@@ -1,4 +1,6 @@
-/** Secrets of webhooks: read when an attempt begins, so that a renewed one is used at once, and never written anywhere. */
+/**
+ * Secrets of webhooks: read when an attempt begins, so that a renewed one is used at once, and never written anywhere.
+ */
 import { readFile } from "node:fs/promises";
 import type { SecretSource } from "../policy/policy.ts";
 

@@ -33,10 +33,12 @@ export type Postponed = { readonly awaitedUntilMs: number };
 const GUARD = new AddressGuard();
 
 /**
- * Sends the effect in one request. The status decides: 2xx is success as soon as it has come, whatever becomes of the body.
+ * Sends the effect in one request. The status decides: 2xx is success as soon as it has come, whatever becomes of the
+ * body.
  *
- * node:http, not fetch: fetch gives up after 300 s without an answer, while an action may take two hours, and it refuses some ports.
- * One connection per attempt: one that was kept could turn out closed by its other end, and fail an attempt for nothing.
+ * node:http, not fetch: fetch gives up after 300 s without an answer, while an action may take two hours, and it
+ * refuses some ports. One connection per attempt: one that was kept could turn out closed by its other end, and fail an
+ * attempt for nothing.
  */
 export async function runWebhook(
   request: EffectRequest,

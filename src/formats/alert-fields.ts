@@ -1,6 +1,6 @@
 /**
- * The fields that every alert format shares, checked by hand: this runs for each alert that arrives, and a schema library
- * costs several times as much. Each reader answers the value or a Rejection.
+ * The fields that every alert format shares, checked by hand: this runs for each alert that arrives, and a schema
+ * library costs several times as much. Each reader answers the value or a Rejection.
  */
 
 import { fingerprintOf } from "../model/fingerprint.ts";
@@ -161,7 +161,9 @@ export function readTime(raw: unknown, name: "startsAt" | "endsAt"): number | nu
     : new Rejection(code, `${name} must be a time such as 2026-11-23T06:00:00Z, got ${shown(raw)}`);
 }
 
-/** Any instant from 1970 to the year 9999 is taken: old and future times are the sender's business, they arm no timer. */
+/**
+ * Any instant from 1970 to the year 9999 is taken: old and future times are the sender's business, they arm no timer.
+ */
 export function checkedTime(atMs: number, name: "startsAt" | "endsAt"): number | Rejection {
   if (atMs >= TIMESTAMP_AT_MS_MIN && atMs <= TIMESTAMP_AT_MS_MAX) return atMs;
   return new Rejection(

@@ -23,8 +23,8 @@ export type AlertInput =
     };
 
 /**
- * The receipt that a program's input is, checked and with its own fingerprint. One with a `status` is v4, as a webhook's alert; one
- * without is v2.
+ * The receipt that a program's input is, checked and with its own fingerprint. One with a `status` is v4, as a
+ * webhook's alert; one without is v2.
  * @throws BECALM_ALERT_INVALID
  */
 export function toReceipt(input: AlertInput, { receivedAtMs }: { receivedAtMs: number }): Receipt {

@@ -4,7 +4,8 @@ import { Rejection } from "./rejection.ts";
 
 /**
  * One alert of a POST to `/api/v2/alerts`, as Prometheus sends it: no status and no fingerprint, `endsAt` is a lease.
- * It is resolved when `endsAt <= receivedAtMs`. With `receivedAtMs` null nothing is resolved yet; the caller decides later.
+ * It is resolved when `endsAt <= receivedAtMs`. With `receivedAtMs` null nothing is resolved yet; the caller decides
+ * later.
  */
 export function readV2Alert(raw: RawObject, receivedAtMs: number | null): Receipt | Rejection {
   const endsAtMs = readTime(raw.endsAt, "endsAt");

@@ -106,7 +106,10 @@ function readAllowed(field: Field, report: MistakeReport): DimensionValue[] | un
   return values.every((value) => value !== undefined) ? values : undefined;
 }
 
-/** Labels are text, so a bare `true` would never match the label "true": better a mistake than a rule that governs nothing. */
+/**
+ * Labels are text, so a bare `true` would never match the label "true": better a mistake than a rule that governs
+ * nothing.
+ */
 function readAllowedValue(field: Field, report: MistakeReport): string | number | undefined {
   const value = field.value?.kind === "scalar" ? field.value.value : undefined;
   if (typeof value === "string" || (typeof value === "number" && Number.isFinite(value))) return value;

@@ -21,9 +21,10 @@ export type CsvOptions = ReaderOptions & {
 };
 
 /**
- * A CSV push parser. `feed` and `end` throw BECALM_ARGUMENT_INVALID if the header is missing, or lacks or repeats a column
- * that is used: then no row of the file can be read. Everything else that is wrong is a rejection of its row, and what no
- * strategy reads never is: an unnamed or repeated column, a missing cell behind the last used one, a byte that is not text.
+ * A CSV push parser. `feed` and `end` throw BECALM_ARGUMENT_INVALID if the header is missing, or lacks or repeats a
+ * column that is used: then no row of the file can be read. Everything else that is wrong is a rejection of its row,
+ * and what no strategy reads never is: an unnamed or repeated column, a missing cell behind the last used one, a byte
+ * that is not text.
  */
 export function csvReader(options: CsvOptions): RecordReader {
   const reader = new CsvReader(options);

@@ -1,6 +1,6 @@
 /**
- * Small readers of located values. Each answers the value, or undefined after it has told the report what is wrong: a file's
- * mistakes are listed all at once, so nothing here throws.
+ * Small readers of located values. Each answers the value, or undefined after it has told the report what is wrong: a
+ * file's mistakes are listed all at once, so nothing here throws.
  */
 import { formatDuration, parseDuration } from "../model/duration.ts";
 import { messageOf } from "../model/errors.ts";
@@ -9,7 +9,10 @@ import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import type { Located, LocatedEntry, Place } from "./located-value.ts";
 import { nearestName } from "./nearest-name.ts";
 
-/** One thing that is wrong in a file. `message` says it all in one line; line and column are 1-based, null for plain objects. */
+/**
+ * One thing that is wrong in a file. `message` says it all in one line; line and column are 1-based, null for plain
+ * objects.
+ */
 export type PolicyMistake = {
   readonly file: string;
   readonly line: number | null;

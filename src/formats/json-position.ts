@@ -5,8 +5,9 @@ const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 type Expectation = "value" | "value or ]" | "key" | "key or }" | ":" | ", or end" | "nothing";
 
 /**
- * Where a text stops being JSON: the offset of the first token that cannot stand there (the text's length when it ends too
- * early). Asked only after JSON.parse has refused the text: its own messages name a position for some mistakes only.
+ * Where a text stops being JSON: the offset of the first token that cannot stand there (the text's length when it ends
+ * too early). Asked only after JSON.parse has refused the text: its own messages name a position for some mistakes
+ * only.
  */
 export function jsonErrorOffset(text: string): number {
   const { end, isWhole } = jsonValueAt(text, 0);
@@ -64,7 +65,9 @@ export function skipSpace(text: string, start: number): number {
   return offset;
 }
 
-/** What is expected after the token, or null when the token cannot stand here. `open` holds the brackets that are open. */
+/**
+ * What is expected after the token, or null when the token cannot stand here. `open` holds the brackets that are open.
+ */
 function after(expected: Expectation, token: string, open: string[]): Expectation | null {
   if (token === "]" || token === "}") return close(expected, token, open);
   if (expected === "key" || expected === "key or }") return token === "text" ? ":" : null;

@@ -1,6 +1,6 @@
 /**
- * The values of a JSON text that comes in pieces: those of one top-level array, or those that follow one another, on as many
- * lines as they like. Only the value that is not finished is kept.
+ * The values of a JSON text that comes in pieces: those of one top-level array, or those that follow one another, on as
+ * many lines as they like. Only the value that is not finished is kept.
  */
 export type JsonText = { readonly line: number; readonly text: string; readonly isTooLong: boolean };
 

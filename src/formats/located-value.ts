@@ -1,6 +1,6 @@
 /**
- * A value and where it was written. The readers of policy files work on these, so that a YAML file and a program's plain
- * objects are checked by the same code and every mistake can name its line.
+ * A value and where it was written. The readers of policy files work on these, so that a YAML file and a program's
+ * plain objects are checked by the same code and every mistake can name its line.
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair } from "yaml";
 import { POLICY_FILE_DEPTH_MAX, POLICY_FILE_VALUE_COUNT_MAX } from "../model/limits.ts";
@@ -101,7 +101,10 @@ function placeOf(node: Node | null | undefined, lines: LineCounter): Place | nul
   return { line, column: col };
 }
 
-/** The tree of a program's plain objects. A Date is its RFC 3339 text; undefined properties are absent. Throws UnreadableValue. */
+/**
+ * The tree of a program's plain objects. A Date is its RFC 3339 text; undefined properties are absent. Throws
+ * UnreadableValue.
+ */
 export function locatePlain(value: unknown): Located {
   return locateObject(value, { valueCount: 0 }, 0);
 }

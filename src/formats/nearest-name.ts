@@ -1,4 +1,6 @@
-/** The known name that somebody most likely meant, or null when none is near (at most a third of the letters differ). */
+/**
+ * The known name that somebody most likely meant, or null when none is near (at most a third of the letters differ).
+ */
 export function nearestName(name: string, known: readonly string[]): string | null {
   const meant = normalized(name);
   let nearest: string | null = null;

@@ -1,6 +1,7 @@
 /**
- * A policy file as a program writes it, typed: a misspelt key or function does not compile. What types cannot say (a matcher's syntax, ranges,
- * names that are given twice) is checked when it is read; docs/schema/policies.schema.json has the same keys.
+ * A policy file as a program writes it, typed: a misspelt key or function does not compile. What types cannot say (a
+ * matcher's syntax, ranges, names that are given twice) is checked when it is read; docs/schema/policies.schema.json
+ * has the same keys.
  */
 import type { ConvergenceFunction } from "../model/convergence-rule.ts";
 import type { WebhookMethod } from "../policy/policy.ts";

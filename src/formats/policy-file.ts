@@ -25,7 +25,9 @@ export function loadPolicySet(text: string, { file }: { file: string }): PolicyS
   return orThrow(parsePolicies(text, { file }), file);
 }
 
-/** What a program may give: an object of the file's form, a bare list of its policies, or a set that was parsed before. */
+/**
+ * What a program may give: an object of the file's form, a bare list of its policies, or a set that was parsed before.
+ */
 export type PolicyInput = PolicyFileDocument | readonly PolicyDocument[] | PolicySet | readonly Policy[];
 
 /** The policy set of a program's plain objects. Throws BECALM_POLICY_INVALID whose message lists all mistakes. */

@@ -1,4 +1,7 @@
-/** What a policy may say beside its action and its rule: to verify, to decide again, to observe, a quorum and a brake. Absent keys stay absent. */
+/**
+ * What a policy may say beside its action and its rule: to verify, to decide again, to observe, a quorum and a brake.
+ * Absent keys stay absent.
+ */
 import type { Again } from "../model/instance-types.ts";
 import {
   AGAIN_AFTER_MS_MAX,

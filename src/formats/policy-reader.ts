@@ -101,7 +101,9 @@ function readName(field: Field, report: MistakeReport): string | undefined {
   return name === undefined || POLICY_NAME.test(name) ? name : report.add(field, expected, describe(field.value));
 }
 
-/** Names are compared before anything else about a policy is right, so that two bad policies of one name are told too. */
+/**
+ * Names are compared before anything else about a policy is right, so that two bad policies of one name are told too.
+ */
 function reportRepeatedNames(field: Field, report: MistakeReport): void {
   const firstPaths = new Map<string, string>();
   const items = field.value?.kind === "list" ? field.value.items : [];

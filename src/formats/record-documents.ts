@@ -1,4 +1,6 @@
-/** Records in the documents that monitoring systems answer: a whole document is read, then each point of it is a record. */
+/**
+ * Records in the documents that monitoring systems answer: a whole document is read, then each point of it is a record.
+ */
 import { BecalmError, messageOf } from "../model/errors.ts";
 import { recordOf } from "./record-lines.ts";
 import type { ReaderOptions, RecordReader, RecordRow } from "./record-row.ts";

@@ -53,7 +53,9 @@ function jsonReader(rowsOf: (line: number, value: unknown) => RecordRow[], chars
   return { feed: (text) => read(values.feed(text)), end: () => read(values.end()) };
 }
 
-/** By what the input begins with where that is unmistakable, then by the name's ending; a header begins with no brace. */
+/**
+ * By what the input begins with where that is unmistakable, then by the name's ending; a header begins with no brace.
+ */
 export function formatOf(path: string, beginning: string): RecordFormat {
   const text = beginning.replace(/^\ufeff/, "").trimStart();
   const known = knownFormat(path, text);

@@ -1,4 +1,7 @@
-/** Records in the tables that monitoring tools write, which are nearly CSV: InfluxDB's annotated CSV, `sadf -d`, collectd's. */
+/**
+ * Records in the tables that monitoring tools write, which are nearly CSV: InfluxDB's annotated CSV, `sadf -d`,
+ * collectd's.
+ */
 import { BecalmError } from "../model/errors.ts";
 import { cellsOfLine, csvReader } from "./csv.ts";
 import type { ReaderOptions, RecordReader, RecordRow } from "./record-row.ts";
@@ -45,7 +48,9 @@ export function influxReader(): RecordReader {
   });
 }
 
-/** `sadf -d`: semicolons, `# hostname;...` before each table, and a line with fewer cells where the host was restarted. */
+/**
+ * `sadf -d`: semicolons, `# hostname;...` before each table, and a line with fewer cells where the host was restarted.
+ */
 export function sadfReader({ file }: ReaderOptions): RecordReader {
   let header: readonly string[] | null = null;
   return linesReader(({ line, text, isTooLong }) => {

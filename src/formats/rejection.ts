@@ -20,8 +20,8 @@ export type RejectionCode = keyof typeof REJECTION_CODES;
 export type AlertRejection = { readonly index: number | null; readonly code: RejectionCode; readonly reason: string };
 
 /**
- * A reading that failed, as a value: a body of ten thousand bad alerts costs ten thousand small objects, not ten thousand
- * stack traces. Readers of this folder return it instead of throwing; `instanceof Rejection` tells it apart.
+ * A reading that failed, as a value: a body of ten thousand bad alerts costs ten thousand small objects, not ten
+ * thousand stack traces. Readers of this folder return it instead of throwing; `instanceof Rejection` tells it apart.
  */
 export class Rejection {
   readonly code: RejectionCode;

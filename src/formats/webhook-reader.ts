@@ -14,7 +14,10 @@ import type { Located } from "./located-value.ts";
 import { POLICY_FILE_KEYS } from "./policy-keys.ts";
 import { readTimeout } from "./timeout-reader.ts";
 
-/** One HTTP request an attempt. Whether its templates can be filled is looked at when the whole policy is known (template-reader.ts). */
+/**
+ * One HTTP request an attempt. Whether its templates can be filled is looked at when the whole policy is known
+ * (template-reader.ts).
+ */
 export function readWebhook(field: Field, report: MistakeReport): Action | undefined {
   const fields = readFields(field, POLICY_FILE_KEYS.webhook, report);
   if (fields === undefined) return undefined;

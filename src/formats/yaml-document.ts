@@ -7,7 +7,10 @@ import { type Located, locatePlain, locateYaml, UnreadableValue } from "./locate
 /** A parser's message may quote a line of any length: of a file that is not text, that is most of it. */
 const PARSER_MESSAGE_CHARS_MAX = 200;
 
-/** Behind the first mistakes of syntax a parser only guesses, and of a file that is something else it has something to say about each word. */
+/**
+ * Behind the first mistakes of syntax a parser only guesses, and of a file that is something else it has something to
+ * say about each word.
+ */
 const SYNTAX_MISTAKE_COUNT_MAX = 10;
 
 /**

@@ -1,4 +1,7 @@
-/** Who may look: a request must come to the loopback address, from a page that is allowed, with the token of this start. Pure. */
+/**
+ * Who may look: a request must come to the loopback address, from a page that is allowed, with the token of this start.
+ * Pure.
+ */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { BecalmError } from "../model/errors.ts";
 
@@ -45,7 +48,10 @@ function equalTexts(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }
 
-/** `https://stately.ai/inspect` -> `https://stately.ai`. Throws BECALM_ARGUMENT_INVALID for anything but an http(s) address. */
+/**
+ * `https://stately.ai/inspect` -> `https://stately.ai`. Throws BECALM_ARGUMENT_INVALID for anything but an http(s)
+ * address.
+ */
 export function originOf(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   if (parsed !== null && /^https?:$/.test(parsed.protocol)) return parsed.origin;

@@ -1,6 +1,6 @@
 /**
- * Follows the instances of a namespace that other processes work on: versions are polled, steps are read from the histories.
- * Nothing is read while nobody watches.
+ * Follows the instances of a namespace that other processes work on: versions are polled, steps are read from the
+ * histories. Nothing is read while nobody watches.
  */
 import { messageOf } from "../model/errors.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
@@ -83,7 +83,9 @@ class Follower {
   }
 }
 
-/** In a first round: viewers may have read the source just before it, and have to hear only of what is newer than that. */
+/**
+ * In a first round: viewers may have read the source just before it, and have to hear only of what is newer than that.
+ */
 function stateOf(instance: InspectedInstance): InspectedCommit {
   return { group: null, changes: [{ before: instance, instance, createdAtMs: instance.atMs, entries: [] }] };
 }

@@ -1,9 +1,12 @@
 /**
- * The inspector's endpoint: whoever connects to its WebSocket with the token gets the protocol of the Stately inspector.
+ * The inspector's endpoint: whoever connects to its WebSocket with the token gets the protocol of the Stately
+ * inspector.
  *
  * Owns: the connections and the page. Does not own: what is watched (it is told by feeds), the engine.
- * I1 it listens on the loopback address only. I2 nothing is sent to a page of an origin that was not allowed, or without the token.
- * I3 a field that is to be redacted is in no frame, definitions included. I4 a viewer costs a bounded number of bytes (viewer.ts, V1).
+ * I1 it listens on the loopback address only. I2 nothing is sent to a page of an origin that was not allowed, or
+ * without the token.
+ * I3 a field that is to be redacted is in no frame, definitions included. I4 a viewer costs a bounded number of bytes
+ * (viewer.ts, V1).
  */
 import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -81,7 +84,8 @@ const MESSAGE_BYTES_MAX = 1_024;
 const TOKEN_BYTES = 18;
 
 /**
- * Starts an inspector endpoint on 127.0.0.1. Give it to `createEngine({ inspect })` or `replay(history, { inspect })`, open its `url`.
+ * Starts an inspector endpoint on 127.0.0.1. Give it to `createEngine({ inspect })` or `replay(history, { inspect })`,
+ * open its `url`.
  * @throws BECALM_ARGUMENT_INVALID when the port is taken or an option is wrong.
  */
 export async function createInspectServer(options: InspectServerOptions = {}): Promise<InspectServer> {

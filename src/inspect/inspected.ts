@@ -1,4 +1,7 @@
-/** What the inspection is told: instances and groups as they are, and commits as they happen. Nothing here knows who watches. */
+/**
+ * What the inspection is told: instances and groups as they are, and commits as they happen. Nothing here knows who
+ * watches.
+ */
 
 import type { Group } from "../convergence/group.ts";
 import type { StoredEvent } from "../instance/audit-types.ts";
@@ -31,7 +34,9 @@ export type InspectedEntry = { readonly event: StoredEvent; readonly atMs: numbe
 
 export type InspectedCommit = { readonly group: InspectedGroup | null; readonly changes: readonly InspectedChange[] };
 
-/** A commit on its way to watchers. It is read only when somebody can take it; `bytes` is about what keeping it costs. */
+/**
+ * A commit on its way to watchers. It is read only when somebody can take it; `bytes` is about what keeping it costs.
+ */
 export type PendingCommit = { readonly bytes: number; readonly read: () => InspectedCommit };
 
 /** Where a watcher that comes late, or lost its place, finds everything that is selected. */
@@ -86,7 +91,10 @@ function changesOf(decision: Decision): InspectedChange[] {
   }));
 }
 
-/** The snapshot after each entry of a change. All but the last are made by stepping again: a commit keeps only where it ended. */
+/**
+ * The snapshot after each entry of a change. All but the last are made by stepping again: a commit keeps only where it
+ * ended.
+ */
 export function snapshotsOf({ instance, entries }: InspectedChange, start: Snapshot): Snapshot[] {
   let snapshot = start;
   return entries.map(({ event }, index) => {

@@ -1,18 +1,29 @@
-/** XState inspection observers: they see the events that `createActor(machine, { inspect })` would give them, without an actor. */
+/**
+ * XState inspection observers: they see the events that `createActor(machine, { inspect })` would give them, without an
+ * actor.
+ */
 import type { ActorRefLike, AnyActorRef, AnyStateMachine, InspectionEvent, Snapshot } from "xstate";
 import type { InspectedCommit, InspectTarget, PendingCommit } from "./inspected.ts";
 import { type ActorAddress, type ActorSnapshot, groupAddress, stateValue } from "./protocol.ts";
 import { type Listener, Telling } from "./telling.ts";
 
-/** What XState takes as `inspect`: a function, or an object with `next`, such as the `inspect` of @statelyai/inspect's inspectors. */
+/**
+ * What XState takes as `inspect`: a function, or an object with `next`, such as the `inspect` of @statelyai/inspect's
+ * inspectors.
+ */
 export type InspectionObserver =
   | ((event: InspectionEvent) => void)
   | { readonly next?: (event: InspectionEvent) => void };
 
-/** Instances and groups whose references are kept, so that an observer may compare them; later ones push out the oldest. */
+/**
+ * Instances and groups whose references are kept, so that an observer may compare them; later ones push out the oldest.
+ */
 const KEPT_COUNT_MAX = 20_000;
 
-/** What an observer of XState reads of an actor. Nothing can be sent through it: events go to an instance by `engine.get(id).send`. */
+/**
+ * What an observer of XState reads of an actor. Nothing can be sent through it: events go to an instance by
+ * `engine.get(id).send`.
+ */
 class InspectedRef implements ActorRefLike {
   readonly sessionId: string;
   readonly id: string;

@@ -1,6 +1,6 @@
 /**
- * Shares the thread between the engine and those who watch it. While commits come in, watching takes at most a sixtieth of the time;
- * when nothing else happens it goes on at once.
+ * Shares the thread between the engine and those who watch it. While commits come in, watching takes at most a sixtieth
+ * of the time; when nothing else happens it goes on at once.
  */
 const SLICE_MS = 3;
 const WAIT_PER_WORK = 59;

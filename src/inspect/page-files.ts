@@ -1,4 +1,7 @@
-/** What the endpoint answers to HTTP: its page, the page's files, and charts for where the hosted inspector cannot be reached. */
+/**
+ * What the endpoint answers to HTTP: its page, the page's files, and charts for where the hosted inspector cannot be
+ * reached.
+ */
 import { readFileSync } from "node:fs";
 import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";
 import { convergenceGroupMachine } from "../../machines/convergence-group.machine.ts";
@@ -19,7 +22,10 @@ export type PageRequest = {
 export type PageAnswer = { readonly status: number; readonly headers: Record<string, string>; readonly body: string };
 
 const MACHINES = [actionInstanceMachine, convergenceGroupMachine];
-/** Read once: a chart that is drawn again is not laid out again, which would keep the engine waiting for a tenth of a second. */
+/**
+ * Read once: a chart that is drawn again is not laid out again, which would keep the engine waiting for a tenth of a
+ * second.
+ */
 const CHARTS = new Map(MACHINES.map((machine) => [machine.id, chartOf(machine)]));
 const PATH_COUNT_MAX = 64;
 const NOTHING_REDACTED = redaction([]);

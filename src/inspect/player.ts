@@ -1,7 +1,8 @@
 /**
  * Plays histories to a server at the pace at which they happened, or another.
  *
- * P1 steps are told in order of their times; ties in the order in which they were given. P2 nothing is told while it is paused.
+ * P1 steps are told in order of their times; ties in the order in which they were given. P2 nothing is told while it is
+ * paused.
  */
 import type { Clock } from "../system/clock.ts";
 import type { InspectServer, PlayCommand } from "./inspect-server.ts";

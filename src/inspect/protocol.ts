@@ -1,8 +1,9 @@
 /**
  * The inspector's protocol: one JSON text a frame, from the program to its viewer. Pure.
  *
- * Frames are what @statelyai/inspect 0.7.2 sends for an actor of the same machine that takes the same events; test/inspect/protocol.test.ts
- * compares the two. `sessionId` is the instance's id, a group is the parent of its instances. Times are those of the steps, not of the sending.
+ * Frames are what @statelyai/inspect 0.7.2 sends for an actor of the same machine that takes the same events;
+ * test/inspect/protocol.test.ts compares the two. `sessionId` is the instance's id, a group is the parent of its
+ * instances. Times are those of the steps, not of the sending.
  */
 import type { AnyStateMachine } from "xstate";
 import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";

@@ -1,8 +1,9 @@
 /**
  * Keeps configured fields off the wire. Pure.
  *
- * A field is the name of a key, or the end of a path: `token`, `result.token`, `retry.*`. `*` stands for one key or index. Upper and
- * lower case are the same. Paths start with `context`, `event` or `definition`, so `event.why` hides it in events only.
+ * A field is the name of a key, or the end of a path: `token`, `result.token`, `retry.*`. `*` stands for one key or
+ * index. Upper and lower case are the same. Paths start with `context`, `event` or `definition`, so `event.why` hides
+ * it in events only.
  */
 import { BecalmError } from "../model/errors.ts";
 

@@ -1,4 +1,7 @@
-/** What one watcher is told of instances and groups, and in which order. The watcher's kind (frames, XState events) is given: `Listener`. */
+/**
+ * What one watcher is told of instances and groups, and in which order. The watcher's kind (frames, XState events) is
+ * given: `Listener`.
+ */
 import { initialSnapshot, type Visit, visitsOf } from "../instance/step.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";
 import { type InspectedChange, type InspectedCommit, type InspectedInstance, snapshotsOf } from "./inspected.ts";
@@ -12,11 +15,14 @@ export type Listener = {
   visits?(address: ActorAddress, visits: readonly Visit[]): void;
 };
 
-/** Instances and groups that a watcher can know at once; the one told of longest ago is introduced anew when it moves. */
+/**
+ * Instances and groups that a watcher can know at once; the one told of longest ago is introduced anew when it moves.
+ */
 const KNOWN_COUNT_MAX = 100_000;
 
 /**
- * The place of one watcher. T1 nobody is told of a step of an actor that was not introduced. T2 no version is told twice or after a later one.
+ * The place of one watcher. T1 nobody is told of a step of an actor that was not introduced. T2 no version is told
+ * twice or after a later one.
  */
 export class Telling {
   private readonly listener: Listener;

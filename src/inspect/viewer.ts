@@ -2,9 +2,11 @@
  * One viewer: what it was told, what waits for it, and how fast it takes it.
  *
  * Owns: the queue of commits for this viewer. Does not own: the connection, the sources.
- * V1 the queue and what is handed to the connection are bounded in bytes; a commit that does not fit empties the queue, and the viewer is
+ * V1 the queue and what is handed to the connection are bounded in bytes; a commit that does not fit empties the queue,
+ * and the viewer is
  *    brought up to date from the sources once it takes frames again.
- * V2 one loop per viewer reads sources and queue in turn, so a checkpoint is never told after a later step (telling.ts, T2).
+ * V2 one loop per viewer reads sources and queue in turn, so a checkpoint is never told after a later step (telling.ts,
+ * T2).
  * V3 commits are turned into frames here, not on the path of the commit.
  */
 import type { InspectedInstance, InspectSource, PendingCommit } from "./inspected.ts";
@@ -108,7 +110,10 @@ export class Viewer {
     }
   }
 
-  /** Steps come before checkpoints, so that few steps are told as a mere state; yet the sources get on while steps keep coming. */
+  /**
+   * Steps come before checkpoints, so that few steps are told as a mere state; yet the sources get on while steps keep
+   * coming.
+   */
   private isPageDue(): boolean {
     this.turnsWithoutPage += 1;
     if (this.queue.length > 0 && this.turnsWithoutPage < TURNS_PER_PAGE) return false;

@@ -5,7 +5,9 @@ import type { Wire } from "./viewer.ts";
 const LOW_WATER_BYTES = 256 * 1024;
 const POLLED_EVERY_MS = 20;
 
-/** A WebSocket tells how much it holds, not when that has left: it is looked at again and again while somebody waits. */
+/**
+ * A WebSocket tells how much it holds, not when that has left: it is looked at again and again while somebody waits.
+ */
 export function wireOf(socket: WebSocket): Wire {
   const isOver = () => socket.readyState === socket.CLOSING || socket.readyState === socket.CLOSED;
   const drained = () =>

@@ -41,11 +41,17 @@ export type Notice =
       readonly instance: string;
       /** NO_DUE_AT_MS: there is no deadline. */
       readonly dueAtMs: number;
-      /** The pause whose held ones it asks about, all of them; `instance` is the first. Absent: it asks about an instance, or a group. */
+      /**
+       * The pause whose held ones it asks about, all of them; `instance` is the first. Absent: it asks about an
+       * instance, or a group.
+       */
       readonly pause?: PauseNote;
     };
 
-/** An event as a line stores it: the entry's `atMs` is not written twice. `lock.busy` is the engine's own: the instance stays Idle. */
+/**
+ * An event as a line stores it: the entry's `atMs` is not written twice. `lock.busy` is the engine's own: the instance
+ * stays Idle.
+ */
 export type StoredEvent =
   | InstanceEvent
   | { readonly type: "lock.busy"; readonly atMs: number; readonly dueAtMs: number; readonly arm: number };

@@ -1,8 +1,8 @@
 /**
  * The audit trail of one instance: its birth line, then a line per step, chained by hashes.
  *
- * How lines are written and hashed is in history-lines.ts. What is derived (observation, counterfactual, sentence) is not stored: it is
- * made when an entry is read, from the event that the line holds.
+ * How lines are written and hashed is in history-lines.ts. What is derived (observation, counterfactual, sentence) is
+ * not stored: it is made when an entry is read, from the event that the line holds.
  */
 
 import { evaluateConvergence } from "../convergence/convergence.ts";
@@ -10,7 +10,10 @@ import type { Policy } from "../policy/policy.ts";
 import { type AuditEntry, type Birth, ENGINE_ACTOR, type EntryBody, type History } from "./audit-types.ts";
 import { chainHash, decodeBirth, decodeEntry, parseLine, splitLine } from "./history-lines.ts";
 
-/** Reads an instance's history. Throws BECALM_HISTORY_BROKEN when a line cannot be read; hashes are checked by `verifyChain`, not here. */
+/**
+ * Reads an instance's history. Throws BECALM_HISTORY_BROKEN when a line cannot be read; hashes are checked by
+ * `verifyChain`, not here.
+ */
 export function decodeHistory(instance: string, lines: readonly string[], policy: Policy): History {
   const birth = birthOf(instance, lines);
   const birthHash = chainHash("", lines[0] ?? "");
@@ -62,7 +65,8 @@ export type ChainFault = { readonly line: number; readonly what: string };
 /**
  * Checks an instance's chain against the head that its checkpoint keeps.
  * @param birthHash hash of the first line, if that line is shown redacted and does not give it any longer
- * @returns the first fault, or null. A trail that was rewritten from its first line on together with its checkpoint cannot be found (docs/guarantees.md).
+ * @returns the first fault, or null. A trail that was rewritten from its first line on together with its checkpoint
+ * cannot be found (docs/guarantees.md).
  */
 export function verifyChain(
   lines: readonly string[],

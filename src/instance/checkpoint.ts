@@ -1,8 +1,9 @@
 /**
  * The checkpoint envelope: what one instance is between two commits, and its text form.
  *
- * Stored value: `<audit head> <body>`. The head is the hash of the instance's last history line; the body is JSON without defaults.
- * The audit's checkpoint hash is the sha256 of the body. The policy's part of the context is not stored: it comes from the policy version.
+ * Stored value: `<audit head> <body>`. The head is the hash of the instance's last history line; the body is JSON
+ * without defaults. The audit's checkpoint hash is the sha256 of the body. The policy's part of the context is not
+ * stored: it comes from the policy version.
  */
 import type { VerdictKind } from "../convergence/convergence.ts";
 import { BecalmError } from "../model/errors.ts";
@@ -30,7 +31,10 @@ export { CHECKPOINT_FORMAT, MACHINE_ID, MACHINE_VERSION, machineVersionOf } from
 
 const MACHINE_TEXT = /^(.*)@(\d+)\/(\d+)$/;
 
-/** `action`: made by an alert. The other two are notices that the engine sends by itself; they retry and are audited like any other. */
+/**
+ * `action`: made by an alert. The other two are notices that the engine sends by itself; they retry and are audited
+ * like any other.
+ */
 export type InstanceKind = "action" | "summary" | "approval-request";
 
 export type Instance = {
@@ -39,15 +43,23 @@ export type Instance = {
   readonly policy: string;
   readonly policyVersion: string;
   readonly groupId: string | null;
-  /** Epoch of the group's formation that it was decided in; null: not decided in any (no rule, silenced, not decided yet). */
+  /**
+   * Epoch of the group's formation that it was decided in; null: not decided in any (no rule, silenced, not decided
+   * yet).
+   */
   readonly epoch: number | null;
   readonly isOpener: boolean;
   readonly createdAtMs: number;
-  /** When it was decided at last, if it was parked before; null: as it was created. Its group counts it from then on. */
+  /**
+   * When it was decided at last, if it was parked before; null: as it was created. Its group counts it from then on.
+   */
   readonly decidedAtMs: number | null;
   /** Time of the last step. */
   readonly atMs: number;
-  /** Rises by one with every commit: in a decision, that of the commit which it makes. 0: nothing has happened to it yet. */
+  /**
+   * Rises by one with every commit: in a decision, that of the commit which it makes. 0: nothing has happened to it
+   * yet.
+   */
   readonly version: number;
   readonly snapshot: Snapshot;
   /** The last verdict, and why the instance is where it is. */
@@ -62,6 +74,33 @@ export type Instance = {
   /** Hash of the last history line. */
   readonly head: string;
 };
+
+/**
+ * What a step has made of an instance, as the one that was stepped. Field by field: a spread takes three times the
+ * memory.
+ */
+export function withIdentity(next: Instance, { id, head }: Pick<Instance, "id" | "head">): Instance {
+  return {
+    id,
+    kind: next.kind,
+    policy: next.policy,
+    policyVersion: next.policyVersion,
+    groupId: next.groupId,
+    epoch: next.epoch,
+    isOpener: next.isOpener,
+    createdAtMs: next.createdAtMs,
+    decidedAtMs: next.decidedAtMs,
+    atMs: next.atMs,
+    version: next.version,
+    snapshot: next.snapshot,
+    verdict: next.verdict,
+    reason: next.reason,
+    parked: next.parked,
+    succeededAtMs: next.succeededAtMs,
+    isObserved: next.isObserved,
+    head,
+  };
+}
 
 /** JSON of the envelope, without what a default says. Key order is fixed: the text is hashed. */
 export function encodeBody(instance: Instance): string {
@@ -117,7 +156,8 @@ type Fields = Record<string, unknown>;
 
 /**
  * Reads a stored checkpoint.
- * @throws BECALM_CHECKPOINT_INVALID, BECALM_CHECKPOINT_UNKNOWN_MACHINE or BECALM_CHECKPOINT_NEWER: the instance is quarantined, nothing may be written over it.
+ * @throws BECALM_CHECKPOINT_INVALID, BECALM_CHECKPOINT_UNKNOWN_MACHINE or BECALM_CHECKPOINT_NEWER: the instance is
+ * quarantined, nothing may be written over it.
  */
 export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Instance {
   const separator = stored.value.indexOf(" ");
@@ -155,7 +195,10 @@ export function decodeCheckpoint(stored: Stored, policies: PolicyVersions): Inst
   };
 }
 
-/** What the machine's guards read of a policy: it depends on whether its rule governs the instance; a notice is not verified nor decided again. */
+/**
+ * What the machine's guards read of a policy: it depends on whether its rule governs the instance; a notice is not
+ * verified nor decided again.
+ */
 export function machinePolicyOf(
   compiled: CompiledPolicy,
   { kind, groupId }: Pick<Instance, "kind" | "groupId">,
@@ -301,7 +344,10 @@ function oneOf<const T extends string>(
   throw broken(stored, `\`${key}\` is ${JSON.stringify(value)}, not one of ${allowed.join(", ")}`);
 }
 
-/** The policy version, as `name@version`, that a checkpoint could not be read for want of; null: it failed for another reason. */
+/**
+ * The policy version, as `name@version`, that a checkpoint could not be read for want of; null: it failed for another
+ * reason.
+ */
 export function unknownPolicyOf(error: BecalmError): string | null {
   const key = error.details["unknownPolicy"];
   return typeof key === "string" ? key : null;

@@ -1,8 +1,9 @@
 /**
  * The heart: what a batch of commands changes. Pure: same input, same decision.
  *
- * Everything that a decision needs of the world (time, stored state, silences, whether the dimension lock was busy) comes in with
- * the input; everything that it changes comes out as data, for ONE commit. Nothing of a decision is true before that commit.
+ * Everything that a decision needs of the world (time, stored state, silences, whether the dimension lock was busy)
+ * comes in with the input; everything that it changes comes out as data, for ONE commit. Nothing of a decision is true
+ * before that commit.
  */
 
 import { draftOf, dropQuarantined, isUnchanged, newGroup } from "../convergence/group.ts";

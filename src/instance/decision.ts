@@ -63,7 +63,10 @@ type CommandBody =
       readonly silence: SilenceNote | null;
       readonly lockBusyUntilMs?: number;
     }
-  /** Decides it once more, as if it came now. `silence`: one that is active now. `arm`: of the timer, when its policy says `again`. */
+  /**
+   * Decides it once more, as if it came now. `silence`: one that is active now. `arm`: of the timer, when its policy
+   * says `again`.
+   */
   | {
       readonly type: "reconsider";
       readonly id: string;
@@ -74,7 +77,10 @@ type CommandBody =
       readonly silence: SilenceNote | null;
       readonly arm?: number;
     }
-  /** Asks a person about all that a pause holds; `id` is that of the request, so asking twice is harmless. `held`: one of them. */
+  /**
+   * Asks a person about all that a pause holds; `id` is that of the request, so asking twice is harmless. `held`: one
+   * of them.
+   */
   | {
       readonly type: "askForPause";
       readonly id: string;
@@ -86,9 +92,9 @@ type CommandBody =
   | { readonly type: "wake"; readonly arm: number; readonly atMs: number };
 
 /**
- * `created`, `applied`: the commit changes the instance. `duplicate`: it exists already. `refused`: its state has no edge for the event.
- * `late`: dated before the instance's last step (virtual time only). `stale`: the timer is no longer listed. `missing`: no such instance.
- * `moved`: it is no longer at the version that the command names.
+ * `created`, `applied`: the commit changes the instance. `duplicate`: it exists already. `refused`: its state has no
+ * edge for the event. `late`: dated before the instance's last step (virtual time only). `stale`: the timer is no
+ * longer listed. `missing`: no such instance. `moved`: it is no longer at the version that the command names.
  */
 export type CommandOutcome = "created" | "applied" | "duplicate" | "refused" | "late" | "stale" | "missing" | "moved";
 
@@ -109,7 +115,10 @@ export type DecideInput = {
   readonly hasMoreWaiters: boolean;
   readonly policies: PolicyVersions;
   readonly commands: readonly Command[];
-  /** Virtual time: an event dated before the instance's last step changes nothing. Live clocks may differ a little: there it is dated up. */
+  /**
+   * Virtual time: an event dated before the instance's last step changes nothing. Live clocks may differ a little:
+   * there it is dated up.
+   */
   readonly isVirtual: boolean;
   /** Virtual runs: see instance/effect.ts. Live: 0. */
   readonly turn: number;

@@ -23,7 +23,7 @@ import { effectIdOf } from "../model/ids.ts";
 import { type ArmedTimer, HELD_DUE_AT_MS, type InstanceContext, type InstanceEvent } from "../model/instance-types.ts";
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
 import type { Birth, EntryBody } from "./audit-types.ts";
-import { type Instance, machinePolicyOf } from "./checkpoint.ts";
+import { type Instance, machinePolicyOf, withIdentity } from "./checkpoint.ts";
 import { type Effect, type EmissionOrder, topicOf } from "./effect.ts";
 import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
 import { type Outcome, type Outcomes, parkedOutcome } from "./outcome.ts";
@@ -186,7 +186,10 @@ export class Draft {
     return working.instance;
   }
 
-  /** What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects, requests. */
+  /**
+   * What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects,
+   * requests.
+   */
   private follow({ before, after, left, birth }: Stepped, effects: readonly StepEffect[]): void {
     if (this.group !== null) {
       if (after.epoch !== null) countChange(this.group, left === undefined ? countedOf(before) : left, memberOf(after));
@@ -291,33 +294,9 @@ export function newborn(
   };
 }
 
-/** What a step has made of an instance, as the one that was stepped. Field by field: a spread takes three times the memory. */
-function withIdentity(next: Instance, { id, head }: Pick<Instance, "id" | "head">): Instance {
-  return {
-    id,
-    kind: next.kind,
-    policy: next.policy,
-    policyVersion: next.policyVersion,
-    groupId: next.groupId,
-    epoch: next.epoch,
-    isOpener: next.isOpener,
-    createdAtMs: next.createdAtMs,
-    decidedAtMs: next.decidedAtMs,
-    atMs: next.atMs,
-    version: next.version,
-    snapshot: next.snapshot,
-    verdict: next.verdict,
-    reason: next.reason,
-    parked: next.parked,
-    succeededAtMs: next.succeededAtMs,
-    isObserved: next.isObserved,
-    head,
-  };
-}
-
 /**
- * `epoch`: the step places the instance into this formation of the group. `left`: what the group counts of it, when it has left the group to be
- * decided again; absent: that follows from what it was.
+ * `epoch`: the step places the instance into this formation of the group. `left`: what the group counts of it, when it
+ * has left the group to be decided again; absent: that follows from what it was.
  */
 export type Place = { readonly epoch?: number | null; readonly left?: Member | null };
 
@@ -356,8 +335,9 @@ export function isHeld({ state, context }: Snapshot): boolean {
 }
 
 /**
- * Where an instance stands among its peers: by its last attempt. Under approve_when_failed one that waits for a human is in progress; one
- * that a pause holds is nobody's peer; one that is verified is in progress, but under wait_when_proceed, whose mutex is about running.
+ * Where an instance stands among its peers: by its last attempt. Under approve_when_failed one that waits for a human
+ * is in progress; one that a pause holds is nobody's peer; one that is verified is in progress, but under
+ * wait_when_proceed, whose mutex is about running.
  */
 export function standingOf({ state, context }: Snapshot): Standing {
   const fn = context.policy.function;

@@ -6,18 +6,27 @@ export type EffectTopic = {
   readonly kind: InstanceKind;
   readonly policy: string;
   readonly policyVersion: string;
-  /** The alert's label `severity`; "": it has none. Absent: the commit that emitted the effect did not have the alert at hand; its birth does. */
+  /**
+   * The alert's label `severity`; "": it has none. Absent: the commit that emitted the effect did not have the alert at
+   * hand; its birth does.
+   */
   readonly severity?: string;
 };
 
-/** An effect: one attempt of an action, as the outbox keeps it. What it acts on is read from the instance's birth when it runs. */
+/**
+ * An effect: one attempt of an action, as the outbox keeps it. What it acts on is read from the instance's birth when
+ * it runs.
+ */
 export type Effect = Partial<EffectTopic> & {
   readonly id: string;
   readonly partition: number;
   readonly instanceId: string;
   readonly groupId: string | null;
   readonly attempt: number;
-  /** Rises with every attempt that begins in the group; absent or undefined: no rule governs the instance, or it is a notice. */
+  /**
+   * Rises with every attempt that begins in the group; absent or undefined: no rule governs the instance, or it is a
+   * notice.
+   */
   readonly token?: number | undefined;
   /** Time of the step that emitted it; in a virtual run also the time of its result. */
   readonly atMs: number;
@@ -28,8 +37,9 @@ export type Effect = Partial<EffectTopic> & {
 };
 
 /**
- * Where an effect stands in the order of emission: the position of the command that emitted it (an alert's place in its line, or the
- * order of the effect whose result it was) and its number within that. It depends on nothing that a crash could change.
+ * Where an effect stands in the order of emission: the position of the command that emitted it (an alert's place in its
+ * line, or the order of the effect whose result it was) and its number within that. It depends on nothing that a crash
+ * could change.
  */
 export type EmissionOrder = readonly number[];
 
@@ -63,7 +73,10 @@ export function decodeEffect(stored: { id: string; partition: number; value: str
   };
 }
 
-/** Order in which results are applied: by time, line, round (effects emitted by results come after all that were emitted before), position. */
+/**
+ * Order in which results are applied: by time, line, round (effects emitted by results come after all that were emitted
+ * before), position.
+ */
 export function compareEffects(a: Effect, b: Effect): number {
   if (a.atMs !== b.atMs) return a.atMs - b.atMs;
   if (a.turn !== b.turn) return a.turn - b.turn;

@@ -23,7 +23,8 @@ const TEXT_LENGTH_MAX = 4_096;
 
 /**
  * Checks an event that comes from outside and dates it.
- * @throws BECALM_ARGUMENT_INVALID: an unknown type, a missing or over-long `by` or `why`, a start without `approved: true`.
+ * @throws BECALM_ARGUMENT_INVALID: an unknown type, a missing or over-long `by` or `why`, a start without `approved:
+ * true`.
  */
 export function readEvent(input: unknown, atMs: number): OutsideEvent {
   const event = (typeof input === "object" && input !== null ? input : {}) as Record<string, unknown>;

@@ -10,7 +10,10 @@ import type { ReasonCode } from "../model/reasons.ts";
 import type { Instance } from "./checkpoint.ts";
 import type { Step } from "./step.ts";
 
-/** What a step means to people. `lasting`: the instance keeps it as the reason of where it is; otherwise only the entry has it. */
+/**
+ * What a step means to people. `lasting`: the instance keeps it as the reason of where it is; otherwise only the entry
+ * has it.
+ */
 export type Explanation = {
   /** null: the step brings no verdict; the instance keeps the last one. */
   readonly verdict: VerdictKind | null;
@@ -106,7 +109,10 @@ function explainResolved({ reason }: InstanceEvent & { type: "alert.resolved" },
   return lasting("skip", reason ?? "alert_resolved");
 }
 
-/** `last`: why it stays in Failed when no retry is left and nobody is asked. A missed verification says so also when it is retried. */
+/**
+ * `last`: why it stays in Failed when no retry is left and nobody is asked. A missed verification says so also when it
+ * is retried.
+ */
 function explainFailure(taken: Accepted, last: "failed" | "not_resolved"): Explanation {
   if (taken.snapshot.state === "Waiting") return lasting("approve", "retries_exhausted");
   if (taken.snapshot.context.timers.retry === undefined) return lasting(null, last);

@@ -1,10 +1,11 @@
 /**
  * The text form of a history: its birth line, then a line per step, chained by hashes.
  *
- * hash(birth) = sha256(json); hash(step) = sha256(hash before + json), both base64url. The checkpoint keeps the hash of the last line, so a
- * missing tail is found. A line from the third on begins with the hash of the line before it, so that a change can be placed; the
- * first step needs none, for there is only the birth before it. In a storm most instances have one step: they store no hash but the head.
- * Defaults are left out: a line is kept for days, and there is one a step.
+ * hash(birth) = sha256(json); hash(step) = sha256(hash before + json), both base64url. The checkpoint keeps the hash of
+ * the last line, so a missing tail is found. A line from the third on begins with the hash of the line before it, so
+ * that a change can be placed; the first step needs none, for there is only the birth before it. In a storm most
+ * instances have one step: they store no hash but the head. Defaults are left out: a line is kept for days, and there
+ * is one a step.
  */
 import type { Alert } from "../model/alert.ts";
 import type { Observation } from "../model/convergence-rule.ts";

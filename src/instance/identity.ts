@@ -1,6 +1,6 @@
 /**
- * Whether an instance is the one that its birth line tells of: its id is made of that line, so another instance's text under this id, however
- * whole its chain is, gives another id. Pure: for the store's own trails and for exported ones.
+ * Whether an instance is the one that its birth line tells of: its id is made of that line, so another instance's text
+ * under this id, however whole its chain is, gives another id. Pure: for the store's own trails and for exported ones.
  */
 
 import { idNames, instanceNameParts, partitionOf, partitionOfId } from "../model/ids.ts";

@@ -27,7 +27,10 @@ export type InstanceSnapshot = {
   readonly atMs: number;
   /** Hash of the last audit line. */
   readonly auditHead: string;
-  /** The fields of a persisted XState snapshot, so that the whole can be given to `createActor(actionInstanceMachine, { snapshot })`. */
+  /**
+   * The fields of a persisted XState snapshot, so that the whole can be given to `createActor(actionInstanceMachine, {
+   * snapshot })`.
+   */
   readonly status: "active";
   readonly value: StateValue;
   readonly context: InstanceContext;

@@ -1,9 +1,9 @@
 /**
- * Timers of leases. An episode ends by itself when its lease runs out, and whoever looks at its record sees that; a timer is only needed
- * where that end moves the instance.
+ * Timers of leases. An episode ends by itself when its lease runs out, and whoever looks at its record sees that; a
+ * timer is only needed where that end moves the instance.
  *
- * The lease's timer is not part of the checkpoint: renewing a lease writes none. It is armed once under one key, looks at the record when it
- * fires, and is armed again if the lease has been renewed meanwhile.
+ * The lease's timer is not part of the checkpoint: renewing a lease writes none. It is armed once under one key, looks
+ * at the record when it fires, and is armed again if the lease has been renewed meanwhile.
  */
 import type { Instance } from "./checkpoint.ts";
 import type { Decision } from "./decision.ts";

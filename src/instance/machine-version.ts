@@ -1,9 +1,10 @@
 /**
  * Under which version of the machine a checkpoint is written, and how an older one is read.
  *
- * A checkpoint bears the lowest version that means the same by it: what uses nothing of version 2 is written as version 1 wrote it, byte for
- * byte, so that histories of both replay to the same hashes and an engine of the version before reads whatever it could have made itself.
- * What it could not (docs/decisions/machine-version-2.md lists it) bears version 2, and is made only in a namespace that was raised to it.
+ * A checkpoint bears the lowest version that means the same by it: what uses nothing of version 2 is written as version
+ * 1 wrote it, byte for byte, so that histories of both replay to the same hashes and an engine of the version before
+ * reads whatever it could have made itself. What it could not (docs/decisions/machine-version-2.md lists it) bears
+ * version 2, and is made only in a namespace that was raised to it.
  */
 import type { InstanceContext } from "../model/instance-types.ts";
 import type { ReasonCode } from "../model/reasons.ts";
@@ -45,7 +46,10 @@ export function machineText(version: MachineVersion): string {
   return `${MACHINE_ID}@${version}/${CHECKPOINT_FORMAT}`;
 }
 
-/** Bodies of checkpoints, by the version that they bear, made into the next one. Pure: nothing is written until the instance steps. */
+/**
+ * Bodies of checkpoints, by the version that they bear, made into the next one. Pure: nothing is written until the
+ * instance steps.
+ */
 const MIGRATIONS: Readonly<Record<string, (body: Fields) => Fields>> = {
   /** Version 2 knows of an instance that it was silenced, so that it can be decided when the silence ends. */
   [machineText(1)]: (body) =>
@@ -55,7 +59,10 @@ const MIGRATIONS: Readonly<Record<string, (body: Fields) => Fields>> = {
 
 type Fields = Record<string, unknown>;
 
-/** The body as this version of the machine reads it; null: it belongs to another machine, or to a version that is not known. */
+/**
+ * The body as this version of the machine reads it; null: it belongs to another machine, or to a version that is not
+ * known.
+ */
 export function migrated(machine: string, body: Fields): Fields | null {
   return Object.hasOwn(MIGRATIONS, machine) ? (MIGRATIONS[machine]?.(body) ?? null) : null;
 }

@@ -1,4 +1,7 @@
-/** Notices that the engine makes by itself: the one approval request of a group, and its summary. They are instances of their own. */
+/**
+ * Notices that the engine makes by itself: the one approval request of a group, and its summary. They are instances of
+ * their own.
+ */
 import type { PendingSummary } from "../convergence/group.ts";
 import { noticeIdOf, partitionOfId } from "../model/ids.ts";
 import { HELD_DUE_AT_MS, type InstanceEvent, type PauseNote } from "../model/instance-types.ts";
@@ -47,7 +50,9 @@ export function pauseRequestParts({ scope, sinceMs }: PauseNote): (string | numb
   return ["pause-request", scope ?? "", sinceMs];
 }
 
-/** Tells of those that a group skipped; if it skipped none, the notice is cancelled at once, so that the audit says so. */
+/**
+ * Tells of those that a group skipped; if it skipped none, the notice is cancelled at once, so that the audit says so.
+ */
 export function summaryOf(
   { openerId, skipped, sample, openedAtMs, endsAtMs, ruleVersion, isAnew }: PendingSummary,
   made: { group: string; policy: string; isObserved: boolean; atMs: number },
@@ -78,7 +83,10 @@ function birthOfNotice(
   return isObserved ? { ...birth, observed: true } : birth;
 }
 
-/** Summaries are found from the opener of their group: its instances name it. `openedAtMs`: only if it was decided again and opened it then. */
+/**
+ * Summaries are found from the opener of their group: its instances name it. `openedAtMs`: only if it was decided again
+ * and opened it then.
+ */
 export function summaryIdOf(openerId: string, openedAtMs?: number): string {
   const opening = openedAtMs === undefined ? [] : [openedAtMs];
   return noticeIdOf(["summary", openerId, ...opening], partitionOfId(openerId) ?? 0);

@@ -1,6 +1,6 @@
 /**
- * What an instance is found under while it is not at rest, so that listing those who wait for a person does not read the others. What has no
- * place here is at rest, and retention may remove it.
+ * What an instance is found under while it is not at rest, so that listing those who wait for a person does not read
+ * the others. What has no place here is at rest, and retention may remove it.
  */
 import type { Instance } from "./checkpoint.ts";
 

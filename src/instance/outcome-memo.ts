@@ -1,8 +1,9 @@
 /**
- * Identical decisions are computed once. In a storm the new instances of a group differ only in their alert: the same policy, the same
- * view of the group, the same moment; and so do those whose attempts end in the same moment. What they become is then the same too, id and
- * hashes aside. One slot is enough, for the view is the same object until the group's numbers change (decide.ts). In a storm that
- * converges, nine of ten decisions are such; test/instance/outcome.property.test.ts shows that the plain way gives the same bytes.
+ * Identical decisions are computed once. In a storm the new instances of a group differ only in their alert: the same
+ * policy, the same view of the group, the same moment; and so do those whose attempts end in the same moment. What they
+ * become is then the same too, id and hashes aside. One slot is enough, for the view is the same object until the
+ * group's numbers change (decide.ts). In a storm that converges, nine of ten decisions are such;
+ * test/instance/outcome.property.test.ts shows that the plain way gives the same bytes.
  *
  * When two decisions are equal is said by tables of every field: a field that is new and is not named does not compile.
  */
@@ -20,7 +21,10 @@ type Table<Value> = { readonly [Field in keyof Required<Value>]: Equality<Value>
 
 type DoneEvent = Extract<InstanceEvent, { type: "effect.done" }>;
 
-/** The id and the head are put in by whoever writes the outcome; snapshots are compared by CONTEXT. Timers are each its own. */
+/**
+ * The id and the head are put in by whoever writes the outcome; snapshots are compared by CONTEXT. Timers are each its
+ * own.
+ */
 const INSTANCE = equalityBy<Instance>({
   id: null,
   head: null,

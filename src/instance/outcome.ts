@@ -21,7 +21,10 @@ export type Outcome = {
   readonly isConverged: boolean;
 };
 
-/** `version`: of the commit; all its steps of an instance lead to the same. `epoch`: the step places it into this formation of the group. */
+/**
+ * `version`: of the commit; all its steps of an instance lead to the same. `epoch`: the step places it into this
+ * formation of the group.
+ */
 export type StepPlace = { readonly epoch: number | null; readonly version: number };
 
 /** Steps an instance. null: its state has no edge for the event. */

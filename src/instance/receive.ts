@@ -1,8 +1,10 @@
 /**
- * From receipts to commands: what a batch's receipts do to the episodes of their alerts, before anything is decided. Pure.
+ * From receipts to commands: what a batch's receipts do to the episodes of their alerts, before anything is decided.
+ * Pure.
  *
- * Episodes depend on receipts alone, never on what became of their instances. So receipts are taken first, one after the other, and what
- * they mean for instances are commands like any others: a beginning creates one, an end raises `alert.resolved`, all else changes none.
+ * Episodes depend on receipts alone, never on what became of their instances. So receipts are taken first, one after
+ * the other, and what they mean for instances are commands like any others: a beginning creates one, an end raises
+ * `alert.resolved`, all else changes none.
  */
 import { type Episode, type LeaseGrace, leaseEndMs, type Reception, startOf } from "../model/episode.ts";
 import {
@@ -76,7 +78,10 @@ export type Word = {
   readonly command: number | null;
   /** When the episode began that goes on; null: none does. */
   readonly sinceMs: number | null;
-  /** Until when the lease lasts, if the episode has just begun, or its lease was looked at and is not over; null: neither, or it has none. */
+  /**
+   * Until when the lease lasts, if the episode has just begun, or its lease was looked at and is not over; null:
+   * neither, or it has none.
+   */
   readonly leaseUntilMs: number | null;
 };
 
@@ -168,7 +173,10 @@ class Receiver {
     return { kind: "begins", id, command: at, sinceMs: null, leaseUntilMs: episode.leaseUntilMs };
   }
 
-  /** Is the instance that of an alert with other labels, whose fingerprint is the same? The record and the id cannot tell them apart. */
+  /**
+   * Is the instance that of an alert with other labels, whose fingerprint is the same? The record and the id cannot
+   * tell them apart.
+   */
   #isTaken(id: string, { labels }: Receipt, kept: Kept): boolean {
     const birth = this.#input.births?.get(id);
     if (birth !== undefined) return !isBirthOf(birth, labels);
@@ -178,7 +186,9 @@ class Receiver {
     return begun?.type === "create" && !isSameLabels(begun.alert.labels, labels);
   }
 
-  /** The receipt begins an episode under another version of the policy, if under any. Here it tells of an end at most. */
+  /**
+   * The receipt begins an episode under another version of the policy, if under any. Here it tells of an end at most.
+   */
   #leave(command: ReceiptCommand, kept: Kept, ended: Episode | null): Word {
     if (ended?.end != null && kept.value !== null) {
       kept.value = endLast(kept.value, ended, this.#positionOf(command));
@@ -211,8 +221,8 @@ class Receiver {
   }
 
   /**
-   * The record says that the receipt belongs to an episode whose instance is gone: a store has lost data. The record counts for nothing then,
-   * so that the alert is acted upon.
+   * The record says that the receipt belongs to an episode whose instance is gone: a store has lost data. The record
+   * counts for nothing then, so that the alert is acted upon.
    */
   #isLost({ ownId, receipt, atMs }: ReceiptCommand, { expected, value }: Kept): boolean {
     const { turn, instances, quarantined } = this.#input;

@@ -47,7 +47,10 @@ function isTimed({ timers, waitDueAtMs, silenced, paused, grants }: InstanceCont
   return waitDueAtMs !== null || silenced || paused || grants.length > 0;
 }
 
-/** Whether steps are told apart by a field: a field that is new and is not named here does not compile. `rare`: see `isTimed`. */
+/**
+ * Whether steps are told apart by a field: a field that is new and is not named here does not compile. `rare`: see
+ * `isTimed`.
+ */
 const CONTEXT: Readonly<Record<keyof InstanceContext, "by policy" | "by key" | "rare">> = {
   policy: "by policy",
   attempt: "by key",

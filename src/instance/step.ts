@@ -1,9 +1,10 @@
 /**
  * One pure step of an instance through its statechart: snapshot and event in; next snapshot, path and effects out.
  *
- * This is the only file that touches XState's inside. `machine.transition` with one reused inert scope costs a fifth of the public
- * `transition()`, which builds a throw-away actor each time, and one pass gives snapshot, path and actions together. The scope's
- * shape is internal to XState: its minor version is pinned in package.json and test/instance/step.test.ts compares every step with the public API.
+ * This is the only file that touches XState's inside. `machine.transition` with one reused inert scope costs a fifth of
+ * the public `transition()`, which builds a throw-away actor each time, and one pass gives snapshot, path and actions
+ * together. The scope's shape is internal to XState: its minor version is pinned in package.json and
+ * test/instance/step.test.ts compares every step with the public API.
  */
 import { type AnyActorScope, createEmptyActor } from "xstate";
 import { actionInstanceMachine } from "../../machines/action-instance.machine.ts";
@@ -48,10 +49,16 @@ type MachineSnapshot = ReturnType<typeof actionInstanceMachine.resolveState>;
 type Microstep = { type: string; snapshot: { value: unknown }; _transitions: readonly Transition[] };
 type Transition = { readonly eventType: string; readonly guard?: unknown; readonly target?: readonly unknown[] };
 
-/** A state that a step passed, inner states included, and the transition that led there: its event ("" if it needed none) and its guard. */
+/**
+ * A state that a step passed, inner states included, and the transition that led there: its event ("" if it needed
+ * none) and its guard.
+ */
 export type Visit = { readonly state: string; readonly event: string; readonly guard: string };
 
-/** Collects what XState reports while one step runs; emptied before each. Single-threaded and never re-entered, so one is enough. */
+/**
+ * Collects what XState reports while one step runs; emptied before each. Single-threaded and never re-entered, so one
+ * is enough.
+ */
 const collected: { microsteps: Microstep[]; actions: string[] } = { microsteps: [], actions: [] };
 
 const inertScope = {
@@ -68,7 +75,10 @@ const inertScope = {
   actionExecutor: (action: { type: string }) => collected.actions.push(action.type),
 } as unknown as AnyActorScope;
 
-/** One resting snapshot a state; only the context differs between instances, so it is filled in by a spread instead of built anew. */
+/**
+ * One resting snapshot a state; only the context differs between instances, so it is filled in by a spread instead of
+ * built anew.
+ */
 const TEMPLATES = new Map<StateText, MachineSnapshot>(
   RESTING_STATES.map((state) => [
     state,

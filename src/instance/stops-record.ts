@@ -1,6 +1,6 @@
 /**
- * The stored record of the emergency stops: the same text in each partition. A commit that runs something, or holds it, is only valid while its
- * partition's record is the one that it was decided under. Pure.
+ * The stored record of the emergency stops: the same text in each partition. A commit that runs something, or holds it,
+ * is only valid while its partition's record is the one that it was decided under. Pure.
  */
 import { BecalmError } from "../model/errors.ts";
 import type { PauseNote } from "../model/instance-types.ts";

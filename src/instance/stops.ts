@@ -20,7 +20,9 @@ export class Stops {
     this.draft = draft;
   }
 
-  /** The pause that holds for a policy now: one that was there, or one that a brake begins because no attempt is left. */
+  /**
+   * The pause that holds for a policy now: one that was there, or one that a brake begins because no attempt is left.
+   */
   of(policy: string, atMs: number): UnderPause {
     const paused = this.find(policy);
     if (paused === undefined) return NONE;

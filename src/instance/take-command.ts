@@ -1,6 +1,6 @@
 /**
- * Takes the commands of one batch into the draft of its commit, one after the other: which event goes to whom, and what it must know of the
- * group. Pure, as all of `decide`.
+ * Takes the commands of one batch into the draft of its commit, one after the other: which event goes to whom, and what
+ * it must know of the group. Pure, as all of `decide`.
  */
 
 import { verdictInGroup } from "../convergence/convergence.ts";
@@ -8,15 +8,14 @@ import {
   closeIfOver,
   formingMember,
   type Group,
-  isSeenIn,
   leaveGroup,
   type Member,
   type OpenGroup,
   openGroup,
   pruneForming,
   scheduleSummary,
-  viewOf,
 } from "../convergence/group.ts";
+import { isSeenIn, viewOf } from "../convergence/group-view.ts";
 import { collectedBy, tallyKey } from "../convergence/tally.ts";
 import type { ConvergenceRule } from "../model/convergence-rule.ts";
 import type { GroupView, InstanceEvent, InstancePolicy, ReconsiderEvent, StartEvent } from "../model/instance-types.ts";
@@ -39,7 +38,7 @@ type Look = {
   readonly left?: Member | null;
 };
 
-/** Takes the commands of one batch, one after the other, into a draft. Waiters are looked at after each command that is not a creation. */
+/** Takes the commands of one batch, in order. Waiters are looked at after each that is not a creation. */
 export class CommandTaker {
   private readonly input: DecideInput;
   private readonly draft: Draft;
@@ -128,8 +127,8 @@ export class CommandTaker {
   }
 
   /**
-   * Decides an instance once more, as if it came now: it leaves the group that it was decided in, and stands in it, or in the next one, as
-   * what it is decided now.
+   * Decides an instance once more, as if it came now: it leaves the group that it was decided in, and stands in it, or
+   * in the next one, as what it is decided now.
    */
   private reconsider(command: Command & { type: "reconsider" }): CommandResult {
     const instance = this.draft.get(command.id);
@@ -178,7 +177,7 @@ export class CommandTaker {
     return decided;
   }
 
-  /** The view of the open group; the same object as before while nothing in it changed, so that equal decisions are found (instance/outcome-memo.ts). */
+  /** The same object while nothing in the group has changed, so that equal decisions are found (outcome-memo.ts). */
   private viewOfOpen(
     open: OpenGroup,
     { instance, atMs, left }: { instance: Instance; atMs: number; left: Member | null },
@@ -274,7 +273,7 @@ export class CommandTaker {
     return { outcome: group?.wake?.timer.arm === arm ? "applied" : "stale", instance: null };
   }
 
-  /** Looks at waiters in order of arrival; stops at the first whose verdict is still to wait, which one that runs brings about. */
+  /** Looks at waiters in order of arrival; stops at the first that still waits, as it does behind one that runs. */
   private lookAtWaiters(atMs: number): void {
     const { group } = this.draft;
     if (group?.open == null || group.waiters === 0) {

@@ -1,4 +1,6 @@
-/** Which timers a commit arms and cancels: the difference between what was expected before and what is expected after. */
+/**
+ * Which timers a commit arms and cancels: the difference between what was expected before and what is expected after.
+ */
 
 import type { Group } from "../convergence/group.ts";
 import type { ArmedTimer } from "../model/instance-types.ts";
@@ -23,7 +25,9 @@ export function sameTimers(a: readonly GroupTimer[], b: readonly GroupTimer[]): 
 
 const UNCHANGED = { armed: [], cancelled: [] };
 
-/** Timers of an instance that a commit arms and cancels: the difference between what it expected before and expects now. */
+/**
+ * Timers of an instance that a commit arms and cancels: the difference between what it expected before and expects now.
+ */
 export function timerChanges(changed: ChangedInstance): {
   armed: [string, ArmedTimer][];
   cancelled: [string, ArmedTimer][];

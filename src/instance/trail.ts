@@ -1,4 +1,7 @@
-/** Whether an instance's history lines and its stored checkpoint belong together. Pure: for the store's own trails and for exported ones. */
+/**
+ * Whether an instance's history lines and its stored checkpoint belong together. Pure: for the store's own trails and
+ * for exported ones.
+ */
 import { sha256 } from "../model/digest.ts";
 import { verifyChain } from "./audit.ts";
 import { chainHash, splitLine } from "./history-lines.ts";
@@ -33,7 +36,10 @@ export function checkpointBody(checkpoint: string): string {
   return checkpoint.slice(checkpoint.indexOf(" ") + 1);
 }
 
-/** The entries of a trail with the hashes that they have in it. `atMs` null: the time of its birth. `birthHash`: of a birth line that was redacted. */
+/**
+ * The entries of a trail with the hashes that they have in it. `atMs` null: the time of its birth. `birthHash`: of a
+ * birth line that was redacted.
+ */
 export function trailEntries(
   lines: readonly string[],
   birthHash: string | null = null,
@@ -67,8 +73,8 @@ function hasLedTo(line: string, checkpoint: string): boolean {
 }
 
 /**
- * All lines are there and unchanged, in another order: together they still make the one chain that ends in the head. The birth and the
- * first step do not say what stands before them, so both ways are tried.
+ * All lines are there and unchanged, in another order: together they still make the one chain that ends in the head.
+ * The birth and the first step do not say what stands before them, so both ways are tried.
  */
 function isReordered(lines: readonly string[], head: string): boolean {
   if (lines.length > LINKED_COUNT_MAX) return false;

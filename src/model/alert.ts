@@ -1,6 +1,7 @@
 /**
  * An alert as the rest of the system takes it, whatever wire format brought it.
- * An episode is (labels, startsAtMs); `fingerprint` is always computed here (model/fingerprint.ts), never taken from the sender.
+ * An episode is (labels, startsAtMs); `fingerprint` is always computed here (model/fingerprint.ts), never taken from
+ * the sender.
  */
 export type Alert = {
   readonly labels: Readonly<Record<string, string>>;

@@ -1,8 +1,8 @@
 import { compareCodePoints } from "./utf8.ts";
 
 /**
- * JSON with the keys of every object in code-point order and no white space: equal values give equal texts, whatever order
- * their keys were written in. Undefined properties are left out, as in JSON.stringify.
+ * JSON with the keys of every object in code-point order and no white space: equal values give equal texts, whatever
+ * order their keys were written in. Undefined properties are left out, as in JSON.stringify.
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;

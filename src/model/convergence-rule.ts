@@ -41,7 +41,10 @@ export type Observation = {
   readonly succeeded: number;
   readonly failed: number;
   readonly inProgress: number;
-  /** Peers that ended without failure inside the window, the newest 256 of them; an engine counts them under skip_when_proceed only, else 0. */
+  /**
+   * Peers that ended without failure inside the window, the newest 256 of them; an engine counts them under
+   * skip_when_proceed only, else 0.
+   */
   readonly settledWithoutFailure: number;
   /** A parent group is open. Until there are groups of groups: false. */
   readonly parentOpen: boolean;

@@ -38,7 +38,10 @@ function invalidDuration(text: string): BecalmError {
   );
 }
 
-/** The shortest spelling with days, hours, minutes, seconds and milliseconds: 5400000 is `1h30m`. `durationMs` is a whole number >= 0. */
+/**
+ * The shortest spelling with days, hours, minutes, seconds and milliseconds: 5400000 is `1h30m`. `durationMs` is a
+ * whole number >= 0.
+ */
 export function formatDuration(durationMs: number): string {
   if (!Number.isSafeInteger(durationMs) || durationMs < 0) {
     throw new BecalmError(

@@ -1,8 +1,10 @@
 /**
- * The text form of an episode: `<state><start>.<sent>.<a>.<b>`, numbers in base 36 and but for the start relative to it, zero left out.
+ * The text form of an episode: `<state><start>.<sent>.<a>.<b>`, numbers in base 36 and but for the start relative to
+ * it, zero left out.
  *
- * Open (`o`): a is the last receipt, b the lease's end (`-`: none). Ended (`a`, `l` or `x`, by its reason): a is the end, b its receipt.
- * An ended episode keeps no lease: nothing asks for it any longer. There is one such text an alert, so it is kept short.
+ * Open (`o`): a is the last receipt, b the lease's end (`-`: none). Ended (`a`, `l` or `x`, by its reason): a is the
+ * end, b its receipt. An ended episode keeps no lease: nothing asks for it any longer. There is one such text an alert,
+ * so it is kept short.
  */
 import type { Ending, Episode } from "./episode.ts";
 import { BecalmError } from "./errors.ts";

@@ -1,14 +1,18 @@
 /**
  * The stored record of an alert's episodes under one policy, and what a receipt makes of it.
  *
- * Live, the record is the last episode. A virtual namespace keeps all of them, each with the positions of its first receipt and of its
- * end: when a file is run again, every receipt finds the episode that it made or joined the first time, and changes nothing.
+ * Live, the record is the last episode. A virtual namespace keeps all of them, each with the positions of its first
+ * receipt and of its end: when a file is run again, every receipt finds the episode that it made or joined the first
+ * time, and changes nothing.
  */
 import { type Episode, type LeaseGrace, type Reception, receive } from "./episode.ts";
 import { decodeEpisode, encodeEpisode, unreadable } from "./episode-codec.ts";
 import type { ReceiptTimes } from "./receipt.ts";
 
-/** Where in a virtual run a receipt stands: the time of its line, the line among those of the same time, its place in the line. */
+/**
+ * Where in a virtual run a receipt stands: the time of its line, the line among those of the same time, its place in
+ * the line.
+ */
 export type Position = { readonly atMs: number; readonly turn: number; readonly index: number };
 
 /** After every receipt of a moment: a lease that ends then ends after them. */

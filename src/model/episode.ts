@@ -1,9 +1,10 @@
 /**
- * Episodes: an alert is its labels, and an episode is one uninterrupted activity of it. What a receipt does to the episode of its alert
- * under one policy is decided here, from the episode's record and the receipt alone.
+ * Episodes: an alert is its labels, and an episode is one uninterrupted activity of it. What a receipt does to the
+ * episode of its alert under one policy is decided here, from the episode's record and the receipt alone.
  *
  * E1 while an episode is open, every firing receipt belongs to it, whatever its `startsAt`.
- * E2 a v2 receipt carries a lease; the greatest recorded one counts. A v4 receipt lifts the lease for the rest of the episode.
+ * E2 a v2 receipt carries a lease; the greatest recorded one counts. A v4 receipt lifts the lease for the rest of the
+ * episode.
  * E3 an open episode whose lease has run out has ended when it ran out, whether or not anybody has recorded that yet.
  * E4 a receipt exactly at the end of a lease comes before that end.
  * E5 starts rise from episode to episode, so no two episodes of an alert share an instance.
@@ -41,7 +42,10 @@ export type Reception =
   /** `renewed` null: the record is good enough as it is. */
   | { readonly kind: "goes_on"; readonly episode: Episode; readonly renewed: Episode | null }
   | { readonly kind: "ends"; readonly episode: Episode }
-  /** A late word: of a second sender that does not know of the end yet, or of an end before this episode. Changes nothing. */
+  /**
+   * A late word: of a second sender that does not know of the end yet, or of an end before this episode. Changes
+   * nothing.
+   */
   | { readonly kind: "late"; readonly episode: Episode }
   /** Resolved, but nothing is open. Changes nothing. */
   | { readonly kind: "nothing_open" };
@@ -111,7 +115,10 @@ function goOn(open: Episode, receipt: ReceiptTimes): Reception {
   return { kind: "goes_on", episode: open, renewed: renewed(open, receipt) };
 }
 
-/** Less than half of the lease is left, or there is none and a resolve timeout has passed: not every receipt is worth a write. */
+/**
+ * Less than half of the lease is left, or there is none and a resolve timeout has passed: not every receipt is worth a
+ * write.
+ */
 function renewed(open: Episode, receipt: ReceiptTimes): Episode | null {
   const { receivedAtMs } = receipt;
   const lastReceiptAtMs = Math.max(open.lastReceiptAtMs, receivedAtMs);

@@ -10,8 +10,8 @@ const PRIME_LOW = 0x1b3;
 const SEPARATOR = 0xff;
 
 /**
- * The hash under way. Module state instead of an object that travels: nothing here is asynchronous, and plain numbers in
- * variables are what the compiler makes fast. `fingerprintOf` sets both before anything else.
+ * The hash under way. Module state instead of an object that travels: nothing here is asynchronous, and plain numbers
+ * in variables are what the compiler makes fast. `fingerprintOf` sets both before anything else.
  */
 let high = OFFSET_HIGH;
 let low = OFFSET_LOW;
@@ -63,8 +63,8 @@ function hex8(half: number): string {
 }
 
 /**
- * The fingerprint of a label set: 16 hex digits of FNV-1a 64 over `name 0xff value 0xff`, names ascending by their UTF-8 bytes.
- * It equals the `fingerprint` that Alertmanager gives the same labels.
+ * The fingerprint of a label set: 16 hex digits of FNV-1a 64 over `name 0xff value 0xff`, names ascending by their
+ * UTF-8 bytes. It equals the `fingerprint` that Alertmanager gives the same labels.
  */
 export function fingerprintOf(labels: Readonly<Record<string, string>>): string {
   const names = Object.keys(labels);

@@ -72,7 +72,10 @@ export function instanceNameParts(name: { policy: string; fingerprint: string; s
 
 const ID_LENGTH = 27;
 
-/** Joined, not added up: that would be a tree that keeps all 64 digits, three times the size, and instances are known by their ids. */
+/**
+ * Joined, not added up: that would be a tree that keeps all 64 digits, three times the size, and instances are known by
+ * their ids.
+ */
 function withPartition(partition: number, hex: string): string {
   return [String(partition).padStart(2, "0"), hex.slice(0, 24)].join("-");
 }

@@ -1,4 +1,7 @@
-/** What the action-instance machine knows: its context and its events. All plain JSON; nothing here is mutable state of a process. */
+/**
+ * What the action-instance machine knows: its context and its events. All plain JSON; nothing here is mutable state of
+ * a process.
+ */
 import type { ConvergenceFunction, Observation } from "./convergence-rule.ts";
 import { TIMESTAMP_AT_MS_MAX } from "./limits.ts";
 import type { Retry } from "./retry.ts";
@@ -16,7 +19,10 @@ export const INSTANCE_STATES = [
 
 export type InstanceState = (typeof INSTANCE_STATES)[number];
 
-/** The part of a policy version that the machine's guards and delays read. Restored from the policy, never stored with the instance. */
+/**
+ * The part of a policy version that the machine's guards and delays read. Restored from the policy, never stored with
+ * the instance.
+ */
 export type InstancePolicy = {
   readonly function: ConvergenceFunction | null;
   readonly retry: Retry;
@@ -35,7 +41,10 @@ export type InstancePolicy = {
 /** After which time an instance that convergence skipped is decided once more, and how often at most. */
 export type Again = { readonly afterMs: number; readonly limit: number };
 
-/** `reconsider`, `silence`: it is decided again, because its policy says `again`, or because the silence ends. `pause`: it is held, in this order. */
+/**
+ * `reconsider`, `silence`: it is decided again, because its policy says `again`, or because the silence ends. `pause`:
+ * it is held, in this order.
+ */
 export type InstanceTimerName = "retry" | "wait" | "approval" | "verify" | "reconsider" | "silence" | "pause";
 
 /** Timers that come back as an event of their own name; the others make `reconsider`. */
@@ -101,12 +110,16 @@ export type PauseNote = {
   readonly scope: string | null;
 };
 
-/** Why an episode of an alert ended: it resolved, its lease ran out, or a later episode shows that its end was missed. */
+/**
+ * Why an episode of an alert ended: it resolved, its lease ran out, or a later episode shows that its end was missed.
+ */
 export const EPISODE_ENDS = ["alert_resolved", "lease_over", "resolve_lost"] as const;
 
 export type EpisodeEnd = (typeof EPISODE_ENDS)[number];
 
-/** Why an instance is decided once more: the silence that held it ended, its policy says `again`, or a pause was lifted. */
+/**
+ * Why an instance is decided once more: the silence that held it ended, its policy says `again`, or a pause was lifted.
+ */
 export const RECONSIDER_CAUSES = ["silence_over", "again", "resumed"] as const;
 
 export type ReconsiderCause = (typeof RECONSIDER_CAUSES)[number];
@@ -114,7 +127,10 @@ export type ReconsiderCause = (typeof RECONSIDER_CAUSES)[number];
 type At = { readonly atMs: number };
 type Actor = { readonly by: string; readonly why: string };
 
-/** The emergency stop that holds at the event, and the order in which it holds an instance (ms, no two of a group alike); absent: none does. */
+/**
+ * The emergency stop that holds at the event, and the order in which it holds an instance (ms, no two of a group
+ * alike); absent: none does.
+ */
 type UnderPause = { readonly paused?: PauseNote; readonly arrival?: number };
 
 /** What a pause holds has no deadline: its timer, which only keeps the order, is due after the end of time. */
@@ -133,7 +149,10 @@ export type StartEvent = At &
 
 export type InstanceEvent =
   | StartEvent
-  /** `isOpen`: the alert still fires, so that its success can be verified. `observed`: nothing was done, the policy is only watched. */
+  /**
+   * `isOpen`: the alert still fires, so that its success can be verified. `observed`: nothing was done, the policy is
+   * only watched.
+   */
   | (At & {
       readonly type: "effect.done";
       readonly attempt: number;
@@ -167,8 +186,8 @@ export type InstanceEvent =
   | (At & Actor & { readonly type: "end" });
 
 /**
- * Decides an instance once more, as if it came now. `isOpen`: its alert still fires. `arm`: of the timer that asks for it, when its policy
- * says `again`.
+ * Decides an instance once more, as if it came now. `isOpen`: its alert still fires. `arm`: of the timer that asks for
+ * it, when its policy says `again`.
  */
 export type ReconsiderEvent = At &
   Look & {

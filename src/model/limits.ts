@@ -1,7 +1,8 @@
 /**
- * The limits of what comes in, of rules, commits and stores, each with its unit at the end of its name. A limit protects memory, the store's latency, or people from
- * a slip of the hand; what meets one is refused with a clear reason, never cut silently. Relations between limits that other
- * code relies on are checked below, when this file is loaded.
+ * The limits of what comes in, of rules, commits and stores, each with its unit at the end of its name. A limit
+ * protects memory, the store's latency, or people from a slip of the hand; what meets one is refused with a clear
+ * reason, never cut silently. Relations between limits that other code relies on are checked below, when this file is
+ * loaded.
  */
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
@@ -29,7 +30,9 @@ export const TIMESTAMP_AT_MS_MAX = 253_402_300_799_999;
 // Episodes.
 /** A v2 receipt without `endsAt` is good for so long; senders repeat themselves within it. */
 export const RESOLVE_TIMEOUT_MS = 5 * MINUTE_MS;
-/** So soon after the receipt of a resolve, a receipt of the activity that it ended is a late word of a second sender. */
+/**
+ * So soon after the receipt of a resolve, a receipt of the activity that it ended is a late word of a second sender.
+ */
 export const LATE_AFTER_END_MS = 1 * MINUTE_MS;
 
 // The policy file.
@@ -111,7 +114,10 @@ export const DIMENSION_LOCK_LEASE_MS = 60 * SECOND_MS;
 export const DIMENSION_LOCK_RETRY_MS = 3 * SECOND_MS;
 
 // Engine and store.
-/** Alerts that an engine decides at once, and about how many bytes they may write. More in flight only adds latency, and fills the memory. */
+/**
+ * Alerts that an engine decides at once, and about how many bytes they may write. More in flight only adds latency, and
+ * fills the memory.
+ */
 export const UNDERWAY_ALERT_COUNT_DEFAULT = 50_000;
 export const UNDERWAY_BYTES_DEFAULT = 128 * MIB;
 /** Attempts at once in one process. */

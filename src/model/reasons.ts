@@ -1,6 +1,6 @@
 /**
- * Why an instance is where it is: the closed list of reason codes, with the sentence that is rendered when an entry is read.
- * docs/reasons.md is made of this table; a test keeps them equal.
+ * Why an instance is where it is: the closed list of reason codes, with the sentence that is rendered when an entry is
+ * read. docs/reasons.md is made of this table; a test keeps them equal.
  */
 export const REASONS = {
   no_rule: { en: "no convergence rule governs it", zh: "没有适用的收敛规则" },

@@ -1,8 +1,8 @@
 import type { Alert } from "./alert.ts";
 
 /**
- * How a receipt says that its alert fires. `v4`: its status says so, and it fires until a resolved receipt comes. `v2`: its `endsAt` is a
- * lease, which each further receipt renews.
+ * How a receipt says that its alert fires. `v4`: its status says so, and it fires until a resolved receipt comes. `v2`:
+ * its `endsAt` is a lease, which each further receipt renews.
  */
 export type ReceiptForm = "v2" | "v4";
 

@@ -1,6 +1,7 @@
 /**
- * Who owns which partition: of all members the one whose weight for it is the highest. Whoever knows the same members comes to the same owners,
- * without asking anybody; and when one comes or goes, only the partitions that it gets, or had, change hands.
+ * Who owns which partition: of all members the one whose weight for it is the highest. Whoever knows the same members
+ * comes to the same owners, without asking anybody; and when one comes or goes, only the partitions that it gets, or
+ * had, change hands.
  */
 
 /** The owner of each partition, in order. Empty: there is nobody. */

@@ -10,9 +10,10 @@ export function isZeroTime(text: string): boolean {
 }
 
 /**
- * Epoch milliseconds of an RFC 3339 time (`2026-11-23T06:49:54.757Z`, any number of fraction digits, any offset), or null
- * when the text names no instant: it is malformed, a date that does not exist, or Go's zero time. Digits below the
- * millisecond are dropped. Written by hand because every alert brings two of them and Date.parse takes other formats too.
+ * Epoch milliseconds of an RFC 3339 time (`2026-11-23T06:49:54.757Z`, any number of fraction digits, any offset), or
+ * null when the text names no instant: it is malformed, a date that does not exist, or Go's zero time. Digits below the
+ * millisecond are dropped. Written by hand because every alert brings two of them and Date.parse takes other formats
+ * too.
  */
 export function parseTimestamp(text: string): number | null {
   if (text.length < 20 || !hasDateTimeMarks(text)) return null;

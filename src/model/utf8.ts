@@ -1,4 +1,6 @@
-/** Is the text longer than `bytesMax` bytes of UTF-8? Counts only when the length in UTF-16 units leaves room for doubt. */
+/**
+ * Is the text longer than `bytesMax` bytes of UTF-8? Counts only when the length in UTF-16 units leaves room for doubt.
+ */
 export function exceedsUtf8Bytes(text: string, bytesMax: number): boolean {
   if (text.length * 3 <= bytesMax) return false;
   if (text.length > bytesMax) return true;
@@ -12,7 +14,10 @@ export function exceedsUtf8Bytes(text: string, bytesMax: number): boolean {
   return bytes > bytesMax;
 }
 
-/** Compares by code points, which is the order of the UTF-8 bytes; `<` compares UTF-16 units, which differs above U+FFFF. */
+/**
+ * Compares by code points, which is the order of the UTF-8 bytes; `<` compares UTF-16 units, which differs above
+ * U+FFFF.
+ */
 export function compareCodePoints(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i += 1) {

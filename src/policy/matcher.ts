@@ -14,9 +14,9 @@ export type Matcher = {
  * Names and values may be quoted; unquoted ones hold no white space and none of `{}!=~,"'` and the backtick.
  *
  * Escapes mean what they mean to Alertmanager, which asks its older parser first. If all names are classic ones without
- * quotes, only `\"`, `\\` and `\n` are escapes and every other backslash stands for itself, so `=~"10\.0\..*"` says what
- * it seems to say. Otherwise the UTF-8 parser reads the whole list: what is quoted is a string of Go (`\t`, `\u00e9`,
- * `\\.`), and what is not quoted has no backslash.
+ * quotes, only `\"`, `\\` and `\n` are escapes and every other backslash stands for itself, so `=~"10\.0\..*"` says
+ * what it seems to say. Otherwise the UTF-8 parser reads the whole list: what is quoted is a string of Go (`\t`,
+ * `\u00e9`, `\\.`), and what is not quoted has no backslash.
  *
  * Throws BECALM_ARGUMENT_INVALID with `details.offset` (UTF-16 units from the start of the text) at the first mistake,
  * an invalid regular expression included.
@@ -55,8 +55,8 @@ export function matchesEmptyText({ operator, value }: Matcher): boolean {
 type Labels = Readonly<Record<string, string>>;
 
 /**
- * One predicate for a list of matchers: all must hold, the empty list holds for everything. A missing label is the empty
- * text. Regular expressions must match the whole value. Throws BECALM_ARGUMENT_INVALID for an invalid one.
+ * One predicate for a list of matchers: all must hold, the empty list holds for everything. A missing label is the
+ * empty text. Regular expressions must match the whole value. Throws BECALM_ARGUMENT_INVALID for an invalid one.
  */
 export function compileMatchers(matchers: readonly Matcher[]): (labels: Labels) => boolean {
   const tests = matchers.map(compileMatcher);

@@ -11,7 +11,10 @@ export type CompiledPolicy = {
   readonly matches: (labels: Alert["labels"]) => boolean;
   /** The policy in the keys of its alerts' episodes. */
   readonly episodeTag: string;
-  /** What the machine's guards read: for an instance that the rule governs, for one that no rule governs, and for a notice. */
+  /**
+   * What the machine's guards read: for an instance that the rule governs, for one that no rule governs, and for a
+   * notice.
+   */
   readonly governed: InstancePolicy;
   readonly ungoverned: InstancePolicy;
   readonly notice: InstancePolicy;

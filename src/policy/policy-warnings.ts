@@ -7,7 +7,10 @@ export function policyWarnings({ policies }: PolicySet): string[] {
   return policies.flatMap((policy) => [...warningsOfAgain(policy), ...warningsOfVerify(policy)]);
 }
 
-/** At exactly its end a group still takes an alert, so one that is decided again then, or before, meets the same full group. */
+/**
+ * At exactly its end a group still takes an alert, so one that is decided again then, or before, meets the same full
+ * group.
+ */
 function warningsOfAgain({ name, again, converge }: Policy): string[] {
   if (again === undefined) return [];
   if (converge === null) return [`Policy "${name}" says \`again\`, but has no rule that could skip anything.`];

@@ -46,8 +46,8 @@ export type Policy = {
   readonly converge: ConvergenceRule | null;
   readonly retry: Retry;
   /**
-   * `notify`: where approval requests are sent; a log line unless the policy says otherwise, for an action that repairs things
-   * must not run because somebody is asked.
+   * `notify`: where approval requests are sent; a log line unless the policy says otherwise, for an action that repairs
+   * things must not run because somebody is asked.
    */
   readonly approval: {
     readonly timeoutMs: number;
@@ -94,7 +94,10 @@ export type PolicySet = {
   readonly limits?: Limits;
 };
 
-/** The version of a policy: it changes with everything that the policy says and with nothing else (order of keys, comments). */
+/**
+ * The version of a policy: it changes with everything that the policy says and with nothing else (order of keys,
+ * comments).
+ */
 export function policyVersion(policy: Omit<Policy, "version">): string {
   return hash("sha256", canonicalJson({ ...policy, version: undefined })).slice(0, 16);
 }

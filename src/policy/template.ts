@@ -1,6 +1,7 @@
 /**
- * Texts with fields in them: `{{ alert.labels.host }}`, `{{ alert.annotations.summary ?? nothing }}`, and in JSON `{{ json alert.labels }}`. Which fields
- * there are is in template-fields.ts. Pure: a template is data, and filling one runs nothing.
+ * Texts with fields in them: `{{ alert.labels.host }}`, `{{ alert.annotations.summary ?? nothing }}`, and in JSON `{{
+ * json alert.labels }}`. Which fields there are is in template-fields.ts. Pure: a template is data, and filling one
+ * runs nothing.
  */
 
 export type TemplateField = {

@@ -47,7 +47,10 @@ export function ruleText(rule: ConvergenceRule, labels: Readonly<Record<string, 
   };
 }
 
-/** The dimensions that a group is known by, with an alert's own values: `cluster=core, rack in (r1, r2)`. Empty: all are one group. */
+/**
+ * The dimensions that a group is known by, with an alert's own values: `cluster=core, rack in (r1, r2)`. Empty: all are
+ * one group.
+ */
 export function dimensionsText(
   { by = [], where = {} }: ConvergenceRule,
   labels: Readonly<Record<string, string>> | null,

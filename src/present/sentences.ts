@@ -1,6 +1,7 @@
 /**
- * What an audit entry says to people, in English and in Chinese. Nothing of this is stored: sentences are made when an entry is read.
- * Two of them are promised word for word: `套餐处理【{name}】已屏蔽， 屏蔽原因：{reason}` and `套餐【{name}】已收敛， 收敛原因：{reason}`.
+ * What an audit entry says to people, in English and in Chinese. Nothing of this is stored: sentences are made when an
+ * entry is read. Two of them are promised word for word: `套餐处理【{name}】已屏蔽， 屏蔽原因：{reason}` and `套餐【{name}】已收敛，
+ * 收敛原因：{reason}`.
  */
 
 import type { Counterfactual, VerdictKind } from "../convergence/convergence.ts";
@@ -340,7 +341,10 @@ const WOULD: Readonly<Record<VerdictKind, Sentence>> = {
   approve: { en: "would have needed an approval", zh: "本会需要审批" },
 };
 
-/** The nearest change that would have decided otherwise: "would have run with count >= 4". null: no rule decided this step. */
+/**
+ * The nearest change that would have decided otherwise: "would have run with count >= 4". null: no rule decided this
+ * step.
+ */
 export function counterfactualText({ event, counterfactual }: AuditEntry): Sentence | null {
   const isHuman = event.type === "approval.granted" || (event.type === "start" && event.approved === true);
   if (counterfactual === null || isHuman) return null;

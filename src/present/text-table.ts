@@ -1,6 +1,9 @@
 import { columnsOf } from "./text-width.ts";
 
-/** Rows as lines of aligned columns, two spaces apart; the last column is not padded. Colours are added by `paint`, after padding. */
+/**
+ * Rows as lines of aligned columns, two spaces apart; the last column is not padded. Colours are added by `paint`,
+ * after padding.
+ */
 export function textTable(
   rows: readonly (readonly string[])[],
   {

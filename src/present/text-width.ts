@@ -1,6 +1,6 @@
 /**
- * How wide a text is without a font at hand. Labels are set in a monospaced face, so that a column count is exact on every machine;
- * state names are bold sans-serif and measured generously.
+ * How wide a text is without a font at hand. Labels are set in a monospaced face, so that a column count is exact on
+ * every machine; state names are bold sans-serif and measured generously.
  */
 
 const WIDE =
@@ -26,7 +26,10 @@ export function padColumns(text: string, columns: number, fill = " "): string {
   return text + fill.repeat(Math.max(0, columns - columnsOf(text)));
 }
 
-/** Control characters would break every format, and those that turn the direction of text could make a line say something else; a reader sees a space instead. */
+/**
+ * Control characters would break every format, and those that turn the direction of text could make a line say
+ * something else; a reader sees a space instead.
+ */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, " ");
 }

@@ -1,4 +1,7 @@
-/** Times as people and programs read them. Programs always get ISO in UTC; people get their own zone, and each time says which. */
+/**
+ * Times as people and programs read them. Programs always get ISO in UTC; people get their own zone, and each time says
+ * which.
+ */
 
 export function isoTime(atMs: number): string {
   return new Date(atMs).toISOString();

@@ -1,6 +1,9 @@
 import { columnsOf } from "./text-width.ts";
 
-/** Cuts a text at spaces (in Chinese not behind a comma, where it holds a sentence together), and within a word (or a text without spaces) that is longer than a line. */
+/**
+ * Cuts a text at spaces (in Chinese not behind a comma, where it holds a sentence together), and within a word (or a
+ * text without spaces) that is longer than a line.
+ */
 export function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = "";

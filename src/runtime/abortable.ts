@@ -1,6 +1,6 @@
 /**
- * Waits for `work` until `signal` is aborted, and then rejects with its reason. Work that was begun goes on: nobody waits for it any longer, and
- * what it throws is nobody's.
+ * Waits for `work` until `signal` is aborted, and then rejects with its reason. Work that was begun goes on: nobody
+ * waits for it any longer, and what it throws is nobody's.
  */
 export async function abortable<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   signal.throwIfAborted();

@@ -22,7 +22,10 @@ export type ListFilter = {
   readonly policy?: string;
   readonly group?: string;
   readonly reason?: string;
-  /** Only instances of alerts with these labels: their values, or matchers in Alertmanager's syntax (`cluster="core",host=~"web.*"`). */
+  /**
+   * Only instances of alerts with these labels: their values, or matchers in Alertmanager's syntax
+   * (`cluster="core",host=~"web.*"`).
+   */
   readonly labels?: Readonly<Record<string, string>> | string;
   /** Only instances of alerts with this text in a label's value, in capitals or not. */
   readonly text?: string;
@@ -47,7 +50,10 @@ export type Listed = {
 const LIST_SEARCH_COUNT = 1_000;
 
 export type ListBounds = {
-  /** Rows that are looked at for one page, about: then the page ends with what was found, and `next` goes on. Default: all. */
+  /**
+   * Rows that are looked at for one page, about: then the page ends with what was found, and `next` goes on. Default:
+   * all.
+   */
   readonly rowsMax?: number;
 };
 
@@ -115,9 +121,9 @@ export class InstanceReader {
   }
 
   /**
-   * Instances newest first. Filters are applied while pages are read: the first one has as many rows as are asked for, which is enough when all
-   * match; those after it are large, so that a rare match among many instances costs few reads. No history is read, but the births of those
-   * that only their labels can rule out.
+   * Instances newest first. Filters are applied while pages are read: the first one has as many rows as are asked for,
+   * which is enough when all match; those after it are large, so that a rare match among many instances costs few
+   * reads. No history is read, but the births of those that only their labels can rule out.
    */
   async list(filter: ListFilter = {}, { rowsMax = Number.POSITIVE_INFINITY }: ListBounds = {}): Promise<Listed> {
     const limit = Math.min(Math.max(filter.limit ?? LIST_PAGE_COUNT_DEFAULT, 1), LIST_PAGE_COUNT_MAX);
@@ -171,7 +177,8 @@ export class InstanceReader {
         if (into.instances.length + into.quarantined.length >= missing) break;
       }
       if (looked === page.instances.length) return { ...into, next: page.next };
-      // The cursor behind a row in the middle is that of a page that ends with it, unless the rows before it have changed meanwhile.
+      // The cursor behind a row in the middle is that of a page that ends with it, unless the rows before it have
+      // changed meanwhile.
       const part = await this.runtime.store.list({ limit: looked, ...from });
       if (part.instances.at(-1)?.id === page.instances[looked - 1]?.id) return { ...into, next: part.next };
     }
@@ -192,7 +199,10 @@ export class InstanceReader {
     return wanted.filter.quarantined !== true && matches(read, wanted.filter) ? read : null;
   }
 
-  /** Without those whose alerts lack the labels. Only the first line of a history has the alert: a partition's are read at once. */
+  /**
+   * Without those whose alerts lack the labels. Only the first line of a history has the alert: a partition's are read
+   * at once.
+   */
   async #withLabels(sorted: readonly Sorted[], hasLabels: Wanted["hasLabels"]): Promise<readonly Sorted[]> {
     if (hasLabels === null) return sorted;
     const births = await this.births(sorted.flatMap((one) => (isInstance(one) ? one.id : [])));

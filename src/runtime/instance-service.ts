@@ -1,4 +1,7 @@
-/** The verbs on stored instances that are the same in live and in virtual time: send, approve, deny. A driver commits them. */
+/**
+ * The verbs on stored instances that are the same in live and in virtual time: send, approve, deny. A driver commits
+ * them.
+ */
 import type { GroupAnswer } from "../convergence/group-answer.ts";
 import { decodeGroup } from "../convergence/group-codec.ts";
 import { acceptedText } from "../instance/accepted-events.ts";
@@ -30,8 +33,9 @@ export class InstanceService extends InstanceReader {
   }
 
   /**
-   * Sends an event. Throws BECALM_EVENT_REFUSED when the state has no edge for it, BECALM_ARGUMENT_INVALID when it is no event, and
-   * BECALM_VERSION_MOVED when the instance is at none of the versions `ifVersion`, which the commit asserts.
+   * Sends an event. Throws BECALM_EVENT_REFUSED when the state has no edge for it, BECALM_ARGUMENT_INVALID when it is
+   * no event, and BECALM_VERSION_MOVED when the instance is at none of the versions `ifVersion`, which the commit
+   * asserts.
    */
   async send(id: string, input: EventInput, { ifVersion }: SendOptions = {}): Promise<Instance> {
     const event = readEvent(input, this.#now());
@@ -93,7 +97,9 @@ export class InstanceService extends InstanceReader {
     return this.runtime.store.members({ groupId: group, partition, set: "held", limit: HELD_PAGE_COUNT, offset });
   }
 
-  /** Those of a group's instances that can be read: one that is quarantined does not keep the others from being decided. */
+  /**
+   * Those of a group's instances that can be read: one that is quarantined does not keep the others from being decided.
+   */
   async #readable(group: string, ids: readonly string[]): Promise<Instance[]> {
     const partition = partitionOf(group, this.runtime.partitions);
     const { instances } = await this.runtime.store.load({ partition, groupId: null, instanceIds: ids });

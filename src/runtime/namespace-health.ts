@@ -1,6 +1,7 @@
 /**
- * What an operator should know of a live namespace: what cannot be read, and what nothing will move. Whatever is not at rest has an effect in
- * the outbox, a timer, or a peer that moves it; what has none is damage, or the doing of a version before this one.
+ * What an operator should know of a live namespace: what cannot be read, and what nothing will move. Whatever is not at
+ * rest has an effect in the outbox, a timer, or a peer that moves it; what has none is damage, or the doing of a
+ * version before this one.
  */
 import type { Instance } from "../instance/checkpoint.ts";
 import { decodeEffect } from "../instance/effect.ts";
@@ -41,7 +42,10 @@ export async function healthOf(runtime: Runtime, nowMs: number): Promise<Finding
   ];
 }
 
-/** Who shares the partitions, and what waits in their inboxes. Nothing where there can be only one, or where nobody may ask. */
+/**
+ * Who shares the partitions, and what waits in their inboxes. Nothing where there can be only one, or where nobody may
+ * ask.
+ */
 async function processes({ store, partitions }: Runtime): Promise<Finding[]> {
   const what = "processes";
   const { processes: all } = store;

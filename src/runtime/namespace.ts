@@ -82,7 +82,10 @@ export async function putInForce({ store, versions, inForce, format }: Runtime, 
   Object.assign(inForce, { policies, fromFile, isFileKnown, limits, silences: [...fromFile, ...inForce.stored] });
 }
 
-/** A record in each partition from the beginning, so that the first commits do not find each other's. A full store goes without. */
+/**
+ * A record in each partition from the beginning, so that the first commits do not find each other's. A full store goes
+ * without.
+ */
 async function stopsOf(
   store: Store,
   partitions: number,
@@ -102,8 +105,8 @@ async function stopsOf(
 }
 
 /**
- * Puts back what a namespace is known by, if its store has lost it: what this process goes on writing could not be read by others. Its versions
- * are those of all instances that it has met.
+ * Puts back what a namespace is known by, if its store has lost it: what this process goes on writing could not be read
+ * by others. Its versions are those of all instances that it has met.
  */
 export async function renewNamespace({ store, mode, partitions, versions }: Runtime): Promise<void> {
   await store.open({ mode, partitions });

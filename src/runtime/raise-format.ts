@@ -15,9 +15,9 @@ export type Raised = {
 const PAGE_COUNT = 256;
 
 /**
- * Puts every instance that is not at rest under what it is found under, and says then that all of them are. Engines of this version keep those
- * places in each commit, whatever the format, so an instance that moves on meanwhile puts itself in its place. An engine of an earlier version
- * does not: none may work on the namespace any longer.
+ * Puts every instance that is not at rest under what it is found under, and says then that all of them are. Engines of
+ * this version keep those places in each commit, whatever the format, so an instance that moves on meanwhile puts
+ * itself in its place. An engine of an earlier version does not: none may work on the namespace any longer.
  */
 export async function raiseFormat(runtime: Runtime): Promise<Raised> {
   const counts = { instances: 0, open: 0, unreadable: 0 };

@@ -29,7 +29,10 @@ export type PoliciesInForce = {
   storedText: string | null;
   /** The brake of the whole namespace; undefined: none. */
   limits: Limits | undefined;
-  /** Brakes that engines of the namespace have put into force, as a process without their policy file has read them; absent: it has the file. */
+  /**
+   * Brakes that engines of the namespace have put into force, as a process without their policy file has read them;
+   * absent: it has the file.
+   */
   foreignBrakes?: readonly { readonly scope: string | null; readonly limits: Limits }[];
 };
 
@@ -60,7 +63,10 @@ export type Runtime = {
   readonly commitId: () => string;
   /** Waits in real time: back-off after a conflict. */
   readonly pause: (ms: number) => Promise<void>;
-  /** Real time, which bounds what this process does: attempts (effects/deadline.ts), and how long it waits for them when it stops. */
+  /**
+   * Real time, which bounds what this process does: attempts (effects/deadline.ts), and how long it waits for them when
+   * it stops.
+   */
   readonly realTime: Clock;
   /** 0 <= x < 1: jitter. */
   readonly random: () => number;

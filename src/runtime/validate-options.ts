@@ -1,4 +1,7 @@
-/** What a program gives is checked before anything is made of it: a slip of the hand would otherwise be seen much later, or never. */
+/**
+ * What a program gives is checked before anything is made of it: a slip of the hand would otherwise be seen much later,
+ * or never.
+ */
 
 import { nearestName } from "../formats/nearest-name.ts";
 import { BecalmError } from "../model/errors.ts";
@@ -37,7 +40,10 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-/** Throws BECALM_ARGUMENT_INVALID for a name that `call` does not take, and for a value that is not as expected. Undefined is left out. */
+/**
+ * Throws BECALM_ARGUMENT_INVALID for a name that `call` does not take, and for a value that is not as expected.
+ * Undefined is left out.
+ */
 export function validateOptions(call: string, given: unknown, expected: Readonly<Record<string, Expected>>): void {
   if (!isObject(given)) throw invalid(call, `takes an object, not ${shown(given)}.`);
   for (const [name, value] of Object.entries(given)) {

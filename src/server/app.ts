@@ -1,4 +1,7 @@
-/** From a request to the route that answers it: path, origin, caller, role; and every error in the shape that its path promises. */
+/**
+ * From a request to the route that answers it: path, origin, caller, role; and every error in the shape that its path
+ * promises.
+ */
 import { Hono } from "hono";
 import type { Logger } from "../system/logger.ts";
 import { isTracing } from "../system/tracing.ts";

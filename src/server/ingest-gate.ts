@@ -1,4 +1,7 @@
-/** Alerts on their way to the engine, counted by what became of them. How many may be under way at once is the engine's business. */
+/**
+ * Alerts on their way to the engine, counted by what became of them. How many may be under way at once is the engine's
+ * business.
+ */
 import type { Engine, IngestResult } from "../engine.ts";
 import type { AlertInput } from "../formats/alert-input.ts";
 import { isForNow } from "./http/http-refusal.ts";

@@ -1,4 +1,7 @@
-/** The rules in force (policies, and strategies if there are any), and reading them again: all mistakes are reported, and then the old ones stay. */
+/**
+ * The rules in force (policies, and strategies if there are any), and reading them again: all mistakes are reported,
+ * and then the old ones stay.
+ */
 import type { Strategy } from "../detection/core/strategy.ts";
 import { BecalmError, messageOf } from "../model/errors.ts";
 import type { PolicySet } from "../policy/policy.ts";

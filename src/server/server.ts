@@ -242,7 +242,10 @@ function signedRoutes({ engine, links, tokens, bodies, now }: ServerOptions): Ro
 /** States that are found without reading the instances at rest. */
 const OPEN_STATES = ["Processing", "Proceeding", "Defense", "Waiting"] as const;
 
-/** How many instances wait for a person, and since when, and what else is not at rest: for the metrics, so at most a page of each is read. */
+/**
+ * How many instances wait for a person, and since when, and what else is not at rest: for the metrics, so at most a
+ * page of each is read.
+ */
 export async function waitingNow(engine: Engine): Promise<Waiting> {
   const pages = await Promise.all(OPEN_STATES.map((state) => engine.list({ state, limit: LIST_PAGE_COUNT_MAX })));
   const open = Object.fromEntries(OPEN_STATES.map((state, index) => [state, pages[index]?.instances.length ?? 0]));

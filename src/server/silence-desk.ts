@@ -1,4 +1,7 @@
-/** Silences as the API shows them: those of the policy file, which only the file changes, and those that were made since. */
+/**
+ * Silences as the API shows them: those of the policy file, which only the file changes, and those that were made
+ * since.
+ */
 import { createHash } from "node:crypto";
 import type { Engine } from "../engine.ts";
 import type { StoredSilence } from "../runtime/silences/stored-silences.ts";

@@ -1,10 +1,12 @@
 /**
- * In which order things came that carry one time: each group tells the order of its own, and one thing may stand in several groups. Pure.
+ * In which order things came that carry one time: each group tells the order of its own, and one thing may stand in
+ * several groups. Pure.
  */
 
 /**
- * Orders items so that each group's order holds. What no group orders stays as it was; groups that contradict each other are followed as far as they go.
- * `chains`: of each group its items in order; those that came at the same place stand together.
+ * Orders items so that each group's order holds. What no group orders stays as it was; groups that contradict each
+ * other are followed as far as they go. `chains`: of each group its items in order; those that came at the same place
+ * stand together.
  */
 export function inOrderOf<Item>(items: readonly Item[], chains: readonly (readonly (readonly Item[])[])[]): Item[] {
   const leftAt = chains.map((chain) => chain.map(({ length }) => length));

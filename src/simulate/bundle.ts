@@ -1,9 +1,11 @@
 /**
- * A bundle: instances with their histories, checkpoints and policy versions in one file, to be verified and replayed where there is no store.
+ * A bundle: instances with their histories, checkpoints and policy versions in one file, to be verified and replayed
+ * where there is no store.
  *
- * One entry a line: `<hash> <JSON>`. The hash is the sha256 (base64url) of the previous line's hash followed by the JSON, so a changed byte is found
- * with the number of its line. The first line is the header, the last one counts what was written: a bundle that was cut short has no last line.
- * Policies stand before the first instance that was made under them. docs/bundle.md describes the format.
+ * One entry a line: `<hash> <JSON>`. The hash is the sha256 (base64url) of the previous line's hash followed by the
+ * JSON, so a changed byte is found with the number of its line. The first line is the header, the last one counts what
+ * was written: a bundle that was cut short has no last line. Policies stand before the first instance that was made
+ * under them. docs/bundle.md describes the format.
  */
 import { birthOf, decodeHistory, decodeSteps } from "../instance/audit.ts";
 import type { Birth, History } from "../instance/audit-types.ts";
@@ -29,8 +31,8 @@ export type BundleHeader = {
 };
 
 /**
- * One instance. `ended`: how its alert's episode ended, if that is known. `birthHash`: of the birth line as it is stored, only if redaction has
- * changed that line.
+ * One instance. `ended`: how its alert's episode ended, if that is known. `birthHash`: of the birth line as it is
+ * stored, only if redaction has changed that line.
  */
 export type BundledInstance = {
   readonly id: string;
@@ -116,7 +118,8 @@ function redacted(fields: Fields, names: ReadonlySet<string>): Fields {
 
 /**
  * Reads a bundle line by line.
- * @throws BECALM_BUNDLE_BROKEN, with the number of the line, if a line was changed, removed, added or moved, or the end is missing
+ * @throws BECALM_BUNDLE_BROKEN, with the number of the line, if a line was changed, removed, added or moved, or the end
+ * is missing
  */
 export class BundleReader {
   readonly #file: string;

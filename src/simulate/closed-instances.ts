@@ -1,9 +1,9 @@
 /**
- * What a run in memory is done with: instances at rest, to which nothing can happen any more but what a person does. Their rows are put away and they
- * are dropped from the store, so that its memory grows with what is open.
+ * What a run in memory is done with: instances at rest, to which nothing can happen any more but what a person does.
+ * Their rows are put away and they are dropped from the store, so that its memory grows with what is open.
  *
- * Nobody misses them: a group counts its peers by itself and reads only those in progress and those who wait, an episode is known by its record, and what
- * is told to an instance at rest changes nothing.
+ * Nobody misses them: a group counts its peers by itself and reads only those in progress and those who wait, an
+ * episode is known by its record, and what is told to an instance at rest changes nothing.
  */
 import { decodeCheckpoint } from "../instance/checkpoint.ts";
 import type { Decision } from "../instance/decide.ts";

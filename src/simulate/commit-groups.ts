@@ -1,4 +1,7 @@
-/** Commits commands in virtual time: in order within each group, groups beside each other. Groups do not see each other, so nobody notices. */
+/**
+ * Commits commands in virtual time: in order within each group, groups beside each other. Groups do not see each other,
+ * so nobody notices.
+ */
 import { grouped } from "../model/grouped.ts";
 import type { Batch, Envelope, EnvelopeResult } from "../runtime/commit/batch.ts";
 import { mailboxKey } from "../runtime/commit/batch.ts";

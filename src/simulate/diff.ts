@@ -1,8 +1,9 @@
 /**
  * What would go another way: the instances of one stream of alerts under two sets of policies, compared one by one.
  *
- * An instance is the same one on both sides if policy, alert and start of the episode are the same; its id may differ in the partition, which
- * follows the rule: a change has the old one, by which a store finds it. Pure: rows in, changes out.
+ * An instance is the same one on both sides if policy, alert and start of the episode are the same; its id may differ
+ * in the partition, which follows the rule: a change has the old one, by which a store finds it. Pure: rows in, changes
+ * out.
  */
 import type { InstanceState } from "../model/instance-types.ts";
 import { type RowStore, rowsInMemory } from "./row-store.ts";

@@ -1,4 +1,6 @@
-/** The way that an instance took, transition by transition: its history stepped through the machine again. For drawings. */
+/**
+ * The way that an instance took, transition by transition: its history stepped through the machine again. For drawings.
+ */
 import type { History } from "../instance/audit-types.ts";
 import { machinePolicyOf } from "../instance/checkpoint.ts";
 import { initialSnapshot, type Snapshot, type Visit, visitsOf } from "../instance/step.ts";

@@ -1,9 +1,10 @@
 /**
- * What a policy can do at all: its machine and its group, explored with a few alerts, breadth first, so that what is found comes with the shortest way
- * to it.
+ * What a policy can do at all: its machine and its group, explored with a few alerts, breadth first, so that what is
+ * found comes with the shortest way to it.
  *
- * Why not `xstate/graph`: it walks one machine. Here a state is a group with several instances, whose next step `decide` knows, and a walk that
- * reaches its bound must say what it has found until then. The machine itself is stepped through XState as everywhere.
+ * Why not `xstate/graph`: it walks one machine. Here a state is a group with several instances, whose next step
+ * `decide` knows, and a walk that reaches its bound must say what it has found until then. The machine itself is
+ * stepped through XState as everywhere.
  */
 
 import { timersOf } from "../instance/draft.ts";
@@ -120,8 +121,8 @@ function stepsTo(reached: Reached): string[] {
 }
 
 /**
- * What tells two states apart: times count from now on, and only where something is due or counted. Alerts that are in the same way are the same,
- * whichever of them they are.
+ * What tells two states apart: times count from now on, and only where something is due or counted. Alerts that are in
+ * the same way are the same, whichever of them they are.
  */
 function keyOf({ nowMs, group, actors, waiters, isPaused, hasSummed }: World): string {
   const forming = new Map(group?.forming.map(({ id, standing, createdAtMs }) => [id, [standing, nowMs - createdAtMs]]));

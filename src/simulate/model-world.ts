@@ -1,8 +1,9 @@
 /**
- * One group of one policy with a few alerts, as `decide` sees it: what may happen next, and what comes of it. Pure; the world of the model check.
+ * One group of one policy with a few alerts, as `decide` sees it: what may happen next, and what comes of it. Pure; the
+ * world of the model check.
  *
- * Alerts are interchangeable, so they begin in order. Time moves only to the next timer, or past the group's end. Notices that the group makes by
- * itself are left out: an approval is answered whether or not its request was sent.
+ * Alerts are interchangeable, so they begin in order. Time moves only to the next timer, or past the group's end.
+ * Notices that the group makes by itself are left out: an approval is answered whether or not its request was sent.
  */
 import type { Group } from "../convergence/group.ts";
 import type { Instance } from "../instance/checkpoint.ts";

@@ -1,6 +1,7 @@
 /**
- * Another version of the action-instance statechart, beside the one of this program: which recorded histories it takes another way, and what it
- * makes of stored instances. It is stepped through XState's public API. Pure, as far as the other machine is.
+ * Another version of the action-instance statechart, beside the one of this program: which recorded histories it takes
+ * another way, and what it makes of stored instances. It is stepped through XState's public API. Pure, as far as the
+ * other machine is.
  */
 import { type AnyStateMachine, transition } from "xstate";
 import type { StoredEvent } from "../instance/audit-types.ts";
@@ -34,7 +35,10 @@ function isMachine(value: unknown): value is AnyStateMachine {
   return typeof value === "object" && value !== null && "transition" in value && "resolveState" in value;
 }
 
-/** null: the other machine goes the same way to the end. Both take the events that are recorded, with all that these hold. */
+/**
+ * null: the other machine goes the same way to the end. Both take the events that are recorded, with all that these
+ * hold.
+ */
 export function otherWay(machine: AnyStateMachine, history: Trail): OtherWay | null {
   let { snapshot } = instanceAfter(history, 0);
   let other = restored(machine, snapshot);

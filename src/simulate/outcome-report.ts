@@ -1,8 +1,10 @@
 /**
- * The figures by which a rule is judged, from the histories of its instances: of those that were skipped for a peer, how many alerts resolved, and how
- * soon; of those that were executed, how many helped; how long people took to answer. Pure, and one row a policy version, for that is a rule.
+ * The figures by which a rule is judged, from the histories of its instances: of those that were skipped for a peer,
+ * how many alerts resolved, and how soon; of those that were executed, how many helped; how long people took to answer.
+ * Pure, and one row a policy version, for that is a rule.
  *
- * "Skipped for a peer" is what another instance stands for: had the rule been wrong about that, the alert would go on firing.
+ * "Skipped for a peer" is what another instance stands for: had the rule been wrong about that, the alert would go on
+ * firing.
  */
 import type { AuditEntry, History } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
@@ -13,7 +15,10 @@ import type { ReasonCode } from "../model/reasons.ts";
 import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 
-/** `instance` null: its checkpoint cannot be read. `end`: of its alert; null: it fires still, or nobody knows when it ended. */
+/**
+ * `instance` null: its checkpoint cannot be read. `end`: of its alert; null: it fires still, or nobody knows when it
+ * ended.
+ */
 export type Judged = {
   readonly history: History;
   readonly instance: Instance | null;

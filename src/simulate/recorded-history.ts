@@ -1,6 +1,7 @@
 /**
- * What one recorded history says of the world: when its alert began and ended, how its attempts came out, what people did, and what was silenced or
- * stopped. Everything else in it is what the rules made of that, and is not taken from it. Pure.
+ * What one recorded history says of the world: when its alert began and ended, how its attempts came out, what people
+ * did, and what was silenced or stopped. Everything else in it is what the rules made of that, and is not taken from
+ * it. Pure.
  */
 import type { AuditEntry, Birth, History } from "../instance/audit-types.ts";
 import type { EventInput } from "../instance/event-input.ts";
@@ -49,8 +50,8 @@ export type RecordedRest = { readonly atMs: number; readonly isMovable: boolean 
 export type RecordedSilence = { readonly note: SilenceNote; readonly atMs: number; readonly endedAtMs: number | null };
 
 /**
- * What tells who came before whom within one millisecond. `view`: of its group, as its first decision saw it; null: it saw none. `arrival`: among
- * those that a pause holds. `movedAtMs`: of the next step; those that wait go on in order.
+ * What tells who came before whom within one millisecond. `view`: of its group, as its first decision saw it; null: it
+ * saw none. `arrival`: among those that a pause holds. `movedAtMs`: of the next step; those that wait go on in order.
  */
 export type FirstSight = {
   readonly epoch: number | null;
@@ -123,7 +124,10 @@ export function nameOfId(id: string): string {
   return id.slice(id.indexOf("-") + 1);
 }
 
-/** An episode begins when its alert says, or when it was received. A redacted alert gives no id: there its own start counts. */
+/**
+ * An episode begins when its alert says, or when it was received. A redacted alert gives no id: there its own start
+ * counts.
+ */
 function startOf(id: string, { policy, createdAtMs }: Birth, { startsAtMs, fingerprint }: Alert): number {
   const starts = [startsAtMs, createdAtMs];
   const named = starts.find((startMs) => idNames(id, instanceNameParts({ policy, fingerprint, startMs })));
@@ -224,7 +228,10 @@ const MOVABLE_AT_LAST: ReadonlySet<string | undefined> = new Set<InstanceState>(
   "Waiting",
 ]);
 
-/** Whether the end of its alert would have moved it is the machine's word; while an attempt that is verified runs, its result asks. */
+/**
+ * Whether the end of its alert would have moved it is the machine's word; while an attempt that is verified runs, its
+ * result asks.
+ */
 function restsOf(history: History): RecordedRest[] {
   const { entries } = history;
   if (!MOVABLE_AT_LAST.has(entries.at(-1)?.path.at(-1))) return [];

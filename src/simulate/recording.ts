@@ -1,6 +1,6 @@
 /**
- * What a store, or a bundle, has recorded: as a timeline to try other rules on, and as the rows that it came to. Histories are added in any order; what
- * is older than the time to report from only prepares the rest.
+ * What a store, or a bundle, has recorded: as a timeline to try other rules on, and as the rows that it came to.
+ * Histories are added in any order; what is older than the time to report from only prepares the rest.
  */
 import type { History } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
@@ -25,7 +25,10 @@ export class Recording {
   readonly rows: OutcomeRow[] = [];
   /** Every version that an instance was made under. */
   readonly versions = new Map<string, Policy>();
-  /** Histories that were undecided for a while because others held the lock of their group; played, they are decided at once. */
+  /**
+   * Histories that were undecided for a while because others held the lock of their group; played, they are decided at
+   * once.
+   */
   lockedCount = 0;
   readonly #builder = new TimelineBuilder();
   readonly #fromMs: number;
@@ -37,8 +40,8 @@ export class Recording {
   #lastAtMs = 0;
 
   /**
-   * `fromMs`: what begins earlier is not reported. `untilMs`: what happened later is left out, so that histories which are read one after the other, while
-   * others go on, tell of one moment.
+   * `fromMs`: what begins earlier is not reported. `untilMs`: what happened later is left out, so that histories which
+   * are read one after the other, while others go on, tell of one moment.
    */
   constructor(fromMs = 0, untilMs = Number.POSITIVE_INFINITY) {
     this.#fromMs = fromMs;

@@ -1,6 +1,7 @@
 /**
- * Receipts that only say that an alert goes on firing: most of what senders send. Their record tells, and nothing follows from them, so a run in
- * memory need neither read their instance nor decide anything. Whatever else a receipt means takes the main path.
+ * Receipts that only say that an alert goes on firing: most of what senders send. Their record tells, and nothing
+ * follows from them, so a run in memory need neither read their instance nor decide anything. Whatever else a receipt
+ * means takes the main path.
  */
 
 import type { ReceiptCommand } from "../instance/receive.ts";

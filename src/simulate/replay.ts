@@ -1,6 +1,6 @@
 /**
- * Replay: an instance's history, stepped through the machine again. Every step must lead to the checkpoint whose hash the history holds.
- * Pure but for whom `inspect` tells: a history holds all that it needs.
+ * Replay: an instance's history, stepped through the machine again. Every step must lead to the checkpoint whose hash
+ * the history holds. Pure but for whom `inspect` tells: a history holds all that it needs.
  */
 
 import { commitsOf } from "../inspect/history-commits.ts";
@@ -32,7 +32,10 @@ export type Replay = {
 };
 
 export type ReplayOptions = {
-  /** Sees every step as if it happened now: a server of `createInspectServer`, or an inspection observer of XState. What it throws is thrown on. */
+  /**
+   * Sees every step as if it happened now: a server of `createInspectServer`, or an inspection observer of XState. What
+   * it throws is thrown on.
+   */
   readonly inspect?: Inspect;
 };
 
@@ -60,8 +63,8 @@ export function instanceAfter(history: Trail, count: number): Instance {
 }
 
 /**
- * A history, as far as it takes to step it again. `ledTo`: the body of the stored checkpoint, if the last entry is known to hold its hash, which then need
- * not be computed twice.
+ * A history, as far as it takes to step it again. `ledTo`: the body of the stored checkpoint, if the last entry is
+ * known to hold its hash, which then need not be computed twice.
  */
 export type Trail = Pick<History, "instance" | "birth" | "policy"> & {
   readonly entries: readonly EntryBody[];
@@ -69,8 +72,9 @@ export type Trail = Pick<History, "instance" | "birth" | "policy"> & {
 };
 
 /**
- * Replays many histories, each up to its first step that differs. Equal steps are taken through the machine once (instance/step-memo.ts), and nothing
- * is written that only a commit needs; test/simulate/replayer.test.ts shows that it finds what `replay` finds.
+ * Replays many histories, each up to its first step that differs. Equal steps are taken through the machine once
+ * (instance/step-memo.ts), and nothing is written that only a commit needs; test/simulate/replayer.test.ts shows that
+ * it finds what `replay` finds.
  */
 export class Replayer {
   readonly #compiled = new Map<Policy, CompiledPolicy>();

@@ -99,8 +99,8 @@ async function readOne(
 }
 
 /**
- * How the episodes of instances ended, as far as their records, which hold the last one of each alert, tell. One each; null: nobody knows, or it
- * has not ended.
+ * How the episodes of instances ended, as far as their records, which hold the last one of each alert, tell. One each;
+ * null: nobody knows, or it has not ended.
  */
 export async function endsOf(
   { runtime }: InstanceReader,

@@ -1,9 +1,11 @@
 /**
- * Plays a timeline in virtual time: the same receipts, answers, silences and pauses at their times, under rules that may be others.
+ * Plays a timeline in virtual time: the same receipts, answers, silences and pauses at their times, under rules that
+ * may be others.
  *
- * P1 time goes from one thing that happens to the next: an input, a result that is due, a timer. A result comes before a timer of the same time,
- * and what is due at an input's time before that input, but timers, which come after it.
- * P2 an attempt takes as long as the history says, and ends as it says; one that no history knows ends at once, as it is assumed to.
+ * P1 time goes from one thing that happens to the next: an input, a result that is due, a timer. A result comes before
+ * a timer of the same time, and what is due at an input's time before that input, but timers, which come after it.
+ * P2 an attempt takes as long as the history says, and ends as it says; one that no history knows ends at once, as it
+ * is assumed to.
  * P3 nothing outside hears of it: there is no effect port. It writes to the store that it was given, and nowhere else.
  */
 import { type Assumptions, assumedResult } from "../effects/simulated-effects.ts";
@@ -42,8 +44,8 @@ import { compareRows } from "./virtual-run.ts";
 export type TimelineOptions = {
   readonly assumptions: Assumptions;
   /**
-   * Every instance is made under the version that made it, and what its policy file silenced and its brakes stopped is so. False: the policies,
-   * silences and brakes in force are those that the runtime has.
+   * Every instance is made under the version that made it, and what its policy file silenced and its brakes stopped is
+   * so. False: the policies, silences and brakes in force are those that the runtime has.
    */
   readonly isAsRecorded: boolean;
   /** After the timeline, time runs on until only approvals, leases, verify and reconsider timers are pending. */
@@ -168,7 +170,10 @@ export class TimelineRun implements Driver {
     }
   }
 
-  /** A timer of people's lane that is due before one of the work. No lease runs out then: that the record ends says nothing of its alerts. */
+  /**
+   * A timer of people's lane that is due before one of the work. No lease runs out then: that the record ends says
+   * nothing of its alerts.
+   */
   async #firstBefore(work: TimerRow): Promise<Firing> {
     const request = { lane: "approval", untilMs: work.dueAtMs, limit: Number.MAX_SAFE_INTEGER } as const;
     const rows = (await this.#runtime.store.timers(request)).filter(({ name }) => name !== LEASE_TIMER);
@@ -193,7 +198,10 @@ export class TimelineRun implements Driver {
     }
   }
 
-  /** When the record says that it fired, if that is about the same timer; one that was still due when the record ended has not fired. */
+  /**
+   * When the record says that it fired, if that is about the same timer; one that was still due when the record ended
+   * has not fired.
+   */
   #firesAtMs({ owner, name, arm, dueAtMs }: TimerRow): number {
     const { timers, summaries, names, untilMs } = this.#timeline;
     const isGroup = partitionOfId(owner) === null;

@@ -8,7 +8,10 @@ export type PauseInput =
   | { readonly kind: "pause"; readonly atMs: number; readonly note: PauseNote; readonly isByBrake: boolean }
   | { readonly kind: "resume"; readonly atMs: number; readonly note: PauseNote; readonly held: "keep" | "decide" };
 
-/** `isOfFile`: it stood in a policy file, so other files have it or not. `fingerprints`: of the alerts that it is known to have silenced. */
+/**
+ * `isOfFile`: it stood in a policy file, so other files have it or not. `fingerprints`: of the alerts that it is known
+ * to have silenced.
+ */
 export type TimelineSilence = {
   readonly note: SilenceNote;
   readonly fromMs: number;
@@ -54,7 +57,9 @@ export class RecordedStops {
     });
   }
 
-  /** One that was ended early and held nothing then is over when an alert that it had silenced is decided without it. */
+  /**
+   * One that was ended early and held nothing then is over when an alert that it had silenced is decided without it.
+   */
   silences(): readonly TimelineSilence[] {
     return [...this.#silences.values()].map(({ noted, ...silence }) => {
       const lastMs = new Map<string, number>();
@@ -82,7 +87,10 @@ export class RecordedStops {
 /** Silences of a policy file are known by what they say (stored-silences.ts), others by a random id. */
 const ID_OF_FILE = /^[0-9a-f]{16}$/;
 
-/** A pause was lifted before the first decision in its scope that nothing stopped; and what it held was decided when the histories say so. */
+/**
+ * A pause was lifted before the first decision in its scope that nothing stopped; and what it held was decided when the
+ * histories say so.
+ */
 function resumed(note: PauseNote, looks: readonly Look[]): PauseInput[] {
   const { scope, sinceMs } = note;
   const own = looks.filter(({ policy, atMs }) => (scope === null || scope === policy) && atMs >= sinceMs);

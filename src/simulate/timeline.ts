@@ -1,9 +1,9 @@
 /**
- * Recorded histories as one timeline: receipts, ends of alerts, what people sent, and pauses, by time; silences; and how each attempt ended. Any
- * rules can be tried on it. Pure.
+ * Recorded histories as one timeline: receipts, ends of alerts, what people sent, and pauses, by time; silences; and
+ * how each attempt ended. Any rules can be tried on it. Pure.
  *
- * A history has no line for a receipt that changed nothing, so a timeline has each episode's first receipt and its end. What happened in one
- * millisecond is put in order by what the decisions saw of their groups.
+ * A history has no line for a receipt that changed nothing, so a timeline has each episode's first receipt and its end.
+ * What happened in one millisecond is put in order by what the decisions saw of their groups.
  */
 import { ENGINE_ACTOR } from "../instance/audit-types.ts";
 import type { EventInput } from "../instance/event-input.ts";
@@ -26,7 +26,10 @@ export type LineInput = {
   readonly isHeld: boolean;
 };
 
-/** `name`: of the instance. `version`: that it had when it had taken the event, in the history; null: the event is not from a history. */
+/**
+ * `name`: of the instance. `version`: that it had when it had taken the event, in the history; null: the event is not
+ * from a history.
+ */
 export type EventInputAt = {
   readonly kind: "event";
   readonly atMs: number;
@@ -165,7 +168,10 @@ function setEnd(episode: Episode, end: RecordedEnd, isEndTold: boolean): void {
   Object.assign(episode, { end, isEndTold });
 }
 
-/** Within one millisecond. What people stop, or let go on, in it concerns what comes in it; a brake stops what comes behind what made it engage. */
+/**
+ * Within one millisecond. What people stop, or let go on, in it concerns what comes in it; a brake stops what comes
+ * behind what made it engage.
+ */
 const KIND_ORDER: Readonly<Record<TimelineInput["kind"], number>> = {
   pause: 1,
   line: 2,
@@ -238,7 +244,9 @@ function ending({ births, alert, startMs, end }: Episode, nextAtMs: number | nul
   return [{ atMs, receipt, births: [], place: atMs === nextAtMs ? "end before" : "end" }];
 }
 
-/** The last time before the alert began again at which its end would have moved none of its instances, for it has not. */
+/**
+ * The last time before the alert began again at which its end would have moved none of its instances, for it has not.
+ */
 function unnoticedEnd(births: readonly RecordedHistory[], nextAtMs: number | null): number | null {
   if (nextAtMs === null) return null;
   const ends = births.map(({ rests, missedAtMs }) => {
@@ -277,7 +285,10 @@ function chainsOf(receipts: readonly PlacedReceipt[]): PlacedReceipt[][][] {
   });
 }
 
-/** Who came first into a group: those that found none, its opener, then whoever saw less of it, and of those that wait whoever went on first. */
+/**
+ * Who came first into a group: those that found none, its opener, then whoever saw less of it, and of those that wait
+ * whoever went on first.
+ */
 function compareSights({ sight: a }: RecordedHistory, { sight: b }: RecordedHistory): number {
   const rank = ({ view }: typeof a) => (view === null ? 0 : view.observation.isNew ? 1 : 2);
   const seen = ({ view }: typeof a) => (view === null ? 0 : view.observation.executed + settledIn(view));

@@ -1,9 +1,10 @@
 /**
- * Which combination of a rule's settings is worth it. Pure: outcomes of combinations in, the Pareto points and the smallest change out.
+ * Which combination of a rule's settings is worth it. Pure: outcomes of combinations in, the Pareto points and the
+ * smallest change out.
  *
- * A change is measured by what it does: by the instances that go another way than under the rule in force. So changes of different settings
- * can be compared, and the proof is the `diff` of the two rules. Of two changes that do as much, the one that changes fewer settings is
- * smaller, then the one that comes first in the grid.
+ * A change is measured by what it does: by the instances that go another way than under the rule in force. So changes
+ * of different settings can be compared, and the proof is the `diff` of the two rules. Of two changes that do as much,
+ * the one that changes fewer settings is smaller, then the one that comes first in the grid.
  */
 import { type Condition, compares } from "./diff-gates.ts";
 import { type Combination, isSameValue } from "./tune-grid.ts";
@@ -41,8 +42,8 @@ export function axisOf(targets: readonly Condition[]): Axis {
 }
 
 /**
- * Nothing that changes as little is better on the axis, and nothing that is as good changes less. Of combinations that do the same, only the
- * first is a Pareto point. In the order of changes, the smallest first.
+ * Nothing that changes as little is better on the axis, and nothing that is as good changes less. Of combinations that
+ * do the same, only the first is a Pareto point. In the order of changes, the smallest first.
  */
 export function paretoOf(tried: readonly Tried[], { field, isLess }: Axis): readonly Tried[] {
   const cost = ({ figures }: Tried) => (isLess ? figures[field] : -figures[field]);

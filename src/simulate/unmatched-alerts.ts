@@ -1,6 +1,6 @@
 /**
- * Alerts that no policy in force matches, and a candidate does: no history tells of them, so their episodes are remembered here, in memory, within
- * limits. When there are more the oldest are forgotten, and counted. Pure.
+ * Alerts that no policy in force matches, and a candidate does: no history tells of them, so their episodes are
+ * remembered here, in memory, within limits. When there are more the oldest are forgotten, and counted. Pure.
  */
 import type { Alert } from "../model/alert.ts";
 import { type Episode, endedByLease, NO_GRACE, receive } from "../model/episode.ts";

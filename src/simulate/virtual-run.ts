@@ -1,11 +1,13 @@
 /**
- * Virtual time: what `becalm run` does with the lines of a file. Sequential and deterministic: nothing of a line starts before the line
- * before it is settled, and nothing depends on how long anything really takes.
+ * Virtual time: what `becalm run` does with the lines of a file. Sequential and deterministic: nothing of a line starts
+ * before the line before it is settled, and nothing depends on how long anything really takes.
  *
- * V1 a line at time T: first the timers due before T, each with its effects; then its alerts; then the effects that are outstanding.
+ * V1 a line at time T: first the timers due before T, each with its effects; then its alerts; then the effects that are
+ * outstanding.
  * V2 an effect takes no virtual time: its result is dated as the effect. Results are applied in the order of emission.
- * V3 an effect that a crash left behind waits for its own line: its time, turn and order say which that is (instance/effect.ts).
- * Groups do not see each other, so different groups of one line may be committed at once without anybody noticing.
+ * V3 an effect that a crash left behind waits for its own line: its time, turn and order say which that is
+ * (instance/effect.ts). Groups do not see each other, so different groups of one line may be committed at once without
+ * anybody noticing.
  */
 
 import type { OpenEffectPort } from "../effects/effect-port.ts";
@@ -49,7 +51,10 @@ export type VirtualOptions = {
   /** Attempts at once. */
   readonly concurrency: number;
   readonly onCommit: readonly CommitListener[];
-  /** The store is in this process, so looking costs nothing: receipts that change nothing are passed over by their records. */
+  /**
+   * The store is in this process, so looking costs nothing: receipts that change nothing are passed over by their
+   * records.
+   */
   readonly isInMemory?: boolean;
 };
 
@@ -157,7 +162,10 @@ export class VirtualRun implements Driver {
     return results;
   }
 
-  /** After the last line: time runs on until only approvals are pending. `isStopped`, asked before each timer, leaves the rest to the next run. */
+  /**
+   * After the last line: time runs on until only approvals are pending. `isStopped`, asked before each timer, leaves
+   * the rest to the next run.
+   */
   async finish({ isStopped = () => false }: { isStopped?: () => boolean } = {}): Promise<void> {
     await this.#settle(() => true);
     while (!isStopped()) {
@@ -208,8 +216,8 @@ export class VirtualRun implements Driver {
   }
 
   /**
-   * After the last line: the next timer of the work, or one of people's that is due before it. null: none of the work is left. No lease runs out
-   * then: that a file ends says nothing of its alerts.
+   * After the last line: the next timer of the work, or one of people's that is due before it. null: none of the work
+   * is left. No lease runs out then: that a file ends says nothing of its alerts.
    */
   async #earliestOfWork(): Promise<TimerRow | null> {
     const quarantined = this.#quarantinedOwners;
@@ -247,7 +255,10 @@ export class VirtualRun implements Driver {
     }
   }
 
-  /** Takes the first round out of what is outstanding, in the order of emission. What its results emit comes after all of it (compareEffects). */
+  /**
+   * Takes the first round out of what is outstanding, in the order of emission. What its results emit comes after all
+   * of it (compareEffects).
+   */
   #takeRound(isDue: (effect: Effect) => boolean): Effect[] {
     const due = this.#outstanding.filter(isDue).sort(compareEffects);
     const first = due[0];

@@ -1,4 +1,7 @@
-/** The rules of detection/detection-store.ts that every store keeps in the same words. Pure; called before anything is written. */
+/**
+ * The rules of detection/detection-store.ts that every store keeps in the same words. Pure; called before anything is
+ * written.
+ */
 import type { DetectionCommit, SequencePage, SeriesLevel } from "../detection/detection-store.ts";
 import { invalid } from "./store-rules.ts";
 

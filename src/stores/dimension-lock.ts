@@ -1,4 +1,7 @@
-/** The counting lock of a forming group: a damper on wasted work, never the safety (the compare-and-set of the commit is). */
+/**
+ * The counting lock of a forming group: a damper on wasted work, never the safety (the compare-and-set of the commit
+ * is).
+ */
 export interface DimensionLock {
   /**
    * Takes one of `slots` slots for `leaseMs`, or answers null when all are taken (it does not wait).

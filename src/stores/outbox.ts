@@ -1,8 +1,9 @@
 /**
- * The outbox as those see it who choose what they run: workers, and whoever looks after what could not be delivered. What a process takes as it
- * comes, `Store.claimEffects` gives.
+ * The outbox as those see it who choose what they run: workers, and whoever looks after what could not be delivered.
+ * What a process takes as it comes, `Store.claimEffects` gives.
  *
- * A delivery is a claim that was not given back. What was delivered too often without a result is set aside: nobody is given it until it is resumed.
+ * A delivery is a claim that was not given back. What was delivered too often without a result is set aside: nobody is
+ * given it until it is resumed.
  */
 
 /** `value` is an effect as instance/effect.ts wrote it. */
@@ -21,13 +22,19 @@ export type ClaimedEffect = StoredEffect & { readonly deliveries: number };
 export type DeadLetter = StoredEffect & { readonly setAsideAtMs: number; readonly deliveries: number };
 
 export interface Outbox {
-  /** Effects of a partition that nobody holds, in the order in which they became free, strictly after `after`; at most `limit`. Claims nothing. */
+  /**
+   * Effects of a partition that nobody holds, in the order in which they became free, strictly after `after`; at most
+   * `limit`. Claims nothing.
+   */
   free(request: { partition: number; after: FreePosition | null; limit: number }): Promise<FreeEffect[]>;
 
   /** Claims those of `effectIds` that nobody holds. `leaseMs`: at least 1. */
   claim(request: { owner: string; leaseMs: number; effectIds: readonly string[] }): Promise<ClaimedEffect[]>;
 
-  /** Gives back claims of `owner`, as deliveries that never were; they are free after `delayMs`, or once it gives them back at once. Claims of others stay. */
+  /**
+   * Gives back claims of `owner`, as deliveries that never were; they are free after `delayMs`, or once it gives them
+   * back at once. Claims of others stay.
+   */
   giveBack(request: { owner: string; effectIds: readonly string[]; delayMs: number }): Promise<void>;
 
   /** Sets aside what `owner` has claimed. Gives the ids that were. */
@@ -40,5 +47,14 @@ export interface Outbox {
   resume(effectIds: readonly string[]): Promise<string[]>;
 }
 
-/** The claim of what is set aside ends at this number and the time of its setting aside: no clock shows it, and it is exact. */
+/**
+ * The claim of what is set aside ends at this number and the time of its setting aside: no clock shows it, and it is
+ * exact.
+ */
 export const SET_ASIDE_MS = 8_000_000_000_000_000;
+
+/** `leaseMs`: at least 1. */
+export type ClaimRequest = { owner: string; leaseMs: number; limit: number; partition?: number };
+
+/** `leaseMs`: at least 1. */
+export type ExtendRequest = { owner: string; leaseMs: number; effectIds: readonly string[] };

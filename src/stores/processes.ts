@@ -1,8 +1,10 @@
 /**
- * The processes that share a namespace: who of them lives, and letters from one to another. Nothing here is ever needed to be right: whatever is lost,
- * late or doubled costs time, and the compare-and-set of the commits is what keeps everything safe.
+ * The processes that share a namespace: who of them lives, and letters from one to another. Nothing here is ever needed
+ * to be right: whatever is lost, late or doubled costs time, and the compare-and-set of the commits is what keeps
+ * everything safe.
  *
- * Leases run by the store's clock. Letters are kept for LETTERS_KEPT_MS, are taken by whoever receives them first, and may be lost on the way.
+ * Leases run by the store's clock. Letters are kept for LETTERS_KEPT_MS, are taken by whoever receives them first, and
+ * may be lost on the way.
  */
 export interface Processes {
   /** Says that this process lives, for `leaseMs`; gives all that live, itself included, ordered by id. */
@@ -17,7 +19,10 @@ export interface Processes {
   /** Puts letters into the inbox of a process, in their order. */
   send(to: string, letters: readonly string[]): Promise<void>;
 
-  /** Takes what is in the inbox of a process, oldest first. Waits until there is something; nothing: try again, or it has left. */
+  /**
+   * Takes what is in the inbox of a process, oldest first. Waits until there is something; nothing: try again, or it
+   * has left.
+   */
   receive(id: string): Promise<string[]>;
 
   /** How many letters wait in the inbox of a process. */

@@ -1,6 +1,6 @@
 /**
- * The rules of stores/store.ts that every store keeps in the same words: what a commit may hold, how rows are ordered, what a
- * cursor looks like, when a namespace is refused. Pure; a store calls these before it writes anything.
+ * The rules of stores/store.ts that every store keeps in the same words: what a commit may hold, how rows are ordered,
+ * what a cursor looks like, when a namespace is refused. Pure; a store calls these before it writes anything.
  */
 import { BecalmError } from "../model/errors.ts";
 import { PARTITION_COUNT_MAX } from "../model/limits.ts";
@@ -236,7 +236,9 @@ function requireValidTimer(timer: TimerKey, partition: number): void {
   );
 }
 
-/** Put together only when there is something to say: for each instance of a commit it would cost more than the checks. */
+/**
+ * Put together only when there is something to say: for each instance of a commit it would cost more than the checks.
+ */
 function named(what: string, whose: string): string {
   return whose === "" ? what : `${what} ${whose}`;
 }

@@ -1,6 +1,9 @@
 import type { Clock, ClockWorker } from "./clock.ts";
 
-/** The clock that an engine works by. One that somebody moves is told what the engine is at, as soon as there is something to tell. */
+/**
+ * The clock that an engine works by. One that somebody moves is told what the engine is at, as soon as there is
+ * something to tell.
+ */
 export function attachedClock(given: Clock): {
   readonly clock: Clock;
   readonly setWorker: (worker: ClockWorker) => void;

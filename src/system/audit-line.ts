@@ -1,9 +1,10 @@
 /**
- * One log line per audit entry: what is searched for (instance, alert's labels, policy, reason, actor), the sentence, and the hash that the entry has in
- * the store's own trail, so that the two can be compared (`becalm audit verify --against LOG`).
+ * One log line per audit entry: what is searched for (instance, alert's labels, policy, reason, actor), the sentence,
+ * and the hash that the entry has in the store's own trail, so that the two can be compared (`becalm audit verify
+ * --against LOG`).
  *
- * An alert's labels are in the first line of its instance's history only. They are remembered for the instances that will move again, and read
- * again for the others; meanwhile the lines that follow wait, so that the order stays.
+ * An alert's labels are in the first line of its instance's history only. They are remembered for the instances that
+ * will move again, and read again for the others; meanwhile the lines that follow wait, so that the order stays.
  */
 import { type Birth, ENGINE_ACTOR } from "../instance/audit-types.ts";
 import type { LoggedEntry } from "../instance/draft.ts";
@@ -55,8 +56,8 @@ type Subject = Pick<Birth, "alert" | "notice">;
 export type ReadBirth = (instance: string) => Promise<Subject | null>;
 
 /**
- * Writes one line per audit entry; its message is `<event> -> <state>`. Entries of a kind have many fields in common: those are given to the logger
- * once, for a line of pino's costs half a microsecond a field.
+ * Writes one line per audit entry; its message is `<event> -> <state>`. Entries of a kind have many fields in common:
+ * those are given to the logger once, for a line of pino's costs half a microsecond a field.
  */
 export class AuditLog {
   readonly #logger: Logger;

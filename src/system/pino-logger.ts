@@ -25,8 +25,8 @@ function drop(): void {}
 
 /**
  * Logs JSON lines to a file (appended to) or, for `-`, to stderr. Asynchronous: `close` before the process ends.
- * Throws BECALM_ARGUMENT_INVALID when the file cannot be opened. A file that cannot be written to later is a warning of the process,
- * once, and never an error of whoever logs.
+ * Throws BECALM_ARGUMENT_INVALID when the file cannot be opened. A file that cannot be written to later is a warning of
+ * the process, once, and never an error of whoever logs.
  */
 export function fileLogger(path: string): FileLogger {
   const destination = pino.destination({
@@ -52,8 +52,8 @@ export function fileLogger(path: string): FileLogger {
       resolve();
     });
   });
-  // The destination counts the bytes of all that waits with every write, so lines are handed over once a turn: a fifth of the work
-  // that a storm's lines cost (docs/benchmarks.md).
+  // The destination counts the bytes of all that waits with every write, so lines are handed over once a turn: a fifth
+  // of the work that a storm's lines cost (docs/benchmarks.md).
   let pending = "";
   const handOver = () => {
     if (isOpen && pending !== "") destination.write(pending);

@@ -6,8 +6,8 @@ import { BecalmError } from "../model/errors.ts";
 const SECRET_CHARS_MIN = 16;
 
 /**
- * Signs with the first secret and accepts all of them, so that a secret can be renewed while texts of the old one are out. `purpose` is part of the
- * signature: a text that was signed for one purpose is worth nothing for another.
+ * Signs with the first secret and accepts all of them, so that a secret can be renewed while texts of the old one are
+ * out. `purpose` is part of the signature: a text that was signed for one purpose is worth nothing for another.
  */
 export class Signer {
   readonly #keys: readonly Buffer[];

@@ -1,5 +1,6 @@
 /**
- * Spans of OpenTelemetry, for those who have registered a provider. Without one `isTracing` is false, and nothing is made, carried or asked.
+ * Spans of OpenTelemetry, for those who have registered a provider. Without one `isTracing` is false, and nothing is
+ * made, carried or asked.
  */
 import {
   type Context,

@@ -1,8 +1,9 @@
 /**
- * A clock for tests: it stands still until it is moved, and while it is moved everything that is due happens at its own time.
+ * A clock for tests: it stands still until it is moved, and while it is moved everything that is due happens at its own
+ * time.
  *
- * V1 time stops at every durable timer of an engine that works by it, and at whatever a program has scheduled. An engine's own looks at its
- * store are no reason to stop: they are made up for at the next one.
+ * V1 time stops at every durable timer of an engine that works by it, and at whatever a program has scheduled. An
+ * engine's own looks at its store are no reason to stop: they are made up for at the next one.
  * V2 before time goes on, everything that follows has happened: batches, commits, attempts.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -23,7 +24,10 @@ export type Time = number | string | Date;
 export type Duration = number | string;
 
 export type SettleOptions = {
-  /** `wait` (the default): attempts must end. `leave`: running attempts are left alone, for a test that ends them itself. */
+  /**
+   * `wait` (the default): attempts must end. `leave`: running attempts are left alone, for a test that ends them
+   * itself.
+   */
   readonly attempts?: "wait" | "leave";
   /** In real time. Default 5 s. */
   readonly timeoutMs?: number;

@@ -177,8 +177,8 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "claimed effects are given out",
-    find: "(claim) => claim.claimedUntilMs <= nowMs",
-    replace: "(claim) => claim.claimedUntilMs <= nowMs + 9_000",
+    find: "this.#first({ limit, partition }, (claim) => claim.claimedUntilMs <= nowMs)",
+    replace: "this.#first({ limit, partition }, (claim) => claim.claimedUntilMs <= nowMs + 9_000)",
     scenario: "racing",
     foundBy: ["accepted once"],
   },
@@ -191,8 +191,8 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "attempts that were begun elsewhere are never taken over",
-    find: "for (const effect of stored.map(decodeEffect)) this.#begin(effect);",
-    replace: "void decodeEffect;",
+    find: "for (const effect of effects) this.#beginDelivered(effect);",
+    replace: "void effects;",
     scenario: "crashing",
     foundBy: ["nothing stuck"],
   },

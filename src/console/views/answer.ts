@@ -1,4 +1,7 @@
-/** The two answers to an approval: of one instance, or of all that a group holds. A stale page is refused by the server, which says what happened. */
+/**
+ * The two answers to an approval: of one instance, or of all that a group holds. A stale page is refused by the server,
+ * which says what happened.
+ */
 import type { VNode } from "preact";
 import { type Action, type Approval, type InstanceRow, send } from "../api.ts";
 import { mayOperate, refused, useSession } from "../data.ts";

@@ -1,4 +1,7 @@
-/** What waits for a person: a row a group, or an instance without one, the most urgent first; and what was decided lately, by whom. */
+/**
+ * What waits for a person: a row a group, or an instance without one, the most urgent first; and what was decided
+ * lately, by whom.
+ */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import type { Approval, Decided, Labels } from "../api.ts";

@@ -1,4 +1,7 @@
-/** A candidate policy file: its mistakes as somebody types, and if it has none, what would have gone another way under it. */
+/**
+ * A candidate policy file: its mistakes as somebody types, and if it has none, what would have gone another way under
+ * it.
+ */
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { type AlertRow, Refused, send } from "../api.ts";

@@ -68,7 +68,10 @@ type OrderType = "start" | "cancel";
 const ORDERS: Readonly<Record<string, OrderType>> = { Skipped: "start", Processing: "cancel", Proceeding: "cancel" };
 const ORDER_WORDS: Readonly<Record<OrderType, Word>> = { start: "runAnyway", cancel: "stopIt" };
 
-/** What somebody may say to an instance that waits for nobody. The dialog stays when the instance moves on, and says so when it is sent. */
+/**
+ * What somebody may say to an instance that waits for nobody. The dialog stays when the instance moves on, and says so
+ * when it is sent.
+ */
 function Order({ instance }: { instance: InstanceDetail }): VNode | null {
   const say = useWords();
   const session = useSession();

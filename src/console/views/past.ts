@@ -1,4 +1,6 @@
-/** The slider through an instance's past and everything that follows it: chart, sentence, timers, context, what changed. */
+/**
+ * The slider through an instance's past and everything that follows it: chart, sentence, timers, context, what changed.
+ */
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { getText, type Step } from "../api.ts";

@@ -1,4 +1,7 @@
-/** The machine for Stately's editor, which takes code that is pasted. The page itself asks nothing of it: somebody follows the link. */
+/**
+ * The machine for Stately's editor, which takes code that is pasted. The page itself asks nothing of it: somebody
+ * follows the link.
+ */
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { download, getText } from "../api.ts";

@@ -1,4 +1,7 @@
-/** The storm at a glance: alerts in against actions out, why nothing was done, which groups are busy, and what waits for a person. */
+/**
+ * The storm at a glance: alerts in against actions out, why nothing was done, which groups are busy, and what waits for
+ * a person.
+ */
 import type { VNode } from "preact";
 import type { Bucket, Storm } from "../api.ts";
 import { useData, useSession } from "../data.ts";
@@ -103,7 +106,10 @@ function Groups({ groups }: Pick<Storm, "groups">): VNode {
 const WIDTH = 960;
 const HALF = 84;
 
-/** Alerts rise from the middle line, actions hang below it, each on a scale of its own: a storm has a hundred alerts an action. */
+/**
+ * Alerts rise from the middle line, actions hang below it, each on a scale of its own: a storm has a hundred alerts an
+ * action.
+ */
 function Plot({ buckets }: { buckets: readonly Bucket[] }): VNode {
   const say = useWords();
   const most = {

@@ -2,8 +2,8 @@
  * One batch of state events through a strategy group: duplicates, order, detection.
  *
  * An advance takes events one by one and ends in what they change: it reads the state and never writes it. Commit the
- * changes together with the alerts, then give them to `applyChanges`; a commit that fails needs no undoing. It decides as
- * if each event had been a batch of its own, so how records are cut into batches changes nothing.
+ * changes together with the alerts, then give them to `applyChanges`; a commit that fails needs no undoing. It decides
+ * as if each event had been a batch of its own, so how records are cut into batches changes nothing.
  */
 import type { StateEvent } from "../records/record-types.ts";
 import type { DetectedAlert } from "./detected-alert.ts";
@@ -52,7 +52,10 @@ export type LastCheckpoint = {
 export type Advance = {
   /** To be durable in one commit with `alerts`; then `applyChanges`. */
   readonly changes: GroupChanges;
-  /** In the order in which they happened: by the event that brought them about, then by time, series, strategy and level. */
+  /**
+   * In the order in which they happened: by the event that brought them about, then by time, series, strategy and
+   * level.
+   */
   readonly alerts: readonly DetectedAlert[];
   /** For each alert the place of that event, counted from 0; infinite: the end of the input. */
   readonly alertRows: readonly number[];

@@ -33,9 +33,9 @@ export const CHANGE_POINT_COUNT_MAX = 30;
 const CHANGE_REACH_FACTOR = 2;
 
 /**
- * A condition from its text: `> 90`, `>= 10 and < 20 or == 0`, with or without the word `value` before an operator; a limit
- * may carry its unit (`> 500ms`). `change > 50%` compares with the point before, `change(12) > 50%` with the mean of
- * the 12 points before. Throws BECALM_ARGUMENT_INVALID that says which part is wrong.
+ * A condition from its text: `> 90`, `>= 10 and < 20 or == 0`, with or without the word `value` before an operator; a
+ * limit may carry its unit (`> 500ms`). `change > 50%` compares with the point before, `change(12) > 50%` with the mean
+ * of the 12 points before. Throws BECALM_ARGUMENT_INVALID that says which part is wrong.
  */
 export function parseCondition(text: string): Condition {
   const alternatives = text
@@ -47,7 +47,10 @@ export function parseCondition(text: string): Condition {
   return alternatives;
 }
 
-/** `before`: the points before, the latest first, as many as `changeCountOf` says. A change that is not known meets no limit. */
+/**
+ * `before`: the points before, the latest first, as many as `changeCountOf` says. A change that is not known meets no
+ * limit.
+ */
 export function conditionHolds(condition: Condition, value: number, before: readonly EarlierPoint[] = []): boolean {
   return condition.some((all) => all.every((one) => comparisonHolds(one, value, before)));
 }
@@ -103,7 +106,10 @@ export function limitFamilies(condition: Condition): UnitFamily[] {
   return units.flatMap((name) => unitOf(name)?.family ?? []);
 }
 
-/** Values at which the condition can change, and one between and beyond each two: what holds at all of them holds everywhere. */
+/**
+ * Values at which the condition can change, and one between and beyond each two: what holds at all of them holds
+ * everywhere.
+ */
 function decisiveValues(...conditions: readonly Condition[]): number[] {
   const limits = [...new Set(conditions.flatMap((one) => one.flat().map(({ limit }) => limit)))].sort((a, b) => a - b);
   const between = limits.slice(1).map((limit, index) => ((limits[index] as number) + limit) / 2);

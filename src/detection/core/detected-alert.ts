@@ -47,8 +47,8 @@ export type SeriesFacts = {
 export const NO_DATA_LABEL = "no_data";
 
 /**
- * Labels: those that enrichment added, identity dimensions, then the strategy's own, then alertname (unless the strategy
- * names one) and severity. A later one of the same name wins; empty ones are left out.
+ * Labels: those that enrichment added, identity dimensions, then the strategy's own, then alertname (unless the
+ * strategy names one) and severity. A later one of the same name wins; empty ones are left out.
  */
 export function alertLabels(
   strategy: Strategy,

@@ -1,9 +1,9 @@
 /**
  * The time of a strategy group: what tells that a series is silent.
  *
- * Normally it is the newest time of all series. A record that is further ahead than a back-fill may be late is held until
- * another series comes near it, or its own series goes on while all others are silent: so one host whose clock is ahead
- * does not silence the others. The clock depends on the records, not on their order within the lateness.
+ * Normally it is the newest time of all series. A record that is further ahead than a back-fill may be late is held
+ * until another series comes near it, or its own series goes on while all others are silent: so one host whose clock is
+ * ahead does not silence the others. The clock depends on the records, not on their order within the lateness.
  */
 import type { ClockJump, GroupHead, GroupState, OpenGap } from "./group-state.ts";
 import type { StrategyGroup } from "./strategy-group.ts";
@@ -48,7 +48,9 @@ export class GroupClock {
     this.gap = head.gap;
   }
 
-  /** `md5`: the series of the record; `isPoint`: it has a value; `isNewest`: it is newer than all points of its series. */
+  /**
+   * `md5`: the series of the record; `isPoint`: it has a value; `isNewest`: it is newer than all points of its series.
+   */
   hear(time: number, record: HeardRecord): void {
     const { md5, row } = record;
     if (this.time === null) this.#moveTo(time);

@@ -1,8 +1,8 @@
 /**
  * The state of one strategy group: what detection remembers between two batches.
  *
- * Owns: the group's clock, records seen, series with their waiting points and levels. Written only by `applyChanges`, and
- * only with changes that are durable already; `advance` reads it and never writes.
+ * Owns: the group's clock, records seen, series with their waiting points and levels. Written only by `applyChanges`,
+ * and only with changes that are durable already; `advance` reads it and never writes.
  *
  * G1. A point waits in its series until no earlier one can come within the lateness; then it is detected.
  * G2. `seen` holds the records of the last DUPLICATE_INTERVAL_COUNT intervals (and of at most one more).

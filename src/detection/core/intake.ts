@@ -1,4 +1,7 @@
-/** The events of a batch, sorted into points of their series, duplicates and refused ones, each by what was known when it came. */
+/**
+ * The events of a batch, sorted into points of their series, duplicates and refused ones, each by what was known when
+ * it came.
+ */
 import type { Rejection, StateEvent } from "../records/record-types.ts";
 import { reject } from "../records/record-value.ts";
 import type { SeriesFacts } from "./detected-alert.ts";

@@ -35,7 +35,9 @@ export function pointsBefore(
   return before;
 }
 
-/** How many intervals lie between two points: a sampler that is not exact (60 s against 61.1 s) comes once an interval. */
+/**
+ * How many intervals lie between two points: a sampler that is not exact (60 s against 61.1 s) comes once an interval.
+ */
 export function ticksBetween(from: number, to: number, intervalSeconds: number): number {
   return Math.round((to - from) / intervalSeconds);
 }

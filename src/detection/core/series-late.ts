@@ -1,7 +1,7 @@
 /**
- * A point that comes after a later one of its series was detected is put in its place: it counts in the window that ends at
- * it and in those of the later points that are remembered. An episode that it completes is sent, with its end if it is over
- * already. What was sent before stays: no alert is taken back.
+ * A point that comes after a later one of its series was detected is put in its place: it counts in the window that
+ * ends at it and in those of the later points that are remembered. An episode that it completes is sent, with its end
+ * if it is over already. What was sent before stays: no alert is taken back.
  */
 import { type Condition, conditionHolds, type EarlierPoint } from "./condition.ts";
 import type { GroupState } from "./group-state.ts";

@@ -1,9 +1,9 @@
 /**
- * What happens to a series without a point: no data, re-sending, silence, retirement. It happens on ticks, the multiples of
- * the interval.
+ * What happens to a series without a point: no data, re-sending, silence, retirement. It happens on ticks, the
+ * multiples of the interval.
  *
- * The group's clock brings no data, silence and retirement. A level's alert is sent again along the series' own time only:
- * of a silent series nothing is known.
+ * The group's clock brings no data, silence and retirement. A level's alert is sent again along the series' own time
+ * only: of a silent series nothing is known.
  */
 import { firingAlert } from "./detected-alert.ts";
 import { silenceSecondsOf } from "./detection-limits.ts";

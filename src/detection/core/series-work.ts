@@ -40,7 +40,10 @@ export class SeriesOutput {
   readonly duplicates: number[] = [];
   readonly late: number[] = [];
   readonly lastTimes = new Map<string, number>();
-  /** A series that was forgotten and came again in one step goes on in its list. The lists of one series are the last ones. */
+  /**
+   * A series that was forgotten and came again in one step goes on in its list. The lists of one series are the last
+   * ones.
+   */
   resultsOf(dimensionsMd5: string, strategy: string, severity: string): CheckResults {
     for (let at = this.checkResults.length - 1; at >= 0; at -= 1) {
       const one = this.checkResults[at] as CheckResults;
@@ -105,7 +108,10 @@ export type SeriesOpening = {
   readonly before: SeriesState;
 };
 
-/** Opens stored state. Alerts of strategies and levels that the group no longer has are resolved at the last point's time. */
+/**
+ * Opens stored state. Alerts of strategies and levels that the group no longer has are resolved at the last point's
+ * time.
+ */
 export function openWork({ md5, group, before }: SeriesOpening, output: SeriesOutput): SeriesWork {
   const work: SeriesWork = {
     md5,
@@ -212,7 +218,10 @@ export function resolve(
 
 export type Sending = Pick<DetectedAlert, "severity" | "reason" | "time" | "alert"> & { readonly name: string };
 
-/** Field by field: an object that is spread before it gets more fields costs a hidden class each, which only a full collection frees. */
+/**
+ * Field by field: an object that is spread before it gets more fields costs a hidden class each, which only a full
+ * collection frees.
+ */
 export function send(
   work: SeriesWork,
   { name, severity, reason, time, alert }: Sending,

@@ -1,9 +1,9 @@
 /**
  * One series of one strategy group: its points in time order become alerts.
  *
- * Owns the order of a series' points and what happens to it in time. Knows no other series but through the group's clock, so
- * that the result does not depend on how records were batched. The rules of levels are in series-levels.ts, what is due
- * without a point in series-ticks.ts, late points in series-late.ts.
+ * Owns the order of a series' points and what happens to it in time. Knows no other series but through the group's
+ * clock, so that the result does not depend on how records were batched. The rules of levels are in series-levels.ts,
+ * what is due without a point in series-ticks.ts, late points in series-late.ts.
  *
  * R1. Time is data time. A point is detected when no earlier one of its series can come within the lateness: by the
  *     series' own newest record, or when the group's clock shows that the series is silent.
@@ -106,7 +106,9 @@ const SHORT_COUNT = 8;
 
 type Taking = { readonly step: Pick<SeriesStep, "skipUntil">; readonly output: SeriesOutput };
 
-/** The next point that came, in its place: behind the others, among those that wait, or late among the detected ones. */
+/**
+ * The next point that came, in its place: behind the others, among those that wait, or late among the detected ones.
+ */
 function takePoint(work: SeriesWork, point: ArrivedPoint, taking: Taking): void {
   const { time, value } = point;
   const { output } = taking;
@@ -154,8 +156,8 @@ function release(work: SeriesWork, untilTime: number, { step, output }: Taking):
 }
 
 /**
- * A record that is newer than all of its series shows that time has passed, as a record of another series just before it
- * would have: what was due meanwhile comes first, so that it does not depend on which of the two came first.
+ * A record that is newer than all of its series shows that time has passed, as a record of another series just before
+ * it would have: what was due meanwhile comes first, so that it does not depend on which of the two came first.
  */
 function runOwnClock(
   work: SeriesWork,

@@ -1,4 +1,6 @@
-/** The stored form of a series before points waited in their series: read once, when a stream of that format is opened. */
+/**
+ * The stored form of a series before points waited in their series: read once, when a stream of that format is opened.
+ */
 import type { OpenAlert, SeriesState, StrategyState } from "./group-state.ts";
 import { addPoint } from "./point-list.ts";
 
@@ -35,7 +37,9 @@ export type WaitingPoint = {
   readonly dimensionFields: readonly string[];
 };
 
-/** Hits were dated; here they are numbered in ticks, one a point: their window is counted by points until it has passed. */
+/**
+ * Hits were dated; here they are numbered in ticks, one a point: their window is counted by points until it has passed.
+ */
 export function seriesOfFirstFormat(stored: FirstSeriesState | null, waiting: readonly WaitingPoint[]): SeriesState {
   const points = [...waiting].sort((a, b) => a.time - b.time);
   const first = stored ?? (points[0] as WaitingPoint);

@@ -1,9 +1,9 @@
 /**
  * The state of detection as named texts, so that a commit writes what a batch changed and not the whole state.
  *
- * A piece is the head of a group, a series with its waiting points, or a checkpoint that was set ahead. Record ids seen are
- * kept apart (ACCESS_DUPLICATE): a store forgets them by time. A point that waits is known by itself, so that a store that
- * lost the others still has nothing detected twice.
+ * A piece is the head of a group, a series with its waiting points, or a checkpoint that was set ahead. Record ids seen
+ * are kept apart (ACCESS_DUPLICATE): a store forgets them by time. A point that waits is known by itself, so that a
+ * store that lost the others still has nothing detected twice.
  */
 import { BecalmError } from "../../model/errors.ts";
 import type { GroupChanges, GroupHead, GroupState, SeriesState } from "./group-state.ts";
@@ -47,7 +47,10 @@ export type StoredGroups = {
   readonly upgrade: PieceWrites;
 };
 
-/** Groups by their keys, from all pieces; pieces of other names are not looked at. Throws BECALM_CHECKPOINT_NEWER or _INVALID. */
+/**
+ * Groups by their keys, from all pieces; pieces of other names are not looked at. Throws BECALM_CHECKPOINT_NEWER or
+ * _INVALID.
+ */
 export function groupStatesOf(pieces: ReadonlyMap<string, string>): StoredGroups {
   const format = Number(pieces.get(FORMAT_PIECE) ?? STATE_PIECES_FORMAT);
   if (format > STATE_PIECES_FORMAT) {

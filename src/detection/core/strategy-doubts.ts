@@ -1,4 +1,7 @@
-/** What a strategy says that is allowed and is probably not meant: a level that can never fire, a limit without its unit. */
+/**
+ * What a strategy says that is allowed and is probably not meant: a level that can never fire, a limit without its
+ * unit.
+ */
 import { baseUnitName, toBaseUnit, unitOf } from "../records/units.ts";
 import { type Comparison, canHold, conditionText, includesCondition } from "./condition.ts";
 import type { Level, Strategy } from "./strategy.ts";

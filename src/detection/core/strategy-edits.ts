@@ -1,9 +1,10 @@
 /**
- * Edits of a strategy file: what was stored under the query that a strategy had before goes on under the one that it has.
+ * Edits of a strategy file: what was stored under the query that a strategy had before goes on under the one that it
+ * has.
  *
- * A group's key is made of query, interval and lateness, so editing one of them moves its strategies to another group. Their
- * series move along, with their open alerts, if they are still told apart by the same dimensions; what cannot move is
- * resolved (`strategy_changed`). Pure: it reads the states and says what to write.
+ * A group's key is made of query, interval and lateness, so editing one of them moves its strategies to another group.
+ * Their series move along, with their open alerts, if they are still told apart by the same dimensions; what cannot
+ * move is resolved (`strategy_changed`). Pure: it reads the states and says what to write.
  */
 import type { DetectedAlert } from "./detected-alert.ts";
 import { emptyGroupState, type GroupState, type SeriesState, type StrategyState } from "./group-state.ts";

@@ -51,9 +51,9 @@ export function pythonText(value: unknown): string {
 }
 
 /**
- * Why `value` can be no dimension; null: it can. A program may give what JSON has no form for, which could be neither hashed
- * nor stored: a bigint, NaN, a function, a date. A whole number beyond 2^53 was rounded where it was read: others became the same.
- * Stops looking at the limit, so it is safe on any input.
+ * Why `value` can be no dimension; null: it can. A program may give what JSON has no form for, which could be neither
+ * hashed nor stored: a bigint, NaN, a function, a date. A whole number beyond 2^53 was rounded where it was read:
+ * others became the same. Stops looking at the limit, so it is safe on any input.
  */
 export function dimensionFault(
   value: unknown,

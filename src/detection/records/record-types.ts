@@ -4,7 +4,9 @@ export type QueryMetric = {
   readonly alias?: string;
   /** `REAL_TIME` (any case): the value is the metric's own field instead of `_result_`. */
   readonly method?: string;
-  /** The unit that records come in (detection/records/units.ts); values are converted to the base unit of its family. */
+  /**
+   * The unit that records come in (detection/records/units.ts); values are converted to the base unit of its family.
+   */
   readonly unit?: string;
 };
 

@@ -143,7 +143,9 @@ function asNumber(raw: unknown): number | null {
   return typeof raw === "boolean" ? Number(raw) : null;
 }
 
-/** Digits and at most one dot between them, as nearly every number is written: cheaper to see than by the expression. */
+/**
+ * Digits and at most one dot between them, as nearly every number is written: cheaper to see than by the expression.
+ */
 function isDecimal(text: string): boolean {
   let hasDot = false;
   for (let at = 0; at < text.length; at += 1) {

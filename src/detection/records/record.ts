@@ -240,7 +240,9 @@ function identityMd5({ identityMemory }: Plan, { identityFields, all }: Dimensio
   return md5;
 }
 
-/** Equal texts mean equal hashes: it holds what is hashed, each part with its length. null: a dimension is not a scalar. */
+/**
+ * Equal texts mean equal hashes: it holds what is hashed, each part with its length. null: a dimension is not a scalar.
+ */
 function identityText(fields: readonly string[], all: Readonly<Record<string, unknown>>): string | null {
   let text = "";
   for (const field of fields) {

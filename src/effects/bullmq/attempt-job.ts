@@ -1,4 +1,7 @@
-/** An attempt as a job of BullMQ: all that it takes to run it, and what came of it. Any worker of BullMQ may be one of those who run them. */
+/**
+ * An attempt as a job of BullMQ: all that it takes to run it, and what came of it. Any worker of BullMQ may be one of
+ * those who run them.
+ */
 import type { Effect } from "../../instance/effect.ts";
 import { EFFECT_ERROR_BYTES_MAX, EFFECT_RESULT_BYTES_MAX } from "../../model/limits.ts";
 import { cutText } from "../bounded-text.ts";
@@ -11,7 +14,10 @@ export function jobOf(effect: Effect, request: EffectRequest): AttemptJob {
   return { effect, request: { kind, effectId, attempt, token, policy, instance, alert, notice, subject, action } };
 }
 
-/** What a job gave back: ours a result, others' whatever their processor returns. It goes into the audit, so it is bounded. */
+/**
+ * What a job gave back: ours a result, others' whatever their processor returns. It goes into the audit, so it is
+ * bounded.
+ */
 export function resultOf(returned: unknown): EffectResult {
   if (returned === undefined || returned === null) return { ok: true };
   const { ok, error, result } = returned as { ok?: unknown; error?: unknown; result?: unknown };

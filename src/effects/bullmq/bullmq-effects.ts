@@ -1,9 +1,10 @@
 /**
  * Hands attempts to BullMQ, and takes their results from it.
  *
- * B1 the outbox is the truth: whoever hands an attempt over keeps its claim until its result is committed, so what BullMQ loses is added again, and
- * what a process that died had handed over the next one finds there. B2 a job has its effect's id: added twice it is one. B3 BullMQ retries
- * nothing by itself, but what a worker that died had begun: retries are the machine's.
+ * B1 the outbox is the truth: whoever hands an attempt over keeps its claim until its result is committed, so what
+ * BullMQ loses is added again, and what a process that died had handed over the next one finds there. B2 a job has its
+ * effect's id: added twice it is one. B3 BullMQ retries nothing by itself, but what a worker that died had begun:
+ * retries are the machine's.
  */
 import type { Job, Queue, QueueEvents } from "bullmq";
 import type { Effect } from "../../instance/effect.ts";
@@ -123,7 +124,10 @@ export class BullmqEffects {
     this.#complete(effect, isFailed ? failed(job.failedReason) : resultOf(job.returnvalue));
   }
 
-  /** Nobody waits for it here any longer: cancelled, or this process stops. Whoever has begun it finds that out by itself. */
+  /**
+   * Nobody waits for it here any longer: cancelled, or this process stops. Whoever has begun it finds that out by
+   * itself.
+   */
   async #abort(id: string, why: unknown): Promise<void> {
     const handed = this.#handed.get(id);
     if (handed === undefined) return;

@@ -1,6 +1,7 @@
 /**
- * Runs attempts that came through BullMQ, at most `concurrency` at once over all queues. It commits nothing: a job's result goes back through BullMQ.
- * What was over before it began is not begun, and what is over meanwhile is aborted. A job that this process cannot end goes back into its queue.
+ * Runs attempts that came through BullMQ, at most `concurrency` at once over all queues. It commits nothing: a job's
+ * result goes back through BullMQ. What was over before it began is not begun, and what is over meanwhile is aborted. A
+ * job that this process cannot end goes back into its queue.
  */
 import type { Job, Worker } from "bullmq";
 import type { Effect } from "../../instance/effect.ts";
@@ -67,7 +68,9 @@ export class JobRunner {
     for (const worker of this.#workers) void worker.resume();
   }
 
-  /** Begins nothing more, and lets what is under way end; after `drainMs` it is aborted, and goes back into its queue. */
+  /**
+   * Begins nothing more, and lets what is under way end; after `drainMs` it is aborted, and goes back into its queue.
+   */
   async close(drainMs: number): Promise<void> {
     const cancel = setTimeout(() => {
       this.#isInterrupted = true;

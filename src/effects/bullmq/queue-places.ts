@@ -1,4 +1,7 @@
-/** Where BullMQ keeps the attempts: in one queue, or on a cluster in one a partition, whose hash tag lies in the partition's own slot. */
+/**
+ * Where BullMQ keeps the attempts: in one queue, or on a cluster in one a partition, whose hash tag lies in the
+ * partition's own slot.
+ */
 import type { ConnectionOptions } from "bullmq";
 
 export type QueuePlace = { readonly name: string; readonly prefix: string };

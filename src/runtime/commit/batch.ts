@@ -14,7 +14,10 @@ export type Envelope = {
   readonly command: Incoming;
   /** Done with as soon as the command is committed. */
   readonly consumes: Consumed;
-  /** The command's instance as this process has committed it: if nobody has changed it since, it need not be read. null: it must be read. */
+  /**
+   * The command's instance as this process has committed it: if nobody has changed it since, it need not be read. null:
+   * it must be read.
+   */
   readonly lastSeen: Instance | null;
 };
 
@@ -31,9 +34,9 @@ export const NOTHING: Consumed = { kind: "nothing" };
 export type Batch = { readonly address: Address; readonly envelopes: readonly Envelope[] };
 
 /**
- * `quarantined`: the instance's checkpoint cannot be read; nothing was written, the command waits. Of a receipt: `late_word` and
- * `nothing_open` change nothing; `elsewhere`: it may begin an episode, but not under this version of its policy. `id`: of the receipt's
- * instance, which may not have been read; `sinceMs`: when its episode began.
+ * `quarantined`: the instance's checkpoint cannot be read; nothing was written, the command waits. Of a receipt:
+ * `late_word` and `nothing_open` change nothing; `elsewhere`: it may begin an episode, but not under this version of
+ * its policy. `id`: of the receipt's instance, which may not have been read; `sinceMs`: when its episode began.
  */
 export type EnvelopeResult = { readonly id?: string | null; readonly sinceMs?: number | undefined } & (
   | CommandResult
@@ -59,7 +62,10 @@ export function neededId(command: Incoming): string | null {
   return command.type === "summarise" || command.type === "wake" ? null : command.id;
 }
 
-/** Does the command at most make an instance? A receipt of an episode that was begun elsewhere makes none: it asks what is there. */
+/**
+ * Does the command at most make an instance? A receipt of an episode that was begun elsewhere makes none: it asks what
+ * is there.
+ */
 export function isCreation(command: Incoming): boolean {
   if (command.type !== "receipt") return command.type === "create";
   return command.receipt.status === "firing" && command.mayBegin;

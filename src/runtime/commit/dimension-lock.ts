@@ -1,6 +1,7 @@
 /**
- * The dimension lock: while a group is forming, at most max(floor(count / 2), 1) processes decide for it at once. It only saves the work
- * that a lost compare-and-set throws away; it is never the safety, so an error of the lock is as good as a free slot.
+ * The dimension lock: while a group is forming, at most max(floor(count / 2), 1) processes decide for it at once. It
+ * only saves the work that a lost compare-and-set throws away; it is never the safety, so an error of the lock is as
+ * good as a free slot.
  */
 import { isForming } from "../../convergence/group.ts";
 import { DIMENSION_LOCK_LEASE_MS, DIMENSION_LOCK_RETRY_MS } from "../../model/limits.ts";

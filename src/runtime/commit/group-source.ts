@@ -10,7 +10,9 @@ import type { Batch, Envelope } from "./batch.ts";
 /** What a batch is decided on. */
 export type Snapshot = {
   readonly batch: Batch;
-  /** What its commands are, now that the episodes of its receipts are known. Those of unreadable instances are left out. */
+  /**
+   * What its commands are, now that the episodes of its receipts are known. Those of unreadable instances are left out.
+   */
   readonly received: Received;
   readonly group: Group | null;
   readonly instances: ReadonlyMap<string, Instance>;
@@ -32,7 +34,10 @@ export type Precondition = {
 
 export type BatchRead = { readonly snapshot: Snapshot; readonly precondition: Precondition };
 
-/** Where batches find what they are decided on. Losing a precondition is an ordinary conflict: the source hears of it, and reads. */
+/**
+ * Where batches find what they are decided on. Losing a precondition is an ordinary conflict: the source hears of it,
+ * and reads.
+ */
 export interface GroupSource {
   /** What this process knows already; null: it must be read. */
   guess(batch: Batch): BatchRead | null;

@@ -1,6 +1,7 @@
 /**
- * Stored instances, read with the policy versions that they were made under. Another engine may have brought a version since this one
- * opened the namespace: it is learned when an instance names it, so that such an instance is not taken for a broken one.
+ * Stored instances, read with the policy versions that they were made under. Another engine may have brought a version
+ * since this one opened the namespace: it is learned when an instance names it, so that such an instance is not taken
+ * for a broken one.
  */
 import { decodeCheckpoint, type Instance, unknownPolicyOf } from "../../instance/checkpoint.ts";
 import { BecalmError } from "../../model/errors.ts";

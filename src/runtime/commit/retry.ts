@@ -12,10 +12,10 @@ import type { Batch, BatchResult, EnvelopeResult } from "./batch.ts";
 import { type BatchOptions, isApplied, runBatch } from "./run-batch.ts";
 
 /**
- * Runs a batch until its commit is applied. A wrong guess is decided again at once. After 3 conflicts in a row, or when it meets another's
- * lease, the process takes its turn: it waits for a lease on the group, decides while the others are fenced, and gives the lease back.
- * After 20 conflicts, or when its turn does not come, the batch is refused: nothing of it was written.
- * `lost`: how it came out when it was run before; null: it was not.
+ * Runs a batch until its commit is applied. A wrong guess is decided again at once. After 3 conflicts in a row, or when
+ * it meets another's lease, the process takes its turn: it waits for a lease on the group, decides while the others are
+ * fenced, and gives the lease back. After 20 conflicts, or when its turn does not come, the batch is refused: nothing
+ * of it was written. `lost`: how it came out when it was run before; null: it was not.
  * @throws BECALM_CONFLICT
  */
 export async function runUntilCommitted(

@@ -1,6 +1,7 @@
 /**
- * The main path: one batch of commands of one mailbox -> ONE read -> `decide` -> ONE commit. Whoever wants to know what Becalm does
- * with an alert reads this file and instance/decide.ts. Many batches run beside each other; a store joins what they ask of it.
+ * The main path: one batch of commands of one mailbox -> ONE read -> `decide` -> ONE commit. Whoever wants to know what
+ * Becalm does with an alert reads this file and instance/decide.ts. Many batches run beside each other; a store joins
+ * what they ask of it.
  *
  * R1 nothing that a decision says is acted upon before its commit has been applied.
  * R2 a conflict throws the decision away: the state is read and decided again (retry.ts).
@@ -32,7 +33,8 @@ export async function runBatch(
   { ordinal = 0, onDecided }: BatchOptions = {},
 ): Promise<BatchResult> {
   const isBraked = hasBrakes(runtime.inForce);
-  // What a brake counts is counted before the commit: a guess that is lost would have counted attempts that nobody begins.
+  // What a brake counts is counted before the commit: a guess that is lost would have counted attempts that nobody
+  // begins.
   const guessed = isBraked ? null : runtime.groups.guess(batch);
   const read = guessed ?? (await runtime.groups.read(batch, runtime.mode === "live" ? null : ordinal));
   const lock = needsLock(runtime, read.snapshot) ? await lockDimension(runtime, read.snapshot) : null;
@@ -122,14 +124,20 @@ function parkedIf(lock: LockAnswer | null, command: Command): Command {
   return { ...command, lockBusyUntilMs: lock.busyUntilMs };
 }
 
-/** Engines of the version before know one way in which an alert ends; while they may be there, the others are told as that. */
+/**
+ * Engines of the version before know one way in which an alert ends; while they may be there, the others are told as
+ * that.
+ */
 function understood({ format }: BatchRuntime, command: Command): Command {
   if (format >= 2 || command.type !== "event" || command.event.type !== "alert.resolved") return command;
   const { type, atMs } = command.event;
   return { ...command, event: { type, atMs } };
 }
 
-/** Nothing is decided; at most episodes go on. No commit confirms a guess: that it changes nothing must be seen on what is stored. */
+/**
+ * Nothing is decided; at most episodes go on. No commit confirms a guess: that it changes nothing must be seen on what
+ * is stored.
+ */
 async function renew(runtime: BatchRuntime, { snapshot, precondition }: BatchRead): Promise<CommitOutcome> {
   if (precondition.isGuess) return "conflict";
   const { records } = snapshot.received;
@@ -176,7 +184,10 @@ function resultOf(
   }
 }
 
-/** A refusal, not a second instance: fingerprints and ids are what everybody outside knows alerts by, and two would share one. */
+/**
+ * A refusal, not a second instance: fingerprints and ids are what everybody outside knows alerts by, and two would
+ * share one.
+ */
 function fingerprintTaken(id: string): BecalmError {
   return new BecalmError(
     "BECALM_FINGERPRINT_TAKEN",

@@ -11,28 +11,35 @@ import { mayMoveWaiters, NOBODY_WAITS, NOTHING_COUNTED, type ReadFrom, readStore
 
 /** Groups that are remembered as met again, or lost. */
 const MAILBOX_COUNT_MAX = 10_000;
-/** So many batches of a mailbox are read after one that met an instance which was there already: its alerts are being sent again. */
+/**
+ * So many batches of a mailbox are read after one that met an instance which was there already: its alerts are being
+ * sent again.
+ */
 const READS_AFTER_DUPLICATE = 64;
 /** And after a guess that lost: another process writes the same group. */
 const READS_AFTER_LOSS = 8;
-/** So many groups of which nothing is known have to be new, one after the other, until the next such ones are taken for new. */
+/**
+ * So many groups of which nothing is known have to be new, one after the other, until the next such ones are taken for
+ * new.
+ */
 const NEW_BEFORE_GUESS = 64;
 
 const NOTHING_QUARANTINED: ReadonlyMap<string, BecalmError> = new Map();
 const NO_RECORDS: ReadonlyMap<string, string> = new Map();
 
 /**
- * The source that starts a batch from what this process left of its group, without reading it again. Most batches of a storm do. Whether
- * that still holds is found out by the commit's compare-and-set; a batch that loses is decided again from what is stored. So nothing here
- * is ever taken for what the store has.
+ * The source that starts a batch from what this process left of its group, without reading it again. Most batches of a
+ * storm do. Whether that still holds is found out by the commit's compare-and-set; a batch that loses is decided again
+ * from what is stored. So nothing here is ever taken for what the store has.
  *
  * G1 an entry only goes forward: to what a batch has just decided, or away, when that batch lost.
- * G2 wrong guesses cost a decision each, so a mailbox that has made one reads for some batches: its alerts are sent again, or others write
- * its group.
- * G3 a version does not tell who wrote it: a group may have expired, or a server may have lost its last writes, and another process may have
- * written as many versions since. So a guess follows this process's last commit on the group, and none is made without such a commit.
- * G4 that a group is new needs no such commit: an absent group has exactly one version. It is guessed while the groups of which nothing was
- * known have been new. After one that was there, many are read.
+ * G2 wrong guesses cost a decision each, so a mailbox that has made one reads for some batches: its alerts are sent
+ * again, or others write its group.
+ * G3 a version does not tell who wrote it: a group may have expired, or a server may have lost its last writes, and
+ * another process may have written as many versions since. So a guess follows this process's last commit on the group,
+ * and none is made without such a commit.
+ * G4 that a group is new needs no such commit: an absent group has exactly one version. It is guessed while the groups
+ * of which nothing was known have been new. After one that was there, many are read.
  * G5 whoever may settle a peer that somebody waits for is read: peers and waiters may be quarantined.
  */
 export class SpeculativeGroups implements GroupSource {
@@ -94,8 +101,9 @@ export class SpeculativeGroups implements GroupSource {
   }
 
   /**
-   * Ungrouped instances have no group whose next state would be known, and in a forming group the first batch may hold the only slot of the
-   * lock. What has to be read is read when the batch before it is stored: its instances may be among what that one makes.
+   * Ungrouped instances have no group whose next state would be known, and in a forming group the first batch may hold
+   * the only slot of the lock. What has to be read is read when the batch before it is stored: its instances may be
+   * among what that one makes.
    */
   isAhead(envelopes: readonly Envelope[]): boolean {
     const address = envelopes[0]?.address;
@@ -135,7 +143,10 @@ export class SpeculativeGroups implements GroupSource {
     };
   }
 
-  /** Is everything known that these must know? Alerts that fire are taken for new; that they are is a condition of the commit. */
+  /**
+   * Is everything known that these must know? Alerts that fire are taken for new; that they are is a condition of the
+   * commit.
+   */
   #isKnown({ groupId, partition }: Address, envelopes: readonly Envelope[]): boolean {
     let isAllNew = true;
     for (const { command, lastSeen } of envelopes) {

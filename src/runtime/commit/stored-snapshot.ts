@@ -1,8 +1,10 @@
 /**
- * What a batch must know before it is decided, read from the store: its group, its instances, the episodes of its alerts, and whoever waits.
+ * What a batch must know before it is decided, read from the store: its group, its instances, the episodes of its
+ * alerts, and whoever waits.
  *
- * Most batches take one read. A second one is for instances that only the episodes name: of an end, or of an activity that is over. Whoever
- * may settle a peer that somebody waits for also reads its peers and waiters: they may be quarantined.
+ * Most batches take one read. A second one is for instances that only the episodes name: of an end, or of an activity
+ * that is over. Whoever may settle a peer that somebody waits for also reads its peers and waiters: they may be
+ * quarantined.
  */
 import type { Group } from "../../convergence/group.ts";
 import { type Tally, tallyKey } from "../../convergence/tally.ts";
@@ -107,7 +109,10 @@ function neededBy({ envelopes }: Batch): { instanceIds: Set<string>; episodeKeys
   return { instanceIds, episodeKeys: [...keys] };
 }
 
-/** Takes the receipts, and reads the instances that their episodes name. Those may be unreadable, which the receipts must know. */
+/**
+ * Takes the receipts, and reads the instances that their episodes name. Those may be unreadable, which the receipts
+ * must know.
+ */
 async function receive(
   from: ReadFrom,
   { address, envelopes }: Batch,
@@ -130,7 +135,10 @@ function goingOn({ words }: Received): string[] {
   return words.flatMap(({ kind, id }) => ((kind === "goes_on" || kind === "late") && id !== null ? [id] : []));
 }
 
-/** Whatever is not a creation may settle a peer of the waiters. And only waiters that can be read keep a group open past its end. */
+/**
+ * Whatever is not a creation may settle a peer of the waiters. And only waiters that can be read keep a group open past
+ * its end.
+ */
 export function mayMoveWaiters({ open, waiters }: Group, commands: readonly Incoming[]): boolean {
   if (waiters === 0) return false;
   if (commands.some((command) => !isCreation(command))) return true;
@@ -142,8 +150,8 @@ export function mayMoveWaiters({ open, waiters }: Group, commands: readonly Inco
 }
 
 /**
- * The first waiters: pages of them, until one holds somebody who can be read. Those that cannot be read stay, and would hide who stands
- * behind them.
+ * The first waiters: pages of them, until one holds somebody who can be read. Those that cannot be read stay, and would
+ * hide who stands behind them.
  */
 async function readWaiters(
   from: ReadFrom,

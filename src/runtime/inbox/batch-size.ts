@@ -34,8 +34,9 @@ export function countFitting(items: readonly Size[]): number {
 }
 
 /**
- * What a command adds to a commit, roughly: the alert or the result that it brings, and its checkpoint and line. A character takes up to 3
- * bytes. What a commit has beside its commands, its group above all, is in the room that a batch leaves.
+ * What a command adds to a commit, roughly: the alert or the result that it brings, and its checkpoint and line. A
+ * character takes up to 3 bytes. What a commit has beside its commands, its group above all, is in the room that a
+ * batch leaves.
  */
 export function sizeOf({ command }: Envelope): Size {
   let bytes = 1_024;

@@ -1,7 +1,7 @@
 /**
- * Episodes that were begun under an earlier version of a policy, or under one that is gone. Their receipts go on to them, wherever they live:
- * so editing a rule never runs a firing storm again, and what was begun is ended. Only namespaces with such versions pay for this, with one
- * or two reads a partition for a whole request.
+ * Episodes that were begun under an earlier version of a policy, or under one that is gone. Their receipts go on to
+ * them, wherever they live: so editing a rule never runs a firing storm again, and what was begun is ended. Only
+ * namespaces with such versions pay for this, with one or two reads a partition for a whole request.
  */
 import { receive } from "../../model/episode.ts";
 import { lastEpisode, receiveRecorded } from "../../model/episode-record.ts";
@@ -14,7 +14,10 @@ import { tryInstance } from "../commit/read-instance.ts";
 import type { Runtime } from "../runtime.ts";
 import { earlierRouteOf, type Route, type RoutingOptions, routeOf } from "./routing.ts";
 
-/** A receipt belongs to an episode, or an instance, that was made under another version than the one in force, or in another group. */
+/**
+ * A receipt belongs to an episode, or an instance, that was made under another version than the one in force, or in
+ * another group.
+ */
 export type Claim = { readonly policy: string; readonly route: Route };
 
 type Options = RoutingOptions & { readonly routesOfAll: readonly (readonly Route[])[] };
@@ -57,7 +60,10 @@ function versionsNotInForce({ versions, inForce: { policies } }: Runtime): Compi
   return [...versions.values()].filter(({ policy }) => !keys.has(policyKey(policy)));
 }
 
-/** Where earlier versions would have put it. Of a policy that has such, also where it belongs now: the last episode counts. */
+/**
+ * Where earlier versions would have put it. Of a policy that has such, also where it belongs now: the last episode
+ * counts.
+ */
 function candidatesOf(
   runtime: Runtime,
   old: readonly CompiledPolicy[],
@@ -90,7 +96,10 @@ function candidatesOf(
   return candidates;
 }
 
-/** The episode that the receipt belongs to there, if it does; or the instance that was made of it before there were records. */
+/**
+ * The episode that the receipt belongs to there, if it does; or the instance that was made of it before there were
+ * records.
+ */
 function foundAt(
   { leaseGrace: grace }: Runtime,
   place: LoadResult,

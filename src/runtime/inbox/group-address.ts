@@ -1,6 +1,7 @@
 /**
- * Where a group lives follows from its policy's name and its dimensions. The alerts of a storm ask for the same few again and again, so what was
- * answered is kept by the values that they differ in: neither the text of the dimensions nor its hash is made for each alert.
+ * Where a group lives follows from its policy's name and its dimensions. The alerts of a storm ask for the same few
+ * again and again, so what was answered is kept by the values that they differ in: neither the text of the dimensions
+ * nor its hash is made for each alert.
  */
 import { comparedNames, dimensionKey } from "../../convergence/dimension-key.ts";
 import type { ConvergenceRule } from "../../model/convergence-rule.ts";

@@ -1,4 +1,6 @@
-/** The alerts of one request: routed into batches, each to its mailbox, and the answers back in the order of the alerts. */
+/**
+ * The alerts of one request: routed into batches, each to its mailbox, and the answers back in the order of the alerts.
+ */
 import { BecalmError } from "../../model/errors.ts";
 import type { Receipt } from "../../model/receipt.ts";
 import type { EnvelopeResult } from "../commit/batch.ts";
@@ -12,11 +14,15 @@ import { type RoutedAlert, routeAlerts } from "./routed-alerts.ts";
 export type Ingested = {
   readonly alert: number;
   readonly policy: string;
-  /** Of the instance that it made or belongs to. An `ignored` one may have none: then it is that which it would have made. */
+  /**
+   * Of the instance that it made or belongs to. An `ignored` one may have none: then it is that which it would have
+   * made.
+   */
   readonly id: string;
   /**
-   * Of an alert that fires: `created`; `duplicate`, its episode goes on. Of one that is resolved: `resolved`, it moved its instance; `ignored`,
-   * it changed none. Of either: `late`, a word about an activity that is over already, which changes nothing.
+   * Of an alert that fires: `created`; `duplicate`, its episode goes on. Of one that is resolved: `resolved`, it moved
+   * its instance; `ignored`, it changed none. Of either: `late`, a word about an activity that is over already, which
+   * changes nothing.
    */
   readonly outcome: "created" | "duplicate" | "resolved" | "ignored" | "late";
 };
@@ -25,7 +31,10 @@ export type IngestResult = {
   readonly instances: readonly Ingested[];
   /** Indexes of alerts that no policy matches. */
   readonly unmatched: readonly number[];
-  /** Alerts that were not taken: `BECALM_ALERT_INVALID` is the sender's mistake; anything else was refused for now, send it again. */
+  /**
+   * Alerts that were not taken: `BECALM_ALERT_INVALID` is the sender's mistake; anything else was refused for now, send
+   * it again.
+   */
   readonly rejected: readonly { readonly alert: number; readonly error: BecalmError }[];
 };
 
@@ -118,8 +127,8 @@ export async function deliver(
   { slots, batches, unmatched, refused }: RoutedRequest,
   { atMs }: { atMs: number },
 ): Promise<IngestResult> {
-  // Each batch is taken out, and forgotten as soon as it is decided: otherwise all that a request carries would live until its last alert is
-  // decided, and be copied by one collection of the garbage after the other.
+  // Each batch is taken out, and forgotten as soon as it is decided: otherwise all that a request carries would live
+  // until its last alert is decided, and be copied by one collection of the garbage after the other.
   await Promise.all(batches.splice(0).map((batch) => send(owners, batch)));
   for (const { alert, outcome } of slots) if (outcome instanceof BecalmError) refused.set(alert, outcome);
   const instances: Ingested[] = [];

@@ -1,6 +1,7 @@
 /**
- * The bound on alerts under way: they have been given to the engine, and their decisions are not durable yet. Without it a program that
- * does not wait for its answers fills the memory, and a storm that comes faster than its store writes ends the process.
+ * The bound on alerts under way: they have been given to the engine, and their decisions are not durable yet. Without
+ * it a program that does not wait for its answers fills the memory, and a storm that comes faster than its store writes
+ * ends the process.
  */
 import { BecalmError } from "../../model/errors.ts";
 import { UNDERWAY_ALERT_COUNT_DEFAULT, UNDERWAY_BYTES_DEFAULT } from "../../model/limits.ts";

@@ -9,7 +9,8 @@
  * | `committing` | the last batch that began is being committed | idle or queued, when it has `ended`; retrying, when it `lost` |
  * | `retrying` | a batch lost to other writers: it is decided again by itself, before anything else begins | idle or queued, when it has `ended` |
  *
- * One batch is under way at a time, and a second one when it can run ahead: the mailbox is queued again while it commits.
+ * One batch is under way at a time, and a second one when it can run ahead: the mailbox is queued again while it
+ * commits.
  */
 import type { Address, Batch, Envelope, EnvelopeResult } from "../commit/batch.ts";
 import type { GroupSource } from "../commit/group-source.ts";
@@ -94,8 +95,8 @@ export function nextState(mailbox: Mailbox, event: MailboxEvent, groups: GroupSo
 }
 
 /**
- * May the next batch begin while the one before it is being committed? Only if it is full (waiting would not make it larger, and the store
- * works on the first meanwhile), and nothing has to be read for it.
+ * May the next batch begin while the one before it is being committed? Only if it is full (waiting would not make it
+ * larger, and the store works on the first meanwhile), and nothing has to be read for it.
  */
 function canRunAhead({ queue, underway }: Mailbox, groups: GroupSource): boolean {
   const first = queue[0];

@@ -1,13 +1,17 @@
 /**
- * One mailbox a group (and one a partition for ungrouped instances): inside a process a group decides in order, and what has queued up
- * meanwhile goes through the main path as one batch. Batches of the mailboxes of one partition run beside each other.
+ * One mailbox a group (and one a partition for ungrouped instances): inside a process a group decides in order, and
+ * what has queued up meanwhile goes through the main path as one batch. Batches of the mailboxes of one partition run
+ * beside each other.
  *
- * Whoever submitted the first of a batch runs it, and awaits it: an error, or a stack trace taken at the commit, names who that was.
+ * Whoever submitted the first of a batch runs it, and awaits it: an error, or a stack trace taken at the commit, names
+ * who that was.
  *
- * Owns: the order of the commands, how they are cut into batches, and whose turn it is. Does not own: what a batch does (run-batch.ts), or
- * the states of a mailbox (mailbox.ts).
- * M1 batches of a mailbox are decided one after the other; one that loses is decided again before any further one begins.
- * M2 a submission settles only after its batch was committed or refused. M3 what is submitted together is committed together.
+ * Owns: the order of the commands, how they are cut into batches, and whose turn it is. Does not own: what a batch does
+ * (run-batch.ts), or the states of a mailbox (mailbox.ts).
+ * M1 batches of a mailbox are decided one after the other; one that loses is decided again before any further one
+ * begins.
+ * M2 a submission settles only after its batch was committed or refused. M3 what is submitted together is committed
+ * together.
  * M4 a mailbox that meets other writers waits alone, its neighbours go on.
  */
 import { type Batch, type BatchResult, type Envelope, type EnvelopeResult, mailboxKey } from "../commit/batch.ts";
@@ -44,8 +48,8 @@ export class Mailboxes {
   }
 
   /**
-   * Puts commands, at least one and at most a batch of them, into the mailbox that they all belong to. Resolves with a result each when they are committed, rejects with
-   * the store's or the conflict's error.
+   * Puts commands, at least one and at most a batch of them, into the mailbox that they all belong to. Resolves with a
+   * result each when they are committed, rejects with the store's or the conflict's error.
    */
   async submit(
     envelopes: readonly Envelope[],
@@ -94,7 +98,10 @@ export class Mailboxes {
     this.#expectRound(partition);
   }
 
-  /** A turn of the event loop later, so that what arrives together goes together: requests, and the results of attempts that end at once. */
+  /**
+   * A turn of the event loop later, so that what arrives together goes together: requests, and the results of attempts
+   * that end at once.
+   */
   #expectRound(partition: Partition): void {
     if (partition.isExpected || partition.rounds >= ROUNDS_MAX || partition.ready.length === 0) return;
     partition.isExpected = true;

@@ -4,8 +4,8 @@ import type { Store } from "../../stores/store.ts";
 const REMEMBERED_COUNT_MAX = 100_000;
 
 /**
- * Retention counts from the last receipt of an instance's alert. Writing every receipt would cost a write a re-sent alert, so one
- * is written at most once per retention / 8; what this process wrote it remembers.
+ * Retention counts from the last receipt of an instance's alert. Writing every receipt would cost a write a re-sent
+ * alert, so one is written at most once per retention / 8; what this process wrote it remembers.
  */
 export class Receipts {
   readonly #store: Store;

@@ -1,4 +1,7 @@
-/** From the receipts of a request to the commands that they mean: one for each policy that matches an alert, or has an open episode of it. */
+/**
+ * From the receipts of a request to the commands that they mean: one for each policy that matches an alert, or has an
+ * open episode of it.
+ */
 import type { Incoming } from "../../instance/receive.ts";
 import { BecalmError } from "../../model/errors.ts";
 import type { SilenceNote } from "../../model/instance-types.ts";
@@ -15,7 +18,10 @@ export type RoutedAlert = {
   readonly alert: number;
   readonly policy: string;
   readonly envelope: Envelope;
-  /** Where it goes if its episode turns out to be over under the version of the policy that `envelope` goes to; null: nowhere. */
+  /**
+   * Where it goes if its episode turns out to be over under the version of the policy that `envelope` goes to; null:
+   * nowhere.
+   */
   readonly fallback: Envelope | null;
 };
 
@@ -113,7 +119,10 @@ function envelopeOf(
   return { address, command, consumes: NOTHING, lastSeen: null };
 }
 
-/** As engines of earlier versions do, for they may work on the namespace too: the alert's start tells which instance is meant. */
+/**
+ * As engines of earlier versions do, for they may work on the namespace too: the alert's start tells which instance is
+ * meant.
+ */
 function withoutEpisode(
   receipt: Receipt,
   { route, atMs, silence, order }: { route: Route; atMs: number; silence: SilenceNote | null; order: number[] },

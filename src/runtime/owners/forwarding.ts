@@ -1,13 +1,13 @@
 /**
  * Sends what arrives here to the processes that own its partitions, and decides what they send.
  *
- * What is sent is not stored and not acknowledged: whoever received an alert answers its sender when the owner has committed it. So a letter may be
- * lost, doubled or late. The owner's answer that does not come in time makes the one who asked decide by itself, and an alert that both have decided is
- * a duplicate.
+ * What is sent is not stored and not acknowledged: whoever received an alert answers its sender when the owner has
+ * committed it. So a letter may be lost, doubled or late. The owner's answer that does not come in time makes the one
+ * who asked decide by itself, and an alert that both have decided is a duplicate.
  *
- * F1 at most LETTERS_OUT_MAX letters to one owner are unanswered; what comes meanwhile waits here, counted by the bound on alerts under way, and goes
- * together. F2 nothing that was sent is sent on: who gets it decides it, or declines. F3 what is older than its sender waits for is declined. F4 who
- * does not take its letters is not waited for.
+ * F1 at most LETTERS_OUT_MAX letters to one owner are unanswered; what comes meanwhile waits here, counted by the bound
+ * on alerts under way, and goes together. F2 nothing that was sent is sent on: who gets it decides it, or declines. F3
+ * what is older than its sender waits for is declined. F4 who does not take its letters is not waited for.
  */
 import { BecalmError } from "../../model/errors.ts";
 import type { CompiledPolicy } from "../../policy/policy-versions.ts";
@@ -34,7 +34,10 @@ import { BEAT_EVERY_MS, MEMBER_LEASE_MS } from "./membership.ts";
 const LETTERS_OUT_MAX = 8;
 /** By then whoever died is no longer a member, and another one owns what it had. */
 export const ANSWERED_WITHIN_MS = MEMBER_LEASE_MS + 1_000;
-/** Who lives takes its letters at once. One whose letters lie there for so long, and who has missed a beat, is dead or stands still. */
+/**
+ * Who lives takes its letters at once. One whose letters lie there for so long, and who has missed a beat, is dead or
+ * stands still.
+ */
 const TAKEN_WITHIN_MS = 1_000;
 /** Then it is looked at again so often: does it still say that it lives? */
 const LOOKED_AT_EVERY_MS = 500;

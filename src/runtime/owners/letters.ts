@@ -1,6 +1,6 @@
 /**
- * Letters between the processes of a namespace, as texts. They hold what a mailbox is given and what it answers, without what every process has
- * already: a policy is named by its version.
+ * Letters between the processes of a namespace, as texts. They hold what a mailbox is given and what it answers,
+ * without what every process has already: a policy is named by its version.
  */
 import type { Incoming } from "../../instance/receive.ts";
 import { BecalmError, type ErrorCode } from "../../model/errors.ts";
@@ -10,7 +10,10 @@ import { type CompiledPolicy, policyKey } from "../../policy/policy-versions.ts"
 import { type Address, type Envelope, type EnvelopeResult, NOTHING } from "../commit/batch.ts";
 import { episodeKeyOf } from "../inbox/routing.ts";
 
-/** Raised when an older version would not understand what is written: processes share partitions with those of their own form only. */
+/**
+ * Raised when an older version would not understand what is written: processes share partitions with those of their own
+ * form only.
+ */
 export const LETTER_FORM = 1;
 
 /** `ask`: decide these. `answer`: to that. `look`: who lives has changed. `end`: to oneself, the last one. */

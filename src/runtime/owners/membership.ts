@@ -1,13 +1,14 @@
 /**
  * Which processes share the namespace, and which of its partitions each of them owns.
  *
- * Whoever is started says every 2 s that it lives, and hears who else does. All come to the same owners from that, each by itself
- * (model/rendezvous.ts). Safety is the compare-and-set of the commits and nothing else: two who take themselves for the owner of one partition
- * lose time, and no more.
+ * Whoever is started says every 2 s that it lives, and hears who else does. All come to the same owners from that, each
+ * by itself (model/rendezvous.ts). Safety is the compare-and-set of the commits and nothing else: two who take
+ * themselves for the owner of one partition lose time, and no more.
  *
- * M1 a partition is left to another process only when that one has shown that it knows of others: what is left behind by a process that was alone
- * and died belongs to nobody. M2 who has not been heard of for a lease owns nothing any more, and the lease is looked at when it runs out. M3 who
- * could not say for a lease that it lives decides everything itself, as it would alone.
+ * M1 a partition is left to another process only when that one has shown that it knows of others: what is left behind
+ * by a process that was alone and died belongs to nobody. M2 who has not been heard of for a lease owns nothing any
+ * more, and the lease is looked at when it runs out. M3 who could not say for a lease that it lives decides everything
+ * itself, as it would alone.
  */
 import { ownersOf } from "../../model/rendezvous.ts";
 import type { LiveProcess, Processes } from "../../stores/processes.ts";

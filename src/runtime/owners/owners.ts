@@ -1,8 +1,9 @@
 /**
- * This process among those of its namespace: what arrives for a partition is decided by its owner. One that is alone owns everything, and neither sends
- * nor receives.
+ * This process among those of its namespace: what arrives for a partition is decided by its owner. One that is alone
+ * owns everything, and neither sends nor receives.
  *
- * Owns: the letters that come and go. Does not own: who is the owner (membership.ts), what becomes of a batch (forwarding.ts, and the mailboxes).
+ * Owns: the letters that come and go. Does not own: who is the owner (membership.ts), what becomes of a batch
+ * (forwarding.ts, and the mailboxes).
  */
 import { messageOf } from "../../model/errors.ts";
 import type { Processes } from "../../stores/processes.ts";

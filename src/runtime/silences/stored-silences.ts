@@ -1,9 +1,10 @@
 /**
- * Silences that people make while everything runs. They live beside the others of the policy file, in one record of partition 0: there are few, and
- * whoever looks at one looks at all.
+ * Silences that people make while everything runs. They live beside the others of the policy file, in one record of
+ * partition 0: there are few, and whoever looks at one looks at all.
  *
- * What a silence skipped is found among the timers. When a silence ends early, or is gone from the policy file, those are looked at again at once: a
- * job that is begun anew whenever the silences in force change, and when a process starts, so that no crash leaves it half done.
+ * What a silence skipped is found among the timers. When a silence ends early, or is gone from the policy file, those
+ * are looked at again at once: a job that is begun anew whenever the silences in force change, and when a process
+ * starts, so that no crash leaves it half done.
  */
 import { randomUUID } from "node:crypto";
 import { splitLine } from "../../instance/history-lines.ts";
@@ -48,7 +49,10 @@ export function compileSilence(silence: StoredSilence): CompiledSilence {
   return { silence, matches: compileMatchers(silence.match) };
 }
 
-/** Reads the stored silences; from now on they are in force beside those of the policy file. True: they are others than before. */
+/**
+ * Reads the stored silences; from now on they are in force beside those of the policy file. True: they are others than
+ * before.
+ */
 export async function learnSilences(runtime: Pick<Runtime, "store" | "inForce">): Promise<boolean> {
   const text = await recordOf(runtime);
   if (text === runtime.inForce.storedText) return false;
@@ -97,7 +101,10 @@ export class SilenceService {
     await this.lookAgain();
   }
 
-  /** Ends a silence now. What it skipped is decided, if its alert still fires and its policy does not say otherwise. Gives how many were looked at. */
+  /**
+   * Ends a silence now. What it skipped is decided, if its alert still fires and its policy does not say otherwise.
+   * Gives how many were looked at.
+   */
   async expire(id: string): Promise<number> {
     const nowMs = this.#now();
     await this.#change((silences) => {
@@ -136,7 +143,10 @@ export class SilenceService {
     return (await silenceOf(this.#runtime, owner, nowMs))?.toMs !== dueAtMs;
   }
 
-  /** Whether a stored silence skipped it. What one of the policy file holds is left to the engines that have read that file. */
+  /**
+   * Whether a stored silence skipped it. What one of the policy file holds is left to the engines that have read that
+   * file.
+   */
   async #isHeldByStored(owner: string): Promise<boolean> {
     const { store, inForce } = this.#runtime;
     const id = silenceIdIn((await store.history(owner)) ?? []);

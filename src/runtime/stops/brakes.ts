@@ -1,9 +1,10 @@
 /**
  * Brakes: how many attempts, and failed ones, a policy or the whole namespace may have within some time.
  *
- * The times are counted in one record of partition 0. A batch that is about to begin attempts adds them there first, by compare-and-set, so no two
- * processes take the same last one; a batch whose commit then loses has counted attempts that it did not begin, which brakes a little early and
- * never late. Nothing of this is asked or written where no policy in force says `limits`.
+ * The times are counted in one record of partition 0. A batch that is about to begin attempts adds them there first, by
+ * compare-and-set, so no two processes take the same last one; a batch whose commit then loses has counted attempts
+ * that it did not begin, which brakes a little early and never late. Nothing of this is asked or written where no
+ * policy in force says `limits`.
  */
 import type { Brake, Decision } from "../../instance/decision.ts";
 import { formatDuration } from "../../model/duration.ts";
@@ -20,7 +21,10 @@ const ENGINE = "becalm";
 type Times = { readonly actions: readonly number[]; readonly failures: readonly number[] };
 type Counted = Readonly<Record<string, Times>>;
 
-/** `by`: unique to each writing. Two processes that count at one moment would else write the same text, and the second would find its own there. */
+/**
+ * `by`: unique to each writing. Two processes that count at one moment would else write the same text, and the second
+ * would find its own there.
+ */
 type Stored = { readonly by: string; readonly counted: Counted };
 
 export type Braking = Pick<Runtime, "store" | "inForce" | "commitId">;
@@ -47,7 +51,9 @@ export async function readBrakes(from: Braking, atMs: number): Promise<BrakeRead
   return { brakes, text, atMs };
 }
 
-/** Counts the attempts that a decision begins. False: somebody else has counted meanwhile, and it must be decided again. */
+/**
+ * Counts the attempts that a decision begins. False: somebody else has counted meanwhile, and it must be decided again.
+ */
 export async function countAttempts(from: Braking, read: BrakeRead, { attempts }: Decision): Promise<boolean> {
   if (read.brakes.length === 0 || attempts.size === 0) return true;
   let total = 0;

@@ -1,6 +1,6 @@
 /**
- * Which brakes hold, for processes without the policy file: workers commit failed attempts, which brakes count. Engines write it when they put
- * policies into force; where no policy ever had a brake, nothing is written.
+ * Which brakes hold, for processes without the policy file: workers commit failed attempts, which brakes count. Engines
+ * write it when they put policies into force; where no policy ever had a brake, nothing is written.
  */
 
 import { errorCode } from "../../model/errors.ts";

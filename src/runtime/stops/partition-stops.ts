@@ -6,8 +6,8 @@ type Known = { readonly text: string | null; readonly record: StopsRecord };
 const NOTHING: Known = { text: null, record: NO_STOPS };
 
 /**
- * What this process knows of the emergency stops, by partition. A batch is decided under what is known; its commit asserts that it still is
- * so, and a batch that loses reads again.
+ * What this process knows of the emergency stops, by partition. A batch is decided under what is known; its commit
+ * asserts that it still is so, and a batch that loses reads again.
  */
 export class PartitionStops {
   readonly #known = new Map<number, Known>();

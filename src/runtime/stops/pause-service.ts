@@ -1,8 +1,9 @@
 /**
  * The emergency stop: pause and resume.
  *
- * Partition 0 has the newest record, and every other partition follows it; whoever finds one that is behind brings it up to date, so that a crash in
- * between leaves nothing half paused. What a lifted pause leaves to be done stays in the record until it is done to the end.
+ * Partition 0 has the newest record, and every other partition follows it; whoever finds one that is behind brings it
+ * up to date, so that a crash in between leaves nothing half paused. What a lifted pause leaves to be done stays in the
+ * record until it is done to the end.
  */
 import type { Instance } from "../../instance/checkpoint.ts";
 import type { Command } from "../../instance/decide.ts";
@@ -35,7 +36,10 @@ const PAGE_COUNT = 256;
 
 export type PauseRequest = { readonly by: string; readonly why: string; readonly policy?: string };
 
-/** `held`: what becomes of those that were held; `keep`, the default: they stay so, each for a grant, a denial or a later resume. */
+/**
+ * `held`: what becomes of those that were held; `keep`, the default: they stay so, each for a grant, a denial or a
+ * later resume.
+ */
 export type ResumeRequest = PauseRequest & { readonly held?: "keep" | Resumption["how"] };
 
 /** `lifted` null: no such pause held. `decided`: how many held instances were decided again or denied. */
@@ -93,7 +97,10 @@ export class PauseService {
     return { lifted, decided: await this.goOn() };
   }
 
-  /** Brings every partition up to date and does what lifted pauses have left to be done. Gives how many instances were decided. */
+  /**
+   * Brings every partition up to date and does what lifted pauses have left to be done. Gives how many instances were
+   * decided.
+   */
   async goOn(): Promise<number> {
     const record = await readStops(this.#runtime.store, this.#runtime.stops, 0);
     if (this.#isBehind(record)) await this.#follow(record);
@@ -106,7 +113,10 @@ export class PauseService {
     return decided;
   }
 
-  /** Asks a person about all that a pause holds, once it holds somebody. Whoever asks, in whichever process, makes the same request. */
+  /**
+   * Asks a person about all that a pause holds, once it holds somebody. Whoever asks, in whichever process, makes the
+   * same request.
+   */
   async #ask(pause: PauseNote): Promise<void> {
     const rows = await this.#heldRows(PAGE_COUNT, HELD_DUE_AT_MS + pause.sinceMs);
     for (const row of rows) {

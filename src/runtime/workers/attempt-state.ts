@@ -1,4 +1,7 @@
-/** Whether attempts go on: an instance that was cancelled, or moved by somebody else's result, needs nobody's attempt any more. */
+/**
+ * Whether attempts go on: an instance that was cancelled, or moved by somebody else's result, needs nobody's attempt
+ * any more.
+ */
 import type { Effect } from "../../instance/effect.ts";
 import { STOPS_KEY } from "../../instance/stops-record.ts";
 import { BecalmError } from "../../model/errors.ts";

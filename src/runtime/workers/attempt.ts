@@ -6,9 +6,9 @@ import type { Effect } from "../../instance/effect.ts";
 import type { Action } from "../../policy/policy.ts";
 
 /**
- * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an attempt costs.
- * It holds for a second: who waited longer for a turn looks whether somebody has cancelled the attempt meanwhile. `birth` null: the instance
- * was made in an earlier commit.
+ * What the commit that emitted an effect left of its instance: read again from the store this is the half of what an
+ * attempt costs. It holds for a second: who waited longer for a turn looks whether somebody has cancelled the attempt
+ * meanwhile. `birth` null: the instance was made in an earlier commit.
  */
 export type JustCommitted = { readonly instance: Instance; readonly birth: Birth | null; readonly atMs: number };
 
@@ -49,7 +49,10 @@ export class Attempt {
   }
 }
 
-/** What the port is asked. A class, so that the signal is made only if it is asked for: a getter of an object of its own costs a microsecond. */
+/**
+ * What the port is asked. A class, so that the signal is made only if it is asked for: a getter of an object of its own
+ * costs a microsecond.
+ */
 export class AttemptRequest implements EffectRequest {
   readonly kind: EffectRequest["kind"];
   readonly effectId: string;

@@ -1,9 +1,11 @@
 /**
- * What a worker runs: it looks at the outbox without claiming, chooses, and claims what it chose, just when it can begin it.
+ * What a worker runs: it looks at the outbox without claiming, chooses, and claims what it chose, just when it can
+ * begin it.
  *
- * C1 what a worker cannot run, or was told to leave, it never claims. C2 the most severe first, then the oldest; requests and summaries for people
- * before all. C3 each effect is looked at once while it waits: a place in each partition says up to where; from time to time, and when the choice
- * became too small, all is looked at again. C4 no policy is begun more often than its rate; the rate is this process's.
+ * C1 what a worker cannot run, or was told to leave, it never claims. C2 the most severe first, then the oldest;
+ * requests and summaries for people before all. C3 each effect is looked at once while it waits: a place in each
+ * partition says up to where; from time to time, and when the choice became too small, all is looked at again. C4 no
+ * policy is begun more often than its rate; the rate is this process's.
  */
 import { birthOf } from "../../instance/audit.ts";
 import { decodeEffect, type Effect, type EffectTopic, severityOf } from "../../instance/effect.ts";

@@ -1,9 +1,10 @@
 /**
- * How far this process's clock is from the store's. Times of decisions are the process's, leases are the store's, and other processes have clocks
- * of their own: a clock that is far off ends what others wait for, or removes what is alive.
+ * How far this process's clock is from the store's. Times of decisions are the process's, leases are the store's, and
+ * other processes have clocks of their own: a clock that is far off ends what others wait for, or removes what is
+ * alive.
  *
- * It learns the store's clock from a pulse now and then; between two of them time that passes is measured by a clock that nobody sets, so
- * that a clock which is set while nobody asks is noticed at once.
+ * It learns the store's clock from a pulse now and then; between two of them time that passes is measured by a clock
+ * that nobody sets, so that a clock which is set while nobody asks is noticed at once.
  */
 
 import { formatDuration } from "../../model/duration.ts";

@@ -29,7 +29,10 @@ export async function deadLetters({ store }: Pick<Runtime, "store">, limit: numb
   });
 }
 
-/** What is set aside and over, as after a cancel, is delivered once more: whoever gets it finds that, and takes it out of the outbox. */
+/**
+ * What is set aside and over, as after a cancel, is delivered once more: whoever gets it finds that, and takes it out
+ * of the outbox.
+ */
 export async function resumeOver(runtime: Runtime): Promise<void> {
   const stored = await runtime.store.outbox.deadLetters({ limit: LOOKED_AT_COUNT_MAX });
   if (stored.length === 0) return;

@@ -1,10 +1,11 @@
 /**
  * Dispatches committed effects, at most `concurrency` at once, and takes their results: each becomes one command.
  *
- * Owns: which effects of this process are out, and their abort signals. Does not own: the outbox (the store), retries (the machine), who
- * runs an attempt (the effect port).
- * E1 an effect is dispatched only from the committed outbox. E2 its result is one command; the machine accepts it only for the current
- * attempt. E3 an attempt whose result comes later takes nobody's turn, and is not dispatched again before its end.
+ * Owns: which effects of this process are out, and their abort signals. Does not own: the outbox (the store), retries
+ * (the machine), who runs an attempt (the effect port).
+ * E1 an effect is dispatched only from the committed outbox. E2 its result is one command; the machine accepts it only
+ * for the current attempt. E3 an attempt whose result comes later takes nobody's turn, and is not dispatched again
+ * before its end.
  */
 import type { EffectPort, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
 import { birthOf } from "../../instance/audit.ts";
@@ -27,8 +28,9 @@ const JUST_COMMITTED_MS = 1_000;
 const CANCELLED_WHILE_POSTPONED = "The attempt was cancelled while its callback was waited for.";
 
 /**
- * How an effect came out. `left`: its instance cannot be read, or the dispatcher was closed before its turn; `paused`: a pause keeps it from
- * beginning; `postponed`: its result comes later; `failed`: the store could not be read. They stay in the outbox.
+ * How an effect came out. `left`: its instance cannot be read, or the dispatcher was closed before its turn; `paused`:
+ * a pause keeps it from beginning; `postponed`: its result comes later; `failed`: the store could not be read. They
+ * stay in the outbox.
  */
 export type EffectOutcome =
   | { readonly kind: "completed"; readonly envelope: Envelope }
@@ -140,7 +142,10 @@ export class EffectDispatcher {
     this.#end(effect, { kind: "postponed" });
   }
 
-  /** A success that is verified must know whether the alert still fires. Who cannot look takes it that it does: the timer looks again. */
+  /**
+   * A success that is verified must know whether the alert still fires. Who cannot look takes it that it does: the
+   * timer looks again.
+   */
   async #completeLooking(effect: Effect, result: EffectResult): Promise<void> {
     const isOpen = await this.#isAlertOpen(effect).catch(() => true);
     this.#complete(effect, result, isOpen);
@@ -196,7 +201,9 @@ export class EffectDispatcher {
     return this.#out;
   }
 
-  /** Aborts what is out, because this process stops: what does not succeed is left in the outbox and delivered again. */
+  /**
+   * Aborts what is out, because this process stops: what does not succeed is left in the outbox and delivered again.
+   */
   interruptAll(why: string): void {
     for (const attempt of this.#attempts.values()) {
       attempt.isInterrupted = !attempt.isCancelled;

@@ -1,8 +1,8 @@
 /**
  * Live time: the pumps that move what is due. Between them and the store nothing is kept that a crash could lose.
  *
- * Owns: when the store is polled, and what is under way in this process. Does not own: decisions (commit/run-batch.ts), retries (the machine),
- * which effects this process has (outbox-pump.ts), which timers fire (timer-pump.ts).
+ * Owns: when the store is polled, and what is under way in this process. Does not own: decisions (commit/run-batch.ts),
+ * retries (the machine), which effects this process has (outbox-pump.ts), which timers fire (timer-pump.ts).
  */
 import type { EffectResult, OpenEffectPort } from "../../effects/effect-port.ts";
 import type { Decision } from "../../instance/decide.ts";
@@ -152,8 +152,9 @@ export class LiveDriver implements Driver {
   }
 
   /**
-   * Stops polling, begins nothing more and waits until what is under way has been reported; after `drainMs` of real time, by which attempts are
-   * measured too, they are aborted. Those, and attempts that had not begun, go back to the outbox, for whoever comes first: they use up no retry.
+   * Stops polling, begins nothing more and waits until what is under way has been reported; after `drainMs` of real
+   * time, by which attempts are measured too, they are aborted. Those, and attempts that had not begun, go back to the
+   * outbox, for whoever comes first: they use up no retry.
    */
   async stop(drainMs: number): Promise<void> {
     this.#isRunning = false;
@@ -185,7 +186,10 @@ export class LiveDriver implements Driver {
     return times.length === 0 ? null : Math.min(...times);
   }
 
-  /** Commits the result of an attempt that somebody reports from outside. False: the attempt is over already, so the result changes nothing. */
+  /**
+   * Commits the result of an attempt that somebody reports from outside. False: the attempt is over already, so the
+   * result changes nothing.
+   */
   complete(effect: Effect, result: EffectResult): Promise<boolean> {
     return this.#outbox.complete(effect, result);
   }
@@ -319,7 +323,10 @@ export class LiveDriver implements Driver {
     return DEAD_LETTERS_READ_EVERY_MS;
   }
 
-  /** Hears of silences that other processes make or end. Whoever starts looks at all that silences hold: some may have ended meanwhile. */
+  /**
+   * Hears of silences that other processes make or end. Whoever starts looks at all that silences hold: some may have
+   * ended meanwhile.
+   */
   async #readSilences(): Promise<number> {
     const areOthers = await learnSilences(this.#runtime);
     if (areOthers || !this.#hasLookedAtSilenced) await this.silences.lookAgain();

@@ -1,4 +1,7 @@
-/** What a notice is about, read when it is sent: the instance that waits for a person, or the one that opened the summarised group. */
+/**
+ * What a notice is about, read when it is sent: the instance that waits for a person, or the one that opened the
+ * summarised group.
+ */
 import type { NoticeSubject } from "../../effects/effect-port.ts";
 import { birthOf, decodeHistory } from "../../instance/audit.ts";
 import type { Notice } from "../../instance/audit-types.ts";

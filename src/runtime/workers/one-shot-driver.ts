@@ -15,7 +15,10 @@ export type OneShotOptions = {
   readonly onCommit: readonly CommitListener[];
 };
 
-/** Live time for one command: it commits, and may run what it has committed, without moving anything else of the namespace. */
+/**
+ * Live time for one command: it commits, and may run what it has committed, without moving anything else of the
+ * namespace.
+ */
 export class OneShotDriver implements Driver {
   readonly #runtime: BatchRuntime;
   readonly #mailboxes: Mailboxes;
@@ -47,8 +50,9 @@ export class OneShotDriver implements Driver {
   }
 
   /**
-   * Runs what it has committed, and what follows from the results, until nothing is outstanding. Gives the number. Engines that are up leave
-   * these effects alone: they are claimed, and the claim is extended while an attempt takes long.
+   * Runs what it has committed, and what follows from the results, until nothing is outstanding. Gives the number.
+   * Engines that are up leave these effects alone: they are claimed, and the claim is extended while an attempt takes
+   * long.
    */
   async settle(): Promise<number> {
     const { store, owner } = this.#runtime;

@@ -1,12 +1,15 @@
 /**
  * The effects that this process has for itself: those of its own commits, and those that it takes from the outbox.
  *
- * Owns: what is taken, how much of it may wait for its turn here, and that claims are prolonged and given back. Does not own: when the outbox is
- * polled (live-driver.ts), who runs an attempt (effect-dispatcher.ts), retries (the machine).
- * O1 an effect that this process commits begins at once, unless many wait for their turn already, or others wait in the outbox: then it is left
- * there, for whoever comes first. O2 from the outbox comes what the source gives (effect-source.ts), and no more than can soon be begun.
- * O3 a result is reported until the store takes it or the process stops; until then the effect counts as taken, so it is neither begun again
- * here nor given up to others. O4 an attempt whose instance moved on in another process is aborted within about a second.
+ * Owns: what is taken, how much of it may wait for its turn here, and that claims are prolonged and given back. Does
+ * not own: when the outbox is polled (live-driver.ts), who runs an attempt (effect-dispatcher.ts), retries (the
+ * machine).
+ * O1 an effect that this process commits begins at once, unless many wait for their turn already, or others wait in the
+ * outbox: then it is left there, for whoever comes first. O2 from the outbox comes what the source gives
+ * (effect-source.ts), and no more than can soon be begun.
+ * O3 a result is reported until the store takes it or the process stops; until then the effect counts as taken, so it
+ * is neither begun again here nor given up to others. O4 an attempt whose instance moved on in another process is
+ * aborted within about a second.
  */
 import type { EffectResult, OpenEffectPort } from "../../effects/effect-port.ts";
 import type { Decision } from "../../instance/decide.ts";
@@ -24,14 +27,20 @@ import type { RepeatedFaults } from "./repeated-faults.ts";
 export const CLAIMS_PROLONGED_EVERY_MS = 2_500;
 /** How long an attempt may go on that was cancelled in another process. */
 export const ATTEMPTS_LOOKED_AT_EVERY_MS = 1_000;
-/** Commits claim their effects as long as fewer than this wait for their turn here: quick attempts end before that many wait. */
+/**
+ * Commits claim their effects as long as fewer than this wait for their turn here: quick attempts end before that many
+ * wait.
+ */
 const WAITING_COUNT_MAX = 256;
 const REPORT_RETRY_MS = 200;
 const REPORT_RETRY_MS_MAX = 5_000;
 /** When what could not be begun here is looked at again, by whoever comes first. */
 const SUSPECT_AGAIN_AFTER_MS = 1_000;
 const LEFT_AGAIN_AFTER_MS = EFFECT_LEASE_MS;
-/** What was delivered so often without a result may be what ends its processes: only one of those runs in a process at once. */
+/**
+ * What was delivered so often without a result may be what ends its processes: only one of those runs in a process at
+ * once.
+ */
 const SUSPECT_DELIVERIES = 3;
 /** Beyond this it is set aside. */
 const DELIVERIES_MAX = 10;
@@ -131,14 +140,19 @@ export class OutboxPump {
     await this.#runtime.store.releaseClaims({ owner: this.#runtime.owner, effectIds });
   }
 
-  /** Aborts attempts that are over: cancelled in another process, or reported by it. Answers when to look again, in ms. */
+  /**
+   * Aborts attempts that are over: cancelled in another process, or reported by it. Answers when to look again, in ms.
+   */
   async endCancelled(): Promise<number> {
     for (const effect of await overAmong(this.#runtime, this.#dispatcher.outstanding))
       this.#dispatcher.cancelOne(effect, "the attempt is over: another process has cancelled or reported it");
     return ATTEMPTS_LOOKED_AT_EVERY_MS;
   }
 
-  /** Commits a result that comes from outside, whoever dispatched the attempt. False: that is over already, so it changes nothing. */
+  /**
+   * Commits a result that comes from outside, whoever dispatched the attempt. False: that is over already, so it
+   * changes nothing.
+   */
   async complete(effect: Effect, result: EffectResult): Promise<boolean> {
     const [reported] = await this.#options.submit(await this.#dispatcher.resultOf(effect, result));
     if (this.#dispatcher.answered(effect)) {
@@ -197,7 +211,10 @@ export class OutboxPump {
     if (this.#isBehind && this.#hasRoom && this.#options.isRunning()) this.#options.onRoom();
   }
 
-  /** What was delivered too often is set aside, and what was delivered often runs alone: its processes may have ended because of it. */
+  /**
+   * What was delivered too often is set aside, and what was delivered often runs alone: its processes may have ended
+   * because of it.
+   */
   #beginDelivered(delivered: ClaimedEffect): void {
     const { id, deliveries } = delivered;
     if (this.#taken.has(id)) return;

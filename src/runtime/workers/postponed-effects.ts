@@ -1,6 +1,7 @@
 /**
- * Effects whose results come later, by a callback: until when each is waited for. The record lies beside the alerts' episodes, one a partition, so
- * that a process that starts, or takes over, waits on instead of beginning the attempt again. It holds what is waited for now and nothing else.
+ * Effects whose results come later, by a callback: until when each is waited for. The record lies beside the alerts'
+ * episodes, one a partition, so that a process that starts, or takes over, waits on instead of beginning the attempt
+ * again. It holds what is waited for now and nothing else.
  */
 import type { Effect } from "../../instance/effect.ts";
 import { BecalmError } from "../../model/errors.ts";

@@ -1,7 +1,10 @@
 /** At most `count` within any `perMs`, spread or at once. */
 export type Rate = { readonly count: number; readonly perMs: number };
 
-/** How often this process may begin each policy's action. A window that slides: the times of the last `count` are remembered. */
+/**
+ * How often this process may begin each policy's action. A window that slides: the times of the last `count` are
+ * remembered.
+ */
 export class RateLimits {
   readonly #rates: ReadonlyMap<string, Rate>;
   readonly #taken = new Map<string, number[]>();

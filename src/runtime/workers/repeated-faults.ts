@@ -5,7 +5,10 @@ const QUIET_MS = 10_000;
 
 type Quiet = { readonly untilMs: number; count: number };
 
-/** Reports a fault at once, and those of the same kind that follow as a number: thousands of equal lines say no more than one. */
+/**
+ * Reports a fault at once, and those of the same kind that follow as a number: thousands of equal lines say no more
+ * than one.
+ */
 export class RepeatedFaults {
   readonly #clock: Clock;
   readonly #report: (what: string, error: unknown) => void;

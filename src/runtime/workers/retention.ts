@@ -1,4 +1,7 @@
-/** Retention: an instance at rest is forgotten, with its audit, some time after its last step and the last receipt of its alert. */
+/**
+ * Retention: an instance at rest is forgotten, with its audit, some time after its last step and the last receipt of
+ * its alert.
+ */
 import { isAtRest } from "../../instance/open-index.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { tryInstance } from "../commit/read-instance.ts";

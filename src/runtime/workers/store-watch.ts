@@ -1,4 +1,7 @@
-/** Looks after the store beside the work: its clock, what it promises, and commits that it has lost. What there is to say goes to the log. */
+/**
+ * Looks after the store beside the work: its clock, what it promises, and commits that it has lost. What there is to
+ * say goes to the log.
+ */
 import { messageOf } from "../../model/errors.ts";
 import type { DurabilityProfile, LostCommit } from "../../stores/store.ts";
 import type { Logger } from "../../system/logger.ts";
@@ -13,7 +16,9 @@ export type StoreWatchOptions = {
 };
 
 export type StoreStatus = {
-  /** How far the clock of this process is ahead of the store's (below 0: behind it); null: not known, or not compared. */
+  /**
+   * How far the clock of this process is ahead of the store's (below 0: behind it); null: not known, or not compared.
+   */
   readonly clockSkewMs: number | null;
   /** null: not known yet. */
   readonly durability: DurabilityProfile | null;

@@ -1,10 +1,12 @@
 /**
- * Fires the timers that are due: each partition is polled for itself, so one that cannot be read or written keeps no other waiting.
+ * Fires the timers that are due: each partition is polled for itself, so one that cannot be read or written keeps no
+ * other waiting.
  *
- * Owns: which timers wait after a failure, and for how long. Does not own: when the pump runs (live-driver.ts), decisions (commit/run-batch.ts).
- * T1 a timer fires by its commit: firing it twice is harmless. T2 what fails waits twice as long each time, up to `RETRY_MS_MAX`; those
- * behind it are looked at meanwhile. T3 what cannot be read waits until somebody may have repaired it. T4 a partition's timers are fired by its
- * owner; what that one leaves undone for long, by everybody.
+ * Owns: which timers wait after a failure, and for how long. Does not own: when the pump runs (live-driver.ts),
+ * decisions (commit/run-batch.ts).
+ * T1 a timer fires by its commit: firing it twice is harmless. T2 what fails waits twice as long each time, up to
+ * `RETRY_MS_MAX`; those behind it are looked at meanwhile. T3 what cannot be read waits until somebody may have
+ * repaired it. T4 a partition's timers are fired by its owner; what that one leaves undone for long, by everybody.
  */
 import { errorCode, messageOf } from "../../model/errors.ts";
 import { SWEEP_INTERVAL_MS } from "../../model/limits.ts";
@@ -23,7 +25,9 @@ const LARGE_PAGE_COUNT = 64;
 const TURN_MS_MAX = 250;
 /** What waits after a failure is passed over as it is read; so many of a partition at most are known at once. */
 const WAITING_COUNT_MAX = 8_192;
-/** What an owner has not fired so long after its time is fired by whoever looks: it may be at fault without knowing it. */
+/**
+ * What an owner has not fired so long after its time is fired by whoever looks: it may be at fault without knowing it.
+ */
 const LEFT_AFTER_MS = 10_000;
 const LEFT_LOOKED_AT_EVERY_MS = 5_000;
 const RETRY_MS_MIN = 500;

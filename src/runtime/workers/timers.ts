@@ -1,4 +1,7 @@
-/** From due timer rows to the commands that they ask for. A firing counts by its commit, so firing a row twice is harmless. */
+/**
+ * From due timer rows to the commands that they ask for. A firing counts by its commit, so firing a row twice is
+ * harmless.
+ */
 
 import { birthOf } from "../../instance/audit.ts";
 import type { Instance } from "../../instance/checkpoint.ts";

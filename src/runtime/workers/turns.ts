@@ -1,6 +1,9 @@
 import type { Clock } from "../../system/clock.ts";
 
-/** One at a time, in the order in which they come; whoever takes longer than `msMax` keeps the next one waiting no longer. */
+/**
+ * One at a time, in the order in which they come; whoever takes longer than `msMax` keeps the next one waiting no
+ * longer.
+ */
 export class Turns {
   readonly #clock: Clock;
   readonly #msMax: number;

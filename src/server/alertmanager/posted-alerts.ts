@@ -1,6 +1,6 @@
 /**
- * The body of `POST /api/v2/alerts`, checked as Alertmanager checks it: first the schema of the whole body, where one mistake refuses all of it,
- * then each alert, where the good ones are taken. Pure.
+ * The body of `POST /api/v2/alerts`, checked as Alertmanager checks it: first the schema of the whole body, where one
+ * mistake refuses all of it, then each alert, where the good ones are taken. Pure.
  */
 import { LABEL_NAME_BYTES_MAX } from "../../model/limits.ts";
 import { isZeroTime, parseTimestamp } from "../../model/timestamp.ts";

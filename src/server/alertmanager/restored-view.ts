@@ -1,6 +1,6 @@
 /**
- * Fills the view after a start with the alerts whose episodes the store records as open, so that amtool, karma and Grafana see what fires before it
- * is sent again. A re-sending that comes meanwhile is newer, and stays.
+ * Fills the view after a start with the alerts whose episodes the store records as open, so that amtool, karma and
+ * Grafana see what fires before it is sent again. A re-sending that comes meanwhile is newer, and stays.
  */
 import { birthOf } from "../../instance/audit.ts";
 import type { Instance } from "../../instance/checkpoint.ts";

@@ -1,4 +1,7 @@
-/** Alertmanager's API v2. What differs from the real one on purpose is a table in docs/http-api.md, and a test compares the two. */
+/**
+ * Alertmanager's API v2. What differs from the real one on purpose is a table in docs/http-api.md, and a test compares
+ * the two.
+ */
 import { randomUUID } from "node:crypto";
 import type { IngestResult } from "../../engine.ts";
 import type { AlertInput } from "../../formats/alert-input.ts";

@@ -1,7 +1,8 @@
 /**
- * The alerts that fire, as Alertmanager would show them: earliest start, latest annotations, the end that each re-sending renews. It is kept in
- * memory for those who look (amtool, karma, Grafana) and no decision reads it; after a start it is filled from the episodes that the store records
- * (restored-view.ts), and by the senders within their interval.
+ * The alerts that fire, as Alertmanager would show them: earliest start, latest annotations, the end that each
+ * re-sending renews. It is kept in memory for those who look (amtool, karma, Grafana) and no decision reads it; after a
+ * start it is filled from the episodes that the store records (restored-view.ts), and by the senders within their
+ * interval.
  */
 import type { Alert } from "../../model/alert.ts";
 import { fingerprintOf } from "../../model/fingerprint.ts";

@@ -35,8 +35,8 @@ function forbidden(why: string): Refusal {
 }
 
 /**
- * Before a route is looked at. A server that answers without a token on loopback answers only to loopback names: a foreign page may point a name
- * of its own at 127.0.0.1, and its requests then bear that name.
+ * Before a route is looked at. A server that answers without a token on loopback answers only to loopback names: a
+ * foreign page may point a name of its own at 127.0.0.1, and its requests then bear that name.
  */
 export function originRefusal(rules: AccessRules, request: AccessRequest): Refusal | null {
   const { origin, method } = request;
@@ -52,7 +52,9 @@ export function originRefusal(rules: AccessRules, request: AccessRequest): Refus
   return null;
 }
 
-/** What stands in front of the server may hand on signed requests under the name by which it is known, and no others. */
+/**
+ * What stands in front of the server may hand on signed requests under the name by which it is known, and no others.
+ */
 function isKnownHost({ signedHost }: AccessRules, { host, isSigned }: AccessRequest): boolean {
   const name = host === undefined ? undefined : hostName(host);
   return isLoopback(name) || (isSigned === true && name !== undefined && name === signedHost);

@@ -1,4 +1,7 @@
-/** `POST /v1/candidates`: the mistakes of a policy file and, if it has none, what it would have done with what came in lately. Nothing is changed. */
+/**
+ * `POST /v1/candidates`: the mistakes of a policy file and, if it has none, what it would have done with what came in
+ * lately. Nothing is changed.
+ */
 import { z } from "zod";
 import { compose } from "../../compose.ts";
 import { parsePolicies } from "../../formats/policy-file.ts";

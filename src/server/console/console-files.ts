@@ -1,4 +1,7 @@
-/** The console's own files: a page, its style and its program. Nothing of them comes from elsewhere, and the page may load nothing from elsewhere. */
+/**
+ * The console's own files: a page, its style and its program. Nothing of them comes from elsewhere, and the page may
+ * load nothing from elsewhere.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,7 @@
-/** What the console asks beyond the API that programs use: who looks, the storm in numbers, one instance's past, who answered. */
+/**
+ * What the console asks beyond the API that programs use: who looks, the storm in numbers, one instance's past, who
+ * answered.
+ */
 import { actionInstanceMachine } from "../../../machines/index.ts";
 import { REASONS } from "../../model/reasons.ts";
 import { entryJson } from "../../present/instance-json.ts";

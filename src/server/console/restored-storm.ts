@@ -1,4 +1,7 @@
-/** After a start: groups and answers of the last hours as the store knows them, so that the console shows them before anything new comes. */
+/**
+ * After a start: groups and answers of the last hours as the store knows them, so that the console shows them before
+ * anything new comes.
+ */
 import type { Instance } from "../../instance/checkpoint.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import type { InstanceReader } from "../../runtime/instance-reader.ts";

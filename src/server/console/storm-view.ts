@@ -1,6 +1,6 @@
 /**
- * The last hours in numbers, for the console: alerts in, actions out, why nothing was done, which groups are busy. Counted in memory since the
- * server started; decisions never read it.
+ * The last hours in numbers, for the console: alerts in, actions out, why nothing was done, which groups are busy.
+ * Counted in memory since the server started; decisions never read it.
  */
 import { REASONS, type ReasonCode } from "../../model/reasons.ts";
 import type { CommittedStep } from "../../runtime/committed-steps.ts";
@@ -74,7 +74,10 @@ export class StormView {
     }
   }
 
-  /** Groups that the store knows from before the start, the one that was touched last at the end; what came meanwhile is newer, and stays. */
+  /**
+   * Groups that the store knows from before the start, the one that was touched last at the end; what came meanwhile is
+   * newer, and stays.
+   */
   restore(groups: readonly RestoredGroup[]): void {
     const touched = [...this.#groups];
     this.#groups.clear();

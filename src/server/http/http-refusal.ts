@@ -22,7 +22,10 @@ export class HttpRefusal extends BecalmError {
 
 const RETRY: Readonly<Record<string, string>> = { "retry-after": "1" };
 
-/** What the code of an error means to an HTTP client. Whatever may succeed later is 503: senders repeat those and nothing else. */
+/**
+ * What the code of an error means to an HTTP client. Whatever may succeed later is 503: senders repeat those and
+ * nothing else.
+ */
 const STATUS_OF: Readonly<Partial<Record<ErrorCode, RefusalStatus>>> = {
   BECALM_ALERT_INVALID: 400,
   BECALM_POLICY_INVALID: 400,

@@ -10,9 +10,15 @@ import { type ListenAddress, urlHost } from "./listen-address.ts";
 /** A client has this long for its headers, and this long for the whole request. */
 const HEADERS_MS_MAX = 10_000;
 const REQUEST_MS_MAX = 30_000;
-/** Longer than the idle time of the usual clients (Go's is 90 s), so that they close first and never send into a closed socket. */
+/**
+ * Longer than the idle time of the usual clients (Go's is 90 s), so that they close first and never send into a closed
+ * socket.
+ */
 const KEEP_ALIVE_MS = 100_000;
-/** A socket on which nothing moves, such as that of a client that does not read its answer. Event streams send a comment more often. */
+/**
+ * A socket on which nothing moves, such as that of a client that does not read its answer. Event streams send a comment
+ * more often.
+ */
 const SILENCE_MS_MAX = 120_000;
 const HEADER_BYTES_MAX = 16 * 1_024;
 const CHECKED_EVERY_MS = 1_000;
@@ -69,8 +75,8 @@ export class Listener {
   }
 
   /**
-   * Lets the requests under way end, and cuts what is left after `drainMs`. For a moment it goes on listening: a connection that looks idle may
-   * have a request on its way, and every answer asks its client to close.
+   * Lets the requests under way end, and cuts what is left after `drainMs`. For a moment it goes on listening: a
+   * connection that looks idle may have a request on its way, and every answer asks its client to close.
    */
   async close(drainMs: number): Promise<void> {
     const cut = setTimeout(() => this.#server.closeAllConnections(), Math.max(drainMs, GRACE_MS));

@@ -9,7 +9,10 @@ export type BodyLimits = {
   readonly heldBytesMax: number;
 };
 
-/** Counts the bytes of bodies that requests hold, so that a storm of large requests is answered with 503 and not with a crash. */
+/**
+ * Counts the bytes of bodies that requests hold, so that a storm of large requests is answered with 503 and not with a
+ * crash.
+ */
 export class BodyReader {
   readonly #limits: BodyLimits;
   #heldBytes = 0;

@@ -1,4 +1,7 @@
-/** One row a route: how it is called, who may call it, what its description says. The app, its 404 and 405, and /openapi.json come from these. */
+/**
+ * One row a route: how it is called, who may call it, what its description says. The app, its 404 and 405, and
+ * /openapi.json come from these.
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "hono";
 import type { z } from "zod";

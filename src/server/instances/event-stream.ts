@@ -1,6 +1,7 @@
 /**
- * `GET /v1/events`: server-sent events, one a committed step. The newest are kept, so that who comes back with Last-Event-ID misses nothing; who was
- * away too long is told so (`event: gap`). A viewer that does not read is cut instead of filling the memory.
+ * `GET /v1/events`: server-sent events, one a committed step. The newest are kept, so that who comes back with
+ * Last-Event-ID misses nothing; who was away too long is told so (`event: gap`). A viewer that does not read is cut
+ * instead of filling the memory.
  */
 import { randomBytes } from "node:crypto";
 import { isoTime } from "../../present/time-text.ts";

@@ -1,4 +1,7 @@
-/** Groups as rows: the numbers of a group are in its own record, so a row costs one read however many instances the group has. */
+/**
+ * Groups as rows: the numbers of a group are in its own record, so a row costs one read however many instances the
+ * group has.
+ */
 import type { Group } from "../../convergence/group.ts";
 import { decodeGroup } from "../../convergence/group-codec.ts";
 import type { Birth } from "../../instance/audit-types.ts";
@@ -37,7 +40,10 @@ export type GoingOn = {
   readonly isCut: boolean;
 };
 
-/** The instances that are not at rest, and those that were created since: what is going on, without reading all that is there. */
+/**
+ * The instances that are not at rest, and those that were created since: what is going on, without reading all that is
+ * there.
+ */
 export async function goingOn(reader: InstanceReader, filter: ListFilter, rowsMax: number): Promise<GoingOn> {
   const { since: _since, ...always } = filter;
   const found = new Map<string, Instance>();

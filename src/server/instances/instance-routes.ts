@@ -189,7 +189,10 @@ async function drawing(id: string, { engine }: InstancePorts, at: string | undef
   return new Response(picture, { headers });
 }
 
-/** 412 comes before 409: whoever saw an older version is told that before the state is asked. The commit itself compares the versions. */
+/**
+ * 412 comes before 409: whoever saw an older version is told that before the state is asked. The commit itself compares
+ * the versions.
+ */
 async function send(c: Ctx, ports: InstancePorts, event: EventInput): Promise<Response> {
   const id = idOf(c);
   const reference = ports.engine.get(id);

@@ -1,4 +1,6 @@
-/** The rules in force, and every rule that an instance was made under. Secrets in headers and addresses are not shown. */
+/**
+ * The rules in force, and every rule that an instance was made under. Secrets in headers and addresses are not shown.
+ */
 import { matcherSource } from "../../policy/matcher-source.ts";
 import type { Action, Policy } from "../../policy/policy.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
@@ -44,7 +46,10 @@ function policyJson(policy: Policy): object {
 
 const HIDDEN = "[hidden]";
 
-/** Values of headers, what an address says besides scheme, host and path, and a body, which may hold a key of its target. */
+/**
+ * Values of headers, what an address says besides scheme, host and path, and a body, which may hold a key of its
+ * target.
+ */
 export function withoutSecrets(action: Action): object {
   if (action.kind !== "webhook") return action;
   const headers = Object.fromEntries(Object.keys(action.headers).map((name) => [name, HIDDEN]));

@@ -34,7 +34,10 @@ export function readRoutes({ store, bodies }: { store: Store; bodies: BodyReader
   ];
 }
 
-/** A namespace is never made from here, whatever is asked. What a driver cannot read as arguments is the caller's mistake. */
+/**
+ * A namespace is never made from here, whatever is asked. What a driver cannot read as arguments is the caller's
+ * mistake.
+ */
 async function read(store: Store, call: ReadCall, given: readonly unknown[]): Promise<unknown> {
   const ask = (store[call] as (...given: readonly unknown[]) => Promise<unknown>).bind(store);
   try {

@@ -1,6 +1,7 @@
 /**
- * `/v1/answers/{link}`: GET shows what an approval request asks, POST decides it. A link is a proof of its own, so that whoever looks at it by
- * machine (a chat that shows a preview) decides nothing, and whoever opens it needs no token. The first answer wins; the others are told whose it was.
+ * `/v1/answers/{link}`: GET shows what an approval request asks, POST decides it. A link is a proof of its own, so that
+ * whoever looks at it by machine (a chat that shows a preview) decides nothing, and whoever opens it needs no token.
+ * The first answer wins; the others are told whose it was.
  */
 import type { Engine, Who } from "../../engine.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";

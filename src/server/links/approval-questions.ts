@@ -86,8 +86,8 @@ function endOf({ entries, policy }: History, { dueAtMs }: ApprovalClaim): AuditE
 type Ended = { readonly ended: AuditEntry | null; readonly history: History };
 
 /**
- * A group asks once for all that it holds, until it holds nobody. The one that was asked about may be answered by itself; the request stands while
- * somebody waits still who waited then.
+ * A group asks once for all that it holds, until it holds nobody. The one that was asked about may be answered by
+ * itself; the request stands while somebody waits still who waited then.
  */
 function isSameStorm(waiting: readonly InstanceSnapshot[], { ended, history }: Ended): boolean {
   if (ended === null) return false;

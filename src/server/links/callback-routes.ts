@@ -1,6 +1,7 @@
 /**
- * `POST /v1/callbacks/{link}`: how an attempt ended that its target answered with 202. The link is the proof, so the target needs no token; it is good
- * for one attempt, until that attempt's timeout, and once: what comes later changes nothing and is told so.
+ * `POST /v1/callbacks/{link}`: how an attempt ended that its target answered with 202. The link is the proof, so the
+ * target needs no token; it is good for one attempt, until that attempt's timeout, and once: what comes later changes
+ * nothing and is told so.
  */
 import { z } from "zod";
 import { cutText } from "../../effects/bounded-text.ts";

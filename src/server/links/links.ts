@@ -1,4 +1,7 @@
-/** The addresses that leave this server with a proof of their own: answers to approval requests, and callbacks of long attempts. */
+/**
+ * The addresses that leave this server with a proof of their own: answers to approval requests, and callbacks of long
+ * attempts.
+ */
 import type { ApprovalAbout, ApprovalLinks, SignedUrls } from "../../effects/signed-urls.ts";
 import type { Effect } from "../../instance/effect.ts";
 import type { Signer } from "../../system/signer.ts";

@@ -1,6 +1,6 @@
 /**
- * What Prometheus reads. The hot path only counts in maps; labels are resolved when somebody reads. No label holds an instance, a fingerprint or
- * anything else that a storm makes more of.
+ * What Prometheus reads. The hot path only counts in maps; labels are resolved when somebody reads. No label holds an
+ * instance, a fingerprint or anything else that a storm makes more of.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";

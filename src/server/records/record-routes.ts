@@ -1,4 +1,7 @@
-/** `POST /v1/records`: metric records through the server's strategies; what they lead to goes to the engine like any alert. */
+/**
+ * `POST /v1/records`: metric records through the server's strategies; what they lead to goes to the engine like any
+ * alert.
+ */
 import { fieldsOf } from "../../detection/core/strategy.ts";
 import { RECORD_FORMATS, type RecordFormat } from "../../formats/record-format-names.ts";
 import { formatOf, readerOf } from "../../formats/record-formats.ts";

@@ -1,9 +1,10 @@
 /**
- * One detection stream of the server: records in, detected alerts to the engine, in the order in which they were detected.
+ * One detection stream of the server: records in, detected alerts to the engine, in the order in which they were
+ * detected.
  *
- * Everything that is done to a stream is done in turn. Records are durable, and so are the alerts that they led to, before the engine hears of
- * them; what the engine has taken is noted afterwards. So an alert that the engine could not take for now is delivered with the next records, by
- * the clock, or after a restart.
+ * Everything that is done to a stream is done in turn. Records are durable, and so are the alerts that they led to,
+ * before the engine hears of them; what the engine has taken is noted afterwards. So an alert that the engine could not
+ * take for now is delivered with the next records, by the clock, or after a restart.
  */
 import type { DetectedAlert } from "../../detection/core/detected-alert.ts";
 import type { Strategy } from "../../detection/core/strategy.ts";

@@ -1,4 +1,7 @@
-/** `GET /v1/shadow`: what would have gone another way under the candidate that runs beside the policies in force. Nothing is changed. */
+/**
+ * `GET /v1/shadow`: what would have gone another way under the candidate that runs beside the policies in force.
+ * Nothing is changed.
+ */
 import type { Engine } from "../../engine.ts";
 import { parseDuration } from "../../model/duration.ts";
 import { BecalmError } from "../../model/errors.ts";

@@ -1,6 +1,7 @@
 /**
- * Looks at the shadow now and then, for the metrics. It looks when something was decided since the last time, at most once a minute, and takes at most a
- * twentieth of one core: the longer a look takes, the longer it waits for the next one.
+ * Looks at the shadow now and then, for the metrics. It looks when something was decided since the last time, at most
+ * once a minute, and takes at most a twentieth of one core: the longer a look takes, the longer it waits for the next
+ * one.
  */
 import type { Engine, ShadowReport } from "../../engine.ts";
 import { messageOf } from "../../model/errors.ts";

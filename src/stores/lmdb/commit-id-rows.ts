@@ -1,6 +1,6 @@
 /**
- * Ids of the commits of the last ten minutes. `k<partition><commit>`: nothing, it is there. `z<end><key>`: the keys of one transaction,
- * to be dropped then.
+ * Ids of the commits of the last ten minutes. `k<partition><commit>`: nothing, it is there. `z<end><key>`: the keys of
+ * one transaction, to be dropped then.
  */
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
 import { NextEnd } from "./next-end.ts";

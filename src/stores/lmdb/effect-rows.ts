@@ -1,10 +1,11 @@
 /**
- * The outbox. `f<effect>`: `<end of the claim> <partition> <length of the owner> <length of the id> `, then owner, id and effect. The owner is
- * followed by `~<deliveries>`, unless that is 0 without an owner, and 1 with one.
- * `q<partition><end of the claim><effect>`: the effect's id. While nobody has claimed it, the end is the time of its commit: what has waited
- * longest is taken first.
+ * The outbox. `f<effect>`: `<end of the claim> <partition> <length of the owner> <length of the id> `, then owner, id
+ * and effect. The owner is followed by `~<deliveries>`, unless that is 0 without an owner, and 1 with one.
+ * `q<partition><end of the claim><effect>`: the effect's id. While nobody has claimed it, the end is the time of its
+ * commit: what has waited longest is taken first.
  *
- * A claim is held by the process that writes: when another one takes over (or the same one starts again), its claims are free at once.
+ * A claim is held by the process that writes: when another one takes over (or the same one starts again), its claims
+ * are free at once.
  */
 import type { ClaimedEffect, DeadLetter, FreeEffect, FreePosition } from "../outbox.ts";
 import { SET_ASIDE_MS } from "../outbox.ts";

@@ -1,12 +1,13 @@
 /**
- * One LMDB file, shared by everything in this process that names its path. It is opened for reading by the first look, and for writing by
- * the first write, which makes this process the only writer (writer-lock.ts).
+ * One LMDB file, shared by everything in this process that names its path. It is opened for reading by the first look,
+ * and for writing by the first write, which makes this process the only writer (writer-lock.ts).
  *
  * Writes are answered when they are on the disk; how they share transactions: group-commit.ts.
  *
- * E1: no `overlappingSync`. It is the default of the binding and writes its own order of meta pages; without it a commit is LMDB's own:
- * pages, fdatasync, then the meta page through a descriptor that writes through. The binding's promise comes after all of that.
- * E2: no `eventTurnBatching`: it has a promise of its own, which nobody handles when a commit fails, and that ends the process.
+ * E1: no `overlappingSync`. It is the default of the binding and writes its own order of meta pages; without it a
+ * commit is LMDB's own: pages, fdatasync, then the meta page through a descriptor that writes through. The binding's
+ * promise comes after all of that. E2: no `eventTurnBatching`: it has a promise of its own, which nobody handles when a
+ * commit fails, and that ends the process.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -77,7 +78,10 @@ export class Environment {
     }
   }
 
-  /** Writes, and resolves with what `run` gave when it is durable. `run` may be called more than once, and does not wait for anything. */
+  /**
+   * Writes, and resolves with what `run` gave when it is durable. `run` may be called more than once, and does not wait
+   * for anything.
+   */
   write<T>(run: (rows: WriteRows) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const write: Write = { run, resolve: resolve as (value: unknown) => void, reject };
@@ -86,12 +90,16 @@ export class Environment {
     });
   }
 
-  /** Opens for writing, so that a second writer is reported before there is anything to write. @throws BECALM_STORE_BUSY */
+  /**
+   * Opens for writing, so that a second writer is reported before there is anything to write. @throws BECALM_STORE_BUSY
+   */
   async beWriter(): Promise<void> {
     if (this.#unlock === null) await this.#inTurn(() => this.#openForWriting());
   }
 
-  /** Copies what was committed last into a new file, while others go on writing. False: there is no store at this path. */
+  /**
+   * Copies what was committed last into a new file, while others go on writing. False: there is no store at this path.
+   */
   async copyTo(file: string): Promise<boolean> {
     const database = this.#database ?? (await this.#inTurn(() => this.#openForReading()));
     if (database === null) return false;
@@ -195,7 +203,10 @@ export class Environment {
 const MAGIC = Buffer.from([0xde, 0xc0, 0xef, 0xbe]);
 const MAGIC_AT = 24;
 
-/** A missing or empty file becomes a store. Of any other one this asks first: the binding takes the process down when it cannot open it. */
+/**
+ * A missing or empty file becomes a store. Of any other one this asks first: the binding takes the process down when it
+ * cannot open it.
+ */
 function requireDatabase(file: string, { readOnly }: { readOnly: boolean }): void {
   if (statSync(file, { throwIfNoEntry: false }) === undefined) {
     accessSync(dirname(file), constants.W_OK);

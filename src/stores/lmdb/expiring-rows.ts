@@ -1,6 +1,6 @@
 /**
- * Keys that live for a while after their last renewal, each with fields. `X<key>`: when it ends. `E<end><key>`: the same, by time.
- * `x<key><field>`: a value. What has ended counts as gone at once, and is dropped later.
+ * Keys that live for a while after their last renewal, each with fields. `X<key>`: when it ends. `E<end><key>`: the
+ * same, by time. `x<key><field>`: a value. What has ended counts as gone at once, and is dropped later.
  */
 import { AFTER_ALL, numberOf, part, sortable } from "./row-keys.ts";
 import { type ReadRows, removeRange, takeRows, type WriteRows } from "./rows.ts";

@@ -1,12 +1,14 @@
 /**
- * Writes are answered when they are on the disk. While one transaction is being written to it, those that come are run on what it will have
- * written, and go into the next one together: the disk is waited for once for all of them, and works all the time.
+ * Writes are answered when they are on the disk. While one transaction is being written to it, those that come are run
+ * on what it will have written, and go into the next one together: the disk is waited for once for all of them, and
+ * works all the time.
  *
- * G1: a write runs at once, in this thread, on rows in memory (pending-rows.ts). What it has changed is handed to the binding, whose thread puts
- * it into the pages and flushes: half of what a transaction costs is done beside the next decisions (docs/decisions/lmdb-flushes-in-its-commit.md).
- * G2: writes are run in the order they were asked for. One that throws leaves nothing and fails alone.
- * G3: a transaction that cannot be committed leaves nothing of any of its writes, and all of them fail. Those that were run on it are run again.
- * G4: the whole of a transaction is one `batch` of the binding, of which it commits all or nothing. Nothing may throw while it is handed over.
+ * G1: a write runs at once, in this thread, on rows in memory (pending-rows.ts). What it has changed is handed to the
+ * binding, whose thread puts it into the pages and flushes: half of what a transaction costs is done beside the next
+ * decisions (docs/decisions/lmdb-flushes-in-its-commit.md). G2: writes are run in the order they were asked for. One
+ * that throws leaves nothing and fails alone. G3: a transaction that cannot be committed leaves nothing of any of its
+ * writes, and all of them fail. Those that were run on it are run again. G4: the whole of a transaction is one `batch`
+ * of the binding, of which it commits all or nothing. Nothing may throw while it is handed over.
  */
 import type { Journal, Plan } from "./journal.ts";
 import type { Database } from "./load-lmdb.ts";
@@ -95,7 +97,10 @@ export class GroupCommit {
     this.#flushing = null;
   }
 
-  /** Waits while each turn of the event loop brings more: the fewer transactions, the fewer pages are written for the same rows. */
+  /**
+   * Waits while each turn of the event loop brings more: the fewer transactions, the fewer pages are written for the
+   * same rows.
+   */
   async #gather(): Promise<void> {
     const untilMs = performance.now() + GATHER_MS_MAX;
     let before = 0;

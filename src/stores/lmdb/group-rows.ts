@@ -1,6 +1,7 @@
 /**
- * Groups with their ordered sets. `g<partition><group>`: `<version> <end> <value>`; the end is when it is to be dropped. `e<end><partition><group>`:
- * the key of a group that ends. `w` and `d` (waiters, held) `<partition><group><order><id>`: the id; `W` and `D` `<partition><group><id>`: its order.
+ * Groups with their ordered sets. `g<partition><group>`: `<version> <end> <value>`; the end is when it is to be
+ * dropped. `e<end><partition><group>`: the key of a group that ends. `w` and `d` (waiters, held)
+ * `<partition><group><order><id>`: the id; `W` and `D` `<partition><group><id>`: its order.
  */
 import type { Commit, MemberSet } from "../store.ts";
 import { NextEnd } from "./next-end.ts";

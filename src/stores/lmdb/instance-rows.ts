@@ -1,9 +1,9 @@
 /**
- * Instances. The texts lie in the order of creation, a partition after the other, so that new ones fill page after page and a list reads
- * them as they lie; a small row by id says where.
+ * Instances. The texts lie in the order of creation, a partition after the other, so that new ones fill page after page
+ * and a list reads them as they lie; a small row by id says where.
  *
- * `i<id>`: `<creation> <touched>`. `c<partition><creation><id>`: a line `<version> <checkpoint>`, then the history lines of the
- * instance's first commit. `h<partition><creation><id>\0<version>`: the lines that a later commit added.
+ * `i<id>`: `<creation> <touched>`. `c<partition><creation><id>`: a line `<version> <checkpoint>`, then the history
+ * lines of the instance's first commit. `h<partition><creation><id>\0<version>`: the lines that a later commit added.
  */
 
 import { lineAfterFirst, withBirth } from "../local-stores.ts";

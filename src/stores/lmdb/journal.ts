@@ -1,13 +1,16 @@
 /**
- * A journal of rows that lie scattered. Instances by id and records of episodes have hashes for keys, so each new one is on another page, and
- * a page of 8 KB was written for every row of 60 bytes: four fifths of all that a storm wrote (docs/decisions/lmdb-journal.md).
+ * A journal of rows that lie scattered. Instances by id and records of episodes have hashes for keys, so each new one
+ * is on another page, and a page of 8 KB was written for every row of 60 bytes: four fifths of all that a storm wrote
+ * (docs/decisions/lmdb-journal.md).
  *
- * `!journal<number>`: such rows of one transaction, in the order of the transactions. They are in memory too, in front of their tables, and
- * go there later, the neighbours of thousands together; then the journal's row is dropped. The newest row of a key counts.
+ * `!journal<number>`: such rows of one transaction, in the order of the transactions. They are in memory too, in front
+ * of their tables, and go there later, the neighbours of thousands together; then the journal's row is dropped. The
+ * newest row of a key counts.
  *
  * J1: a transaction writes its scattered rows to the journal only, so that it is durable with one row more.
- * J2: rows of the journal are dropped when every row that they hold has been put into its table, or is in a later row of the journal.
- * J3: memory follows what is committed: it changes when a transaction is durable, and is made anew from the journal by whoever opens the file.
+ * J2: rows of the journal are dropped when every row that they hold has been put into its table, or is in a later row
+ * of the journal. J3: memory follows what is committed: it changes when a transaction is durable, and is made anew from
+ * the journal by whoever opens the file.
  */
 import { compareCodePoints } from "../../model/utf8.ts";
 import { AFTER_ALL } from "./row-keys.ts";
@@ -16,7 +19,10 @@ import { type Change, rowsInFront } from "./rows-in-front.ts";
 
 const TABLE = "!journal";
 const TABLE_END = `${TABLE}${AFTER_ALL}`;
-/** Rows in memory from which on they are put into their tables: some 10 MB, and a fifth of a second to read again after a kill. */
+/**
+ * Rows in memory from which on they are put into their tables: some 10 MB, and a fifth of a second to read again after
+ * a kill.
+ */
 const COUNT_MAX = 32_768;
 /** Rows of the journal that one transaction drops. */
 const DROPPED_COUNT_MAX = 256;
@@ -144,7 +150,9 @@ export class Journal {
     this.#next = first;
   }
 
-  /** Rows of the buckets that the keys between the two may be in. Most ranges are of tables that no row here belongs to. */
+  /**
+   * Rows of the buckets that the keys between the two may be in. Most ranges are of tables that no row here belongs to.
+   */
   *#near(from: string, to: string): Generator<Change> {
     for (const [name, bucket] of this.#buckets)
       if (compareCodePoints(name, to) < 0 && (from.startsWith(name) || compareCodePoints(from, name) <= 0))

@@ -14,8 +14,8 @@ export type LmdbBackup = {
 };
 
 /**
- * Copies the store at `path` to `target`: a new folder, or a new file that ends in `.mdb`. The copy is on the disk before it gets its name,
- * so there is never half of one.
+ * Copies the store at `path` to `target`: a new folder, or a new file that ends in `.mdb`. The copy is on the disk
+ * before it gets its name, so there is never half of one.
  */
 export async function lmdbBackup(path: string, target: string): Promise<LmdbBackup> {
   const file = databaseFile(target);

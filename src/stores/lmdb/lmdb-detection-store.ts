@@ -1,6 +1,6 @@
 /**
- * The detection store in a file of LMDB, which instances may share. What lies where: docs/data-layout.md. A commit is one function of the
- * transaction's rows, and is answered when it is on the disk.
+ * The detection store in a file of LMDB, which instances may share. What lies where: docs/data-layout.md. A commit is
+ * one function of the transaction's rows, and is answered when it is on the disk.
  */
 import { type CheckpointKeys, type KeyConfig, registerKeysWithConfig } from "../../detection/core/checkpoint-keys.ts";
 import type {

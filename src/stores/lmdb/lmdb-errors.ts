@@ -1,6 +1,9 @@
 import { BecalmError, messageOf } from "../../model/errors.ts";
 
-/** Codes of LMDB and of the system (positive: errno) that mean something to the caller. Any other is BECALM_STORE_FAILED. */
+/**
+ * Codes of LMDB and of the system (positive: errno) that mean something to the caller. Any other is
+ * BECALM_STORE_FAILED.
+ */
 const NO_SPACE = [-30_792, 28, 27, 122];
 const NOT_ALLOWED = [1, 2, 13, 20, 21, 30];
 const DAMAGED = [-30_796, -30_794, -30_793];

@@ -1,11 +1,10 @@
 /**
- * The store in a file of LMDB, embedded in the process and durable through a loss of power: what is answered is on the disk. One process
- * writes to a file, any number may look. What lies where: docs/data-layout.md.
+ * The store in a file of LMDB, embedded in the process and durable through a loss of power: what is answered is on the
+ * disk. One process writes to a file, any number may look. What lies where: docs/data-layout.md.
  *
- * L1: every write is one function of the transaction's rows, which checks all before it writes; environment.ts puts those that come
- * together into one transaction.
- * L2: what only has a meaning while the writer lives is kept in its memory: leases, slots of the counting lock. Claims of effects are
- * stored, and free when another writer takes over.
+ * L1: every write is one function of the transaction's rows, which checks all before it writes; environment.ts puts
+ * those that come together into one transaction. L2: what only has a meaning while the writer lives is kept in its
+ * memory: leases, slots of the counting lock. Claims of effects are stored, and free when another writer takes over.
  */
 import type { DimensionLock } from "../dimension-lock.ts";
 import { LOCAL_PULSE, lmdbDescription } from "../local-stores.ts";
@@ -70,8 +69,8 @@ export type LmdbStoreOptions = {
 };
 
 /**
- * A store in a folder of this machine, or in a file that ends in `.mdb`. Nothing is opened before the first call; reading makes nothing.
- * `close` must be called: it waits for what is being written.
+ * A store in a folder of this machine, or in a file that ends in `.mdb`. Nothing is opened before the first call;
+ * reading makes nothing. `close` must be called: it waits for what is being written.
  */
 export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
   const { namespace = "default", now = Date.now } = options;

@@ -5,7 +5,9 @@ import { BecalmError, messageOf } from "../../model/errors.ts";
 export type Database = RootDatabase<string, string>;
 export type OpenDatabase = typeof open;
 
-/** @throws BECALM_STORE_UNAVAILABLE if the package or its binary is missing. `load` stands in for the import in tests. */
+/**
+ * @throws BECALM_STORE_UNAVAILABLE if the package or its binary is missing. `load` stands in for the import in tests.
+ */
 export async function loadLmdb(
   load: () => Promise<{ open: OpenDatabase }> = () => import("lmdb"),
 ): Promise<OpenDatabase> {

@@ -1,6 +1,6 @@
 /**
- * Namespaces of a file and what each has as a whole. `n<namespace>`: what it is, and the number that its other keys start with.
- * `<number>:p<key>`: a policy, its key before it.
+ * Namespaces of a file and what each has as a whole. `n<namespace>`: what it is, and the number that its other keys
+ * start with. `<number>:p<key>`: a policy, its key before it.
  */
 import { BecalmError } from "../../model/errors.ts";
 import { compareCodePoints } from "../../model/utf8.ts";

@@ -1,4 +1,7 @@
-/** When the first of a table's rows ends, so that looking for ended ones costs nothing while there are none. One process writes a table. */
+/**
+ * When the first of a table's rows ends, so that looking for ended ones costs nothing while there are none. One process
+ * writes a table.
+ */
 export class NextEnd {
   /** No row ends before this; what is not known is now. */
   #fromMs = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,7 @@
-/** What is not at rest, by what it is found under. `o<under><creation><id>`: nothing; over all partitions, in the order of lists. */
+/**
+ * What is not at rest, by what it is found under. `o<under><creation><id>`: nothing; over all partitions, in the order
+ * of lists.
+ */
 import type { InstanceWrite } from "../store.ts";
 import type { CreatedAt } from "../store-rules.ts";
 import { AFTER_ALL, numberOf, part, sortable } from "./row-keys.ts";

@@ -2,7 +2,10 @@
 import type { ReadRows, Row, WriteRows } from "./rows.ts";
 import { rowsInFront } from "./rows-in-front.ts";
 
-/** What the binding takes. It is checked here, because a transaction that is being handed to the binding cannot be taken back. */
+/**
+ * What the binding takes. It is checked here, because a transaction that is being handed to the binding cannot be taken
+ * back.
+ */
 const KEY_BYTES_MAX = 1_978;
 /** UTF-8 needs at most three bytes for a unit of UTF-16. */
 const SURELY_SHORT_UNITS = Math.floor(KEY_BYTES_MAX / 3);

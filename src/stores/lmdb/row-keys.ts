@@ -1,6 +1,7 @@
 /**
- * How keys of LMDB are put together. A key is a text, ordered by its UTF-8 bytes, which is the order of code points. It holds parts:
- * fixed ones (a table's letter, a partition in two digits, a number in 16) and texts, each of which ends with a zero character.
+ * How keys of LMDB are put together. A key is a text, ordered by its UTF-8 bytes, which is the order of code points. It
+ * holds parts: fixed ones (a table's letter, a partition in two digits, a number in 16) and texts, each of which ends
+ * with a zero character.
  */
 import { createHash } from "node:crypto";
 
@@ -14,7 +15,10 @@ const number = Buffer.alloc(8);
 
 let last = { value: Number.NaN, digits: "" };
 
-/** 16 hexadecimal digits in the order of the numbers: a double's bits, with the sign turned round. The rows of one commit mostly have one time. */
+/**
+ * 16 hexadecimal digits in the order of the numbers: a double's bits, with the sign turned round. The rows of one
+ * commit mostly have one time.
+ */
 export function sortable(value: number): string {
   if (last.value !== value) last = { value, digits: digitsOf(value) };
   return last.digits;
@@ -36,8 +40,8 @@ export function numberOf(digits: string): number {
 }
 
 /**
- * A text inside a key, in the order of the texts: what follows never mixes with it. LMDB's keys are short, so of a very long text the
- * beginning and a hash stand for the whole; a row whose text matters keeps it in its value.
+ * A text inside a key, in the order of the texts: what follows never mixes with it. LMDB's keys are short, so of a very
+ * long text the beginning and a hash stand for the whole; a row whose text matters keeps it in its value.
  */
 export function part(text: string): string {
   if (text.length > PART_KEPT_UNITS && Buffer.byteLength(text) > PART_BYTES_MAX) {

@@ -1,11 +1,12 @@
 /**
- * One process writes to an environment. The writer listens on a socket in the environment's folder and has written the socket's name
- * into the environment; whoever can connect to it knows that the writer lives. The kernel closes the socket with the process, however it
- * dies, so a killed writer is recognised at once, also across containers, where process ids say nothing.
+ * One process writes to an environment. The writer listens on a socket in the environment's folder and has written the
+ * socket's name into the environment; whoever can connect to it knows that the writer lives. The kernel closes the
+ * socket with the process, however it dies, so a killed writer is recognised at once, also across containers, where
+ * process ids say nothing.
  *
- * W1: the name is replaced in a transaction of LMDB, and only if it still is the one that was found dead. Of two processes that find the
- * same dead writer one wins.
- * W2: whatever a connection fails with but "nobody listens" and "no such socket" counts as alive: two writers are worse than none.
+ * W1: the name is replaced in a transaction of LMDB, and only if it still is the one that was found dead. Of two
+ * processes that find the same dead writer one wins. W2: whatever a connection fails with but "nobody listens" and "no
+ * such socket" counts as alive: two writers are worse than none.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { closeSync, openSync, rmSync } from "node:fs";
@@ -14,7 +15,10 @@ import { hostname } from "node:os";
 import { basename, join, relative } from "node:path";
 import { BecalmError } from "../../model/errors.ts";
 
-/** Where the name of the writer is kept. `replace` writes `next` if the present value is `previous`; it is one transaction. */
+/**
+ * Where the name of the writer is kept. `replace` writes `next` if the present value is `previous`; it is one
+ * transaction.
+ */
 export type WriterRecord = {
   read(): string | undefined;
   replace(previous: string | undefined, next: string): boolean;

@@ -1,6 +1,6 @@
 /**
- * The detection store of a run that nobody will go on with and that tells its alerts at once: a commit is checked and counted, and
- * nothing of it is kept. So memory holds what detection itself remembers, once, however many records come.
+ * The detection store of a run that nobody will go on with and that tells its alerts at once: a commit is checked and
+ * counted, and nothing of it is kept. So memory holds what detection itself remembers, once, however many records come.
  */
 import type { DetectionStore } from "../../detection/detection-store.ts";
 import { requireValidDetectionCommit } from "../detection-rules.ts";

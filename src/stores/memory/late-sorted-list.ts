@@ -1,9 +1,9 @@
 import { SortedList } from "./sorted-list.ts";
 
 /**
- * A sorted list whose new rows are put into their order when somebody reads it. Most rows of a storm are gone by then: an effect that this
- * process has just committed ends before the outbox is polled, and nobody lists what is not at rest meanwhile. Ordering them at once took a
- * tenth of the time of a storm whose alerts all execute.
+ * A sorted list whose new rows are put into their order when somebody reads it. Most rows of a storm are gone by then:
+ * an effect that this process has just committed ends before the outbox is polled, and nobody lists what is not at rest
+ * meanwhile. Ordering them at once took a tenth of the time of a storm whose alerts all execute.
  *
  * A row is added once, until it has been removed.
  */

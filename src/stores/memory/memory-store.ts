@@ -5,8 +5,8 @@
  *
  * M1: a method decides and writes without awaiting in between, so nothing interleaves and a commit is atomic.
  * M2: a commit is validated completely before the first write.
- * M3: no method costs more with the number of stored instances than a binary search, whatever it reads or writes. New rows are put into
- * their order when somebody asks for it (late-sorted-list.ts).
+ * M3: no method costs more with the number of stored instances than a binary search, whatever it reads or writes. New
+ * rows are put into their order when somebody asks for it (late-sorted-list.ts).
  */
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
 import { compareCodePoints } from "../../model/utf8.ts";
@@ -356,7 +356,10 @@ class MemoryStore implements Store {
     this.#unordered[partition]?.push(instance);
   }
 
-  /** All instances in their order of creation. Those of one moment come in any order, so they are sorted among themselves first. */
+  /**
+   * All instances in their order of creation. Those of one moment come in any order, so they are sorted among
+   * themselves first.
+   */
   #ordered(): readonly SortedList<CreatedAt>[] {
     for (const [partition, added] of this.#unordered.entries())
       for (const instance of added.splice(0).sort(compareCreated)) this.#created[partition]?.add(instance);

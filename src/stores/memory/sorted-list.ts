@@ -1,8 +1,9 @@
 /**
  * A sorted collection for large numbers of rows: chunks of bounded size, each sorted, one after the other.
  *
- * Adding behind the last row, the usual case, is O(1) amortised. Adding or removing anywhere else is a binary search and a move inside
- * one chunk, never of the whole collection: a timer that is armed in the middle of a million stays cheap.
+ * Adding behind the last row, the usual case, is O(1) amortised. Adding or removing anywhere else is a binary search
+ * and a move inside one chunk, never of the whole collection: a timer that is armed in the middle of a million stays
+ * cheap.
  *
  * Invariant: no chunk is empty, no chunk is longer than CHUNK_COUNT_MAX, and no two rows compare as equal.
  */

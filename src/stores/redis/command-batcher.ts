@@ -1,6 +1,6 @@
 /**
- * What is asked for at about the same time goes to the server in few commands, and these in one write: a command costs the same whatever it
- * carries, and a write costs as much as a decision.
+ * What is asked for at about the same time goes to the server in few commands, and these in one write: a command costs
+ * the same whatever it carries, and a write costs as much as a decision.
  */
 
 type Waiting<Request, Reply> = {
@@ -15,7 +15,10 @@ export type TogetherOptions<Request, Reply> = {
   /** From so much on nothing more is waited for: the server can begin while the rest is decided. */
   readonly sizeEnough: number;
   readonly sizeOf: (request: Request) => number;
-  /** Sends requests of one partition; replies come in their order, and an error is that of its request. A rejection is that of each of them. */
+  /**
+   * Sends requests of one partition; replies come in their order, and an error is that of its request. A rejection is
+   * that of each of them.
+   */
   readonly send: (partition: number, requests: readonly Request[]) => Promise<readonly (Reply | Error)[]>;
   /** Calls `sendAll` so that what it sends is written at once. */
   readonly write: (sendAll: () => void) => void;
@@ -46,7 +49,10 @@ export class CommandBatcher<Request, Reply> {
     });
   }
 
-  /** At the end of this turn of the event loop; when there is enough, as soon as whoever asks has asked for all that it wants. */
+  /**
+   * At the end of this turn of the event loop; when there is enough, as soon as whoever asks has asked for all that it
+   * wants.
+   */
   #expect(): void {
     if (!this.#isExpected) {
       this.#isExpected = true;

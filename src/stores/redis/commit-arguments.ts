@@ -83,8 +83,8 @@ function addKeys(keys: string[], { commit, news, changed }: Sorted, keysOf: Redi
 }
 
 /**
- * New instances as runs that have all but their heads and births in common, and answers how many runs there are: in a storm most instances of
- * a commit are the same decision, and half of their text is that.
+ * New instances as runs that have all but their heads and births in common, and answers how many runs there are: in a
+ * storm most instances of a commit are the same decision, and half of their text is that.
  */
 function addNews(args: ScriptArgument[], news: readonly InstanceWrite[]): number {
   let runs = 0;
@@ -236,9 +236,10 @@ export function commitSize({ instances, effects }: Commit): number {
 }
 
 /**
- * A timer in a sorted set. Redis sorts members of equal due time by their bytes, and this text's bytes sort like (owner, name, arm):
- * a space is below every byte of an owner or a name, and the arm's digits follow a letter that tells how many they are.
- * So the first rows of a partition are the first in the port's order, however many timers are due at one millisecond.
+ * A timer in a sorted set. Redis sorts members of equal due time by their bytes, and this text's bytes sort like
+ * (owner, name, arm): a space is below every byte of an owner or a name, and the arm's digits follow a letter that
+ * tells how many they are. So the first rows of a partition are the first in the port's order, however many timers are
+ * due at one millisecond.
  */
 export function timerMember({ owner, name, arm }: TimerKey): string {
   const digits = String(arm);
@@ -255,8 +256,8 @@ const NOTHING: readonly string[] = [];
 const TIME_DIGIT_COUNT = 16;
 
 /**
- * A place in the set of what is not at rest. All scores are equal, so members are sorted by their bytes: by what they are found under, then by
- * creation time and id, as lists are.
+ * A place in the set of what is not at rest. All scores are equal, so members are sorted by their bytes: by what they
+ * are found under, then by creation time and id, as lists are.
  */
 export function openMember(under: string, { id, createdAtMs }: { id: string; createdAtMs: number }): string {
   return `${under} ${String(createdAtMs).padStart(TIME_DIGIT_COUNT, "0")}_${id}`;

@@ -1,7 +1,7 @@
 /**
- * How a commit lies in KEYS and ARGV of commit.lua: the one table that both sides read. commit-arguments.ts writes by these names;
- * scripts/commit-layout.ts makes the names of the script and the comment at its head from them (`npm run generate`), and a test says when
- * that was forgotten.
+ * How a commit lies in KEYS and ARGV of commit.lua: the one table that both sides read. commit-arguments.ts writes by
+ * these names; scripts/commit-layout.ts makes the names of the script and the comment at its head from them (`npm run
+ * generate`), and a test says when that was forgotten.
  *
  * Flat texts with counts: a commit is the hot path, and parsing JSON in Lua would double its cost.
  */
@@ -92,7 +92,9 @@ export const ROWS = {
   timerCancelled: { member: "" },
 } as const satisfies Readonly<Record<string, Names>>;
 
-/** The rows of a commit, all of one kind before the next. `under`: the number in the head that says how many there are. */
+/**
+ * The rows of a commit, all of one kind before the next. `under`: the number in the head that says how many there are.
+ */
 export const ROW_ORDER = [
   { under: "runs", kind: "run", each: "new" },
   { under: "changed", kind: "changed" },

@@ -8,8 +8,8 @@ const KEPT_COUNT_MAX = 1_024;
 export type CommitsThere = (partition: number, commitIds: readonly string[]) => Promise<readonly boolean[]>;
 
 /**
- * The last commits that were answered, by partition: when another server has taken the place of the one that answered them, whatever it does not
- * have was lost. In memory, so it tells of the commits of this process only.
+ * The last commits that were answered, by partition: when another server has taken the place of the one that answered
+ * them, whatever it does not have was lost. In memory, so it tells of the commits of this process only.
  */
 export class CommitLedger {
   readonly #now: () => number;
@@ -28,7 +28,9 @@ export class CommitLedger {
     if (kept.length > KEPT_COUNT_MAX) kept.splice(0, KEPT_COUNT_MAX / 2);
   }
 
-  /** Finds out which are gone, and forgets those. Rejects when a partition cannot be asked: nothing is forgotten then. */
+  /**
+   * Finds out which are gone, and forgets those. Rejects when a partition cannot be asked: nothing is forgotten then.
+   */
   async lost(areThere: CommitsThere): Promise<LostCommit[]> {
     const sinceMs = this.#now() - KEPT_MS;
     const looked = [...this.#kept].map(async ([partition, all]) => {

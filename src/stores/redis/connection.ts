@@ -1,9 +1,10 @@
 /**
  * The connection to Redis: how long a call may take, what is sent again, and what errors mean.
  *
- * C1: every call is answered within its deadline, whatever the server does. What was sent may be carried out all the same, later: every
- * command may be sent twice, and commits have ids. C2: what a server refuses for a moment (a failover, slots that move, a replica too
- * few) is sent again until the deadline. C3: connecting goes on behind that, so the store works again as soon as the server does.
+ * C1: every call is answered within its deadline, whatever the server does. What was sent may be carried out all the
+ * same, later: every command may be sent twice, and commits have ids. C2: what a server refuses for a moment (a
+ * failover, slots that move, a replica too few) is sent again until the deadline. C3: connecting goes on behind that,
+ * so the store works again as soon as the server does.
  */
 import { Cluster, Redis } from "ioredis";
 import { BecalmError, type ErrorCode, messageOf } from "../../model/errors.ts";
@@ -48,7 +49,10 @@ export class RedisConnection {
   /** Why the last connection failed; what a command then reports says only that it gave up. */
   #lastError: Error | null = null;
 
-  /** `target`: a URL, which makes a client of our own, or a client of the caller's, which is completed and never closed here. */
+  /**
+   * `target`: a URL, which makes a client of our own, or a client of the caller's, which is completed and never closed
+   * here.
+   */
   constructor(target: string | RedisClient, { callTimeoutMs = CALL_TIMEOUT_MS, ...patience }: Patience = {}) {
     this.#callTimeoutMs = callTimeoutMs;
     this.#isOwn = typeof target === "string";
@@ -108,7 +112,10 @@ export class RedisConnection {
     }
   }
 
-  /** Writes what `send` sends in one system call: one for each command costs more than the command. A cluster has many sockets and writes each at once. */
+  /**
+   * Writes what `send` sends in one system call: one for each command costs more than the command. A cluster has many
+   * sockets and writes each at once.
+   */
   writeTogether(send: () => void): void {
     const stream = this.client instanceof Redis ? this.client.stream : undefined;
     stream?.cork();
@@ -126,7 +133,10 @@ export class RedisConnection {
     return this.#replyError(messageOf(error), error);
   }
 
-  /** A word that a script answers for one thing of several; `failed <error>` is the server's error, which is that thing's alone. */
+  /**
+   * A word that a script answers for one thing of several; `failed <error>` is the server's error, which is that
+   * thing's alone.
+   */
   answerOf<Word extends string>(answer: string): Word | BecalmError {
     if (!answer.startsWith(FAILED)) return answer as Word;
     const text = answer.slice(FAILED.length);
@@ -153,8 +163,8 @@ export class RedisConnection {
     const { client } = this;
     if (client.status === "wait") return client.disconnect();
     if (client instanceof Cluster) return this.#closeCluster(client);
-    // disconnect() between two connections would leave the commands that wait for the next one unsettled for ever. So the next one is
-    // awaited: it serves them, or it fails and, being the last, ends them.
+    // disconnect() between two connections would leave the commands that wait for the next one unsettled for ever. So
+    // the next one is awaited: it serves them, or it fails and, being the last, ends them.
     if (client.status !== "ready" && client.status !== "end") await anyEvent(client, ["ready", "end"]);
     if (client.status === "ready") void client.quit().catch(() => undefined);
     if (client.status !== "end") await anyEvent(client, ["end"]);
@@ -166,8 +176,8 @@ export class RedisConnection {
   }
 
   /**
-   * A client tells its listeners that the server does not have its database, and goes on in database 0. So the database is asked for once more, before
-   * the first command.
+   * A client tells its listeners that the server does not have its database, and goes on in database 0. So the database
+   * is asked for once more, before the first command.
    */
   async #requireDatabase(): Promise<void> {
     const { db = 0 } = (this.client as Redis).options;
@@ -203,7 +213,9 @@ function isPassing(error: unknown): boolean {
   return isReply(error) && meaningOf(messageOf(error))?.isPassing === true;
 }
 
-/** The connection broke in the middle of a pipeline's answers; ioredis sends whole pipelines again, but not such a rest. */
+/**
+ * The connection broke in the middle of a pipeline's answers; ioredis sends whole pipelines again, but not such a rest.
+ */
 function isCutOff(error: unknown): boolean {
   return error instanceof Error && error.message === "Command aborted due to connection close";
 }

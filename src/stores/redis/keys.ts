@@ -1,9 +1,10 @@
 /**
  * Every Redis key of Becalm is built here; docs/data-layout.md lists them with what they hold.
  *
- * All keys of a partition carry its hash tag, so a commit stays in one slot of a cluster. The tags are searched, not numbered:
- * partition p of P lies in the p-th of P equal ranges of slots, so the partitions spread evenly over masters that divide the slots
- * evenly, whatever P is. The search always finds the same tags: they are part of the stored layout and must never change.
+ * All keys of a partition carry its hash tag, so a commit stays in one slot of a cluster. The tags are searched, not
+ * numbered: partition p of P lies in the p-th of P equal ranges of slots, so the partitions spread evenly over masters
+ * that divide the slots evenly, whatever P is. The search always finds the same tags: they are part of the stored
+ * layout and must never change.
  */
 
 import { partitionOf } from "../../model/ids.ts";

@@ -29,8 +29,8 @@ export class RedisPartitions {
   }
 
   /**
-   * Asks each of some partitions for itself: one that cannot be reached keeps no other waiting, and is passed over until it can. Rejects when none
-   * can be reached, and for any other error.
+   * Asks each of some partitions for itself: one that cannot be reached keeps no other waiting, and is passed over
+   * until it can. Rejects when none can be reached, and for any other error.
    */
   async reach<Reply>(
     partitions: readonly number[],

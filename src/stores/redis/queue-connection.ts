@@ -1,4 +1,7 @@
-/** How BullMQ reaches a Redis that a URL names: options of which it makes its own connections, or for a cluster a client that it duplicates. */
+/**
+ * How BullMQ reaches a Redis that a URL names: options of which it makes its own connections, or for a cluster a client
+ * that it duplicates.
+ */
 import { Cluster } from "ioredis";
 import type { RedisTarget } from "./redis-url.ts";
 

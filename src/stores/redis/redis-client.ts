@@ -1,10 +1,10 @@
 /**
  * Clients of ioredis: those that a URL makes, and those of a caller, which lack what a URL's client has.
  *
- * Connecting ends after `connectTimeout`, and a server that is connected but silent counts as gone after `socketTimeout`: without that a server
- * that was stopped, not killed, keeps the connections of its clients for minutes, and what it acknowledges when it goes on is lost with it.
- * No auto-pipelining: it sends a batch only when the one before is answered, and with many commits in flight that measured half as fast as
- * sending each at once.
+ * Connecting ends after `connectTimeout`, and a server that is connected but silent counts as gone after
+ * `socketTimeout`: without that a server that was stopped, not killed, keeps the connections of its clients for
+ * minutes, and what it acknowledges when it goes on is lost with it. No auto-pipelining: it sends a batch only when the
+ * one before is answered, and with many commits in flight that measured half as fast as sending each at once.
  */
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
 import { invalid } from "../store-rules.ts";
@@ -24,7 +24,8 @@ const OWN_OPTIONS = {
   connectTimeout: CONNECT_TIMEOUT_MS,
   socketTimeout: SOCKET_TIMEOUT_MS,
   maxRetriesPerRequest: 2,
-  // After a failover the old master answers READONLY: connect anew. Whether the command is sent again is connection.ts's business.
+  // After a failover the old master answers READONLY: connect anew. Whether the command is sent again is
+  // connection.ts's business.
   reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? 1 : false),
 } satisfies RedisOptions;
 
@@ -64,7 +65,8 @@ export function clientFor(
 }
 
 /**
- * Completes a client of the caller's with what it needs to notice a silent server and a failover; its own settings stay.
+ * Completes a client of the caller's with what it needs to notice a silent server and a failover; its own settings
+ * stay.
  * @throws BECALM_ARGUMENT_INVALID for a client that would put keys, or read, elsewhere.
  */
 export function completeClient(client: RedisClient): RedisClient {

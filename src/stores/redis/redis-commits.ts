@@ -1,6 +1,6 @@
 /**
- * Commits on their way to their script: several of one partition go together. Those that were applied are remembered for a while, and wait for
- * replicas if the store is told so.
+ * Commits on their way to their script: several of one partition go together. Those that were applied are remembered
+ * for a while, and wait for replicas if the store is told so.
  */
 import type { BecalmError } from "../../model/errors.ts";
 import type { Commit, CommitOutcome, LostCommit } from "../store.ts";

@@ -1,4 +1,7 @@
-/** What the servers behind a store are like: their time, whether they are the ones from before, and what an operator should know. */
+/**
+ * What the servers behind a store are like: their time, whether they are the ones from before, and what an operator
+ * should know.
+ */
 import { Cluster, type Redis } from "ioredis";
 import type { DurabilityProfile, Finding, LostCommit, StoreClock, StoreDescription, StorePulse } from "../store.ts";
 import type { RedisConnection } from "./connection.ts";

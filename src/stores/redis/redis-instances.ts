@@ -1,4 +1,7 @@
-/** Instances over all partitions: what is read of them one by one and in the order of creation, what is recorded beside them, and their removal. */
+/**
+ * Instances over all partitions: what is read of them one by one and in the order of creation, what is recorded beside
+ * them, and their removal.
+ */
 import type { ListPage, ListRequest, OpenEntry, StoredEpisode, StoredInstance } from "../store.ts";
 import { type CreatedAt, compareCreated, decodeCursor, encodeCursor } from "../store-rules.ts";
 import { openMember, parseCheckpoint, parseLines, parseOpenMember } from "./commit-arguments.ts";

@@ -133,8 +133,8 @@ export class RedisOutbox implements Outbox {
   }
 
   /**
-   * An effect of an instance has its id, and with it its partition; of another one every partition is asked. A script gets some at a time: it has
-   * the server for itself meanwhile. A shard that is away keeps no other from being asked.
+   * An effect of an instance has its id, and with it its partition; of another one every partition is asked. A script
+   * gets some at a time: it has the server for itself meanwhile. A shard that is away keeps no other from being asked.
    */
   async #inChunks(
     effectIds: readonly string[],
@@ -177,7 +177,10 @@ export class RedisOutbox implements Outbox {
     return [...new Set(ids)].sort();
   }
 
-  /** How many of the `limit` effects that have waited longest lie in each partition. One look at all saves a script call on each that has none. */
+  /**
+   * How many of the `limit` effects that have waited longest lie in each partition. One look at all saves a script call
+   * on each that has none.
+   */
   async #longestWaiting(partitions: readonly number[], limit: number): Promise<ReadonlyMap<number, number>> {
     const { client } = this.#connection;
     const freeUntil = this.#freeUntil();
@@ -194,9 +197,9 @@ export class RedisOutbox implements Outbox {
   }
 
   /**
-   * Until when claims have run out: by the server's clock, and a second more, so that nothing free is missed; whether a claim has run out is said
-   * where it lies. The clock is asked beside the call, never before it: a server that is silent would take two deadlines. Until it has
-   * answered, all claims are looked at.
+   * Until when claims have run out: by the server's clock, and a second more, so that nothing free is missed; whether a
+   * claim has run out is said where it lies. The clock is asked beside the call, never before it: a server that is
+   * silent would take two deadlines. Until it has answered, all claims are looked at.
    */
   #freeUntil(): string {
     const askedAtMs = performance.now();

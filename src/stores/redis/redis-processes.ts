@@ -1,6 +1,6 @@
 /**
- * The processes of a namespace: one hash of those that live, and a list of letters for each that has some. Who receives waits in a connection of its
- * own, because a command that blocks keeps those behind it waiting.
+ * The processes of a namespace: one hash of those that live, and a list of letters for each that has some. Who receives
+ * waits in a connection of its own, because a command that blocks keeps those behind it waiting.
  */
 import { Cluster } from "ioredis";
 import { compareCodePoints } from "../../model/utf8.ts";

@@ -1,5 +1,6 @@
 /**
- * The store on Redis 7 or later, one server or a cluster, shared by any number of processes. What lies where: docs/data-layout.md.
+ * The store on Redis 7 or later, one server or a cluster, shared by any number of processes. What lies where:
+ * docs/data-layout.md.
  *
  * R1: every write that has a condition is one script, which reads and checks all before it writes.
  * R2: a command touches keys of one partition only; what spans partitions is asked of each and merged here.
@@ -83,13 +84,17 @@ export type RedisStoreOptions = {
   keyPrefix?: string;
   /** How long a call may take until it fails as BECALM_STORE_UNAVAILABLE. Default 5 s. */
   callTimeoutMs?: number;
-  /** Commits are answered when so many replicas have them (WAIT). Default: what the URL says, else they are not waited for. */
+  /**
+   * Commits are answered when so many replicas have them (WAIT). Default: what the URL says, else they are not waited
+   * for.
+   */
   durability?: ReplicationOptions;
 };
 
 /**
- * A store on Redis. `target`: a URL (redis://, redis+sentinel://, redis+cluster://; rediss for TLS), or an ioredis client or cluster of the
- * caller's, which is completed with what notices a silent server, and stays the caller's to close. Connects with the first call.
+ * A store on Redis. `target`: a URL (redis://, redis+sentinel://, redis+cluster://; rediss for TLS), or an ioredis
+ * client or cluster of the caller's, which is completed with what notices a silent server, and stays the caller's to
+ * close. Connects with the first call.
  */
 export function redisStore(target: string | RedisClient, options: RedisStoreOptions = {}): Store {
   const { callTimeoutMs } = options;

@@ -1,4 +1,7 @@
-/** Compares the instances' keys with the order in which lists know them, both ways. An audit's business: it looks at every key of the server. */
+/**
+ * Compares the instances' keys with the order in which lists know them, both ways. An audit's business: it looks at
+ * every key of the server.
+ */
 import { Cluster, type Redis } from "ioredis";
 import type { StrayInstance } from "../store.ts";
 import type { KeySpace } from "./keys.ts";

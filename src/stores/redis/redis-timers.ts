@@ -19,7 +19,8 @@ export class RedisTimers {
     const fromScore = scoreOf(fromMs);
     const untilScore = scoreOf(untilMs);
     const count = Math.min(limit, ROW_COUNT_MAX);
-    // Each partition answers in the port's order (see timerMember), so the first `limit` of all are among the first `limit` of each.
+    // Each partition answers in the port's order (see timerMember), so the first `limit` of all are among the first
+    // `limit` of each.
     const dueIn = async (at: number) => {
       const key = keys.timers(at, lane);
       const flat = await connection.client.zrange(

@@ -1,7 +1,8 @@
 /**
  * The counting lock over redlock: slot i of n is a lock of its own. The only file that knows redlock.
  *
- * redlock 4.2 works with ioredis 6, but its published types do not accept that client; the few lines that are used are declared here.
+ * redlock 4.2 works with ioredis 6, but its published types do not accept that client; the few lines that are used are
+ * declared here.
  */
 import { createRequire } from "node:module";
 import type { DimensionLock, DimensionLockRequest } from "../dimension-lock.ts";
@@ -29,8 +30,8 @@ const LOCK_COUNT_MAX = 256;
 const LOCK_COUNT_ENOUGH = 64;
 
 /**
- * What comes at about the same time for one partition is one call of redlock, which takes all slots or none: groups that form beside
- * each other seldom meet anybody. When a slot of them is taken, each goes alone.
+ * What comes at about the same time for one partition is one call of redlock, which takes all slots or none: groups
+ * that form beside each other seldom meet anybody. When a slot of them is taken, each goes alone.
  */
 export function redlockDimensionLock(connection: RedisConnection, slotKey: SlotKey): DimensionLock {
   const locks = new RedlockSlots(connection, slotKey);

@@ -1,9 +1,9 @@
 /**
  * Waiting for replicas (WAIT): the durability profile `replicated`.
  *
- * WAIT counts the replicas that have all writes of its connection. So it goes behind a write, in one pipeline; and that write prolongs what must
- * be there: if it is gone, another server has taken over that had not got it. The connection is one of its own, because WAIT holds up all that is
- * sent behind it.
+ * WAIT counts the replicas that have all writes of its connection. So it goes behind a write, in one pipeline; and that
+ * write prolongs what must be there: if it is gone, another server has taken over that had not got it. The connection
+ * is one of its own, because WAIT holds up all that is sent behind it.
  */
 
 import { Cluster } from "ioredis";

@@ -1,9 +1,9 @@
 /**
- * What the store's user must be allowed to do. docs/operating.md has the same lists; a test keeps them equal, and another one runs the whole
- * contract as a user who may do exactly this.
+ * What the store's user must be allowed to do. docs/operating.md has the same lists; a test keeps them equal, and
+ * another one runs the whole contract as a user who may do exactly this.
  *
- * A right that is missing would be noticed late: by the first commit that needs it. So the rights are looked at when a namespace is opened,
- * and again by each script that writes, before it writes.
+ * A right that is missing would be noticed late: by the first commit that needs it. So the rights are looked at when a
+ * namespace is opened, and again by each script that writes, before it writes.
  */
 import { BecalmError } from "../../model/errors.ts";
 import type { RedisConnection } from "./connection.ts";

@@ -35,7 +35,9 @@ export async function requireMaster(connection: RedisConnection): Promise<void> 
   );
 }
 
-/** Rejects with BECALM_STORE_FAILED for a server that removes keys when its memory is full: what it evicts is lost data. */
+/**
+ * Rejects with BECALM_STORE_FAILED for a server that removes keys when its memory is full: what it evicts is lost data.
+ */
 export async function requireNoEviction(connection: RedisConnection): Promise<void> {
   const memory = await infoOf(connection, "memory");
   const policy = memory.get("maxmemory_policy") ?? "noeviction";

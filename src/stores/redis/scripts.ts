@@ -49,8 +49,8 @@ export function scriptCommands(): { readonly reading: ReadonlySet<string>; reado
 }
 
 /**
- * Runs by hash, and sends the text only to a server that does not have it (a new one, a restarted one, another master of a cluster).
- * A script may run twice when its reply is lost, so each must bear that.
+ * Runs by hash, and sends the text only to a server that does not have it (a new one, a restarted one, another master
+ * of a cluster). A script may run twice when its reply is lost, so each must bear that.
  */
 function defineScript<Reply>(name: string): ScriptRun<Reply> {
   const lua = guarded(readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8"));
@@ -66,8 +66,8 @@ function defineScript<Reply>(name: string): ScriptRun<Reply> {
 }
 
 /**
- * Puts the check of the user's rights before everything else that a script does, if it may write: a command that is refused in the middle would
- * leave the half of it. The script checks, because rights may be taken away at any time.
+ * Puts the check of the user's rights before everything else that a script does, if it may write: a command that is
+ * refused in the middle would leave the half of it. The script checks, because rights may be taken away at any time.
  */
 function guarded(lua: string): string {
   const commands = (/^-- Commands: (.+)$/m.exec(lua)?.[1] ?? "").split(" ").filter((command) => command !== "");

@@ -1,6 +1,7 @@
 /**
- * The store behind a running `becalm serve`, for looking: a command that names a server reads what the server's own process has, also where no second
- * process may open the store. What is written goes through the server's API, never through here.
+ * The store behind a running `becalm serve`, for looking: a command that names a server reads what the server's own
+ * process has, also where no second process may open the store. What is written goes through the server's API, never
+ * through here.
  */
 import { BecalmError, type ErrorCode, errorCode, messageOf } from "../../model/errors.ts";
 import type { Store, StoredInstance } from "../store.ts";
@@ -18,7 +19,9 @@ const DEAD_LETTER_COUNT_MAX = 1_000;
 
 type ErrorBody = { readonly error?: { readonly code?: string; readonly message?: string; readonly details?: object } };
 
-/** Asks the server's API; the answer's body. Rejects with the error that the server names, or BECALM_STORE_UNAVAILABLE. */
+/**
+ * Asks the server's API; the answer's body. Rejects with the error that the server names, or BECALM_STORE_UNAVAILABLE.
+ */
 export async function askServer(
   { url, token }: ServerAddress,
   path: string,
