@@ -4,7 +4,8 @@
  *
  * The receipts are of a made-up day: 100,000 alerts, each sent ten times within 36 minutes and then resolved, as
  * Alertmanager posts them. Both commands run as built, each in a process of its own on one core (taskset). `--instances
- * N` makes the day smaller, `--only diff|replay` measures one of the two, `--keep DIR` writes the inputs there and
+ * N` makes the day smaller, `--replayed N` takes so many histories (of a few thousand, starting the command is a large
+ * part), `--only diff|replay` measures one of the two, `--keep DIR` writes the inputs there and
  * leaves them.
  */
 import { spawnSync } from "node:child_process";
@@ -55,6 +56,7 @@ const policiesWith = (count: number) => `policies:
 const { values } = parseArgs({
   options: {
     instances: { type: "string", default: "100000" },
+    replayed: { type: "string" },
     only: { type: "string" },
     keep: { type: "string" },
   },
@@ -85,7 +87,8 @@ async function measureDiff(): Promise<void> {
 }
 
 async function measureReplay(): Promise<void> {
-  await writeLines(file("day.bundle"), await bundleOf(Math.min(count, REPLAYED_INSTANCES)));
+  const replayed = values.replayed === undefined ? Math.min(count, REPLAYED_INSTANCES) : Number(values.replayed);
+  await writeLines(file("day.bundle"), await bundleOf(replayed));
   const { seconds, cpuSeconds, peakMb, stdout } = onOneCore("replay", ["--file", file("day.bundle"), "--json"]);
   const { summary } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "{}");
   const rate = Math.round(summary.steps / seconds);

@@ -13,7 +13,7 @@ import type { Observation } from "../model/convergence-rule.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { sentenceAbout } from "../present/sentences.ts";
 import { isoTime } from "../present/time-text.ts";
-import { LINES, type LineLogger, type Logger } from "./logger.ts";
+import { type Logger, linesOf } from "./logger.ts";
 import { silentLogger } from "./pino-logger.ts";
 
 /** An audit entry as a log line: the fields under which it can be searched. The audit itself holds all of it. */
@@ -151,7 +151,7 @@ export class AuditLog {
   }
 
   #lineOf(common: CommonFields, message: string): WriteLine {
-    const write = (this.#logger as LineLogger)[LINES]?.(common, message);
+    const write = linesOf(this.#logger)?.(common, message);
     if (write !== undefined) return (own, sentenceJson) => write(ownJson(own, sentenceJson));
     const child = this.#logger.child?.(common);
     if (child !== undefined) return (own) => child.info(own, message);

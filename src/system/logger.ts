@@ -14,13 +14,23 @@ export interface Logger {
   child?(fields: object): Pick<Logger, "debug" | "info" | "warn" | "error">;
 }
 
-/** Of our own loggers: makes what writes lines at `info` that have some fields and a message in common. */
-export const LINES = Symbol("lines");
-
 /**
- * A logger that is given the JSON of a line's own fields, as `"name":value,"name":value`. It says what `child` would
- * say and costs a third: a storm writes a line for each alert (docs/decisions/speed-diary.md).
+ * Makes what writes lines at `info` that have some fields and a message in common: it takes the JSON of a line's own
+ * fields, as `"name":value,"name":value`. It says what `child` would say and costs a third: a storm writes a line for
+ * each alert (docs/decisions/speed-diary.md).
  */
-export type LineLogger = Logger & {
-  readonly [LINES]?: (common: object, message: string) => (json: string) => void;
-};
+export type WriteLines = (common: object, message: string) => (json: string) => void;
+
+const WRITERS = new WeakMap<Logger, { readonly lines: WriteLines; readonly info: Logger["info"] }>();
+
+/** Says that a logger of our own can write lines so. */
+export function withLines<Own extends Logger>(logger: Own, lines: WriteLines): Own {
+  WRITERS.set(logger, { lines, info: logger.info });
+  return logger;
+}
+
+/** null: each line goes through its `info`, as of a copy that counts or changes them. */
+export function linesOf(logger: Logger): WriteLines | null {
+  const writer = WRITERS.get(logger);
+  return writer !== undefined && writer.info === logger.info ? writer.lines : null;
+}

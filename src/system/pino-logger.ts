@@ -1,7 +1,7 @@
 import { openSync } from "node:fs";
 import { pino } from "pino";
 import { BecalmError, messageOf } from "../model/errors.ts";
-import { LINES, type LineLogger, type Logger } from "./logger.ts";
+import { type Logger, withLines } from "./logger.ts";
 
 /** Lines that wait while the disk is slow; further ones are dropped, so that a full disk never fills the memory too. */
 const BUFFER_BYTES_MAX = 16 * 1_024 * 1_024;
@@ -13,7 +13,7 @@ const WRITE_INTERVAL_MS = 500;
 const STDERR_FD = 2;
 const INFO_LEVEL = 30;
 
-export type FileLogger = LineLogger & {
+export type FileLogger = Logger & {
   /** Writes what is left and closes the file. Later lines are dropped. Never rejects. */
   close(): Promise<void>;
 };
@@ -78,7 +78,7 @@ export function fileLogger(path: string): FileLogger {
     isOpen = false;
     return ended;
   };
-  return Object.assign(linesOf(logger), { [LINES]: lines, close });
+  return withLines(Object.assign(plain(logger), { close }), lines);
 }
 
 let lastTime = { atMs: 0, field: "" };
@@ -90,13 +90,13 @@ function timeField(): string {
   return lastTime.field;
 }
 
-function linesOf(logger: pino.Logger): Logger {
+function plain(logger: pino.Logger): Logger {
   return {
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
-    child: (fields) => linesOf(logger.child(fields)),
+    child: (fields) => plain(logger.child(fields)),
   };
 }
 

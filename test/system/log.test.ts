@@ -255,6 +255,26 @@ describe("an audit entry", () => {
     expect(pinoLines).toHaveLength(logged.length);
   });
 
+  test("goes through the `info` of a logger that was made from a file's, and of its children", async () => {
+    const file = fileLogger(join(folder, "counted.log"));
+    const heard: string[] = [];
+    const counting = (logger: Pick<Logger, "debug" | "info" | "warn" | "error">): Logger => ({
+      ...logger,
+      info: (_, message) => heard.push(message),
+    });
+    new AuditLog(counting(file)).write([{ instance: INSTANCE, entry, after, birth }]);
+    new AuditLog({ ...file, child: (fields) => counting(file.child?.(fields) ?? file) }).write([
+      { instance: INSTANCE, entry, after, birth },
+    ]);
+    const changed = Object.assign(file, {
+      info: (_: object, message: string) => heard.push(message),
+      child: undefined,
+    });
+    new AuditLog(changed as Logger).write([{ instance: INSTANCE, entry, after, birth }]);
+    await file.close();
+    expect(heard).toHaveLength(3);
+  });
+
   test("names the person who acted", () => {
     const event = { type: "approval.denied", atMs: 0, by: "ops", why: "planned" } as const;
     const lines: object[] = [];
