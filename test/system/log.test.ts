@@ -262,7 +262,6 @@ describe("an audit entry", () => {
       ...logger,
       info: (_, message) => heard.push(message),
     });
-    new AuditLog(counting(file)).write([{ instance: INSTANCE, entry, after, birth }]);
     new AuditLog({ ...file, child: (fields) => counting(file.child?.(fields) ?? file) }).write([
       { instance: INSTANCE, entry, after, birth },
     ]);
@@ -272,7 +271,7 @@ describe("an audit entry", () => {
     });
     new AuditLog(changed as Logger).write([{ instance: INSTANCE, entry, after, birth }]);
     await file.close();
-    expect(heard).toHaveLength(3);
+    expect(heard).toHaveLength(2);
   });
 
   test("names the person who acted", () => {
