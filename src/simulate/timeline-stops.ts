@@ -99,11 +99,14 @@ function resumed(note: PauseNote, looks: readonly Look[]): PauseInput[] {
   const after = own
     .slice(lastIndex + 1)
     .filter(({ paused }) => paused === null || (paused.scope === scope && paused.sinceMs > sinceMs));
-  const goesOnMs = after[0]?.atMs;
+  const next = after[0];
   const decidedMs = after.find(({ isResumed }) => isResumed)?.atMs;
-  if (goesOnMs === undefined) return [];
+  if (next === undefined) return [];
+  const goesOnMs = next.atMs;
   if (decidedMs === goesOnMs) return [{ kind: "resume", atMs: goesOnMs, note, held: "decide" }];
-  const atMs = Math.max(goesOnMs - 1, own[lastIndex]?.atMs ?? 0);
+  // Before the next decision, and before the next pause, which otherwise would begin while this one holds, and be lifted with it.
+  const overMs = Math.min(goesOnMs, next.paused?.sinceMs ?? goesOnMs);
+  const atMs = Math.max(overMs - 1, own[lastIndex]?.atMs ?? 0);
   const lifted: PauseInput = { kind: "resume", atMs, note, held: "keep" };
   return decidedMs === undefined ? [lifted] : [lifted, { ...lifted, atMs: decidedMs, held: "decide" }];
 }

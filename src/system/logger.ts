@@ -21,16 +21,21 @@ export interface Logger {
  */
 export type WriteLines = (common: object, message: string) => (json: string) => void;
 
-const WRITERS = new WeakMap<Logger, { readonly lines: WriteLines; readonly info: Logger["info"] }>();
+const WRITERS = new WeakMap<Logger, { readonly lines: WriteLines; readonly info: unknown }>();
 
 /** Says that a logger of our own can write lines so. */
 export function withLines<Own extends Logger>(logger: Own, lines: WriteLines): Own {
-  WRITERS.set(logger, { lines, info: logger.info });
+  WRITERS.set(logger, { lines, info: infoOf(logger) });
   return logger;
 }
 
 /** null: each line goes through its `info`, as of a copy that counts or changes them. */
 export function linesOf(logger: Logger): WriteLines | null {
   const writer = WRITERS.get(logger);
-  return writer !== undefined && writer.info === logger.info ? writer.lines : null;
+  return writer !== undefined && writer.info === infoOf(logger) ? writer.lines : null;
+}
+
+/** Which one it is, not to be called. */
+function infoOf(logger: Logger): unknown {
+  return Reflect.get(logger, "info");
 }

@@ -139,9 +139,9 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     const id = await waiting("deny");
     await show(page, serving.url, `#/instances/${id}`);
     await page.getByRole("button", { name: "Deny", exact: true }).click();
-    await answer("Deny", "not now");
+    await answer("Deny", "later");
     await expect.poll(() => page.locator("h1 .state").textContent(), { timeout: 15_000 }).toBe("Skipped");
-    await expect.poll(() => page.locator(".steps").textContent()).toContain("not now");
+    await expect.poll(() => page.locator(".steps").textContent()).toContain("later");
   });
 
   test("tells the loser of a race who has answered", async () => {

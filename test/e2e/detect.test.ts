@@ -43,7 +43,7 @@ async function expectToldThenStopped({ child, ended }: RunningCommand): Promise<
   child.kill("SIGTERM");
   const { code, stderr } = await ended;
   expect(code).toBe(143);
-  expect(stderr).toContain("run the same command again to go on");
+  expect(stderr).toContain("run the same command again to continue");
 }
 
 describe("becalm detect", { timeout: 60_000 }, () => {

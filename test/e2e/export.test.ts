@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -123,7 +123,7 @@ describe("an export", () => {
   });
 
   test("of something that there is not is an error, and leaves no file", async () => {
-    const missing = join(ROOT, ".examples", "none.bundle");
+    const missing = join(dirname(bundle), "none.bundle");
     expect((await at("export", "03-0a1b2c3d4e5f60718293a4b5", "--out", missing)).code).toBe(3);
     expect(() => readFileSync(missing)).toThrow("ENOENT");
     expect(() => readFileSync(`${missing}.part`)).toThrow("ENOENT");

@@ -39,7 +39,7 @@ describe("a virtual clock", () => {
     expect(clock.now()).toBe(START_MS);
     expect(await clock.advance("1h30m")).toBe(START_MS + 90 * MINUTE_MS);
     expect(virtualClock(new Date(START)).now()).toBe(START_MS);
-    for (const wrong of ["yesterday", -1, Number.NaN]) expect(() => virtualClock(wrong)).toThrow(/is no time/);
+    for (const wrong of ["yesterday", -1, Number.NaN]) expect(() => virtualClock(wrong)).toThrow(/is not a time/);
     await expect(clock.advance("soon")).rejects.toMatchObject({ code: "BECALM_ARGUMENT_INVALID" });
   });
 

@@ -245,6 +245,19 @@ describe("the rules in force, played on what they recorded", () => {
     );
   });
 
+  test("one pause is over before the next begins, also when nothing was decided between them", async () => {
+    const storm: Step[] = [
+      { do: "pause" },
+      { do: "fire", names: [0], host: 0 },
+      { do: "resume", held: "keep" },
+      { do: "resolve", name: 0, host: 0 },
+      { do: "pause" },
+      { do: "fire", names: [0], host: 0 },
+    ];
+    const policy = policyOf({ function: "skip_when_success", count: 1, window: "20s" }, { retry: { limit: 0 } });
+    await checkStorm(MEMORY, fileOf([policy]), storm);
+  });
+
   test("the end that nobody noticed of an alert whose instance had failed for good comes after it", async () => {
     const storm: Step[] = [
       { do: "fire", names: [0], host: 0 },
