@@ -47,7 +47,10 @@ export function simulatedStore(store: Store, connection: Connection): Store {
   });
 }
 
-/** Letters travel as everything does: one that is taken and whose reply is lost is gone. */
+/**
+ * Letters travel as everything does: one that is taken and whose reply is lost is gone. Whoever has sent one does not know whether its owner decides it,
+ * or when: if the sender gives up and must refuse the alert, the owner may decide it all the same.
+ */
 function simulatedProcesses(processes: Processes, connection: Connection): Processes {
   return new Proxy(processes, {
     get(target, name) {
@@ -56,7 +59,10 @@ function simulatedProcesses(processes: Processes, connection: Connection): Proce
       const method = member.bind(target) as (...given: unknown[]) => Promise<unknown>;
       const send = (given: readonly unknown[]) =>
         name === "beat" ? heard(connection, method(...given) as Promise<LiveProcess[]>) : method(...given);
-      return (...given: unknown[]) => travel(connection, { method: name, given, send: () => send(given) });
+      return (...given: unknown[]) => {
+        if (name === "send") connection.onUnknown();
+        return travel(connection, { method: name, given, send: () => send(given) });
+      };
     },
   });
 }

@@ -22,7 +22,7 @@ export async function attemptState(runtime: Runtime, effect: Effect): Promise<At
   return stateIn(runtime, effect, loaded.instances.get(instanceId));
 }
 
-/** Those of some effects whose attempts are over. */
+/** Those of some effects whose attempts are over. One whose instance is gone is not: the store may have lost it, and get it again. */
 export async function overAmong(runtime: Runtime, effects: readonly Effect[]): Promise<Effect[]> {
   const over: Effect[] = [];
   for (const [partition, own] of grouped(effects, ({ partition }) => partition)) {
@@ -30,8 +30,10 @@ export async function overAmong(runtime: Runtime, effects: readonly Effect[]): P
       const some = own.slice(from, from + COMMIT_INSTANCE_COUNT_MAX);
       const instanceIds = some.map(({ instanceId }) => instanceId);
       const { instances } = await runtime.store.load({ partition, groupId: null, instanceIds });
-      for (const effect of some)
-        if ((await stateIn(runtime, effect, instances.get(effect.instanceId))) === "over") over.push(effect);
+      for (const effect of some) {
+        const stored = instances.get(effect.instanceId);
+        if (stored !== undefined && (await stateIn(runtime, effect, stored)) === "over") over.push(effect);
+      }
     }
   }
   return over;
