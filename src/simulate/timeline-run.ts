@@ -199,17 +199,19 @@ export class TimelineRun implements Driver {
   }
 
   /**
-   * When the record says that it fired, if that is about the same timer; one that was still due when the record ended
-   * has not fired.
+   * When the record says that it fired, if that is about the same timer; one that was still due when a person sent
+   * something to its instance, or when the record ended, had not fired.
    */
   #firesAtMs({ owner, name, arm, dueAtMs }: TimerRow): number {
-    const { timers, summaries, names, untilMs } = this.#timeline;
+    const { timers, sentAtMs, summaries, names, untilMs } = this.#timeline;
     const isGroup = partitionOfId(owner) === null;
     const instance = nameOfId(owner);
     const fired = isGroup ? (summaries.get(owner) ?? []) : [timers.get(timerKey(instance, name, arm)) ?? dueAtMs - 1];
     const atMs = fired.find((one) => one >= dueAtMs && one - dueAtMs <= SAME_TIME_MS);
     if (atMs !== undefined) return atMs;
     const isRecorded = isGroup ? name === "summary" : names.has(instance) && !timers.has(timerKey(instance, name, arm));
+    const sent = isRecorded ? sentAtMs.get(instance)?.find((one) => one > dueAtMs) : undefined;
+    if (sent !== undefined && sent - dueAtMs <= SAME_TIME_MS) return sent;
     const isLeft = isRecorded && dueAtMs <= untilMs && dueAtMs > untilMs - SAME_TIME_MS;
     return isLeft ? untilMs + 1 : dueAtMs;
   }

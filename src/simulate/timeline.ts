@@ -55,6 +55,8 @@ export type Timeline = {
   readonly attempts: ReadonlyMap<string, RecordedAttempt>;
   /** When timers fired, by `timerKey`. */
   readonly timers: ReadonlyMap<string, number>;
+  /** When people sent something to instances, by name. */
+  readonly sentAtMs: ReadonlyMap<string, readonly number[]>;
   /** When groups made their summaries, by group. */
   readonly summaries: ReadonlyMap<string, readonly number[]>;
   /** Names of the instances that are recorded. */
@@ -155,6 +157,7 @@ export class TimelineBuilder {
       inputs: inputs.sort((a, b) => a.atMs - b.atMs || orderOf(a) - orderOf(b)),
       attempts: this.#attempts,
       timers: this.#timers,
+      sentAtMs: sentTimes(this.#events),
       summaries: this.#summaries,
       names: this.#names,
       silences: this.#stops.silences(),
@@ -162,6 +165,18 @@ export class TimelineBuilder {
       untilMs,
     };
   }
+}
+
+function sentTimes(events: readonly EventInputAt[]): Map<string, number[]> {
+  const times = new Map<string, number[]>();
+  for (const [name, own] of grouped(events, (event) => event.name)) {
+    const atMs = own.map((event) => event.atMs);
+    times.set(
+      name,
+      atMs.toSorted((a, b) => a - b),
+    );
+  }
+  return times;
 }
 
 function setEnd(episode: Episode, end: RecordedEnd, isEndTold: boolean): void {

@@ -258,6 +258,25 @@ describe("the rules in force, played on what they recorded", () => {
     await checkStorm(MEMORY, fileOf([policy]), storm);
   });
 
+  test("a timer that was due and had not fired when a person acted has not fired before", async () => {
+    const storm: Step[] = [
+      { do: "answer", which: 0, how: "approval.granted", by: "ada" },
+      { do: "fire", names: [0], host: 0 },
+      { do: "wait", ms: 6_000 },
+      { do: "wait", ms: 500 },
+      { do: "resolve", name: 1, host: 0 },
+      { do: "wait", ms: 500 },
+      { do: "answer", which: 0, how: "end", by: "ada" },
+      { do: "resolve", name: 0, host: 0 },
+      { do: "wait", ms: WINDOW_MS + 1 },
+    ];
+    const policy = policyOf(
+      { function: "trigger", count: 2, window: "20s" },
+      { retry: { limit: 0 }, again: { after: "7s", limit: 2 } },
+    );
+    await checkStorm(MEMORY, fileOf([policy]), storm);
+  });
+
   test("the end that nobody noticed of an alert whose instance had failed for good comes after it", async () => {
     const storm: Step[] = [
       { do: "fire", names: [0], host: 0 },
