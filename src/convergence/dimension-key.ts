@@ -30,39 +30,36 @@ export function dimensionKeyOf(text: string): string {
 /** What instances that converge have in common, spelled out. */
 export function dimensionText(rule: DimensionRule, dimensions: Dimensions): string {
   let text = `#${rule.function}`;
-  for (const { name, listed } of dimensionsOf(rule)) {
+  for (const { name, listed } of knownOf(rule).dimensions) {
     if (listed === null) text += `|${name}:${valueText(ownValue(dimensions, name))}`;
     else for (const value of listed) text += `|${name}:${valueText(value)}`;
   }
   return text;
 }
 
-/** The dimensions in which instances that a rule governs can differ, if they do not converge. */
+/** The dimensions whose own values tell the groups of a rule apart. */
 export function comparedNames(rule: DimensionRule): readonly string[] {
-  const known = COMPARED.get(rule);
-  if (known !== undefined) return known;
-  const names = dimensionsOf(rule).flatMap(({ name, listed }) => (listed === null ? [name] : []));
-  COMPARED.set(rule, names);
-  return names;
+  return knownOf(rule).compared;
 }
-
-const COMPARED = new WeakMap<DimensionRule, readonly string[]>();
 
 /** `listed`: values of `where`; null: the instance's own value counts. */
 type RuleDimension = { readonly name: string; readonly listed: readonly DimensionValue[] | null };
 
-/** A rule is read for every alert and never changes. */
-const KNOWN = new WeakMap<DimensionRule, readonly RuleDimension[]>();
+type Known = { readonly dimensions: readonly RuleDimension[]; readonly compared: readonly string[] };
 
-function dimensionsOf(rule: DimensionRule): readonly RuleDimension[] {
-  const known = KNOWN.get(rule);
-  if (known !== undefined) return known;
-  const found = dimensionNames(rule).map((name) => ({
+/** A rule is read for every alert and never changes. */
+const KNOWN = new WeakMap<DimensionRule, Known>();
+
+function knownOf(rule: DimensionRule): Known {
+  const before = KNOWN.get(rule);
+  if (before !== undefined) return before;
+  const dimensions = dimensionNames(rule).map((name) => ({
     name,
     listed: rule.by?.includes(name) === true ? null : (rule.where?.[name] ?? []),
   }));
-  KNOWN.set(rule, found);
-  return found;
+  const known = { dimensions, compared: dimensions.flatMap(({ name, listed }) => (listed === null ? [name] : [])) };
+  KNOWN.set(rule, known);
+  return known;
 }
 
 /** Names of `by` and `where`, each once, in code-point order. */
@@ -71,7 +68,7 @@ function dimensionNames(rule: DimensionRule): string[] {
 }
 
 /** Own properties only: a label named `constructor` that an alert lacks must not be found on Object.prototype. */
-function ownValue(dimensions: Dimensions, name: string): DimensionValue {
+export function ownValue(dimensions: Dimensions, name: string): DimensionValue {
   const value = Object.hasOwn(dimensions, name) ? dimensions[name] : "";
   return value === undefined ? "" : value;
 }

@@ -1,6 +1,6 @@
 /**
- * What one watcher is told of instances and groups, and in which order. The watcher's kind (frames, XState events) is
- * given: `Listener`.
+ * What one watcher hears of instances and groups, and in which order. `Listener` is the kind of watcher (frames, XState
+ * events).
  */
 import { initialSnapshot, type Visit, visitsOf } from "../instance/step.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";
@@ -15,13 +15,11 @@ export type Listener = {
   visits?(address: ActorAddress, visits: readonly Visit[]): void;
 };
 
-/**
- * Instances and groups that a watcher can know at once; the one told of longest ago is introduced anew when it moves.
- */
+/** Instances and groups that a watcher can know at once; the one that moved longest ago is introduced anew. */
 const KNOWN_COUNT_MAX = 100_000;
 
 /**
- * The place of one watcher. T1 nobody is told of a step of an actor that was not introduced. T2 no version is told
+ * The place of one watcher. T1 an actor is introduced before its first step is reported. T2 no version is reported
  * twice or after a later one.
  */
 export class Telling {

@@ -37,7 +37,7 @@ export type Effect = Partial<EffectTopic> & {
 };
 
 /**
- * Where an effect stands in the order of emission: the position of the command that emitted it (an alert's place in its
+ * The place of an effect in the order of emission: the position of the command that emitted it (an alert's place in its
  * line, or the order of the effect whose result it was) and its number within that. It depends on nothing that a crash
  * could change.
  */

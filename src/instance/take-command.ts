@@ -127,8 +127,8 @@ export class CommandTaker {
   }
 
   /**
-   * Decides an instance once more, as if it came now: it leaves the group that it was decided in, and stands in it, or
-   * in the next one, as what it is decided now.
+   * Decides an instance once more, as if it came now: it leaves the group that it was decided in, and joins it, or the
+   * next one, as what it is decided now.
    */
   private reconsider(command: Command & { type: "reconsider" }): CommandResult {
     const instance = this.draft.get(command.id);

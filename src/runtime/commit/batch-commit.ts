@@ -84,8 +84,8 @@ function mustBeUnderStops({ effects, entries }: Decision): boolean {
 }
 
 /**
- * A store that has lost its data may be told of a result and of its instance's alert in one batch: the attempt that the
- * new instance begins has the id of the old one, and is not settled by that.
+ * After a store has lost data, a result and its instance's alert may come in one batch: the attempt that the new instance
+ * begins has the id of the old one, and that result does not settle it.
  */
 function settledBy(consumed: readonly Consumed[], { effects }: Decision): string[] {
   const emitted = effects.length === 0 ? null : new Set(effects.map(({ id }) => id));

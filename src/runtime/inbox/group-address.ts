@@ -3,7 +3,7 @@
  * again and again, so what was answered is kept by the values that they differ in: neither the text of the dimensions
  * nor its hash is made for each alert.
  */
-import { comparedNames, dimensionKey } from "../../convergence/dimension-key.ts";
+import { comparedNames, dimensionKey, ownValue } from "../../convergence/dimension-key.ts";
 import type { ConvergenceRule } from "../../model/convergence-rule.ts";
 import { groupIdOf, partitionOf } from "../../model/ids.ts";
 import type { Policy } from "../../policy/policy.ts";
@@ -23,13 +23,13 @@ type Alike = { readonly labels: Readonly<Record<string, string>>; readonly parti
 /** The address of the group of an alert that the rule governs. */
 export function groupAddress(policy: Policy, rule: ConvergenceRule, { labels, partitions }: Alike): Address {
   let known = KNOWN.get(policy);
-  if (known === undefined || known.partitions !== partitions || known.count >= ADDRESS_COUNT_MAX) {
+  if (known === undefined || known.partitions !== partitions) {
     known = { partitions, first: newLevel(), count: 0 };
     KNOWN.set(policy, known);
   }
   let level = known.first;
   for (const name of comparedNames(rule)) {
-    const value = Object.hasOwn(labels, name) ? (labels[name] as string) : "";
+    const value = ownValue(labels, name) as string;
     let next = level.next.get(value);
     if (next === undefined) {
       next = newLevel();
@@ -40,6 +40,7 @@ export function groupAddress(policy: Policy, rule: ConvergenceRule, { labels, pa
   if (level.address !== null) return level.address;
   const groupId = groupIdOf(policy.name, dimensionKey(rule, labels));
   known.count += 1;
+  if (known.count > ADDRESS_COUNT_MAX) KNOWN.delete(policy);
   level.address = { partition: partitionOf(groupId, partitions), groupId };
   return level.address;
 }

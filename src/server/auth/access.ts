@@ -53,7 +53,7 @@ export function originRefusal(rules: AccessRules, request: AccessRequest): Refus
 }
 
 /**
- * What stands in front of the server may hand on signed requests under the name by which it is known, and no others.
+ * A proxy before the server may pass on signed requests under the name by which it is known, and no others.
  */
 function isKnownHost({ signedHost }: AccessRules, { host, isSigned }: AccessRequest): boolean {
   const name = host === undefined ? undefined : hostName(host);

@@ -2,7 +2,7 @@
 import { errorCode } from "../../model/errors.ts";
 import type { Commit, CommitOutcome, Store } from "../../stores/store.ts";
 
-/** What is told of a store's calls. */
+/** Hears of a store's calls. */
 export type StoreMeter = {
   committed(outcome: CommitOutcome, seconds: number): void;
   failed(call: string, code: string): void;

@@ -35,7 +35,7 @@ export class RedisLoads {
     return this.#replication === null ? loaded : this.#settled(loaded, this.#replication, request);
   }
 
-  /** Nobody is told of what too few replicas have. */
+  /** Answers once enough replicas have what was read. */
   async #settled(
     loaded: Promise<LoadResult>,
     replication: Replication,
