@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { ShadowReport, ShadowStatus } from "../../src/engine.ts";
 import { loadPolicySet } from "../../src/formats/policy-file.ts";
 import { shadowMeter } from "../../src/server/metrics/shadow-meter.ts";
-import { ShadowWatch } from "../../src/server/shadow/shadow-watch.ts";
+import { type ShadowLook, ShadowWatch } from "../../src/server/shadow/shadow-watch.ts";
 import { silentLogger } from "../../src/system/pino-logger.ts";
 import { type ServerWorld, serverWorld } from "../support/server-world.ts";
 
@@ -64,5 +65,59 @@ describe("GET /v1/shadow", () => {
     expect(text).toContain('becalm_shadow_executed{side="was"} 1');
     expect(text).toContain('becalm_shadow_executed{side="now"} 3');
     expect(text).toContain('becalm_shadow_looks_total{outcome="done"} 1');
+  });
+});
+
+describe("the looks of a server at its shadow", () => {
+  let watch: ShadowWatch;
+  afterEach(() => {
+    watch.close();
+    vi.useRealTimers();
+  });
+
+  /** Looks that fail as often as `failures` says. */
+  function watched(failures: number) {
+    vi.useFakeTimers();
+    const looks: ShadowLook[] = [];
+    const status: { shadow: ShadowStatus } = { shadow: { since: "first", unmatched: 10_000, forgotten: 0 } };
+    let left = failures;
+    const commits: (() => void)[] = [];
+    const engine = {
+      status: () => status as never,
+      subscribe: (listener: never) => {
+        commits.push(listener);
+        return () => {};
+      },
+      shadow: () => (left-- > 0 ? Promise.reject(new Error("away")) : Promise.resolve({} as ShadowReport)),
+    };
+    watch = new ShadowWatch({ engine, logger: silentLogger, looked: (look) => looks.push(look) });
+    const minutesLater = (minutes: number) => vi.advanceTimersByTimeAsync(minutes * 60_000);
+    return { looks, status, minutesLater, commit: () => commits.forEach((listener) => listener()) };
+  }
+
+  test("come at most once a minute, and only when something was decided", async () => {
+    const { looks, minutesLater, commit } = watched(0);
+    await minutesLater(5);
+    expect(looks.length).toBe(1);
+    commit();
+    await minutesLater(2);
+    expect(looks.length).toBe(2);
+  });
+
+  test("come again after one that failed, although nothing was decided since", async () => {
+    const { looks, minutesLater } = watched(2);
+    await minutesLater(9);
+    expect(looks.map(({ report }) => report !== null)).toEqual([false, false, true]);
+  });
+
+  test("come again for another candidate, and for an alert that pushed an older one out of memory", async () => {
+    const { looks, minutesLater, status } = watched(0);
+    await minutesLater(2);
+    status.shadow = { ...status.shadow, since: "second" };
+    await minutesLater(2);
+    expect(looks.length).toBe(2);
+    status.shadow = { ...status.shadow, forgotten: 1 };
+    await minutesLater(2);
+    expect(looks.length).toBe(3);
   });
 });

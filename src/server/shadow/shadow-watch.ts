@@ -1,7 +1,7 @@
 /**
- * Looks at the shadow now and then, for the metrics. It looks when something was decided since the last time, at most
- * once a minute, and takes at most a twentieth of one core: the longer a look takes, the longer it waits for the next
- * one.
+ * Looks at the shadow now and then, for the metrics. It looks when something was decided since the last time, the
+ * candidate is another one, or the last look failed; at most once a minute, and it takes at most a twentieth of one
+ * core: the longer a look takes, the longer it waits for the next one.
  */
 import type { Engine, ShadowReport } from "../../engine.ts";
 import { messageOf } from "../../model/errors.ts";
@@ -26,8 +26,10 @@ export class ShadowWatch {
   readonly #ports: Ports;
   readonly #stopped = new AbortController();
   readonly #unsubscribe: () => void;
+  /** Something was decided that no look has seen. */
   #isNew = true;
-  #unmatched = 0;
+  /** The shadow as the last look found it. */
+  #status: string | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(ports: Ports) {
@@ -53,6 +55,7 @@ export class ShadowWatch {
     try {
       report = await engine.shadow({ limit: 0, signal });
     } catch (error) {
+      this.#isNew = true;
       if (!this.#stopped.signal.aborted)
         logger.warn({ reason: messageOf(error) }, "the shadow could not be looked at; it is tried again");
     }
@@ -68,10 +71,10 @@ export class ShadowWatch {
   }
 
   async #lookAndRest(): Promise<void> {
-    const unmatched = this.#ports.engine.status().shadow?.unmatched ?? 0;
-    const isWorthIt = this.#isNew || unmatched !== this.#unmatched;
+    const status = JSON.stringify(this.#ports.engine.status().shadow);
+    const isWorthIt = this.#isNew || status !== this.#status;
     this.#isNew = false;
-    this.#unmatched = unmatched;
+    this.#status = status;
     const tookMs = isWorthIt ? await this.look() : 0;
     this.#lookIn(Math.max(EVERY_MS, REST_FACTOR * tookMs));
   }
