@@ -1,14 +1,26 @@
 /** A candidate beside the policies in force: what it says must be what an engine under it would have decided, and nothing of it may act. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { compose } from "../../src/compose.ts";
 import { toReceipt } from "../../src/formats/alert-input.ts";
 import type { PolicyDocument } from "../../src/formats/policy-file.ts";
 import { policySetFrom } from "../../src/formats/policy-file.ts";
 import { CONVERGENCE_FUNCTIONS } from "../../src/model/convergence-rule.ts";
 import { compilePolicy } from "../../src/policy/policy-versions.ts";
+import { recordedDifference } from "../../src/recorded-difference.ts";
+import { InstanceReader } from "../../src/runtime/instance-reader.ts";
 import { type Change, Comparison, type OutcomeRow } from "../../src/simulate/diff.ts";
 import { UnmatchedAlerts } from "../../src/simulate/unmatched-alerts.ts";
-import { alertOf, EngineWorld, MEMORY, policyOf, SECOND_MS, START_MS } from "../support/engine-world.ts";
+import {
+  alertOf,
+  EngineWorld,
+  MEMORY,
+  overwrite,
+  policyOf,
+  SECOND_MS,
+  START_MS,
+  take,
+} from "../support/engine-world.ts";
 import { recordingOf } from "../support/recorded-world.ts";
 
 const HOSTS = ["db-1", "db-2", "db-3"] as const;
@@ -150,6 +162,19 @@ describe("a shadow", () => {
     const engine = await world.engine([policyOf(null)]);
     await expect(engine.shadow()).rejects.toMatchObject({ code: "BECALM_NOT_FOUND" });
     expect(engine.status()).not.toHaveProperty("shadow");
+  });
+
+  test("says how many instances it left out, also if one of the newest cannot be read", async () => {
+    const world = new EngineWorld(MEMORY);
+    const engine = await world.engine([policyOf(null)]);
+    await take(engine, ...Array.from({ length: 300 }, (_, index) => alertOf(`a${index}`)));
+    const newest = (await engine.list({ limit: 1 })).instances[0];
+    await overwrite(world, { id: newest?.id ?? "" }, "garbage that is no checkpoint");
+    const reader = new InstanceReader(await compose({ store: await world.outside() }));
+    const nowMs = world.clock.now();
+    const request = { set: policySetFrom([policyOf(null)]), fromMs: 0, nowMs, readCountMax: 10, limit: 0 };
+    const { isCut, leftOut, summary } = await recordedDifference(reader, { ...request, between: () => {} });
+    expect([isCut, leftOut + summary.instances]).toEqual([true, 300]);
   });
 
   test("remembers at most so many alerts that only it matches, forgets the oldest first, and counts them", () => {
