@@ -12,6 +12,7 @@ import type { Receipt } from "./model/receipt.ts";
 import type { PolicySet } from "./policy/policy.ts";
 import { compilePolicy } from "./policy/policy-versions.ts";
 import { type RecordedDifference, recordedDifference } from "./recorded-difference.ts";
+import { abortable } from "./runtime/abortable.ts";
 import type { InstanceReader } from "./runtime/instance-reader.ts";
 import { UnmatchedAlerts } from "./simulate/unmatched-alerts.ts";
 import { Turns } from "./system/turns.ts";
@@ -87,7 +88,8 @@ export class Shadow {
   difference(reader: InstanceReader, request: ShadowRequest = {}): Promise<ShadowReport> {
     const report = this.#last.then(() => this.#difference(reader, request));
     this.#last = report.catch(() => {});
-    return report;
+    const { signal } = request;
+    return signal ? abortable(signal, () => report) : report;
   }
 
   async #difference(reader: InstanceReader, request: ShadowRequest): Promise<ShadowReport> {

@@ -164,6 +164,20 @@ describe("a shadow", () => {
     expect(engine.status()).not.toHaveProperty("shadow");
   });
 
+  test("answers at once to somebody who ends a question that waits for the one before it", async () => {
+    const world = new EngineWorld(MEMORY);
+    const engine = await world.engine([policyOf(null)], { shadow: [policyOf(null)] });
+    await take(engine, ...Array.from({ length: 20 }, (_, index) => alertOf(`a${index}`)));
+    const ended: string[] = [];
+    const first = engine.shadow().then(() => ended.push("first"));
+    const waiting = new AbortController();
+    const second = engine.shadow({ signal: waiting.signal }).catch((reason: unknown) => ended.push(String(reason)));
+    const third = engine.shadow().then(() => ended.push("third"));
+    waiting.abort("no longer needed");
+    await Promise.all([first, second, third]);
+    expect(ended).toEqual(["no longer needed", "first", "third"]);
+  });
+
   test("says how many instances it left out, also if one of the newest cannot be read", async () => {
     const world = new EngineWorld(MEMORY);
     const engine = await world.engine([policyOf(null)]);
