@@ -42,6 +42,7 @@ export async function check(
 ): Promise<number> {
   if (files.length === 0) throw usedWrongly("Say what to check: FILE..., or --fleet.");
   if (machine !== undefined) throw usedWrongly("--machine goes with --fleet.");
+  terminal.outlivesReader();
   let exitCode: number = EXIT.done;
   for (const file of files) {
     const checked = await readText(file).then((text) => checkText(text, { file, say: terminal.say }), toBecalmError);

@@ -38,14 +38,14 @@ export async function diff(terminal: Terminal, options: DiffOptions): Promise<nu
   const { failIf = [], newlySkipped = [], newlyExecuted = [] } = options;
   if (options.json && options.markdown) throw usedWrongly("Give --json or --markdown, not both.");
   const gates = new Gates({ failIf, noNewlySkipped: newlySkipped, noNewlyExecuted: newlyExecuted });
+  const hasGates = failIf.length + newlySkipped.length + newlyExecuted.length > 0;
+  // A gate does not open because its output goes through `head`.
+  if (hasGates) terminal.outlivesReader();
   const compared = options.shadow
     ? await shadowCompared(terminal, options, gates)
     : await comparedPolicies(terminal, options, gates);
   const failures = gates.failures(compared.summary);
-  // It holds also if the reader of the output leaves before its end.
-  if (failures.length > 0) process.exitCode = EXIT.failed;
   if (compared.summary.alerts === 0) terminal.note(terminal.noteColors.yellow(nothingTried(terminal)));
-  const hasGates = failIf.length + newlySkipped.length + newlyExecuted.length > 0;
   const report = { ...compared, failures, hasGates };
   if (options.json) {
     await terminal.json({ summary: compared.summary });

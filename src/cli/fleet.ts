@@ -50,6 +50,7 @@ const PAGE_COUNT = 256;
 const FAILING: readonly Finding["is"][] = ["quarantined", "lost_timer"];
 
 export async function checkFleet(terminal: Terminal, options: FleetOptions): Promise<number> {
+  terminal.outlivesReader();
   const sets = await Promise.all(options.files.map(async (file) => loadPolicySet(await readText(file), { file })));
   const policies = sets.flatMap((set) => set.policies.map((policy) => [policy.name, compilePolicy(policy)] as const));
   const against: Against = {

@@ -1,7 +1,9 @@
 /**
  * Where a command's words go: results to stdout, everything that is for people who watch (progress, notes, errors) to
- * stderr. A reader of stdout that has gone away (`becalm ls | head -1`) ends the command quietly.
+ * stderr. A reader of stdout that has gone away (`becalm ls | head -1`) ends the command quietly, unless its exit code
+ * is a verdict: then it goes on without a word.
  */
+import { once } from "node:events";
 import pico from "picocolors";
 import { BecalmError, errorCode, messageOf } from "../model/errors.ts";
 import { ENGLISH_UTC, type Reader } from "../present/reader.ts";
@@ -22,6 +24,8 @@ export type Terminal = {
   readonly isWatched: boolean;
   readonly outColors: Colors;
   readonly noteColors: Colors;
+  /** From now on the command goes on without a reader: its exit code is a verdict. */
+  outlivesReader(): void;
   /** Who reads it (`--lang`, `--tz`). */
   readonly reader: Reader;
   /** `reader.say`. */
@@ -33,12 +37,13 @@ export function readBy(terminal: Terminal, reader: Reader): Terminal {
   return { ...terminal, reader, say: reader.say };
 }
 
-/** Unless the command has said before that it fails: a gate does not open because its output goes through `head`. */
 const READER_GONE_EXIT_CODE = 0;
 
 export function terminal(): Terminal {
   const { stdout, stderr } = process;
   let hasStatus = false;
+  let outlivesReader = false;
+  let hasReader = true;
   const wipe = () => {
     if (hasStatus) stderr.write("\r\u001b[2K");
     hasStatus = false;
@@ -46,8 +51,12 @@ export function terminal(): Terminal {
   stderr.on("error", () => {});
   const out = (line: string): Promise<void> => {
     wipe();
-    if (stdout.write(`${line}\n`)) return Promise.resolve();
-    return new Promise((resolve) => stdout.once("drain", resolve));
+    if (!hasReader || stdout.write(`${line}\n`)) return Promise.resolve();
+    // An error ends the waiting, too; what follows from it is said below.
+    return once(stdout, "drain").then(
+      () => {},
+      () => {},
+    );
   };
   const made: Terminal = {
     out,
@@ -65,13 +74,17 @@ export function terminal(): Terminal {
     isWatched: stderr.isTTY === true,
     outColors: pico.createColors(hasColors(stdout)),
     noteColors: pico.createColors(hasColors(stderr)),
+    outlivesReader: () => {
+      outlivesReader = true;
+    },
     reader: ENGLISH_UTC,
     say: ENGLISH_UTC.say,
   };
   stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") process.exit(tellError(made, outputFailed(error)));
     // The reader has gone: exit quietly.
-    if (error.code === "EPIPE") process.exit(process.exitCode ?? READER_GONE_EXIT_CODE);
-    process.exit(tellError(made, outputFailed(error)));
+    if (!outlivesReader) process.exit(READER_GONE_EXIT_CODE);
+    hasReader = false;
   });
   return made;
 }

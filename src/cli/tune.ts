@@ -56,6 +56,7 @@ export async function tune(terminal: Terminal, options: TuneOptions): Promise<nu
   );
   if (options.out !== undefined && targets.length === 0)
     throw usedWrongly("--out writes the smallest change that reaches a target: give --target 'executed <= 20' or so.");
+  if (targets.length > 0) terminal.outlivesReader();
   const grid = parseGrid(vary);
   const file = new PolicyFile(await readText(options.policies), { file: options.policies, policy });
   const settings = grid.map(({ setting }) => setting);

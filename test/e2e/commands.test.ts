@@ -524,6 +524,9 @@ describe("check", () => {
     const lines = jsonLines<{ line?: number; ok?: boolean }>((await becalm(["check", bad, "--json"])).stdout);
     expect(lines[0]).toMatchObject({ line: 5 });
     expect(lines.at(-1)).toMatchObject({ ok: false });
+    const { child, ended } = startBecalm(["check", bad, "--json"]);
+    child.stdout?.destroy();
+    expect((await ended).code, "also if nobody reads it").toBe(1);
   });
 
   test("ends with 3 for a file that there is not, and 2 for a directory", async () => {

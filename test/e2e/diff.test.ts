@@ -94,9 +94,15 @@ describe("diff", () => {
   test("a gate that fails makes the exit code 1 also if nobody reads the output, and an empty file is no silent pass", async () => {
     const raised = file("raised-for-nobody.yaml", readFileSync(POLICIES, "utf8").replaceAll("count: 1", "count: 3"));
     const sides = ["diff", "--policies", raised, "--against", POLICIES, "--alerts"];
-    const { child, ended } = startBecalm([...sides, STORM, "--fail-if", "changed > 0"]);
-    child.stdout?.destroy();
-    expect((await ended).code).toBe(1);
+    for (const [condition, form, code] of [
+      ["changed > 0", [], 1],
+      ["changed > 0", ["--json"], 1],
+      ["changed == 0", ["--json"], 0],
+    ] as const) {
+      const { child, ended } = startBecalm([...sides, STORM, "--fail-if", condition, ...form]);
+      child.stdout?.destroy();
+      expect((await ended).code, `${condition} ${form.join()}`).toBe(code);
+    }
     const empty = await becalm([...sides, file("empty.jsonl", "")]);
     expect([empty.code, empty.stderr]).toEqual([0, expect.stringContaining("there was no alert")]);
   });

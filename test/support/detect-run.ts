@@ -37,6 +37,7 @@ export function capturing(): { terminal: Terminal; lines: string[]; notes: strin
     json: (value) => out(JSON.stringify(value)),
     note: (line) => void notes.push(line),
     status: () => {},
+    outlivesReader: () => {},
     isWatched: false,
     outColors: colors,
     reader: ENGLISH_UTC,
