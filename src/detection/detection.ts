@@ -90,6 +90,7 @@ export class Detection {
   #version = 0;
   #alertCount = 0;
   #told = 0;
+  #storedTold = 0;
   #states = new Map<string, GroupState>();
   #positions = new Map<string, SourcePosition>();
   /** When the clock of a group last went on by a record: epoch ms of this process. */
@@ -111,7 +112,8 @@ export class Detection {
     this.#positions = sourcePositionsOf(stored.pieces);
     this.#version = stored.version;
     this.#alertCount = stored.alertCount;
-    this.#told = Math.max(this.#told, Number(stored.pieces.get(TOLD_PIECE) ?? 0));
+    this.#storedTold = Number(stored.pieces.get(TOLD_PIECE) ?? 0);
+    this.#told = Math.max(this.#told, this.#storedTold);
     for (const { key } of this.groups) {
       const state = states.get(key) ?? emptyGroupState();
       addSeenRecords(state, stored.seen.get(key) ?? []);
@@ -246,12 +248,9 @@ export class Detection {
 
   /** Stores what was reported, if it is not stored yet. */
   async storeTold(source: string): Promise<void> {
-    const stored = this.#storedTold;
-    if (this.#told <= stored || this.#version === 0) return;
+    if (this.#told <= this.#storedTold || this.#version === 0) return;
     await this.#commitUntilApplied(source, () => NOTHING_DECIDED);
   }
-
-  #storedTold = 0;
 
   async #commitUntilApplied(
     source: string,

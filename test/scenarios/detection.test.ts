@@ -158,6 +158,18 @@ describe("detection on a store", () => {
     expect(await store.load([])).toEqual(before);
   });
 
+  test("stores what was reported once: a second run, which has nothing to add, commits nothing", async () => {
+    const store = memoryDetectionStore();
+    const told = async (): Promise<number> => {
+      const detection = await runOn(store);
+      detection.told(detection.alertCount);
+      await detection.storeTold("rows.csv");
+      return (await store.load([])).version;
+    };
+    const first = await told();
+    expect(await told()).toBe(first);
+  });
+
   test("detects nothing twice after the record ids have run out", async () => {
     let nowMs = 0;
     const store = memoryDetectionStore({ now: () => nowMs });
