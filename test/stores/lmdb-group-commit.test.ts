@@ -174,7 +174,7 @@ describe("writes in groups", () => {
     const quiet = async () => {
       for (let time = 0; time < 4; time += 1) await new Promise((resolve) => setImmediate(resolve));
     };
-    return { stored, commits, add, quiet };
+    return { stored, commits, add, quiet, group };
   }
 
   const counted = (rows: WriteRows) => {
@@ -216,6 +216,24 @@ describe("writes in groups", () => {
     commits[1]?.end();
     expect(await Promise.all([second, third])).toEqual([1, "1"]);
     expect([...stored]).toEqual([["count", "1"]]);
+  });
+
+  test("that come while the journal is put away at the end wait for that, and are answered before it is over", async () => {
+    const { stored, commits, add, quiet, group } = world();
+    const first = add((rows) => rows.put("1:i00-a", "a"));
+    await quiet();
+    commits[0]?.end();
+    await first;
+    const ended = group.end();
+    await quiet();
+    const late = add((rows) => rows.put("1:i00-b", "b"));
+    await quiet();
+    expect(commits).toHaveLength(2);
+    commits[1]?.end();
+    await quiet();
+    commits[2]?.end();
+    await Promise.all([late, ended]);
+    expect([...stored.keys()]).toEqual(["1:i00-a", expect.stringMatching(/^!journal/)]);
   });
 
   test("one that throws fails alone, and one that changes nothing waits for those before it", async () => {

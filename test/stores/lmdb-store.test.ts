@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { Environment } from "../../src/stores/lmdb/environment.ts";
 import { lmdbDetectionStore } from "../../src/stores/lmdb/lmdb-detection-store.ts";
 import { lmdbStore } from "../../src/stores/lmdb/lmdb-store.ts";
 import { loadLmdb } from "../../src/stores/lmdb/load-lmdb.ts";
@@ -141,6 +142,16 @@ describe("a store that is closed and opened again", () => {
     const claim = { owner: "engine-b", leaseMs: 1_000, limit: 9 };
     expect(await again.claimEffects(claim)).toEqual([{ ...effectOf("e1"), deliveries: 2 }]);
     expect(await again.claimEffects(claim)).toEqual([]);
+  });
+
+  test("at once, while its first write waits for the file, has that write", async () => {
+    const folder = temporaryFolder();
+    const environment = Environment.use(folder);
+    const written = environment.write((rows) => rows.put("a", "1"));
+    await Promise.all([written, environment.release()]);
+    const again = Environment.use(folder);
+    expect(await again.read((rows) => rows.get("a"))).toBe("1");
+    await again.release();
   });
 
   test("that was only read made no file", async () => {

@@ -86,7 +86,7 @@ export class Environment {
     return new Promise<T>((resolve, reject) => {
       const write: Write = { run, resolve: resolve as (value: unknown) => void, reject };
       if (this.#commits !== null) this.#commits.add(write);
-      else this.beWriter().then(() => (this.#commits as GroupCommit).add(write), reject);
+      else this.#inTurn(() => this.#openAndAdd(write)).catch(reject);
     });
   }
 
@@ -113,8 +113,9 @@ export class Environment {
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users > 0) return;
-    await this.#commits?.end();
     await this.#inTurn(async () => {
+      if (this.#users > 0) return;
+      await this.#commits?.end();
       if (this.#users > 0) return;
       environments.delete(this.#file);
       await this.#close();
@@ -164,6 +165,12 @@ export class Environment {
       stored: this.#journal.over(readRows(database)),
       toError: (error) => toBecalmError(error, this.path),
     });
+  }
+
+  /** In one turn, so that nothing is closed between the two. */
+  async #openAndAdd(write: Write): Promise<void> {
+    await this.#openForWriting();
+    (this.#commits as GroupCommit).add(write);
   }
 
   /** At what the last transaction left, whoever wrote it. */

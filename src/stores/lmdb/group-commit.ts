@@ -65,8 +65,15 @@ export class GroupCommit {
   /** Answers all that was added, and leaves the file without a journal, if it can. */
   async end(): Promise<void> {
     await this.settled();
+    this.#flushing = this.#putJournalAway();
+    await this.settled();
+  }
+
+  /** What is added meanwhile follows: the journal makes one plan after the other. */
+  async #putJournalAway(): Promise<void> {
     // A journal that stays says the same.
     await this.#commit(this.#journal.planOfEnd()).catch(() => {});
+    await this.#flush();
   }
 
   #run(write: Write): void {
