@@ -92,6 +92,7 @@ const TRANSACTION = fc.record({
   changes: fc.array(fc.tuple(SCATTERED_KEYS, fc.option(fc.string({ maxLength: 3 }))), { maxLength: 4 }),
   fails: fc.boolean(),
   isRead: fc.boolean(),
+  isSeenEarly: fc.boolean(),
 });
 
 test("rows that go by a journal are there at once, for readers, after a kill, and in their tables at the end", () => {
@@ -110,14 +111,20 @@ test("rows that go by a journal are there at once, for readers, after a kill, an
       const expected = () => everythingIn(plainRows(model));
       const [journal, reader] = [new Journal({ countMax }), new Journal()];
       journal.load(rows);
-      for (const { changes, fails, isRead } of transactions) {
+      for (const { changes, fails, isRead, isSeenEarly } of transactions) {
         const { writes, durable } = journal.plan(new Map(changes));
+        journal.catchUp(rows);
+        expect(everythingIn(journal.over(rows))).toEqual(expected());
         if (fails) continue;
         write(writes);
-        durable();
         for (const [key, value] of new Map(changes))
           if (value === null) model.delete(key);
           else model.set(key, value);
+        if (isSeenEarly) {
+          journal.catchUp(rows);
+          expect(everythingIn(journal.over(rows))).toEqual(expected());
+        }
+        durable();
         expect(everythingIn(journal.over(rows))).toEqual(expected());
         for (const [key] of changes) expect(journal.over(rows).get(key)).toBe(model.get(key));
         const opened = new Journal();

@@ -71,8 +71,10 @@ export class Environment {
     const database = this.#database ?? (await this.#inTurn(() => this.#openForReading()));
     if (database === null) return null;
     try {
+      const tables = readRows(database);
       if (this.#unlock === null) this.#lookAnew(database);
-      return look(this.#journal.over(readRows(database)));
+      else this.#journal.catchUp(tables);
+      return look(this.#journal.over(tables));
     } catch (error) {
       throw await toBecalmError(error, this.path);
     }

@@ -10,7 +10,7 @@
  * J1: a transaction writes its scattered rows to the journal only, so that it is durable with one row more.
  * J2: rows of the journal are dropped when every row that they hold has been put into its table, or is in a later row
  * of the journal. J3: memory follows what is committed: it changes when a transaction is durable, and is made anew from
- * the journal by whoever opens the file.
+ * the journal by whoever opens the file. J4: memory and tables are looked at as one and the same transaction left them.
  */
 import { compareCodePoints } from "../../model/utf8.ts";
 import { AFTER_ALL } from "./row-keys.ts";
@@ -47,6 +47,8 @@ export class Journal {
   #next = 0;
   /** Buckets that are not in their tables yet, and up to which number the journal is not needed when they are. */
   #emptying: { readonly left: string[]; readonly before: number } | null = null;
+  /** The last plan, while it is not known here to be durable, and the row that is there when it is. */
+  #planned: { readonly key: string; readonly durable: () => void } | null = null;
 
   constructor({ countMax = COUNT_MAX }: { countMax?: number } = {}) {
     this.#countMax = countMax;
@@ -82,14 +84,26 @@ export class Journal {
     for (const change of changes) (isScattered(change[0]) ? scattered : writes).push(change);
     if (scattered.length > 0) writes.push([rowKey(this.#next), encode(scattered)]);
     const emptied = this.#empty(writes);
-    return {
-      writes,
+    const planned = {
+      key: rowKey(this.#next),
       durable: () => {
+        if (this.#planned !== planned) return;
+        this.#planned = null;
         emptied();
         if (scattered.length > 0) this.#next += 1;
         this.#absorb(scattered);
       },
     };
+    this.#planned = planned;
+    return { writes, durable: planned.durable };
+  }
+
+  /**
+   * Before the writer's process reads: its tables may show the planned transaction already, whose end is reported a
+   * moment later.
+   */
+  catchUp(tables: ReadRows): void {
+    if (this.#planned !== null && tables.get(this.#planned.key) !== undefined) this.#planned.durable();
   }
 
   /** Puts all rows into their tables and drops the journal, so that the file is what it is without one. */
