@@ -128,13 +128,15 @@ type FormProps = {
   readonly action: { readonly word: Word; readonly isGrave?: boolean };
   readonly onDone: (values: Readonly<Record<string, string>>) => Promise<void>;
   readonly onClose: () => void;
+  /** Who acts is asked if no token says it. */
+  readonly asksName?: boolean;
   readonly children?: ComponentChildren;
 };
 
 const NAME = "becalm-name";
 
 /** A dialog that says what will be done, asks for what is needed and shows why the server refuses. */
-export function FormDialog({ title, fields, action, onDone, onClose, children }: FormProps): VNode {
+export function FormDialog({ title, fields, action, onDone, onClose, asksName = true, children }: FormProps): VNode {
   const say = useWords();
   const { caller } = useSession();
   const dialog = useRef<HTMLDialogElement>(null);
@@ -143,7 +145,7 @@ export function FormDialog({ title, fields, action, onDone, onClose, children }:
   const titleId = useId();
   useEffect(() => dialog.current?.showModal(), []);
   const byField: Field = { name: "by", word: "by", value: localStorage.getItem(NAME) ?? "" };
-  const asked = caller.name === null ? [byField, ...fields] : fields;
+  const asked = asksName && caller.name === null ? [byField, ...fields] : fields;
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const values = Object.fromEntries(new FormData(event.target as HTMLFormElement)) as Record<string, string>;

@@ -9,9 +9,18 @@ export function placeOf(hash: string): Place {
     path: path
       .split("/")
       .filter((part) => part !== "")
-      .map(decodeURIComponent),
+      .map(decoded),
     query: new URLSearchParams(query),
   };
+}
+
+/** An address that somebody typed may have a `%` that stands for itself. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 export function usePlace(): Place {

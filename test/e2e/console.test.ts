@@ -230,7 +230,20 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await fire("InstanceDown", "quiet", ["host-0"]);
     await expect.poll(() => reasonsIn("quiet")).toEqual(["silenced"]);
     await card.getByRole("button").click();
+    expect(await card.locator(".state").textContent(), "before somebody has confirmed it").toBe("active");
+    await page.getByRole("dialog").getByRole("button", { name: "Expire", exact: true }).click();
     await expect.poll(() => card.locator(".state").textContent(), { timeout: 15_000 }).toBe("expired");
+  });
+
+  test("says so when a chart cannot be had, and shows a page for an address that cannot be read", async () => {
+    await fire("InstanceDown", "chart", numbered(2));
+    const id = await waiting("chart");
+    await page.route("**/drawing.svg*", (route) => route.fulfill({ status: 409, json: {} }));
+    await show(page, serving.url, `#/instances/${id}`);
+    await expect.poll(() => page.locator(".chart [role=alert]").count()).toBe(1);
+    await page.goto(`${serving.url}/#/%`);
+    await page.reload();
+    await expect.poll(() => page.locator("main").textContent()).toContain("There is no such page.");
   });
 
   test("stops all actions and lifts the stop, and says who stopped them and why", async () => {

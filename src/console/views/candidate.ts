@@ -44,7 +44,9 @@ type Difference = {
   readonly changes: readonly Change[];
   readonly more: number;
   readonly isCut: boolean;
+  readonly leftOut: number;
   readonly unreadable: number;
+  readonly refused: number;
 };
 type Tried = { readonly mistakes: readonly Mistake[] } & Partial<Difference>;
 
@@ -145,7 +147,7 @@ const TOTALS = ["executed", "skipped", "waiting", "groups"] as const satisfies r
 
 function DifferenceTable({ difference }: { difference: Difference }): VNode {
   const say = useWords();
-  const { summary, policies, changes, more, isCut, unreadable } = difference;
+  const { summary, policies, changes, more, isCut, leftOut, unreadable, refused: unanswered } = difference;
   const sum = (name: "newlyExecuted" | "newlySkipped") => policies.reduce((all, totals) => all + totals[name], 0);
   return html`<div class="difference">
     <h3>${say("difference")}</h3>
@@ -157,8 +159,9 @@ function DifferenceTable({ difference }: { difference: Difference }): VNode {
     <table class="plain totals"><thead><tr><th />${TOTALS.map((name) => html`<th scope="col" class="number">${say(name)}</th>`)}</tr></thead>
       <tbody>${(["was", "now"] as const).map((side) => html`<tr><th scope="row">${say(side === "was" ? "before" : "candidateColumn")}</th>${TOTALS.map((name) => html`<td class="number">${summary[side][name]}</td>`)}</tr>`)}</tbody></table>
     <${ByPolicy} policies=${policies.filter(({ changed }) => changed > 0)} />
-    ${isCut && html`<p class="quiet">${say("isCut")}</p>`}
+    ${isCut && html`<p class="quiet">${say("isCut")}${leftOut > 0 && ` ${leftOut} ${say("leftOut")}`}</p>`}
     ${unreadable > 0 && html`<p class="quiet">${unreadable} ${say("unreadable")}</p>`}
+    ${unanswered > 0 && html`<p class="quiet">${unanswered} ${say("refusedAnswers")}</p>`}
     ${
       changes.length === 0
         ? html`<p class="good">${say("noDifference")}</p>`

@@ -108,7 +108,7 @@ type RowProps = { readonly row: InstanceRow; readonly number: number; readonly o
 function Row({ row, number, order }: RowProps): VNode {
   const say = useWords();
   if (row.quarantined)
-    return html`<tr aria-rowindex=${number}><td class="col-state"><span class="state state-failed">?</span></td><td colspan="3" class="why">${row.error}</td><td class="col-id"><${InstanceLink} id=${row.id} /></td></tr>` as VNode;
+    return html`<tr aria-rowindex=${number}><td class="col-state"><span class="state state-failed">?</span></td><td colspan="3" class="why" title=${row.error}>${row.error}</td><td class="col-id"><${InstanceLink} id=${row.id} /></td></tr>` as VNode;
   const labels = row.alert?.labels ?? {};
   const shown = order.filter((name) => labels[name] !== undefined);
   const all = shown.map((name) => `${name}=${labels[name]}`).join("\n");
@@ -160,7 +160,7 @@ function FilterBar({ filters }: { filters: Filters }): VNode {
     <${Choice} name="since" all=${since} filters=${filters} onChange=${change} any="anyTime" />
     ${
       filters.group !== "" &&
-      html`<span class="chip"><span>${say("group")} <code>${filters.group}</code></span>
+      html`<span class="chip"><span title=${filters.group}>${say("group")} <code>${filters.group}</code></span>
       <button type="button" aria-label=${`${say("group")}: ${say("remove")}`} onClick=${() => change({ group: "" })}>×</button></span>`
     }
     ${isFiltered && html`<a class="clear" href=${hrefOf(["instances"])}>${say("clear")}</a>`}

@@ -3,9 +3,10 @@
  */
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { getText, type Step } from "../api.ts";
+import { getText, type Refused, type Step } from "../api.ts";
+import { refused } from "../data.ts";
 import { html } from "../html.ts";
-import { Distance, InstanceLink, When } from "../parts.ts";
+import { Distance, Failure, InstanceLink, When } from "../parts.ts";
 import { hrefOf, replacePlace } from "../route.ts";
 import { type Say, useWords, type Word } from "../words.ts";
 
@@ -54,6 +55,7 @@ export function Past({ id, steps, at, group }: PastProps): VNode {
 function Chart({ id, at, label }: { id: string; at: number; label: string }): VNode {
   const say = useWords();
   const [shown, setShown] = useState<{ url: string; label: string } | null>(null);
+  const [error, setError] = useState<Refused | null>(null);
   useEffect(() => {
     let isGone = false;
     let made: string | null = null;
@@ -62,8 +64,13 @@ function Chart({ id, at, label }: { id: string; at: number; label: string }): VN
         if (isGone) return;
         made = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
         setShown({ url: made, label });
+        setError(null);
       },
-      () => setShown(null),
+      (reason: unknown) => {
+        if (isGone) return;
+        setShown(null);
+        setError(refused(reason));
+      },
     );
     return () => {
       isGone = true;
@@ -71,7 +78,7 @@ function Chart({ id, at, label }: { id: string; at: number; label: string }): VN
       if (made !== null) setTimeout(() => URL.revokeObjectURL(made as string), 1_000);
     };
   }, [id, at, label]);
-  return html`<div class="chart" role="group" tabindex="0" aria-label=${say("chart")}>${shown !== null && html`<img src=${shown.url} alt=${shown.label} />`}</div>` as VNode;
+  return html`<div class="chart" role="group" tabindex="0" aria-label=${say("chart")}><${Failure} error=${error} />${shown !== null && html`<img src=${shown.url} alt=${shown.label} />`}</div>` as VNode;
 }
 
 const TIMERS: Readonly<Record<string, Word>> = {

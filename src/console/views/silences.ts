@@ -15,15 +15,15 @@ export function SilencesView(): VNode {
   const session = useSession();
   const { value, error, reload } = useData<readonly Silence[]>("/api/v2/silences");
   const [isMaking, setMaking] = useState(false);
-  const [failure, setFailure] = useState<ReturnType<typeof refused> | null>(null);
+  const [ended, setEnded] = useState<Silence | null>(null);
   const expire = async (id: string) => {
     try {
       await send("DELETE", `/api/v2/silence/${encodeURIComponent(id)}`);
-      setFailure(null);
     } catch (reason) {
-      setFailure(refused(reason));
+      throw refused(reason);
+    } finally {
+      reload();
     }
-    reload();
   };
   const make = async (values: Readonly<Record<string, string>>) => {
     try {
@@ -37,7 +37,7 @@ export function SilencesView(): VNode {
   return html`<section aria-labelledby="silences">
     <div class="title"><h1 id="silences">${say("silences")}</h1>
       ${mayOperate(session) && html`<button type="button" class="main" onClick=${() => setMaking(true)}>${say("newSilence")}</button>`}</div>
-    <${Failure} error=${failure ?? error} />
+    <${Failure} error=${error} />
     ${value === null && error === null && html`<${Loading} />`}
     ${value !== null && value.length === 0 && html`<${Empty} word="noSilences" />`}
     ${
@@ -45,13 +45,18 @@ export function SilencesView(): VNode {
       html`<${FormDialog} title=${say("newSilence")} action=${{ word: "create" }} onDone=${make} onClose=${() => setMaking(false)}
       fields=${[{ name: "matchers", word: "matchers", isLong: true }, { name: "hours", word: "hours", value: "1" }, { name: "comment", word: "comment" }]} />`
     }
+    ${
+      ended !== null &&
+      html`<${FormDialog} title=${`${say("expire")}: ${ended.matchers.map(matcherText).join(", ")}`} action=${{ word: "expire", isGrave: true }}
+      fields=${[]} asksName=${false} onDone=${() => expire(ended.id)} onClose=${() => setEnded(null)}><p class="quiet">${say("expireHint")}</p><//>`
+    }
     <ul class="cards">
       ${activeFirst.map(
         (silence) => html`<li class=${`card silence-${silence.status.state}`} key=${silence.id}>
         <h2><code class="wrap">${silence.matchers.map(matcherText).join(", ")}</code></h2>
         <p>${silence.comment} <span class="quiet">${silence.createdBy}</span></p>
         <p class="quiet"><span class="state">${say(silence.status.state)}</span> <${When} at=${silence.startsAt} /> – <${When} at=${silence.endsAt} /> (<${Distance} at=${silence.endsAt} />)</p>
-        ${mayOperate(session) && silence.status.state !== "expired" && html`<button type="button" class="small" onClick=${() => expire(silence.id)}>${say("expire")}</button>`}
+        ${mayOperate(session) && silence.status.state !== "expired" && html`<button type="button" class="small" onClick=${() => setEnded(silence)}>${say("expire")}</button>`}
       </li>`,
       )}
     </ul>
