@@ -178,6 +178,18 @@ describe("a worker", () => {
     expect(await (await world.outside()).outbox.deadLetters({ limit: 9 })).toEqual([]);
   });
 
+  test("that could not claim what it has chosen looks for it again at once", async () => {
+    const world = new EngineWorld(MEMORY);
+    const engine = await world.engine(policies, LEAVING);
+    await take(engine, alertOf("a"), alertOf("b"));
+    world.outcome = () => "done";
+    await world.worker({
+      fateOf: ({ method, count }) => (method === "outbox.claim" && count === 1 ? "fail" : "pass"),
+    });
+    for (let passedMs = 0; passedMs < 3 * SECOND_MS; passedMs += 500) await world.elapse(500);
+    expect(world.attempts).toHaveLength(2);
+  });
+
   test("counts for the brakes that its engines have put into force", async () => {
     const world = new EngineWorld(MEMORY);
     const braked = policyOf(null, { limits: { failures: 2, per: "10m" } });

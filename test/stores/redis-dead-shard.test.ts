@@ -50,6 +50,10 @@ describe("beside a shard that is away", () => {
     await expect
       .poll(async () => (await store.claimEffects({ owner: "p", leaseMs: 60_000, limit: 10 })).map(({ id }) => id))
       .toContain(one?.id);
+    // What could be claimed by name is not lost for what could not.
+    await store.releaseClaims({ owner: "o", effectIds: ["05-a_1_1"] });
+    const named = await store.outbox.claim({ owner: "q", leaseMs: 60_000, effectIds: ["00-a_1_1", "05-a_1_1"] });
+    expect(partitionsOf(named)).toEqual([5]);
     // Who knows that it is away waits for it no more.
     const beganAtMs = performance.now();
     expect((await store.list({ limit: 10 })).unreached).toEqual(AWAY);

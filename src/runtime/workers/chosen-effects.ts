@@ -11,7 +11,7 @@ import { birthOf } from "../../instance/audit.ts";
 import { decodeEffect, type Effect, type EffectTopic, severityOf } from "../../instance/effect.ts";
 import type { Action } from "../../policy/policy.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
-import type { FreeEffect, FreePosition } from "../../stores/outbox.ts";
+import type { ClaimedEffect, FreeEffect, FreePosition } from "../../stores/outbox.ts";
 import { learnVersions } from "../commit/read-instance.ts";
 import type { Runtime } from "../runtime.ts";
 import { EFFECT_LEASE_MS, type EffectSource, type TakenEffects } from "./effect-source.ts";
@@ -82,19 +82,37 @@ export class ChosenEffects implements EffectSource {
 
   async take(limit: number): Promise<TakenEffects> {
     await this.#look(limit);
-    const { store, owner } = this.#runtime;
-    const effects = [];
+    const effects: ClaimedEffect[] = [];
     for (;;) {
       const chosen = this.#choose(limit - effects.length);
       if (chosen.length === 0) break;
-      const request = { owner, leaseMs: EFFECT_LEASE_MS, effectIds: chosen.map(({ effect }) => effect.id) };
-      const claimed = await store.outbox.claim(request);
-      effects.push(...claimed);
-      // Others were faster with the rest.
-      const isOurs = new Set(claimed.map(({ id }) => id));
-      for (const { effect, topic } of chosen) if (!isOurs.has(effect.id)) this.#rates.giveBack(topic.policy);
+      try {
+        effects.push(...(await this.#claim(chosen)));
+      } catch (error) {
+        if (effects.length === 0) throw error;
+        break;
+      }
     }
     return { effects, isMore: effects.length >= limit };
+  }
+
+  /** If the store does not answer they are looked for again at once: a shard that is away does not show them then. */
+  async #claim(chosen: readonly Candidate[]): Promise<readonly ClaimedEffect[]> {
+    const { store, owner } = this.#runtime;
+    let claimed: readonly ClaimedEffect[] = [];
+    try {
+      const effectIds = chosen.map(({ effect }) => effect.id);
+      claimed = await store.outbox.claim({ owner, leaseMs: EFFECT_LEASE_MS, effectIds });
+    } catch (error) {
+      this.#lookedAfreshAtMs = Number.NEGATIVE_INFINITY;
+      throw error;
+    } finally {
+      // Others were faster with the rest.
+      const isOurs = new Set(claimed.map(({ id }) => id));
+      for (const { effect, topic } of chosen)
+        if (topic.kind === "action" && !isOurs.has(effect.id)) this.#rates.giveBack(topic.policy);
+    }
+    return claimed;
   }
 
   /** The best, which are candidates no longer. */

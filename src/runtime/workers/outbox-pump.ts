@@ -122,6 +122,7 @@ export class OutboxPump {
   async prolong(): Promise<number> {
     const surplus = this.#dispatcher.takeBack(this.#source.aheadCount).map(({ id }) => id);
     for (const id of surplus) this.#taken.delete(id);
+    if (this.#suspect !== null && surplus.includes(this.#suspect)) this.#suspect = null;
     if (surplus.length > 0) this.#isBehind = true;
     this.#performing -= surplus.length;
     if (this.#performing === 0) for (const resolve of this.#onPerformed.splice(0)) resolve();

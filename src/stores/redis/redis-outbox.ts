@@ -49,6 +49,9 @@ export class RedisOutbox implements Outbox {
     await this.#inChunks(effectIds, async (partition, ids) => {
       const args = [owner, leaseMs, ids.length, ...ids];
       claimed.push(...(await this.#claimedBy(partition, args)));
+    }).catch((error: unknown) => {
+      // What other partitions have given would count as delivered, and nobody would begin it.
+      if (claimed.length === 0) throw error;
     });
     return claimed.sort((left, right) => compareCodePoints(left.id, right.id));
   }
