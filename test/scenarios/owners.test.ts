@@ -129,6 +129,21 @@ describe.each([MEMORY, redisKind(server)])("engines that share a namespace on $n
   });
 });
 
+test("a letter that cannot be read is reported, and loses neither those behind it nor the process", async () => {
+  const world = new EngineWorld(MEMORY);
+  const [a, b] = [await watched(world), await watched(world)];
+  await acquainted(world, a, b);
+  const { processes } = await world.outside();
+  const bad = ["{", "null", '{"kind":"else"}', '{"kind":"ask"}', '{"kind":"answer","number":1}'];
+  const empty = JSON.stringify({ kind: "ask", from: "tester", number: 1, batches: [{}] });
+  for (const { id } of (await processes?.living()) ?? []) await processes?.send(id, [...bad, empty]);
+  await world.settle();
+  expect(await processes?.waiting("tester")).toBe(2);
+  expect(world.faults.join("\n")).toContain("could not be read");
+  const created = { outcomes: ["created"], count: HOSTS.length, rejected: 0 };
+  expect(outcomes(await ingest(world, a.engine, "one"))).toEqual(created);
+});
+
 describe("an engine that dies", () => {
   test("is not waited for once its letters lie untouched, and owns nothing any more after its lease", async () => {
     const world = new EngineWorld(MEMORY);

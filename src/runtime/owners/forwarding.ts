@@ -252,12 +252,14 @@ export class Forwarding {
   }
 
   async #decideOne(batch: WrittenBatch): Promise<WrittenAnswer> {
-    const envelopes = readBatch(batch, (key, command) => this.#policyOf(key, command));
-    if (envelopes === null || this.#isOld(batch)) return null;
     try {
+      const envelopes = readBatch(batch, (key, command) => this.#policyOf(key, command));
+      if (envelopes === null || this.#isOld(batch)) return null;
       return writtenAnswer(await this.#options.decide(envelopes, sum(envelopes.map(sizeOf))));
     } catch (error) {
-      return error instanceof BecalmError ? writtenError(error) : null;
+      if (error instanceof BecalmError) return writtenError(error);
+      this.#options.report("What another process sent could not be decided: it decides by itself", error);
+      return null;
     }
   }
 

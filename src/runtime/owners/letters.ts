@@ -15,8 +15,10 @@ import { episodeKeyOf } from "../inbox/routing.ts";
  * form only.
  */
 export const LETTER_FORM = 1;
+/** Of one that cannot be read. */
+const SHOWN_LETTER_LENGTH = 100;
 
-/** `ask`: decide these. `answer`: to that. `look`: who lives has changed. `end`: to oneself, the last one. */
+/** `ask`: decide these. `answer`: to that. `look`: who lives has changed. */
 export type Letter =
   | { readonly kind: "ask"; readonly from: string; readonly number: number; readonly batches: readonly WrittenBatch[] }
   | { readonly kind: "answer"; readonly number: number; readonly answers: readonly WrittenAnswer[] }
@@ -51,6 +53,16 @@ type WrittenError = {
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
 };
+
+/** @throws if it is none: anybody who may write there can put something into an inbox. */
+export function readLetter(text: string): Letter {
+  const letter = JSON.parse(text) as Letter | null;
+  const isAsk = letter?.kind === "ask" && Array.isArray(letter.batches);
+  const isAnswer = letter?.kind === "answer" && Array.isArray(letter.answers);
+  if (letter === null || !(isAsk || isAnswer || letter.kind === "look"))
+    throw new Error(`it is not a letter: ${text.slice(0, SHOWN_LETTER_LENGTH)}`);
+  return letter;
+}
 
 /** Receipts are sent to others, and nothing else. */
 export function canBeWritten(envelopes: readonly Envelope[]): boolean {

@@ -13,7 +13,7 @@ import type { Size } from "../inbox/batch-size.ts";
 import type { Runtime } from "../runtime.ts";
 import type { RepeatedFaults } from "../workers/repeated-faults.ts";
 import { Forwarding, type Submit } from "./forwarding.ts";
-import type { Letter } from "./letters.ts";
+import { readLetter } from "./letters.ts";
 import { BEAT_EVERY_MS, Membership } from "./membership.ts";
 
 /** After an inbox could not be read. */
@@ -149,9 +149,14 @@ export class Owners {
     }
   }
 
+  /** Whoever sent one that cannot be read decides by itself; those behind it are not its business. */
   #take(text: string): void {
-    const letter = JSON.parse(text) as Letter;
-    if (letter.kind === "look") this.#options.onLook();
-    else this.#shared?.forwarding.take(letter);
+    try {
+      const letter = readLetter(text);
+      if (letter.kind === "look") this.#options.onLook();
+      else this.#shared?.forwarding.take(letter);
+    } catch (error) {
+      this.#options.faults.report("letter", `a letter could not be read: ${messageOf(error)}`, error);
+    }
   }
 }
