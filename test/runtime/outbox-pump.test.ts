@@ -19,8 +19,8 @@ test("an attempt that was delivered often, and is given back before its turn, is
   const store = {
     history: () => NEVER,
     extendClaims: async () => [],
-    releaseClaims: async ({ effectIds }: { effectIds: string[] }) => void calls.push(`released ${effectIds}`),
-    outbox: { giveBack: async ({ effectIds }: { effectIds: string[] }) => void calls.push(`put off ${effectIds}`) },
+    releaseClaims: async ({ effectIds: [id] }: { effectIds: string[] }) => void calls.push(`released ${id}`),
+    outbox: { giveBack: async ({ effectIds: [id] }: { effectIds: string[] }) => void calls.push(`put off ${id}`) },
   };
   const runtime = { owner: "me", clock, realTime: clock, store, versions: new Map() } as unknown as Runtime;
   const coming = [[delivered("busy", 1)], [delivered("suspect", 3)], [delivered("suspect", 3)]];
