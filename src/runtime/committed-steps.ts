@@ -15,7 +15,7 @@ export type CommittedStep = {
   readonly version: number;
   readonly atMs: number;
   readonly event: string;
-  /** The state that the commit found; null: it created the instance. */
+  /** The state that it left; null: it created the instance. */
   readonly from: InstanceState | null;
   readonly to: InstanceState;
   readonly verdict: VerdictKind | null;
@@ -54,11 +54,18 @@ export class StepListeners {
 }
 
 function stepsOf({ instances, entries }: Decision): CommittedStep[] {
-  const changes = new Map(instances.map((change) => [change.instance.id, change]));
+  const changes = new Map(
+    instances.map(({ instance, before }) => {
+      const state: InstanceState | null = before === null ? null : topLevel(before.snapshot.state);
+      return [instance.id, { instance, state }];
+    }),
+  );
   return entries.flatMap(({ instance: id, entry }) => {
     const change = changes.get(id);
     if (change === undefined) return [];
-    const { instance, before } = change;
+    const { instance, state: from } = change;
+    const to = entry.path.at(-1) ?? from ?? topLevel(instance.snapshot.state);
+    change.state = to;
     return {
       id,
       policy: instance.policy,
@@ -66,8 +73,8 @@ function stepsOf({ instances, entries }: Decision): CommittedStep[] {
       version: instance.version,
       atMs: entry.atMs,
       event: entry.event.type,
-      from: before === null ? null : topLevel(before.snapshot.state),
-      to: entry.path.at(-1) ?? topLevel(instance.snapshot.state),
+      from,
+      to,
       verdict: entry.verdict,
       reason: entry.reason,
       snapshot: () => toSnapshot(instance),

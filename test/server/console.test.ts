@@ -143,6 +143,27 @@ describe("what the console asks of its server", () => {
   });
 });
 
+test("an instance that takes several steps in one commit is created once, and leaves the state that it had reached", async () => {
+  const world = await serverWorld({ policies: POLICIES });
+  const alert = (instance: string) => ({
+    labels: { alertname: "Down", cluster: "core", instance },
+    startsAt: "2026-11-23T06:00:00Z",
+  });
+  // The second one joins the defense of the group and is over again, all in one body.
+  const over = { ...alert("b"), endsAt: "2026-11-23T06:10:00Z" };
+  expect((await sendJson(`${world.url}/v1/alerts`, [alert("a"), alert("b"), over])).status).toBe(200);
+  const { instances } = (await send(`${world.url}/v1/instances`)).json as { instances: readonly { state: string }[] };
+  expect(instances.map(({ state }) => state)).toContain("Skipped");
+  const { groups } = (await send(`${world.url}/v1/storm`)).json as Storm;
+  expect(groups).toMatchObject([{ instances: 2, skipped: 1 }]);
+  const { text } = await send(`${world.url}/metrics`);
+  const changes = text.split("\n").filter((line) => line.startsWith("becalm_state_changes_total{"));
+  const counted = changes.filter((line) => line.includes('from="none"')).map((line) => Number(line.split(" ").at(-1)));
+  expect(counted.reduce((sum, count) => sum + count, 0)).toBe(instances.length);
+  expect(changes).toContain('becalm_state_changes_total{policy="restart",from="Waiting",to="Skipped"} 1');
+  await world.close();
+});
+
 /** Of a server that is closed while another still uses its store. */
 function keptOpen(store: Store): Store {
   return new Proxy(store, {
