@@ -303,6 +303,24 @@ describe("what a list reads", () => {
     expect(calls.list).toBeLessThanOrEqual(2);
   });
 
+  test("that does not see everything says so", async () => {
+    const partly = new Proxy(memoryStore(), {
+      get: (target, name: keyof Store) => {
+        const value: unknown = Reflect.get(target, name, target);
+        if (name === "list") return async () => ({ instances: [], next: "1:00-a", unreached: [3] });
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const other = await serverWorld({ store: partly });
+    const ask = async (path: string) => (await send(other.url + path)).json;
+    for (const list of ["instances", "approvals", "groups"])
+      expect(await ask(`/v1/${list}`)).toMatchObject({ [list]: [], unreached: [3] });
+    expect(await ask("/v1/groups")).toMatchObject({ isCut: true });
+    const message = expect.stringMatching(/newest 10000 .* GET \/v1\/instances\?group=old /);
+    expect(await ask("/v1/groups/old")).toMatchObject({ error: { code: "BECALM_NOT_FOUND", message } });
+    await other.close();
+  });
+
   test("of groups is their own records, and of approvals one history a group", async () => {
     const { groups, next } = await read("/v1/groups?limit=1");
     expect(groups).toMatchObject([{ policy: "restart", held: 59 }]);

@@ -7,6 +7,7 @@ import { type ServerWorld, serverWorld } from "../support/server-world.ts";
 type Operation = {
   operationId: string;
   summary: string;
+  requestBody?: unknown;
   responses: Record<string, unknown>;
   parameters: { name: string; in: string }[];
 };
@@ -52,6 +53,23 @@ describe("/openapi.json", () => {
         else expect([method, path, status]).toEqual([method, path, 405]);
       }
     }
+  });
+
+  test("says with what it refuses: a name that is unknown, parameters and bodies that mean nothing", async () => {
+    const apis = Object.entries(description.paths).filter(
+      ([path]) => /^\/(v1|api)\//.test(path) && path !== "/v1/events",
+    );
+    for (const [path, operations] of apis)
+      for (const [method, { parameters, requestBody, responses }] of Object.entries(operations)) {
+        const query = parameters.filter((one) => one.in === "query").map(({ name }) => `${name}=no.such`);
+        const url = `${world.url}${path.replace(/\{\w+\}/g, "x")}?${query.join("&")}`;
+        const headers = { "content-type": "application/json" };
+        const bodies = requestBody === undefined ? [{ headers }] : [{ headers, body: "{" }, { headers }, {}];
+        for (const asked of bodies) {
+          const { status } = await send(url, { method: method.toUpperCase(), ...asked });
+          expect([method, path, status, status in responses]).toEqual([method, path, status, true]);
+        }
+      }
   });
 });
 

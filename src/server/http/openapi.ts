@@ -51,9 +51,24 @@ function operation(route: Route): Json {
     parameters: parametersOf(route),
     ...(body === undefined ? {} : { requestBody: requestBody(body) }),
     responses: {
+      ...refusalsOf(route),
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, response(status, answer)])),
       ...(role === "open" ? {} : { 401: refusal("no valid token"), 403: refusal("the role or the page may not") }),
     },
+  };
+}
+
+/** What a route refuses because of its form; an answer of its own says it better. */
+function refusalsOf({ path, query = [], body }: Route): Json {
+  const hasName = path.includes("{");
+  const hasBody = body !== undefined;
+  return {
+    ...(query.length > 0 || hasBody ? { 400: refusal("a parameter or the body is invalid") } : {}),
+    ...(hasName ? { 404: refusal("there is nothing of this name") } : {}),
+    ...(hasBody ? { 413: refusal("the body is too large"), 415: refusal("the body has another media type") } : {}),
+    ...(path.startsWith("/api/v2") && (hasName || hasBody)
+      ? { 422: refusal("a name or the body is not as Alertmanager's API requires") }
+      : {}),
   };
 }
 

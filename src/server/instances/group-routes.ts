@@ -6,7 +6,7 @@ import { parseDuration } from "../../model/duration.ts";
 import { LIST_PAGE_COUNT_DEFAULT, LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import { isoTime } from "../../present/time-text.ts";
-import type { InstanceReader } from "../../runtime/instance-reader.ts";
+import type { InstanceReader, Listed } from "../../runtime/instance-reader.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
@@ -58,9 +58,9 @@ export function groupRoutes(ports: InstancePorts): Route[] {
         const id = c.req.param("id") ?? "";
         const page = await listed(ports, { group: id, limit: LIST_PAGE_COUNT_MAX });
         const [group] = byGroup(page.instances);
-        if (group === undefined) throw noGroup(id);
+        if (group === undefined) throw noGroup(id, page);
         const row = await groupRow(await ports.reader(), group, ports.now());
-        return json({ ...row, isTruncated: page.next !== null });
+        return json({ ...row, isTruncated: page.next !== null, unreached: page.unreached });
       },
     },
     {
@@ -91,14 +91,18 @@ export function groupRoutes(ports: InstancePorts): Route[] {
       handle: async (c) => {
         const page = await listed(ports, { ...filterOf(c, ports.now()), state: "Waiting" });
         const approvals = await Promise.all(byGroup(page.instances).map((held) => approvalRow(ports, held)));
-        return json({ approvals, next: page.next });
+        return json({ approvals, next: page.next, unreached: page.unreached });
       },
     },
   ];
 }
 
-function noGroup(id: string): HttpRefusal {
-  const why = `There is no instance of group ${JSON.stringify(id)}. GET /v1/groups lists all.`;
+function noGroup(id: string, { next }: Listed): HttpRefusal {
+  const older = `GET /v1/instances?group=${encodeURIComponent(id)} looks at older ones, page by page.`;
+  const why =
+    next === null
+      ? `There is no instance of group ${JSON.stringify(id)}. GET /v1/groups lists those of the last hours.`
+      : `None of the newest ${LOOKED_AT_COUNT_MAX} instances is of group ${JSON.stringify(id)}. ${older}`;
   return new HttpRefusal(404, "BECALM_NOT_FOUND", { why });
 }
 
@@ -109,12 +113,12 @@ async function groups(c: Ctx, ports: InstancePorts): Promise<Response> {
   const isBehind = cursor === undefined ? () => true : behind(cursor);
   const reader = await ports.reader();
   const filter = { since: nowMs - parseDuration(SINCE_DEFAULT), ...asked };
-  const { instances, isCut } = await goingOn(reader, filter, LOOKED_AT_COUNT_MAX);
+  const { instances, isCut, unreached } = await goingOn(reader, filter, LOOKED_AT_COUNT_MAX);
   const left = byGroup(instances).filter(({ id, instances: [newest] }) => id !== null && isBehind(newest as Instance));
   const page = left.slice(0, limit);
   const rows = await Promise.all(page.map((group) => groupRow(reader, group, nowMs)));
   const next = left.length > limit ? cursorOf(page.at(-1)?.instances[0] as Instance) : null;
-  return json({ groups: rows, next, ...(isCut ? { isCut } : {}) });
+  return json({ groups: rows, next, unreached, ...(isCut ? { isCut } : {}) });
 }
 
 function cursorOf({ createdAtMs, id }: Instance): string {

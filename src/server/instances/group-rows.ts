@@ -38,6 +38,8 @@ export type GoingOn = {
   readonly instances: readonly Instance[];
   /** There was more than may be looked at: groups may be missing. */
   readonly isCut: boolean;
+  /** Partitions that could not be asked; undefined: all were. */
+  readonly unreached: readonly number[] | undefined;
 };
 
 /**
@@ -47,6 +49,7 @@ export type GoingOn = {
 export async function goingOn(reader: InstanceReader, filter: ListFilter, rowsMax: number): Promise<GoingOn> {
   const { since: _since, ...always } = filter;
   const found = new Map<string, Instance>();
+  const unreached = new Set<number>();
   const add = async (asked: ListFilter): Promise<boolean> => {
     let cursor: string | null | undefined;
     for (let looked = 0; cursor !== null && looked < rowsMax; looked += LIST_PAGE_COUNT_MAX) {
@@ -56,6 +59,7 @@ export async function goingOn(reader: InstanceReader, filter: ListFilter, rowsMa
         { rowsMax: LIST_PAGE_COUNT_MAX },
       );
       for (const one of page.instances) found.set(one.id, one);
+      for (const partition of page.unreached ?? []) unreached.add(partition);
       cursor = page.next;
     }
     return cursor !== null;
@@ -63,7 +67,11 @@ export async function goingOn(reader: InstanceReader, filter: ListFilter, rowsMa
   const isCut = await add(filter);
   const areOpenCut = await Promise.all(OPEN_STATES.map((state) => add({ ...always, state })));
   const newestFirst = [...found.values()].sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1));
-  return { instances: newestFirst, isCut: isCut || areOpenCut.includes(true) };
+  return {
+    instances: newestFirst,
+    isCut: isCut || areOpenCut.includes(true),
+    unreached: unreached.size === 0 ? undefined : [...unreached],
+  };
 }
 
 export type GroupRow = {

@@ -124,8 +124,7 @@ function eventOf(c: Ctx, { type, by, why }: z.infer<typeof EVENT>): EventInput {
 async function pageJson(ports: InstancePorts, page: Listed): Promise<object> {
   const instances = await Promise.all(page.instances.map((instance) => rowJson(ports, toSnapshot(instance))));
   const quarantined = page.quarantined.map(({ id, version, error }) => quarantinedJson(id, error, version));
-  const unreached = page.unreached === undefined ? {} : { unreached: page.unreached };
-  return { instances: [...instances, ...quarantined], next: page.next, ...unreached };
+  return { instances: [...instances, ...quarantined], next: page.next, unreached: page.unreached };
 }
 
 export async function rowJson(ports: InstancePorts, instance: InstanceSnapshot): Promise<object> {

@@ -26,7 +26,11 @@ export function shadowRoutes({ engine, now }: Ports): Route[] {
         { name: "since", what: "a time, or a duration such as 6h; default: since it is the shadow, at most 24h" },
         { name: "limit", what: "changes that are answered, those that matter first; default 100", type: "integer" },
       ],
-      answers: { 200: { what: "{ since, summary, policies, changes, more, shadow, ... }" } },
+      answers: {
+        200: { what: "{ since, summary, policies, changes, more, shadow, ... }" },
+        404: { what: "this server has no shadow" },
+        503: { what: "it takes too long" },
+      },
       handle: async (c) => {
         if (engine.status().shadow === undefined)
           throw new HttpRefusal(404, "BECALM_NOT_FOUND", {
