@@ -5,17 +5,15 @@
 import { context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { errorCode, messageOf } from "./model/errors.ts";
 import type { Commit, CommitOutcome, Store } from "./stores/store.ts";
+import { storeBetween } from "./stores/store-between.ts";
 import { inSpan, isTracing, tracer } from "./system/tracing.ts";
 
 const TRACED = ["load", "members", "tally", "list", "history", "renewEpisodes", "dueTimes"] as const;
 
-/**
- * The store itself while nobody traces. Everything is asked of the driver, which has private fields; what is traced is
- * put in between.
- */
+/** The store itself while nobody traces. */
 export function tracedStore(store: Store): Store {
   if (!isTracing()) return store;
-  const between = new Map<string | symbol, unknown>();
+  const between = new Map<keyof Store, unknown>();
   for (const name of TRACED) {
     const call = (store[name] as (request: unknown) => Promise<unknown>).bind(store);
     between.set(name, (request: unknown) =>
@@ -23,16 +21,7 @@ export function tracedStore(store: Store): Store {
     );
   }
   between.set("commit", (commit: Commit) => tracedCommit(commit, store));
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (between.has(name)) return between.get(name);
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      const bound: unknown = value.bind(target);
-      between.set(name, bound);
-      return bound;
-    },
-  });
+  return storeBetween(store, between);
 }
 
 /** A commit is a span even where nothing was traced before it, such as that of a timer. */

@@ -1,6 +1,7 @@
 /** A store that is measured: the same calls, each timed or counted. */
 import { errorCode } from "../../model/errors.ts";
 import type { Commit, CommitOutcome, Store } from "../../stores/store.ts";
+import { storeBetween } from "../../stores/store-between.ts";
 
 /** Hears of a store's calls. */
 export type StoreMeter = {
@@ -14,9 +15,8 @@ export type StoreMeter = {
 
 const METERED = ["load", "members", "timers", "claimEffects", "extendClaims", "list", "history", "commit"] as const;
 
-/** Everything is asked of the driver itself, which has private fields; what is measured is put in between. */
 export function meteredStore(store: Store, meter: StoreMeter): Store {
-  const between = new Map<string | symbol, unknown>();
+  const between = new Map<keyof Store, unknown>();
   for (const name of METERED) {
     const call = (store[name] as (request: unknown) => Promise<unknown>).bind(store);
     between.set(name, (request: unknown) => call(request).catch(reported(meter, name)));
@@ -29,16 +29,7 @@ export function meteredStore(store: Store, meter: StoreMeter): Store {
     if (rows.length > 0) meter.timersFound(rows.map(({ dueAtMs }) => dueAtMs));
     return rows;
   });
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (between.has(name)) return between.get(name);
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      const bound: unknown = value.bind(target);
-      between.set(name, bound);
-      return bound;
-    },
-  });
+  return storeBetween(store, between);
 }
 
 function reported(meter: StoreMeter, call: string): (error: unknown) => never {

@@ -6,7 +6,7 @@ export type Database = RootDatabase<string, string>;
 export type OpenDatabase = typeof open;
 
 /**
- * @throws BECALM_STORE_UNAVAILABLE if the package or its binary is missing. `load` stands in for the import in tests.
+ * @throws BECALM_STORE_UNAVAILABLE if the package or its binary is missing. Tests replace the import with `load`.
  */
 export async function loadLmdb(
   load: () => Promise<{ open: OpenDatabase }> = () => import("lmdb"),
