@@ -1,8 +1,8 @@
 /** `becalm dead-letters`: attempts that were delivered again and again without a result, and wait for a person. */
 import { BecalmError } from "../model/errors.ts";
+import { type DeadLetterRow, deadLetterRow } from "../present/dead-letter-row.ts";
 import { count } from "../present/text-table.ts";
-import { isoTime } from "../present/time-text.ts";
-import { type DeadLetter, deadLetters } from "../runtime/workers/dead-letters.ts";
+import { deadLetters } from "../runtime/workers/dead-letters.ts";
 import { askServer, type ServerAddress } from "../stores/server/server-store.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { show } from "./show.ts";
@@ -17,20 +17,8 @@ export type DeadLetterOptions = StoreOptions & {
   readonly json: boolean;
 };
 
-/** As the server writes it, and `--json`. */
-export type DeadLetterBody = {
-  readonly id: string;
-  readonly instance: string;
-  readonly kind: string | null;
-  readonly policy: string | null;
-  readonly attempt: number;
-  readonly deliveries: number;
-  readonly emittedAt: string;
-  readonly setAsideAt: string;
-};
-
 type Letters = {
-  list(limit: number): Promise<readonly DeadLetterBody[]>;
+  list(limit: number): Promise<readonly DeadLetterRow[]>;
   /** Gives the ids that were set aside. */
   resume(ids: readonly string[]): Promise<readonly string[]>;
 };
@@ -72,19 +60,29 @@ async function showOne(terminal: Terminal, letters: Letters, options: DeadLetter
 }
 
 async function resume(terminal: Terminal, letters: Letters, { ids, all, json }: DeadLetterOptions): Promise<number> {
-  const wanted = all ? (await letters.list(COUNT_MAX)).map(({ id }) => id) : ids;
-  const resumed = await letters.resume(wanted);
-  const missing = wanted.filter((id) => !resumed.includes(id));
+  const resumed = all ? await resumeAll(letters) : await letters.resume(ids);
+  const missing = all ? [] : ids.filter((id) => !resumed.includes(id));
   if (json) for (const id of resumed) await terminal.json({ id, resumed: true });
   else {
     const were = count(resumed.length, "attempt is delivered", "attempts are delivered");
     await terminal.out(terminal.say(`${were} once more.`, `${resumed.length} 个执行将再投递一次。`));
   }
-  if (missing.length > 0 && !all) throw notSetAside(missing);
+  if (missing.length > 0) throw notSetAside(missing);
   return EXIT.done;
 }
 
-function lineOf({ say, reader: { times } }: Terminal, letter: DeadLetterBody): string {
+/** As many at once as the server takes. */
+async function resumeAll(letters: Letters): Promise<readonly string[]> {
+  const resumed: string[] = [];
+  for (;;) {
+    const wanted = (await letters.list(COUNT_MAX)).map(({ id }) => id);
+    const some = wanted.length === 0 ? [] : await letters.resume(wanted);
+    resumed.push(...some);
+    if (wanted.length < COUNT_MAX || some.length === 0) return resumed;
+  }
+}
+
+function lineOf({ say, reader: { times } }: Terminal, letter: DeadLetterRow): string {
   const { id, policy, attempt, deliveries, setAsideAt } = letter;
   const since = times.iso(Date.parse(setAsideAt));
   return say(
@@ -103,7 +101,7 @@ async function withLetters<T>(options: DeadLetterOptions, use: (letters: Letters
   if (server !== null) return use(serverLetters(server));
   return withStore(options, "dead-letters", (runtime) =>
     use({
-      list: async (limit) => (await deadLetters(runtime, limit)).map(bodyOf),
+      list: async (limit) => (await deadLetters(runtime, limit)).map(deadLetterRow),
       resume: (ids) => runtime.store.outbox.resume(ids),
     }),
   );
@@ -113,25 +111,11 @@ function serverLetters(address: ServerAddress): Letters {
   return {
     list: async (limit) => {
       const answer = await askServer(address, `/v1/dead-letters?limit=${limit}`, { method: "GET" });
-      return (answer as { deadLetters: DeadLetterBody[] }).deadLetters;
+      return (answer as { deadLetters: DeadLetterRow[] }).deadLetters;
     },
     resume: async (ids) => {
       const answer = await askServer(address, "/v1/dead-letters/resume", { body: { ids } });
       return (answer as { resumed: string[] }).resumed;
     },
-  };
-}
-
-function bodyOf({ emittedAtMs, setAsideAtMs, ...letter }: DeadLetter): DeadLetterBody {
-  const { id, instance, kind, policy, attempt, deliveries } = letter;
-  return {
-    id,
-    instance,
-    kind,
-    policy,
-    attempt,
-    deliveries,
-    emittedAt: isoTime(emittedAtMs),
-    setAsideAt: isoTime(setAsideAtMs),
   };
 }

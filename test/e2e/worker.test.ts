@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
+import { commitOf } from "../contract/store-fixtures.ts";
 import { becalm, type Ended, jsonLines, startBecalm, useFiles } from "../support/command.ts";
 import { sendJson } from "../support/http-client.ts";
 import { useRedis } from "../support/redis-server.ts";
@@ -107,7 +108,24 @@ describe("a worker of a server that leaves effects", () => {
     expect((await becalm(["dead-letters", "resume", "--all", "--json", ...server])).stdout).toContain(id);
     await startWorker("--kind", "log");
     await expect.poll(states).not.toContain("told Processing");
+    for (const where of [store, server])
+      expect((await becalm(["dead-letters", "resume", "--all", ...where])).code).toBe(0);
     expect((await becalm(["dead-letters", "bury", ...store])).code).toBe(2);
+  });
+
+  test("resume --all resumes all, however many there are", async () => {
+    const own = redisStore(redis.url, { namespace: "many" });
+    await own.open({ mode: "live", partitions: 1 });
+    const value = JSON.stringify({ instanceId: "00-a", groupId: null, attempt: 1, atMs: 0, turn: 0, order: [0] });
+    const effects = Array.from({ length: 1_001 }, (_, index) => ({ id: `00-a_${index}_1`, partition: 0, value }));
+    await own.commit(commitOf({ effects }));
+    const effectIds = effects.map(({ id }) => id);
+    await own.outbox.claim({ owner: "gone", leaseMs: 5_000, effectIds });
+    await own.outbox.setAside({ owner: "gone", effectIds });
+    const many = ["--store", redis.url, "--namespace", "many"];
+    expect((await becalm(["dead-letters", "resume", "--all", ...many])).stdout).toContain("1001 attempts");
+    expect(await own.outbox.deadLetters({ limit: 9 })).toEqual([]);
+    await own.close();
   });
 
   test("is refused with what to do for a store that has one writer, a wrong kind, and a namespace that is missing", async () => {

@@ -3,7 +3,7 @@ import { BecalmError, messageOf } from "../../model/errors.ts";
 
 export type BullMq = Pick<typeof import("bullmq"), "Queue" | "QueueEvents" | "Worker" | "DelayedError">;
 
-/** @throws BECALM_ARGUMENT_INVALID if the package is missing. `load` stands in for the import in tests. */
+/** @throws BECALM_ARGUMENT_INVALID if the package is missing. Tests replace the import with `load`. */
 export async function loadBullmq(load: () => Promise<BullMq> = () => import("bullmq")): Promise<BullMq> {
   try {
     return await load();

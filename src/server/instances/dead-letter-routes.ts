@@ -1,7 +1,6 @@
 /** Attempts that were delivered again and again without a result, and wait for a person. */
 import { z } from "zod";
-import type { DeadLetter } from "../../engine.ts";
-import { isoTime } from "../../present/time-text.ts";
+import { deadLetterRow } from "../../present/dead-letter-row.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
@@ -20,7 +19,7 @@ export function deadLetterRoutes({ engine, bodies }: InstancePorts): Route[] {
       summary: "Attempts that are set aside: delivered again and again, and never reported",
       query: [{ name: "limit", what: `how many, at most ${COUNT_MAX}`, type: "integer" }],
       answers: { 200: { what: "{ deadLetters }" } },
-      handle: async (c) => json({ deadLetters: (await engine.deadLetters({ limit: limitOf(c) })).map(letterJson) }),
+      handle: async (c) => json({ deadLetters: (await engine.deadLetters({ limit: limitOf(c) })).map(deadLetterRow) }),
     },
     {
       method: "POST",
@@ -42,18 +41,4 @@ function limitOf(c: Ctx): number {
   const limit = Number(given);
   if (/^\d{1,4}$/.test(given) && limit >= 1 && limit <= COUNT_MAX) return limit;
   throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why: `limit is a whole number from 1 to ${COUNT_MAX}.` });
-}
-
-function letterJson({ emittedAtMs, setAsideAtMs, ...letter }: DeadLetter): object {
-  const { id, instance, kind, policy, attempt, deliveries } = letter;
-  return {
-    id,
-    instance,
-    kind,
-    policy,
-    attempt,
-    deliveries,
-    emittedAt: isoTime(emittedAtMs),
-    setAsideAt: isoTime(setAsideAtMs),
-  };
 }
