@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TokenBook } from "../../src/server/auth/tokens.ts";
+import { meteredStore } from "../../src/server/metrics/metered-store.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { send, sendJson } from "../support/http-client.ts";
@@ -330,4 +331,16 @@ describe("what a list reads", () => {
     await read("/v1/storm");
     expect(calls.history).toBe(0);
   });
+});
+
+test("a call of the store that fails is counted, whichever call the serving of requests makes", async () => {
+  const failing = new Proxy({} as Store, { get: () => () => Promise.reject(new Error("no store")) });
+  const failed: string[] = [];
+  const ignored = () => {};
+  const meter = { committed: ignored, emitted: ignored, settled: ignored, timersFound: ignored };
+  const store = meteredStore(failing, { ...meter, failed: (call) => void failed.push(call) });
+  const calls = ["load", "tally", "renewEpisodes", "dueTimes", "commit", "timers", "history"] as const;
+  for (const call of calls)
+    await expect((store[call] as (request: unknown) => unknown)({})).rejects.toThrow("no store");
+  expect(failed).toEqual(calls);
 });

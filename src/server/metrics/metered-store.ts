@@ -13,7 +13,19 @@ export type StoreMeter = {
   timersFound(dueAtMs: readonly number[]): void;
 };
 
-const METERED = ["load", "members", "timers", "claimEffects", "extendClaims", "list", "history", "commit"] as const;
+const METERED = [
+  "load",
+  "members",
+  "tally",
+  "renewEpisodes",
+  "timers",
+  "dueTimes",
+  "claimEffects",
+  "extendClaims",
+  "list",
+  "history",
+  "commit",
+] as const;
 
 export function meteredStore(store: Store, meter: StoreMeter): Store {
   const between = new Map<keyof Store, unknown>();
