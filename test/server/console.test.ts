@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TokenBook } from "../../src/server/auth/tokens.ts";
+import { AnswerLog } from "../../src/server/console/answer-log.ts";
 import { StormView } from "../../src/server/console/storm-view.ts";
 import { BundleReader } from "../../src/simulate/bundle.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
@@ -55,6 +56,30 @@ describe("the console's numbers", () => {
       ["approval_denied", 1],
     ]);
     expect(groups.map(({ id, instances }) => [id, instances])).toEqual([["g", 2]]);
+  });
+
+  test("of a group that is touched while the store is read after a start are those of the store, not of a moment", () => {
+    const view = new StormView(() => 1_000);
+    view.stepped([step({ id: "00-new", to: "Processing", atMs: 900 })]);
+    const stored = { policy: "p", newestId: "00-old", instances: 5_001, executed: 4, skipped: 4_990, atMs: 800 };
+    view.restore([{ id: "g", ...stored }]);
+    expect((view.json(0) as Storm).groups).toMatchObject([
+      { id: "g", newestId: "00-new", instances: 5_001, executed: 4, skipped: 4_990 },
+    ]);
+  });
+
+  test("of answers know an answer once that was given while the store was read after a start", () => {
+    const log = new AnswerLog();
+    const answer = (id: string, atMs: number, group: string | null = null) =>
+      step({ id, group, atMs, event: "approval.granted" });
+    log.stepped([answer("00-a", 7), answer("00-b", 8, "g"), answer("00-c", 8, "g")]);
+    log.restore([answer("00-x", 1), answer("00-a", 7), answer("00-b", 8, "g")]);
+    const known = log.newest().map(({ instances, count }) => [count, ...instances]);
+    expect(known).toEqual([
+      [2, "00-b", "00-c"],
+      [1, "00-a"],
+      [1, "00-x"],
+    ]);
   });
 
   test("forget what is older than three hours, and keep a bounded number of groups", () => {

@@ -27,11 +27,17 @@ export class AnswerLog {
     for (const step of steps) if (ANSWERS.has(step.event)) this.#add(step);
   }
 
-  /** Answers from before the start; those that came meanwhile are newer. */
+  /** Answers from before the start. Of those that came meanwhile the store may know some already, or parts of them. */
   restore(steps: readonly Answered[]): void {
     const meanwhile = this.#answers.splice(0);
     this.stepped(steps);
-    this.#answers.push(...meanwhile);
+    for (const answer of meanwhile) {
+      const at = this.#answers.findIndex((one) => isSame(one, answer));
+      const stored = this.#answers[at];
+      if (stored === undefined) this.#answers.push(answer);
+      else if (answer.count > stored.count) this.#answers[at] = answer;
+    }
+    this.#answers.splice(0, this.#answers.length - ANSWER_COUNT_MAX);
   }
 
   newest(): readonly Answer[] {
@@ -52,4 +58,9 @@ export class AnswerLog {
     known.count += 1;
     if (known.instances.length < NAMED_COUNT_MAX) known.instances.push(id);
   }
+}
+
+function isSame(one: Answer, other: Answer): boolean {
+  if (one.event !== other.event || one.atMs !== other.atMs || one.group !== other.group) return false;
+  return one.group !== null || one.instances[0] === other.instances[0];
 }

@@ -75,14 +75,17 @@ export class StormView {
   }
 
   /**
-   * Groups that the store knows from before the start, the one that was touched last at the end; what came meanwhile is
-   * newer, and stays.
+   * Groups that the store knows from before the start, the one that was touched last at the end. Of a group that was
+   * touched meanwhile the store knows the numbers better.
    */
   restore(groups: readonly RestoredGroup[]): void {
     const touched = [...this.#groups];
     this.#groups.clear();
     for (const { id, ...group } of groups.slice(-GROUP_COUNT_MAX)) this.#groups.set(id, group);
     for (const [id, group] of touched) {
+      const stored = this.#groups.get(id);
+      for (const number of ["instances", "executed", "skipped"] as const)
+        group[number] = Math.max(group[number], stored?.[number] ?? 0);
       this.#groups.delete(id);
       this.#groups.set(id, group);
     }
