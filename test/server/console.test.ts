@@ -189,6 +189,19 @@ test("an instance that takes several steps in one commit is created once, and le
   await world.close();
 });
 
+test("groups of a policy that came with a reload are shown with their dimensions", async () => {
+  const world = await serverWorld();
+  await expect.poll(async () => (await send(`${world.url}/v1/storm`)).status).toBe(200);
+  const converge = "{ function: skip_when_success, by: [cluster], window: 5m }";
+  const match = "['alertname=\"Down\"']";
+  world.setPolicies(`policies:\n  - { name: fresh, match: ${match}, action: { log: {} }, converge: ${converge} }\n`);
+  expect((await sendJson(`${world.url}/-/reload`, {})).status).toBe(200);
+  await sendJson(`${world.url}/api/v2/alerts`, [{ labels: { alertname: "Down", cluster: "core" } }]);
+  const { groups } = (await send(`${world.url}/v1/storm`)).json as Storm;
+  expect(groups).toMatchObject([{ policy: "fresh", dimensions: { cluster: "core" } }]);
+  await world.close();
+});
+
 /** Of a server that is closed while another still uses its store. */
 function keptOpen(store: Store): Store {
   return new Proxy(store, {

@@ -95,7 +95,7 @@ export async function groupFacts(
     reader.births([instanceId]),
   ]);
   const group = stored === null ? null : tryGroup(groupId, stored.value);
-  return { dimensions: dimensionsOf(reader, births.get(instanceId)), ...numbersOf(group, nowMs) };
+  return { dimensions: await dimensionsOf(reader, births.get(instanceId)), ...numbersOf(group, nowMs) };
 }
 
 function tryGroup(id: string, value: string): Group | null {
@@ -115,11 +115,11 @@ function numbersOf(group: Group | null, nowMs: number): Pick<GroupRow, "open" | 
   return { open: { ...until, executed, succeeded, failed, inProgress }, held: group?.held ?? 0 };
 }
 
-function dimensionsOf({ runtime }: InstanceReader, birth: Birth | undefined): Record<string, string> {
+async function dimensionsOf(reader: InstanceReader, birth: Birth | undefined): Promise<Record<string, string>> {
   if (birth === undefined) return {};
-  const compiled = runtime.versions.get(policyKey({ name: birth.policy, version: birth.policyVersion }));
+  const policy = await reader.policy(policyKey({ name: birth.policy, version: birth.policyVersion }));
   const labels = birth.alert?.labels ?? {};
-  const names = compiled?.policy.converge?.by ?? [];
+  const names = policy?.converge?.by ?? [];
   return Object.fromEntries(names.flatMap((name) => (labels[name] === undefined ? [] : [[name, labels[name]]])));
 }
 
