@@ -39,6 +39,8 @@ export type ChaosOptions = {
   /** A mistake that is put into the engines. */
   readonly fault?: SeededFault;
   readonly log: (line: string) => void;
+  /** What a process reports. */
+  readonly logFault?: (line: string) => void;
 };
 
 export type ChaosReport = {
@@ -166,7 +168,7 @@ class ChaosRun {
       policies: chaosPolicies(target.url, this.#policyVersion),
       targetUrl: target.url,
       leaveEffects: this.#options.scenario.workers > 0,
-      onFault: (text: string) => void this.#faultLines.push({ atMs: Date.now(), text }),
+      onFault: this.#onFault,
     };
     const served = this.#engines.filter((engine) => engine instanceof ServedContender && !engine.isDead).length;
     const name = `engine ${this.#engineCount}`;
@@ -175,6 +177,11 @@ class ChaosRun {
       isServed ? new ServedContender(name, serve, { ...options, folder }) : new ForkedContender(name, program, options),
     );
   }
+
+  readonly #onFault = (text: string): void => {
+    this.#faultLines.push({ atMs: Date.now(), text });
+    this.#options.logFault?.(text);
+  };
 
   #startWorker(): void {
     const { deployment, target, worker, queueServer } = this.#parts;
@@ -185,7 +192,7 @@ class ChaosRun {
         policies: [],
         targetUrl: target.url,
         ...(queueServer === null ? {} : { queueUrl: queueServer.url }),
-        onFault: (text: string) => void this.#faultLines.push({ atMs: Date.now(), text }),
+        onFault: this.#onFault,
       }),
     );
   }

@@ -16,6 +16,7 @@ const { values } = parseArgs({
     bulk: { type: "string" },
     count: { type: "string", default: "20000" },
     unwaited: { type: "string" },
+    verbose: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
 });
@@ -34,6 +35,7 @@ if (values.unwaited !== undefined) {
   process.stdout.write(`${JSON.stringify(await runUnwaited(Number(values.unwaited)), null, 2)}\n`);
   process.exit(0);
 }
+const log = (line: string) => void process.stderr.write(`${new Date().toISOString().slice(11, 23)} ${line}\n`);
 const scenario = chaosScenarioNamed(values.scenario);
 const report = await runChaos({
   scenario: {
@@ -44,7 +46,8 @@ const report = await runChaos({
   },
   seed: Number(values.seed),
   contender: values.contender === "textbook" ? "textbook" : "becalm",
-  log: (line) => void process.stderr.write(`${line}\n`),
+  log,
+  ...(values.verbose ? { logFault: log } : {}),
 });
 const { violations, ...told } = report;
 process.stdout.write(`${JSON.stringify(told, null, 2)}\n`);

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { RedisConnection } from "../../src/stores/redis/connection.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import { parseRedisUrl } from "../../src/stores/redis/redis-url.ts";
 import type { Store } from "../../src/stores/store.ts";
@@ -221,7 +222,7 @@ describe("a master that sentinels watch, by its URL", () => {
     onTestFinished(() => sentinel.disconnect());
     await expect
       .poll(() => sentinel.call("SENTINEL", "FAILOVER", "mine").catch((error: Error) => error.message), {
-        timeout: 15_000,
+        timeout: 20_000,
       })
       .toBe("OK");
     await expect.poll(async () => String(await raw.info("replication")), { timeout: 15_000 }).toContain("role:master");
@@ -235,7 +236,58 @@ describe("a master that sentinels watch, by its URL", () => {
       .toMatch(/applied|duplicate/);
     expect(await raw.keys("*:i:01-b")).toHaveLength(1);
   }, 60_000);
+
+  test.each([
+    ["a client of its own", (port: number) => `redis+sentinel://127.0.0.1:${port}/mine`],
+    ["a client of the caller's", sentinelClient],
+  ])("is found again by %s if a failover is announced while it asks for the master", async (_, targetOf) => {
+    const connection = connectionTo(targetOf(await sentinelOf(await server())));
+    const client = connection.client as Redis;
+    const ping = () => connection.run(() => client.ping());
+    expect(await ping()).toBe("PONG");
+    const isEnded = endOf(client);
+    // What the announcement does, at that moment (FailoverDetector of ioredis).
+    client.once("connecting", () => (client as unknown as Announced).connector.disconnect());
+    client.disconnect(true);
+    await isEnded;
+    expect(await ping()).toBe("PONG");
+  });
+
+  test("is left alone by a client that its caller has closed, whatever that was doing", async () => {
+    const client = sentinelClient(await sentinelOf(await server()));
+    const connection = connectionTo(client);
+    const endedBy = async (close: () => unknown) => {
+      const isEnded = endOf(client);
+      close();
+      await isEnded;
+      expect(client.status).toBe("end");
+    };
+    expect(await connection.run(() => client.ping())).toBe("PONG");
+    await endedBy(() => client.disconnect());
+    const connecting = client.connect().catch(() => "ended");
+    await endedBy(() => client.disconnect());
+    expect(await connecting).toBe("ended");
+  });
 });
+
+type Announced = { readonly connector: { disconnect(): void } };
+
+function endOf(client: Redis): Promise<void> {
+  return new Promise((resolve) => client.once("end", () => resolve()));
+}
+
+function sentinelClient(port: number): Redis {
+  const client = new Redis({ sentinels: [{ host: "127.0.0.1", port }], name: "mine" });
+  client.on("error", () => undefined);
+  onTestFinished(() => client.disconnect());
+  return client;
+}
+
+function connectionTo(target: string | Redis): RedisConnection {
+  const connection = new RedisConnection(target);
+  onTestFinished(() => connection.close());
+  return connection;
+}
 
 /** A sentinel that watches `master` as "mine" alone. Returns its port. */
 async function sentinelOf(master: RedisServer): Promise<number> {
@@ -259,8 +311,8 @@ async function sentinelOf(master: RedisServer): Promise<number> {
   client.on("error", () => undefined);
   onTestFinished(() => client.disconnect());
   await expect
-    .poll(async () => String(await client.call("SENTINEL", "REPLICAS", "mine").catch(() => "")), { timeout: 20_000 })
-    .toContain("127.0.0.1");
+    .poll(() => client.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mine").catch(() => null), { timeout: 20_000 })
+    .toEqual(["127.0.0.1", String(master.port)]);
   return port;
 }
 

@@ -44,8 +44,8 @@ export function clientFor(
   };
   const common = { ...OWN_OPTIONS, ...patience, ...login, db: database };
   if (target.kind === "server") return new Redis({ ...common, ...target.addresses[0], retryStrategy });
-  if (target.kind === "sentinel")
-    return new Redis({
+  if (target.kind === "sentinel") {
+    const client = new Redis({
       ...common,
       sentinels: [...target.addresses],
       name: target.name as string,
@@ -54,6 +54,9 @@ export function clientFor(
       failoverDetector: true,
       ...(hasTls ? { enableTLSForSentinelMode: true } : {}),
     });
+    connectAgainWhenEndedByFailover(client, isClosing);
+    return client;
+  }
   const { db: _, lazyConnect, maxRetriesPerRequest: __, reconnectOnError, ...redisOptions } = common;
   return new Cluster([...target.addresses], {
     lazyConnect: lazyConnect === true,
@@ -90,9 +93,32 @@ export function completeClient(client: RedisClient): RedisClient {
     return client;
   }
   options.socketTimeout ??= SOCKET_TIMEOUT_MS;
-  if (options.sentinels) options.failoverDetector = true;
+  if (options.sentinels) {
+    options.failoverDetector = true;
+    connectAgainWhenEndedByFailover(client as Redis, () => false);
+  }
   return client;
 }
+
+/**
+ * A failover that is announced while the client asks a sentinel for the master ends the client: ioredis 6.0 gives up
+ * the connection that it is about to make, and takes that for the caller's `disconnect()`. Without this every command
+ * fails with "Connection is closed." from then on.
+ */
+function connectAgainWhenEndedByFailover(client: Redis, isClosing: () => boolean): void {
+  client.on("end", () => {
+    const { connector, manuallyClosing } = client as unknown as Inner;
+    // Whoever gave up by itself was still connecting, and a connection that was there is closed before it ends.
+    if (!isAsking || connector.connecting || manuallyClosing || isClosing()) return;
+    client.connect().catch(() => {});
+  });
+  let isAsking = false;
+  client.on("connecting", () => (isAsking = true));
+  client.on("close", () => (isAsking = false));
+}
+
+/** What ioredis knows of the end of a client, and keeps to itself. */
+type Inner = { readonly connector: { readonly connecting: boolean }; readonly manuallyClosing: boolean };
 
 /** Where the server is, without the password. */
 export function addressOf(client: RedisClient): string {
