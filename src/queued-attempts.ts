@@ -7,9 +7,11 @@ import { queuePlaces } from "./effects/bullmq/queue-places.ts";
 import type { EffectRequest, OpenEffectPort } from "./effects/effect-port.ts";
 import { type LocalEffectOptions, runAttempt } from "./effects/local-effects.ts";
 import { type Effect, severityOf } from "./instance/effect.ts";
+import { messageOf } from "./model/errors.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { overAmong } from "./runtime/workers/attempt-state.ts";
 import { rankOf } from "./runtime/workers/chosen-effects.ts";
+import { RepeatedFaults } from "./runtime/workers/repeated-faults.ts";
 import { hashTags } from "./stores/redis/keys.ts";
 import { queueConnection } from "./stores/redis/queue-connection.ts";
 import { parseRedisUrl } from "./stores/redis/redis-url.ts";
@@ -32,6 +34,8 @@ export type QueueOptions = {
 
 /** So many attempts of one worker lie in BullMQ at once: their claims are prolonged. */
 export const QUEUED_COUNT_MAX = 256;
+/** After the drain a Redis that is away is waited for no longer than this. */
+const ENDED_WITHIN_MS = 1_000;
 
 export type QueuedAttempts = {
   readonly effects: OpenEffectPort;
@@ -52,8 +56,13 @@ type Parts = {
 
 export async function queuedAttempts(
   runtime: Runtime,
-  { queue: { bullmq: at }, concurrency, local, onFault }: Parts,
+  { queue: { bullmq: at }, concurrency, local, onFault: report }: Parts,
 ): Promise<QueuedAttempts> {
+  const faults = new RepeatedFaults(runtime.clock, report);
+  const onFault = (what: string, error: unknown) => {
+    const text = `${what}: ${messageOf(error)}`;
+    faults.report(text, text, error);
+  };
   const bullmq = await loadBullmq();
   const target = parseRedisUrl(at.url);
   const connection = queueConnection(target);
@@ -75,10 +84,14 @@ export async function queuedAttempts(
     pause: () => void runner?.pause(),
     resume: () => runner?.resume(),
     drain: async (drainMs) => {
-      await runner?.close(drainMs);
+      const giveUp = setTimeout(() => void connection.giveUp(), drainMs + ENDED_WITHIN_MS);
+      await runner?.drain(drainMs);
       await effects.look();
+      clearTimeout(giveUp);
+      await connection.giveUp();
     },
     close: async () => {
+      await runner?.close();
       await effects.close();
       connection.close();
     },

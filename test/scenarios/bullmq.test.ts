@@ -11,7 +11,7 @@ import type { PolicyDocument } from "../../src/formats/policy-document.ts";
 import { hashTags } from "../../src/stores/redis/keys.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import { createWorker, type Worker, type WorkerOptions } from "../../src/worker.ts";
-import { useRedis } from "../support/redis-server.ts";
+import { startRedis, useRedis } from "../support/redis-server.ts";
 
 const server = useRedis();
 /** BullMQ's own server, so that it can be emptied. */
@@ -167,6 +167,23 @@ describe("attempts by way of BullMQ", () => {
     await expect.poll(() => aborted, WITHIN).toBe(1);
     expect(await states(engine)).toEqual(new Set(["Failed"]));
     expect(world.ran).toHaveLength(1);
+  });
+
+  test("let a worker stop soon after its drain when BullMQ is away, and few lines say that it is", async () => {
+    const away = await startRedis();
+    onTestFinished(() => away.stop());
+    const world = new QueueWorld();
+    const engine = await world.engine();
+    world.handler = () => new Promise(() => {});
+    const worker = await world.worker({ queue: { bullmq: { url: away.url, name: world.namespace } } });
+    await take(engine, ["a", "b", "c"]);
+    await expect.poll(() => world.ran.length, WITHIN).toBe(3);
+    await away.kill9();
+    await expect.poll(() => world.logged.length, WITHIN).toBeGreaterThan(0);
+    const beganAtMs = performance.now();
+    await worker.stop();
+    expect(performance.now() - beganAtMs).toBeLessThan(10_000);
+    expect(world.logged.length).toBeLessThan(10);
   });
 
   test("may be run by a team's own BullMQ worker: what it returns is the result, what it throws is a failure", async () => {

@@ -26,7 +26,13 @@ export type BullmqEffectsOptions = {
   readonly onFault: (what: string, error: unknown) => void;
 };
 
-type Handed = { readonly effect: Effect; readonly job: AttemptJob; readonly priority: number; isAdding: boolean };
+type Handed = {
+  readonly effect: Effect;
+  readonly job: AttemptJob;
+  readonly priority: number;
+  isAdding: boolean;
+  isLookedAt: boolean;
+};
 
 export class BullmqEffects {
   readonly #places: QueuePlaces;
@@ -56,14 +62,20 @@ export class BullmqEffects {
   readonly open = (complete: CompleteEffect): EffectPort => {
     this.#complete = complete;
     this.#timer = setInterval(() => {
-      this.#looking = this.look();
+      // While BullMQ is away, looks would pile up.
+      this.#looking = this.#lookAtAll(({ isLookedAt }) => !isLookedAt);
     }, LOOKED_EVERY_MS);
     return { dispatch: (effect, request) => this.#dispatch(effect, request) };
   };
 
   /** Takes the results of all that has ended, and adds what is missing. */
-  async look(): Promise<void> {
-    await Promise.all([...this.#handed.keys()].map((id) => this.#lookAt(id)));
+  look(): Promise<void> {
+    return this.#lookAtAll(() => true);
+  }
+
+  async #lookAtAll(isMeant: (handed: Handed) => boolean): Promise<void> {
+    const meant = [...this.#handed.values()].filter(isMeant);
+    await Promise.all(meant.map(({ effect }) => this.#lookAt(effect.id)));
   }
 
   /** What is handed over stays there: whoever claims it next finds it. */
@@ -80,6 +92,7 @@ export class BullmqEffects {
       job: jobOf(effect, request),
       priority: this.#options.priorityOf(request),
       isAdding: false,
+      isLookedAt: false,
     };
     this.#handed.set(effect.id, handed);
     request.signal.addEventListener("abort", () => void this.#abort(effect.id, request.signal.reason), { once: true });
@@ -102,6 +115,7 @@ export class BullmqEffects {
   async #lookAt(id: string): Promise<void> {
     const handed = this.#handed.get(id);
     if (handed === undefined || handed.isAdding) return;
+    handed.isLookedAt = true;
     try {
       const job = (await this.#queueOf(handed.effect).getJob(id)) as Job<AttemptJob> | undefined;
       if (!this.#handed.has(id)) return;
@@ -109,6 +123,8 @@ export class BullmqEffects {
       else if (job.finishedOn !== undefined) await this.#ended(handed, job);
     } catch (error) {
       this.#fault(error);
+    } finally {
+      handed.isLookedAt = false;
     }
   }
 

@@ -17,6 +17,8 @@ const STALLED_LOOKED_FOR_EVERY_MS = 5_000;
 const STALLED_COUNT_MAX = 1_000;
 const LOOKED_EVERY_MS = 1_000;
 const AGAIN_AFTER_MS = 1_000;
+/** BullMQ waits so long after its Redis has failed it, also when it is to close. */
+const FAILED_AGAIN_AFTER_MS = 1_000;
 
 export type JobRunnerOptions = {
   readonly concurrency: number;
@@ -34,6 +36,7 @@ export class JobRunner {
   readonly #workers: readonly Worker<AttemptJob, EffectResult>[];
   readonly #running = new Map<string, Running>();
   readonly #waiting: (() => void)[] = [];
+  readonly #processing = new Set<Promise<EffectResult>>();
   readonly #timer: NodeJS.Timeout;
   #turns: number;
   #isInterrupted = false;
@@ -48,6 +51,7 @@ export class JobRunner {
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_LOOKED_FOR_EVERY_MS,
       maxStalledCount: STALLED_COUNT_MAX,
+      runRetryDelay: FAILED_AGAIN_AFTER_MS,
     };
     this.#workers = all.map(
       ({ name, prefix }) => new Worker(name, (job, token) => this.#process(job, token ?? ""), { ...common, prefix }),
@@ -71,17 +75,37 @@ export class JobRunner {
   /**
    * Begins nothing more, and lets what is under way end; after `drainMs` it is aborted, and goes back into its queue.
    */
-  async close(drainMs: number): Promise<void> {
-    const cancel = setTimeout(() => {
-      this.#isInterrupted = true;
-      for (const { controller } of this.#running.values()) controller.abort(new Error("the worker stops"));
-    }, drainMs);
-    await Promise.allSettled(this.#workers.map((worker) => worker.close()));
+  async drain(drainMs: number): Promise<void> {
+    await this.pause();
+    const cancel = setTimeout(() => this.#interrupt(), drainMs);
+    while (this.#processing.size > 0) await Promise.allSettled(this.#processing);
     clearTimeout(cancel);
+    // A job that BullMQ hands over only now goes straight back.
+    this.#interrupt();
+  }
+
+  /** After `drain`. */
+  async close(): Promise<void> {
     clearInterval(this.#timer);
+    await Promise.allSettled(this.#workers.map((worker) => worker.close()));
+  }
+
+  #interrupt(): void {
+    this.#isInterrupted = true;
+    for (const { controller } of this.#running.values()) controller.abort(new Error("the worker stops"));
   }
 
   async #process(job: Job<AttemptJob, EffectResult>, token: string): Promise<EffectResult> {
+    const processing = this.#runInTurn(job, token);
+    this.#processing.add(processing);
+    try {
+      return await processing;
+    } finally {
+      this.#processing.delete(processing);
+    }
+  }
+
+  async #runInTurn(job: Job<AttemptJob, EffectResult>, token: string): Promise<EffectResult> {
     const { effect, request } = job.data;
     await this.#turn();
     try {
