@@ -9,7 +9,7 @@
 /** `value` is an effect as instance/effect.ts wrote it. */
 export type StoredEffect = { id: string; partition: number; value: string };
 
-/** Where an effect stands in the order of becoming free; ties by id. */
+/** The position of an effect in the order in which effects become free; ties by id. */
 export type FreePosition = { readonly freeSinceMs: number; readonly id: string };
 
 /** `deliveries`: so far. */

@@ -24,7 +24,7 @@ const LOOK_AFTER_MS = 20;
 /** What a process says of itself. `isSharing`: it knows of others, and takes letters. */
 export type MemberRecord = {
   readonly form: number;
-  /** Of the namespace, as it opened it: another one may be told of alerts in another way. */
+  /** Of the namespace when this process opened it. A process with another format may treat alerts differently. */
   readonly format: number;
   readonly isSharing: boolean;
   /** For people: host and process. */

@@ -32,7 +32,7 @@ export type GroupCommitParts = {
   readonly journal: Journal;
   /** What was committed last. */
   readonly stored: ReadRows;
-  /** What the caller of a write is told of an error. */
+  /** The error that the caller of a write gets. */
   readonly toError: (error: unknown) => Promise<Error>;
 };
 
