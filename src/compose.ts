@@ -11,6 +11,7 @@ import { NO_GRACE } from "./model/episode.ts";
 import { RESOLVE_TIMEOUT_MS } from "./model/limits.ts";
 import { SpeculativeGroups } from "./runtime/commit/speculative-groups.ts";
 import { StoredGroups } from "./runtime/commit/stored-groups.ts";
+import { commandIdOf, type DecidingProcess, enrol, processIdOf } from "./runtime/deciding-process.ts";
 import { Receipts } from "./runtime/inbox/receipts.ts";
 import { InstanceService } from "./runtime/instance-service.ts";
 import { type OpenOptions, openNamespace } from "./runtime/namespace.ts";
@@ -24,26 +25,52 @@ import type { Clock } from "./system/clock.ts";
 import { commitIds } from "./system/commit-ids.ts";
 import { pause, systemClock } from "./system/system-clock.ts";
 
-/** `clock`: default the system's. */
-export type ComposeOptions = OpenOptions & { readonly clock?: Clock | undefined };
+/**
+ * `clock`: default the system's. `decides`: something is decided with it, by an engine or a worker, or by a command of
+ * this name.
+ */
+export type ComposeOptions = OpenOptions & {
+  readonly clock?: Clock | undefined;
+  readonly decides?: "process" | `becalm ${string}` | undefined;
+};
 
 /** Opens the namespace, made if need be. Rejects as `openNamespace` does. */
-export async function compose({ clock = systemClock(), ...options }: ComposeOptions): Promise<Runtime> {
+export async function compose({ clock = systemClock(), decides, ...options }: ComposeOptions): Promise<Runtime> {
   const opened = await openNamespace(options);
   const wholeClock = wholeMs(clock);
   const isLive = opened.mode === "live";
   const leaseGrace = isLive ? { leasesHoldUntilMs: wholeClock.now() + RESOLVE_TIMEOUT_MS } : NO_GRACE;
   const namespace = { ...opened, leaseGrace };
+  const owner = randomUUID();
+  const { store, mode, partitions } = opened;
+  // In virtual time the same file gives the same bytes, whoever runs it.
+  const isNamed = decides !== undefined && isLive && store.processes !== null;
+  const decider = isNamed ? decidingProcess(decides, owner, wholeClock.now()) : null;
+  // Once more, as one who writes: with the rights and the server that this needs.
+  if (decides !== undefined && isLive && options.mode === undefined) await store.open({ mode, partitions });
+  if (decider !== null && store.processes !== null) await enrol(store.processes, decider);
   return Object.freeze({
     ...namespace,
     clock: wholeClock,
-    owner: randomUUID(),
+    owner,
+    process: decider,
     groups: isLive ? new SpeculativeGroups(namespace) : new StoredGroups(namespace),
     commitId: commitIds(),
     pause,
     realTime: systemClock(),
     random: Math.random,
   });
+}
+
+function decidingProcess(decides: string, owner: string, sinceMs: number): DecidingProcess {
+  if (decides === "process") return { id: processIdOf(owner), name: processName(), sinceMs };
+  const name = `${decides} on ${hostname()}`;
+  return { id: commandIdOf(name), name, sinceMs };
+}
+
+/** For people. */
+function processName(): string {
+  return `${hostname()}:${process.pid}`;
 }
 
 /** Times are stored as whole milliseconds, whatever a program's clock counts in. */
@@ -63,7 +90,7 @@ export function driveLive(
   runtime: Runtime,
   options: Omit<LiveOptions, "processName">,
 ): Driven<LiveDriver> & { readonly receipts: Receipts } {
-  const driver = new LiveDriver(runtime, { ...options, processName: `${hostname()}:${process.pid}` });
+  const driver = new LiveDriver(runtime, { ...options, processName: processName() });
   const instances = new InstanceService(runtime, driver, () => runtime.clock.now());
   const { pauses, silences } = driver;
   return { driver, instances, pauses, silences, receipts: new Receipts(runtime.store, options.retentionMs) };

@@ -361,7 +361,7 @@ class LiveEngine implements Engine {
     const logger = this.#logger;
     const attached = attachedClock(this.#clock);
     const given = { store: tracedStore(this.#store), clock: attached.clock, policies, partitions, observe };
-    const runtime = await compose({ ...given, mode: "live" });
+    const runtime = await compose({ ...given, mode: "live", decides: "process" });
     const inspection = inspectionOf(runtime, {
       inspect: this.#options.inspect,
       onFault: (error) => logger.error({ err: error }, `an inspection observer failed: ${messageOf(error)}`),

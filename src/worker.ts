@@ -196,10 +196,8 @@ class LiveWorker implements Worker {
   async #open(): Promise<Opened> {
     const { store, logger = silentLogger, concurrency = CONCURRENCY_DEFAULT, clock, maxClockSkewMs } = this.#options;
     const attached = attachedClock(clock ?? systemClock());
-    const runtime = await compose({ store, clock: attached.clock });
+    const runtime = await compose({ store, clock: attached.clock, decides: "process" });
     if (runtime.mode !== "live") throw virtualNamespace(runtime.mode);
-    // Once more, as one who writes: with the rights and the server that this needs.
-    await store.open({ mode: runtime.mode, partitions: runtime.partitions });
     const reader = new InstanceReader(runtime);
     const auditLog = new AuditLog(logger, (id) => reader.birth(id));
     const now = () => runtime.clock.now();

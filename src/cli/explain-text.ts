@@ -6,6 +6,7 @@ import { timersOf } from "../instance/draft.ts";
 import { topLevel } from "../instance/step.ts";
 import type { Alert } from "../model/alert.ts";
 import { REASONS } from "../model/reasons.ts";
+import { decidedByText } from "../present/decided-by.ts";
 import type { Reader } from "../present/reader.ts";
 import { ruleText } from "../present/rule-text.ts";
 import { counterfactualText, sentenceOf } from "../present/sentences.ts";
@@ -19,11 +20,16 @@ import type { Colors } from "./terminal.ts";
 const COLUMNS = 80;
 const NAME_COLUMNS = 12;
 
-export type Explaining = { readonly colors: Colors; readonly reader: Reader };
+/** `names`: of the processes that decided its steps, by id; left out: they are not shown. */
+export type Explaining = {
+  readonly colors: Colors;
+  readonly reader: Reader;
+  readonly names?: ReadonlyMap<string, string>;
+};
 
 /** `instance: null`: its checkpoint cannot be read, so only what the history says is shown. */
-export function explainText(instance: Instance | null, history: History, { colors, reader }: Explaining): string[] {
-  return [...factsText(instance, history, { colors, reader }), "", ...stepsText(history, { colors, reader })];
+export function explainText(instance: Instance | null, history: History, explaining: Explaining): string[] {
+  return [...factsText(instance, history, explaining), "", ...stepsText(history, explaining)];
 }
 
 /** A line about the instance. */
@@ -91,11 +97,12 @@ function acceptedWords(snapshot: Instance["snapshot"], { atMs, say }: { atMs: nu
 }
 
 /** A step a line, under the day on which it was taken. */
-function stepsText(history: History, { colors, reader }: Explaining): string[] {
+function stepsText(history: History, explaining: Explaining): string[] {
+  const { colors, reader } = explaining;
   const { times } = reader;
   let day = "";
   return history.entries.flatMap((entry) => {
-    const lines = entryText(entry, history, { colors, reader });
+    const lines = entryText(entry, history, explaining);
     const date = times.date(entry.atMs);
     if (date === day) return lines;
     day = date;
@@ -113,10 +120,12 @@ export function labelsText(labels: Readonly<Record<string, string>>): string {
   return names.map((name) => `${name}=${JSON.stringify(labels[name])}`).join(" ");
 }
 
-function entryText(entry: AuditEntry, history: History, { colors, reader }: Explaining): string[] {
+function entryText(entry: AuditEntry, history: History, { colors, reader, names }: Explaining): string[] {
   const { dim, bold } = colors;
   const { language, times, say } = reader;
-  const head = `  ${times.clock(entry.atMs)}  ${bold(entry.path.join(" > "))}  ${dim(entry.event.type)}`;
+  const by = names === undefined ? "" : printable(decidedByText(entry, names));
+  const event = by === "" ? entry.event.type : `${entry.event.type}  ${say("by", "由")} ${by}`;
+  const head = `  ${times.clock(entry.atMs)}  ${bold(entry.path.join(" > "))}  ${dim(event)}`;
   const indent = " ".repeat(16);
   const sentence = sentenceOf(entry, history, times.iso)[language];
   const lines = wrapped(printable(sentence), COLUMNS - indent.length).map((line) => indent + line);

@@ -2,16 +2,23 @@
 import type { Birth } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { topLevel } from "../instance/step.ts";
+import { decidedByText } from "../present/decided-by.ts";
 import type { Reader } from "../present/reader.ts";
 import { textTable } from "../present/text-table.ts";
 import { columnsOf, printable } from "../present/text-width.ts";
+import type { ProcessNames } from "../runtime/deciding-process.ts";
 import { stateColor } from "./report-text.ts";
 import type { Colors } from "./terminal.ts";
 
-/** `birth` null: its history cannot be read. */
-export type ListedRow = { readonly instance: Instance; readonly birth: Birth | null };
+/** `birth` null: its history cannot be read. `process`: id of the one that decided its last step. */
+export type ListedRow = {
+  readonly instance: Instance;
+  readonly birth: Birth | null;
+  readonly process?: string | undefined;
+};
 
-type What = "id" | "state" | "reason" | "policy" | "created" | "alert";
+type What = "id" | "state" | "reason" | "policy" | "process" | "created" | "alert";
+type Named = { readonly names: ProcessNames };
 type Column = { readonly what: What; readonly name: string; readonly cells: readonly string[] };
 
 /** Labels in a row: more tell no more. */
@@ -20,12 +27,18 @@ const LABEL_COUNT_MAX = 3;
 const ALERT_COLUMNS_MIN = 28;
 const GAP = 2;
 /** What is left out where a screen is narrow, until the alert has room. */
-const DROPPED: readonly (readonly What[])[] = [[], ["created"], ["created", "policy"], ["created", "policy", "reason"]];
+const DROPPED: readonly (readonly What[])[] = [
+  [],
+  ["process"],
+  ["process", "created"],
+  ["process", "created", "policy"],
+  ["process", "created", "policy", "reason"],
+];
 
 /** `columns`: of the screen. What does not fit is left out from the least telling column on; the alert is cut last. */
 export function listText(
   rows: readonly ListedRow[],
-  { colors, columns, reader }: { colors: Colors; columns: number; reader: Reader },
+  { colors, columns, reader, names }: { colors: Colors; columns: number; reader: Reader; names: ProcessNames },
 ): string[] {
   const { say, times } = reader;
   const alert: Column = { what: "alert", name: say("alert", "告警"), cells: alertCells(rows, reader) };
@@ -38,6 +51,7 @@ export function listText(
     },
     { what: "reason", name: say("reason", "原因"), cells: rows.map(({ instance }) => instance.reason ?? "-") },
     { what: "policy", name: say("policy", "策略"), cells: rows.map(({ instance }) => printable(instance.policy)) },
+    ...processColumn(rows, { say, names }),
     {
       what: "created",
       name: say(`created (${times.zone})`, `创建时间 (${times.zone})`),
@@ -59,14 +73,21 @@ export function listText(
   });
 }
 
-/** Time, policy and reason are left out in this order, until the alert has room. */
+/** What can be left out is, until the alert has room. */
 function fitting(all: readonly Column[], alert: Column, columns: number): readonly Column[] {
   const wanted = Math.min(widthOf([alert]), ALERT_COLUMNS_MIN);
   for (const dropped of DROPPED) {
     const kept = all.filter(({ what }) => !dropped.includes(what));
-    if (widthOf(kept) + GAP * kept.length + wanted <= columns || dropped.length === 3) return kept;
+    if (widthOf(kept) + GAP * kept.length + wanted <= columns || dropped === DROPPED.at(-1)) return kept;
   }
   return all;
+}
+
+/** Nothing where no process is recorded. */
+function processColumn(rows: readonly ListedRow[], { say, names }: Pick<Reader, "say"> & Named): readonly Column[] {
+  if (rows.every(({ process }) => process === undefined)) return [];
+  const cells = rows.map((row) => printable(decidedByText(row, names)) || "-");
+  return [{ what: "process", name: say("decided by", "决定进程"), cells }];
 }
 
 function widthOf(columns: readonly Column[]): number {

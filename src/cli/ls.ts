@@ -1,13 +1,16 @@
 /** `becalm ls`: instances, newest first, a page at a time. */
 
 import { nearestName } from "../formats/nearest-name.ts";
+import { birthOf, lastProcess } from "../instance/audit.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { topLevel } from "../instance/step.ts";
 import { errorCode } from "../model/errors.ts";
 import { INSTANCE_STATES, type InstanceState } from "../model/instance-types.ts";
 import { REASONS, type ReasonCode } from "../model/reasons.ts";
+import { decidedByJson } from "../present/decided-by.ts";
 import { printable } from "../present/text-width.ts";
 import { isoTime } from "../present/time-text.ts";
+import type { ProcessNames } from "../runtime/deciding-process.ts";
 import type { InstanceReader, ListFilter, Quarantined } from "../runtime/instance-reader.ts";
 import { unknownPolicy } from "./assumptions.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
@@ -34,12 +37,7 @@ export async function ls(terminal: Terminal, options: LsOptions): Promise<number
     const page = await instances.list(filter);
     noteUnknownPolicy(terminal, options.policy, instances);
     if (options.quarantined) await tellQuarantined(terminal, page.quarantined, options.json);
-    else
-      await tellInstances(
-        terminal,
-        await Promise.all(page.instances.map((instance) => rowOf(instances, instance))),
-        options.json,
-      );
+    else await tellInstances(terminal, await rowsOf(instances, page.instances), options.json);
     if (page.next !== null && options.json) await terminal.json({ next: page.next });
     else if (page.next !== null)
       terminal.note(terminal.say(`There are more: --cursor ${page.next}`, `还有更多：--cursor ${page.next}`));
@@ -104,31 +102,41 @@ function reasonNamed(code: string): ReasonCode {
   );
 }
 
+type Rows = { readonly rows: readonly ListedRow[]; readonly names: ProcessNames };
+
+async function rowsOf(instances: InstanceReader, listed: readonly Instance[]): Promise<Rows> {
+  const rows = await Promise.all(listed.map((instance) => rowOf(instances, instance)));
+  return { rows, names: await instances.processNames(rows) };
+}
+
 /**
  * Only the history has the alert. One that cannot be read leaves its columns empty: `becalm show` says what is wrong
  * with it.
  */
 async function rowOf(instances: InstanceReader, instance: Instance): Promise<ListedRow> {
+  const { id } = instance;
   try {
-    return { instance, birth: await instances.birth(instance.id) };
+    const lines = await instances.lines(id);
+    return { instance, birth: birthOf(id, lines), process: lastProcess(id, lines) };
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
     return { instance, birth: null };
   }
 }
 
-async function tellInstances(terminal: Terminal, rows: readonly ListedRow[], isJson: boolean): Promise<void> {
+async function tellInstances(terminal: Terminal, { rows, names }: Rows, isJson: boolean): Promise<void> {
   if (isJson) {
-    for (const row of rows) await terminal.json(rowLine(row));
+    for (const row of rows) await terminal.json(rowLine(row, names));
     return;
   }
   if (rows.length === 0) return terminal.note(terminal.say("No instance matches.", "没有符合条件的实例。"));
   const { outColors } = terminal;
   const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
-  for (const line of listText(rows, { colors: outColors, columns, reader: terminal.reader })) await terminal.out(line);
+  const { reader } = terminal;
+  for (const line of listText(rows, { colors: outColors, columns, reader, names })) await terminal.out(line);
 }
 
-function rowLine({ instance, birth }: ListedRow): object {
+function rowLine({ instance, birth, ...last }: ListedRow, names: ProcessNames): object {
   const alert = birth?.alert ?? null;
   return {
     id: instance.id,
@@ -145,6 +153,7 @@ function rowLine({ instance, birth }: ListedRow): object {
       alert === null
         ? null
         : { fingerprint: alert.fingerprint, startsAt: isoTime(alert.startsAtMs), labels: alert.labels },
+    decidedBy: decidedByJson(last, names),
   };
 }
 

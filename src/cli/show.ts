@@ -1,16 +1,18 @@
 /** `becalm show`: all about one instance, also about one whose checkpoint cannot be read. */
 import { acceptedEvents } from "../instance/accepted-events.ts";
-import type { AuditEntry, History } from "../instance/audit-types.ts";
+import type { History } from "../instance/audit-types.ts";
 import { decodeCheckpoint, type Instance } from "../instance/checkpoint.ts";
 import { timersOf } from "../instance/draft.ts";
 import type { TrailFault } from "../instance/trail.ts";
 import { BecalmError } from "../model/errors.ts";
+import { decidedByJson } from "../present/decided-by.ts";
+import { entryJson } from "../present/instance-json.ts";
 import { ruleText } from "../present/rule-text.ts";
-import { counterfactualText, sentenceOf } from "../present/sentences.ts";
 import { count } from "../present/text-table.ts";
 import { padColumns, printable } from "../present/text-width.ts";
 import { isoTime } from "../present/time-text.ts";
 import { wrapped } from "../present/wrapped-text.ts";
+import type { ProcessNames } from "../runtime/deciding-process.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { instanceLine } from "../simulate/instance-rows.ts";
 import { instanceAfter } from "../simulate/replay.ts";
@@ -35,6 +37,7 @@ type Shown = {
   readonly instance: Instance | null;
   /** null: its history cannot be read. */
   readonly history: History | null;
+  readonly names: ProcessNames;
   readonly errors: readonly BecalmError[];
   /** What is wrong with its trail; null: it holds. */
   readonly fault: TrailFault | null;
@@ -68,8 +71,9 @@ async function look(instances: InstanceReader, id: string): Promise<Shown> {
     told(error);
   }
   const history = await instances.history(id).catch(told);
+  const names = await instances.processNames(history?.entries ?? []);
   const { fault } = await checkTrail(instances, id);
-  return { id, raw: stored.value, instance, history, errors, fault };
+  return { id, raw: stored.value, instance, history, names, errors, fault };
 }
 
 /** As it was then: what its history up to there makes of it. */
@@ -84,11 +88,11 @@ function past(shown: Shown, at: string): Shown {
 }
 
 function showText(terminal: Terminal, shown: Shown): string[] {
-  const { id, raw, instance, history, errors } = shown;
+  const { id, raw, instance, history, names, errors } = shown;
   const { bold, red, dim } = terminal.outColors;
   const lines = [bold(id), ...pastText(terminal, shown), ...verifiedText(terminal, shown)];
   if (history !== null)
-    lines.push(...explainText(instance, history, { colors: terminal.outColors, reader: terminal.reader }));
+    lines.push(...explainText(instance, history, { colors: terminal.outColors, reader: terminal.reader, names }));
   if (errors.length === 0) return lines;
   lines.push("");
   for (const error of errors)
@@ -140,7 +144,7 @@ function verifiedText(terminal: Terminal, { history, fault, past }: Shown): stri
   );
 }
 
-function showLine({ id, raw, instance, history, errors, fault, past }: Shown): object {
+function showLine({ id, raw, instance, history, names, errors, fault, past }: Shown): object {
   const about =
     history === null
       ? { id }
@@ -159,7 +163,8 @@ function showLine({ id, raw, instance, history, errors, fault, past }: Shown): o
     timers: [...timersOf(instance)].map(([name, { dueAtMs }]) => ({ name, dueAt: isoTime(dueAtMs) })),
     accepts: instance === null ? [] : acceptedEvents(instance.snapshot, instance.atMs),
     auditHead: instance?.head ?? null,
-    entries: history?.entries.map((entry) => entryLine(entry, history)) ?? [],
+    decidedBy: decidedByJson(history?.entries.at(-1), names),
+    entries: history?.entries.map((entry) => entryJson(entry, history, names)) ?? [],
     ...quarantine,
   };
 }
@@ -173,27 +178,5 @@ function birthLine(history: History | null): object {
     notice: birth.notice ?? undefined,
     policyVersion: birth.policyVersion,
     rule: policy.converge === null ? null : ruleText(policy.converge, labels),
-  };
-}
-
-function entryLine(entry: AuditEntry, history: History): object {
-  const otherwise = counterfactualText(entry);
-  return {
-    version: entry.version,
-    at: isoTime(entry.atMs),
-    event: entry.event,
-    path: entry.path,
-    verdict: entry.verdict,
-    reason: entry.reason,
-    sentence: sentenceOf(entry, history),
-    observation: entry.observation,
-    count: entry.count,
-    peers: entry.peers,
-    ruleVersion: entry.ruleVersion,
-    counterfactual: otherwise === null ? null : { ...entry.counterfactual, sentence: otherwise },
-    actor: entry.actor,
-    checkpoint: entry.checkpoint,
-    previousHash: entry.previousHash,
-    hash: entry.hash,
   };
 }

@@ -160,7 +160,7 @@ async function actOnStore<T>(
   const store = await storeAt(requireStore(options, command), namespace);
   let lease: RunLease | null = null;
   try {
-    const runtime = await open(store, { namespace });
+    const runtime = await open(store, { namespace, decides: `becalm ${command}` });
     if (run && runtime.mode !== "live") lease = await takeRunLease(store, { owner: runtime.owner, namespace });
     const auditLog = auditLogOf(runtime, logger);
     const acting = actingOn(runtime, { run, allowExec, logger, auditLog });
@@ -336,11 +336,12 @@ type Opening = {
   readonly mode?: NamespaceMode;
   readonly policies?: PolicySet;
   readonly observe?: boolean | undefined;
+  readonly decides?: `becalm ${string}`;
 };
 
-async function open(store: Store, { namespace, mode, policies, observe }: Opening): Promise<Runtime> {
+async function open(store: Store, { namespace, mode, policies, observe, decides }: Opening): Promise<Runtime> {
   try {
-    return await compose({ store, mode, policies, observe });
+    return await compose({ store, mode, policies, observe, decides });
   } catch (error) {
     if (!(error instanceof BecalmError) || error.code !== "BECALM_NOT_FOUND") throw error;
     throw new BecalmError(

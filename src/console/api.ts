@@ -37,6 +37,8 @@ export type Step = {
   readonly reason: string | null;
   readonly sentence: Sentence;
   readonly actor: string;
+  /** null: it is not recorded. */
+  readonly decidedBy: { readonly process: string; readonly name: string | null } | null;
   readonly peers: readonly string[];
   readonly counterfactual: { readonly sentence: Sentence } | null;
   readonly checkpoint: string;

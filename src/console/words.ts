@@ -48,6 +48,7 @@ const WORDS = {
   reason: ["Reason", "原因"],
   whyColumn: ["Why", "原因"],
   when: ["When", "时间"],
+  decidedBy: ["Decided by", "决定进程"],
   attempts: ["Attempts", "执行次数"],
   search: ["Host, label or matchers", "主机、标签或匹配器"],
   searchExample: ['web-17 or cluster="core"', 'web-17 或 cluster="core"'],

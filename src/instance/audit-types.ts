@@ -67,6 +67,8 @@ export type EntryBody = {
   readonly epoch: number | null;
   /** sha256 of the checkpoint's body that this step led to, base64url. */
   readonly checkpoint: string;
+  /** Id of the process that decided it; absent: in virtual time, or where a store has one process only. */
+  readonly process?: string | undefined;
 };
 
 /** An audit entry, as read from a history. */

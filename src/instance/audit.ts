@@ -40,6 +40,12 @@ export function birthOf(instance: string, lines: readonly string[]): Birth {
   return decodeBirth(parseLine(instance, lines, 0));
 }
 
+/** The process that decided the last step; undefined: it is not recorded. */
+export function lastProcess(instance: string, lines: readonly string[]): string | undefined {
+  const { process } = parseLine(instance, lines, lines.length - 1);
+  return typeof process === "string" ? process : undefined;
+}
+
 /** What is made of an entry's event when it is read. */
 function derived({ event }: EntryBody, birth: Birth, policy: Policy) {
   const view = "group" in event ? event.group : null;

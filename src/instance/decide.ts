@@ -44,6 +44,7 @@ export function decide(input: DecideInput, outcomes: Outcomes = rememberedOutcom
     outcomes,
     tallies: new Tallies(input.tallies),
     isCountingInGroup: input.isCountingInGroup === true,
+    process: input.process,
   });
   const timersBefore = groupTimers(input.group);
   const isDropped = group !== null && dropQuarantined(group, input.quarantined ?? NONE);

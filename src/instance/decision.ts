@@ -132,6 +132,8 @@ export type DecideInput = {
   readonly tallies?: ReadonlyMap<string, Tally>;
   /** Engines of the version before may be there: those that are skipped are counted in the group, as they do. */
   readonly isCountingInGroup?: boolean;
+  /** Who decides (EntryBody). */
+  readonly process?: string | undefined;
 };
 
 /** Of a policy, or (pause.scope null) of the whole namespace. */

@@ -83,6 +83,7 @@ export class Draft {
   /** Attempts of each policy's action that the commit begins. */
   readonly attempts = new Map<string, number>();
   private readonly outcomes: Outcomes;
+  private readonly process: string | undefined;
   private readonly turn: number;
   private emission: { readonly order: EmissionOrder; count: number } = { order: [], count: 0 };
 
@@ -94,12 +95,14 @@ export class Draft {
     outcomes: Outcomes;
     tallies?: Tallies;
     isCountingInGroup?: boolean;
+    process?: string | undefined;
   }) {
     this.group = options.group;
     this.partition = options.partition;
     this.stored = options.stored;
     this.turn = options.turn;
     this.outcomes = options.outcomes;
+    this.process = options.process;
     this.tallies = options.tallies ?? new Tallies();
     this.isCountingInGroup = options.isCountingInGroup === true;
   }
@@ -129,7 +132,7 @@ export class Draft {
   /** Steps an instance. Refused events change nothing and leave no line. */
   apply(instance: Instance, event: InstanceEvent, { epoch = null, left }: Place = {}): Instance | null {
     const working = this.workingOf(instance);
-    const outcome = this.outcomes(instance, event, { epoch, version: versionOf(working) });
+    const outcome = this.outcomes(instance, event, { epoch, version: versionOf(working), process: this.process });
     if (outcome === null) return null;
     const written = this.write(working, outcome);
     this.follow({ before: instance, after: written, left, birth: working.birth }, outcome.effects);
@@ -161,7 +164,8 @@ export class Draft {
   /** Leaves an instance undecided in Idle until the dimension lock is free. */
   park(instance: Instance, timer: ArmedTimer, atMs: number): Instance {
     const working = this.workingOf(instance);
-    return this.write(working, parkedOutcome(instance, timer, { version: versionOf(working), atMs }));
+    const { process } = this;
+    return this.write(working, parkedOutcome(instance, timer, { version: versionOf(working), atMs, process }));
   }
 
   private workingOf(instance: Instance): Working {

@@ -63,6 +63,7 @@ export function encodeEntry(body: EntryBody, owner: EntryOwner): string {
     verdict: body.verdict === usualVerdict(body.path.at(-1)) ? undefined : body.verdict,
     reason: body.reason,
     epoch: body.epoch ?? undefined,
+    process: body.process,
     checkpoint: body.checkpoint,
   });
 }
@@ -161,6 +162,7 @@ export function decodeEntry(json: Record<string, unknown>, owner: EntryOwner): E
     reason: stored.reason,
     epoch: stored.epoch ?? null,
     checkpoint: stored.checkpoint,
+    ...(stored.process === undefined ? {} : { process: stored.process }),
   };
 }
 

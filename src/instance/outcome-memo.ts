@@ -90,7 +90,7 @@ const DONE = equalityBy<DoneEvent>({
 /** Outcomes of one batch: equal ones are computed once, and steps that no time goes into once a process. */
 export function rememberedOutcomes(): Outcomes {
   let last: { instance: Instance; event: InstanceEvent; epoch: number | null; outcome: Outcome } | null = null;
-  return (instance, event, { epoch, version }) => {
+  return (instance, event, { epoch, version, process }) => {
     if (
       last !== null &&
       epoch === last.epoch &&
@@ -100,7 +100,7 @@ export function rememberedOutcomes(): Outcomes {
       isSameSnapshot(instance.snapshot, last.instance.snapshot)
     )
       return last.outcome;
-    const outcome = outcomeOf(instance, event, { epoch, version, take: stepOnce });
+    const outcome = outcomeOf(instance, event, { epoch, version, process, take: stepOnce });
     if (outcome !== null) last = { instance, event, epoch, outcome };
     return outcome;
   };

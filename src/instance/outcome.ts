@@ -23,9 +23,13 @@ export type Outcome = {
 
 /**
  * `version`: of the commit; all its steps of an instance lead to the same. `epoch`: the step places it into this
- * formation of the group.
+ * formation of the group. `process`: who decides it (EntryBody).
  */
-export type StepPlace = { readonly epoch: number | null; readonly version: number };
+export type StepPlace = {
+  readonly epoch: number | null;
+  readonly version: number;
+  readonly process?: string | undefined;
+};
 
 /** Steps an instance. null: its state has no edge for the event. */
 export type Outcomes = (instance: Instance, event: InstanceEvent, place: StepPlace) => Outcome | null;
@@ -40,7 +44,7 @@ export function outcomeOf(
   place: StepPlace & { readonly take: typeof step },
 ): Outcome | null {
   const stepped = steppedInstance(instance, event, place);
-  return stepped === null ? null : written(stepped, event);
+  return stepped === null ? null : written(stepped, event, place.process);
 }
 
 /** The same without the texts that only a commit needs. */
@@ -102,18 +106,22 @@ function succeededAtMs(instance: Instance, event: InstanceEvent, { snapshot, eff
 export function parkedOutcome(
   instance: Instance,
   timer: ArmedTimer,
-  { version, atMs }: { version: number; atMs: number },
+  { version, atMs, process }: { version: number; atMs: number; process?: string | undefined },
 ): Outcome {
   const next: Instance = { ...instance, version, atMs, parked: timer, reason: "lock_busy" };
   const explanation: Explanation = { verdict: null, reason: "lock_busy", lasting: true, isConverged: false };
   const stepped: Stepped = { next, path: ["Idle"], explanation, epoch: null, effects: [] };
-  return written(stepped, { type: "lock.busy", atMs, ...timer });
+  return written(stepped, { type: "lock.busy", atMs, ...timer }, process);
 }
 
 export type Stepped = Pick<EntryBody, "path" | "epoch"> &
   Pick<Outcome, "next" | "effects"> & { readonly explanation: Explanation };
 
-function written({ next, path, explanation, epoch, effects }: Stepped, event: StoredEvent): Outcome {
+function written(
+  { next, path, explanation, epoch, effects }: Stepped,
+  event: StoredEvent,
+  process: string | undefined,
+): Outcome {
   const body = encodeBody(next);
   const entry: EntryBody = {
     version: next.version,
@@ -124,6 +132,7 @@ function written({ next, path, explanation, epoch, effects }: Stepped, event: St
     reason: explanation.reason,
     epoch,
     checkpoint: sha256(body, "base64url"),
+    ...(process === undefined ? {} : { process }),
   };
   const { isConverged } = explanation;
   return { next, body, entry, json: encodeEntry(entry, next), effects, isConverged };

@@ -2,6 +2,7 @@
 import type { AuditEntry, History } from "../instance/audit-types.ts";
 import type { InstanceSnapshot } from "../instance/instance-snapshot.ts";
 import type { InstanceState } from "../model/instance-types.ts";
+import { decidedByJson } from "./decided-by.ts";
 import { counterfactualText, sentenceOf } from "./sentences.ts";
 import { isoTime } from "./time-text.ts";
 
@@ -44,12 +45,16 @@ export function instanceRow(instance: InstanceSnapshot, history: Pick<History, "
   };
 }
 
-/** The row with what a person reads first: why it is where it is. */
-export function explainedRow(instance: InstanceSnapshot, history: History | null): object {
+/** By id, what processes were called. */
+type Names = ReadonlyMap<string, string>;
+
+/** The row with what a person reads first: why it is where it is. `decidedBy`: its last step. */
+export function explainedRow(instance: InstanceSnapshot, history: History | null, names: Names): object {
   // That a human was asked says nothing of why: the step before it does.
   const last = history?.entries.findLast(({ event }) => event.type !== "approval.requested");
   const sentence = history === null || last === undefined ? null : sentenceOf(last, history);
-  return { ...instanceRow(instance, history), version: instance.version, sentence };
+  const decidedBy = decidedByJson(history?.entries.at(-1), names);
+  return { ...instanceRow(instance, history), version: instance.version, sentence, decidedBy };
 }
 
 function alertJson({ fingerprint, startsAtMs, labels }: NonNullable<History["birth"]["alert"]>): AlertJson {
@@ -57,10 +62,10 @@ function alertJson({ fingerprint, startsAtMs, labels }: NonNullable<History["bir
 }
 
 /** All about an instance but its entries. */
-export function instanceDetail(instance: InstanceSnapshot, history: History): object {
+export function instanceDetail(instance: InstanceSnapshot, history: History, names: Names): object {
   const { birth } = history;
   return {
-    ...explainedRow(instance, history),
+    ...explainedRow(instance, history, names),
     path: wholePath(history),
     annotations: birth.alert?.annotations ?? {},
     generatorURL: birth.alert?.generatorURL ?? null,
@@ -81,7 +86,7 @@ export function wholePath({ entries }: Pick<History, "entries">): InstanceState[
   return path;
 }
 
-export function entryJson(entry: AuditEntry, history: History): object {
+export function entryJson(entry: AuditEntry, history: History, names: Names): object {
   const otherwise = counterfactualText(entry);
   return {
     version: entry.version,
@@ -97,6 +102,7 @@ export function entryJson(entry: AuditEntry, history: History): object {
     ruleVersion: entry.ruleVersion,
     counterfactual: otherwise === null ? null : { ...entry.counterfactual, sentence: otherwise },
     actor: entry.actor,
+    decidedBy: decidedByJson(entry, names),
     checkpoint: entry.checkpoint,
     previousHash: entry.previousHash,
     hash: entry.hash,

@@ -13,6 +13,7 @@ import type { Policy } from "../policy/policy.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { RAISED_FORMAT, type StoredInstance } from "../stores/store.ts";
 import { learnVersions, readInstance, tryInstance } from "./commit/read-instance.ts";
+import type { ProcessNames } from "./deciding-process.ts";
 import type { Runtime } from "./runtime.ts";
 
 export type Quarantined = { readonly id: string; readonly version: number; readonly error: BecalmError };
@@ -59,6 +60,8 @@ export type ListBounds = {
 
 export class InstanceReader {
   readonly runtime: Runtime;
+  /** Of processes that have been asked for: a name never changes. */
+  readonly #names = new Map<string, string>();
 
   constructor(runtime: Runtime) {
     this.runtime = runtime;
@@ -88,6 +91,16 @@ export class InstanceReader {
       );
     }
     return decodeHistory(id, lines, policy.policy);
+  }
+
+  /** What the processes were called that decided these steps. */
+  async processNames(steps: Iterable<{ readonly process?: string | undefined }>): Promise<ProcessNames> {
+    const ids = new Set([...steps].flatMap(({ process }) => process ?? []));
+    const unknown = [...ids].filter((id) => !this.#names.has(id));
+    const { processes } = this.runtime.store;
+    if (processes !== null && unknown.length > 0)
+      for (const [id, name] of await processes.enrolled(unknown)) this.#names.set(id, name);
+    return this.#names;
   }
 
   /** One version of a policy, `name@version`; by its name alone the one in force. */

@@ -5,6 +5,7 @@ import type { Policy, PolicySet } from "../policy/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../policy/policy-versions.ts";
 import type { NamespaceMode, PolicyRecord, Store } from "../stores/store.ts";
 import { learnVersions } from "./commit/read-instance.ts";
+import { enrol } from "./deciding-process.ts";
 import type { PoliciesInForce, Runtime } from "./runtime.ts";
 import { learnSilences, requireRaised, silenceIdOf } from "./silences/stored-silences.ts";
 import { recordLimits } from "./stops/limits-record.ts";
@@ -108,8 +109,9 @@ async function stopsOf(
  * Puts back what a namespace is known by, if its store has lost it: what this process goes on writing could not be read
  * by others. Its versions are those of all instances that it has met.
  */
-export async function renewNamespace({ store, mode, partitions, versions }: Runtime): Promise<void> {
+export async function renewNamespace({ store, mode, partitions, versions, process }: Runtime): Promise<void> {
   await store.open({ mode, partitions });
+  if (process !== null && store.processes !== null) await enrol(store.processes, process);
   const known = new Set((await store.policies()).map(({ key }) => key));
   const lost = [...versions.values()].filter(({ policy }) => !known.has(policyKey(policy)));
   if (lost.length > 0) await store.savePolicies(lost.map(recordOf));

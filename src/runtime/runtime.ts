@@ -6,6 +6,7 @@ import type { Commit, NamespaceMode, Store } from "../stores/store.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Envelope, EnvelopeResult } from "./commit/batch.ts";
 import type { GroupSource } from "./commit/group-source.ts";
+import type { DecidingProcess } from "./deciding-process.ts";
 import type { PartitionStops } from "./stops/partition-stops.ts";
 
 /** A silence with its matcher compiled. */
@@ -50,6 +51,8 @@ export type Runtime = {
   readonly highestTimeMs: number | null;
   /** Unique to this process: claims and leases carry it. */
   readonly owner: string;
+  /** As which histories name it; null: it decides nothing, or nobody else can. */
+  readonly process: DecidingProcess | null;
   readonly inForce: PoliciesInForce;
   /** Where batches find the state of their groups. */
   readonly groups: GroupSource;

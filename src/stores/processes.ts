@@ -1,3 +1,5 @@
+import { compareCodePoints } from "../model/utf8.ts";
+
 /**
  * The processes that share a namespace: who of them lives, and letters from one to another. Nothing here is ever needed
  * to be right: whatever is lost, late or doubled costs time, and the compare-and-set of the commits is what keeps
@@ -27,7 +29,21 @@ export interface Processes {
 
   /** How many letters wait in the inbox of a process. */
   waiting(id: string): Promise<number>;
+
+  /**
+   * Keeps what a process that decides something is called, also when it lives no longer: of the last ENROLLED_COUNT_MAX
+   * that began.
+   */
+  enrol(request: Enrolment): Promise<void>;
+
+  /** Records of those among them that are kept, by id. */
+  enrolled(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
 }
+
+/** `record`: in the words of whoever reads it. `sinceMs`: when the process began. */
+export type Enrolment = { readonly id: string; readonly record: string; readonly sinceMs: number };
+
+export const ENROLLED_COUNT_MAX = 10_000;
 
 /** `record`: what the others should know of it, in the words of whoever reads it. `leaseMs`: at least 1. */
 export type BeatRequest = { readonly id: string; readonly record: string; readonly leaseMs: number };
@@ -39,3 +55,10 @@ export const LETTERS_KEPT_MS = 60_000;
 
 /** Letters that are received at once. */
 export const LETTER_COUNT_MAX = 64;
+
+/** Ids of those that are one too many, the oldest first. */
+export function supernumerary(all: readonly Enrolment[]): readonly string[] {
+  if (all.length <= ENROLLED_COUNT_MAX) return [];
+  const sorted = [...all].sort((left, right) => left.sinceMs - right.sinceMs || compareCodePoints(left.id, right.id));
+  return sorted.slice(0, all.length - ENROLLED_COUNT_MAX).map(({ id }) => id);
+}

@@ -28,20 +28,22 @@ function row(number: number, labels: Record<string, string> | null): ListedRow {
   return { instance, birth } as unknown as ListedRow;
 }
 
+const NAMES = new Map([["aaaaaaaa", "web-1:4711"]]);
+
 const HOSTS = Array.from({ length: 6 }, (_, at) =>
   row(at, { alertname: "HostDown", cluster: "core", host: `web-${at}.example.org`, rack: `r${at % 2}`, job: "node" }),
 );
 
 describe("rows of a list", () => {
   test("show the labels that tell them apart, those with the most values first, and none that all have", () => {
-    const [, first] = listText(HOSTS, { colors, columns: Number.POSITIVE_INFINITY, reader: ENGLISH_UTC });
+    const [, first] = listText(HOSTS, { colors, columns: Number.POSITIVE_INFINITY, reader: ENGLISH_UTC, names: NAMES });
     expect(first).toMatch(/HostDown host=web-0\.example\.org rack=r0$/);
     expect(first).not.toContain("core");
     expect(first).toContain("2023-11-14 22:13:20");
   });
 
   test.each([60, 80, 100, 120])("fit into %i columns, one line each, with the host in every row", (columns) => {
-    const lines = listText(HOSTS, { colors, columns, reader: ENGLISH_UTC });
+    const lines = listText(HOSTS, { colors, columns, reader: ENGLISH_UTC, names: NAMES });
     expect(lines).toHaveLength(7);
     expect(Math.max(...lines.map(columnsOf))).toBeLessThanOrEqual(columns);
     for (const [at, line] of lines.slice(1).entries()) {
@@ -50,9 +52,22 @@ describe("rows of a list", () => {
     }
   });
 
+  test("name the process that decided last, by its id if its name is not kept, where any is recorded", () => {
+    const by = (process: string | undefined) => ({ ...(HOSTS[0] as ListedRow), process });
+    const shown = { colors, columns: Number.POSITIVE_INFINITY, reader: ENGLISH_UTC, names: NAMES };
+    const [head, ...rows] = listText([by("aaaaaaaa"), by("bbbbbbbb"), by(undefined)], shown);
+    expect(head).toContain("decided by");
+    expect(rows).toEqual([
+      expect.stringContaining("  web-1:4711  "),
+      expect.stringContaining("  bbbbbbbb    "),
+      expect.stringContaining("  -           "),
+    ]);
+    expect(listText([by(undefined)], shown)[0]).not.toContain("decided by");
+  });
+
   test("have their times in the reader's zone, which the head names", () => {
     const reader = readerOf("en", timesIn("Asia/Shanghai") ?? UTC);
-    const [head, first] = listText(HOSTS, { colors, columns: Number.POSITIVE_INFINITY, reader });
+    const [head, first] = listText(HOSTS, { colors, columns: Number.POSITIVE_INFINITY, reader, names: NAMES });
     expect([head, first]).toEqual([
       expect.stringContaining("created (Asia/Shanghai)"),
       expect.stringContaining("2023-11-15 06:13:20"),
@@ -65,6 +80,7 @@ describe("rows of a list", () => {
       colors,
       columns: Number.POSITIVE_INFINITY,
       reader: ENGLISH_UTC,
+      names: NAMES,
     });
     expect(lines.at(-2)).toMatch(/DiskFull$/);
     expect(lines.at(-1)).toMatch(/\(summary\)$/);

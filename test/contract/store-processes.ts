@@ -71,6 +71,17 @@ export function processesContract(name: string, makeWorld: () => Promise<StoreWo
       await Promise.all([all.leave("a"), all.leave("b")]);
     });
 
+    several("are known by what they were called when they live no longer, by id", async (all) => {
+      await all.enrol({ id: "a", record: "host a: 1", sinceMs: 1 });
+      await all.enrol({ id: "b", record: "", sinceMs: 2 });
+      await all.enrol({ id: "a", record: "host a: 2", sinceMs: 3 });
+      expect([...(await all.enrolled(["b", "none", "a"]))]).toEqual([
+        ["b", ""],
+        ["a", "host a: 2"],
+      ]);
+      expect((await all.enrolled([])).size).toBe(0);
+    });
+
     several("that leave while they wait for a letter wait no longer", async (all) => {
       const received = all.receive("a");
       await all.leave("a");

@@ -1,4 +1,5 @@
 /** `becalm doctor` on namespaces that are well, and on such as somebody has damaged or left alone. */
+import { hostname } from "node:os";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createEngine, type Engine } from "../../src/engine.ts";
@@ -20,6 +21,11 @@ beforeAll(() => {
   client = new Redis(redis.url);
 });
 afterAll(() => client.disconnect());
+
+/** The first of a group runs, and what follows waits for a person. */
+const POLICIES = `policies:
+  - { name: all, match: [], action: { log: {} }, converge: { function: defense, by: [cluster], count: 1, window: 5m } }
+`;
 
 let namespaces = 0;
 
@@ -153,6 +159,39 @@ describe("becalm doctor", () => {
 
   test("has no namespace to look at: 3", async () => {
     expect((await doctor("nothing-here")).code).toBe(3);
+  });
+
+  test("names the processes that share a namespace, through a server as beside the store; so do ls and show", async () => {
+    const store = redisStore(redis.url, { namespace: "shared" });
+    const world = await serverWorld({ store, policies: POLICIES });
+    onTestFinished(() => world.close().then(() => store.close()));
+    await world.engine.start();
+    const name = `${hostname()}:${process.pid}`;
+    const beside = ["--store", redis.url, "--namespace", "shared"];
+    const row = expect.objectContaining({
+      what: "processes",
+      is: `1 share 16 partitions: ${name} owns 16; 0 letters wait`,
+    });
+    const { instances } = await world.engine.ingest([alertOf("a", { startsAt: Date.now() })]);
+    const id = instances[0]?.id ?? "";
+    const through = ["--server", world.url];
+    await expect
+      .poll(async () => jsonLines<Row>((await becalm(["doctor", "--json", ...through])).stdout))
+      .toContainEqual(row);
+    expect((await becalm(["show", id, ...through])).stdout).toContain(`start  by ${name}`);
+    const [listed] = jsonLines<object>((await becalm(["ls", "--json", ...beside])).stdout);
+    expect(listed).toMatchObject({ decidedBy: { process: expect.stringMatching(/^[0-9a-f]{8}$/), name } });
+    const held = await world.engine.ingest([alertOf("b", { startsAt: Date.now() })]);
+    const waiting = held.instances[0]?.id ?? "";
+    await becalm(["approve", waiting, "--by", "ann", "--why", "looked", ...beside]);
+    const answered = await (await fetch(`${world.url}/v1/instances/${waiting}/history`)).json();
+    const { entries } = answered as { entries: { event: { type: string }; decidedBy: { name: string } }[] };
+    expect(entries.map(({ event, decidedBy }) => [event.type, decidedBy.name])).toEqual(
+      expect.arrayContaining([
+        ["start", name],
+        ["approval.granted", `becalm approve on ${hostname()}`],
+      ]),
+    );
   });
 
   test("asks an lmdb store, and a running server", async () => {

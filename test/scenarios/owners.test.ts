@@ -1,4 +1,5 @@
 /** Engines that share the partitions of a namespace: each decides what its partitions get, whoever received it, and fires their timers. */
+import { hostname } from "node:os";
 import { describe, expect, test } from "vitest";
 import type { Engine, IngestResult } from "../../src/engine.ts";
 import { ANSWERED_WITHIN_MS } from "../../src/runtime/owners/forwarding.ts";
@@ -86,6 +87,25 @@ describe.each([MEMORY, redisKind(server)])("engines that share a namespace on $n
     expect(again.instances.map(({ id }) => id)).toEqual(first.instances.map(({ id }) => id));
     const both = new Set(a.committed.filter((partition) => b.committed.includes(partition)));
     expect([...both]).toEqual([]);
+    expect(await unsound(world, b.engine)).toEqual([]);
+  });
+
+  test("leave their name with every step, so that the owner of an alert's partition is seen to have decided it", async () => {
+    const world = new EngineWorld(kind);
+    const [a, b] = [await watched(world), await watched(world)];
+    await acquainted(world, a, b);
+    await ingest(world, a.engine, "one");
+    const deciders = async (partitions: readonly number[]) => {
+      const ids = (await everything(a.engine))
+        .map(({ id }) => id)
+        .filter((id) => partitions.includes(Number.parseInt(id, 10)));
+      const histories = await Promise.all(ids.map((id) => a.engine.get(id).history()));
+      return [...new Set(histories.flatMap(({ entries }) => entries.map(({ process: id }) => id ?? "")))];
+    };
+    const [ofA, ofB] = [await deciders(a.committed), await deciders(b.committed)];
+    expect([ofA.length, ofB.length, ofA[0] === ofB[0]]).toEqual([1, 1, false]);
+    const names = await (await world.outside()).processes?.enrolled([...ofA, ...ofB]);
+    expect([...(names ?? [])].map(([, name]) => name)).toEqual(Array(2).fill(`${hostname()}:${process.pid}`));
     expect(await unsound(world, b.engine)).toEqual([]);
   });
 

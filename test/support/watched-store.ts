@@ -110,6 +110,8 @@ function mortal(processes: Processes, isDead: () => boolean): Processes {
       return never();
     },
     waiting: (id) => answered(() => processes.waiting(id)),
+    enrol: (request) => answered(() => processes.enrol(request)),
+    enrolled: (ids) => answered(() => processes.enrolled(ids)),
   };
 }
 

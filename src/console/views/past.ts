@@ -100,6 +100,7 @@ function StepDetail({ step, group, isNow }: { step: Step; group: string | null; 
   return html`<dl class="detail">
     <dt>${say("timers")}</dt><dd>${timers.length === 0 && html`<span class="quiet">${say("noTimers")}</span>`}${timers.map(([name, { dueAtMs }]) => timerText(say, { name, at: new Date(dueAtMs).toISOString(), isNow }))}</dd>
     ${step.counterfactual !== null && html`<dt>${say("otherwise")}</dt><dd>${say.of(step.counterfactual.sentence)}</dd>`}
+    ${step.decidedBy !== null && html`<dt>${say("decidedBy")}</dt><dd><span title=${step.decidedBy.process}>${step.decidedBy.name ?? step.decidedBy.process}</span></dd>`}
     ${result !== undefined && html`<dt>${say("target")}</dt><dd><code class="wrap">${typeof result === "string" ? result : JSON.stringify(result)}</code></dd>`}
     ${step.peers.length > 0 && html`<dt>${say("peers")}</dt><dd>${step.peers.map((peer) => html`<${InstanceLink} id=${peer} /> `)}${group !== null && html`<a href=${hrefOf(["instances"], { group })}>${say("allPeers")}</a>`}</dd>`}
   </dl>` as VNode;

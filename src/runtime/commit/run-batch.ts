@@ -89,6 +89,7 @@ function decideBatch(
     isObserving: runtime.isObserving,
     tallies,
     isCountingInGroup: runtime.format < RAISED_FORMAT,
+    process: runtime.process?.id,
   });
   const isConsuming = consumedBy(snapshot).length > 0;
   const commit = decision.isEmpty && !isConsuming ? null : commitOf(runtime, decision, read);

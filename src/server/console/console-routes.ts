@@ -12,7 +12,7 @@ import { mayActAs } from "../auth/tokens.ts";
 import { json, text } from "../http/replies.ts";
 import type { Route } from "../http/route.ts";
 import { groupFacts } from "../instances/group-rows.ts";
-import { historyOf } from "../instances/instance-routes.ts";
+import { historyOf, namesOf } from "../instances/instance-routes.ts";
 import { listed } from "../instances/list-query.ts";
 import type { InstancePorts } from "../instances/ports.ts";
 import { withoutPolicySecrets } from "../instances/read-routes.ts";
@@ -78,11 +78,12 @@ function pastRoutes(ports: InstancePorts): Route[] {
       answers: { 200: { what: "{ instance, steps }" } },
       handle: async (c) => {
         const history = await (await ports.reader()).history(c.req.param("id") ?? "");
+        const names = await namesOf(ports, history);
         const { steps } = replay(history);
         return json({
           instance: history.instance,
           steps: steps.map(({ entry, snapshot, isEqual }) => ({
-            ...entryJson(entry, history),
+            ...entryJson(entry, history, names),
             snapshot,
             isEqual,
           })),

@@ -7,6 +7,7 @@ import { type EventInput, SENDABLE_EVENTS } from "../../instance/event-input.ts"
 import { type InstanceSnapshot, toSnapshot } from "../../instance/instance-snapshot.ts";
 import { BecalmError, errorCode } from "../../model/errors.ts";
 import { entryJson, explainedRow, instanceDetail } from "../../present/instance-json.ts";
+import type { ProcessNames } from "../../runtime/deciding-process.ts";
 import type { Listed } from "../../runtime/instance-reader.ts";
 import { historyVisits } from "../../simulate/history-visits.ts";
 import { replay } from "../../simulate/replay.ts";
@@ -59,7 +60,8 @@ function readingRoutes(ports: InstancePorts): Route[] {
       answers: { 200: { what: "{ instance, alert, entries }" } },
       handle: async (c) => {
         const history = await engine.get(idOf(c)).history();
-        const entries = history.entries.map((entry) => entryJson(entry, history));
+        const names = await namesOf(ports, history);
+        const entries = history.entries.map((entry) => entryJson(entry, history, names));
         return json({ instance: history.instance, birth: history.birth, entries });
       },
     },
@@ -128,7 +130,13 @@ async function pageJson(ports: InstancePorts, page: Listed): Promise<object> {
 }
 
 export async function rowJson(ports: InstancePorts, instance: InstanceSnapshot): Promise<object> {
-  return explainedRow(instance, await historyOf(ports, instance.id));
+  const history = await historyOf(ports, instance.id);
+  return explainedRow(instance, history, await namesOf(ports, history));
+}
+
+/** What the processes were called that decided its steps. */
+export async function namesOf({ reader }: InstancePorts, history: History | null): Promise<ProcessNames> {
+  return (await reader()).processNames(history?.entries ?? []);
 }
 
 /** null: it cannot be read; the instance is shown without it. */
@@ -160,7 +168,9 @@ async function shown(id: string, { reader }: InstancePorts): Promise<Response> {
   const instances = await reader();
   try {
     const snapshot = toSnapshot(await instances.instance(id));
-    return json(instanceDetail(snapshot, await instances.history(id)), { etag: etagOf(snapshot) });
+    const history = await instances.history(id);
+    const names = await instances.processNames(history.entries);
+    return json(instanceDetail(snapshot, history, names), { etag: etagOf(snapshot) });
   } catch (error) {
     if (error instanceof BecalmError && QUARANTINING.has(error.code)) return json(quarantinedJson(id, error, null));
     throw error;
@@ -227,5 +237,5 @@ async function lastEntry(ports: InstancePorts, id: string): Promise<object | nul
   const history = await historyOf(ports, id);
   const last = history?.entries.at(-1);
   if (history === null || last === undefined) return null;
-  return entryJson(last, history);
+  return entryJson(last, history, await namesOf(ports, history));
 }

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { errorCode, messageOf } from "../../model/errors.ts";
 import type { Policy } from "../../policy/policy.ts";
-import { READ_CALLS, type ReadCall } from "../../stores/server/read-calls.ts";
+import type { Processes } from "../../stores/processes.ts";
+import { PROCESS_READ_CALLS, READ_CALLS } from "../../stores/server/read-calls.ts";
 import type { PolicyRecord, Store } from "../../stores/store.ts";
 import { mayActAs } from "../auth/tokens.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
@@ -12,7 +13,8 @@ import type { BodyReader } from "../http/request-body.ts";
 import type { Route } from "../http/route.ts";
 import { withoutSecrets } from "./policy-routes.ts";
 
-const REQUEST = z.object({ call: z.enum(READ_CALLS), given: z.array(z.unknown()).max(2) });
+const CALLS = [...READ_CALLS, ...PROCESS_READ_CALLS] as const;
+const REQUEST = z.object({ call: z.enum(CALLS), given: z.array(z.unknown()).max(2) });
 
 export function readRoutes({ store, bodies }: { store: Store; bodies: BodyReader }): Route[] {
   return [
@@ -38,8 +40,10 @@ export function readRoutes({ store, bodies }: { store: Store; bodies: BodyReader
  * A namespace is never made from here, whatever is asked. What a driver cannot read as arguments is the caller's
  * mistake.
  */
-async function read(store: Store, call: ReadCall, given: readonly unknown[]): Promise<unknown> {
-  const ask = (store[call] as (...given: readonly unknown[]) => Promise<unknown>).bind(store);
+async function read(store: Store, call: (typeof CALLS)[number], given: readonly unknown[]): Promise<unknown> {
+  const ask = callOf(store, call);
+  // Where there can be only one process, none is listed.
+  if (ask === null) return [];
   try {
     return await (call === "open" ? ask({}) : ask(...given));
   } catch (error) {
@@ -47,6 +51,15 @@ async function read(store: Store, call: ReadCall, given: readonly unknown[]): Pr
     const why = `The arguments of ${call} are invalid: ${messageOf(error)}.`;
     throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why });
   }
+}
+
+type Ask = (...given: readonly unknown[]) => Promise<unknown>;
+
+function callOf(store: Store, call: (typeof CALLS)[number]): Ask | null {
+  const { processes } = store;
+  const [of, name] = call.split(".") as [keyof Store, keyof Processes | undefined];
+  if (name !== undefined) return processes === null ? null : (processes[name] as Ask).bind(processes);
+  return (store[of] as Ask).bind(store);
 }
 
 /** Maps travel as lists of their entries. */

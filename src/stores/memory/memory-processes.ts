@@ -1,5 +1,12 @@
 import { compareCodePoints } from "../../model/utf8.ts";
-import { type BeatRequest, LETTER_COUNT_MAX, type LiveProcess, type Processes } from "../processes.ts";
+import {
+  type BeatRequest,
+  type Enrolment,
+  LETTER_COUNT_MAX,
+  type LiveProcess,
+  type Processes,
+  supernumerary,
+} from "../processes.ts";
 import { requireLease } from "../store-rules.ts";
 
 type Inbox = { readonly letters: string[]; onLetter: (() => void)[] };
@@ -9,6 +16,7 @@ export class MemoryProcesses implements Processes {
   readonly #now: () => number;
   readonly #living = new Map<string, { readonly record: string; readonly untilMs: number }>();
   readonly #inboxes = new Map<string, Inbox>();
+  readonly #enrolled = new Map<string, Enrolment>();
 
   constructor(now: () => number) {
     this.#now = now;
@@ -48,6 +56,20 @@ export class MemoryProcesses implements Processes {
 
   async waiting(id: string): Promise<number> {
     return this.#inboxes.get(id)?.letters.length ?? 0;
+  }
+
+  async enrol(request: Enrolment): Promise<void> {
+    this.#enrolled.set(request.id, request);
+    for (const id of supernumerary([...this.#enrolled.values()])) this.#enrolled.delete(id);
+  }
+
+  async enrolled(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return new Map(
+      ids.flatMap((id) => {
+        const found = this.#enrolled.get(id);
+        return found === undefined ? [] : [[id, found.record] as const];
+      }),
+    );
   }
 
   #inboxOf(id: string): Inbox {

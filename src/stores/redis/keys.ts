@@ -31,6 +31,8 @@ export type RedisKeys = {
   lease(partition: number, groupId: string): string;
   /** Processes that live. */
   readonly processes: string;
+  /** What processes that have decided something were called. */
+  readonly enrolled: string;
   /** Letters to a process. Inboxes spread over the partitions, so that no shard has them all. */
   inbox(processId: string): string;
   /** Of the virtual run that works on the namespace. No group has this name: those of groups hold a `:`. */
@@ -94,6 +96,7 @@ export function redisKeys({ prefix, namespace }: KeySpace, partitions: number): 
     group: (partition, groupId) => `${head(partition)}g:${groupId}`,
     lease: (partition, groupId) => `${head(partition)}l:${groupId}`,
     processes: `${head(0)}processes`,
+    enrolled: `${head(0)}enrolled`,
     inbox: (processId) => `${head(partitionOf(processId, partitions))}inbox:${processId}`,
     runLease: `${head(0)}l:virtual-run`,
     members: (partition, groupId, set) => `${head(partition)}${set}:${groupId}`,

@@ -4,7 +4,15 @@
  */
 import { Cluster } from "ioredis";
 import { compareCodePoints } from "../../model/utf8.ts";
-import { type BeatRequest, LETTER_COUNT_MAX, LETTERS_KEPT_MS, type LiveProcess, type Processes } from "../processes.ts";
+import {
+  type BeatRequest,
+  type Enrolment,
+  LETTER_COUNT_MAX,
+  LETTERS_KEPT_MS,
+  type LiveProcess,
+  type Processes,
+  supernumerary,
+} from "../processes.ts";
 import { requireLease } from "../store-rules.ts";
 import type { RedisClient, RedisConnection } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
@@ -70,10 +78,37 @@ export class RedisProcesses implements Processes {
     return this.#connection.run(() => this.#connection.client.llen(this.#keys().inbox(id)));
   }
 
+  async enrol({ id, record, sinceMs }: Enrolment): Promise<void> {
+    const { enrolled } = this.#keys();
+    const { client } = this.#connection;
+    await this.#connection.run(() => client.hset(enrolled, id, `${sinceMs} ${record}`));
+    // All are read once for each process that begins.
+    const all = Object.entries(await this.#connection.run(() => client.hgetall(enrolled)));
+    const tooMany = supernumerary(all.map(([one, text]) => parseEnrolled(one, text)));
+    if (tooMany.length > 0) await this.#connection.run(() => client.hdel(enrolled, ...tooMany));
+  }
+
+  async enrolled(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    if (ids.length === 0) return new Map();
+    const { enrolled } = this.#keys();
+    const texts = await this.#connection.run(() => this.#connection.client.hmget(enrolled, ...ids));
+    return new Map(
+      ids.flatMap((id, index) => {
+        const text = texts[index] ?? null;
+        return text === null ? [] : [[id, parseEnrolled(id, text).record] as const];
+      }),
+    );
+  }
+
   close(): void {
     for (const receiver of this.#receivers.values()) receiver.end();
     this.#receivers.clear();
   }
+}
+
+function parseEnrolled(id: string, text: string): Enrolment {
+  const end = text.indexOf(" ");
+  return { id, record: text.slice(end + 1), sinceMs: Number(text.slice(0, end)) };
 }
 
 /** A connection in which one process waits for its letters. */

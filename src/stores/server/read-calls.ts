@@ -17,3 +17,8 @@ export const READ_CALLS = [
 ] as const;
 
 export type ReadCall = (typeof READ_CALLS)[number];
+
+/** The same of the processes that share its namespace. */
+export const PROCESS_READ_CALLS = ["processes.living", "processes.waiting", "processes.enrolled"] as const;
+
+export type ProcessReadCall = (typeof PROCESS_READ_CALLS)[number];

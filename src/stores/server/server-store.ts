@@ -4,8 +4,9 @@
  * through here.
  */
 import { BecalmError, type ErrorCode, errorCode, messageOf } from "../../model/errors.ts";
+import type { LiveProcess, Processes } from "../processes.ts";
 import type { Store, StoredInstance } from "../store.ts";
-import { READ_CALLS, type ReadCall } from "./read-calls.ts";
+import { type ProcessReadCall, READ_CALLS, type ReadCall } from "./read-calls.ts";
 
 export type ServerAddress = {
   readonly url: string;
@@ -63,7 +64,7 @@ function unavailable(url: string, why: string, cause?: unknown): BecalmError {
 
 /** A store of which only the reading calls work. */
 export function serverStore(address: ServerAddress): Store {
-  const call = async (name: ReadCall, ...given: unknown[]): Promise<unknown> => {
+  const call = async (name: ReadCall | ProcessReadCall, ...given: unknown[]): Promise<unknown> => {
     const { result } = (await askServer(address, "/v1/read", { body: { call: name, given } })) as { result: unknown };
     return result;
   };
@@ -79,10 +80,16 @@ export function serverStore(address: ServerAddress): Store {
       return ((await askServer(address, path, { method: "GET" })) as { deadLetters: object[] }).deadLetters;
     },
   };
+  const processes: Pick<Processes, "living" | "waiting" | "enrolled"> = {
+    living: async () => (await call("processes.living")) as LiveProcess[],
+    // Nothing waits where there can be only one process.
+    waiting: async (id) => Number(await call("processes.waiting", id)),
+    enrolled: async (ids) => new Map((await call("processes.enrolled", ids)) as [string, string][]),
+  };
   const own: Record<string, unknown> = {
     outbox,
     ...reading,
-    processes: null,
+    processes,
     load,
     touched,
     close: () => Promise.resolve(),
