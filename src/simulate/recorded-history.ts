@@ -80,7 +80,9 @@ export type RecordedHistory = {
   readonly silences: readonly RecordedSilence[];
   /** When it was decided without a silence. */
   readonly heardAtMs: readonly number[];
-  /** Empty: at the end of the history nothing of its alert can move it. */
+  /** When somebody first found its alert over; null: nobody looked then. */
+  readonly foundOverAtMs: number | null;
+  /** Empty: at no time could the end of its alert have moved it. */
   readonly rests: readonly RecordedRest[];
   /** When it would have been decided again if its alert had still been firing; null: never. */
   readonly missedAtMs: number | null;
@@ -110,6 +112,7 @@ export function recordedHistory(history: History): RecordedHistory | null {
     looks: entries.flatMap((entry) => lookOf(entry) ?? []),
     silences: silencesOf(entries),
     heardAtMs: entries.flatMap(({ event, atMs }) => ("silence" in event && event.silence === null ? [atMs] : [])),
+    foundOverAtMs: entries.find(isFoundOver)?.atMs ?? null,
     rests: restsOf(history),
     missedAtMs: missedAtMs(history),
   };
@@ -187,10 +190,12 @@ function sentEvent(event: AuditEntry["event"]): EventInput | null {
 }
 
 function endOf({ event, atMs }: AuditEntry): RecordedEnd | null {
-  if (event.type === "alert.resolved") return { reason: event.reason ?? "alert_resolved", atMs };
-  // Whoever looked found it over: it ended at some time before.
-  const isOver = (event.type === "effect.done" || event.type === "reconsider") && event.isOpen === false;
-  return isOver ? { reason: "alert_resolved", atMs: atMs - 1 } : null;
+  return event.type === "alert.resolved" ? { reason: event.reason ?? "alert_resolved", atMs } : null;
+}
+
+/** Whoever looked found it over: it ended at some time before. */
+function isFoundOver({ event }: AuditEntry): boolean {
+  return (event.type === "effect.done" || event.type === "reconsider") && event.isOpen === false;
 }
 
 function timerOf({ event, atMs }: AuditEntry): RecordedTimer | null {
@@ -218,8 +223,8 @@ function silencesOf(entries: readonly AuditEntry[]): RecordedSilence[] {
   return silences;
 }
 
-/** Where the end of its alert can move an instance still. Of all others nothing has to be stepped again. */
-const MOVABLE_AT_LAST: ReadonlySet<string | undefined> = new Set<InstanceState>([
+/** Where the end of its alert can move an instance. One that was never there for a while need not be stepped again. */
+const MOVABLE: ReadonlySet<string | undefined> = new Set<InstanceState>([
   "Idle",
   "Processing",
   "Proceeding",
@@ -234,14 +239,18 @@ const MOVABLE_AT_LAST: ReadonlySet<string | undefined> = new Set<InstanceState>(
  */
 function restsOf(history: History): RecordedRest[] {
   const { entries } = history;
-  if (!MOVABLE_AT_LAST.has(entries.at(-1)?.path.at(-1))) return [];
-  const rests = replay(history).steps.map(({ entry: { atMs }, snapshot }, index) => {
+  const wasMovable = entries.some(({ path, atMs }, index) => {
+    return MOVABLE.has(path.at(-1)) && atMs !== entries[index + 1]?.atMs;
+  });
+  if (!wasMovable) return [];
+  return replay(history).steps.map(({ entry: { atMs }, snapshot }, index) => {
     const { state, context } = snapshot;
     const isAsked = state === "Processing.running" && context.policy.verifyMs !== null;
     const isMoved = step(snapshot, { type: "alert.resolved", atMs }).accepted;
-    return { atMs, isMovable: isMoved || (isAsked && entries[index + 1]?.event.type === "effect.done") };
+    const next = entries[index + 1];
+    const isFoundOpen = next?.event.type === "effect.done" && !isFoundOver(next);
+    return { atMs, isMovable: isMoved || (isAsked && isFoundOpen) };
   });
-  return rests.at(-1)?.isMovable === true ? rests : [];
 }
 
 /** What is decided again leaves a line: if there is none, its alert was over by then. */

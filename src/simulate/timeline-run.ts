@@ -200,7 +200,7 @@ export class TimelineRun implements Driver {
 
   /**
    * When the record says that it fired, if that is about the same timer; one that was still due when a person sent
-   * something to its instance, or when the record ended, had not fired.
+   * something to its instance, when its alert ended, or when the record ended, had not fired.
    */
   #firesAtMs({ owner, name, arm, dueAtMs }: TimerRow): number {
     const { timers, sentAtMs, summaries, names, untilMs } = this.#timeline;
@@ -210,10 +210,9 @@ export class TimelineRun implements Driver {
     const atMs = fired.find((one) => one >= dueAtMs && one - dueAtMs <= SAME_TIME_MS);
     if (atMs !== undefined) return atMs;
     const isRecorded = isGroup ? name === "summary" : names.has(instance) && !timers.has(timerKey(instance, name, arm));
+    if (isRecorded && dueAtMs <= untilMs && dueAtMs > untilMs - SAME_TIME_MS) return untilMs + 1;
     const sent = isRecorded ? sentAtMs.get(instance)?.find((one) => one > dueAtMs) : undefined;
-    if (sent !== undefined && sent - dueAtMs <= SAME_TIME_MS) return sent;
-    const isLeft = isRecorded && dueAtMs <= untilMs && dueAtMs > untilMs - SAME_TIME_MS;
-    return isLeft ? untilMs + 1 : dueAtMs;
+    return sent !== undefined && sent - dueAtMs <= SAME_TIME_MS ? sent : dueAtMs;
   }
 
   async #fire({ row, atMs }: Firing): Promise<void> {

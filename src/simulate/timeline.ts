@@ -55,7 +55,7 @@ export type Timeline = {
   readonly attempts: ReadonlyMap<string, RecordedAttempt>;
   /** When timers fired, by `timerKey`. */
   readonly timers: ReadonlyMap<string, number>;
-  /** When people sent something to instances, by name. */
+  /** When people sent something to instances, or their alerts ended, by name. */
   readonly sentAtMs: ReadonlyMap<string, readonly number[]>;
   /** When groups made their summaries, by group. */
   readonly summaries: ReadonlyMap<string, readonly number[]>;
@@ -85,6 +85,8 @@ type Episode = {
   /** The earliest that a history tells of; else what the episode's record says. */
   end: RecordedEnd | null;
   isEndTold: boolean;
+  /** When somebody first found it over: the latest that it ended. */
+  foundOverAtMs: number | null;
 };
 
 export type UnmatchedEpisode = {
@@ -111,6 +113,9 @@ export class TimelineBuilder {
     episode.births.push(history);
     for (const told of ends)
       if (!episode.isEndTold || told.atMs < (episode.end?.atMs ?? 0)) setEnd(episode, told, true);
+    const { foundOverAtMs } = history;
+    if (foundOverAtMs !== null && foundOverAtMs < (episode.foundOverAtMs ?? Number.POSITIVE_INFINITY))
+      episode.foundOverAtMs = foundOverAtMs;
     if (end !== null && episode.end === null) setEnd(episode, end, false);
     this.#names.add(name);
     for (const { timer, arm, atMs } of timers) this.#timers.set(timerKey(name, timer, arm), atMs);
@@ -141,10 +146,17 @@ export class TimelineBuilder {
     }
     let episode = episodes.get(startMs);
     if (episode === undefined) {
-      episode = { startMs, alert, births: [], unmatchedAtMs: [], end: null, isEndTold: false };
+      episode = { startMs, alert, births: [], unmatchedAtMs: [], end: null, isEndTold: false, foundOverAtMs: null };
       episodes.set(startMs, episode);
     }
     return episode;
+  }
+
+  /** Of each instance when its alert ended, if that is known. */
+  #ends(): { readonly name: string; readonly atMs: number }[] {
+    return [...this.#episodes.values()]
+      .flatMap((episodes) => [...episodes.values()])
+      .flatMap(({ births, end }) => (end === null ? [] : births.map(({ name }) => ({ name, atMs: end.atMs }))));
   }
 
   /** `untilMs`: up to when the histories tell. `fromMs`: what begins before it only prepares the rest. */
@@ -157,7 +169,7 @@ export class TimelineBuilder {
       inputs: inputs.sort((a, b) => a.atMs - b.atMs || orderOf(a) - orderOf(b)),
       attempts: this.#attempts,
       timers: this.#timers,
-      sentAtMs: sentTimes(this.#events),
+      sentAtMs: sentTimes([...this.#events, ...this.#ends()]),
       summaries: this.#summaries,
       names: this.#names,
       silences: this.#stops.silences(),
@@ -167,7 +179,7 @@ export class TimelineBuilder {
   }
 }
 
-function sentTimes(events: readonly EventInputAt[]): Map<string, number[]> {
+function sentTimes(events: readonly Pick<EventInputAt, "name" | "atMs">[]): Map<string, number[]> {
   const times = new Map<string, number[]>();
   for (const [name, own] of grouped(events, (event) => event.name)) {
     const atMs = own.map((event) => event.atMs);
@@ -248,10 +260,11 @@ function isHeldAtBirth({ createdAtMs, looks: [first] }: RecordedHistory): boolea
   return first?.atMs === createdAtMs && first.paused?.by === ENGINE_ACTOR && first.paused.sinceMs === createdAtMs;
 }
 
-/** Its end, if it was resolved, or if the alert began again and nobody knows how it ended. */
-function ending({ births, alert, startMs, end }: Episode, nextAtMs: number | null): PlacedReceipt[] {
+/** Its end, if it was resolved, or if the alert began again or was found over and nobody knows how it ended. */
+function ending(episode: Episode, nextAtMs: number | null): PlacedReceipt[] {
+  const { alert, startMs, end } = episode;
   if (end?.reason === "lease_over" || (end?.reason === "resolve_lost" && nextAtMs !== null)) return [];
-  const atMs = end === null ? unnoticedEnd(births, nextAtMs) : Math.min(end.atMs, nextAtMs ?? end.atMs);
+  const atMs = end === null ? unnoticedEnd(episode, nextAtMs) : Math.min(end.atMs, nextAtMs ?? end.atMs);
   if (atMs === null) return [];
   // Dated as its beginning, so that the next episode, which begins later, is no late word.
   const times = { startsAtMs: startMs, endsAtMs: startMs };
@@ -260,16 +273,20 @@ function ending({ births, alert, startMs, end }: Episode, nextAtMs: number | nul
 }
 
 /**
- * The last time before the alert began again at which its end would have moved none of its instances, for it has not.
+ * The last time before the alert was found over, or began again, at which its end would have moved none of its
+ * instances, for it has not.
  */
-function unnoticedEnd(births: readonly RecordedHistory[], nextAtMs: number | null): number | null {
-  if (nextAtMs === null) return null;
+function unnoticedEnd({ births, foundOverAtMs }: Episode, nextAtMs: number | null): number | null {
+  const untilMs = Math.min(nextAtMs ?? Number.POSITIVE_INFINITY, foundOverAtMs ?? Number.POSITIVE_INFINITY);
+  if (untilMs === Number.POSITIVE_INFINITY) return null;
+  // It may end in the moment in which it begins again.
+  const latestMs = untilMs === nextAtMs ? untilMs : untilMs - 1;
   const ends = births.map(({ rests, missedAtMs }) => {
-    const index = rests.findLastIndex(({ isMovable }) => !isMovable);
+    const index = rests.findLastIndex(({ isMovable, atMs }) => !isMovable && atMs < untilMs);
     const moved = index === -1 ? undefined : rests[index + 1];
-    return Math.min(moved === undefined ? nextAtMs : moved.atMs - 1, missedAtMs === null ? nextAtMs : missedAtMs - 1);
+    return Math.min(moved === undefined ? latestMs : moved.atMs - 1, missedAtMs === null ? latestMs : missedAtMs - 1);
   });
-  return Math.min(nextAtMs, ...ends);
+  return Math.min(latestMs, ...ends);
 }
 
 const PLACES: readonly PlacedReceipt["place"][] = ["end before", "begin", "begin held", "end"];
@@ -301,16 +318,18 @@ function chainsOf(receipts: readonly PlacedReceipt[]): PlacedReceipt[][][] {
 }
 
 /**
- * Who came first into a group: those that found none, its opener, then whoever saw less of it, and of those that wait
- * whoever went on first.
+ * Who came first into a group: those that found none, its opener, then whoever saw less of it (one that waits for a
+ * person is in progress, and not yet executed), and of those that wait whoever went on first.
  */
 function compareSights({ sight: a }: RecordedHistory, { sight: b }: RecordedHistory): number {
   const rank = ({ view }: typeof a) => (view === null ? 0 : view.observation.isNew ? 1 : 2);
   const seen = ({ view }: typeof a) => (view === null ? 0 : view.observation.executed + settledIn(view));
+  const inProgress = ({ view }: typeof a) => view?.observation.inProgress ?? 0;
   return (
     (a.epoch ?? 0) - (b.epoch ?? 0) ||
     rank(a) - rank(b) ||
     seen(a) - seen(b) ||
+    inProgress(a) - inProgress(b) ||
     a.arrival - b.arrival ||
     compareTimes(a.movedAtMs, b.movedAtMs)
   );

@@ -84,9 +84,12 @@ async function take(world: EngineWorld, engine: RunningEngine, step: Step): Prom
       break;
     }
     case "answer": {
-      const all = await everything(engine);
-      const target = all[step.which % Math.max(all.length, 1)];
-      if (target !== undefined && target.kind === "action")
+      const all = (await everything(engine)).filter(({ kind }) => kind === "action");
+      // Most of what people answer waits for them.
+      const waiting = all.filter(({ state }) => state === "Waiting");
+      const some = waiting.length > 0 && step.which % 4 > 0 ? waiting : all;
+      const target = some[step.which % Math.max(some.length, 1)];
+      if (target !== undefined)
         await unlessRefused(engine.get(target.id).send({ type: step.how, by: step.by, why: WHO.why }));
       break;
     }
@@ -200,8 +203,13 @@ describe("the rules in force, played on what they recorded", () => {
   test("decides every instance as the live engine did under several policies, with quorums", {
     timeout: 120_000,
   }, async () => {
+    // Half of them hold what they skip for a person.
+    const HOLDING = CONVERGENCE_FUNCTIONS.map(() => "defense" as const);
     const policy = fc.record({
-      rule: fc.record({ function: fc.constantFrom(...CONVERGENCE_FUNCTIONS), count: fc.constantFrom(1, 2, 3) }),
+      rule: fc.record({
+        function: fc.constantFrom(...CONVERGENCE_FUNCTIONS, ...HOLDING),
+        count: fc.constantFrom(1, 2, 3),
+      }),
       more,
       quorum: fc.constantFrom(1, 2),
       match: fc.constantFrom([], [`host="${HOSTS[0]}"`], ['name=~"a[0-5]"']),
@@ -289,6 +297,87 @@ describe("the rules in force, played on what they recorded", () => {
     const rest = { retry: { limit: 0 }, verify: { resolved_within: "5s" } };
     const policy = policyOf({ function: "skip_when_success", count: 1, window: "20s" }, rest);
     await checkStorm(MEMORY, fileOf([policy]), storm);
+  });
+
+  test("the end that nobody noticed of an alert that began again while its instance waited for a retry", async () => {
+    const storm: Step[] = [
+      { do: "fire", names: [0], host: 0 },
+      { do: "resolve", name: 0, host: 0 },
+      { do: "end attempt", which: 0, how: "failed" },
+      { do: "wait", ms: 500 },
+      { do: "fire", names: [0], host: 0 },
+      { do: "wait", ms: 6_000 },
+    ];
+    const rest = { retry: { limit: 1, delay: "3s" }, verify: { resolved_within: "5s" } };
+    for (const more of [[], [{ do: "end attempt", which: 0, how: "failed" } as const]]) {
+      const policy = policyOf({ function: "skip_when_success", count: 1, window: "20s" }, rest);
+      await checkStorm(MEMORY, fileOf([policy]), [...storm, ...more]);
+    }
+  });
+
+  test("a timer that was due and had not fired when the alert ended has not fired before", async () => {
+    const storm: Step[] = [
+      { do: "silence", host: 1, seconds: 3 },
+      { do: "wait", ms: 2_500 },
+      { do: "fire", names: [1], host: 1 },
+      { do: "wait", ms: 500 },
+      { do: "resolve", name: 1, host: 1 },
+      { do: "wait", ms: 2_500 },
+    ];
+    for (const waitMs of [1, 100, 200, 300, 400]) {
+      const policy = policyOf({ function: "skip_when_success", count: 1, window: "20s" }, { retry: { limit: 0 } });
+      await checkStorm(MEMORY, fileOf([policy]), [{ do: "wait", ms: waitMs }, ...storm]);
+    }
+  });
+
+  test("two alerts of one moment of which the second found the first waiting for a person", async () => {
+    const storm: Step[] = [
+      { do: "fire", names: [0], host: 0 },
+      { do: "end attempt", which: 0, how: "failed" },
+      { do: "answer", which: 0, how: "end", by: "ada" },
+      { do: "fire", names: [1, 2], host: 0 },
+      { do: "answer", which: 4, how: "cancel", by: "ada" },
+    ];
+    const policy = policyOf({ function: "approve_when_failed", count: 1, window: "20s" }, { retry: { limit: 0 } });
+    await checkStorm(MEMORY, fileOf([policy]), storm);
+  });
+
+  test("a retry that was due when the alert ended and had not fired when the record ends is not made", async () => {
+    const storm: Step[] = [
+      { do: "fire", names: [0], host: 0 },
+      { do: "end attempt", which: 0, how: "failed" },
+      { do: "wait", ms: 500 },
+      { do: "expire" },
+      { do: "wait", ms: 2_500 },
+      { do: "resolve", name: 0, host: 0 },
+      { do: "silence", host: 0, seconds: 3 },
+      { do: "wait", ms: 1 },
+    ];
+    const retry = { limit: 1, delay: "3s" };
+    const policy = policyOf({ function: "skip_when_success", count: 1, window: "20s" }, { retry });
+    await checkStorm(MEMORY, fileOf([policy]), storm);
+  });
+
+  test("the end of an alert that one policy's instance found over, and another's would not have survived later", async () => {
+    const storm: Step[] = [
+      { do: "fire", names: [2], host: 0 },
+      { do: "resolve", name: 2, host: 0 },
+      { do: "end attempt", which: 0, how: "failed" },
+      { do: "end attempt", which: 0, how: "done" },
+    ];
+    const again: Step[] = [
+      { do: "wait", ms: 500 },
+      { do: "fire", names: [2], host: 0 },
+    ];
+    const verify = { resolved_within: "5s" };
+    const documents = [{ retry: { limit: 2, delay: "1s" } }, { retry: { limit: 0 } }].map((rest, index) =>
+      policyOf(
+        { function: "skip_when_success", count: 1, window: "20s" },
+        { ...rest, verify, name: `policy-${index}` },
+      ),
+    );
+    await checkStorm(MEMORY, fileOf(documents), storm);
+    await checkStorm(MEMORY, fileOf(documents), [...storm, ...again]);
   });
 
   test.each([["redis", () => redisKind(server)] as const, ["lmdb", lmdbKind] as const])(
