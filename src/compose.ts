@@ -41,7 +41,8 @@ export async function compose({ clock = systemClock(), decides, ...options }: Co
   const isLive = opened.mode === "live";
   const leaseGrace = isLive ? { leasesHoldUntilMs: wholeClock.now() + RESOLVE_TIMEOUT_MS } : NO_GRACE;
   const namespace = { ...opened, leaseGrace };
-  const owner = randomUUID();
+  // In the audit, too: so that people find the logs of a process whose names the store no longer keeps.
+  const owner = `${randomUUID().slice(0, 8)}:${processName().replaceAll(/[^\w.:-]/g, "-")}`;
   const { store, mode, partitions } = opened;
   // In virtual time the same file gives the same bytes, whoever runs it.
   const isNamed = decides !== undefined && isLive && store.processes !== null;

@@ -382,3 +382,12 @@ export function idleAtMs(group: Group, windowMs: number): number | null {
   if (group.forming.some((member) => member.standing === "inProgress")) return null;
   return group.lastAtMs + windowMs;
 }
+
+/** Those that wait are looked at soon. `denied`: by whom, and why, what they wait for was denied. */
+export function armWake(
+  group: Group,
+  { denied, atMs }: { denied: { by: string; why: string } | null; atMs: number },
+): void {
+  group.arms += 1;
+  group.wake = { timer: { dueAtMs: atMs, arm: group.arms }, denied };
+}

@@ -4,7 +4,7 @@
  */
 
 import type { Group } from "../convergence/group.ts";
-import type { StoredEvent } from "../instance/audit-types.ts";
+import { isMachineEvent, type StoredEvent } from "../instance/audit-types.ts";
 import type { Instance, InstanceKind } from "../instance/checkpoint.ts";
 import type { Decision } from "../instance/decide.ts";
 import { type Snapshot, step } from "../instance/step.ts";
@@ -99,7 +99,7 @@ export function snapshotsOf({ instance, entries }: InspectedChange, start: Snaps
   let snapshot = start;
   return entries.map(({ event }, index) => {
     if (index === entries.length - 1) return instance.snapshot;
-    if (event.type !== "lock.busy") {
+    if (isMachineEvent(event)) {
       const taken = step(snapshot, event);
       if (taken.accepted) snapshot = taken.snapshot;
     }

@@ -2,6 +2,7 @@
  * What one watcher hears of instances and groups, and in which order. `Listener` is the kind of watcher (frames, XState
  * events).
  */
+import { isMachineEvent } from "../instance/audit-types.ts";
 import { initialSnapshot, type Visit, visitsOf } from "../instance/step.ts";
 import type { InspectedGroup } from "./group-snapshot.ts";
 import { type InspectedChange, type InspectedCommit, type InspectedInstance, snapshotsOf } from "./inspected.ts";
@@ -94,7 +95,7 @@ export class Telling {
       // What a peer's end tells a waiter comes from their group.
       const sourceId = event.type === "peers.settled" ? (instance.groupId ?? undefined) : undefined;
       this.listener.event(address, event, { atMs, sourceId });
-      if (event.type !== "lock.busy") this.listener.visits?.(address, visitsOf(snapshots[index - 1] ?? start, event));
+      if (isMachineEvent(event)) this.listener.visits?.(address, visitsOf(snapshots[index - 1] ?? start, event));
       this.listener.snapshot(address, snapshots[index] ?? start, { atMs, event });
     }
     remember(this.versions, instance.id, instance.version);

@@ -48,13 +48,34 @@ export type Notice =
       readonly pause?: PauseNote;
     };
 
-/**
- * An event as a line stores it: the entry's `atMs` is not written twice. `lock.busy` is the engine's own: the instance
- * stays Idle.
- */
-export type StoredEvent =
-  | InstanceEvent
-  | { readonly type: "lock.busy"; readonly atMs: number; readonly dueAtMs: number; readonly arm: number };
+/** What became of an attempt in one process, when another one has to run it. `process`: who writes this. */
+export type AttemptNote =
+  /** The process that ran it stopped before the attempt ended. */
+  | { readonly type: "effect.interrupted"; readonly attempt: number; readonly process: string }
+  /**
+   * A process begins it although one has begun it before. `heldBy`: who held it last and left no result; absent: that
+   * is not known, or was noted when it was interrupted.
+   */
+  | {
+      readonly type: "effect.begun_again";
+      readonly attempt: number;
+      readonly process: string;
+      readonly heldBy?: string;
+    };
+
+/** What the engine itself notes: the machine takes none of these, and the instance stays in its state. */
+export type EngineNote = { readonly atMs: number } & (
+  | AttemptNote
+  /** It stays Idle until the dimension lock may be free. */
+  | { readonly type: "lock.busy"; readonly dueAtMs: number; readonly arm: number }
+);
+
+/** An event as a line stores it: the entry's `atMs` is not written twice. */
+export type StoredEvent = InstanceEvent | EngineNote;
+
+export function isMachineEvent(event: StoredEvent): event is InstanceEvent {
+  return event.type !== "lock.busy" && event.type !== "effect.interrupted" && event.type !== "effect.begun_again";
+}
 
 export type EntryBody = {
   readonly version: number;

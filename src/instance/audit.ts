@@ -46,6 +46,12 @@ export function lastProcess(instance: string, lines: readonly string[]): string 
   return typeof process === "string" ? process : undefined;
 }
 
+/** Says the last line of a history that an attempt which is still under way was interrupted, or begun again? */
+export function endsWithNote(instance: string, lines: readonly string[]): boolean {
+  const event = parseLine(instance, lines, lines.length - 1)["event"];
+  return typeof event === "object" && event !== null && "process" in event;
+}
+
 /** What is made of an entry's event when it is read. */
 function derived({ event }: EntryBody, birth: Birth, policy: Policy) {
   const view = "group" in event ? event.group : null;

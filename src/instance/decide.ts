@@ -6,13 +6,13 @@
  * before that commit.
  */
 
-import { draftOf, dropQuarantined, isUnchanged, newGroup } from "../convergence/group.ts";
+import { armWake, draftOf, dropQuarantined, isUnchanged, newGroup } from "../convergence/group.ts";
 import { Tallies } from "../convergence/tally.ts";
-import type { CommandResult, DecideInput, Decision } from "./decision.ts";
+import { type CommandResult, type DecideInput, type Decision, timeOf } from "./decision.ts";
 import { Draft } from "./draft.ts";
 import type { Outcomes } from "./outcome.ts";
 import { rememberedOutcomes } from "./outcome-memo.ts";
-import { armWake, CommandTaker, timeOf } from "./take-command.ts";
+import { CommandTaker } from "./take-command.ts";
 import { groupTimers, includesTimer, sameTimers } from "./timer-changes.ts";
 
 export type {

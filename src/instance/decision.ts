@@ -5,6 +5,7 @@ import type { Tally, TallyWrite } from "../convergence/tally.ts";
 import type { Alert } from "../model/alert.ts";
 import type { ArmedTimer, InstanceEvent, PauseNote, ReconsiderCause, SilenceNote } from "../model/instance-types.ts";
 import type { CompiledPolicy, PolicyVersions } from "../policy/policy-versions.ts";
+import type { AttemptNote } from "./audit-types.ts";
 import type { Instance } from "./checkpoint.ts";
 import type { ChangedInstance, LoggedEntry, MemberChange } from "./draft.ts";
 import type { Effect, EmissionOrder } from "./effect.ts";
@@ -54,6 +55,8 @@ type CommandBody =
       readonly event: OutsideEvent;
       readonly ifVersion?: readonly number[];
     }
+  /** What became of an attempt that another process has to run. */
+  | { readonly type: "note"; readonly id: string; readonly atMs: number; readonly note: AttemptNote }
   /** The dimension lock may be free now. */
   | {
       readonly type: "unpark";
@@ -90,6 +93,10 @@ type CommandBody =
     }
   | { readonly type: "summarise"; readonly arm: number; readonly atMs: number }
   | { readonly type: "wake"; readonly arm: number; readonly atMs: number };
+
+export function timeOf(command: Command): number {
+  return command.type === "event" ? command.event.atMs : command.atMs;
+}
 
 /**
  * `created`, `applied`: the commit changes the instance. `duplicate`: it exists already. `refused`: its state has no

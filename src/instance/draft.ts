@@ -3,7 +3,7 @@
  *
  * Owns: the working copies of the group and of the instances, and everything that the commit will write.
  * Does not own: which event goes to whom (decide.ts).
- * D1 every change of an instance goes through `apply` or `park`: one history line each.
+ * D1 every change of an instance goes through `apply` or `note`: one history line each.
  * D2 an instance is written once a commit, with its version raised by one, however many steps it took.
  */
 
@@ -22,11 +22,11 @@ import type { Alert } from "../model/alert.ts";
 import { effectIdOf } from "../model/ids.ts";
 import { type ArmedTimer, HELD_DUE_AT_MS, type InstanceContext, type InstanceEvent } from "../model/instance-types.ts";
 import type { CompiledPolicy } from "../policy/policy-versions.ts";
-import type { Birth, EntryBody } from "./audit-types.ts";
+import type { Birth, EngineNote, EntryBody } from "./audit-types.ts";
 import { type Instance, machinePolicyOf, withIdentity } from "./checkpoint.ts";
 import { type Effect, type EmissionOrder, topicOf } from "./effect.ts";
 import { chainHash, encodeBirth, stepLine } from "./history-lines.ts";
-import { type Outcome, type Outcomes, parkedOutcome } from "./outcome.ts";
+import { notedOutcome, type Outcome, type Outcomes } from "./outcome.ts";
 import { initialSnapshot, type Snapshot, type StepEffect } from "./step.ts";
 
 /** A history line as the logger gets it. */
@@ -161,11 +161,10 @@ export class Draft {
     summary.sample = summary.sample.filter((other) => other !== id);
   }
 
-  /** Leaves an instance undecided in Idle until the dimension lock is free. */
-  park(instance: Instance, timer: ArmedTimer, atMs: number): Instance {
+  /** Writes down what the engine notes of an instance. */
+  note(instance: Instance, note: EngineNote): Instance {
     const working = this.workingOf(instance);
-    const { process } = this;
-    return this.write(working, parkedOutcome(instance, timer, { version: versionOf(working), atMs, process }));
+    return this.write(working, notedOutcome(instance, note, { version: versionOf(working), process: this.process }));
   }
 
   private workingOf(instance: Instance): Working {

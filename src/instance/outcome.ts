@@ -1,12 +1,13 @@
 /** What one step makes of an instance, before it is written: next state, audit entry, and both as text. */
 
 import { sha256 } from "../model/digest.ts";
-import type { ArmedTimer, InstanceEvent, ReconsiderEvent } from "../model/instance-types.ts";
-import type { EntryBody, StoredEvent } from "./audit-types.ts";
+import type { InstanceEvent, ReconsiderEvent } from "../model/instance-types.ts";
+import type { ReasonCode } from "../model/reasons.ts";
+import type { EngineNote, EntryBody, StoredEvent } from "./audit-types.ts";
 import { encodeBody, type Instance } from "./checkpoint.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { encodeEntry } from "./history-lines.ts";
-import { type Step, type StepEffect, step } from "./step.ts";
+import { type Step, type StepEffect, step, topLevel } from "./step.ts";
 
 export type Outcome = {
   /** `id` and `head` are those of the instance that was stepped first; whoever writes it puts the right ones. */
@@ -102,16 +103,30 @@ function succeededAtMs(instance: Instance, event: InstanceEvent, { snapshot, eff
   return isOwn && snapshot.state === "Success" ? event.atMs : instance.succeededAtMs;
 }
 
-/** The instance stays undecided in Idle, until its timer fires: others decide for the dimension right now. */
-export function parkedOutcome(
+/** What a note makes of an instance: it stays where it is. */
+export function notedOutcome(
   instance: Instance,
-  timer: ArmedTimer,
-  { version, atMs, process }: { version: number; atMs: number; process?: string | undefined },
+  note: EngineNote,
+  { version, process }: Omit<StepPlace, "epoch">,
 ): Outcome {
-  const next: Instance = { ...instance, version, atMs, parked: timer, reason: "lock_busy" };
-  const explanation: Explanation = { verdict: null, reason: "lock_busy", lasting: true, isConverged: false };
-  const stepped: Stepped = { next, path: ["Idle"], explanation, epoch: null, effects: [] };
-  return written(stepped, { type: "lock.busy", atMs, ...timer }, process);
+  const reason = NOTE_REASONS[note.type];
+  const next = noted(instance, note, version);
+  const explanation: Explanation = { verdict: null, reason, lasting: note.type === "lock.busy", isConverged: false };
+  const path = [topLevel(next.snapshot.state)];
+  return written({ next, path, explanation, epoch: null, effects: [] }, note, process);
+}
+
+const NOTE_REASONS = {
+  "lock.busy": "lock_busy",
+  "effect.interrupted": "interrupted",
+  "effect.begun_again": "begun_again",
+} as const satisfies Record<EngineNote["type"], ReasonCode>;
+
+/** While others decide for its dimension it stays undecided, until its timer fires. */
+function noted(instance: Instance, note: EngineNote, version: number): Instance {
+  const { atMs } = note;
+  if (note.type !== "lock.busy") return { ...instance, version, atMs };
+  return { ...instance, version, atMs, parked: { dueAtMs: note.dueAtMs, arm: note.arm }, reason: "lock_busy" };
 }
 
 export type Stepped = Pick<EntryBody, "path" | "epoch"> &

@@ -5,6 +5,7 @@
 
 import { verdictInGroup } from "../convergence/convergence.ts";
 import {
+  armWake,
   closeIfOver,
   formingMember,
   type Group,
@@ -22,7 +23,7 @@ import type { GroupView, InstanceEvent, InstancePolicy, ReconsiderEvent, StartEv
 import { COMMIT_INSTANCE_COUNT_MAX } from "../model/limits.ts";
 import { type CompiledPolicy, policyKey } from "../policy/policy-versions.ts";
 import type { Instance } from "./checkpoint.ts";
-import type { Command, CommandResult, DecideInput, OutsideEvent } from "./decision.ts";
+import { type Command, type CommandResult, type DecideInput, type OutsideEvent, timeOf } from "./decision.ts";
 import { birthOfAlert, type Draft, memberOf, type Place } from "./draft.ts";
 import { approvalRequestFor, type NewNotice, pauseRequestFor, summaryOf } from "./notices.ts";
 import { step } from "./step.ts";
@@ -66,7 +67,11 @@ export class CommandTaker {
     if (this.draft.group !== null) closeIfOver(this.draft.group, this.now(timeOf(command)), this.unreadableWaiters);
     const result = this.dispatch(command);
     this.requestApprovals();
-    if (command.type !== "create" && (result.outcome === "applied" || command.type === "wake")) {
+    if (
+      command.type !== "create" &&
+      command.type !== "note" &&
+      (result.outcome === "applied" || command.type === "wake")
+    ) {
       this.lookAtWaiters(this.now(timeOf(command)));
       this.requestApprovals();
     }
@@ -83,6 +88,8 @@ export class CommandTaker {
         return this.event(command);
       case "reconsider":
         return this.reconsider(command);
+      case "note":
+        return this.note(command);
       case "askForPause":
         return this.askForPause(command);
       case "summarise":
@@ -163,7 +170,8 @@ export class CommandTaker {
     const rule = policy.policy.converge;
     if (event.silence !== null || group === null || rule === null) return this.must(instance, event);
     if (lockBusyUntilMs !== undefined) {
-      return this.draft.park(instance, { dueAtMs: lockBusyUntilMs, arm: (instance.parked?.arm ?? 0) + 1 }, atMs);
+      const arm = (instance.parked?.arm ?? 0) + 1;
+      return this.draft.note(instance, { type: "lock.busy", atMs, dueAtMs: lockBusyUntilMs, arm });
     }
     if (group.open !== null) {
       const view = this.viewOfOpen(group.open, { instance, atMs, left });
@@ -230,6 +238,16 @@ export class CommandTaker {
     if (joins?.open === null) joins.forming.push(formingMember(memberOf(applied)));
     if (full.type === "approval.denied") this.denyThoseThatWait(full);
     return { outcome: "applied", instance: applied };
+  }
+
+  /** Of an attempt that is still under way: what is over needs no note. */
+  private note({ id, atMs, note }: Command & { type: "note" }): CommandResult {
+    const instance = this.draft.get(id);
+    if (instance === undefined) return { outcome: "missing", instance: null };
+    const { state, context } = instance.snapshot;
+    if (state !== "Processing.running" || context.attempt !== note.attempt) return { outcome: "stale", instance };
+    const dated = { ...note, atMs: Math.max(atMs, instance.atMs) };
+    return { outcome: "applied", instance: this.draft.note(instance, dated) };
   }
 
   /** An event as the machine takes it: with what it must know of the world. null: that person has granted it before. */
@@ -380,16 +398,4 @@ function doneOf(done: OutsideEvent & { type: "effect.done" }, { verifyMs }: Inst
   if (done.isOpen === undefined || verifyMs !== null) return done;
   const { isOpen: _, ...event } = done;
   return event;
-}
-
-export function armWake(
-  group: Group,
-  { denied, atMs }: { denied: { by: string; why: string } | null; atMs: number },
-): void {
-  group.arms += 1;
-  group.wake = { timer: { dueAtMs: atMs, arm: group.arms }, denied };
-}
-
-export function timeOf(command: Command): number {
-  return command.type === "event" ? command.event.atMs : command.atMs;
 }

@@ -56,6 +56,8 @@ export const REASONS = {
   failed: { en: "its action failed", zh: "执行失败" },
   retry_scheduled: { en: "its action failed and will be tried again", zh: "执行失败，等待重试" },
   retried: { en: "its action is tried again", zh: "重试执行" },
+  interrupted: { en: "the process that ran its attempt stopped", zh: "执行进程已停止" },
+  begun_again: { en: "its attempt is begun again", zh: "重新开始本次执行" },
   lock_busy: { en: "others decide for this dimension right now", zh: "收敛锁繁忙，稍后重试" },
 } as const satisfies Record<string, { en: string; zh: string }>;
 

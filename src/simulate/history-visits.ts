@@ -1,7 +1,7 @@
 /**
  * The way that an instance took, transition by transition: its history stepped through the machine again. For drawings.
  */
-import type { History } from "../instance/audit-types.ts";
+import { type History, isMachineEvent } from "../instance/audit-types.ts";
 import { machinePolicyOf } from "../instance/checkpoint.ts";
 import { initialSnapshot, type Snapshot, type Visit, visitsOf } from "../instance/step.ts";
 import { compilePolicy } from "../policy/policy-versions.ts";
@@ -17,8 +17,8 @@ export function historyVisits(history: History, count = history.entries.length):
   let before: Snapshot = initialSnapshot(machinePolicy);
   const visits: DrawnVisit[] = [{ state: before.state }];
   for (const { entry, snapshot } of replay(history).steps.slice(0, count)) {
-    // One that waits for the dimension lock stays where it is.
-    if (entry.event.type !== "lock.busy") visits.push(...visitsOf(before, entry.event));
+    // What the engine only notes leaves it where it is.
+    if (isMachineEvent(entry.event)) visits.push(...visitsOf(before, entry.event));
     before = snapshot;
   }
   return visits;

@@ -4,7 +4,7 @@
  * other machine is.
  */
 import { type AnyStateMachine, transition } from "xstate";
-import type { StoredEvent } from "../instance/audit-types.ts";
+import { isMachineEvent } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { stateValue, step } from "../instance/step.ts";
 import { canonicalJson } from "../model/canonical-json.ts";
@@ -77,10 +77,6 @@ type OtherSnapshot = ReturnType<AnyStateMachine["resolveState"]>;
 
 function restored(machine: AnyStateMachine, { state, context }: Instance["snapshot"]): OtherSnapshot {
   return machine.resolveState({ value: stateValue(state), context });
-}
-
-function isMachineEvent(event: StoredEvent): event is InstanceEvent {
-  return event.type !== "lock.busy";
 }
 
 type OtherStep = { readonly snapshot: OtherSnapshot; readonly effects: readonly string[] };

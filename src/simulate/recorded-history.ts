@@ -89,7 +89,9 @@ export type RecordedHistory = {
 };
 
 /** null: it is a summary or an approval request, which the rules make by themselves. */
-export function recordedHistory(history: History): RecordedHistory | null {
+export function recordedHistory(recorded: History): RecordedHistory | null {
+  // Which process ran an attempt is not of the world that other rules would meet.
+  const history = { ...recorded, entries: recorded.entries.filter(({ event }) => !("process" in event)) };
   const { instance: id, birth, entries } = history;
   const { alert, policy } = birth;
   if (birth.kind !== "action" || alert === null) return null;

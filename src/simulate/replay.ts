@@ -5,10 +5,10 @@
 
 import { commitsOf } from "../inspect/history-commits.ts";
 import { type Inspect, inspectTarget } from "../inspect/inspect-target.ts";
-import type { AuditEntry, EntryBody, History } from "../instance/audit-types.ts";
+import { type AuditEntry, type EntryBody, type History, isMachineEvent } from "../instance/audit-types.ts";
 import { encodeBody, type Instance } from "../instance/checkpoint.ts";
 import { Draft, newborn } from "../instance/draft.ts";
-import { parkedOutcome, plainOutcomes, steppedInstance } from "../instance/outcome.ts";
+import { notedOutcome, plainOutcomes, steppedInstance } from "../instance/outcome.ts";
 import type { Snapshot } from "../instance/step.ts";
 import { stepOnce } from "../instance/step-memo.ts";
 import { sha256 } from "../model/digest.ts";
@@ -90,10 +90,9 @@ export class Replayer {
     let instance = newborn(birth, { id, policy: compiled, head: "" });
     for (const entry of entries) {
       const { event, epoch, version } = entry;
-      const next =
-        event.type === "lock.busy"
-          ? parkedOutcome(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, { version, atMs: event.atMs }).next
-          : steppedInstance(instance, event, { epoch, version, take: stepOnce })?.next;
+      const next = isMachineEvent(event)
+        ? steppedInstance(instance, event, { epoch, version, take: stepOnce })?.next
+        : notedOutcome(instance, event, { version }).next;
       if (next === undefined) throw refused(instance, entry);
       const body = encodeBody(next);
       const isKnown = entry === last && body === ledTo;
@@ -110,7 +109,7 @@ function rethrow(error: unknown): never {
 
 function again(draft: Draft, instance: Instance, entry: EntryBody): Instance {
   const { event } = entry;
-  if (event.type === "lock.busy") return draft.park(instance, { dueAtMs: event.dueAtMs, arm: event.arm }, event.atMs);
+  if (!isMachineEvent(event)) return draft.note(instance, event);
   const applied = draft.apply(instance, event, { epoch: entry.epoch });
   if (applied !== null) return applied;
   throw refused(instance, entry);

@@ -15,8 +15,8 @@ export type FreePosition = { readonly freeSinceMs: number; readonly id: string }
 /** `deliveries`: so far. */
 export type FreeEffect = StoredEffect & { readonly freeSinceMs: number; readonly deliveries: number };
 
-/** `deliveries`: this one included. */
-export type ClaimedEffect = StoredEffect & { readonly deliveries: number };
+/** `deliveries`: this one included. `heldBy`: of one that was delivered before, who held it last, if that is known. */
+export type ClaimedEffect = StoredEffect & { readonly deliveries: number; readonly heldBy?: string };
 
 /** `setAsideAtMs`: by the store's clock. */
 export type DeadLetter = StoredEffect & { readonly setAsideAtMs: number; readonly deliveries: number };

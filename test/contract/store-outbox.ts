@@ -87,7 +87,7 @@ export function outboxContract(name: string, makeWorld: () => Promise<StoreWorld
         expect(await abandoned(owner, "00-a")).toBe(index + 1);
       expect((await free()).find(({ id }) => id === "00-a")?.deliveries).toBe(4);
       const [again] = await store.claimEffects({ owner: "d", leaseMs: LONG_MS, limit: 1 });
-      expect(again).toMatchObject({ id: "00-own", deliveries: 3 });
+      expect(again).toMatchObject({ id: "00-own", deliveries: 3, heldBy: "a" });
       await claim("e", ["00-a"]);
       await outbox.giveBack({ owner: "e", effectIds: ["00-a", "00-own"], delayMs: 0 });
       await world.outlast(2);

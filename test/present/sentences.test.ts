@@ -128,6 +128,9 @@ describe("an entry of any event", () => {
     { type: "alert.resolved" },
     { type: "cancel", by: "ann", why: "no" },
     { type: "lock.busy", dueAtMs: AT_MS, arm: 1 },
+    { type: "effect.interrupted", attempt: 1, process: "web-1:7:0a1b2c3d" },
+    { type: "effect.begun_again", attempt: 1, process: "web-2:7:1b2c3d4e" },
+    { type: "effect.begun_again", attempt: 1, process: "web-2:7:1b2c3d4e", heldBy: "web-1:7:0a1b2c3d" },
   ];
 
   test("has a sentence in both languages, for every verdict and every reason", () => {

@@ -1,6 +1,7 @@
 /** Engines that end, in order or not, and others that go on where they left off; two versions of a policy on one namespace. */
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import type { AttemptNote } from "../../src/instance/audit-types.ts";
 import {
   alertOf,
   EngineWorld,
@@ -21,6 +22,8 @@ import type { StoreCall } from "../support/watched-store.ts";
 
 const server = useRedis();
 const who = { by: "ada", why: "known" };
+/** Its id in histories, host, and process id. */
+const PROCESS = /^[0-9a-f]{8}:[\w.-]+:\d+$/;
 
 describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
   describe("an engine that was killed", () => {
@@ -81,6 +84,14 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       await world.settle();
       expect(await standings(second, ids)).toEqual(["Success no_peer_in_the_way", "Skipped peer_succeeded"]);
       expect(await unsound(world, second)).toEqual([]);
+      // The trail says who had it, and who began it again.
+      const { entries } = await second.get(ids[0]).history();
+      const [, again, done] = entries.map(({ event }) => event);
+      expect([entries.length, done?.type]).toEqual([3, "effect.done"]);
+      const process = expect.stringMatching(PROCESS) as string;
+      expect(again).toMatchObject({ type: "effect.begun_again", attempt: 1, process, heldBy: process });
+      const { process: by, heldBy } = again as AttemptNote & { type: "effect.begun_again" };
+      expect(heldBy).not.toBe(by);
     });
 
     test("leaves a summary behind: the next engine sends it", async () => {
@@ -182,6 +193,17 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       expect(await standing(next, id)).toBe("Success no_rule");
       expect(world.attempts.map(({ attempt }) => attempt)).toEqual([1, 1]);
       expect(world.attempts[1]?.idempotencyKey).toBe(world.attempts[0]?.idempotencyKey);
+      // The trail says who ran it first, that it was interrupted, and who began it again.
+      const { entries } = await next.get(id).history();
+      expect(entries.map(({ event, path, reason }) => [event.type, path.join(" > "), reason])).toEqual([
+        ["start", "Idle > Processing", "no_rule"],
+        ["effect.interrupted", "Processing", "interrupted"],
+        ["effect.begun_again", "Processing", "begun_again"],
+        ["effect.done", "Processing > Success", "succeeded"],
+      ]);
+      const processes = entries.flatMap(({ event }) => ("process" in event ? [event.process] : []));
+      expect(new Set(processes).size).toBe(2);
+      expect(await unsound(world, next)).toEqual([]);
     });
 
     test("and an action's timeout are measured by one time, the real one: a clock of the program's own moves neither", async () => {

@@ -140,7 +140,7 @@ describe("a store that is closed and opened again", () => {
     expect(await everythingIn(again)).toEqual(before);
     expect(await again.commit(commit)).toBe("duplicate");
     const claim = { owner: "engine-b", leaseMs: 1_000, limit: 9 };
-    expect(await again.claimEffects(claim)).toEqual([{ ...effectOf("e1"), deliveries: 2 }]);
+    expect(await again.claimEffects(claim)).toEqual([{ ...effectOf("e1"), deliveries: 2, heldBy: "engine-a" }]);
     expect(await again.claimEffects(claim)).toEqual([]);
   });
 

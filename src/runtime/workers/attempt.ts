@@ -12,6 +12,8 @@ import type { Action } from "../../policy/policy.ts";
  */
 export type JustCommitted = { readonly instance: Instance; readonly birth: Birth | null; readonly atMs: number };
 
+export type Earlier = { readonly heldBy?: string | undefined };
+
 /** An attempt that may be ended from outside. Its signal is made when it is asked for. */
 export class Attempt {
   readonly effect: Effect;
@@ -19,10 +21,17 @@ export class Attempt {
   #controller: AbortController | null = null;
   #why: Error | null = null;
 
-  constructor(effect: Effect, committed: JustCommitted | null) {
+  constructor(effect: Effect, committed: JustCommitted | null, earlier: Earlier | null) {
     this.effect = effect;
     this.committed = committed;
+    this.earlier = earlier;
   }
+
+  /** It was begun before: it is noted when it is begun here. `heldBy`: by whom, as far as the outbox knows. */
+  earlier: Earlier | null;
+
+  /** It was given to the effect port. */
+  isSent = false;
 
   /** It was aborted because this process stops, and nobody has cancelled it. */
   isInterrupted = false;

@@ -8,34 +8,37 @@
  * before its end.
  */
 import type { EffectPort, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
-import { birthOf } from "../../instance/audit.ts";
+import { birthOf, endsWithNote } from "../../instance/audit.ts";
 import type { Birth } from "../../instance/audit-types.ts";
-import type { OutsideEvent } from "../../instance/decide.ts";
 import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../../instance/effect.ts";
 import { BecalmError } from "../../model/errors.ts";
 import type { Action } from "../../policy/policy.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
-import type { Envelope } from "../commit/batch.ts";
+import { RAISED_FORMAT } from "../../stores/store.ts";
+import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
-import { Attempt, AttemptRequest, type JustCommitted } from "./attempt.ts";
+import { Attempt, AttemptRequest, type Earlier, type JustCommitted } from "./attempt.ts";
+import { noteEnvelope, resultEnvelope, resultEvent } from "./attempt-envelopes.ts";
 import { attemptState } from "./attempt-state.ts";
 import { noticeSubject } from "./notice-subject.ts";
 import { PostponedEffects } from "./postponed-effects.ts";
 
 const JUST_COMMITTED_MS = 1_000;
+const OVER_BEFORE_IT_BEGAN = "the attempt was over before it began";
 const CANCELLED_WHILE_POSTPONED = "The attempt was cancelled while its callback was waited for.";
 
 /**
  * How an effect came out. `left`: its instance cannot be read, or the dispatcher was closed before its turn; `paused`:
- * a pause keeps it from beginning; `postponed`: its result comes later; `failed`: the store could not be read. They
- * stay in the outbox.
+ * a pause keeps it from beginning; `interrupted`: this process stops, which `envelope` notes; `postponed`: its result
+ * comes later; `failed`: the store could not be read or written. They stay in the outbox.
  */
 export type EffectOutcome =
   | { readonly kind: "completed"; readonly envelope: Envelope }
   | { readonly kind: "left" }
   | { readonly kind: "paused" }
+  | { readonly kind: "interrupted"; readonly envelope: Envelope }
   | { readonly kind: "postponed" }
   | { readonly kind: "failed"; readonly error: unknown };
 
@@ -46,6 +49,14 @@ export type DispatchOptions = {
   readonly dateOf: (effect: Effect) => number;
   /** Told once for each effect that was dispatched here, and for each result that comes without that. */
   readonly onOutcome: (effect: Effect, outcome: EffectOutcome) => void;
+  /** Commits that an attempt is begun again, before it is; absent: nobody notes which process ran what. */
+  readonly note?: (envelope: Envelope) => Promise<readonly EnvelopeResult[]>;
+};
+
+type NotedSend = {
+  readonly birth: Birth;
+  readonly subject: NoticeSubject | null;
+  readonly notes: NonNullable<DispatchOptions["note"]>;
 };
 
 export class EffectDispatcher {
@@ -74,13 +85,16 @@ export class EffectDispatcher {
     );
   }
 
-  /** Dispatches an effect as soon as it is its turn. `committed`: this process has just made its instance. */
-  dispatch(effect: Effect, committed: JustCommitted | null = null): void {
+  /**
+   * Dispatches an effect as soon as it is its turn. `committed`: this process has just made its instance. `earlier`: it
+   * was begun before.
+   */
+  dispatch(effect: Effect, committed: JustCommitted | null = null, earlier: Earlier | null = null): void {
     if (this.#isClosed) {
       this.#options.onOutcome(effect, { kind: "left" });
       return;
     }
-    const attempt = new Attempt(effect, committed);
+    const attempt = new Attempt(effect, committed, earlier);
     this.#attempts.set(effect.id, attempt);
     this.#queue.push(attempt);
     this.#fill();
@@ -90,7 +104,7 @@ export class EffectDispatcher {
   complete(effect: Effect, result: EffectResult): void {
     const attempt = this.#attempts.get(effect.id);
     if (attempt?.isAnswered === true || (!result.ok && attempt?.isInterrupted === true)) {
-      this.#end(effect, { kind: "left" });
+      this.#leave(attempt);
       return;
     }
     if (this.#endWait(effect.id)) void this.#records.remove(effect).catch(() => {});
@@ -101,7 +115,7 @@ export class EffectDispatcher {
   /** The command that a result is, for whoever commits it by itself; `answered` is called when that is done. */
   async resultOf(effect: Effect, result: EffectResult): Promise<Envelope> {
     const isOpen = result.ok && this.#isAnyVerified ? await this.#isAlertOpen(effect).catch(() => true) : null;
-    return envelopeOf(effect, eventOf(effect, result, { atMs: this.#options.dateOf(effect), isOpen }), null);
+    return resultEnvelope(effect, resultEvent(effect, result, { atMs: this.#options.dateOf(effect), isOpen }), null);
   }
 
   /** The result of an effect was committed elsewhere: it is waited for no longer. True: it was. */
@@ -129,7 +143,7 @@ export class EffectDispatcher {
     if (attempt === undefined) return;
     if (attempt.isAnswered || attempt.isInterrupted) {
       if (attempt.isAnswered) void this.#records.remove(effect).catch(() => {});
-      this.#end(effect, { kind: "left" });
+      this.#leave(attempt);
       return;
     }
     if (attempt.isCancelled) {
@@ -153,8 +167,8 @@ export class EffectDispatcher {
 
   #complete(effect: Effect, result: EffectResult, isOpen: boolean | null): void {
     const committed = this.#attempts.get(effect.id)?.committed ?? null;
-    const event = eventOf(effect, result, { atMs: this.#options.dateOf(effect), isOpen });
-    this.#end(effect, { kind: "completed", envelope: envelopeOf(effect, event, committed) });
+    const event = resultEvent(effect, result, { atMs: this.#options.dateOf(effect), isOpen });
+    this.#end(effect, { kind: "completed", envelope: resultEnvelope(effect, event, committed) });
   }
 
   get #isAnyVerified(): boolean {
@@ -257,9 +271,9 @@ export class EffectDispatcher {
   async #readAndSend(attempt: Attempt, known: Birth | null): Promise<void> {
     const { effect } = attempt;
     try {
-      const birth = known ?? (await this.#read(effect));
+      const birth = known ?? (await this.#read(attempt));
       if (birth === "quarantined") this.#end(effect, { kind: "left" });
-      else if (birth === "over") this.complete(effect, { ok: false, error: "the attempt was over before it began" });
+      else if (birth === "over") this.complete(effect, { ok: false, error: OVER_BEFORE_IT_BEGAN });
       else await this.#sendOrWait(attempt, birth);
     } catch (error) {
       this.#end(effect, { kind: "failed", error });
@@ -299,7 +313,49 @@ export class EffectDispatcher {
       this.#end(effect, { kind: "paused" });
       return;
     }
+    if (attempt.earlier !== null && this.#notes !== null) {
+      void this.#noteAndSend(attempt, { birth, subject, notes: this.#notes });
+      return;
+    }
+    attempt.isSent = true;
     this.#port.dispatch(effect, new AttemptRequest(attempt, { birth, subject, action }));
+  }
+
+  /** Written before it begins, so that no attempt can have run twice without a trace. */
+  async #noteAndSend(attempt: Attempt, { birth, subject, notes }: NotedSend): Promise<void> {
+    const { effect, earlier } = attempt;
+    const { owner: process } = this.#runtime;
+    const heldBy = earlier?.heldBy === undefined ? {} : { heldBy: earlier.heldBy };
+    try {
+      const note = { type: "effect.begun_again", attempt: effect.attempt, process, ...heldBy } as const;
+      const [noted] = await notes(noteEnvelope(effect, { atMs: this.#runtime.clock.now(), note }));
+      if (noted?.outcome === "quarantined") this.#end(effect, { kind: "left" });
+      else if (noted?.outcome !== "applied") this.complete(effect, { ok: false, error: OVER_BEFORE_IT_BEGAN });
+      else {
+        attempt.earlier = null;
+        this.#send(attempt, birth, subject);
+      }
+    } catch (error) {
+      this.#end(effect, { kind: "failed", error });
+    }
+  }
+
+  /** An attempt whose result counts no longer, or that did not end here. */
+  #leave({ effect, isAnswered, isSent }: Attempt): void {
+    if (isAnswered || !isSent || this.#notes === null) {
+      this.#end(effect, { kind: "left" });
+      return;
+    }
+    const note = { type: "effect.interrupted", attempt: effect.attempt, process: this.#runtime.owner } as const;
+    this.#end(effect, {
+      kind: "interrupted",
+      envelope: noteEnvelope(effect, { atMs: this.#runtime.clock.now(), note }),
+    });
+  }
+
+  /** Engines of the version before cannot read notes; while they may be there, none are written. */
+  get #notes(): NonNullable<DispatchOptions["note"]> | null {
+    return this.#runtime.format >= RAISED_FORMAT ? (this.#options.note ?? null) : null;
   }
 
   #end(effect: Effect, outcome: EffectOutcome): void {
@@ -309,40 +365,20 @@ export class EffectDispatcher {
   }
 
   /** What the effect acts on, from the store. */
-  async #read(effect: Effect): Promise<Birth | "over" | "quarantined"> {
+  async #read(attempt: Attempt): Promise<Birth | "over" | "quarantined"> {
+    const { effect } = attempt;
     const lines = await this.#runtime.store.history(effect.instanceId);
     // One that was found in the outbox may be over: cancelled, or reported by somebody else.
     const state = await attemptState(this.#runtime, effect);
     if (state === "quarantined") return state;
-    return lines === null || state === "over" ? "over" : birthOf(effect.instanceId, lines);
+    if (lines === null || state === "over") return "over";
+    if (endsWithNote(effect.instanceId, lines)) attempt.earlier ??= {};
+    return birthOf(effect.instanceId, lines);
   }
-}
-
-function envelopeOf(effect: Effect, event: OutsideEvent, committed: JustCommitted | null): Envelope {
-  const { id, partition, groupId, instanceId, order } = effect;
-  return {
-    address: { partition, groupId },
-    command: { type: "event", id: instanceId, event, order },
-    consumes: { kind: "effect", id },
-    lastSeen: committed?.instance ?? null,
-  };
 }
 
 function isFresh(committed: JustCommitted | null, nowMs: number): committed is JustCommitted {
   return committed !== null && nowMs - committed.atMs < JUST_COMMITTED_MS;
-}
-
-function eventOf(
-  effect: Effect,
-  result: EffectResult,
-  { atMs, isOpen }: { atMs: number; isOpen: boolean | null },
-): OutsideEvent {
-  const { attempt } = effect;
-  // Most say nothing, and are not verified.
-  if (result.ok && result.result === undefined && isOpen === null) return { type: "effect.done", attempt, atMs };
-  const about = { attempt, atMs, ...(result.result === undefined ? {} : { result: result.result }) };
-  if (result.ok && isOpen !== null) return { type: "effect.done", isOpen, ...about };
-  return result.ok ? { type: "effect.done", ...about } : { type: "effect.failed", error: result.error, ...about };
 }
 
 function isoTime(atMs: number): string {

@@ -18,7 +18,7 @@ import { errorCode, messageOf } from "../../model/errors.ts";
 import type { ClaimedEffect } from "../../stores/outbox.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
-import type { JustCommitted } from "./attempt.ts";
+import type { Earlier, JustCommitted } from "./attempt.ts";
 import { overAmong } from "./attempt-state.ts";
 import { EffectDispatcher, type EffectOutcome } from "./effect-dispatcher.ts";
 import { EFFECT_LEASE_MS, type EffectSource } from "./effect-source.ts";
@@ -57,6 +57,9 @@ export type OutboxPumpOptions = {
   readonly faults: RepeatedFaults;
 };
 
+/** What is known of an effect that begins here: what its commit left of its instance, and that it was begun before. */
+type Known = { readonly committed?: JustCommitted | undefined; readonly earlier?: Earlier | null };
+
 export class OutboxPump {
   readonly #runtime: Runtime;
   readonly #options: OutboxPumpOptions;
@@ -84,6 +87,7 @@ export class OutboxPump {
       concurrency: options.concurrency,
       dateOf: () => runtime.clock.now(),
       onOutcome: (effect, outcome) => this.#ended(effect, outcome),
+      note: options.submit,
     });
   }
 
@@ -104,7 +108,7 @@ export class OutboxPump {
     const atMs = this.#runtime.clock.now();
     const committed = new Map<string, JustCommitted>();
     for (const { instance, birth } of instances) committed.set(instance.id, { instance, birth, atMs });
-    for (const effect of effects) this.#begin(effect, committed.get(effect.instanceId));
+    for (const effect of effects) this.#begin(effect, { committed: committed.get(effect.instanceId) });
   }
 
   /** Takes what the source has, if there is room for it (O2). Answers when to look again, in ms. */
@@ -223,7 +227,8 @@ export class OutboxPump {
     else if (deliveries >= SUSPECT_DELIVERIES && this.#suspect !== null) this.#giveBack(id, SUSPECT_AGAIN_AFTER_MS);
     else {
       if (deliveries >= SUSPECT_DELIVERIES) this.#suspect = id;
-      this.#begin(decodeEffect(delivered));
+      const { heldBy } = delivered;
+      this.#begin(decodeEffect(delivered), { earlier: deliveries > 1 ? { heldBy } : null });
     }
   }
 
@@ -241,11 +246,11 @@ export class OutboxPump {
     void store.outbox.giveBack({ owner, effectIds: [id], delayMs }).catch(() => {});
   }
 
-  #begin(effect: Effect, committed?: JustCommitted): void {
+  #begin(effect: Effect, { committed, earlier = null }: Known): void {
     if (this.#taken.has(effect.id)) return;
     this.#taken.add(effect.id);
     this.#performing += 1;
-    this.#dispatcher.dispatch(effect, committed ?? null);
+    this.#dispatcher.dispatch(effect, committed ?? null, earlier);
   }
 
   #ended(effect: Effect, outcome: EffectOutcome): void {
@@ -255,11 +260,21 @@ export class OutboxPump {
       this.#performing += 1;
     }
     if (outcome.kind === "completed") this.#report(effect, outcome.envelope);
+    else if (outcome.kind === "interrupted") void this.#noteInterrupted(effect, outcome);
     else this.#leave(effect, outcome);
   }
 
+  /** It is given back when that is written, or cannot be. */
+  async #noteInterrupted(effect: Effect, outcome: EffectOutcome & { kind: "interrupted" }): Promise<void> {
+    await this.#options.submit(outcome.envelope).catch((error: unknown) => {
+      const what = `the audit does not say that effect ${effect.id} was interrupted: ${messageOf(error)}`;
+      this.#options.faults.report(`note ${errorCode(error)}`, what, error);
+    });
+    this.#performed(effect, { isKept: true });
+  }
+
   /** The effect stays in the outbox. Once the process stops, what was left or paused is given back. */
-  #leave(effect: Effect, outcome: Exclude<EffectOutcome, { readonly kind: "completed" }>): void {
+  #leave(effect: Effect, outcome: Exclude<EffectOutcome, { readonly kind: "completed" | "interrupted" }>): void {
     const isRunning = this.#options.isRunning();
     if (outcome.kind === "failed") this.#reportLeft(effect, outcome.error);
     if (outcome.kind === "postponed") this.#postponed.add(effect.id);

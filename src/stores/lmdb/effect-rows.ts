@@ -156,11 +156,11 @@ export class EffectRows {
     return Array.from({ length: partitions }, (_, partition) => this.#claimed(rows, partition, 1)).flat().length > 0;
   }
 
-  /** Frees what is claimed. */
+  /** Frees what is claimed; it still says by whom. */
   free(rows: WriteRows, partitions: number): void {
     for (let partition = 0; partition < partitions; partition += 1)
       for (const id of this.#claimed(rows, partition, Infinity))
-        this.#replace(rows, this.#read(rows, id) as Claim, { owner: "", until: FREE });
+        this.#replace(rows, this.#read(rows, id) as Claim, { until: FREE });
   }
 
   #claimed(rows: ReadRows, partition: number, limit: number): string[] {
@@ -177,7 +177,8 @@ export class EffectRows {
   #deliver(rows: WriteRows, claim: Claim, by: { owner: string; until: string }): ClaimedEffect {
     const deliveries = claim.deliveries + 1;
     this.#replace(rows, claim, { ...by, deliveries });
-    return { ...toStored(claim), deliveries };
+    const heldBy = deliveries > 1 && claim.owner !== "" ? { heldBy: claim.owner } : {};
+    return { ...toStored(claim), deliveries, ...heldBy };
   }
 
   #known(rows: ReadRows, effectIds: readonly string[]): Claim[] {

@@ -114,8 +114,10 @@ export class ClaimTable {
   #deliver(free: readonly Claim[], { owner, untilMs }: { owner: string; untilMs: number }): ClaimedEffect[] {
     const delivered = free.map((claim) => {
       const deliveries = claim.deliveries + 1;
+      const { id, partition, value, owner: last } = claim;
       this.#replace(claim, { owner, claimedUntilMs: untilMs, deliveries });
-      return { id: claim.id, partition: claim.partition, value: claim.value, deliveries };
+      const heldBy = deliveries > 1 && last !== "" ? { heldBy: last } : {};
+      return { id, partition, value, deliveries, ...heldBy };
     });
     return delivered.sort((left, right) => compareCodePoints(left.id, right.id));
   }

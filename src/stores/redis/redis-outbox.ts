@@ -229,9 +229,9 @@ export class RedisOutbox implements Outbox {
   async #claimedBy(partition: number, args: readonly (string | number)[]): Promise<ClaimedEffect[]> {
     const flat = await scripts.claimEffects(this.#connection.client, this.#keysOf(partition), args);
     const effects: ClaimedEffect[] = [];
-    for (let at = 0; at < flat.length; at += 3) {
-      const [id, value, deliveries] = flat.slice(at, at + 3) as [string, string, number];
-      effects.push({ id, partition, value, deliveries });
+    for (let at = 0; at < flat.length; at += 4) {
+      const [id, value, deliveries, heldBy] = flat.slice(at, at + 4) as [string, string, number, string];
+      effects.push({ id, partition, value, deliveries, ...(heldBy === "" ? {} : { heldBy }) });
     }
     return effects;
   }

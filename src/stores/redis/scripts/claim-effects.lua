@@ -13,7 +13,7 @@
 --
 -- Commands: TIME ZRANGE ZSCORE HGET HSET ZADD
 --
--- Returns effect id, value and deliveries, this one included, of each claimed effect, flat
+-- Returns effect id, value, deliveries, this one included, and who held it last, if it was delivered before, of each claimed effect, flat
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local ids = {}
@@ -37,10 +37,11 @@ for _, id in ipairs(ids) do
     rows[#rows + 1] = id
     rows[#rows + 1] = value
     rows[#rows + 1] = deliveries + 1
+    rows[#rows + 1] = deliveries + 0 > 0 and string.match(holder, '^[^~]*') or ''
   end
 end
 
-for index = 1, #rows, 3 do
+for index = 1, #rows, 4 do
   local holder = ARGV[1]
   if rows[index + 2] > 1 then
     holder = holder .. '~' .. rows[index + 2]
