@@ -1,5 +1,7 @@
 /** `becalm run`: what a file of alerts would do under policies, in virtual time; with `--execute` it is really done. */
 
+import { effectSubject } from "../effects/effect-message.ts";
+import type { EffectRequest } from "../effects/effect-port.ts";
 import { loadPolicySet } from "../formats/policy-file.ts";
 import { BecalmError } from "../model/errors.ts";
 import { actionsOf, type PolicySet } from "../policy/policy.ts";
@@ -150,11 +152,21 @@ function effectsOf(policies: PolicySet, options: RunCommandOptions, terminal: Te
   if (!execute) {
     if (allowExec) throw usedWrongly("--allow-exec goes with --execute: without it nothing is performed.");
     const names = policies.policies.map(({ name }) => name);
-    return { kind: "simulated", assumptions: readAssumptions(assume, names) };
+    const onRequest = (request: EffectRequest) => (options.quiet ? undefined : tellPause(request, terminal));
+    return { kind: "simulated", assumptions: readAssumptions(assume, names), onRequest };
   }
   if (assume.length > 0) throw usedWrongly("--assume and --execute contradict each other: give one of them.");
   requireRunnable(policies, options, terminal);
   return { kind: "performed", allowExec };
+}
+
+/** What people would get once a pause, or a brake that began one, holds somebody. */
+function tellPause(request: EffectRequest, { note, noteColors, say, reader }: Terminal): void {
+  if (request.notice?.kind !== "approval-request" || request.notice.pause === undefined) return;
+  const subject = effectSubject(request, null);
+  if (!("approval" in subject)) return;
+  const text = subject.approval.text[reader.language];
+  note(noteColors.yellow(say(`A person would be asked: ${text}`, `将请求人工决定：${text}`)));
 }
 
 /** What this process may not or cannot run is told before anything is done. */

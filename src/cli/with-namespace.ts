@@ -7,6 +7,7 @@ import type { Strategy } from "../detection/core/strategy.ts";
 import type { Enrichment } from "../detection/core/strategy-group.ts";
 import { Detection, type DetectionListener } from "../detection/detection.ts";
 import type { DetectionStore } from "../detection/detection-store.ts";
+import type { EffectRequest } from "../effects/effect-port.ts";
 import { localEffects } from "../effects/local-effects.ts";
 import { ALL_SUCCEED, type Assumptions, simulatedEffects } from "../effects/simulated-effects.ts";
 import type { Decision } from "../instance/decide.ts";
@@ -248,7 +249,11 @@ export type RunOptions = StoreOptions & {
 
 /** What a virtual run does with effects: assume how they end, or really perform them. */
 export type RunEffects =
-  | { readonly kind: "simulated"; readonly assumptions: Assumptions }
+  | {
+      readonly kind: "simulated";
+      readonly assumptions: Assumptions;
+      readonly onRequest?: (request: EffectRequest) => void;
+    }
   | { readonly kind: "performed"; readonly allowExec: boolean };
 
 /** Nothing outside is touched, and everything succeeds. */
@@ -268,7 +273,7 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
     const { driver, instances } = driveVirtual(runtime, {
       effects:
         effects.kind === "simulated"
-          ? simulatedEffects(effects.assumptions)
+          ? simulatedEffects(effects.assumptions, effects.onRequest)
           : localEffects({ allowExec: effects.allowExec, logger: logger ?? silentLogger }),
       concurrency,
       onCommit: [

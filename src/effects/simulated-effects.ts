@@ -25,8 +25,15 @@ export function assumedResult(
   return words[Math.min(attempt, words.length) - 1] === "failed" ? FAILED : SUCCEEDED;
 }
 
-export function simulatedEffects(assumptions: Assumptions): OpenEffectPort {
+/** `onRequest` hears of each attempt, as whoever performed it would. */
+export function simulatedEffects(
+  assumptions: Assumptions,
+  onRequest: (request: EffectRequest) => void = () => {},
+): OpenEffectPort {
   return (complete) => ({
-    dispatch: (effect, request) => complete(effect, assumedResult(request, assumptions)),
+    dispatch: (effect, request) => {
+      onRequest(request);
+      complete(effect, assumedResult(request, assumptions));
+    },
   });
 }

@@ -20,6 +20,7 @@ import type { Envelope, EnvelopeResult } from "../runtime/commit/batch.ts";
 import { type RoutedAlert, routeAlerts } from "../runtime/inbox/routed-alerts.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime/runtime.ts";
 import { hasBrakes } from "../runtime/stops/brakes.ts";
+import { PauseService } from "../runtime/stops/pause-service.ts";
 import { EffectDispatcher, type EffectOutcome } from "../runtime/workers/effect-dispatcher.ts";
 import { envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerRow } from "../stores/store.ts";
@@ -70,6 +71,9 @@ export class VirtualRun implements Driver {
   readonly #quarantinedOwners = new Set<string>();
   #last: Position = { atMs: 0, turn: 0 };
   #highestMs: number;
+  readonly #pauses: PauseService;
+  /** A pause may hold somebody about whom nobody was asked. */
+  #mayHold = true;
   /** Up to here all leases of the lane of people's timers were passed over. */
   #passedMs = 0;
 
@@ -85,14 +89,16 @@ export class VirtualRun implements Driver {
       dateOf: ({ atMs }) => atMs,
       onOutcome: ({ id }, outcome) => this.#waiting.get(id)?.(outcome),
     });
+    this.#pauses = new PauseService(runtime, { submit: (envelopes) => this.submit(envelopes) }, () => this.#highestMs);
     this.#concurrency = concurrency;
     this.#isInMemory = isInMemory;
     this.#highestMs = runtime.highestTimeMs ?? 0;
   }
 
   /** What a commit emitted is outstanding from now on. */
-  committed({ effects }: Decision): void {
+  committed({ effects, entries }: Decision): void {
     this.#outstanding.push(...effects);
+    this.#mayHold ||= entries.some(({ after }) => after.snapshot.context.paused);
   }
 
   /** Commits commands of any groups, dated as they say: what a person or a program sends. */
@@ -245,11 +251,18 @@ export class VirtualRun implements Driver {
     await this.#runtime.store.advanceTime(atMs);
   }
 
-  /** Runs outstanding effects that `isDue` lets through, a round after the other, until none is left. */
+  /**
+   * Runs outstanding effects that `isDue` lets through, a round after the other, until none is left; at last the request
+   * about what a pause has come to hold.
+   */
   async #settle(isDue: (effect: Effect) => boolean): Promise<void> {
     for (;;) {
       const round = this.#takeRound(isDue);
-      if (round.length === 0) return;
+      if (round.length === 0 && !this.#mayHold) return;
+      if (round.length === 0) {
+        this.#mayHold = false;
+        await this.#pauses.askWhenHeld();
+      }
       for (let from = 0; from < round.length; from += this.#concurrency)
         await this.#perform(round.slice(from, from + this.#concurrency));
     }

@@ -94,6 +94,34 @@ describe("a run that is not told to execute", () => {
     expect((await becalm(args(inRedis("simulated-kill")))).stdout).toBe(inMemory.stdout);
   });
 
+  test("shows the request of a pause as it would be sent, once; executed, it is sent", async () => {
+    const notify = `approval: { notify: { webhook: { url: "${target.url}" } } }`;
+    const braked = file(
+      "braked.yaml",
+      `limits: { actions: 1, per: 10m }\npolicies: [{ name: log, match: ['alertname="Down"'], action: { log: {} }, ${notify} }]\n`,
+    );
+    const down = (unit: string, startsAt: string) => ({ labels: { alertname: "Down", unit }, startsAt });
+    const storm = [
+      [down("u1", "2026-11-23T10:00:00Z")],
+      ["u2", "u3"].map((unit) => down(unit, "2026-11-23T10:00:05Z")),
+    ].map((body) => JSON.stringify({ receivedAt: body[0]?.startsAt, body }));
+    const args = ["run", "--policies", braked, "--alerts", file("braked.jsonl", storm.join("\n")), "--json"];
+    const first = await becalm([...args, ...inRedis("braked")]);
+    expect(statesOf(first.stdout, "log")).toEqual(["Success 1", "Waiting 0", "Waiting 0"]);
+    expect(first.stderr).toMatch(/A person would be asked: log: 2 held\. .*becalm resume --decide --by WHO --why TEXT/);
+    const second = await becalm([...args, ...inRedis("braked")]);
+    expect([second.stdout, second.stderr.includes("would be asked")]).toEqual([first.stdout, false]);
+    expect(target.deliveries).toEqual([]);
+    const executed = await becalm([...args, "--execute"]);
+    expect(executed.stdout).toBe(first.stdout);
+    expect(target.deliveries.map(({ body }) => body)).toMatchObject([
+      {
+        kind: "approval-request",
+        approval: { held: 2, commands: { deny: "becalm resume --deny --by WHO --why TEXT" } },
+      },
+    ]);
+  });
+
   test("assumes what it is reported, an attempt a word, the last word for all further ones", async () => {
     for (const [pattern, state] of [
       ["ok", "Success 1"],

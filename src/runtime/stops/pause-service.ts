@@ -104,7 +104,7 @@ export class PauseService {
   async goOn(): Promise<number> {
     const record = await readStops(this.#runtime.store, this.#runtime.stops, 0);
     if (this.#isBehind(record)) await this.#follow(record);
-    for (const pause of record.pauses) if (!this.#asked.has(nameOf(pause))) await this.#ask(pause);
+    await this.#askAbout(record.pauses, () => this.#now());
     let decided = 0;
     for (const resumption of record.resumptions) {
       decided += await this.#resumeHeld(resumption);
@@ -114,16 +114,29 @@ export class PauseService {
   }
 
   /**
+   * In virtual time: asks about the pauses that hold somebody, dated when they began to, so that a second run asks the
+   * same.
+   */
+  async askWhenHeld(): Promise<void> {
+    const { pauses } = await readStops(this.#runtime.store, this.#runtime.stops, 0);
+    await this.#askAbout(pauses, ({ atMs }) => atMs);
+  }
+
+  async #askAbout(pauses: readonly PauseNote[], dateOf: (held: Instance) => number): Promise<void> {
+    for (const pause of pauses) if (!this.#asked.has(nameOf(pause))) await this.#ask(pause, dateOf);
+  }
+
+  /**
    * Asks a person about all that a pause holds, once it holds somebody. Whoever asks, in whichever process, makes the
    * same request.
    */
-  async #ask(pause: PauseNote): Promise<void> {
+  async #ask(pause: PauseNote, dateOf: (held: Instance) => number): Promise<void> {
     const rows = await this.#heldRows(PAGE_COUNT, HELD_DUE_AT_MS + pause.sinceMs);
     for (const row of rows) {
       const held = await this.#heldIn(row, pause.scope);
       if (held === null) continue;
       const id = pauseRequestIdOf(pause);
-      const command: Command = { type: "askForPause", id, atMs: this.#now(), pause, held };
+      const command: Command = { type: "askForPause", id, atMs: dateOf(held), pause, held };
       const address = { partition: PAUSE_REQUEST_PARTITION, groupId: null };
       await this.#driver.submit([{ address, command, consumes: NOTHING, lastSeen: null }]);
       this.#asked.add(nameOf(pause));
