@@ -1,4 +1,6 @@
 /** The library's engine: what programs call, over a live runtime. */
+
+import type { CommittedStep } from "./committed-steps.ts";
 import { compose, driveLive } from "./compose.ts";
 import type { EffectResult } from "./effects/effect-port.ts";
 import { engineEffects } from "./engine-effects.ts";
@@ -21,14 +23,13 @@ import { type PolicyInput, policySetFrom } from "./formats/policy-file.ts";
 import { inspectionOf } from "./inspect/inspect-commits.ts";
 import type { Instance } from "./instance/checkpoint.ts";
 import type { Effect } from "./instance/effect.ts";
-import { toSnapshot } from "./instance/instance-snapshot.ts";
 import type { InstanceReference } from "./instance-reference.ts";
+import { Listeners } from "./listeners.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import type { PauseNote } from "./model/instance-types.ts";
 import { CONCURRENCY_DEFAULT, RETENTION_MS_DEFAULT } from "./model/limits.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";
 import { abortable } from "./runtime/abortable.ts";
-import { type CommittedStep, StepListeners } from "./runtime/committed-steps.ts";
 import { type IngestResult as Delivered, deliver, routeRequest } from "./runtime/inbox/ingest.ts";
 import { IntakeBound } from "./runtime/inbox/intake-bound.ts";
 import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
@@ -39,7 +40,6 @@ import type { Runtime } from "./runtime/runtime.ts";
 import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
-import { Subscriptions } from "./runtime/subscriptions.ts";
 import { DEAD_LETTER_COUNT, type DeadLetter, deadLetters } from "./runtime/workers/dead-letters.ts";
 import type { StoreStatus, StoreWatch } from "./runtime/workers/store-watch.ts";
 import { castShadow, type Shadow, type ShadowReport, type ShadowRequest } from "./shadow.ts";
@@ -155,8 +155,7 @@ class LiveEngine implements Engine {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #subscriptions: Subscriptions;
-  readonly #stepListeners: StepListeners;
+  readonly #listeners: Listeners;
   readonly #intake: IntakeBound;
   #shadow: Shadow | null;
   #storeWatch: StoreWatch | null = null;
@@ -172,13 +171,10 @@ class LiveEngine implements Engine {
     this.#logger = options.logger ?? silentLogger;
     this.#intake = new IntakeBound(options);
     this.#shadow = castShadow(null, options.shadow, this.#clock.now());
-    this.#subscriptions = new Subscriptions(this.#clock, {
-      read: async (id) => toSnapshot(await (await this.#instances()).instance(id)),
+    this.#listeners = new Listeners(this.#clock, {
+      instances: () => this.#instances(),
       onFault: (error) => this.#logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
     });
-    this.#stepListeners = new StepListeners((error) =>
-      this.#logger.error({ err: error }, `a subscriber failed: ${messageOf(error)}`),
-    );
   }
 
   async start(): Promise<void> {
@@ -205,7 +201,7 @@ class LiveEngine implements Engine {
   }
 
   async #drain(): Promise<void> {
-    this.#subscriptions.close();
+    this.#listeners.ofInstances.close();
     if (this.#opening !== null) {
       const { driver, auditLog, detach } = await this.#opening;
       await driver.stop(this.#options.drainMs ?? 30_000);
@@ -240,9 +236,9 @@ class LiveEngine implements Engine {
       send: (event, options) => this.#explained((instances) => instances.send(id, event, options)),
       snapshot: () => this.#explained((instances) => instances.instance(id)),
       history: async () => (await this.#instances()).history(id),
-      subscribe: (fn) => this.#subscriptions.subscribe(id, fn),
+      subscribe: (fn) => this.#listeners.ofInstances.subscribe(id, fn),
       waitFor: (predicate, { timeoutMs = 30_000, signal } = {}) =>
-        this.#subscriptions.waitFor(id, { predicate, timeoutMs, signal }),
+        this.#listeners.ofInstances.waitFor(id, { predicate, timeoutMs, signal }),
     };
   }
 
@@ -281,7 +277,7 @@ class LiveEngine implements Engine {
   }
 
   subscribe(fn: (steps: readonly CommittedStep[]) => void): () => void {
-    return this.#stepListeners.add(fn);
+    return this.#listeners.addOfSteps(fn);
   }
 
   async complete(effect: Effect, result: EffectResult): Promise<boolean> {
@@ -378,8 +374,7 @@ class LiveEngine implements Engine {
         ...inspection.onCommit,
         ...attempts.onCommit,
         ({ entries }) => auditLog.write(entries),
-        (decision) => this.#stepListeners.publish(decision),
-        ({ instances }) => this.#subscriptions.publish(instances),
+        (decision) => this.#listeners.publish(decision),
       ],
       watch: { maxClockSkewMs: maxClockSkewOf(this.#options), logger },
       onFault: (what, error) => logger.error({ err: error }, what),

@@ -26,25 +26,38 @@ export type InstancePage = {
   readonly unreached?: readonly number[];
 };
 
-/** `histories`: where histories are read. */
-export async function explainedSnapshot(
-  histories: { history(id: string): Promise<History> },
-  instance: Instance,
-): Promise<ExplainedSnapshot> {
-  const history = await histories.history(instance.id).catch(nullIfUnreadable);
+/** Where histories are read. */
+export type Histories = { history(id: string): Promise<History> };
+
+/**
+ * What a listener gets. `explain()` adds labels and sentence: it reads the history, once, and only if it is called. It
+ * is no part of what is printed, copied or compared.
+ */
+export type WatchedSnapshot = InstanceSnapshot & { explain(): Promise<ExplainedSnapshot> };
+
+export function watchedSnapshot(histories: Histories, instance: Instance): WatchedSnapshot {
+  const snapshot = toSnapshot(instance);
+  let explained: Promise<ExplainedSnapshot> | null = null;
+  const explain = () => (explained ??= explainedOf(histories, snapshot));
+  return Object.defineProperty(snapshot, "explain", { value: explain }) as WatchedSnapshot;
+}
+
+export function explainedSnapshot(histories: Histories, instance: Instance): Promise<ExplainedSnapshot> {
+  return explainedOf(histories, toSnapshot(instance));
+}
+
+async function explainedOf(histories: Histories, snapshot: InstanceSnapshot): Promise<ExplainedSnapshot> {
+  const history = await histories.history(snapshot.id).catch(nullIfUnreadable);
   // Its history may have gone on since.
-  const last = history?.entries.findLast(({ version }) => version <= instance.version);
+  const last = history?.entries.findLast(({ version }) => version <= snapshot.version);
   return {
-    ...toSnapshot(instance),
+    ...snapshot,
     labels: history?.birth.alert?.labels ?? null,
     sentence: history === null || last === undefined ? null : sentenceOf(last, history),
   };
 }
 
-export function explainAll(
-  histories: { history(id: string): Promise<History> },
-  instances: readonly Instance[],
-): Promise<ExplainedSnapshot[]> {
+export function explainAll(histories: Histories, instances: readonly Instance[]): Promise<ExplainedSnapshot[]> {
   return Promise.all(instances.map((instance) => explainedSnapshot(histories, instance)));
 }
 

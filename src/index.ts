@@ -1,5 +1,6 @@
 /** Becalm: durable, explainable action instances. Everything that other programs may rely on is named here. */
 
+export type { CommittedStep } from "./committed-steps.ts";
 export {
   type Counterfactual,
   type ExplainedVerdict,
@@ -55,7 +56,7 @@ export {
   type StoredSilence,
   type Who,
 } from "./engine.ts";
-export type { ExplainedSnapshot } from "./explained-snapshot.ts";
+export type { ExplainedSnapshot, WatchedSnapshot } from "./explained-snapshot.ts";
 export type { AlertInput } from "./formats/alert-input.ts";
 export type { IngestInput, WebhookBody } from "./formats/ingest-input.ts";
 export type {
@@ -85,7 +86,6 @@ export type { InstanceContext, InstanceEvent, InstancePolicy, InstanceState } fr
 export type { ReasonCode } from "./model/reasons.ts";
 export type { Policy, PolicySet, Silence } from "./policy/policy.ts";
 export { compilePolicy, type PolicyVersions } from "./policy/policy-versions.ts";
-export type { CommittedStep } from "./runtime/committed-steps.ts";
 export type { ListFilter } from "./runtime/instance-reader.ts";
 export { type Replay, type ReplayedStep, replay } from "./simulate/replay.ts";
 export type { DimensionLock } from "./stores/dimension-lock.ts";

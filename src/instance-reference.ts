@@ -1,8 +1,7 @@
 /** One instance of an engine, as programs hold it. */
-import type { ExplainedSnapshot } from "./explained-snapshot.ts";
+import type { ExplainedSnapshot, WatchedSnapshot } from "./explained-snapshot.ts";
 import type { History } from "./instance/audit-types.ts";
 import type { EventInput } from "./instance/event-input.ts";
-import type { InstanceSnapshot } from "./instance/instance-snapshot.ts";
 
 /** One instance, addressed by its id. */
 export type InstanceReference = {
@@ -16,15 +15,18 @@ export type InstanceReference = {
   snapshot(): Promise<ExplainedSnapshot>;
   /** Birth (the alert is there) and audit entries, oldest first. */
   history(): Promise<History>;
-  /** Calls `fn` with every snapshot from now on, also of steps that other processes commit. Returns what ends it. */
-  subscribe(fn: (snapshot: InstanceSnapshot) => void): () => void;
+  /**
+   * Calls `fn` with every snapshot from now on, also of steps that other processes commit; `await snapshot.explain()`
+   * adds labels and sentence. Returns what ends it.
+   */
+  subscribe(fn: (snapshot: WatchedSnapshot) => void): () => void;
   /**
    * Resolves with the first snapshot, the present one included, that `predicate` accepts. Rejects with
    * BECALM_WAIT_TIMEOUT after `timeoutMs` (default 30 s), with BECALM_STOPPED if the engine is stopped, and with the
    * signal's reason if that is aborted.
    */
   waitFor(
-    predicate: (snapshot: InstanceSnapshot) => boolean,
+    predicate: (snapshot: WatchedSnapshot) => boolean,
     options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal },
-  ): Promise<InstanceSnapshot>;
+  ): Promise<WatchedSnapshot>;
 };

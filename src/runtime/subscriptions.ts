@@ -1,41 +1,50 @@
 import type { Instance } from "../instance/checkpoint.ts";
-import { type InstanceSnapshot, toSnapshot } from "../instance/instance-snapshot.ts";
+import type { InstanceSnapshot } from "../instance/instance-snapshot.ts";
 import { BecalmError } from "../model/errors.ts";
 import type { Clock } from "../system/clock.ts";
 
 /** How often an instance that somebody watches is read again, for steps that other processes commit. */
 const POLLED_EVERY_MS = 1_000;
 
-type Listener = (snapshot: InstanceSnapshot) => void;
+type Listener<S> = (snapshot: S) => void;
 /** `signal`: stops waiting; the promise rejects with its reason. */
-export type WaitOptions = {
-  readonly predicate: (snapshot: InstanceSnapshot) => boolean;
+export type WaitOptions<S> = {
+  readonly predicate: (snapshot: S) => boolean;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 };
 
-type Watch = { readonly listeners: Set<Listener>; version: number; cancel: () => void };
+type Watch<S> = { readonly listeners: Set<Listener<S>>; version: number; cancel: () => void };
 
 /** Subscribers to an instance's steps. Commits of this process are reported at once, others are found by polling. */
-export class Subscriptions {
+export class Subscriptions<S extends InstanceSnapshot> {
   private readonly clock: Clock;
-  private readonly read: (id: string) => Promise<InstanceSnapshot>;
+  private readonly snapshotOf: (instance: Instance) => S;
+  private readonly read: (id: string) => Promise<S>;
   private readonly onFault: (error: unknown) => void;
-  private readonly watches = new Map<string, Watch>();
+  private readonly watches = new Map<string, Watch<S>>();
   /** Ends each wait that is still pending. */
   private readonly waits = new Set<(error: unknown) => void>();
 
-  /** `onFault` is told what listeners throw: it is their program's business, never the engine's. */
+  /**
+   * `snapshotOf`: what listeners get of an instance. `onFault` is told what they throw: it is their program's business,
+   * never the engine's.
+   */
   constructor(
     clock: Clock,
-    options: { read: (id: string) => Promise<InstanceSnapshot>; onFault: (error: unknown) => void },
+    options: {
+      snapshotOf: (instance: Instance) => S;
+      read: (id: string) => Promise<Instance>;
+      onFault: (error: unknown) => void;
+    },
   ) {
     this.clock = clock;
-    this.read = options.read;
+    this.snapshotOf = options.snapshotOf;
+    this.read = async (id) => options.snapshotOf(await options.read(id));
     this.onFault = options.onFault;
   }
 
-  subscribe(id: string, listener: Listener): () => void {
+  subscribe(id: string, listener: Listener<S>): () => void {
     const watch = this.watches.get(id) ?? this.watch(id);
     watch.listeners.add(listener);
     return () => {
@@ -51,11 +60,11 @@ export class Subscriptions {
     if (this.watches.size === 0) return;
     for (const { instance } of changed) {
       const watch = this.watches.get(instance.id);
-      if (watch !== undefined) this.tell(watch, toSnapshot(instance));
+      if (watch !== undefined) this.tell(watch, this.snapshotOf(instance));
     }
   }
 
-  waitFor(id: string, { predicate, timeoutMs, signal }: WaitOptions): Promise<InstanceSnapshot> {
+  waitFor(id: string, { predicate, timeoutMs, signal }: WaitOptions<S>): Promise<S> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
@@ -67,7 +76,7 @@ export class Subscriptions {
       };
       const fail = (error: unknown) => settle(() => reject(error as Error));
       const abort = () => fail(signal?.reason);
-      const look = (snapshot: InstanceSnapshot) => {
+      const look = (snapshot: S) => {
         try {
           if (predicate(snapshot)) settle(() => resolve(snapshot));
         } catch (error) {
@@ -90,8 +99,8 @@ export class Subscriptions {
     this.watches.clear();
   }
 
-  private watch(id: string): Watch {
-    const watch: Watch = { listeners: new Set(), version: 0, cancel: () => {} };
+  private watch(id: string): Watch<S> {
+    const watch: Watch<S> = { listeners: new Set(), version: 0, cancel: () => {} };
     const poll = () => {
       this.read(id)
         .then((snapshot) => this.tell(watch, snapshot))
@@ -106,7 +115,7 @@ export class Subscriptions {
   }
 
   /** A version is reported once, and never after a later one. */
-  private tell(watch: Watch, snapshot: InstanceSnapshot): void {
+  private tell(watch: Watch<S>, snapshot: S): void {
     if (snapshot.version <= watch.version) return;
     watch.version = snapshot.version;
     // A listener may end its own watch or begin another one: those that are there now are called.

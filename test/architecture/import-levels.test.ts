@@ -50,6 +50,8 @@ const BELOW: Record<string, readonly string[]> = {
 const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/engine-options.ts": "engine",
   "src/explained-snapshot.ts": "engine",
+  "src/committed-steps.ts": "engine",
+  "src/listeners.ts": "engine",
   "src/engine-effects.ts": "engine",
   "src/traced-store.ts": "engine",
   "src/instance-reference.ts": "engine",

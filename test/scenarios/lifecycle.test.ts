@@ -17,6 +17,7 @@ import {
   unsound,
 } from "../support/engine-world.ts";
 import { useRedis } from "../support/redis-server.ts";
+import type { StoreCall } from "../support/watched-store.ts";
 
 const server = useRedis();
 const who = { by: "ada", why: "I looked at it" };
@@ -258,6 +259,34 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     world.attempts[0]?.succeed();
     await later;
     expect(await standing(engine, id)).toBe("Success no_rule");
+  });
+
+  test("what listeners get says why only if it is asked: it reads the history once, then", async () => {
+    const world = new EngineWorld(kind);
+    const calls: string[] = [];
+    const fateOf = ({ method }: StoreCall) => {
+      calls.push(method);
+      return "pass" as const;
+    };
+    const engine = await world.engine([policyOf(null)], { fateOf });
+    const said: string[] = [];
+    engine.subscribe((steps) => said.push(...steps.map((step) => `${step.event}: ${step.sentence().en}`)));
+    const [id] = (await take(engine, alertOf("a"))) as [string];
+    const done = engine.get(id).waitFor(({ state }) => state === "Success");
+    await world.settle();
+    world.attempts[0]?.succeed();
+    const snapshot = await done;
+    const reads = () => calls.filter((method) => method === "history").length;
+    const before = reads();
+    const { sentence, labels } = await snapshot.explain();
+    expect([sentence?.en, labels?.["alertname"]]).toEqual(["Attempt 1 succeeded.", "DiskFull"]);
+    await snapshot.explain();
+    expect(reads() - before).toBe(1);
+    expect(JSON.stringify(snapshot)).not.toContain("explain");
+    expect(said).toEqual([
+      'start: Action "act" runs: no convergence rule governs it.',
+      "effect.done: Attempt 1 succeeded.",
+    ]);
   });
 
   test("a subscriber that throws changes nothing: the alert is taken, its effect runs, others are told", async () => {

@@ -82,6 +82,9 @@ describe("GET /v1/events", () => {
           ...step,
           verdict: "skip",
           reason: "limit_reached",
+          sentence: () => {
+            throw new Error("unused");
+          },
           snapshot: () => {
             throw new Error("unused");
           },

@@ -1,5 +1,5 @@
 /** The newest answers to approvals, for the console: who decided what, when and why. Decisions never read it. */
-import type { CommittedStep } from "../../runtime/committed-steps.ts";
+import type { CommittedStep } from "../../committed-steps.ts";
 
 const ANSWER_COUNT_MAX = 50;
 const NAMED_COUNT_MAX = 20;

@@ -2,8 +2,9 @@
  * The last hours in numbers, for the console: alerts in, actions out, why nothing was done, which groups are busy.
  * Counted in memory since the server started; decisions never read it.
  */
+
+import type { CommittedStep } from "../../committed-steps.ts";
 import { REASONS, type ReasonCode } from "../../model/reasons.ts";
-import type { CommittedStep } from "../../runtime/committed-steps.ts";
 
 const BUCKET_MS = 60_000;
 const BUCKET_COUNT = 180;

@@ -4,8 +4,8 @@
  * instead of filling the memory.
  */
 import { randomBytes } from "node:crypto";
+import type { CommittedStep } from "../../committed-steps.ts";
 import { isoTime } from "../../present/time-text.ts";
-import type { CommittedStep } from "../../runtime/committed-steps.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import type { Route } from "../http/route.ts";
 
@@ -21,7 +21,7 @@ const HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
-type Event = Omit<CommittedStep, "snapshot" | "to"> & { readonly state: CommittedStep["to"] };
+type Event = Omit<CommittedStep, "sentence" | "snapshot" | "to"> & { readonly state: CommittedStep["to"] };
 
 function eventOf({ id, policy, group, version, atMs, event, from, to, verdict, reason }: CommittedStep): Event {
   return { id, policy, group, version, atMs, event, from, state: to, verdict, reason };

@@ -4,8 +4,8 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { CommittedStep } from "../../committed-steps.ts";
 import type { EngineStatus } from "../../engine.ts";
-import type { CommittedStep } from "../../runtime/committed-steps.ts";
 import { OWNS_NOTHING } from "../../runtime/owners/owners.ts";
 import { StepCounts } from "./step-counts.ts";
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { CommittedStep } from "../../runtime/committed-steps.ts";
+import type { CommittedStep } from "../../committed-steps.ts";
 
 type Kind = { readonly policy: string; readonly verdict: string; readonly reason: string; count: number };
 type Change = { readonly policy: string; readonly from: string; readonly to: string; count: number };

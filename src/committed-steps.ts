@@ -1,10 +1,13 @@
 /** What commits made of instances, for whoever watches all of them: metrics, event streams, programs. */
-import type { VerdictKind } from "../convergence/convergence.ts";
-import type { Decision } from "../instance/decide.ts";
-import { type InstanceSnapshot, toSnapshot } from "../instance/instance-snapshot.ts";
-import { topLevel } from "../instance/step.ts";
-import type { InstanceState } from "../model/instance-types.ts";
-import type { ReasonCode } from "../model/reasons.ts";
+import type { VerdictKind } from "./convergence/convergence.ts";
+import { type Histories, type WatchedSnapshot, watchedSnapshot } from "./explained-snapshot.ts";
+import type { Decision } from "./instance/decide.ts";
+import type { LoggedEntry } from "./instance/draft.ts";
+import { topLevel } from "./instance/step.ts";
+import type { InstanceState } from "./model/instance-types.ts";
+import type { ReasonCode } from "./model/reasons.ts";
+import { type Sentence, sentenceAbout } from "./present/sentences.ts";
+import { isoTime } from "./present/time-text.ts";
 
 /** One step of one instance that a commit of this process made durable. */
 export type CommittedStep = {
@@ -20,8 +23,10 @@ export type CommittedStep = {
   readonly to: InstanceState;
   readonly verdict: VerdictKind | null;
   readonly reason: ReasonCode;
-  /** The instance after the whole commit. */
-  snapshot(): InstanceSnapshot;
+  /** What this step did, and why, in English (`en`) and Chinese (`zh`); made when it is called. */
+  sentence(): Sentence;
+  /** The instance after the whole commit; its `explain()` reads the labels. */
+  snapshot(): WatchedSnapshot;
 };
 
 export type StepListener = (steps: readonly CommittedStep[]) => void;
@@ -29,9 +34,11 @@ export type StepListener = (steps: readonly CommittedStep[]) => void;
 /** Listeners of one engine. What one of them throws is reported and keeps nobody else from hearing. */
 export class StepListeners {
   readonly #listeners = new Set<StepListener>();
+  readonly #histories: Histories;
   readonly #onFault: (error: unknown) => void;
 
-  constructor(onFault: (error: unknown) => void) {
+  constructor(histories: Histories, onFault: (error: unknown) => void) {
+    this.#histories = histories;
     this.#onFault = onFault;
   }
 
@@ -42,7 +49,7 @@ export class StepListeners {
 
   publish(decision: Decision): void {
     if (this.#listeners.size === 0) return;
-    const steps = stepsOf(decision);
+    const steps = stepsOf(decision, this.#histories);
     for (const listener of Array.from(this.#listeners)) {
       try {
         listener(steps);
@@ -53,14 +60,15 @@ export class StepListeners {
   }
 }
 
-function stepsOf({ instances, entries }: Decision): CommittedStep[] {
+function stepsOf({ instances, entries }: Decision, histories: Histories): CommittedStep[] {
   const changes = new Map(
     instances.map(({ instance, before }) => {
       const state: InstanceState | null = before === null ? null : topLevel(before.snapshot.state);
       return [instance.id, { instance, state }];
     }),
   );
-  return entries.flatMap(({ instance: id, entry }) => {
+  return entries.flatMap((logged) => {
+    const { instance: id, entry } = logged;
     const change = changes.get(id);
     if (change === undefined) return [];
     const { instance, state: from } = change;
@@ -77,7 +85,17 @@ function stepsOf({ instances, entries }: Decision): CommittedStep[] {
       to,
       verdict: entry.verdict,
       reason: entry.reason,
-      snapshot: () => toSnapshot(instance),
+      sentence: () => sentenceOf(logged),
+      snapshot: () => watchedSnapshot(histories, instance),
     };
   });
+}
+
+/** Only its first entry speaks of what a notice is about, and that is committed with its birth. */
+function sentenceOf({ instance, entry, after, birth }: LoggedEntry): Sentence {
+  const { policy, snapshot } = after;
+  const observation = "group" in entry.event ? (entry.event.group?.observation ?? null) : null;
+  const decidedAgain = snapshot.context.reconsidered;
+  const subject = { instance, policy, notice: birth?.notice ?? null, decidedAgain, time: isoTime };
+  return sentenceAbout({ ...entry, observation }, subject);
 }
