@@ -161,12 +161,13 @@ function effectsOf(policies: PolicySet, options: RunCommandOptions, terminal: Te
 }
 
 /** What people would get once a pause, or a brake that began one, holds somebody. */
-function tellPause(request: EffectRequest, { note, noteColors, say, reader }: Terminal): void {
+function tellPause(request: EffectRequest, terminal: Terminal): void {
   if (request.notice?.kind !== "approval-request" || request.notice.pause === undefined) return;
   const subject = effectSubject(request, null);
   if (!("approval" in subject)) return;
+  const { noteColors, say, reader } = terminal;
   const text = subject.approval.text[reader.language];
-  note(noteColors.yellow(say(`A person would be asked: ${text}`, `将请求人工决定：${text}`)));
+  terminal.note(noteColors.yellow(say(`A person would be asked: ${text}`, `将请求人工决定：${text}`)));
 }
 
 /** What this process may not or cannot run is told before anything is done. */

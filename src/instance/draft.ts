@@ -352,6 +352,11 @@ export function standingOf({ state, context }: Snapshot): Standing {
   return context.outcome === "succeeded" ? "succeeded" : "failed";
 }
 
+/** Is this attempt of an instance under way, whoever runs it? */
+export function isUnderWay({ snapshot: { state, context } }: Instance, attempt: number): boolean {
+  return state === "Processing.running" && context.attempt === attempt;
+}
+
 export function memberOf(instance: Instance): Member {
   return {
     id: instance.id,

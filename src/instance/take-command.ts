@@ -24,7 +24,7 @@ import { COMMIT_INSTANCE_COUNT_MAX } from "../model/limits.ts";
 import { type CompiledPolicy, policyKey } from "../policy/policy-versions.ts";
 import type { Instance } from "./checkpoint.ts";
 import { type Command, type CommandResult, type DecideInput, type OutsideEvent, timeOf } from "./decision.ts";
-import { birthOfAlert, type Draft, memberOf, type Place } from "./draft.ts";
+import { birthOfAlert, type Draft, isUnderWay, memberOf, type Place } from "./draft.ts";
 import { approvalRequestFor, type NewNotice, pauseRequestFor, summaryOf } from "./notices.ts";
 import { step } from "./step.ts";
 import { Stops } from "./stops.ts";
@@ -244,8 +244,7 @@ export class CommandTaker {
   private note({ id, atMs, note }: Command & { type: "note" }): CommandResult {
     const instance = this.draft.get(id);
     if (instance === undefined) return { outcome: "missing", instance: null };
-    const { state, context } = instance.snapshot;
-    if (state !== "Processing.running" || context.attempt !== note.attempt) return { outcome: "stale", instance };
+    if (!isUnderWay(instance, note.attempt)) return { outcome: "stale", instance };
     const dated = { ...note, atMs: Math.max(atMs, instance.atMs) };
     return { outcome: "applied", instance: this.draft.note(instance, dated) };
   }

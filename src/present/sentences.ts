@@ -5,7 +5,7 @@
  */
 
 import type { Counterfactual, VerdictKind } from "../convergence/convergence.ts";
-import type { AttemptNote, AuditEntry, History, Notice } from "../instance/audit-types.ts";
+import type { AuditEntry, History, Notice } from "../instance/audit-types.ts";
 import type { Observation } from "../model/convergence-rule.ts";
 import type {
   FiringTimerName,
@@ -16,6 +16,7 @@ import type {
   SilenceNote,
 } from "../model/instance-types.ts";
 import { REASONS } from "../model/reasons.ts";
+import { noteSentence } from "./note-sentences.ts";
 import { isoTime } from "./time-text.ts";
 
 export const LANGUAGES = ["en", "zh"] as const;
@@ -65,12 +66,8 @@ export function sentenceAbout(entry: Told, subject: SentenceSubject): Sentence {
         `等待到 ${subject.time(event.dueAtMs)}：${reason(entry).zh}。`,
       );
     case "effect.interrupted":
-      return say(
-        `Attempt ${event.attempt} was interrupted: ${event.process}, which ran it, stopped.`,
-        `第 ${event.attempt} 次执行被中断：执行它的进程 ${event.process} 已停止。`,
-      );
     case "effect.begun_again":
-      return begunAgainSentence(event);
+      return noteSentence(event);
     case "reconsider":
       return reconsideredSentence(entry, event, subject);
     case "effect.done":
@@ -159,17 +156,6 @@ function doneSentence(entry: Told, attempt: number): Sentence {
     );
   }
   return say(`Attempt ${attempt} succeeded.`, `第 ${attempt} 次执行成功。`);
-}
-
-function begunAgainSentence({ attempt, process, heldBy }: AttemptNote & { type: "effect.begun_again" }): Sentence {
-  const lost =
-    heldBy === undefined
-      ? say("", "")
-      : say(`; ${heldBy}, which held it last, reported no result`, `；此前持有它的进程 ${heldBy} 未报告结果`);
-  return say(
-    `Attempt ${attempt} is begun again by ${process}${lost.en}.`,
-    `第 ${attempt} 次执行由进程 ${process} 重新开始${lost.zh}。`,
-  );
 }
 
 function resolvedSentence(entry: Told, { policy }: SentenceSubject): Sentence {

@@ -2,6 +2,7 @@
  * Whether attempts go on: an instance that was cancelled, or moved by somebody else's result, needs nobody's attempt
  * any more.
  */
+import { isUnderWay } from "../../instance/draft.ts";
 import type { Effect } from "../../instance/effect.ts";
 import { STOPS_KEY } from "../../instance/stops-record.ts";
 import { BecalmError } from "../../model/errors.ts";
@@ -47,6 +48,5 @@ async function stateIn(
   if (stored === undefined) return "over";
   const read = await tryInstance(runtime, stored);
   if (read instanceof BecalmError) return "quarantined";
-  const { state, context } = read.snapshot;
-  return state === "Processing.running" && context.attempt === attempt ? "current" : "over";
+  return isUnderWay(read, attempt) ? "current" : "over";
 }
