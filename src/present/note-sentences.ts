@@ -1,8 +1,7 @@
 /** What the audit says of an attempt that moved from one process to another. */
 import type { AttemptNote } from "../instance/audit-types.ts";
-import type { Sentence } from "./sentences.ts";
 
-export function noteSentence(note: AttemptNote): Sentence {
+export function noteSentence(note: AttemptNote): { readonly en: string; readonly zh: string } {
   const { attempt, process } = note;
   if (note.type === "effect.interrupted") {
     return {
