@@ -135,7 +135,7 @@ export class Draft {
     const outcome = this.outcomes(instance, event, { epoch, version: versionOf(working), process: this.process });
     if (outcome === null) return null;
     const written = this.write(working, outcome);
-    this.follow({ before: instance, after: written, left, birth: working.birth }, outcome.effects);
+    this.follow({ before: instance, event, after: written, left, birth: working.birth }, outcome.effects);
     if (outcome.isConverged && this.group !== null) this.collect(this.group, written.id);
     const answer = isHeld(instance.snapshot) && !isHeld(written.snapshot) ? answerOf(event) : null;
     if (this.group !== null && answer !== null) this.group.answered = answer;
@@ -193,7 +193,7 @@ export class Draft {
    * What follows from a step outside of the instance itself: numbers of the group, waiters, held ones, effects,
    * requests.
    */
-  private follow({ before, after, left, birth }: Stepped, effects: readonly StepEffect[]): void {
+  private follow({ before, event, after, left, birth }: Stepped, effects: readonly StepEffect[]): void {
     if (this.group !== null) {
       if (after.epoch !== null) countChange(this.group, left === undefined ? countedOf(before) : left, memberOf(after));
       this.followMembers(this.group, before, after);
@@ -203,7 +203,7 @@ export class Draft {
       this.group.lastHeldAtMs = Math.max(this.group.lastHeldAtMs ?? 0, timers.pause.dueAtMs - HELD_DUE_AT_MS);
     }
     for (const effect of effects) {
-      if (effect === "run") this.emitRun(after, birth);
+      if (effect === "run") this.emitRun(after, birth, event);
       else if (!after.snapshot.context.paused) this.requests.push(after);
     }
   }
@@ -233,7 +233,7 @@ export class Draft {
   }
 
   /** What is only watched acts on nothing (decide.ts lets its attempt end at once). */
-  private emitRun(instance: Instance, birth: Birth | null): void {
+  private emitRun(instance: Instance, birth: Birth | null, event: InstanceEvent): void {
     if (instance.isObserved) return;
     const isAction = instance.kind === "action";
     if (isAction) this.attempts.set(instance.policy, this.attemptsOf(instance.policy) + 1);
@@ -249,6 +249,8 @@ export class Draft {
       turn: this.turn,
       order: [...this.emission.order, this.emission.count],
       ...topicOf(instance, birth?.alert),
+      // Nothing else runs while a pause holds.
+      ...("paused" in event && event.paused !== undefined ? { passesPause: true } : {}),
     });
   }
 
@@ -303,7 +305,13 @@ export function newborn(
  */
 export type Place = { readonly epoch?: number | null; readonly left?: Member | null };
 
-type Stepped = Readonly<{ before: Instance; after: Instance; left: Member | null | undefined; birth: Birth | null }>;
+type Stepped = Readonly<{
+  before: Instance;
+  event: InstanceEvent;
+  after: Instance;
+  left: Member | null | undefined;
+  birth: Birth | null;
+}>;
 
 function countedOf(instance: Instance): Member | null {
   return instance.epoch === null ? null : memberOf(instance);

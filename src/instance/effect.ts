@@ -28,6 +28,8 @@ export type Effect = Partial<EffectTopic> & {
    * notice.
    */
   readonly token?: number | undefined;
+  /** A person granted it while a pause held: it begins all the same. */
+  readonly passesPause?: boolean;
   /** Time of the step that emitted it; in a virtual run also the time of its result. */
   readonly atMs: number;
   /** Virtual runs: the ordinal of its line among those of the same time. Live: 0. */
@@ -60,9 +62,10 @@ export function topicOf(instance: Omit<EffectTopic, "severity">, alert: Alert | 
 }
 
 export function encodeEffect(effect: Effect): string {
-  const { instanceId, groupId, attempt, token, atMs, turn, order, kind, policy, policyVersion, severity } = effect;
+  const { instanceId, groupId, attempt, token, atMs, turn, order, passesPause } = effect;
+  const { kind, policy, policyVersion, severity } = effect;
   const topic = { kind, policy, policyVersion, severity };
-  return JSON.stringify({ instanceId, groupId, attempt, token, atMs, turn, order, ...topic });
+  return JSON.stringify({ instanceId, groupId, attempt, token, atMs, turn, order, ...topic, passesPause });
 }
 
 export function decodeEffect(stored: { id: string; partition: number; value: string }): Effect {

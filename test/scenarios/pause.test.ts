@@ -97,6 +97,20 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await standing(engine, ids[1] as string)).toBe("Skipped approval_denied");
   });
 
+  test.each([false, true])("a person's grant begins while it holds; with workers: %s", async (leaveEffects) => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "done";
+    const engine = await world.engine([policyOf(null)], { leaveEffects });
+    if (leaveEffects) await world.worker();
+    await engine.pause(who);
+    const [held = "", other = ""] = await take(engine, ...alerts(["a", "b"]));
+    await engine.approve({ id: held }, who);
+    await world.until("it has run", async () => (await standing(engine, held)) === "Success approved", SECOND_MS);
+    expect(await standing(engine, other)).toBe("Waiting paused");
+    expect(world.attempts.map(({ instance }) => instance)).toEqual([held]);
+    expect(await unsound(world, engine)).toEqual([]);
+  });
+
   test("attempts that nobody has begun wait for its end, those under way go on", async () => {
     const world = new EngineWorld(kind);
     const engine = await world.engine([policyOf(null)], { concurrency: 1 });

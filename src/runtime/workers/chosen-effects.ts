@@ -125,7 +125,8 @@ export class ChosenEffects implements EffectSource {
         if (chosen.length >= limit) return chosen;
         const { kind, policy } = candidate.topic;
         const isAction = kind === "action";
-        if (isAction && this.#runtime.stops.isPaused(0, policy)) continue;
+        const mayBePaused = isAction && candidate.effect.passesPause !== true;
+        if (mayBePaused && this.#runtime.stops.isPaused(0, policy)) continue;
         if (isAction && !this.#rates.take(policy, nowMs)) continue;
         candidates.delete(id);
         chosen.push(candidate);

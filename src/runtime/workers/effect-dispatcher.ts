@@ -309,7 +309,8 @@ export class EffectDispatcher {
       return;
     }
     // Nothing begins while a pause holds: it goes on when that is lifted. Requests and summaries are not actions.
-    if (birth.kind === "action" && this.#runtime.stops.isPaused(effect.partition, birth.policy)) {
+    const mayBePaused = birth.kind === "action" && effect.passesPause !== true;
+    if (mayBePaused && this.#runtime.stops.isPaused(effect.partition, birth.policy)) {
       this.#end(effect, { kind: "paused" });
       return;
     }
