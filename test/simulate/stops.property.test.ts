@@ -151,8 +151,16 @@ async function play(given: SlowStopsRules, storm: readonly Move[], results: read
       return null;
     }
     if (move.kind === "pauses") return [await accepted(run.pause({ by: "ann", why: "stop" })), model.stops("ann")];
-    if (move.kind === "resumes")
-      return [await accepted(run.resume({ by: "ann", why: "go", held: move.how })), model.resumes(move.how)];
+    if (move.kind === "resumes") {
+      const answers: [boolean, boolean] = [
+        await accepted(run.resume({ by: "ann", why: "go", held: move.how })),
+        model.resumes(move.how),
+      ];
+      // A pause that begins in the millisecond in which the one before it held somebody asks about that one, too.
+      model.timePasses(1);
+      await run.advance(1);
+      return answers;
+    }
     if (ids.length === 0) return null;
     const at = move.target % ids.length;
     const id = ids[at] as string;
