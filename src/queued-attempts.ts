@@ -32,12 +32,13 @@ export type QueueOptions = {
   };
 };
 
-/** So many attempts of one worker lie in BullMQ at once: their claims are prolonged. */
-export const QUEUED_COUNT_MAX = 256;
+const QUEUED_COUNT_MAX = 256;
 /** After the drain a Redis that is away is waited for no longer than this. */
 const ENDED_WITHIN_MS = 1_000;
 
 export type QueuedAttempts = {
+  /** So many attempts of one worker lie in BullMQ at once: their claims are prolonged. */
+  readonly countMax: number;
   readonly effects: OpenEffectPort;
   readonly runningCount: () => number;
   pause(): void;
@@ -47,7 +48,7 @@ export type QueuedAttempts = {
   close(): Promise<void>;
 };
 
-type Parts = {
+export type QueuedParts = {
   readonly queue: QueueOptions;
   readonly concurrency: number;
   readonly local: LocalEffectOptions & { readonly allowAddresses?: readonly string[] | undefined };
@@ -56,7 +57,7 @@ type Parts = {
 
 export async function queuedAttempts(
   runtime: Runtime,
-  { queue: { bullmq: at }, concurrency, local, onFault: report }: Parts,
+  { queue: { bullmq: at }, concurrency, local, onFault: report }: QueuedParts,
 ): Promise<QueuedAttempts> {
   const faults = new RepeatedFaults(runtime.clock, report);
   const onFault = (what: string, error: unknown) => {
@@ -79,6 +80,7 @@ export async function queuedAttempts(
   const runner =
     at.runs === false ? null : new JobRunner(bullmq, places, { concurrency, run, overAmong: isOver, onFault });
   return {
+    countMax: QUEUED_COUNT_MAX,
     effects: effects.open,
     runningCount: () => runner?.runningCount ?? 0,
     pause: () => void runner?.pause(),

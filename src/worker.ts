@@ -2,13 +2,15 @@
  * The library's worker: a process that runs attempts of a namespace, near their targets, and decides nothing by itself.
  */
 import { compose, driveLive } from "./compose.ts";
+import { EFFECT_KINDS, type EffectKind } from "./effects/effect-kind.ts";
 import { engineEffects } from "./engine-effects.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import { CLOCK_SKEW_MS_DEFAULT, CONCURRENCY_DEFAULT, CONCURRENCY_MAX, RETENTION_MS_DEFAULT } from "./model/limits.ts";
 import type { Action } from "./policy/policy.ts";
-import { QUEUED_COUNT_MAX, type QueuedAttempts, type QueueOptions, queuedAttempts } from "./queued-attempts.ts";
+import type { QueuedAttempts, QueuedParts, QueueOptions } from "./queued-attempts.ts";
 import { InstanceReader } from "./runtime/instance-reader.ts";
+import type { Runtime } from "./runtime/runtime.ts";
 import { FLAG, FUNCTIONS, having, validateOptions, wholeNumber } from "./runtime/validate-options.ts";
 import type { EffectChoice } from "./runtime/workers/chosen-effects.ts";
 import type { LiveDriver } from "./runtime/workers/live-driver.ts";
@@ -19,13 +21,9 @@ import { AuditLog } from "./system/audit-line.ts";
 import { silentLogger } from "./system/pino-logger.ts";
 import { systemClock } from "./system/system-clock.ts";
 
+export type { EffectKind } from "./effects/effect-kind.ts";
 export type { QueueOptions } from "./queued-attempts.ts";
 export type { Rate } from "./runtime/workers/rate-limits.ts";
-
-/** What an effect is: the kind of its action, or the kind of a notice. */
-export const EFFECT_KINDS = ["webhook", "exec", "log", "handler", "summary", "approval-request"] as const;
-
-export type EffectKind = (typeof EFFECT_KINDS)[number];
 
 export type WorkerOptions = Pick<
   EngineOptions,
@@ -203,14 +201,12 @@ class LiveWorker implements Worker {
     const now = () => runtime.clock.now();
     const onFault = (what: string, error: unknown) => logger.error({ err: error }, what);
     const { queue, ...local } = this.#options;
-    const queued =
-      queue === undefined
-        ? null
-        : await queuedAttempts(runtime, { queue, concurrency, local: { ...local, logger, now }, onFault });
+    const parts = { concurrency, local: { ...local, logger, now }, onFault };
+    const queued = queue === undefined ? null : await queuedThrough(queue, runtime, parts);
     const attempts = queued === null ? engineEffects(this.#options, { logger, now }) : { ...queued, onCommit: [] };
     const { driver } = driveLive(runtime, {
       effects: attempts.effects,
-      concurrency: queued === null ? concurrency : QUEUED_COUNT_MAX,
+      concurrency: queued === null ? concurrency : queued.countMax,
       retentionMs: RETENTION_MS_DEFAULT,
       choice: choiceOf(this.#options),
       onCommit: [...attempts.onCommit, ({ entries }) => auditLog.write(entries)],
@@ -236,4 +232,10 @@ function choiceOf(options: WorkerOptions): EffectChoice {
 function virtualNamespace(mode: string): BecalmError {
   const text = `The namespace was made by \`becalm run\` (${mode}), whose attempts are its own. A worker works for engines and \`becalm serve\`.`;
   return new BecalmError("BECALM_NAMESPACE_MODE", text, { details: { mode } });
+}
+
+/** Loaded when it is needed: with what it imports, every command would start a fifth slower. */
+async function queuedThrough(queue: QueueOptions, runtime: Runtime, parts: Omit<QueuedParts, "queue">) {
+  const { queuedAttempts } = await import("./queued-attempts.ts");
+  return queuedAttempts(runtime, { queue, ...parts });
 }

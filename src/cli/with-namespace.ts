@@ -5,7 +5,7 @@
 import { compose, driveOnce, driveVirtual } from "../compose.ts";
 import type { Strategy } from "../detection/core/strategy.ts";
 import type { Enrichment } from "../detection/core/strategy-group.ts";
-import { Detection, type DetectionListener } from "../detection/detection.ts";
+import type { Detection, DetectionListener } from "../detection/detection.ts";
 import type { DetectionStore } from "../detection/detection-store.ts";
 import type { EffectRequest } from "../effects/effect-port.ts";
 import { localEffects } from "../effects/local-effects.ts";
@@ -312,6 +312,7 @@ export async function withDetection<T>(
   try {
     const { enrich } = options;
     const own = { store, now: Date.now, commitId: commitIds(), pause, random: Math.random };
+    const { Detection } = await import("../detection/detection.ts");
     const detection = new Detection(enrich === undefined ? own : { ...own, enrich }, options.strategies, listener);
     await detection.load();
     return await use({ detection, store });

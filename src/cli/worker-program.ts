@@ -1,7 +1,7 @@
 /** Names, options and help of `becalm worker` and `becalm dead-letters`. */
 import { InvalidArgumentError, Option } from "commander";
+import { EFFECT_KINDS } from "../effects/effect-kind.ts";
 import type { Rate } from "../runtime/workers/rate-limits.ts";
-import { EFFECT_KINDS } from "../worker.ts";
 import type { Add } from "./add-command.ts";
 import { countOf, jsonOption, namespaceOption, read, serverOptions, storeOption } from "./command-options.ts";
 import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX, LIST_COUNT_DEFAULT, LIST_COUNT_MAX } from "./option-limits.ts";

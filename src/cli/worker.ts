@@ -1,14 +1,7 @@
 /** `becalm worker`: attempts of a namespace, from its outbox, until a signal comes. */
+import { EFFECT_KINDS, type EffectKind } from "../effects/effect-kind.ts";
 import { fileLogger } from "../system/pino-logger.ts";
-import {
-  canRunBy,
-  createWorker,
-  EFFECT_KINDS,
-  type EffectKind,
-  type Rate,
-  type Worker,
-  type WorkerOptions,
-} from "../worker.ts";
+import { canRunBy, createWorker, type Rate, type Worker, type WorkerOptions } from "../worker.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { type LinkOptions, linksOf, SECRET_VARIABLE } from "./serve-links.ts";
