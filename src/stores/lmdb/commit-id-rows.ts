@@ -1,22 +1,22 @@
 /**
- * Ids of the commits of the last ten minutes. `k<partition><commit>`: nothing, it is there. `z<end><key>`: the keys of
- * one transaction, to be dropped then.
+ * Ids of the commits of the last ten minutes. `k<partition><commit>`: nothing, it is there. `z<end><key>`: the key of
+ * one, to be dropped then.
  */
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
-import { NextEnd } from "./next-end.ts";
-import { AFTER_ALL, numberOf, part, sortable, twoDigits } from "./row-keys.ts";
-import { type ReadRows, type Row, takeRows, type WriteRows } from "./rows.ts";
+import { EndedRows } from "./ended-rows.ts";
+import { part, twoDigits } from "./row-keys.ts";
+import type { ReadRows, WriteRows } from "./rows.ts";
 
-/** Rows of ended ids that one commit drops: more than it adds. */
-const FORGOTTEN_COUNT_MAX = 4;
-const NUMBER_DIGITS = 16;
+/** Ended ids that one commit drops: some milliseconds' work, in place of as many looks. */
+const FORGOTTEN_COUNT_MAX = 512;
 
 export class CommitIdRows {
   readonly #prefix: string;
-  readonly #nextEnd = new NextEnd();
+  readonly #ends: EndedRows;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
+    this.#ends = new EndedRows(`${prefix}z`, { countMax: FORGOTTEN_COUNT_MAX });
   }
 
   has(rows: ReadRows, partition: number, commitId: string): boolean {
@@ -26,25 +26,15 @@ export class CommitIdRows {
   add(rows: WriteRows, { partition, commitId }: { partition: number; commitId: string }, nowMs: number): void {
     const key = this.#key(partition, commitId);
     rows.put(key, "");
-    const endMs = nowMs + COMMIT_ID_TTL_MS;
-    rows.put(`${this.#prefix}z${sortable(endMs)}${key}`, key);
-    this.#nextEnd.added(endMs);
+    rows.put(this.#ends.keyOf(nowMs + COMMIT_ID_TTL_MS, key), key);
   }
 
   /** Drops some of those whose time is over. */
   forget(rows: WriteRows, nowMs: number): void {
-    if (!this.#nextEnd.mayBeOver(nowMs)) return;
-    const from = `${this.#prefix}z`;
-    const first = takeRows(rows.ascending(from, `${from}${AFTER_ALL}`), FORGOTTEN_COUNT_MAX);
-    const endOf = ({ key }: Row) => numberOf(key.slice(from.length, from.length + NUMBER_DIGITS));
-    const living = first.find((row) => endOf(row) > nowMs);
-    for (const row of first) {
-      if (row === living) break;
-      rows.remove(row.key);
-      rows.remove(row.value);
+    for (const { key, value } of this.#ends.take(rows, nowMs)) {
+      rows.remove(key);
+      rows.remove(value);
     }
-    if (living !== undefined) this.#nextEnd.found(endOf(living));
-    else if (first.length < FORGOTTEN_COUNT_MAX) this.#nextEnd.found(null);
   }
 
   #key(partition: number, commitId: string): string {

@@ -4,9 +4,9 @@
  * `<partition><group><order><id>`: the id; `W` and `D` `<partition><group><id>`: its order.
  */
 import type { Commit, MemberSet } from "../store.ts";
-import { NextEnd } from "./next-end.ts";
+import { EndedRows } from "./ended-rows.ts";
 import { AFTER_ALL, numberOf, part, sortable, twoDigits } from "./row-keys.ts";
-import { type ReadRows, type Row, removeRange, takeRows, type WriteRows } from "./rows.ts";
+import { type ReadRows, removeRange, takeRows, type WriteRows } from "./rows.ts";
 
 const ORDERED: Readonly<Record<MemberSet, string>> = { waiters: "w", held: "d" };
 const BY_ID: Readonly<Record<MemberSet, string>> = { waiters: "W", held: "D" };
@@ -20,10 +20,11 @@ export type StoredGroup = { readonly version: number; readonly value: string };
 
 export class GroupRows {
   readonly #prefix: string;
-  readonly #nextEnd = new NextEnd();
+  readonly #ends: EndedRows;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
+    this.#ends = new EndedRows(`${prefix}e`, { countMax: FORGOTTEN_COUNT_MAX });
   }
 
   get(rows: ReadRows, { partition, id }: { partition: number; id: string }, nowMs: number): StoredGroup | null {
@@ -44,13 +45,13 @@ export class GroupRows {
     const old = rows.get(key);
     const oldEnd = old === undefined ? NEVER : old.slice(old.indexOf(" ") + 1).slice(0, NUMBER_DIGITS);
     // The group that this one replaces has ended and was not dropped yet.
-    if (old !== undefined && group.expectedVersion === 0) this.#drop(rows, name, oldEnd);
-    const end = group.ttlMs === null ? NEVER : sortable(nowMs + group.ttlMs);
+    if (old !== undefined && group.expectedVersion === 0) this.#drop(rows, name);
+    const endMs = group.ttlMs === null ? Number.POSITIVE_INFINITY : nowMs + group.ttlMs;
+    const end = sortable(endMs);
     rows.put(key, `${group.expectedVersion + 1} ${end} ${group.value}`);
     if (end !== oldEnd || group.expectedVersion === 0) {
       if (oldEnd !== NEVER) rows.remove(`${this.#prefix}e${oldEnd}${name}`);
-      if (end !== NEVER) rows.put(`${this.#prefix}e${end}${name}`, "");
-      if (group.ttlMs !== null) this.#nextEnd.added(nowMs + group.ttlMs);
+      if (end !== NEVER) rows.put(this.#ends.keyOf(endMs, name), "");
     }
     for (const { set, instanceId, order } of commit.membersAdded) this.#add(rows, name, { set, instanceId, order });
     for (const { set, instanceId } of commit.membersRemoved) this.#remove(rows, name, { set, instanceId });
@@ -78,22 +79,14 @@ export class GroupRows {
 
   /** Drops some of the groups that have ended. */
   forget(rows: WriteRows, nowMs: number): void {
-    if (!this.#nextEnd.mayBeOver(nowMs)) return;
-    const from = `${this.#prefix}e`;
-    const first = takeRows(rows.ascending(from, `${from}${AFTER_ALL}`), FORGOTTEN_COUNT_MAX);
-    const endOf = ({ key }: Row) => key.slice(from.length, from.length + NUMBER_DIGITS);
-    const living = first.find((row) => numberOf(endOf(row)) > nowMs);
-    for (const row of first) {
-      if (row === living) break;
-      this.#drop(rows, row.key.slice(from.length + NUMBER_DIGITS), endOf(row));
+    for (const row of this.#ends.take(rows, nowMs)) {
+      this.#drop(rows, this.#ends.nameIn(row));
+      rows.remove(row.key);
     }
-    if (living !== undefined) this.#nextEnd.found(numberOf(endOf(living)));
-    else if (first.length < FORGOTTEN_COUNT_MAX) this.#nextEnd.found(null);
   }
 
-  #drop(rows: WriteRows, name: string, end: string): void {
+  #drop(rows: WriteRows, name: string): void {
     rows.remove(`${this.#prefix}g${name}`);
-    if (end !== NEVER) rows.remove(`${this.#prefix}e${end}${name}`);
     for (const set of SETS)
       for (const table of [ORDERED[set], BY_ID[set]]) {
         const from = `${this.#prefix}${table}${name}`;

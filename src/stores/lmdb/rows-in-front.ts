@@ -20,23 +20,33 @@ export function rowsInFront(behind: ReadRows, front: FrontRows): ReadRows {
     },
     ascending: (from, to) => {
       const isIn = (key: string) => compareCodePoints(key, from) >= 0 && compareCodePoints(key, to) < 0;
-      const own = where(front.near(from, to), isIn);
+      const own = where(front.near(from, to), { start: sharedStart(from, to), isIn });
       const stored = behind.ascending(from, to);
       return own.length === 0 ? stored : merged(stored, own, compareCodePoints);
     },
     descending: (from, to) => {
       const isIn = (key: string) => compareCodePoints(key, from) > 0 && compareCodePoints(key, to) < 0;
-      const own = where(front.near(from, to), isIn);
+      const own = where(front.near(from, to), { start: sharedStart(from, to), isIn });
       const stored = behind.descending(from, to);
       return own.length === 0 ? stored : merged(stored, own, (left, right) => compareCodePoints(right, left));
     },
   };
 }
 
-function where(changes: Iterable<Change>, isIn: (key: string) => boolean): Change[] {
+type Range = { readonly start: string; readonly isIn: (key: string) => boolean };
+
+/** Most changes are of other tables: how a key starts says so, and costs the least. */
+function where(changes: Iterable<Change>, { start, isIn }: Range): Change[] {
   const found: Change[] = [];
-  for (const change of changes) if (isIn(change[0])) found.push(change);
+  for (const change of changes) if (change[0].startsWith(start) && isIn(change[0])) found.push(change);
   return found;
+}
+
+/** What every key between the two starts with. */
+function sharedStart(from: string, to: string): string {
+  let length = 0;
+  while (length < from.length && from.charCodeAt(length) === to.charCodeAt(length)) length += 1;
+  return from.slice(0, length);
 }
 
 type Compare = (left: string, right: string) => number;
