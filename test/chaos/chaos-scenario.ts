@@ -18,7 +18,8 @@ export type FaultKind =
   | "kill the master"
   | "stop the master"
   | "move a slot"
-  | "change the policies";
+  | "change the policies"
+  | "reach a point";
 
 /** How often, and for how long where that means something. */
 export type PlannedFault = { readonly kind: FaultKind; readonly everyMs: number; readonly forMs?: readonly number[] };
@@ -204,6 +205,38 @@ const ROUGH: readonly Rough[] = [
     alertsPerSecond: 30,
     faults: [{ kind: "stop the master", everyMs: 20_000, forMs: [10_000] }],
     mayLose: true,
+  },
+  {
+    // Every named point is reached, by one that is killed there and by one that is stopped.
+    name: "named points",
+    deployment: "server",
+    engines: 4,
+    seconds: 150,
+    alertsPerSecond: 30,
+    faults: [{ kind: "reach a point", everyMs: 100, forMs: [500, 4_000, 10_000] }],
+    mayLose: false,
+  },
+  {
+    name: "lmdb",
+    deployment: "lmdb",
+    engines: 1,
+    servers: 1,
+    seconds: 45,
+    alertsPerSecond: 40,
+    faults: [
+      { kind: "kill an engine", everyMs: 3_000 },
+      { kind: "stop an engine", everyMs: 10_000, forMs: [500, 3_000] },
+    ],
+    mayLose: false,
+  },
+  {
+    name: "named points of lmdb",
+    deployment: "lmdb",
+    engines: 1,
+    seconds: 120,
+    alertsPerSecond: 30,
+    faults: [{ kind: "reach a point", everyMs: 100, forMs: [300, 1_500] }],
+    mayLose: false,
   },
   {
     name: "moved slots",

@@ -3,12 +3,10 @@
  *
  * Owns: when faults happen, and what is recorded. Does not own: what must hold (test/checkers), or how a contender works.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { redisStore } from "../../src/stores/redis/redis-store.ts";
-import type { Store } from "../../src/stores/store.ts";
 import { violationsOf } from "../checkers/all-checkers.ts";
 import { recordStore } from "../checkers/record-store.ts";
 import type { Recording, Violation } from "../checkers/recording.ts";
@@ -19,17 +17,20 @@ import { chaosPolicies } from "./chaos-policies.ts";
 import type { ChaosScenario, FaultKind, PlannedFault } from "./chaos-scenario.ts";
 import { type Contender, ForkedContender } from "./contender.ts";
 import { type Deployment, moveSlot, slotsWithKeys, startDeployment, until, withClient } from "./deployment.ts";
+import { seamOf } from "./named-points.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
+import { PointPlan, pointsOf } from "./point-plan.ts";
 import { readTextbook } from "./read-textbook.ts";
+import { comesToRest } from "./rest.ts";
 import { Sender } from "./sender.ts";
 import { ServedContender } from "./served-contender.ts";
+import { storeAt } from "./store-at.ts";
 import { startTarget, type Target } from "./target.ts";
 
 const NAMESPACE = "chaos";
 const ACKNOWLEDGED_MS_MAX = 60_000;
 /** Deadlines of a few calls of the store after each other, and a busy desk. */
 const ANSWERED_WITHIN_MS = 20_000;
-const OPEN_STATES = ["Idle", "Processing", "Proceeding", "Defense", "Waiting", "Failed", "Skipped"];
 
 export type ChaosOptions = {
   readonly scenario: ChaosScenario;
@@ -62,12 +63,15 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     failures: 0.1,
     delayMsMax: options.scenario.targetMsMax,
   });
-  const program = await buildProgram(PROGRAMS[options.contender], options.fault ?? null);
+  const points = pointsOf(options.scenario);
+  const program = await buildProgram(PROGRAMS[options.contender], options.fault ?? null, points.map(seamOf));
   const workers = options.scenario.workers > 0;
   const worker = workers ? await buildProgram("test/chaos/worker-process.ts", options.fault ?? null) : "";
   const queueServer = workers ? await startRedis() : null;
   const serve = options.scenario.servers > 0 ? await buildProgram("src/cli/main.ts") : "";
-  const run = new ChaosRun(options, { deployment, target, program, serve, worker, queueServer, folder });
+  const logPath = join(folder, "points.log");
+  await writeFile(logPath, "");
+  const run = new ChaosRun(options, { deployment, target, program, serve, worker, queueServer, folder, logPath });
   try {
     return await run.run();
   } finally {
@@ -94,24 +98,33 @@ type Parts = {
   readonly worker: string;
   readonly queueServer: RedisServer | null;
   readonly folder: string;
+  /** Where processes say that they have come to a named point. */
+  readonly logPath: string;
 };
 
 class ChaosRun {
   readonly #options: ChaosOptions;
   readonly #parts: Parts;
   readonly #random: SeededRandom;
+  readonly #points: PointPlan;
   readonly #engines: Contender[] = [];
   readonly #workers: ForkedContender[] = [];
   readonly #faultLines: { atMs: number; text: string }[] = [];
   readonly #counts: Record<string, number> = {};
   readonly #healing = new Set<Promise<unknown>>();
   #engineCount = 0;
+  #ranSeconds = 0;
   #policyVersion: 1 | 2 = 1;
 
   constructor(options: ChaosOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
     this.#random = new SeededRandom(options.seed);
+    this.#points = new PointPlan({
+      points: pointsOf(options.scenario),
+      random: this.#random,
+      logPath: parts.logPath,
+    });
   }
 
   async run(): Promise<ChaosReport> {
@@ -121,12 +134,15 @@ class ChaosRun {
     await until("the engines are ready", async () => this.#engines.every(({ isReady }) => isReady), 60_000);
     for (let count = 0; count < scenario.workers; count += 1) this.#startWorker();
     const startedAtMs = Date.now();
+    const untilMs = performance.now() + seconds * 1_000;
     const sender = new Sender(this.#random, alertsPerSecond, () => this.#engines);
     sender.start();
     const timers = faults.map((fault) => setInterval(() => this.#act(fault), fault.everyMs));
     const ready: number[] = [];
     timers.push(setInterval(() => ready.push(this.#living.filter(({ isReady }) => isReady).length), 500));
-    await delay(seconds * 1_000);
+    const isOver = () => performance.now() >= untilMs || this.#points.isDone;
+    while (!isOver()) await delay(100);
+    this.#ranSeconds = (Date.now() - startedAtMs) / 1_000;
     for (const timer of timers) clearInterval(timer);
     sender.end();
     log(`${sender.sentCount} alerts sent; the faults are over: ${JSON.stringify(this.#counts)}`);
@@ -134,7 +150,7 @@ class ChaosRun {
     await this.#parts.deployment.healed();
     if (this.#living.length === 0) this.#startEngine();
     await until("every alert is acknowledged", async () => sender.isDone, ACKNOWLEDGED_MS_MAX).catch(() => {});
-    const found = await this.#found(sender, startedAtMs);
+    const found = [...(await this.#found(sender, startedAtMs)), ...this.#undone(sender)];
     sender.stop();
     const lines = await this.#parts.target.lines();
     const faultLines = this.#faultLines;
@@ -148,6 +164,20 @@ class ChaosRun {
     const violations = found.filter(({ what }) => !(scenario.mayLose && isLoss(what)));
     const enginesReady = Math.round((10 * ready.reduce((sum, count) => sum + count, 0)) / ready.length) / 10;
     return { contender, scenario: scenario.name, seed, faults: this.#counts, enginesReady, violations, outcome };
+  }
+
+  get #isServedInVain(): boolean {
+    const served = this.#engines.filter((engine) => engine instanceof ServedContender);
+    return served.length > 0 && served.every(({ takenCount }) => takenCount === 0);
+  }
+
+  #undone({ isDone, sentCount, acknowledged }: Sender): Violation[] {
+    const left = `${sentCount - acknowledged.size} alerts are not acknowledged, a minute after the faults`;
+    return [
+      ...(this.#isServedInVain ? [{ checker: "enough happened", what: "no server acknowledged an alert" }] : []),
+      ...(isDone ? [] : [{ checker: "acknowledged", what: left }]),
+      ...this.#points.unreached.map((what) => ({ checker: "enough happened", what: `nobody came to it: ${what}` })),
+    ];
   }
 
   killAll(): void {
@@ -210,12 +240,16 @@ class ChaosRun {
   }
 
   #act({ kind, forMs = [0] }: PlannedFault): void {
+    if (kind === "reach a point") {
+      this.#lookAtPoints(forMs);
+      return;
+    }
     const ms = this.#random.pick(forMs);
     this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
     this.#healing.add(this.#do(kind, ms));
   }
 
-  async #do(kind: FaultKind, ms: number): Promise<void> {
+  async #do(kind: Exclude<FaultKind, "reach a point">, ms: number): Promise<void> {
     try {
       await this.#deeds[kind](ms);
     } catch (error) {
@@ -223,7 +257,15 @@ class ChaosRun {
     }
   }
 
-  readonly #deeds: Readonly<Record<FaultKind, (ms: number) => unknown>> = {
+  /** Whoever has killed itself, or was asked to stop, is replaced. */
+  #lookAtPoints(stopMs: readonly number[]): void {
+    const reached = this.#points.look(this.#living as readonly ForkedContender[], stopMs);
+    this.#counts["reach a point"] = (this.#counts["reach a point"] ?? 0) + reached;
+    const missing = this.#options.scenario.engines - this.#engines.filter(({ isDead }) => !isDead).length;
+    for (let count = 0; count < missing; count += 1) this.#startEngine();
+  }
+
+  readonly #deeds: Readonly<Record<Exclude<FaultKind, "reach a point">, (ms: number) => unknown>> = {
     "kill an engine": () => this.#killEngine(),
     "kill a worker": () => this.#killWorker(),
     "stop a worker": (ms) => this.#oneWorker()?.stop(ms),
@@ -255,6 +297,8 @@ class ChaosRun {
     const victim = this.#oneLiving();
     if (victim === undefined) return;
     victim.kill();
+    // Of a store that has one writer the next one would be refused.
+    await until("it is dead", async () => victim.isDead);
     this.#startEngine();
   }
 
@@ -309,7 +353,7 @@ class ChaosRun {
   }
 
   async #record(sender: Sender, startedAtMs: number): Promise<Recording> {
-    const store = redisStore(this.#parts.deployment.directUrl, { namespace: NAMESPACE });
+    const store = storeAt(this.#parts.deployment.directUrl, NAMESPACE);
     try {
       await store.open({});
       const isAtRest = await comesToRest(store, this.#options.scenario.restMsMax);
@@ -335,7 +379,7 @@ class ChaosRun {
           answeredWithinMs: ANSWERED_WITHIN_MS,
           faultLinesPerSecondMax: 20,
           isAtRest: true,
-          atLeast: { instances: scenario.seconds * 5, attempts: scenario.seconds * 2 },
+          atLeast: { instances: Math.floor(this.#ranSeconds * 5), attempts: Math.floor(this.#ranSeconds * 2) },
         },
       };
     } finally {
@@ -347,16 +391,4 @@ class ChaosRun {
 /** Of what a failover lost: it was acknowledged or begun, and is not there. */
 function isLoss(what: string): boolean {
   return /and is not there$|but never begun$/.test(what);
-}
-
-async function comesToRest(store: Store, msMax: number): Promise<boolean> {
-  const isAtRest = async () => {
-    for (const under of OPEN_STATES) if ((await store.list({ limit: 1, under })).instances.length > 0) return false;
-    const due = await store.timers({ lane: "work", untilMs: Number.MAX_SAFE_INTEGER, limit: 1 });
-    return due.length + (await store.listEffects({ limit: 1 })).length === 0;
-  };
-  return until("everything is at rest", isAtRest, msMax).then(
-    () => true,
-    () => false,
-  );
 }

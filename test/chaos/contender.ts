@@ -1,5 +1,6 @@
 /** Whoever takes alerts under the harness, in a process of its own: Becalm's engine, or the textbook way. All speak the same messages. */
 import { type ChildProcess, fork } from "node:child_process";
+import type { PointOrder } from "./at-point.ts";
 
 export type ContenderOptions = {
   readonly storeUrl: string;
@@ -14,7 +15,9 @@ export type ContenderOptions = {
 
 export type ToContender =
   | { readonly type: "ingest"; readonly id: number; readonly alerts: readonly object[] }
-  | { readonly type: "clock"; readonly aheadMs: number };
+  | { readonly type: "clock"; readonly aheadMs: number }
+  | { readonly type: "point"; readonly order: PointOrder }
+  | { readonly type: "end" };
 
 export type Answer = {
   readonly taken: readonly { readonly alert: number; readonly id: string; readonly outcome: string }[];

@@ -13,6 +13,7 @@ import { type FaultyProxy, startFaultyProxy } from "./faulty-proxy.ts";
 
 export type DeploymentKind =
   | "server"
+  | "lmdb"
   | "limited user"
   | "cluster"
   | "sentinel"
@@ -41,6 +42,7 @@ const APPEND = ["--appendonly", "yes", "--appendfsync", "everysec"];
 const SLOT_COUNT = 16_384;
 
 export function startDeployment(kind: DeploymentKind): Promise<Deployment> {
+  if (kind === "lmdb") return startLmdb();
   if (kind === "cluster") return startCluster();
   if (kind === "replicated cluster") return startCluster().then(replicated);
   if (kind === "replicated sentinel") return startSentinel().then(replicated);
@@ -50,6 +52,21 @@ export function startDeployment(kind: DeploymentKind): Promise<Deployment> {
 /** Commits wait for a replica, for longer than it takes to notice that one is gone. */
 function replicated(deployment: Deployment): Deployment {
   return { ...deployment, url: `${deployment.url}?replicas=1` };
+}
+
+/** A folder; nothing runs but the one engine that writes it. */
+async function startLmdb(): Promise<Deployment> {
+  const folder = await mkdtemp(join(tmpdir(), "becalm-chaos-lmdb-"));
+  const url = `lmdb:${folder}`;
+  return {
+    url,
+    directUrl: url,
+    servers: [],
+    proxy: null,
+    masters: async () => [],
+    healed: async () => {},
+    stop: () => rm(folder, { recursive: true, force: true }),
+  };
 }
 
 async function startServer(isLimited: boolean): Promise<Deployment> {
@@ -159,7 +176,7 @@ async function startOneSentinel(path: string, master: RedisServer): Promise<{ po
   return { port, child };
 }
 
-async function mastersAmong(servers: readonly RedisServer[]): Promise<RedisServer[]> {
+export async function mastersAmong(servers: readonly RedisServer[]): Promise<RedisServer[]> {
   const roles = await Promise.all(
     servers.map(({ port }) =>
       withClient(port, async (client) => String(await client.info("replication"))).catch(() => ""),

@@ -2,8 +2,9 @@
 import { createEngine } from "../../src/engine.ts";
 import type { AlertInput } from "../../src/formats/alert-input.ts";
 import { messageOf } from "../../src/model/errors.ts";
-import { redisStore } from "../../src/stores/redis/redis-store.ts";
+import { obey } from "./at-point.ts";
 import type { ContenderOptions, FromContender, ToContender } from "./contender.ts";
+import { storeAt } from "./store-at.ts";
 
 const { storeUrl, namespace, policies, leaveEffects = false } = JSON.parse(process.argv[2] ?? "{}") as ContenderOptions;
 const realNow = Date.now;
@@ -12,7 +13,7 @@ Date.now = () => realNow() + aheadMs;
 
 const tell = (message: FromContender) => void process.send?.(message, () => {});
 const report = (text: string) => tell({ type: "fault", text });
-const store = redisStore(storeUrl, { namespace });
+const store = storeAt(storeUrl, namespace);
 const engine = createEngine({
   policies: policies as never,
   store,
@@ -33,6 +34,8 @@ async function ingest(id: number, alerts: readonly AlertInput[]): Promise<void> 
 process.on("message", (message: ToContender) => {
   if (message.type === "ingest") void ingest(message.id, message.alerts as AlertInput[]);
   if (message.type === "clock") aheadMs = message.aheadMs;
+  if (message.type === "point") obey(message.order);
+  if (message.type === "end") void engine.stop().finally(() => process.exit(0));
 });
 process.on("disconnect", () => process.exit(0));
 

@@ -1,8 +1,10 @@
-/** `npm run chaos -- --scenario "killed engines" --seed 7 --seconds 60`: real processes, and what goes wrong with them; `--list` names them. `--bulk timers --count 100000`, `--unwaited 500000`. */
+/** `npm run chaos -- --scenario "killed engines" --seed 7 --seconds 60`: real processes, and what goes wrong with them; `--list` names them. `--bulk timers --count 100000`, `--unwaited 500000`, `--failover "cluster" --fault stop`. */
 import { parseArgs } from "node:util";
 import { runBulk } from "./bulk.ts";
 import { runChaos } from "./chaos.ts";
 import { CHAOS_SCENARIOS, chaosScenarioNamed } from "./chaos-scenario.ts";
+import type { DeploymentKind } from "./deployment.ts";
+import { runFailover } from "./failover.ts";
 import { runUnwaited } from "./unwaited.ts";
 
 const { values } = parseArgs({
@@ -16,6 +18,8 @@ const { values } = parseArgs({
     bulk: { type: "string" },
     count: { type: "string", default: "20000" },
     unwaited: { type: "string" },
+    failover: { type: "string" },
+    fault: { type: "string", default: "kill" },
     verbose: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
@@ -33,6 +37,11 @@ if (values.bulk !== undefined) {
 }
 if (values.unwaited !== undefined) {
   process.stdout.write(`${JSON.stringify(await runUnwaited(Number(values.unwaited)), null, 2)}\n`);
+  process.exit(0);
+}
+if (values.failover !== undefined) {
+  const fault = values.fault === "stop" ? "stop" : "kill";
+  process.stdout.write(`${JSON.stringify(await runFailover(values.failover as DeploymentKind, fault), null, 2)}\n`);
   process.exit(0);
 }
 const log = (line: string) => void process.stderr.write(`${new Date().toISOString().slice(11, 23)} ${line}\n`);

@@ -9,7 +9,7 @@ const HOST_COUNT = 4;
 const TICK_MS = 100;
 const AGAIN = 0.1;
 
-type SentAlert = {
+export type SentAlert = {
   readonly labels: Readonly<Record<string, string>>;
   readonly startsAt: number;
   readonly status: "firing";

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Answer, Contender, ContenderOptions, ToContender } from "./contender.ts";
+import type { SentAlert } from "./sender.ts";
 
 const ANSWERED_WITHIN_MS = 30_000;
 
@@ -20,6 +21,8 @@ export class ServedContender implements Contender {
   isDead = false;
   isStopped = false;
   stoppedMs = 0;
+  /** Alerts that it has acknowledged. */
+  takenCount = 0;
   readonly #child: ChildProcess;
   #url: string | null = null;
 
@@ -53,7 +56,7 @@ export class ServedContender implements Contender {
       const response = await fetch(`${this.#url}/v1/alerts`, {
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify(alerts),
+        body: JSON.stringify((alerts as readonly SentAlert[]).map(written)),
         signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
       });
       const body = (await response.json()) as { alerts?: readonly Fate[]; error?: unknown };
@@ -61,6 +64,7 @@ export class ServedContender implements Contender {
       const taken = body.alerts.flatMap(({ index, instances }) =>
         instances.map(({ id, outcome }) => ({ alert: index, id, outcome })),
       );
+      this.takenCount += taken.length;
       const refused = body.alerts.flatMap(({ index, code }) => (code === undefined ? [] : [{ alert: index, code }]));
       return { taken, refused };
     } catch {
@@ -83,4 +87,9 @@ export class ServedContender implements Contender {
     this.stoppedMs += ms;
     this.isStopped = false;
   }
+}
+
+/** A body says times as texts. */
+function written({ startsAt, ...alert }: SentAlert): object {
+  return { ...alert, startsAt: new Date(startsAt).toISOString() };
 }

@@ -30,14 +30,19 @@ export async function runProgram<Report>(program: string, args: readonly string[
   return JSON.parse(stdout) as Report;
 }
 
-/** Builds a program; returns the path of what node can run. */
-export async function buildProgram(entry: string, fault: SeededFault | null = null): Promise<string> {
-  const folder = join(BUILT, `${fault?.name.replaceAll(/[^a-z]+/g, "-") ?? "sound"}`);
+/** Builds a program, with `seams` put into it; returns the path of what node can run. */
+export async function buildProgram(
+  entry: string,
+  fault: SeededFault | null = null,
+  seams: readonly SeededFault[] = [],
+): Promise<string> {
+  const name = fault?.name.replaceAll(/[^a-z]+/g, "-") ?? "sound";
+  const folder = join(BUILT, seams.length === 0 ? name : `${name}-with-seams`);
   await mkdir(folder, { recursive: true });
   await cp(join(ROOT, SCRIPTS), join(folder, "scripts"), { recursive: true });
-  const faulty = fault === null ? null : await faultySource(fault);
-  if (faulty?.path.endsWith(".lua") === true)
-    await writeFile(join(folder, "scripts", basename(faulty.path)), faulty.source);
+  const changed = await changedSources(fault === null ? seams : [...seams, fault]);
+  for (const [path, source] of changed)
+    if (path.endsWith(".lua")) await writeFile(join(folder, "scripts", basename(path)), source);
   const outfile = join(folder, `${entry.replace(/^.*\//, "").replace(/\.ts$/, "")}.mjs`);
   await build({
     absWorkingDir: ROOT,
@@ -50,7 +55,7 @@ export async function buildProgram(entry: string, fault: SeededFault | null = nu
     packages: "external",
     sourcemap: "inline",
     logLevel: "silent",
-    plugins: faulty === null ? [] : [seeded(faulty)],
+    plugins: changed.size === 0 ? [] : [seeded(changed)],
   });
   return outfile;
 }
@@ -59,18 +64,30 @@ export async function buildProgram(entry: string, fault: SeededFault | null = nu
 export type FaultySource = { readonly path: string; readonly source: string };
 
 /** Where the fault stands. Throws if the sources have moved on: the fault must then be written anew. */
-export async function faultySource({ name, file = "", find, replace }: SeededFault): Promise<FaultySource> {
-  const found: FaultySource[] = [];
-  for (const path of await sourcePaths()) {
-    if (!path.endsWith(file)) continue;
-    const parts = (await readFile(path, "utf8")).split(find);
-    for (let more = 1; more < parts.length; more += 1) found.push({ path, source: parts.join(replace) });
+export async function faultySource(fault: SeededFault): Promise<FaultySource> {
+  const [changed] = [...(await changedSources([fault]))];
+  const [path, source] = changed as [string, string];
+  return { path, source };
+}
+
+/** The sources that some changes are in, by path. Throws if one of them has no place, or several. */
+export async function changedSources(changes: readonly SeededFault[]): Promise<ReadonlyMap<string, string>> {
+  const changed = new Map<string, string>();
+  if (changes.length === 0) return changed;
+  const paths = await sourcePaths();
+  const sources = new Map(await Promise.all(paths.map(async (path) => [path, await readFile(path, "utf8")] as const)));
+  for (const { name, file = "", find, replace } of changes) {
+    const found = [...sources].flatMap(([path, source]) =>
+      path.endsWith(file) ? Array.from({ length: source.split(find).length - 1 }, () => path) : [],
+    );
+    const [path] = found;
+    if (path === undefined || found.length > 1)
+      throw new Error(`"${name}" stands ${found.length} times in the sources, and must stand once:\n${find}`);
+    const source = (sources.get(path) as string).split(find).join(replace);
+    sources.set(path, source);
+    changed.set(path, source);
   }
-  const [one] = found;
-  if (one !== undefined && found.length === 1) return one;
-  throw new Error(
-    `The seeded fault "${name}" stands ${found.length} times in the sources, and must stand once:\n${find}`,
-  );
+  return changed;
 }
 
 async function sourcePaths(): Promise<string[]> {
@@ -81,13 +98,14 @@ async function sourcePaths(): Promise<string[]> {
   return listed.flat().filter((path) => /\.(ts|lua)$/.test(path));
 }
 
-function seeded({ path: faulty, source }: FaultySource): Plugin {
+function seeded(changed: ReadonlyMap<string, string>): Plugin {
   return {
     name: "seeded fault",
     setup(bundling) {
-      bundling.onLoad({ filter: /\.ts$/ }, ({ path }) =>
-        path === faulty ? { contents: source, loader: "ts", resolveDir: dirname(path) } : null,
-      );
+      bundling.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const contents = changed.get(path);
+        return contents === undefined ? null : { contents, loader: "ts", resolveDir: dirname(path) };
+      });
     },
   };
 }

@@ -17,11 +17,14 @@ import type { RepeatedFaults } from "./repeated-faults.ts";
 import { envelopeOf, type Firing, ownersOf } from "./timers.ts";
 import { Turns } from "./turns.ts";
 
-/** Timers of one partition and lane that are fired at once. */
+/** Timers of one partition and lane that are read at once. */
 export const PAGE_COUNT = 256;
-/** Pages of so many are fired one at a time: alerts that come while very many timers are due get in between. */
-const LARGE_PAGE_COUNT = 64;
-/** What takes longer, as a page of a partition that cannot be written, keeps no other waiting. */
+/**
+ * Of larger pages so many are fired at once, by one partition after the other: alerts that come while very many timers
+ * are due get in between.
+ */
+const TURN_COUNT = 64;
+/** What takes longer, as timers of a partition that cannot be written, keeps no other waiting. */
 const TURN_MS_MAX = 250;
 /** What waits after a failure is passed over as it is read; so many of a partition at most are known at once. */
 const WAITING_COUNT_MAX = 8_192;
@@ -104,14 +107,28 @@ export class TimerPump {
     const rows = await this.#runtime.store.timers({ lane, untilMs, limit, partition });
     const due = rows.filter((row) => !(nowMs < (part.timers.get(keyOf(row))?.untilMs ?? 0))).slice(0, PAGE_COUNT);
     if (due.length === 0) return false;
-    const endTurn = due.length < LARGE_PAGE_COUNT ? null : await this.#turns.take();
-    try {
-      const firing = { atMs: nowMs, owners: await ownersOf(this.#runtime, partition, due) };
-      const outcomes = await Promise.all(due.map((row) => this.#fireRow(part, row, firing)));
-      return due.length >= PAGE_COUNT && outcomes.includes(true);
-    } finally {
-      endTurn?.();
+    let isAnyFired = false;
+    for (let from = 0; from < due.length; from += TURN_COUNT) {
+      const endTurn = due.length < TURN_COUNT ? null : await this.#turns.take();
+      try {
+        const fired = await this.#fireRows(part, due.slice(from, from + TURN_COUNT), { partition, atMs: nowMs });
+        isAnyFired ||= fired;
+      } finally {
+        endTurn?.();
+      }
     }
+    return due.length >= PAGE_COUNT && isAnyFired;
+  }
+
+  /** Whether any of them could be committed. */
+  async #fireRows(
+    part: Part,
+    rows: readonly TimerRow[],
+    { partition, atMs }: { partition: number; atMs: number },
+  ): Promise<boolean> {
+    const firing = { atMs, owners: await ownersOf(this.#runtime, partition, rows) };
+    const outcomes = await Promise.all(rows.map((row) => this.#fireRow(part, row, firing)));
+    return outcomes.includes(true);
   }
 
   /** Whether it could be committed. */
