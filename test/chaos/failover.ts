@@ -134,9 +134,9 @@ async function partitionsOn(master: RedisServer): Promise<ReadonlySet<number>> {
   return new Set(keys.map((key) => Number(/:i:(\d\d)-/.exec(key)?.[1])));
 }
 
-async function replicasAmong({ servers, masters }: Deployment): Promise<readonly RedisServer[]> {
-  const leading = await masters();
-  return servers.filter((server) => !leading.includes(server));
+async function replicasAmong(deployment: Deployment): Promise<readonly RedisServer[]> {
+  const leading = await deployment.masters();
+  return deployment.servers.filter((server) => !leading.includes(server));
 }
 
 /** When the first of them is a master. */
