@@ -306,7 +306,7 @@ async function oneGroup(setup) {
   const single = { ...setup, groups: 1 };
   const one = await measured(single, { count: 1, isShared: true });
   const two = await measured(single, { count: 2, isShared: true });
-  const rate = ({ perSecond }) => `${perSecond.toFixed(0)} alerts a second`;
+  const rate = ({ perSecond, us }) => `${perSecond.toFixed(0)} alerts a second, ${us.toFixed(0)} us of CPU each`;
   console.log(
     `one group: two processes do ${(two.perSecond / one.perSecond).toFixed(2)} of one (${rate(two)}, ${rate(one)})`,
   );
