@@ -71,6 +71,8 @@ export class VirtualRun implements Driver {
   readonly #quarantinedOwners = new Set<string>();
   #last: Position = { atMs: 0, turn: 0 };
   #highestMs: number;
+  /** Attempts that a pause, or a brake in their own step, kept from beginning. */
+  #kept: Effect[] = [];
   readonly #pauses: PauseService;
   /** A pause may hold somebody about whom nobody was asked. */
   #mayHold = true;
@@ -256,6 +258,7 @@ export class VirtualRun implements Driver {
    * about what a pause has come to hold.
    */
   async #settle(isDue: (effect: Effect) => boolean): Promise<void> {
+    this.#letGo();
     for (;;) {
       const round = this.#takeRound(isDue);
       if (round.length === 0 && !this.#mayHold) return;
@@ -266,6 +269,12 @@ export class VirtualRun implements Driver {
       for (let from = 0; from < round.length; from += this.#concurrency)
         await this.#perform(round.slice(from, from + this.#concurrency));
     }
+  }
+
+  /** Once no pause holds, what it kept begins: now, for its own time is over. */
+  #letGo(): void {
+    if (this.#kept.length === 0 || this.#runtime.stops.of(0).pauses.length > 0) return;
+    this.#outstanding.push(...this.#kept.splice(0).map((effect) => ({ ...effect, atMs: this.#highestMs })));
   }
 
   /**
@@ -285,8 +294,9 @@ export class VirtualRun implements Driver {
   /** Runs effects of one round beside each other, and commits their results in the order of emission. */
   async #perform(effects: readonly Effect[]): Promise<void> {
     const outcomes = await Promise.all(effects.map((effect) => this.#run(effect)));
-    const envelopes = outcomes.flatMap((outcome) => {
+    const envelopes = outcomes.flatMap((outcome, index) => {
       if (outcome.kind === "failed") throw outcome.error;
+      if (outcome.kind === "paused") this.#kept.push(effects[index] as Effect);
       return outcome.kind === "completed" ? [outcome.envelope] : [];
     });
     await this.#commit(envelopes, effects[0]?.turn ?? 0);

@@ -98,14 +98,6 @@ function policiesOf({
   };
 }
 
-/**
- * Under a brake nobody decides all that is held at once here: what then begins in the step that brakes again waits for
- * the next resume, which a model without an outbox cannot say.
- */
-function withoutBrakedBatches({ limits }: SlowStopsRules, move: Move): Move {
-  return move.kind === "resumes" && move.how === "decide" && limits !== null ? { ...move, how: "keep" } : move;
-}
-
 async function play(given: SlowStopsRules, storm: readonly Move[], results: readonly boolean[]): Promise<void> {
   const isOk = (name: string, attempt: number) => results[(name.charCodeAt(0) * 4 + attempt) % results.length] === true;
   const model = new SlowStops(given, START_MS, isOk);
@@ -172,8 +164,7 @@ async function play(given: SlowStopsRules, storm: readonly Move[], results: read
     if (move.kind === "ends") return [await accepted(run.get(id).send({ type: "end", ...who })), model.ends(at)];
     return [await accepted(run.get(id).send({ type: "start", approved: true, ...who })), model.runsAnyway(at)];
   };
-  for (const [index, chosen] of storm.entries()) {
-    const move = withoutBrakedBatches(given, chosen);
+  for (const [index, move] of storm.entries()) {
     const answers = await take(move);
     const what = `after ${index}: ${JSON.stringify(move)}`;
     if (answers !== null) expect(answers[0], what).toBe(answers[1]);

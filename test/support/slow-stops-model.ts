@@ -15,7 +15,7 @@ export type SlowStopsRules = {
   readonly limits: { readonly actions: number; readonly failures: number; readonly perMs: number } | null;
 };
 
-type Phase = "verifying" | "succeeded" | "retry due" | "failed" | "asking" | "held" | "skipped" | "closed";
+type Phase = "unbegun" | "verifying" | "succeeded" | "retry due" | "failed" | "asking" | "held" | "skipped" | "closed";
 
 type Case = {
   readonly alert: string;
@@ -44,6 +44,7 @@ export type SlowRow = {
 };
 
 const STATES: Readonly<Record<Phase, string>> = {
+  unbegun: "Processing",
   verifying: "Processing",
   succeeded: "Success",
   "retry due": "Failed",
@@ -146,7 +147,7 @@ export class SlowStops {
 
   cancels(at: number): boolean {
     const one = this.#cases[at] as Case;
-    if (one.phase === "verifying" || one.phase === "retry due") this.#become(one, "failed", "cancelled");
+    if (["unbegun", "verifying", "retry due"].includes(one.phase)) this.#become(one, "failed", "cancelled");
     else if (["asking", "held", "closed"].includes(one.phase)) this.#become(one, "skipped", "cancelled");
     else return false;
     return true;
@@ -180,7 +181,13 @@ export class SlowStops {
     // A person goes on: what was counted so far is past.
     this.#begun = [];
     this.#failed = [];
-    if (how === "keep") return true;
+    if (how !== "keep") this.#answerHeld(how);
+    // What a brake in its own step kept from beginning goes on, unless that step brakes again.
+    if (!this.isPaused) for (const one of this.#cases) if (one.phase === "unbegun") this.#perform(one);
+    return true;
+  }
+
+  #answerHeld(how: "decide" | "deny"): void {
     const held = this.#cases
       .filter(({ phase }) => phase === "held")
       .sort((a, b) => a.heldOrder - b.heldOrder || this.#compareIds(a, b));
@@ -188,10 +195,9 @@ export class SlowStops {
       if (how === "deny") this.#become(one, "skipped", "approval_denied");
       else {
         one.roundAttempts = 0;
-        this.#decide(one);
+        this.#decide(one, "in one step with others");
       }
     }
-    return true;
   }
 
   /** Up to then and at it. */
@@ -218,7 +224,7 @@ export class SlowStops {
   }
 
   /** As if it came now. */
-  #decide(one: Case): void {
+  #decide(one: Case, how: "alone" | "in one step with others" = "alone"): void {
     if (this.#rules.isDefended) {
       const open = this.#openings.findIndex(({ atMs }) => this.nowMs <= atMs + this.#rules.windowMs);
       if (open < 0) {
@@ -237,7 +243,8 @@ export class SlowStops {
       }
     } else one.reason = "no_rule";
     if (this.#mustHold()) this.#hold(one);
-    else this.#attempt(one);
+    else if (how === "alone") this.#attempt(one);
+    else this.#begin(one);
   }
 
   /** Is it stopped, or would the next attempt be one too many? That one is held, and with it all others are. */
@@ -270,11 +277,20 @@ export class SlowStops {
 
   /** It begins and ends at once. */
   #attempt(one: Case): void {
+    this.#begin(one);
+    this.#perform(one);
+  }
+
+  #begin(one: Case): void {
+    one.phase = "unbegun";
     one.attempts += 1;
     one.roundAttempts += 1;
     one.grants = [];
     one.dueAtMs = null;
     this.#begun.push(this.nowMs);
+  }
+
+  #perform(one: Case): void {
     if (!this.#isOk(one.alert, one.attempts)) this.#fails(one, "failed");
     else if (this.#rules.verifyMs !== null && one.isFiring) {
       one.phase = "verifying";
