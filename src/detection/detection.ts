@@ -248,8 +248,9 @@ export class Detection {
 
   /** Stores what was reported, if it is not stored yet. */
   async storeTold(source: string): Promise<void> {
-    if (this.#told <= this.#storedTold || this.#version === 0) return;
-    await this.#commitUntilApplied(source, () => NOTHING_DECIDED);
+    // After a conflict it may be stored by the other process.
+    const isStored = () => this.#told <= this.#storedTold || this.#version === 0;
+    await this.#commitUntilApplied(source, () => (isStored() ? null : NOTHING_DECIDED));
   }
 
   async #commitUntilApplied(

@@ -170,6 +170,17 @@ describe("detection on a store", () => {
     expect(await told()).toBe(first);
   });
 
+  test("stores what was reported once when two processes want to: the one that comes second commits nothing", async () => {
+    const store = memoryDetectionStore();
+    const both = [await runOn(store), await runOn(store)];
+    const { version } = await store.load([]);
+    for (const detection of both) {
+      detection.told(detection.alertCount);
+      await detection.storeTold("rows.csv");
+    }
+    expect((await store.load([])).version).toBe(version + 1);
+  });
+
   test("detects nothing twice after the record ids have run out", async () => {
     let nowMs = 0;
     const store = memoryDetectionStore({ now: () => nowMs });
