@@ -38,7 +38,8 @@ export type Deployment = {
 
 const READY_MS_MAX = 30_000;
 const NODE_TIMEOUT_MS = 2_000;
-const APPEND = ["--appendonly", "yes", "--appendfsync", "everysec"];
+/** A replica is sent its first copy at once: until it has one it cannot take over. */
+const APPEND = ["--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"];
 const SLOT_COUNT = 16_384;
 
 export function startDeployment(kind: DeploymentKind): Promise<Deployment> {
@@ -106,6 +107,7 @@ async function startCluster(): Promise<Deployment> {
     });
   };
   await healed();
+  await until("the replicas have their copies", () => haveCopies(servers));
   const nodes = servers.map(({ port }) => `127.0.0.1:${port}`).join(",");
   return {
     url: `redis+cluster://${nodes}`,
@@ -133,6 +135,7 @@ async function startSentinel(): Promise<Deployment> {
     [0, 1, 2].map((index) => startOneSentinel(join(folder, `${index}.conf`), master)),
   );
   const ports = sentinels.map(({ port }) => port);
+  await until("the replicas have their copies", () => haveCopies(servers));
   await until("the sentinels know each other", async () => {
     const known = await Promise.all(ports.map((port) => withClient(port, othersOf)));
     return known.every((count) => count === 2);
@@ -183,6 +186,14 @@ export async function mastersAmong(servers: readonly RedisServer[]): Promise<Red
     ),
   );
   return servers.filter((_, index) => roles[index]?.includes("role:master"));
+}
+
+/** Whether every replica among them follows its master. */
+async function haveCopies(servers: readonly RedisServer[]): Promise<boolean> {
+  const infos = await Promise.all(
+    servers.map(({ port }) => withClient(port, async (client) => String(await client.info("replication")))),
+  );
+  return infos.every((info) => info.includes("role:master") || info.includes("master_link_status:up"));
 }
 
 /** Moves a slot with all its keys to another master, while everybody goes on writing. */

@@ -14,15 +14,20 @@ export type RedisClient = Redis | Cluster;
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const SOCKET_TIMEOUT_MS = 3_000;
+/** A server that is stopped does not close a connection that is given up: it is waited for no longer than this. */
+const DISCONNECT_TIMEOUT_MS = 250;
 const RECONNECT_STEP_MS = 100;
 const RECONNECT_MS_MAX = 500;
 /** A client of a cluster looks who has which slots, also while nobody has told it that they moved. */
-const SLOTS_REFRESHED_EVERY_MS = 2_000;
+const SLOTS_REFRESHED_EVERY_MS = 1_000;
+/** Whoever does not say it within this is passed over for the next node: one may be stopped. */
+const SLOTS_REFRESH_TIMEOUT_MS = 500;
 
 const OWN_OPTIONS = {
   lazyConnect: true,
   connectTimeout: CONNECT_TIMEOUT_MS,
   socketTimeout: SOCKET_TIMEOUT_MS,
+  disconnectTimeout: DISCONNECT_TIMEOUT_MS,
   maxRetriesPerRequest: 2,
   // After a failover the old master answers READONLY: connect anew. Whether the command is sent again is
   // connection.ts's business.
@@ -63,7 +68,7 @@ export function clientFor(
     redisOptions: { ...redisOptions, reconnectOnError: reconnectOnError ?? null },
     clusterRetryStrategy: retryStrategy,
     slotsRefreshInterval: SLOTS_REFRESHED_EVERY_MS,
-    slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+    slotsRefreshTimeout: SLOTS_REFRESH_TIMEOUT_MS,
   } satisfies ClusterOptions);
 }
 

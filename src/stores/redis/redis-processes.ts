@@ -16,6 +16,7 @@ import {
 import { requireLease } from "../store-rules.ts";
 import type { RedisClient, RedisConnection } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
+import { completeClient } from "./redis-client.ts";
 import { scripts } from "./scripts.ts";
 
 /** How long the server lets a receiver wait: shorter than the silence after which a connection counts as gone. */
@@ -118,7 +119,7 @@ class Receiver {
   #onEnd: () => void = () => {};
 
   constructor(client: RedisClient) {
-    this.#client = client instanceof Cluster ? client.duplicate() : client.duplicate();
+    this.#client = completeClient(client instanceof Cluster ? client.duplicate() : client.duplicate());
     // Without a listener ioredis prints the errors; whoever receives reports them.
     this.#client.on("error", () => {});
   }
