@@ -21,6 +21,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, ExitCode>> = {
   BECALM_CONFLICT: EXIT.refused,
   BECALM_NAMESPACE_MODE: EXIT.refused,
   BECALM_NAMESPACE_PARTITIONS: EXIT.refused,
+  BECALM_NAMESPACE_NEWER: EXIT.refused,
   BECALM_NAMESPACE_FORMAT: EXIT.refused,
   BECALM_NAMESPACE_BUSY: EXIT.refused,
   BECALM_STORE_BUSY: EXIT.refused,

@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   BECALM_CONFLICT: "other writers won 20 times in a row; nothing was written, send again",
   BECALM_NAMESPACE_MODE: "the namespace was made in another mode: by an engine, a simulated run or an executing run",
   BECALM_NAMESPACE_PARTITIONS: "the namespace was made with another number of partitions",
+  BECALM_NAMESPACE_NEWER: "the namespace has the format of a newer version",
   BECALM_NAMESPACE_FORMAT: "the namespace has a format that engines of an earlier version share; raise it first",
   BECALM_NAMESPACE_BUSY: "another virtual run works on this namespace",
   BECALM_STORE_BUSY: "another process writes to this store, which takes one writer",

@@ -5,16 +5,17 @@
 import { BecalmError } from "../model/errors.ts";
 import { PARTITION_COUNT_MAX } from "../model/limits.ts";
 import { compareCodePoints } from "../model/utf8.ts";
-import type {
-  Commit,
-  EpisodeWrite,
-  InstanceWrite,
-  NamespaceInfo,
-  NamespaceMode,
-  NamespaceSpec,
-  TallyWrite,
-  TimerKey,
-  TimerRow,
+import {
+  type Commit,
+  type EpisodeWrite,
+  type InstanceWrite,
+  NAMESPACE_FORMAT,
+  type NamespaceInfo,
+  type NamespaceMode,
+  type NamespaceSpec,
+  type TallyWrite,
+  type TimerKey,
+  type TimerRow,
 } from "./store.ts";
 
 /** A place in the order of creation. */
@@ -78,6 +79,14 @@ const MADE_BY: Readonly<Record<NamespaceMode, string>> = {
 
 /** Throws when the namespace is not what `spec` asks for. */
 export function requireSameNamespace(name: string, info: NamespaceInfo, spec: NamespaceSpec): void {
+  if (info.format > NAMESPACE_FORMAT) {
+    throw new BecalmError(
+      "BECALM_NAMESPACE_NEWER",
+      `The namespace "${name}" has format ${info.format}, and this version knows formats up to ${NAMESPACE_FORMAT}: ` +
+        "a newer version wrote it. Update this program.",
+      { details: { namespace: name, stored: info.format, known: NAMESPACE_FORMAT } },
+    );
+  }
   if (spec.mode !== undefined && spec.mode !== info.mode) {
     throw new BecalmError(
       "BECALM_NAMESPACE_MODE",

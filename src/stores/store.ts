@@ -33,8 +33,8 @@ export interface Store {
   readonly outbox: Outbox;
 
   /**
-   * Creates the namespace, or checks it against `spec`. Rejects with BECALM_NAMESPACE_MODE or
-   * BECALM_NAMESPACE_PARTITIONS. `spec` may leave either out (a reading command does): then nothing is created and a
+   * Creates the namespace, or checks it against `spec`. Rejects with BECALM_NAMESPACE_MODE,
+   * BECALM_NAMESPACE_PARTITIONS or BECALM_NAMESPACE_NEWER. `spec` may leave either out (a reading command does): then nothing is created and a
    * missing namespace resolves to null.
    */
   open(spec: NamespaceSpec): Promise<NamespaceInfo | null>;

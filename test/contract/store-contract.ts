@@ -142,8 +142,16 @@ export function storeContract(
       test("has a format that only rises", async () => {
         await store.open({ mode: "live", partitions });
         expect(await store.raiseFormat(1)).toBe(3);
+        expect(await store.open({})).toMatchObject({ format: 3 });
         expect(await store.raiseFormat(4)).toBe(4);
-        expect(await store.open({})).toMatchObject({ format: 4 });
+        expect(await store.raiseFormat(3)).toBe(4);
+      });
+
+      test("is refused, also to readers, when a newer version has raised its format", async () => {
+        await store.open({ mode: "live", partitions });
+        await store.raiseFormat(4);
+        for (const spec of [{ mode: "live", partitions } as const, {}])
+          await expect(store.open(spec)).rejects.toMatchObject({ code: "BECALM_NAMESPACE_NEWER" });
       });
 
       test("remembers the highest time, which never falls", async () => {
