@@ -6,6 +6,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import type { AlertInput } from "../../src/formats/alert-input.ts";
 import { BecalmError } from "../../src/model/errors.ts";
+import { acceptedResults } from "../support/accepted-results.ts";
 import {
   alertOf,
   EngineWorld,
@@ -88,7 +89,7 @@ async function accepted(engine: RunningEngine): Promise<number> {
   let most = 0;
   for (const { id } of await everything(engine)) {
     const { entries } = await engine.get(id).history();
-    const results = entries.flatMap(({ event }) => ("attempt" in event ? [`${event.attempt}`] : []));
+    const results = acceptedResults(entries);
     for (const attempt of results) most = Math.max(most, results.filter((other) => other === attempt).length);
   }
   return most;

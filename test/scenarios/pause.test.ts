@@ -74,7 +74,10 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
         sentence: { en: expect.stringContaining("the racks move") },
       },
     });
+    world.outcome = () => "done";
     await one.resume({ ...who, policy: "act", held: "decide" });
+    // A request is an attempt, too: it waits while actions take all that may run at once.
+    await world.settle();
     await two.pause({ ...who, policy: "act" });
     await take(two, alertOf("later"));
     for (let second = 0; second < 5; second += 1) await world.elapse(SECOND_MS);

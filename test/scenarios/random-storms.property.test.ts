@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { PolicyDocument } from "../../src/formats/policy-file.ts";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction } from "../../src/model/convergence-rule.ts";
 import { BecalmError } from "../../src/model/errors.ts";
+import { acceptedResults } from "../support/accepted-results.ts";
 import {
   type Attempt,
   alertOf,
@@ -193,7 +194,7 @@ async function checkAttempts(world: EngineWorld, engine: RunningEngine): Promise
   }
   for (const { id, attempt, kind } of await everything(engine)) {
     const { entries } = await engine.get(id).history();
-    const accepted = entries.flatMap(({ event }) => ("attempt" in event ? [event.attempt] : []));
+    const accepted = acceptedResults(entries);
     expect(accepted).toEqual([...new Set(accepted)].sort((a, b) => a - b));
     if (kind === "action") expect(accepted.length).toBeLessThanOrEqual(attempt);
   }

@@ -121,8 +121,8 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "waiters are not woken",
-    find: `if (command.type !== "create" && (result.outcome === "applied" || command.type === "wake")) {`,
-    replace: `if (command.type === "wake") {`,
+    find: `(result.outcome === "applied" || command.type === "wake")`,
+    replace: `command.type === "wake"`,
     scenario: "calm",
     foundBy: ["waiters released", "nothing stuck"],
   },

@@ -4,6 +4,7 @@
  */
 import crypto from "node:crypto";
 import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import type { Scheduler, Step } from "./scheduler.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 
@@ -14,6 +15,8 @@ const REAL = {
   performanceNow: performance.now.bind(performance),
   random: Math.random,
   randomUUID: crypto.randomUUID,
+  hostname: os.hostname,
+  pid: process.pid,
   setTimeout: globalThis.setTimeout,
   clearTimeout: globalThis.clearTimeout,
   setImmediate: globalThis.setImmediate,
@@ -31,12 +34,16 @@ export function simulateGlobals({ scheduler, random }: World): () => void {
   let ids = 0;
   const uuid = () => {
     ids += 1;
-    return `00000000-0000-4000-8000-${ids.toString(16).padStart(12, "0")}` as const;
+    // What tells them apart stands in front: processes are known by that.
+    return `${ids.toString(16).padStart(8, "0")}-0000-4000-8000-000000000000` as const;
   };
   Date.now = nowMs;
   performance.now = () => scheduler.nowMs;
   Math.random = () => random.next();
   crypto.randomUUID = uuid;
+  // Owners are called by them too, and who owns what follows from what they are called.
+  os.hostname = () => "simulated";
+  Object.defineProperty(process, "pid", { value: 1 });
   syncBuiltinESMExports();
   Object.assign(globalThis, { setTimeout: after, clearTimeout: cancel, setImmediate: soon });
   return () => {
@@ -44,6 +51,8 @@ export function simulateGlobals({ scheduler, random }: World): () => void {
     performance.now = REAL.performanceNow;
     Math.random = REAL.random;
     crypto.randomUUID = REAL.randomUUID;
+    os.hostname = REAL.hostname;
+    Object.defineProperty(process, "pid", { value: REAL.pid });
     syncBuiltinESMExports();
     const { setTimeout, clearTimeout, setImmediate } = REAL;
     Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate });
