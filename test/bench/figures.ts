@@ -197,7 +197,7 @@ async function redisMemory(bench: Bench): Promise<Row[]> {
       figure: "Redis memory per converged alert",
       value,
       unit: "B",
-      target: atMost(1_600, 1_100, 1_700),
+      target: atMost(1_700, 1_100, 1_800),
       parts: { alerts: request.count },
     },
   ];
