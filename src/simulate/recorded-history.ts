@@ -51,14 +51,20 @@ export type RecordedSilence = { readonly note: SilenceNote; readonly atMs: numbe
 
 /**
  * What tells who came before whom within one millisecond. `view`: of its group, as its first decision saw it; null: it
- * saw none. `arrival`: among those that a pause holds. `movedAtMs`: of the next step; those that wait go on in order.
+ * saw none. `arrival`: among those that a pause holds. `later`: the next steps; those that wait go on in order.
  */
 export type FirstSight = {
   readonly epoch: number | null;
   readonly view: GroupView | null;
   readonly arrival: number;
-  readonly movedAtMs: number;
+  readonly later: readonly LaterSight[];
 };
+
+/** When a step was, and what it saw of the group, if it looked. */
+export type LaterSight = { readonly atMs: number; readonly view: GroupView | null };
+
+/** So many steps tell who of two that saw the same came first, if any do. */
+const LATER_COUNT_MAX = 4;
 
 export type RecordedHistory = {
   /** The instance's id without its partition, as policy, alert and start give it. */
@@ -147,7 +153,9 @@ function sightOf(entries: readonly AuditEntry[]): FirstSight {
     epoch: first?.epoch ?? null,
     view: start?.group ?? null,
     arrival: start?.arrival ?? 0,
-    movedAtMs: entries[index + 1]?.atMs ?? Number.POSITIVE_INFINITY,
+    later: entries.slice(index + 1, index + 1 + LATER_COUNT_MAX).map(({ atMs, event }) => {
+      return { atMs, view: "group" in event ? event.group : null };
+    }),
   };
 }
 

@@ -9,10 +9,11 @@ import { ENGINE_ACTOR } from "../instance/audit-types.ts";
 import type { EventInput } from "../instance/event-input.ts";
 import type { Alert } from "../model/alert.ts";
 import { grouped } from "../model/grouped.ts";
+import type { GroupView } from "../model/instance-types.ts";
 import type { Receipt } from "../model/receipt.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { inOrderOf } from "./arrival-order.ts";
-import type { RecordedAttempt, RecordedEnd, RecordedHistory } from "./recorded-history.ts";
+import type { LaterSight, RecordedAttempt, RecordedEnd, RecordedHistory } from "./recorded-history.ts";
 import { type PauseInput, RecordedStops, type TimelineSilence } from "./timeline-stops.ts";
 
 /** `madeUnder`: the policy versions, as `name@version`, that made instances of it. */
@@ -319,27 +320,34 @@ function chainsOf(receipts: readonly PlacedReceipt[]): PlacedReceipt[][][] {
 
 /**
  * Who came first into a group: those that found none, its opener, then whoever saw less of it (one that waits for a
- * person is in progress, and not yet executed), and of those that wait whoever went on first.
+ * person is in progress, and not yet executed), and of those that wait whoever went on first, or saw less of it then.
  */
 function compareSights({ sight: a }: RecordedHistory, { sight: b }: RecordedHistory): number {
   const rank = ({ view }: typeof a) => (view === null ? 0 : view.observation.isNew ? 1 : 2);
-  const seen = ({ view }: typeof a) => (view === null ? 0 : view.observation.executed + settledIn(view));
-  const inProgress = ({ view }: typeof a) => view?.observation.inProgress ?? 0;
   return (
     (a.epoch ?? 0) - (b.epoch ?? 0) ||
     rank(a) - rank(b) ||
-    seen(a) - seen(b) ||
-    inProgress(a) - inProgress(b) ||
+    compareSeen(a.view, b.view) ||
     a.arrival - b.arrival ||
-    compareTimes(a.movedAtMs, b.movedAtMs)
+    compareLater(a.later, b.later)
   );
 }
 
-function compareTimes(a: number, b: number): number {
-  return a === b ? 0 : a - b;
+function compareSeen(a: GroupView | null, b: GroupView | null): number {
+  const seen = (view: typeof a) => (view === null ? 0 : view.observation.executed + settledIn(view));
+  return seen(a) - seen(b) || (a?.observation.inProgress ?? 0) - (b?.observation.inProgress ?? 0);
 }
 
-function settledIn(view: NonNullable<RecordedHistory["sight"]["view"]>): number {
+function compareLater(a: readonly LaterSight[], b: readonly LaterSight[]): number {
+  for (const [index, one] of a.entries()) {
+    const other = b[index];
+    const order = other === undefined ? -1 : one.atMs - other.atMs || compareSeen(one.view, other.view);
+    if (order !== 0) return order;
+  }
+  return a.length < b.length ? 1 : 0;
+}
+
+function settledIn(view: GroupView): number {
   return view.observation.succeeded + view.observation.failed;
 }
 

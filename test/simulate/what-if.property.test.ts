@@ -253,6 +253,20 @@ describe("the rules in force, played on what they recorded", () => {
     );
   });
 
+  test("of two that waited and were held together, whoever was decided first afterwards came first", async () => {
+    const storm: Step[] = [
+      { do: "fire", names: [0, 1, 2], host: 0 },
+      { do: "pause" },
+      { do: "end attempt", which: 0, how: "done" },
+      { do: "resume", held: "decide" },
+      { do: "fire", names: [4], host: 0 },
+      { do: "end attempt", which: 0, how: "done" },
+      { do: "pause" },
+    ];
+    const policy = policyOf({ function: "wait_when_proceed", count: 1, window: "20s" }, { retry: { limit: 0 } });
+    await checkStorm(MEMORY, fileOf([policy]), storm);
+  });
+
   test("one pause is over before the next begins, also when nothing was decided between them", async () => {
     const storm: Step[] = [
       { do: "pause" },
