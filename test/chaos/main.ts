@@ -1,5 +1,7 @@
 /** `npm run chaos -- --scenario "killed engines" --seed 7 --seconds 60`: real processes, and what goes wrong with them; `--list` names them. `--bulk timers --count 100000`, `--unwaited 500000`, `--failover "cluster" --fault stop`. */
+
 import { parseArgs } from "node:util";
+import { grouped } from "../../src/model/grouped.ts";
 import { runBulk } from "./bulk.ts";
 import { runChaos } from "./chaos.ts";
 import { CHAOS_SCENARIOS, chaosScenarioNamed } from "./chaos-scenario.ts";
@@ -60,6 +62,10 @@ const report = await runChaos({
 });
 const { violations, ...told } = report;
 process.stdout.write(`${JSON.stringify(told, null, 2)}\n`);
-for (const { checker, what } of violations.slice(0, 20)) process.stdout.write(`${checker}: ${what}\n`);
+const SHOWN_COUNT = 20;
+// Rare kinds first: behind hundreds that wait for a peer is the one that they wait for.
+const kinds = grouped(violations, ({ checker, what }) => `${checker}: ${what.replace(/^[^:]*: /, "")}`);
+for (const [kind, some] of [...kinds].sort(([, a], [, b]) => a.length - b.length).slice(0, SHOWN_COUNT))
+  process.stdout.write(`${some.length} x ${kind} (${some[0]?.what.split(":")[0]})\n`);
 process.stdout.write(`${violations.length} violations\n`);
 process.exit(violations.length === 0 ? 0 : 1);
