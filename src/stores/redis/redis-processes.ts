@@ -82,8 +82,9 @@ export class RedisProcesses implements Processes {
   async enrol({ id, record, sinceMs }: Enrolment): Promise<void> {
     const { enrolled } = this.#keys();
     const { client } = this.#connection;
-    await this.#connection.run(() => client.hset(enrolled, id, `${sinceMs} ${record}`));
-    // All are read once for each process that begins.
+    const added = await this.#connection.run(() => client.hset(enrolled, id, `${sinceMs} ${record}`));
+    // It is said again whenever the namespace is renewed; all are read only when there is one more.
+    if (added === 0) return;
     const all = Object.entries(await this.#connection.run(() => client.hgetall(enrolled)));
     const tooMany = supernumerary(all.map(([one, text]) => parseEnrolled(one, text)));
     if (tooMany.length > 0) await this.#connection.run(() => client.hdel(enrolled, ...tooMany));
