@@ -132,6 +132,7 @@ export type RunningEngine = Engine & {
 export class EngineWorld {
   readonly clock = new ManualClock(START_MS);
   readonly storage: Storage;
+  readonly partitions: number;
   /** Every attempt that a handler was asked for, in order. */
   readonly attempts: Attempt[] = [];
   /** What the engines logged as errors. */
@@ -144,8 +145,9 @@ export class EngineWorld {
   /** Attempts whose end is still on its way into the engine. */
   #landing = 0;
 
-  constructor(kind: StoreKind) {
+  constructor(kind: StoreKind, { partitions = PARTITION_COUNT } = {}) {
     this.storage = kind.make(this.clock);
+    this.partitions = partitions;
   }
 
   async engine(
@@ -160,7 +162,7 @@ export class EngineWorld {
       store: watched.store,
       clock: this.clock,
       handlers: { act },
-      partitions: PARTITION_COUNT,
+      partitions: this.partitions,
       drainMs: 0,
       logger: {
         debug: () => {},
@@ -216,7 +218,7 @@ export class EngineWorld {
   async outside(): Promise<Store> {
     if (this.#outside === null) {
       this.#outside = this.storage.connect();
-      await this.#outside.open({ mode: "live", partitions: PARTITION_COUNT });
+      await this.#outside.open({ mode: "live", partitions: this.partitions });
     }
     return this.#outside;
   }
@@ -410,7 +412,7 @@ export async function overwrite(
   const store = await world.outside();
   const group = "group" in target ? target.group : null;
   const partition =
-    group === null && "id" in target ? Number(target.id.slice(0, 2)) : partitionOf(group ?? "", PARTITION_COUNT);
+    group === null && "id" in target ? Number(target.id.slice(0, 2)) : partitionOf(group ?? "", world.partitions);
   const instanceIds = "id" in target ? [target.id] : [];
   const write = async (next: string): Promise<string> => {
     const loaded = await store.load({ partition, groupId: group, instanceIds });
