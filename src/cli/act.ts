@@ -14,6 +14,7 @@ import type { NamespaceMode } from "../stores/store.ts";
 import { EXIT } from "./exit-codes.ts";
 import { stateColor } from "./report-text.ts";
 import type { Terminal } from "./terminal.ts";
+import type { NamedIds } from "./whole-ids.ts";
 import { type Acting, type ActingOptions, withActing } from "./with-namespace.ts";
 
 export type ActOptions = ActingOptions & {
@@ -24,22 +25,27 @@ export type ActOptions = ActingOptions & {
   readonly json: boolean;
 };
 
-export type Act = {
+/** The functions are given the options with whole ids. */
+export type Act<Options> = {
   readonly command: string;
   /** Past tense, for people. */
   readonly done: Sentence;
   /** Whose action may follow. */
-  readonly policyOf: (instances: InstanceReader) => Promise<string>;
+  readonly policyOf: (instances: InstanceReader, named: Options) => Promise<string>;
   /** Commits, and gives the instances that changed. */
-  readonly commit: (instances: InstanceService) => Promise<Instance[]>;
+  readonly commit: (instances: InstanceService, named: Options) => Promise<Instance[]>;
 };
 
-export async function act(terminal: Terminal, options: ActOptions, how: Act): Promise<number> {
-  return withActing(options, how.command, async (acting) => {
+export async function act<Options extends ActOptions & NamedIds>(
+  terminal: Terminal,
+  options: Options,
+  how: Act<Options>,
+): Promise<number> {
+  return withActing(options, how.command, async (acting, named) => {
     const { instances, mode, nowMs } = acting;
     if (options.run && mode !== "simulated")
-      requireRunnable(instances, await how.policyOf(instances), options.allowExec);
-    const committed = await how.commit(instances);
+      requireRunnable(instances, await how.policyOf(instances, named), options.allowExec);
+    const committed = await how.commit(instances, named);
     const attempts = options.run ? await acting.runOutstanding() : 0;
     const changed = await Promise.all(committed.map(({ id }) => instances.instance(id)));
     const ran = mode === "simulated" ? "simulated" : "ran";

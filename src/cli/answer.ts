@@ -15,7 +15,7 @@ export type AnswerOptions = ActOptions & {
 
 export async function answer(terminal: Terminal, options: AnswerOptions): Promise<number> {
   const { command, event } = options;
-  const target = targetOf(options);
+  requireTarget(options);
   const input = { type: event, ...requireWho(options) };
   return act(terminal, options, {
     command,
@@ -23,16 +23,16 @@ export async function answer(terminal: Terminal, options: AnswerOptions): Promis
       event === "approval.granted"
         ? { en: "The approval was granted", zh: "审批已通过" }
         : { en: "The approval was denied", zh: "审批已拒绝" },
-    policyOf: async (instances: InstanceReader) =>
-      "group" in target ? policyOfGroup(target.group) : (await instances.instance(target.id)).policy,
-    commit: (instances: InstanceService) => instances.answer(target, input),
+    policyOf: async (instances: InstanceReader, { id, group }) =>
+      id === undefined ? policyOfGroup(group ?? "") : (await instances.instance(id)).policy,
+    commit: (instances: InstanceService, { id, group = "" }) =>
+      instances.answer(id === undefined ? { group } : { id }, input),
   });
 }
 
-function targetOf({ id, group, command }: AnswerOptions): { id: string } | { group: string } {
+function requireTarget({ id, group, command }: AnswerOptions): void {
   if (id !== undefined && group !== undefined) throw usedWrongly("Give an id or --group, not both.");
-  if (id !== undefined && id !== "") return { id };
-  if (group !== undefined && group !== "") return { group };
+  if ((id ?? group ?? "") !== "") return;
   throw usedWrongly(
     `Say what to ${command}: \`becalm ${command} ID\` or \`becalm ${command} --group G\`. \`becalm ls --state Waiting\` shows who waits.`,
   );

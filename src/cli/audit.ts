@@ -39,16 +39,16 @@ export async function audit(terminal: Terminal, options: AuditOptions): Promise<
   if (options.what !== "verify")
     throw usedWrongly(`There is no \`becalm audit ${options.what}\`. Did you mean \`becalm audit verify\`?`);
   if (options.all && options.ids.length > 0) throw usedWrongly("Give ids or --all, not both.");
-  const { against: logs = [], ids, file } = options;
+  const { against: logs = [], file } = options;
   if (file !== undefined)
-    return withAgainst({ logs, ids, startedAtMs: null }, (against) =>
+    return withAgainst({ logs, ids: options.ids, startedAtMs: null }, (against) =>
       verifyBundle(terminal, file, { ...options, against }),
     );
-  return withReading(options, "audit verify", (instances) => {
+  return withReading(options, "audit verify", (instances, named) => {
     // Lines reach a log up to half a second after their commit. Nobody writes to a virtual namespace between its runs.
     const startedAtMs = instances.runtime.mode === "live" ? Date.now() - LOGGED_AFTER_MS_MAX : null;
-    return withAgainst({ logs, ids, startedAtMs }, (against) =>
-      verifyStore(terminal, instances, { ...options, against }),
+    return withAgainst({ logs, ids: named.ids, startedAtMs }, (against) =>
+      verifyStore(terminal, instances, { ...named, against }),
     );
   });
 }

@@ -34,13 +34,13 @@ export async function exportCommand(terminal: Terminal, options: ExportOptions):
   const sinceMs = options.since === undefined ? null : timeOf(options.since);
   if (options.ids.length > 0 && (options.group !== undefined || sinceMs !== null))
     throw usedWrongly("Give ids, or --group and --since, not both.");
-  return withReading(options, "export", async (instances) => {
+  return withReading(options, "export", async (instances, named) => {
     const file = output(options.out);
     const totals: Totals = { instances: 0, broken: [], removed: 0 };
     try {
       await writeAll(file.write, {
         instances,
-        options,
+        options: named,
         sinceMs,
         totals,
         progress: new Progress(terminal),

@@ -44,8 +44,10 @@ export async function fork(terminal: Terminal, options: ForkOptions): Promise<nu
   if ((id === undefined) === (group === undefined)) throw usedWrongly("Give an id, or --group.");
   if (event.length === 0) throw usedWrongly(`Say what happens instead: --event '{"type":"approval.granted"}'.`);
   if (id !== undefined && options.at === undefined) throw usedWrongly("Say from when on: --at VERSION or --at TIME.");
-  const read = await withReading(options, "fork", (reader) =>
-    id !== undefined ? readInstance(terminal, reader, { ...options, id }) : readGroup(terminal, reader, options),
+  const read = await withReading(options, "fork", (reader, named) =>
+    named.id === undefined
+      ? readGroup(terminal, reader, named)
+      : readInstance(terminal, reader, { ...named, id: named.id }),
   );
   const names = [...read.recording.versions.values()].map(({ name }) => name);
   const assumptions = readAssumptions(options.assume ?? [], names);

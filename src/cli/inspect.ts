@@ -40,13 +40,13 @@ export type InspectOptions = StoreOptions & {
 
 export async function inspect(terminal: Terminal, options: InspectOptions): Promise<number> {
   requireClear(options);
-  return withReading(options, "inspect", async (instances) => {
-    for (const id of options.ids) await instances.instance(id);
+  return withReading(options, "inspect", async (instances, named) => {
+    for (const id of named.ids) await instances.instance(id);
     if (options.format !== undefined)
-      return draw(terminal, instances, { id: options.ids[0] ?? "", format: options.format });
+      return draw(terminal, instances, { id: named.ids[0] ?? "", format: options.format });
     const server = await createInspectServer(serverOptions(options));
     try {
-      const selection = selectionOf(options);
+      const selection = selectionOf(named);
       const stop = options.replay
         ? await startReplay(terminal, { instances, server, selection, options })
         : startLive(terminal, { instances, server, selection });

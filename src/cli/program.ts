@@ -129,6 +129,7 @@ const GENERAL_HELP = `
 Results go to stdout, everything else to stderr. --json: one JSON object a line.
 Name the store with --store or BECALM_STORE, the namespace with --namespace or
 BECALM_NAMESPACE. --lang zh: Chinese. --tz Asia/Shanghai: times of that zone.
+An instance's id may be shortened to its first digits: becalm show 03-0a1b.
 
 Exit codes: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 conflict or refused
 by the state.

@@ -35,11 +35,13 @@ export async function replayCommand(terminal: Terminal, options: ReplayOptions):
     machine === null ? replayMany(terminal, options, histories) : otherWays(terminal, options, { histories, machine });
   if (file !== undefined) return many(bundled(file, id));
   if (all || (machine !== null && id !== undefined))
-    return withReading(options, "replay", (reader) => many(id === undefined ? stored(reader) : oneStored(reader, id)));
+    return withReading(options, "replay", (reader, named) =>
+      many(named.id === undefined ? stored(reader) : oneStored(reader, named.id)),
+    );
   if (id === undefined) throw usedWrongly("Say what to replay: an id, --all, or --file BUNDLE.");
-  return withReading(options, "replay", async (instances) => {
-    const { fault } = await checkTrail(instances, id);
-    return replayOne(terminal, options, { id, fault, history: await instances.history(id) });
+  return withReading({ ...options, id }, "replay", async (instances, named) => {
+    const { fault } = await checkTrail(instances, named.id);
+    return replayOne(terminal, options, { id: named.id, fault, history: await instances.history(named.id) });
   });
 }
 

@@ -14,8 +14,8 @@ export async function send(terminal: Terminal, options: SendOptions): Promise<nu
   return act(terminal, options, {
     command: "send",
     done: { en: `${event.type} was sent`, zh: `已发送 ${event.type}` },
-    policyOf: async (instances) => (await instances.instance(options.id)).policy,
-    commit: async (instances): Promise<Instance[]> => [await instances.send(options.id, event)],
+    policyOf: async (instances, { id }) => (await instances.instance(id)).policy,
+    commit: async (instances, { id }): Promise<Instance[]> => [await instances.send(id, event)],
   });
 }
 

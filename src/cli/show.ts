@@ -46,8 +46,8 @@ type Shown = {
 };
 
 export async function show(terminal: Terminal, options: ShowOptions): Promise<number> {
-  return withReading(options, "show", async (instances) => {
-    const now = await look(instances, options.id);
+  return withReading(options, "show", async (instances, { id }) => {
+    const now = await look(instances, id);
     const shown = options.at === undefined ? now : past(now, options.at);
     if (options.json) await terminal.json(showLine(shown));
     else for (const line of showText(terminal, shown)) await terminal.out(line);

@@ -33,6 +33,7 @@ import { usedWrongly } from "./exit-codes.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
 import { ServerDriver } from "./server-driver.ts";
 import { serverPauses, serverSilences } from "./server-stops.ts";
+import { type NamedIds, withWholeIds } from "./whole-ids.ts";
 import { withLog } from "./with-log.ts";
 
 /** What every command says about where it works. `store` and `server`: never the empty text; left out: none. */
@@ -85,15 +86,16 @@ export function requireStore({ store }: StoreOptions, command: string): string {
   );
 }
 
-/** Calls `use` with a namespace as it is, for looking only. */
-export async function withReading<T>(
-  options: StoreOptions,
+/** Calls `use` with a namespace as it is, for looking only, and the command's options with whole ids. */
+export async function withReading<T, Options extends StoreOptions & NamedIds>(
+  options: Options,
   command: string,
-  use: (instances: InstanceReader) => Promise<T>,
+  use: (instances: InstanceReader, named: Options) => Promise<T>,
 ): Promise<T> {
   const store = await readStore(options, command);
   try {
-    return await use(new InstanceReader(await open(store, { namespace: options.namespace })));
+    const instances = new InstanceReader(await open(store, { namespace: options.namespace }));
+    return await use(instances, await withWholeIds(instances, options));
   } finally {
     await store.close();
   }
@@ -141,15 +143,16 @@ export type ActingOptions = StoreOptions & {
   readonly log?: string;
 };
 
-/** Calls `use` with a namespace to act in, in the mode that it has. */
-export async function withActing<T>(
-  options: ActingOptions,
+/** Calls `use` with a namespace to act in, in the mode that it has, and the command's options with whole ids. */
+export async function withActing<T, Options extends ActingOptions & NamedIds>(
+  options: Options,
   command: string,
-  use: (acting: Acting) => Promise<T>,
+  use: (acting: Acting, named: Options) => Promise<T>,
 ): Promise<T> {
   const server = serverOf(options);
-  if (server !== null) return actOnServer(server, options, use);
-  return withLog(options.log, (logger) => actOnStore({ ...options, logger }, command, use));
+  const act = async (acting: Acting) => use(acting, await withWholeIds(acting.instances, options));
+  if (server !== null) return actOnServer(server, options, act);
+  return withLog(options.log, (logger) => actOnStore({ ...options, logger }, command, act));
 }
 
 async function actOnStore<T>(

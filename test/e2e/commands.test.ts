@@ -13,6 +13,7 @@ vi.setConfig({ testTimeout: 60_000 });
 const STORM = join(ROOT, "demo/storm.jsonl");
 const POLICIES = join(ROOT, "demo/policies.yaml");
 const WHO = ["--by", "ann", "--why", "looked at it"];
+const UNKNOWN_IDS = ["00-000000000000000000000000", "99-000000000000000000000000", "00-0000000000", "99-0", "00", ""];
 
 const redis = useRedis();
 const file = useFiles();
@@ -206,8 +207,33 @@ describe("show and replay", () => {
     expect(changed.stderr).toContain("BECALM_HISTORY_BROKEN");
   });
 
+  test("take the beginning of an id wherever one is typed, and name the whole one", async () => {
+    const typed = skipped.slice(0, 12);
+    const drawn = await at("inspect", typed, "--format", "mermaid");
+    expect(drawn.stdout).toContain(`${skipped} is Skipped`);
+    expect((await at("show", typed)).stdout).toContain(skipped);
+    const replayed = jsonLines<{ summary?: object }>((await at("replay", typed, "--json")).stdout);
+    expect(replayed.at(-1)?.summary).toMatchObject({ id: skipped, equal: true });
+    expect((await at("audit", "verify", typed)).stdout).toContain("1 instance,");
+    expect((await at("export", typed, "--out", "-")).stdout).toContain(`"id":"${skipped}"`);
+    const forked = await at("fork", typed, "--at", "1", "--event", '{"type":"start"}');
+    expect([forked.code, forked.stderr]).toEqual([0, ""]);
+  });
+
+  test("refuse the beginning of several ids with 2, and name ten of them at most", async () => {
+    const ids = idsOf(await at("ls", "--json", "--limit", "1000")).filter((id) => id.startsWith(skipped.slice(0, 3)));
+    const digits = [...new Set(ids.map((id) => id.slice(0, 4)))];
+    const shared = digits.find((start) => ids.filter((id) => id.startsWith(start)).length > 1) as string;
+    const { code, stderr } = await at("show", shared);
+    expect(code).toBe(2);
+    const named = stderr.match(/^ {2}\d\d-[0-9a-f]{24}$/gm) ?? [];
+    expect(named.length).toBeGreaterThan(1);
+    expect(named.length).toBeLessThanOrEqual(10);
+    expect(named.every((line) => line.trim().startsWith(shared))).toBe(true);
+  });
+
   test("end with 3 for an id that there is not, whatever it looks like", async () => {
-    for (const id of ["00-000000000000000000000000", "99-000000000000000000000000", "nonsense", "../../etc/passwd"]) {
+    for (const id of [...UNKNOWN_IDS, "nonsense", "../../etc/passwd"]) {
       const { code, stderr } = await at("show", id);
       expect(code).toBe(3);
       expect(stderr).toContain("BECALM_NOT_FOUND");
