@@ -28,7 +28,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--max-body <size>", "limit of one request, such as 32MiB")
         .default(32 * 1_024 * 1_024, "32MiB")
         .argParser(byteSize),
-      named("--watch", "read the policies, strategies and shadow again when their files change"),
+      named("--watch", "reload when one of the files changes: policies, strategies, shadow, tokens, certificate, key"),
       named("--log <file>", "a JSON line for each audit entry; - for stderr").default("-"),
       named("--concurrency <n>", "attempts at once").default(CONCURRENCY_DEFAULT).argParser(concurrency),
       named("--drain <duration>", "how long to wait for requests and attempts when stopping")

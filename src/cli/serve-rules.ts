@@ -1,39 +1,66 @@
-/** The files of `becalm serve` that are read again while it runs. */
+/** The files of `becalm serve` that are read again while it runs: its rules, who may call, and its certificate. */
 import { loadPolicySet } from "../formats/policy-file.ts";
 import { loadStrategies } from "../formats/strategy-file.ts";
 import { BecalmError } from "../model/errors.ts";
+import type { PolicySet } from "../policy/policy.ts";
+import { readTokens, type TokenBook } from "../server/auth/tokens.ts";
+import { readTls, type TlsFiles, type TlsIdentity } from "../server/http/listener.ts";
 import type { Rules } from "../server/policy-source.ts";
 import { readText } from "./read-text.ts";
 
-export type RuleFiles = { readonly policies: string; readonly strategies?: string; readonly shadow?: string };
+export type ServedFiles = {
+  readonly policies: string;
+  readonly strategies?: string;
+  readonly shadow?: string;
+  readonly tokens?: string;
+  readonly tls: TlsFiles | null;
+};
+
+export type Served = Rules & { readonly tokens: TokenBook | null; readonly tls: TlsIdentity | null };
 
 /** Reads all files. Throws an error that lists the mistakes of all. */
-export async function readRules({ policies, strategies, shadow }: RuleFiles): Promise<Rules> {
+export async function readServed({ policies, strategies, shadow, tokens, tls }: ServedFiles): Promise<Served> {
   const [policyText, strategyText, shadowText] = await Promise.all([
     readText(policies),
     strategies === undefined ? null : readText(strategies),
     shadow === undefined ? null : readText(shadow),
   ]);
-  const mistaken: BecalmError[] = [];
-  const read = <T>(load: () => T): T | null => {
+  const mistakes = new Mistakes();
+  const set = mistakes.collect(() => loadPolicySet(policyText, { file: policies }));
+  const served = {
+    strategies:
+      strategyText === null
+        ? null
+        : mistakes.collect(() => loadStrategies(strategyText, { file: strategies ?? "strategies" })),
+    tokens: tokens === undefined ? null : mistakes.collect(() => readTokens(tokens)),
+    tls: tls === null ? null : mistakes.collect(() => readTls(tls)),
+  };
+  const candidate =
+    shadowText === null ? null : mistakes.collect(() => loadPolicySet(shadowText, { file: shadow ?? "shadow" }));
+  mistakes.throwIfAny();
+  const whole = { ...served, policies: set as PolicySet };
+  return candidate === null ? whole : { ...whole, shadow: candidate };
+}
+
+class Mistakes {
+  readonly #errors: BecalmError[] = [];
+
+  /** null: a mistake. */
+  collect<T>(load: () => T): T | null {
     try {
       return load();
     } catch (error) {
       if (!(error instanceof BecalmError)) throw error;
-      mistaken.push(error);
+      this.#errors.push(error);
       return null;
     }
-  };
-  const set = read(() => loadPolicySet(policyText, { file: policies }));
-  const loaded =
-    strategyText === null ? null : read(() => loadStrategies(strategyText, { file: strategies ?? "strategies" }));
-  const candidate = shadowText === null ? null : read(() => loadPolicySet(shadowText, { file: shadow ?? "shadow" }));
-  const [first, ...others] = mistaken;
-  if (first !== undefined && others.length > 0) {
-    const texts = mistaken.map(({ message }) => message);
-    throw new BecalmError("BECALM_POLICY_INVALID", texts.join("\n"), { details: first.details });
   }
-  if (first !== undefined) throw first;
-  const rules = { policies: set as NonNullable<typeof set>, strategies: loaded };
-  return candidate === null ? rules : { ...rules, shadow: candidate };
+
+  throwIfAny(): void {
+    const [first, ...others] = this.#errors;
+    if (first === undefined) return;
+    if (others.length === 0) throw first;
+    const text = this.#errors.map(({ message }) => message).join("\n");
+    throw new BecalmError(first.code, text, { details: first.details });
+  }
 }

@@ -1,17 +1,15 @@
 /** `becalm serve`: an engine behind HTTP, from its options to its last answer. */
-import { watch } from "node:fs";
+import { unwatchFile, watchFile } from "node:fs";
 import { createEngine, type Engine } from "../engine.ts";
-import { BecalmError, messageOf } from "../model/errors.ts";
 import { AlertView } from "../server/alertmanager/view.ts";
-import { readTokens } from "../server/auth/tokens.ts";
 import { isLoopback, type ListenAddress, parseListen } from "../server/http/listen-address.ts";
-import type { TlsFiles } from "../server/http/listener.ts";
+import type { TlsFiles, TlsIdentity } from "../server/http/listener.ts";
 import { BodyReader } from "../server/http/request-body.ts";
 import type { Links } from "../server/links/links.ts";
 import { meteredStore } from "../server/metrics/metered-store.ts";
 import { Metrics } from "../server/metrics/metrics.ts";
 import { storeMeter } from "../server/metrics/store-meter.ts";
-import { PolicySource, type Rules } from "../server/policy-source.ts";
+import { PolicySource } from "../server/policy-source.ts";
 import type { RecordStreams } from "../server/records/record-streams.ts";
 import { type BecalmServer, openServer, waitingNow } from "../server/server.ts";
 import { silenceDesk } from "../server/silence-desk.ts";
@@ -22,7 +20,7 @@ import { catchInterrupts } from "./interrupts.ts";
 import { packageVersion } from "./package-files.ts";
 import { linksOf, requireCallbackAddress, SECRET_VARIABLE } from "./serve-links.ts";
 import { openStreams } from "./serve-records.ts";
-import { readRules } from "./serve-rules.ts";
+import { readServed, type Served } from "./serve-rules.ts";
 import { startTracing } from "./serve-tracing.ts";
 import type { Terminal } from "./terminal.ts";
 import { LMDB, storeAt } from "./with-namespace.ts";
@@ -66,7 +64,7 @@ const HELD_BYTES_MAX = 64 * 1_024 * 1_024;
 
 export async function serve(terminal: Terminal, options: ServeOptions): Promise<number> {
   const setup = checkedSetup(options);
-  const first = await readRules(options);
+  const first = await readServed({ ...options, tls: setup.tls });
   requireCallbackAddress(first.policies, setup.links);
   const logger = fileLogger(options.log);
   const endTracing = await startTracing(process.env, (text) => terminal.note(text));
@@ -97,7 +95,6 @@ async function streamsOf({ options, first, logger, url }: StreamParts): Promise<
 
 type Setup = {
   readonly address: ListenAddress;
-  readonly tokens: ReturnType<typeof readTokens> | null;
   readonly tls: TlsFiles | null;
   readonly links: Links | null;
 };
@@ -105,13 +102,12 @@ type Setup = {
 /** All that can be wrong with the options, before anything is opened. */
 function checkedSetup(options: ServeOptions): Setup {
   const address = parseListen(options.listen);
-  const tokens = options.tokens === undefined ? null : readTokens(options.tokens);
-  if (tokens === null && !isLoopback(address.host) && !options.insecureListen) {
+  if (options.tokens === undefined && !isLoopback(address.host) && !options.insecureListen) {
     throw usedWrongly(
       `${options.listen} can be reached from other machines, and no tokens were given. Give --tokens FILE, listen on 127.0.0.1, or say --insecure-listen if something in front of it checks who calls.`,
     );
   }
-  return { address, tokens, tls: tlsOf(options), links: linksOf(options, process.env[SECRET_VARIABLE]) };
+  return { address, tls: tlsOf(options), links: linksOf(options, process.env[SECRET_VARIABLE]) };
 }
 
 function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsFiles | null {
@@ -123,7 +119,7 @@ function tlsOf({ tlsCert, tlsKey }: ServeOptions): TlsFiles | null {
 type Parts = {
   readonly options: ServeOptions;
   readonly setup: Setup;
-  readonly first: Rules;
+  readonly first: Served;
   readonly logger: FileLogger;
   readonly store: Store;
   readonly records: RecordStreams | null;
@@ -147,9 +143,10 @@ async function run(terminal: Terminal, parts: Parts): Promise<number> {
   return EXIT.done;
 }
 
-type Opened = { readonly engine: Engine; readonly server: BecalmServer; readonly policies: PolicySource };
+type Opened = { readonly engine: Engine; readonly server: BecalmServer; readonly policies: PolicySource<Served> };
 
-async function open({ options, setup, first, logger, store, records }: Parts): Promise<Opened> {
+async function open(parts: Parts): Promise<Opened> {
+  const { options, setup, first, logger, store, records } = parts;
   const now = Date.now;
   const view = new AlertView();
   const bodies = new BodyReader({
@@ -180,22 +177,13 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
     concurrency: options.concurrency,
     drainMs: options.drainMs,
   });
-  const policies: PolicySource = new PolicySource(first.policies, {
-    read: async () => {
-      const rules = await readRules(options);
-      requireCallbackAddress(rules.policies, setup.links);
-      return rules;
-    },
-    apply: async ({ policies: set, strategies, shadow }) => {
-      await engine.reload(set, shadow === undefined ? {} : { shadow });
-      if (strategies !== null) await records?.reload(strategies);
-    },
-    logger,
-    reloaded: (outcome) => metrics.reloaded(outcome),
-  });
+  let server: BecalmServer | null = null;
+  const policies = servedAgain(parts, { engine, metrics, renewTls: (identity) => server?.renewTls(identity) });
   try {
-    const server = await openServer({
+    server = await openServer({
       ...setup,
+      tokens: first.tokens,
+      tls: first.tls,
       engine,
       store,
       policies,
@@ -218,6 +206,34 @@ async function open({ options, setup, first, logger, store, records }: Parts): P
   }
 }
 
+type Renewed = {
+  readonly engine: Engine;
+  readonly metrics: Metrics;
+  readonly renewTls: (identity: TlsIdentity) => void;
+};
+
+/** All files at once: what a mistake in one of them refuses is refused in all. */
+function servedAgain(
+  { options, setup, first, logger, records }: Parts,
+  { engine, metrics, renewTls }: Renewed,
+): PolicySource<Served> {
+  return new PolicySource<Served>(first.policies, {
+    read: async () => {
+      const served = await readServed({ ...options, tls: setup.tls });
+      requireCallbackAddress(served.policies, setup.links);
+      return served;
+    },
+    apply: async ({ policies, strategies, shadow, tokens, tls }) => {
+      await engine.reload(policies, shadow === undefined ? {} : { shadow });
+      if (strategies !== null) await records?.reload(strategies);
+      if (tokens !== null) first.tokens?.renew(tokens);
+      if (tls !== null) renewTls(tls);
+    },
+    logger,
+    reloaded: (outcome) => metrics.reloaded(outcome),
+  });
+}
+
 function untilSignal(): Promise<string> {
   return new Promise((resolve) => {
     catchInterrupts(resolve);
@@ -226,12 +242,17 @@ function untilSignal(): Promise<string> {
 
 /** An editor writes a file in several steps: it is read when nothing has happened for this long. */
 const WATCH_QUIET_MS = 200;
+/**
+ * Files are looked at this often, by their path: editors, deployments and ConfigMaps put another file, or another
+ * folder, in its place, of which a watcher of the file itself hears once and then no more.
+ */
+const WATCH_EVERY_MS = 500;
 
 /**
  * SIGHUP, and with --watch every change of a file. What a reading finds wrong is in the log; nobody waits for it here.
  */
 function reloadOn(
-  { watch: isWatched, policies, strategies, shadow }: ServeOptions,
+  { watch: isWatched, policies, strategies, shadow, tokens, tlsCert, tlsKey }: ServeOptions,
   reload: () => void,
 ): (() => void)[] {
   process.on("SIGHUP", reload);
@@ -242,21 +263,13 @@ function reloadOn(
     clearTimeout(timer);
     timer = setTimeout(reload, WATCH_QUIET_MS);
   };
-  const files = [policies, strategies, shadow].filter((file) => file !== undefined);
-  const watchers = files.map((file) => watchFile(file, changed));
+  const files = [policies, strategies, shadow, tokens, tlsCert, tlsKey].filter((file) => file !== undefined);
+  for (const file of files) watchFile(file, { interval: WATCH_EVERY_MS, persistent: false }, changed);
   return [
     ...ends,
     () => {
       clearTimeout(timer);
-      for (const watcher of watchers) watcher.close();
+      for (const file of files) unwatchFile(file, changed);
     },
   ];
-}
-
-function watchFile(path: string, changed: () => void): ReturnType<typeof watch> {
-  try {
-    return watch(path, { persistent: false }, changed);
-  } catch (cause) {
-    throw new BecalmError("BECALM_ARGUMENT_INVALID", `${path} cannot be watched: ${messageOf(cause)}.`, { cause });
-  }
 }

@@ -16,22 +16,23 @@ export type Rules = {
   readonly shadow?: PolicySet;
 };
 
-export type PolicySourceOptions = {
+export type PolicySourceOptions<Read extends Rules = Rules> = {
   /** Reads and checks the files. Throws an error that lists every mistake. */
-  readonly read: () => Promise<Rules>;
+  readonly read: () => Promise<Read>;
   /** Puts rules into force: new instances are made under them, running ones keep their version. */
-  readonly apply: (rules: Rules) => Promise<void>;
+  readonly apply: (rules: Read) => Promise<void>;
   readonly logger: Logger;
   readonly reloaded: (outcome: "done" | "refused") => void;
 };
 
-export class PolicySource {
-  readonly #options: PolicySourceOptions;
+/** `Read`: what else is read with the rules, and put into force with them. */
+export class PolicySource<Read extends Rules = Rules> {
+  readonly #options: PolicySourceOptions<Read>;
   #set: PolicySet;
   #compiled: readonly CompiledPolicy[];
   #running: Promise<void> = Promise.resolve();
 
-  constructor(first: PolicySet, options: PolicySourceOptions) {
+  constructor(first: PolicySet, options: PolicySourceOptions<Read>) {
     this.#options = options;
     this.#set = first;
     this.#compiled = first.policies.map(compilePolicy);

@@ -17,7 +17,7 @@ import { consoleRoutes } from "./console/console-routes.ts";
 import { restoreStorm } from "./console/restored-storm.ts";
 import { StormView } from "./console/storm-view.ts";
 import { isLoopback, type ListenAddress, urlHost } from "./http/listen-address.ts";
-import { Listener, type TlsFiles } from "./http/listener.ts";
+import { Listener, type TlsIdentity } from "./http/listener.ts";
 import { openApi } from "./http/openapi.ts";
 import type { BodyReader } from "./http/request-body.ts";
 import type { Route } from "./http/route.ts";
@@ -48,7 +48,7 @@ export type ServerOptions = {
   readonly engine: Engine;
   /** The engine's own, for those who look. */
   readonly store: Store;
-  readonly policies: PolicySource;
+  readonly policies: Pick<PolicySource, "compiled" | "reload">;
   readonly metrics: Metrics;
   readonly view: AlertView;
   readonly silences: SilenceDesk;
@@ -60,7 +60,7 @@ export type ServerOptions = {
   readonly origins: readonly string[];
   /** null: nobody has said how people reach this server, so it hands out no links. */
   readonly links: Links | null;
-  readonly tls: TlsFiles | null;
+  readonly tls: TlsIdentity | null;
   readonly logger: Logger;
   readonly now: () => number;
   readonly version: string;
@@ -72,6 +72,8 @@ export type BecalmServer = {
   readonly url: string;
   /** `/-/ready` answers 200 from now on, and detected alerts that were left go to the engine. */
   ready(): void;
+  /** Shows a renewed certificate to those who connect from now on. */
+  renewTls(identity: TlsIdentity): void;
   /** Takes no new connection, lets the requests under way end, and closes the streams of records. */
   close(drainMs: number): Promise<void>;
 };
@@ -126,6 +128,7 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
       void fillView(options);
       void fillStorm(options, { storm, answers, reader });
     },
+    renewTls: (identity) => listener.renewTls(identity),
     close: async (drainMs) => {
       phase = "draining";
       stream.close();

@@ -1,6 +1,15 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -160,24 +169,30 @@ describe("becalm serve", () => {
     },
   );
 
+  test("watches the files at its paths, whatever takes their place: a ConfigMap is renewed with another folder", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "becalm-watch-"));
+    const path = join(folder, "policies.yaml");
+    const renew = (name: string) => {
+      mkdirSync(join(folder, `..${name}`));
+      writeFileSync(join(folder, `..${name}`, "policies.yaml"), EVERY.replace("every", name));
+      symlinkSync(`..${name}`, join(folder, "..tmp"));
+      renameSync(join(folder, "..tmp"), join(folder, "..data"));
+    };
+    renew("first");
+    symlinkSync("..data/policies.yaml", path);
+    const serving = await serve(["--policies", path, ...where(), "--watch"]);
+    for (const name of ["second", "third"]) {
+      renew(name);
+      await expect
+        .poll(async () => (await send(`${serving.url}/v1/policies`)).text, { timeout: 5_000 })
+        .toContain(`"${name}"`);
+    }
+    rmSync(folder, { recursive: true });
+  });
+
   test("answers with TLS", async () => {
     const [cert, key] = [file("cert.pem", ""), file("key.pem", "")];
-    const made = spawnSync("openssl", [
-      "req",
-      "-x509",
-      "-newkey",
-      "rsa:2048",
-      "-nodes",
-      "-keyout",
-      key,
-      "-out",
-      cert,
-      "-days",
-      "1",
-      "-subj",
-      "/CN=localhost",
-    ]);
-    expect(made.status).toBe(0);
+    makeCertificate(cert, key);
     const serving = await serve([
       "--policies",
       file("p.yaml", EVERY),
@@ -195,7 +210,54 @@ describe("becalm serve", () => {
     );
     expect(stdout).toBe("OK");
   });
+
+  test("renews tokens and certificate with its policies; a mistake in one of the files leaves all as they were", async () => {
+    const [cert, key] = [file("renewed-cert.pem", ""), file("renewed-key.pem", "")];
+    makeCertificate(cert, key);
+    const tokens = (token: string) => JSON.stringify([{ name: "ann", role: "admin", token }]);
+    const path = file("renewed-tokens.json", tokens("first-token"));
+    const policies = file("renewed.yaml", EVERY);
+    const serving = await serve(
+      ["--policies", policies, "--tokens", path, "--tls-cert", cert, "--tls-key", key].concat(where()),
+    );
+    const url = serving.url.replace("127.0.0.1", "localhost");
+    const asked = (token: string, ...args: string[]) =>
+      spawnSync(
+        "curl",
+        ["-s", "-w", "%{http_code}", "--cacert", cert, "-H", `Authorization: Bearer ${token}`, ...args],
+        {
+          encoding: "utf8",
+        },
+      ).stdout;
+    const reload = (token: string) => asked(token, "-X", "POST", `${url}/-/reload`);
+    writeFileSync(path, tokens("second-token"));
+    const other = file("other-key.pem", "");
+    makeCertificate(file("other-cert.pem", ""), other);
+    const ownKey = readFileSync(key);
+    copyFileSync(other, key);
+    writeFileSync(policies, "policies:\n  - { name: a }\n");
+    expect(reload("first-token")).toMatch(/policies\[0\].*renewed-key\.pem cannot be used.*400$/s);
+    expect(asked("second-token", `${url}/v1/policies`)).toMatch(/401$/);
+    writeFileSync(policies, EVERY);
+    writeFileSync(key, ownKey);
+    makeCertificate(cert, key);
+    // The old certificate is shown until the reload, and is not what curl trusts now.
+    expect(asked("first-token", `${url}/-/ready`)).toBe("000");
+    serving.child.kill("SIGHUP");
+    await expect.poll(() => asked("second-token", `${url}/v1/policies`), { timeout: 5_000 }).toMatch(/200$/);
+    expect(asked("first-token", `${url}/v1/policies`)).toMatch(/401$/);
+    expect(serving.said()).not.toMatch(/(?:first|second)-token/);
+  });
 });
+
+function makeCertificate(cert: string, key: string): void {
+  const subject = ["-days", "1", "-subj", "/CN=localhost"];
+  const { status } = spawnSync("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+    ...["-keyout", key, "-out", cert, ...subject],
+  ]);
+  expect(status).toBe(0);
+}
 
 describe("SIGTERM under load", () => {
   test("waits for a request of which only a part has come", async () => {

@@ -36,10 +36,15 @@ type Entry = z.infer<typeof ENTRY>;
 type Known = { readonly caller: Caller; readonly digest: Buffer };
 
 export class TokenBook {
-  readonly #known: readonly Known[];
+  #known: readonly Known[];
 
   constructor(entries: readonly { caller: Caller; token: string }[]) {
     this.#known = entries.map(({ caller, token }) => ({ caller, digest: digestOf(token) }));
+  }
+
+  /** From now on it knows what `other` knows, and nothing else: a token that is missing there is worth nothing. */
+  renew(other: TokenBook): void {
+    this.#known = other.#known;
   }
 
   /** Compares with every token, and each in constant time: how long it takes says nothing about any of them. */

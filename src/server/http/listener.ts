@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createServer as createHttp, type Server } from "node:http";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo } from "node:net";
+import { createSecureContext } from "node:tls";
 import { createAdaptorServer } from "@hono/node-server";
 import { BecalmError, messageOf } from "../../model/errors.ts";
 import { type ListenAddress, urlHost } from "./listen-address.ts";
@@ -27,9 +28,12 @@ const GRACE_MS = 250;
 
 export type TlsFiles = { readonly certFile: string; readonly keyFile: string };
 
+/** A certificate, with those that lead to it, and its key. */
+export type TlsIdentity = { readonly cert: Buffer; readonly key: Buffer };
+
 export type ListenerOptions = {
   readonly address: ListenAddress;
-  readonly tls: TlsFiles | null;
+  readonly tls: TlsIdentity | null;
   readonly fetch: (request: Request, env: unknown) => Response | Promise<Response>;
   /** How long a client has for a whole request; default 30 s. */
   readonly requestMsMax?: number;
@@ -56,7 +60,7 @@ export class Listener {
         ? createAdaptorServer({ fetch: options.fetch, serverOptions: limits, createServer: createHttp })
         : createAdaptorServer({
             fetch: options.fetch,
-            serverOptions: { ...limits, ...readTls(options.tls) },
+            serverOptions: { ...limits, ...options.tls },
             createServer: createHttps,
           })
     ) as Server;
@@ -70,8 +74,8 @@ export class Listener {
   }
 
   /** Takes a renewed certificate for connections from now on. */
-  renewTls(files: TlsFiles): void {
-    (this.#server as Server & { setSecureContext?(options: object): void }).setSecureContext?.(readTls(files));
+  renewTls(identity: TlsIdentity): void {
+    (this.#server as Server & { setSecureContext?(options: object): void }).setSecureContext?.(identity);
   }
 
   /**
@@ -90,11 +94,15 @@ export class Listener {
   }
 }
 
-function readTls({ certFile, keyFile }: TlsFiles): { cert: Buffer; key: Buffer } {
+/** Throws BECALM_ARGUMENT_INVALID if a file cannot be read, or the two do not belong together. */
+export function readTls({ certFile, keyFile }: TlsFiles): TlsIdentity {
   try {
-    return { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+    const identity = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+    createSecureContext(identity);
+    return identity;
   } catch (cause) {
-    throw new BecalmError("BECALM_ARGUMENT_INVALID", `The TLS files cannot be read: ${messageOf(cause)}.`, { cause });
+    const text = `The certificate ${certFile} and its key ${keyFile} cannot be used: ${messageOf(cause)}. Both must be PEM, readable, and belong together.`;
+    throw new BecalmError("BECALM_ARGUMENT_INVALID", text, { cause });
   }
 }
 
