@@ -37,6 +37,7 @@ import type { Links } from "./links/links.ts";
 import type { Metrics, Waiting } from "./metrics/metrics.ts";
 import { recordMeter } from "./metrics/record-meter.ts";
 import { shadowMeter } from "./metrics/shadow-meter.ts";
+import { viewerMeter } from "./metrics/viewer-meter.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import type { PolicySource } from "./policy-source.ts";
 import { recordRoutes } from "./records/record-routes.ts";
@@ -84,6 +85,7 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
   const { engine, metrics, address, tls, tokens, links, logger } = options;
   let phase: Phase = "starting";
   const stream = new EventStream();
+  viewerMeter(metrics.registry, stream);
   const storm = new StormView(options.now);
   const answers = new AnswerLog();
   const ends = [

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { EventStream } from "../../src/server/instances/event-stream.ts";
 import { sendJson } from "../support/http-client.ts";
 import { type ServerWorld, serverWorld } from "../support/server-world.ts";
@@ -66,41 +66,50 @@ describe("GET /v1/events", () => {
 
   test("says that something is missing when a viewer was away too long", async () => {
     const stream = new EventStream({ keptCount: 2 });
-    const step = {
-      id: "i",
-      policy: "p",
-      group: null,
-      version: 1,
-      atMs: 0,
-      event: "start",
-      from: null,
-      to: "Skipped",
-    } as const;
-    const publish = () =>
-      stream.publish([
-        {
-          ...step,
-          verdict: "skip",
-          reason: "limit_reached",
-          sentence: () => {
-            throw new Error("unused");
-          },
-          snapshot: () => {
-            throw new Error("unused");
-          },
-        },
-      ]);
+    const publish = () => stream.publish([STEP]);
     publish();
-    const first = await firstText(stream.open(undefined));
+    const first = await firstText(stream.open(undefined, NOTHING));
     expect(first).toBe("retry: 1000\n\n");
     for (let count = 0; count < 4; count += 1) publish();
-    const process = /id: (\w+)-/.exec(await firstText(stream.open("x-0")))?.[1];
-    expect(await firstText(stream.open(`${process}-1`))).toContain("event: gap");
-    expect(await firstText(stream.open(`${process}-3`))).toMatch(/id: \w+-4\n.*id: \w+-5\n/s);
+    const process = /id: (\w+)-/.exec(await firstText(stream.open("x-0", NOTHING)))?.[1];
+    expect(await firstText(stream.open(`${process}-1`, NOTHING))).toContain("event: gap");
+    expect(await firstText(stream.open(`${process}-3`, NOTHING))).toMatch(/id: \w+-4\n.*id: \w+-5\n/s);
     stream.close();
     expect(stream.viewers).toBe(0);
   });
+
+  test("cuts a viewer that does not read, counts it, and keeps nothing of it", () => {
+    vi.useFakeTimers();
+    const stream = new EventStream();
+    let cuts = 0;
+    stream.open(undefined, () => {
+      cuts += 1;
+    });
+    const steps = Array.from({ length: 4_000 }, () => STEP);
+    for (let round = 0; round < 4; round += 1) stream.publish(steps);
+    expect([cuts, stream.cutCount, stream.viewers, vi.getTimerCount()]).toEqual([1, 1, 0, 0]);
+    vi.useRealTimers();
+  });
 });
+
+const unused = () => {
+  throw new Error("unused");
+};
+const STEP = {
+  id: "i",
+  policy: "p",
+  group: null,
+  version: 1,
+  atMs: 0,
+  event: "start",
+  from: null,
+  to: "Skipped",
+  verdict: "skip",
+  reason: "limit_reached",
+  sentence: unused,
+  snapshot: unused,
+} as const;
+const NOTHING = () => {};
 
 async function firstText(response: Response): Promise<string> {
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();

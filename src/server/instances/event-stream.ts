@@ -27,8 +27,14 @@ function eventOf({ id, policy, group, version, atMs, event, from, to, verdict, r
   return { id, policy, group, version, atMs, event, from, state: to, verdict, reason };
 }
 
-type Viewer = ReadableStreamDefaultController<Uint8Array>;
+type Viewer = {
+  readonly stream: ReadableStreamDefaultController<Uint8Array>;
+  readonly comments: NodeJS.Timeout;
+  /** Ends its connection, whatever waits for it. */
+  readonly cut: () => void;
+};
 
+const COMMENT = new TextEncoder().encode(":\n\n");
 const UTF8 = new TextEncoder();
 
 export class EventStream {
@@ -39,6 +45,7 @@ export class EventStream {
   readonly #viewers = new Set<Viewer>();
   readonly #countMax: number;
   #count = 0;
+  #cutCount = 0;
 
   constructor({ keptCount = KEPT_COUNT }: { keptCount?: number } = {}) {
     this.#countMax = keptCount;
@@ -47,6 +54,11 @@ export class EventStream {
 
   get viewers(): number {
     return this.#viewers.size;
+  }
+
+  /** Viewers that were cut so far because they did not read. */
+  get cutCount(): number {
+    return this.#cutCount;
   }
 
   publish(steps: readonly CommittedStep[]): void {
@@ -62,29 +74,32 @@ export class EventStream {
 
   /** Ends all streams; viewers come back elsewhere, or here after a restart. */
   close(): void {
-    for (const viewer of this.#viewers) viewer.close();
-    this.#viewers.clear();
+    for (const viewer of this.#viewers) {
+      this.#leave(viewer);
+      viewer.stream.close();
+    }
   }
 
-  /** What came after `lastId`, and then all that happens, until one of the two ends it. */
-  open(lastId: string | undefined): Response {
+  /**
+   * What came after `lastId`, and then all that happens, until one of the two ends it. `cut` ends the connection when
+   * the viewer does not read.
+   */
+  open(lastId: string | undefined, cut: () => void): Response {
     if (this.#viewers.size >= VIEWER_COUNT_MAX) {
       const why = `${VIEWER_COUNT_MAX} viewers are connected already. Try again later.`;
       throw new HttpRefusal(503, "BECALM_BUSY", { why, headers: { "retry-after": "10" } });
     }
-    let end = () => {};
+    let leave = () => {};
     const body = new ReadableStream<Uint8Array>(
       {
-        start: (viewer) => {
-          viewer.enqueue(UTF8.encode(`retry: 1000\n\n${this.#missed(lastId)}`));
+        start: (stream) => {
+          stream.enqueue(UTF8.encode(`retry: 1000\n\n${this.#missed(lastId)}`));
+          const comments = setInterval(() => this.#send(viewer, COMMENT), COMMENT_EVERY_MS);
+          const viewer: Viewer = { stream, comments, cut };
           this.#viewers.add(viewer);
-          const comments = setInterval(() => this.#send(viewer, UTF8.encode(":\n\n")), COMMENT_EVERY_MS);
-          end = () => {
-            clearInterval(comments);
-            this.#viewers.delete(viewer);
-          };
+          leave = () => this.#leave(viewer);
         },
-        cancel: () => end(),
+        cancel: () => leave(),
       },
       new ByteLengthQueuingStrategy({ highWaterMark: PENDING_BYTES_MAX }),
     );
@@ -93,12 +108,18 @@ export class EventStream {
 
   /** A viewer with a full queue does not read: it is cut, and resumes when it comes back. */
   #send(viewer: Viewer, bytes: Uint8Array): void {
-    if (!this.#viewers.has(viewer)) return;
-    if ((viewer.desiredSize ?? 0) >= bytes.length) viewer.enqueue(bytes);
+    const { stream, cut } = viewer;
+    if ((stream.desiredSize ?? 0) >= bytes.length) stream.enqueue(bytes);
     else {
-      this.#viewers.delete(viewer);
-      viewer.error(new Error("the viewer does not read"));
+      this.#leave(viewer);
+      this.#cutCount += 1;
+      cut();
     }
+  }
+
+  #leave(viewer: Viewer): void {
+    clearInterval(viewer.comments);
+    this.#viewers.delete(viewer);
   }
 
   /** Events after number `seen`; no older ones than are kept. */
@@ -136,7 +157,7 @@ export function eventRoutes(stream: EventStream): Route[] {
       role: "read",
       summary: "Committed steps as they happen; resumes with Last-Event-ID, or says that it has a gap",
       answers: { 200: { what: "server-sent events: `step`, `gap`", type: "text/event-stream" } },
-      handle: (c) => stream.open(c.req.header("last-event-id")),
+      handle: (c) => stream.open(c.req.header("last-event-id"), () => c.env.outgoing.destroy()),
     },
   ];
 }
