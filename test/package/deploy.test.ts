@@ -9,6 +9,13 @@ import { send } from "../support/http-client.ts";
 import { type ServerWorld, serverWorld } from "../support/server-world.ts";
 
 const RULES = "deploy/becalm-rules.yml";
+type RuleFile = { groups: { rules: { alert: string; annotations: { summary: string } }[] }[] };
+const SUMMARIES = new Map(
+  (parse(readFileSync(RULES, "utf8")) as RuleFile).groups.flatMap(({ rules }) =>
+    rules.map(({ alert, annotations }) => [alert, annotations.summary] as const),
+  ),
+);
+const [ALIVE, SILENT] = ["BecalmAlive", "BecalmDecidesNothing"].map((name) => SUMMARIES.get(name));
 
 describe("alert rules for Becalm itself", () => {
   let world: ServerWorld;
@@ -22,6 +29,60 @@ describe("alert rules for Becalm itself", () => {
     const asked = new Set([...readFileSync(RULES, "utf8").matchAll(/becalm_[a-z_]+/g)].map(([name]) => name));
     const missing = [...asked].filter((name) => !text.includes(`# TYPE ${name.replace(/_bucket$/, "")} `));
     expect(missing).toEqual([]);
+  });
+
+  test.skipIf(skipUnlessThere())("bring BecalmAlive back again and again, and notice when nothing is decided", () => {
+    const alive = (at: string, isThere: boolean) => ({
+      eval_time: at,
+      alertname: "BecalmAlive",
+      exp_alerts: isThere ? [{ exp_labels: { severity: "none" }, exp_annotations: { summary: ALIVE } }] : [],
+    });
+    const silent = (at: string, isThere: boolean) => ({
+      eval_time: at,
+      alertname: "BecalmDecidesNothing",
+      exp_alerts: isThere
+        ? [{ exp_labels: { job: "becalm", severity: "warn" }, exp_annotations: { summary: SILENT } }]
+        : [],
+    });
+    const series = (name: string, instance: string, values: string) => ({
+      series: `${name}{job="becalm",instance="${instance}"}`,
+      values,
+    });
+    const starts = ["a", "b"].map((one) => series("becalm_process_start_time_seconds", one, "0x60"));
+    const quiet = series("becalm_last_decision_timestamp_seconds", "b", "0x60");
+    const decided = "0x9 600x9 1200x9 1800x9 2400x20";
+    const tests = {
+      rule_files: [join(process.cwd(), RULES)],
+      evaluation_interval: "1m",
+      tests: [
+        {
+          interval: "1m",
+          input_series: [...starts, quiet, series("becalm_last_decision_timestamp_seconds", "a", decided)],
+          alert_rule_test: [
+            ...[alive("2m", true), alive("7m", false), alive("12m", true), alive("17m", false), alive("22m", true)],
+            ...["10m", "20m", "39m"].map((at) => silent(at, false)),
+            silent("61m", true),
+          ],
+        },
+        {
+          interval: "1m",
+          input_series: [...starts, quiet, series("becalm_last_decision_timestamp_seconds", "a", "0x60")],
+          alert_rule_test: [silent("15m", false), silent("25m", true)],
+        },
+      ],
+    };
+    const folder = mkdtempSync(join(tmpdir(), "becalm-rules-"));
+    writeFileSync(join(folder, "tests.yml"), JSON.stringify(tests));
+    const { code, stdout, stderr } = runProgram("promtool", ["test", "rules", join(folder, "tests.yml")]);
+    rmSync(folder, { recursive: true });
+    expect([code, stderr], stdout).toEqual([0, ""]);
+  });
+
+  test("may rely on counters that begin with 0: what comes to be with 1 has not increased", async () => {
+    const { text } = await send(`${world.url}/metrics`);
+    const rates = [...readFileSync(RULES, "utf8").matchAll(/(becalm_\w+_total\{[^}]+\})/g)].map(([name]) => name);
+    expect(rates.length).toBeGreaterThan(1);
+    expect(rates.filter((name) => !text.includes(`${name} 0\n`))).toEqual([]);
   });
 
   test.skipIf(skipUnlessThere())("pass Prometheus's own check", () => {

@@ -7,8 +7,16 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { CommittedStep } from "../../committed-steps.ts";
 import type { EngineStatus } from "../../engine.ts";
 import { OWNS_NOTHING } from "../../runtime/owners/owners.ts";
+import type { CommitOutcome } from "../../stores/store.ts";
 import { StepCounts } from "./step-counts.ts";
 
+/**
+ * What a counter is known to count is there from the start: to Prometheus a counter that comes to be with 1 has not
+ * increased.
+ */
+const ALERT_OUTCOMES = ["created", "duplicate", "resolved", "ignored", "late", "unmatched", "rejected", "refused"];
+const RELOAD_OUTCOMES = ["done", "refused"] as const;
+const COMMIT_OUTCOMES: readonly CommitOutcome[] = ["applied", "duplicate", "conflict", "fenced"];
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const DELAY_SECONDS = [1, 5, 15, 30, 60, 120, 300, 900, 3_600];
 
@@ -86,6 +94,9 @@ export class Metrics {
       "From the commit of an effect to the commit of its result.",
       { buckets: [...SECONDS, 30, 60, 300] },
     );
+    for (const outcome of ALERT_OUTCOMES) this.#alerts.inc({ outcome }, 0);
+    for (const outcome of RELOAD_OUTCOMES) this.#reloads.inc({ outcome }, 0);
+    for (const outcome of COMMIT_OUTCOMES) this.commits.inc({ outcome }, 0);
     addGauges(this.registry, sources);
   }
 
@@ -106,7 +117,7 @@ export class Metrics {
     this.#delay.observe(Math.max(delayMs, 0) / 1_000);
   }
 
-  reloaded(outcome: "done" | "refused"): void {
+  reloaded(outcome: (typeof RELOAD_OUTCOMES)[number]): void {
     this.#reloads.inc({ outcome });
   }
 
