@@ -59,7 +59,8 @@ describe("alert rules for Becalm itself", () => {
           interval: "1m",
           input_series: [...starts, quiet, series("becalm_last_decision_timestamp_seconds", "a", decided)],
           alert_rule_test: [
-            ...[alive("2m", true), alive("7m", false), alive("12m", true), alive("17m", false), alive("22m", true)],
+            ...["2m", "12m", "22m"].map((at) => alive(at, true)),
+            ...["7m", "17m"].map((at) => alive(at, false)),
             ...["10m", "20m", "39m"].map((at) => silent(at, false)),
             silent("61m", true),
           ],
