@@ -56,7 +56,7 @@ export type EngineOptions = {
    * Makes the signed addresses at which approval requests and long attempts are answered. Default: none are handed out.
    */
   readonly urls?: SignedUrls;
-  /** Attempts at once in this process. Default 16. */
+  /** Actions at once in this process, and beside them as many notices (approval requests, summaries). Default 16. */
   readonly concurrency?: number;
   /** How long instances at rest are kept. Default 7 days. */
   readonly retentionMs?: number;

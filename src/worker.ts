@@ -35,7 +35,7 @@ export type WorkerOptions = Pick<
   readonly policies?: readonly string[];
   /** Runs these kinds only. Default: all that it is able to run. */
   readonly kinds?: readonly EffectKind[];
-  /** Attempts at once. Default 16. */
+  /** Actions at once, and beside them as many notices (approval requests, summaries). Default 16. */
   readonly concurrency?: number;
   /** How often this process may begin an attempt of a policy, by policy. Default: as often as there are some. */
   readonly rates?: Readonly<Record<string, Rate>>;

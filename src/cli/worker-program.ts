@@ -12,7 +12,7 @@ export function addWorking(add: Add): void {
     options: [
       new Option("--policy <name...>", "only attempts of these policies"),
       new Option("--kind <kind...>", `only these: ${EFFECT_KINDS.join(", ")}`),
-      new Option("--concurrency <n>", "attempts at once")
+      new Option("--concurrency <n>", "actions at once, and as many notices beside them")
         .default(CONCURRENCY_DEFAULT)
         .argParser((given) => count(given, CONCURRENCY_MAX)),
       new Option(

@@ -61,6 +61,11 @@ export function topicOf(instance: Omit<EffectTopic, "severity">, alert: Alert | 
   return alert === undefined ? topic : { ...topic, severity: severityOf(alert) };
 }
 
+/** A notice asks or informs a person. What an engine of a version before emitted does not say, and counts as an action. */
+export function isNotice({ kind = "action" }: Partial<EffectTopic>): boolean {
+  return kind !== "action";
+}
+
 export function encodeEffect(effect: Effect): string {
   const { instanceId, groupId, attempt, token, atMs, turn, order, passesPause } = effect;
   const { kind, policy, policyVersion, severity } = effect;

@@ -29,7 +29,7 @@ test("an attempt that was delivered often, and is given back before its turn, is
     concurrency: 1,
     source: {
       takesOwn: true,
-      room: () => 1,
+      room: () => ({ actions: 1, notices: 1 }),
       aheadCount: 0,
       polledEveryMs: 500,
       take: async () => ({ effects: coming.shift() ?? [], isMore: false }),

@@ -16,6 +16,18 @@ import type { StoreCall } from "../support/watched-store.ts";
 
 const server = useRedis();
 const policies = [policyOf(null)];
+/** What hangs, and a rule that asks about every alert of a group but the first. */
+const HANGING = policyOf(null, { match: ['host="db-1"'] });
+const ASKING = policyOf(
+  { function: "defense", count: 1 },
+  { name: "asks", match: ['host=~"ask.*"'], approval: { notify: { handler: { name: "act" } } } },
+);
+
+/** How many attempts of each kind are under way. */
+function underwayOf({ underway }: EngineWorld) {
+  const noticeCount = underway.filter(({ notice }) => notice !== null).length;
+  return { actions: underway.length - noticeCount, notices: noticeCount };
+}
 
 function alertsOf(prefix: string, count: number) {
   return Array.from({ length: count }, (_, index) => alertOf(`${prefix}-${index}`));
@@ -87,6 +99,63 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       POLL_MS,
     );
     expect(sent * POLL_MS).toBeLessThanOrEqual(2 * SECOND_MS);
+  });
+});
+
+describe.each([MEMORY, redisKind(server)])("notices do not wait behind actions on $name:", (kind) => {
+  const two = (host: string) => [alertOf("first", { host }), alertOf("second", { host })];
+
+  test("an engine asks within a second, however many actions hang and wait", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([HANGING, ASKING], { concurrency: 2 });
+    await take(engine, ...alertsOf("a", 600));
+    await world.elapse(3 * SECOND_MS);
+    expect(underwayOf(world)).toEqual({ actions: 2, notices: 0 });
+    for (const [index, host] of ["ask-1", "ask-2", "ask-3"].entries()) {
+      await take(engine, ...two(host));
+      await world.elapse(SECOND_MS);
+      // As many notices as actions at once, and neither in the other's slots.
+      expect(underwayOf(world)).toEqual({ actions: 2, notices: Math.min(index + 1, 2) });
+    }
+    world.underway.find(({ notice }) => notice !== null)?.succeed();
+    await world.until("the third is asked about", () => world.attempts.length === 5, 100);
+    expect(underwayOf(world)).toEqual({ actions: 2, notices: 2 });
+  });
+
+  test.each(["engine", "worker"])("an idle %s finds the request that others left behind 600 actions", async (which) => {
+    const world = new EngineWorld(kind);
+    const leaving = await world.engine([HANGING, ASKING], { leaveEffects: true });
+    await take(leaving, ...alertsOf("a", 600));
+    await world.elapse(SECOND_MS);
+    await take(leaving, ...two("ask"));
+    await world.elapse(SECOND_MS);
+    if (which.endsWith("worker")) await world.worker({ concurrency: 2 });
+    else await world.engine([HANGING, ASKING], { concurrency: 2 });
+    await world.until("it is asked", () => underwayOf(world).notices === 1, 100);
+    await world.elapse(SECOND_MS);
+    // One that comes when all slots are taken, and actions look over as often as they can.
+    await take(leaving, ...two("ask again"));
+    await world.until("it is asked again", () => underwayOf(world).notices === 2, 100);
+    expect(underwayOf(world)).toEqual({ actions: 2, notices: 2 });
+  });
+
+  test.each(["an engine", "a worker"])("actions of %s go on while notices hang", async (which) => {
+    const world = new EngineWorld(kind);
+    const hosts = Array.from({ length: 150 }, (_, index) => `ask-${index}`);
+    const leaving = await world.engine([HANGING, ASKING], { leaveEffects: true });
+    await take(leaving, ...hosts.map((host) => alertOf("first", { host })));
+    world.outcome = () => "done";
+    const first = await world.worker();
+    await world.until("the groups are full", () => world.attempts.length === hosts.length, 200);
+    await world.stop(first);
+    await take(leaving, ...hosts.map((host) => alertOf("second", { host })));
+    await take(leaving, ...alertsOf("a", 200));
+    world.outcome = ({ notice }) => (notice === null ? "done" : undefined);
+    if (which.endsWith("worker")) await world.worker({ concurrency: 2 });
+    else await world.engine([HANGING, ASKING], { concurrency: 2 });
+    const done = () => world.attempts.filter(({ policy, ended }) => policy === "act" && ended === "done").length;
+    await world.until("all have run", () => done() === 200, 200);
+    expect(underwayOf(world)).toEqual({ actions: 0, notices: 2 });
   });
 });
 

@@ -2,19 +2,19 @@
  * What a worker runs: it looks at the outbox without claiming, chooses, and claims what it chose, just when it can
  * begin it.
  *
- * C1 what a worker cannot run, or was told to leave, it never claims. C2 the most severe first, then the oldest;
- * requests and summaries for people before all. C3 each effect is looked at once while it waits: a place in each
+ * C1 what a worker cannot run, or was told to leave, it never claims. C2 notices (requests and summaries for people)
+ * before all, whether or not there is room for actions; then the most severe, then the oldest. C3 each effect is looked at once while it waits: a place in each
  * partition says up to where; from time to time, and when the choice became too small, all is looked at again. C4 no
  * policy is begun more often than its rate; the rate is this process's.
  */
 import { birthOf } from "../../instance/audit.ts";
-import { decodeEffect, type Effect, type EffectTopic, severityOf } from "../../instance/effect.ts";
+import { decodeEffect, type Effect, type EffectTopic, isNotice, severityOf } from "../../instance/effect.ts";
 import type { Action } from "../../policy/policy.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import type { ClaimedEffect, FreeEffect, FreePosition } from "../../stores/outbox.ts";
 import { learnVersions } from "../commit/read-instance.ts";
 import type { Runtime } from "../runtime.ts";
-import { EFFECT_LEASE_MS, type EffectSource, type TakenEffects } from "./effect-source.ts";
+import { EFFECT_LEASE_MS, type EffectSource, type Held, type HeldByKind, type Room, type TakenEffects } from "./effect-source.ts";
 import { type Rate, RateLimits } from "./rate-limits.ts";
 
 const PAGE_COUNT = 500;
@@ -38,7 +38,8 @@ const SEVERITIES: Readonly<Record<string, number>> = {
   none: 6,
 };
 const OTHER_RANK = 4;
-const RANKS = [0, 1, 2, 3, 4, 5, 6] as const;
+const ACTION_RANKS = [1, 2, 3, 4, 5, 6] as const;
+const RANKS = [NOTICE_RANK, ...ACTION_RANKS] as const;
 
 export type EffectChoice = {
   /** null: all. */
@@ -76,24 +77,30 @@ export class ChosenEffects implements EffectSource {
     this.aheadCount = concurrency;
   }
 
-  room({ waiting, out }: { readonly waiting: number; readonly out: number }): number {
-    return this.isPaused ? 0 : this.aheadCount - waiting - out;
+  room({ actions, notices }: HeldByKind): Room {
+    if (this.isPaused) return { actions: 0, notices: 0 };
+    const roomBeside = ({ waiting, out }: Held) => this.aheadCount - waiting - out;
+    return { actions: roomBeside(actions), notices: roomBeside(notices) };
   }
 
-  async take(limit: number): Promise<TakenEffects> {
-    await this.#look(limit);
+  async take(room: Room): Promise<TakenEffects> {
+    await this.#look(Math.max(room.actions, 0) + Math.max(room.notices, 0));
     const effects: ClaimedEffect[] = [];
+    let left = room;
     for (;;) {
-      const chosen = this.#choose(limit - effects.length);
+      const chosen = this.#choose(left);
       if (chosen.length === 0) break;
       try {
-        effects.push(...(await this.#claim(chosen)));
+        const claimed = await this.#claim(chosen);
+        effects.push(...claimed);
+        left = roomAfter(left, chosen, claimed);
       } catch (error) {
         if (effects.length === 0) throw error;
         break;
       }
     }
-    return { effects, isMore: effects.length >= limit };
+    const isFilled = (kind: keyof Room) => room[kind] > 0 && left[kind] <= 0;
+    return { effects, isMore: room.actions <= 0 ? null : isFilled("actions") || isFilled("notices") };
   }
 
   /** If the store does not answer they are looked for again at once: a shard that is away does not show them then. */
@@ -116,10 +123,14 @@ export class ChosenEffects implements EffectSource {
   }
 
   /** The best, which are candidates no longer. */
-  #choose(limit: number): Candidate[] {
+  #choose(room: Room): Candidate[] {
+    return [...this.#chooseOf([NOTICE_RANK], room.notices), ...this.#chooseOf(ACTION_RANKS, room.actions)];
+  }
+
+  #chooseOf(ranks: readonly number[], limit: number): Candidate[] {
     const chosen: Candidate[] = [];
     const nowMs = this.#runtime.clock.now();
-    for (const rank of RANKS) {
+    for (const rank of ranks) {
       const candidates = this.#candidates.get(rank) as Map<string, Candidate>;
       for (const [id, candidate] of candidates) {
         if (chosen.length >= limit) return chosen;
@@ -217,8 +228,14 @@ export class ChosenEffects implements EffectSource {
   }
 }
 
+function roomAfter(room: Room, chosen: readonly Candidate[], claimed: readonly ClaimedEffect[]): Room {
+  const notices = new Set(chosen.filter(({ topic }) => isNotice(topic)).map(({ effect }) => effect.id));
+  const noticeCount = claimed.filter(({ id }) => notices.has(id)).length;
+  return { actions: room.actions - (claimed.length - noticeCount), notices: room.notices - noticeCount };
+}
+
 /** In which order attempts are worked on: 0 comes first. */
 export function rankOf({ kind, severity = "" }: Pick<EffectTopic, "kind" | "severity">): number {
-  if (kind !== "action") return NOTICE_RANK;
+  if (isNotice({ kind })) return NOTICE_RANK;
   return SEVERITIES[severity.toLowerCase()] ?? OTHER_RANK;
 }

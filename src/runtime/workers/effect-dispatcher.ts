@@ -1,5 +1,6 @@
 /**
- * Dispatches committed effects, at most `concurrency` at once, and takes their results: each becomes one command.
+ * Dispatches committed effects, and takes their results: each becomes one command. At most `concurrency` actions are out
+ * at once, and beside them as many notices.
  *
  * Owns: which effects of this process are out, and their abort signals. Does not own: the outbox (the store), retries
  * (the machine), who runs an attempt (the effect port).
@@ -10,7 +11,7 @@
 import type { EffectPort, EffectResult, NoticeSubject, OpenEffectPort } from "../../effects/effect-port.ts";
 import { birthOf, endsWithNote } from "../../instance/audit.ts";
 import type { Birth } from "../../instance/audit-types.ts";
-import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../../instance/effect.ts";
+import { CANCELLED_BEFORE_IT_BEGAN, type Effect, isNotice } from "../../instance/effect.ts";
 import { BecalmError } from "../../model/errors.ts";
 import type { Action } from "../../policy/policy.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
@@ -21,7 +22,9 @@ import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
 import { Attempt, AttemptRequest, type Earlier, type JustCommitted } from "./attempt.ts";
 import { noteEnvelope, resultEnvelope, resultEvent } from "./attempt-envelopes.ts";
+import { AttemptSlots } from "./attempt-slots.ts";
 import { attemptState } from "./attempt-state.ts";
+import type { HeldByKind } from "./effect-source.ts";
 import { noticeSubject } from "./notice-subject.ts";
 import { PostponedEffects } from "./postponed-effects.ts";
 
@@ -43,7 +46,7 @@ export type EffectOutcome =
   | { readonly kind: "failed"; readonly error: unknown };
 
 export type DispatchOptions = {
-  /** At once. */
+  /** Actions at once, and beside them notices. */
   readonly concurrency: number;
   /** Dates the result of an effect that has just ended. */
   readonly dateOf: (effect: Effect) => number;
@@ -65,12 +68,11 @@ export class EffectDispatcher {
   readonly #options: DispatchOptions;
   /** Attempts that wait for their turn or are out, by effect. */
   readonly #attempts = new Map<string, Attempt>();
-  readonly #queue: Attempt[] = [];
+  readonly #actions: AttemptSlots;
+  readonly #notices: AttemptSlots;
   /** Those that wait for a callback. `cancel` ends the wait for its end. */
   readonly #postponed = new Map<string, { readonly effect: Effect; readonly cancel: () => void }>();
   readonly #records: PostponedEffects;
-  #out = 0;
-  #isFilling = false;
   #isClosed = false;
   /** Does any of so many policy versions verify? */
   #verified = { among: 0, isAny: false };
@@ -78,6 +80,8 @@ export class EffectDispatcher {
   constructor(runtime: Runtime, openPort: OpenEffectPort, options: DispatchOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#actions = new AttemptSlots(options.concurrency, (attempt) => this.#begin(attempt));
+    this.#notices = new AttemptSlots(options.concurrency, (attempt) => this.#begin(attempt));
     this.#records = new PostponedEffects(runtime.store, () => runtime.clock.now());
     this.#port = openPort(
       (effect, result) => this.complete(effect, result),
@@ -96,8 +100,7 @@ export class EffectDispatcher {
     }
     const attempt = new Attempt(effect, committed, earlier);
     this.#attempts.set(effect.id, attempt);
-    this.#queue.push(attempt);
-    this.#fill();
+    this.#slotsOf(effect).add(attempt);
   }
 
   /** Takes a result: of an attempt that was dispatched here, or anywhere else. */
@@ -212,7 +215,11 @@ export class EffectDispatcher {
   }
 
   get outCount(): number {
-    return this.#out;
+    return this.#actions.out + this.#notices.out;
+  }
+
+  get held(): HeldByKind {
+    return { actions: this.#actions, notices: this.#notices };
   }
 
   /**
@@ -229,35 +236,20 @@ export class EffectDispatcher {
   close(): void {
     this.#isClosed = true;
     for (const { effect } of this.#postponed.values()) this.#endWait(effect.id);
-    for (const { effect } of this.#queue.splice(0)) {
-      this.#attempts.delete(effect.id);
-      this.#options.onOutcome(effect, { kind: "left" });
-    }
+    for (const effect of this.takeBack(0)) this.#options.onOutcome(effect, { kind: "left" });
   }
 
-  /** Attempts that wait for their turn. */
-  get waitingCount(): number {
-    return this.#queue.length;
-  }
-
-  /** Takes back all but the first `keptCount` of those that wait for their turn: nobody hears of their outcome here. */
+  /**
+   * Takes back all but the first `keptCount` of each kind that wait for their turn: nobody hears of their outcome here.
+   */
   takeBack(keptCount: number): Effect[] {
-    const effects = this.#queue.splice(keptCount).map(({ effect }) => effect);
+    const effects = [...this.#notices.takeBack(keptCount), ...this.#actions.takeBack(keptCount)];
     for (const { id } of effects) this.#attempts.delete(id);
     return effects;
   }
 
-  /** A loop, because attempts that end at once would otherwise call each other ever deeper. */
-  #fill(): void {
-    if (this.#isFilling) return;
-    this.#isFilling = true;
-    while (this.#out < this.#options.concurrency) {
-      const attempt = this.#queue.shift();
-      if (attempt === undefined) break;
-      this.#out += 1;
-      this.#begin(attempt);
-    }
-    this.#isFilling = false;
+  #slotsOf(effect: Effect): AttemptSlots {
+    return isNotice(effect) ? this.#notices : this.#actions;
   }
 
   #begin(attempt: Attempt): void {
@@ -360,9 +352,10 @@ export class EffectDispatcher {
   }
 
   #end(effect: Effect, outcome: EffectOutcome): void {
-    if (this.#attempts.delete(effect.id)) this.#out -= 1;
+    const slots = this.#slotsOf(effect);
+    if (this.#attempts.delete(effect.id)) slots.end();
     this.#options.onOutcome(effect, outcome);
-    this.#fill();
+    slots.fill();
   }
 
   /** What the effect acts on, from the store. */

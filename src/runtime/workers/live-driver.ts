@@ -21,7 +21,8 @@ import { readStops } from "../stops/partition-stops.ts";
 import { PauseService } from "../stops/pause-service.ts";
 import { ChosenEffects, type EffectChoice } from "./chosen-effects.ts";
 import { resumeOver } from "./dead-letters.ts";
-import { type EffectSource, LongestWaiting, NO_EFFECTS } from "./effect-source.ts";
+import { type EffectSource, NO_EFFECTS } from "./effect-source.ts";
+import { LongestWaiting } from "./longest-waiting.ts";
 import { ATTEMPTS_LOOKED_AT_EVERY_MS, CLAIMS_PROLONGED_EVERY_MS, OutboxPump } from "./outbox-pump.ts";
 import { RepeatedFaults } from "./repeated-faults.ts";
 import { sweep } from "./retention.ts";
@@ -43,7 +44,7 @@ const DEAD_LETTERS_READ_EVERY_MS = 30_000;
 
 export type LiveOptions = {
   readonly effects: OpenEffectPort;
-  /** Attempts at once. */
+  /** Actions at once, and beside them notices. */
   readonly concurrency: number;
   readonly retentionMs: number;
   /** A worker's: it runs what it chooses and nothing else, and fires no timers. */

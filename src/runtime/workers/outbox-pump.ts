@@ -6,14 +6,15 @@
  * machine).
  * O1 an effect that this process commits begins at once, unless many wait for their turn already, or others wait in the
  * outbox: then it is left there, for whoever comes first. O2 from the outbox comes what the source gives
- * (effect-source.ts), and no more than can soon be begun.
+ * (effect-source.ts), and no more than can soon be begun. Actions and notices have slots and room of their own, so that
+ * a notice is sent also while actions that hang have taken theirs, and the other way round.
  * O3 a result is reported until the store takes it or the process stops; until then the effect counts as taken, so it
  * is neither begun again here nor given up to others. O4 an attempt whose instance moved on in another process is
  * aborted within about a second.
  */
 import type { EffectResult, OpenEffectPort } from "../../effects/effect-port.ts";
 import type { Decision } from "../../instance/decide.ts";
-import { decodeEffect, type Effect } from "../../instance/effect.ts";
+import { decodeEffect, type Effect, isNotice } from "../../instance/effect.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";
 import type { ClaimedEffect } from "../../stores/outbox.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
@@ -21,7 +22,7 @@ import type { Runtime } from "../runtime.ts";
 import type { Earlier, JustCommitted } from "./attempt.ts";
 import { overAmong } from "./attempt-state.ts";
 import { EffectDispatcher, type EffectOutcome } from "./effect-dispatcher.ts";
-import { EFFECT_LEASE_MS, type EffectSource } from "./effect-source.ts";
+import { EFFECT_LEASE_MS, type EffectSource, type Room } from "./effect-source.ts";
 import type { RepeatedFaults } from "./repeated-faults.ts";
 
 export const CLAIMS_PROLONGED_EVERY_MS = 2_500;
@@ -35,6 +36,7 @@ const WAITING_COUNT_MAX = 256;
 const REPORT_RETRY_MS = 200;
 const REPORT_RETRY_MS_MAX = 5_000;
 /** When what could not be begun here is looked at again, by whoever comes first. */
+const NOTICE_AGAIN_AFTER_MS = 1_000;
 const SUSPECT_AGAIN_AFTER_MS = 1_000;
 const LEFT_AGAIN_AFTER_MS = EFFECT_LEASE_MS;
 /**
@@ -47,7 +49,7 @@ const DELIVERIES_MAX = 10;
 
 export type OutboxPumpOptions = {
   readonly effects: OpenEffectPort;
-  /** Attempts at once. */
+  /** Actions at once, and beside them notices. */
   readonly concurrency: number;
   readonly source: EffectSource;
   readonly submit: (envelope: Envelope) => Promise<readonly EnvelopeResult[]>;
@@ -93,7 +95,8 @@ export class OutboxPump {
 
   /** How long a commit that is made now claims its effects; null: they are for whoever comes first (O1). */
   claimMs(): number | null {
-    const isFull = this.#isBehind || this.#dispatcher.waitingCount >= WAITING_COUNT_MAX;
+    const { actions, notices } = this.#dispatcher.held;
+    const isFull = this.#isBehind || Math.max(actions.waiting, notices.waiting) >= WAITING_COUNT_MAX;
     return this.#source.takesOwn && this.#options.isRunning() && !isFull ? EFFECT_LEASE_MS : null;
   }
 
@@ -102,7 +105,7 @@ export class OutboxPump {
     if (effects.length === 0) return;
     if (!isClaimed) {
       this.#isBehind = true;
-      this.#lookForRoom();
+      this.#lookForRoom(effects);
       return;
     }
     const atMs = this.#runtime.clock.now();
@@ -113,11 +116,11 @@ export class OutboxPump {
 
   /** Takes what the source has, if there is room for it (O2). Answers when to look again, in ms. */
   async take(): Promise<number> {
-    const limit = this.#room;
+    const room = this.#room;
     const { polledEveryMs } = this.#source;
-    if (limit <= 0) return polledEveryMs;
-    const { effects, isMore } = await this.#source.take(limit);
-    this.#isBehind = isMore;
+    if (Math.max(room.actions, room.notices) <= 0) return polledEveryMs;
+    const { effects, isMore } = await this.#source.take(room);
+    this.#isBehind = isMore ?? this.#isBehind;
     for (const effect of effects) this.#beginDelivered(effect);
     return this.#isBehind && this.#hasRoom ? 0 : polledEveryMs;
   }
@@ -204,16 +207,18 @@ export class OutboxPump {
     return this.#taken.size;
   }
 
-  get #room(): number {
-    return this.#source.room({ waiting: this.#dispatcher.waitingCount, out: this.#dispatcher.outCount });
+  get #room(): Room {
+    return this.#source.room(this.#dispatcher.held);
   }
 
   get #hasRoom(): boolean {
-    return this.#room > 0 && this.#dispatcher.waitingCount < this.#options.concurrency;
+    return this.#room.actions > 0 && this.#dispatcher.held.actions.waiting < this.#options.concurrency;
   }
 
-  #lookForRoom(): void {
-    if (this.#isBehind && this.#hasRoom && this.#options.isRunning()) this.#options.onRoom();
+  /** `effects`: that have just ended here, or were left in the outbox. If actions hang, notices still go on. */
+  #lookForRoom(effects: readonly Effect[]): void {
+    if (!this.#isBehind || !this.#options.isRunning()) return;
+    if (this.#hasRoom || (effects.some(isNotice) && this.#room.notices > 0)) this.#options.onRoom();
   }
 
   /**
@@ -223,13 +228,20 @@ export class OutboxPump {
   #beginDelivered(delivered: ClaimedEffect): void {
     const { id, deliveries } = delivered;
     if (this.#taken.has(id)) return;
+    const effect = decodeEffect(delivered);
     if (deliveries > DELIVERIES_MAX) void this.#setAside(id, deliveries - 1);
+    else if (isNotice(effect) && this.#isFullOfNotices) this.#giveBack(id, NOTICE_AGAIN_AFTER_MS);
     else if (deliveries >= SUSPECT_DELIVERIES && this.#suspect !== null) this.#giveBack(id, SUSPECT_AGAIN_AFTER_MS);
     else {
       if (deliveries >= SUSPECT_DELIVERIES) this.#suspect = id;
       const { heldBy } = delivered;
-      this.#begin(decodeEffect(delivered), { earlier: deliveries > 1 ? { heldBy } : null });
+      this.#begin(effect, { earlier: deliveries > 1 ? { heldBy } : null });
     }
+  }
+
+  /** Of notices whose target hangs, no more are held here than soon begin: actions come by. */
+  get #isFullOfNotices(): boolean {
+    return this.#dispatcher.held.notices.waiting >= this.#source.aheadCount;
   }
 
   async #setAside(id: string, deliveries: number): Promise<void> {
@@ -320,6 +332,6 @@ export class OutboxPump {
     if (this.#suspect === effect.id) this.#suspect = null;
     this.#performing -= 1;
     if (this.#performing === 0) for (const resolve of this.#onPerformed.splice(0)) resolve();
-    this.#lookForRoom();
+    this.#lookForRoom([effect]);
   }
 }
