@@ -14,7 +14,14 @@ import { policyKey } from "../../policy/policy-versions.ts";
 import type { ClaimedEffect, FreeEffect, FreePosition } from "../../stores/outbox.ts";
 import { learnVersions } from "../commit/read-instance.ts";
 import type { Runtime } from "../runtime.ts";
-import { EFFECT_LEASE_MS, type EffectSource, type Held, type HeldByKind, type Room, type TakenEffects } from "./effect-source.ts";
+import {
+  EFFECT_LEASE_MS,
+  type EffectSource,
+  type Held,
+  type HeldByKind,
+  type Room,
+  type TakenEffects,
+} from "./effect-source.ts";
 import { type Rate, RateLimits } from "./rate-limits.ts";
 
 const PAGE_COUNT = 500;
