@@ -1,15 +1,10 @@
 #!/usr/bin/env node
 /**
  * Is this build as fast as another one? Both do the same work in turn, each in a process of its own that is warmed up
- * first:
+ * first: `node scripts/compare-builds.mjs BASE_DIR`; `--help` says the rest.
  *
- *   node scripts/compare-builds.mjs BASE_DIR [--pairs 7] [--warm-up 6] [--redis URL] [--alerts 20000] [--only storm]
- *
- * Prints for each work the rate of this build over that of the base (ratio of the medians, and the lowest and highest
- * ratio of a pair), once by time and once by CPU of the process: on a busy machine the second is the better guide. With
- * --redis the database of the URL is emptied before every sample; without it the store is in memory. The compiler needs
- * about five samples until it is done: `--warm-up` says how many are not counted. Exits with 1 when a ratio by time is
- * below 0.97 (--least).
+ * The rates are compared once by time and once by CPU of the process: on a busy machine the second is the better guide.
+ * The compiler needs about five samples until it is done, which are not counted.
  */
 import { fork } from "node:child_process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -30,6 +25,32 @@ const WORKS = {
   "one-group": { groups: 1, rule: true, share: 0.1, part: 1 },
   "distinct-groups": { groups: 0, rule: true, share: 1, part: 0.5 },
 };
+
+const OPTIONS = {
+  pairs: { type: "string", default: "7" },
+  "warm-up": { type: "string", default: "6" },
+  redis: { type: "string" },
+  alerts: { type: "string", default: "20000" },
+  only: { type: "string" },
+  least: { type: "string", default: "0.97" },
+  help: { type: "boolean", default: false },
+  // What a process of a build is started with.
+  serve: { type: "boolean", default: false },
+};
+
+const HELP = `node scripts/compare-builds.mjs BASE_DIR [options]
+
+  BASE_DIR       another checkout that is built; this one has to be built, too
+  --only WORK    one work: ${Object.keys(WORKS).join(", ")}; default: all
+  --pairs N      samples of each build, in turn; default ${OPTIONS.pairs.default}
+  --warm-up N    samples before them that are not counted; default ${OPTIONS["warm-up"].default}
+  --alerts N     alerts of a sample; of all-execute and distinct-groups half of it; default ${OPTIONS.alerts.default}
+  --redis URL    the database of this URL, which is emptied before every sample; default: stores in memory
+  --least RATIO  exit 1 if this build's rate over the base's, by time, is below it; default ${OPTIONS.least.default}
+  --help
+
+Prints for each work the rate of this build over that of the base (ratio of the medians, and the lowest and highest ratio
+of a pair), by time and by CPU.`;
 
 function* alertsOf(count, groups) {
   for (let number = 0; number < count; number += 1) {
@@ -189,21 +210,23 @@ async function compare({ baseDir, pairCount, warmUp, redis, alerts, only, least 
   process.exitCode = isSlower ? 1 : 0;
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    serve: { type: "boolean" },
-    pairs: { type: "string", default: "7" },
-    "warm-up": { type: "string", default: "6" },
-    redis: { type: "string" },
-    alerts: { type: "string", default: "20000" },
-    only: { type: "string" },
-    least: { type: "string", default: "0.97" },
-  },
-});
-const [dir] = positionals;
-if (dir === undefined) throw new Error("Usage: node scripts/compare-builds.mjs BASE_DIR [--pairs 7] [--redis URL]");
-if (values.serve) await serveSamples(dir);
+function given() {
+  try {
+    const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS });
+    if (values.help) return { values };
+    if (positionals.length !== 1) throw new Error("Give one BASE_DIR.");
+    if (values.only !== undefined && !Object.hasOwn(WORKS, values.only))
+      throw new Error(`--only "${values.only}" is unknown. There are: ${Object.keys(WORKS).join(", ")}.`);
+    return { values, dir: positionals[0] };
+  } catch (error) {
+    console.error(`${error.message}\n\n${HELP}`);
+    process.exit(2);
+  }
+}
+
+const { values, dir } = given();
+if (values.help) console.log(HELP);
+else if (values.serve) await serveSamples(dir);
 else
   await compare({
     baseDir: dir,

@@ -1,23 +1,40 @@
 #!/usr/bin/env node
-/**
- * How large the house is, and how far it is from an alert to its commit:
- *
- *   npm run build && node scripts/house-figures.mjs [DIR]      DIR: another checkout that is built, to compare with
- *
- * - functions run for one alert: precise coverage of one `ingest` (an engine that is open and not started, memory
- *   store, one policy with a
- *   rule, so no effect runs), counting the project's own named functions and the files they are in
- * - frames on the async stack at the commit, from `runBatch` out to `ingest`
- * - statements of src and machines, by room: counted by a parser, so that lines, comments and types count nothing
- * - median and longest file (lines) and function (lines from its first to its last)
- */
-import { readdirSync, readFileSync } from "node:fs";
+/** How large the house is, and how far it is from an alert to its commit; `--help` says what is counted, and how. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import { parseAst } from "rolldown/parseAst";
 
-const dir = resolve(process.argv[2] ?? fileURLToPath(new URL("..", import.meta.url)));
+const HELP = `npm run build && node scripts/house-figures.mjs [DIR]
+
+  DIR      another checkout that is built, to compare with; default: this one
+  --list   names the functions that run for one alert
+  --help
+
+- functions run for one alert: precise coverage of one \`ingest\` (an engine that is open and not started, memory store,
+  one policy with a rule, so no effect runs), counting the project's own named functions and the files they are in
+- frames on the async stack at the commit, from \`runBatch\` out to \`ingest\`
+- statements of src and machines, by room: counted by a parser, so that lines, comments and types count nothing
+- median and longest file (lines) and function (lines from its first to its last)`;
+
+const { isHelp, isListed, dir } = given();
+
+function given() {
+  try {
+    const options = { help: { type: "boolean", default: false }, list: { type: "boolean", default: false } };
+    const { values, positionals } = parseArgs({ allowPositionals: true, options });
+    if (positionals.length > 1) throw new Error("Give one DIR at most.");
+    const place = resolve(positionals[0] ?? fileURLToPath(new URL("..", import.meta.url)));
+    if (!values.help && !existsSync(join(place, "dist/src/index.js")))
+      throw new Error(`${place} is not a checkout that is built.`);
+    return { isHelp: values.help, isListed: values.list || process.env.LIST !== undefined, dir: place };
+  } catch (error) {
+    console.error(`${error.message}\n\n${HELP}`);
+    process.exit(2);
+  }
+}
 
 const RULE = { function: "skip_when_exceed", by: ["host"], count: 1, window: "5m" };
 const ALERT = { labels: { alertname: "Down", host: "h" }, startsAt: "2026-11-23T06:49:54.757Z" };
@@ -120,7 +137,7 @@ async function reportOneAlert() {
   );
   const files = Map.groupBy?.(ran, ({ file }) => file) ?? new Map(ran.map((one) => [one.file, [one]]));
   console.log(`functions run for one alert: ${ran.length} in ${files.size} files`);
-  if (process.env.LIST !== undefined) {
+  if (isListed) {
     for (const file of new Set(ran.map((one) => one.file))) {
       const names = ran.filter((one) => one.file === file).map(({ functionName }) => functionName);
       console.log(`  ${file}: ${names.join(" ")}`);
@@ -144,6 +161,9 @@ async function reportStack() {
   console.log(`  ${names.join(" <- ")}`);
 }
 
-reportSizes();
-await reportOneAlert();
-await reportStack();
+if (isHelp) console.log(HELP);
+else {
+  reportSizes();
+  await reportOneAlert();
+  await reportStack();
+}

@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { messageOf } from "../../src/model/errors.ts";
 import { Bench } from "./bench.ts";
 import { FIGURES, type Figure, type Row } from "./figures.ts";
 import { keepsGuard, rowText, standingOf } from "./report.ts";
@@ -18,22 +19,32 @@ const HELP = `npm run bench -- [options]
 
 Every figure is taken in one run, its arms in turn, and is the median of its samples. Exit 0 also when a target is missed.`;
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    million: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-    only: { type: "string", multiple: true },
-    out: { type: "string" },
-    rounds: { type: "string" },
-  },
-});
+const OPTIONS = {
+  quick: { type: "boolean", default: false },
+  million: { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+  only: { type: "string", multiple: true },
+  out: { type: "string" },
+  rounds: { type: "string" },
+} as const;
+
+const values = given();
 
 const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
 
 if (values.help) console.log(HELP);
 else process.exitCode = await takeFigures(chosen());
+
+function given() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    console.error(messageOf(error));
+    console.error(HELP);
+    process.exit(2);
+  }
+}
 
 function chosen(): Figure[] {
   const { only } = values;

@@ -12,7 +12,8 @@ const REQUEST_ALERTS = 500;
 const APPROVAL_MS = 2_000;
 const BESIDE_EVERY_MS = 50;
 
-export type BulkKind = "timers" | "attempts";
+export const BULK_KINDS = ["timers", "attempts"] as const;
+export type BulkKind = (typeof BULK_KINDS)[number];
 
 export type BulkReport = {
   readonly kind: BulkKind;

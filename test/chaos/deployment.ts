@@ -11,14 +11,16 @@ import { Redis } from "ioredis";
 import { allowOnlyWhatIsDocumented, asLimitedUser, type RedisServer, startRedis } from "../support/redis-server.ts";
 import { type FaultyProxy, startFaultyProxy } from "./faulty-proxy.ts";
 
-export type DeploymentKind =
-  | "server"
-  | "lmdb"
-  | "limited user"
-  | "cluster"
-  | "sentinel"
-  | "replicated cluster"
-  | "replicated sentinel";
+export const DEPLOYMENT_KINDS = [
+  "server",
+  "lmdb",
+  "limited user",
+  "cluster",
+  "sentinel",
+  "replicated cluster",
+  "replicated sentinel",
+] as const;
+export type DeploymentKind = (typeof DEPLOYMENT_KINDS)[number];
 
 export type Deployment = {
   /** For the engines. */

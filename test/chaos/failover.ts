@@ -49,7 +49,8 @@ export type FailoverReport = {
   readonly answerMaxMs: number;
 };
 
-export type FailoverFault = "kill" | "stop";
+export const FAILOVER_FAULTS = ["kill", "stop"] as const;
+export type FailoverFault = (typeof FAILOVER_FAULTS)[number];
 
 export async function runFailover(kind: DeploymentKind, fault: FailoverFault): Promise<FailoverReport> {
   const deployment = await startDeployment(kind);

@@ -1,0 +1,37 @@
+/** What developers run by command says what it takes, and does nothing meanwhile. */
+import { spawnSync } from "node:child_process";
+import { expect, test } from "vitest";
+
+const CHAOS = ["--import", "./scripts/ts-loader.mjs", "test/chaos/main.ts"];
+const COMMANDS = [
+  {
+    name: "chaos",
+    given: CHAOS,
+    help: /--scenario NAME .*default short[\s\S]*named points of lmdb/,
+    wrong: { given: ["--scenario", "quite"], said: /"quite" is unknown.*quiet, short, killed servers/ },
+  },
+  {
+    name: "compare-builds",
+    given: ["scripts/compare-builds.mjs"],
+    help: /--pairs N .*default 7/,
+    wrong: { given: ["..", "--only", "storms"], said: /"storms" is unknown.*storm, all-execute/ },
+  },
+  {
+    name: "house-figures",
+    given: ["scripts/house-figures.mjs"],
+    help: /DIR .*default: this one/,
+    wrong: { given: ["--frobnicate"], said: /Unknown option '--frobnicate'/ },
+  },
+] as const;
+
+const run = (given: readonly string[]) => spawnSync(process.execPath, given, { encoding: "utf8", timeout: 20_000 });
+
+test.each(COMMANDS)("$name --help lists options and defaults; what is wrong ends with 2 and a hint", (command) => {
+  const help = run([...command.given, "--help"]);
+  expect({ status: help.status, stderr: help.stderr }).toEqual({ status: 0, stderr: "" });
+  expect(help.stdout).toMatch(command.help);
+  const wrong = run([...command.given, ...command.wrong.given]);
+  expect(wrong.status).toBe(2);
+  expect(wrong.stderr).toMatch(command.wrong.said);
+  expect(wrong.stderr).not.toContain("    at ");
+});
