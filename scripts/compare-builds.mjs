@@ -216,7 +216,7 @@ function given() {
     if (values.help) return { values };
     if (positionals.length !== 1) throw new Error("Give one BASE_DIR.");
     if (values.only !== undefined && !Object.hasOwn(WORKS, values.only))
-      throw new Error(`--only "${values.only}" is unknown. There are: ${Object.keys(WORKS).join(", ")}.`);
+      throw new Error(`--only "${String(values.only)}" is unknown. There are: ${Object.keys(WORKS).join(", ")}.`);
     return { values, dir: positionals[0] };
   } catch (error) {
     console.error(`${error.message}\n\n${HELP}`);

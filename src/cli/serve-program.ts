@@ -30,7 +30,9 @@ export function addServing(add: Add, where: readonly Option[]): void {
         .argParser(byteSize),
       named("--watch", "reload when one of the files changes: policies, strategies, shadow, tokens, certificate, key"),
       named("--log <file>", "a JSON line for each audit entry; - for stderr").default("-"),
-      named("--concurrency <n>", "actions at once, and as many notices beside them").default(CONCURRENCY_DEFAULT).argParser(concurrency),
+      named("--concurrency <n>", "actions at once, and as many notices beside them")
+        .default(CONCURRENCY_DEFAULT)
+        .argParser(concurrency),
       named("--drain <duration>", "how long to wait for requests and attempts when stopping")
         .default(30_000, "30s")
         .argParser(durationMs),
