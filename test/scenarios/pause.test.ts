@@ -100,6 +100,39 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await standing(engine, ids[1] as string)).toBe("Skipped approval_denied");
   });
 
+  test("lifted, it leaves to another pause what that one holds too", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyOf(null), policyOf(null, { name: "other" })]);
+    await engine.pause({ ...who, policy: "act" });
+    await engine.pause(who);
+    const [own = "", other = ""] = await take(engine, alertOf("a"));
+    expect(await engine.resume({ ...who, held: "deny" })).toMatchObject({ decided: 1 });
+    expect(await standings(engine, [own, other])).toEqual(["Waiting paused", "Skipped approval_denied"]);
+    expect(await engine.resume({ ...who, policy: "act", held: "deny" })).toMatchObject({ decided: 1 });
+    expect(await standing(engine, own)).toBe("Skipped approval_denied");
+  });
+
+  test.each([
+    ["skip", "Skipped alert_resolved"],
+    ["keep", "Processing no_rule"],
+  ])(
+    "a retry that it held after its alert had resolved is not left behind: on_resolved: %s, %s",
+    async (on, becomes) => {
+      const world = new EngineWorld(kind);
+      const retry = { limit: 1, delay: "10s" };
+      const engine = await world.engine([policyOf(null, { retry, on_resolved: on })]);
+      const [id = ""] = await take(engine, alertOf("a"));
+      await engine.pause(who);
+      await engine.ingest([alertOf("a", { status: "resolved" })]);
+      world.underway[0]?.fail();
+      await world.elapse(11 * SECOND_MS);
+      expect(await standing(engine, id)).toBe("Waiting paused");
+      expect(await engine.resume({ ...who, held: "decide" })).toMatchObject({ decided: 1 });
+      expect(await standing(engine, id)).toBe(becomes);
+      expect(await unsound(world, engine)).toEqual([]);
+    },
+  );
+
   test.each([false, true])("a person's grant begins while it holds; with workers: %s", async (leaveEffects) => {
     const world = new EngineWorld(kind);
     world.outcome = () => "done";
@@ -147,6 +180,17 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     await later.resume({ ...who, policy: "act", held: "decide" });
     await world.settle();
     expect(world.attempts).toHaveLength(2);
+  });
+
+  test("a policy that only observes is stopped as well, in another process too", async () => {
+    const world = new EngineWorld(kind);
+    const policies = [policyOf(null, { mode: "observe" })];
+    const [one, two] = [await world.engine(policies), await world.engine(policies)];
+    await take(two, ...alerts(NAMES.slice(0, 8)));
+    await one.pause(who);
+    const ids = await take(two, ...alerts(NAMES.slice(8, 16)));
+    await world.settle();
+    expect(new Set(await standings(two, ids))).toEqual(new Set(["Waiting paused"]));
   });
 
   test("of one policy leaves the others alone, and a resume of what is not paused says so", async () => {

@@ -2,6 +2,7 @@
 
 import { idleAtMs } from "../../convergence/group.ts";
 import { encodeGroup } from "../../convergence/group-codec.ts";
+import type { StoredEvent } from "../../instance/audit-types.ts";
 import type { Decision } from "../../instance/decide.ts";
 import type { ChangedInstance } from "../../instance/draft.ts";
 import { encodeEffect } from "../../instance/effect.ts";
@@ -78,9 +79,17 @@ function instanceWrite({ instance, before, body, lines }: ChangedInstance): Inst
 
 const UNCHANGED: readonly string[] = [];
 
-/** What runs something, or was held, is only valid under the emergency stops that it was decided under. */
+/** What runs something, if only observed, or was held, is only valid under the stops that it was decided under. */
 function mustBeUnderStops({ effects, entries }: Decision): boolean {
-  return effects.length > 0 || entries.some(({ entry }) => "paused" in entry.event && entry.event.paused !== undefined);
+  return effects.length > 0 || entries.some(({ entry: { event } }) => isHeld(event) || isObserved(event));
+}
+
+function isHeld(event: StoredEvent): boolean {
+  return "paused" in event && event.paused !== undefined;
+}
+
+function isObserved(event: StoredEvent): boolean {
+  return event.type === "effect.done" && event.observed === true;
 }
 
 /**

@@ -107,7 +107,7 @@ export class PauseService {
     await this.#askAbout(record.pauses, () => this.#now());
     let decided = 0;
     for (const resumption of record.resumptions) {
-      decided += await this.#resumeHeld(resumption);
+      decided += await this.#resumeHeld(resumption, record.pauses);
       await this.#change((current) => withoutResumption(current, resumption));
     }
     return decided;
@@ -186,8 +186,11 @@ export class PauseService {
     return true;
   }
 
-  /** All that pauses of the scope have held, in the order in which they held it. */
-  async #resumeHeld(resumption: Resumption): Promise<number> {
+  /**
+   * All that pauses of the scope have held, in the order in which they held it. What a pause that is still in force
+   * holds as well is left to that one.
+   */
+  async #resumeHeld(resumption: Resumption, inForce: readonly PauseNote[]): Promise<number> {
     const seen = new Set<string>();
     let decided = 0;
     for (;;) {
@@ -195,7 +198,7 @@ export class PauseService {
       const fresh = rows.filter(({ owner }) => !seen.has(owner)).slice(0, PAGE_COUNT);
       if (fresh.length === 0) return decided;
       for (const { owner } of fresh) seen.add(owner);
-      const envelopes = await Promise.all(fresh.map((row) => this.#envelopeOf(row, resumption)));
+      const envelopes = await Promise.all(fresh.map((row) => this.#envelopeOf(row, resumption, inForce)));
       const results = await this.#driver.submit(envelopes.flatMap((envelope) => envelope ?? []));
       decided += results.filter(({ outcome }) => outcome === "applied").length;
     }
@@ -211,12 +214,16 @@ export class PauseService {
     const stored = instances.get(id);
     const instance = stored === undefined ? null : await tryInstance(this.#runtime, stored);
     if (instance === null || instance instanceof BecalmError) return null;
-    return scope === null || instance.policy === scope ? instance : null;
+    return covers({ scope }, instance.policy) ? instance : null;
   }
 
-  async #envelopeOf(row: TimerRow, { scope, how, by, why }: Resumption): Promise<Envelope | null> {
+  async #envelopeOf(
+    row: TimerRow,
+    { scope, how, by, why }: Resumption,
+    inForce: readonly PauseNote[],
+  ): Promise<Envelope | null> {
     const instance = await this.#heldIn(row, scope);
-    if (instance === null) return null;
+    if (instance === null || inForce.some((pause) => covers(pause, instance.policy))) return null;
     const { id } = instance;
     const { partition } = row;
     const atMs = this.#now();
@@ -227,11 +234,19 @@ export class PauseService {
     return { address: { partition, groupId: instance.groupId }, command, consumes: NOTHING, lastSeen: null };
   }
 
+  /** A retry may have been held after its alert had resolved: nothing need run any more. */
   async #reconsidered(instance: Instance, atMs: number): Promise<Command> {
-    const silence = await silenceOf(this.#runtime, instance.id, atMs);
+    const { id } = instance;
     const isOpen = await isEpisodeOpen(this.#runtime, instance, atMs);
-    return { type: "reconsider", id: instance.id, atMs, cause: "resumed", isOpen, silence };
+    const { keepOnResolved } = instance.snapshot.context.policy;
+    if (!isOpen && !keepOnResolved) return { type: "event", id, event: { type: "alert.resolved", atMs } };
+    const silence = await silenceOf(this.#runtime, id, atMs);
+    return { type: "reconsider", id, atMs, cause: "resumed", isOpen, silence };
   }
+}
+
+function covers({ scope }: Pick<PauseNote, "scope">, policy: string): boolean {
+  return scope === null || scope === policy;
 }
 
 function pausedAlready({ by, why, sinceMs, scope }: PauseNote): BecalmError {
