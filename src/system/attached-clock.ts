@@ -13,6 +13,7 @@ export function attachedClock(given: Clock): {
   const attached = given.attach?.({
     idle: async (options) => (await worker?.idle(options)) ?? false,
     nextDueAtMs: async () => (await worker?.nextDueAtMs()) ?? null,
+    fireTimers: () => worker?.fireTimers(),
   });
   return {
     clock: attached?.clock ?? given,

@@ -14,4 +14,6 @@ export interface ClockWorker {
   idle(options: { readonly attempts: boolean }): Promise<boolean>;
   /** When the next durable timer is due; null: none is armed. */
   nextDueAtMs(): Promise<number | null>;
+  /** Time has come to a durable timer: the engine looks for it now, not when it would look anyway. */
+  fireTimers(): void;
 }

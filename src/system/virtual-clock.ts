@@ -17,6 +17,8 @@ const START_MS = 1_767_225_600_000;
 const SETTLE_TIMEOUT_MS = 5_000;
 /** Turns of the event loop in a row in which nothing was under way. */
 const QUIET_TURN_COUNT = 4;
+/** What fires may arm a timer that is due at once. What is still due after so many looks waits for its engine's own. */
+const STOPS_AT_ONE_TIME_MAX = 8;
 
 /** Epoch milliseconds, a time such as `2026-11-23T06:00:00Z`, or a date. */
 export type Time = number | string | Date;
@@ -85,10 +87,13 @@ export class VirtualClock implements Clock {
   async advance(by: Duration, options: SettleOptions = {}): Promise<number> {
     const untilMs = this.#nowMs + durationMs(by);
     await this.settle(options);
+    let stopCount = 0;
     for (;;) {
-      const nextMs = await this.#nextStopMs();
+      const nextMs = await this.#nextStopMs(stopCount < STOPS_AT_ONE_TIME_MAX);
       if (nextMs === null || nextMs > untilMs) break;
+      stopCount = nextMs > this.#nowMs ? 0 : stopCount + 1;
       this.#nowMs = Math.max(this.#nowMs, nextMs);
+      for (const worker of this.#workers) worker.fireTimers();
       await this.settle(options);
     }
     this.#nowMs = untilMs;
@@ -96,14 +101,14 @@ export class VirtualClock implements Clock {
     return untilMs;
   }
 
-  async #nextStopMs(): Promise<number | null> {
+  async #nextStopMs(mayStopAgain: boolean): Promise<number | null> {
     const timers = await Promise.all([...this.#workers].map((worker) => worker.nextDueAtMs()));
     const own = earliest(this.#scheduled)?.dueAtMs ?? null;
     const stops = [...timers, own].filter((dueAtMs) => dueAtMs !== null);
     if (stops.length === 0) return null;
     const nextMs = Math.min(...stops);
-    // What is overdue waits for its engine to look again.
-    return nextMs > this.#nowMs ? nextMs : (earliest(this.#looks)?.dueAtMs ?? null);
+    if (nextMs > this.#nowMs) return nextMs;
+    return mayStopAgain ? this.#nowMs : (earliest(this.#looks)?.dueAtMs ?? null);
   }
 
   /** Whether anything was due. */

@@ -63,6 +63,27 @@ describe("a virtual clock", () => {
     expect(attemptsAtMs).toEqual([0, 10_000, 30_000, 70_000]);
   });
 
+  test("lets timers that are due within a moment of each other fire each at its own time", async () => {
+    const decidedAtMs: string[] = [];
+    const converge = { function: "wait_when_proceed", by: [], window: "30s" } as const;
+    await using world = await running(
+      [policy({ converge, again: { after: "40s", limit: 1 } })],
+      () => new Promise(() => {}),
+    );
+    world.engine.subscribe((steps) => {
+      for (const { event, atMs } of steps) if (event !== "start") decidedAtMs.push(`${event} ${atMs - START_MS}`);
+    });
+    for (const host of ["db-1", "db-2", "db-3", "db-4"]) {
+      await world.engine.ingest(down(host));
+      await world.clock.advance(1, { attempts: "leave" });
+    }
+    await world.clock.advance("15m", { attempts: "leave" });
+    expect(decidedAtMs).toEqual([
+      ...[600_001, 600_002, 600_003].map((atMs) => `timer.elapsed ${atMs}`),
+      ...[640_001, 640_002, 640_003].map((atMs) => `reconsider ${atMs}`),
+    ]);
+  });
+
   test("leaves alone attempts that a test ends itself, if it is told to", async () => {
     let end = () => {};
     await using world = await running(

@@ -187,6 +187,10 @@ export class LiveDriver implements Driver {
     return times.length === 0 ? null : Math.min(...times);
   }
 
+  fireTimers(): void {
+    this.#pollNow("timers");
+  }
+
   /**
    * Commits the result of an attempt that somebody reports from outside. False: the attempt is over already, so the
    * result changes nothing.
