@@ -13,7 +13,7 @@ import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSy
 import { dirname, join, resolve } from "node:path";
 import { GroupCommit, type Write } from "./group-commit.ts";
 import { Journal } from "./journal.ts";
-import { NotADatabase, toBecalmError } from "./lmdb-errors.ts";
+import { type Failed, NotADatabase, toBecalmError } from "./lmdb-errors.ts";
 import { type Database, loadLmdb } from "./load-lmdb.ts";
 import type { ReadRows, Row, WriteRows } from "./rows.ts";
 import { takeWriterLock } from "./writer-lock.ts";
@@ -76,7 +76,7 @@ export class Environment {
       else this.#journal.catchUp(tables);
       return look(this.#journal.over(tables));
     } catch (error) {
-      throw await toBecalmError(error, this.path);
+      throw await toBecalmError(error, this.#failed);
     }
   }
 
@@ -106,7 +106,7 @@ export class Environment {
     const database = this.#database ?? (await this.#inTurn(() => this.#openForReading()));
     if (database === null) return false;
     await database.backup(file, true).catch(async (error: unknown) => {
-      throw await toBecalmError(error, file);
+      throw await toBecalmError(error, { path: file, file });
     });
     return true;
   }
@@ -124,9 +124,13 @@ export class Environment {
     });
   }
 
+  get #failed(): Failed {
+    return { path: this.path, file: this.#file };
+  }
+
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(act).catch(async (error: unknown) => {
-      throw await toBecalmError(error, this.path);
+      throw await toBecalmError(error, this.#failed);
     });
     this.#turn = done.catch(() => {});
     return done;
@@ -165,7 +169,7 @@ export class Environment {
     this.#commits = new GroupCommit(database, {
       journal: this.#journal,
       stored: this.#journal.over(readRows(database)),
-      toError: (error) => toBecalmError(error, this.path),
+      toError: (error) => toBecalmError(error, this.#failed),
     });
   }
 

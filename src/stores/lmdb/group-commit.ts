@@ -8,7 +8,9 @@
  * decisions (docs/decisions/lmdb-flushes-in-its-commit.md). G2: writes are run in the order they were asked for. One
  * that throws leaves nothing and fails alone. G3: a transaction that cannot be committed leaves nothing of any of its
  * writes, and all of them fail. Those that were run on it are run again. G4: the whole of a transaction is one `batch`
- * of the binding, of which it commits all or nothing. Nothing may throw while it is handed over.
+ * of the binding, of which it commits all or nothing. Nothing may throw while it is handed over. G5: after a
+ * transaction that failed the next one waits a moment, longer each time: a full disk is not asked as fast as it
+ * refuses, and the binding prints a line for each refusal.
  */
 import type { Journal, Plan } from "./journal.ts";
 import type { Database } from "./load-lmdb.ts";
@@ -17,6 +19,8 @@ import type { ReadRows, WriteRows } from "./rows.ts";
 
 /** How long a transaction waits at most while each turn of the event loop brings more writes. */
 const GATHER_MS_MAX = 8;
+const AFTER_FAILURE_MS = 50;
+const AFTER_FAILURE_MS_MAX = 1_000;
 
 export type Write = {
   /** May be called more than once, and does not wait for anything. */
@@ -43,6 +47,8 @@ export class GroupCommit {
   readonly #toError: GroupCommitParts["toError"];
   #next: Transaction;
   #flushing: Promise<void> | null = null;
+  /** In a row. */
+  #failures = 0;
 
   constructor(database: Database, { journal, stored, toError }: GroupCommitParts) {
     this.#database = database;
@@ -96,8 +102,11 @@ export class GroupCommit {
         const reason = await this.#toError(error);
         for (const { write } of done) write.reject(reason);
         this.#runAgain();
+        await pause(Math.min(AFTER_FAILURE_MS * 2 ** this.#failures, AFTER_FAILURE_MS_MAX));
+        this.#failures += 1;
         continue;
       }
+      this.#failures = 0;
       this.#next.rows.rebase(this.#stored);
       for (const { write, value } of done) write.resolve(value);
     }
@@ -135,6 +144,10 @@ export class GroupCommit {
     database.resetReadTxn();
     durable();
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function turn(): Promise<void> {

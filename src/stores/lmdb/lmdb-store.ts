@@ -54,7 +54,8 @@ import {
   requireValidEpisodes,
   requireValidOpenUnder,
 } from "../store-rules.ts";
-import { Environment } from "./environment.ts";
+import { diskFinding } from "./disk-finding.ts";
+import { databaseFile, Environment } from "./environment.ts";
 import { requireUsableId } from "./instance-rows.ts";
 import { lmdbOutbox } from "./lmdb-outbox.ts";
 import { NamespaceRows } from "./namespace-rows.ts";
@@ -340,7 +341,8 @@ class LmdbStore implements Store {
   }
 
   async describe(): Promise<StoreDescription> {
-    return lmdbDescription(this.#path);
+    const { durability, findings } = lmdbDescription(this.#path);
+    return { durability, findings: [...findings, ...(await diskFinding(databaseFile(this.#path)))] };
   }
 
   async close(): Promise<void> {
