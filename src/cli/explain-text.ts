@@ -7,6 +7,7 @@ import { topLevel } from "../instance/step.ts";
 import type { Alert } from "../model/alert.ts";
 import { REASONS } from "../model/reasons.ts";
 import { decidedByText } from "../present/decided-by.ts";
+import { hasDeadline } from "../present/due-time.ts";
 import type { Reader } from "../present/reader.ts";
 import { ruleText } from "../present/rule-text.ts";
 import { counterfactualText, sentenceOf } from "../present/sentences.ts";
@@ -84,7 +85,9 @@ function stateFacts(instance: Instance, { say, times, language }: Reader): Fact[
   const facts: Fact[] = [{ name: say("state", "状态"), text: `${topLevel(snapshot.state)}${why}`, isState: true }];
   if (attempts > 0) facts.push({ name: say("attempts", "执行次数"), text: String(attempts) });
   const timers = [...timersOf(instance)].map(([name, { dueAtMs }]) =>
-    say(`${name} due ${times.dateTime(dueAtMs)}`, `${name} 到期 ${times.dateTime(dueAtMs)}`),
+    hasDeadline(dueAtMs)
+      ? say(`${name} due ${times.dateTime(dueAtMs)}`, `${name} 到期 ${times.dateTime(dueAtMs)}`)
+      : say(`${name}, without a deadline`, `${name}，无期限`),
   );
   if (timers.length > 0) facts.push({ name: say("timers", "定时器"), text: timers.join(", ") });
   facts.push({ name: say("accepts", "可接受"), text: acceptedWords(snapshot, { atMs: instance.atMs, say }) });

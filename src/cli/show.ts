@@ -6,6 +6,7 @@ import { timersOf } from "../instance/draft.ts";
 import type { TrailFault } from "../instance/trail.ts";
 import { BecalmError } from "../model/errors.ts";
 import { decidedByJson } from "../present/decided-by.ts";
+import { dueAtJson } from "../present/due-time.ts";
 import { entryJson } from "../present/instance-json.ts";
 import { ruleText } from "../present/rule-text.ts";
 import { count } from "../present/text-table.ts";
@@ -160,7 +161,7 @@ function showLine({ id, raw, instance, history, names, errors, fault, past }: Sh
     ...(past === undefined ? {} : { past }),
     version: instance?.version ?? null,
     at: instance === null ? null : isoTime(instance.atMs),
-    timers: [...timersOf(instance)].map(([name, { dueAtMs }]) => ({ name, dueAt: isoTime(dueAtMs) })),
+    timers: [...timersOf(instance)].map(([name, { dueAtMs }]) => ({ name, dueAt: dueAtJson(dueAtMs) })),
     accepts: instance === null ? [] : acceptedEvents(instance.snapshot, instance.atMs),
     auditHead: instance?.head ?? null,
     decidedBy: decidedByJson(history?.entries.at(-1), names),

@@ -26,7 +26,7 @@ export type InstanceDetail = InstanceRow & {
   readonly annotations: Labels;
   readonly generatorURL: string | null;
   readonly policyVersion: string;
-  readonly timers: readonly { readonly name: string; readonly dueAt: string }[];
+  readonly timers: readonly { readonly name: string; readonly dueAt: string | null }[];
 };
 
 export type Step = {

@@ -3,6 +3,7 @@ import type { AuditEntry, History } from "../instance/audit-types.ts";
 import type { InstanceSnapshot } from "../instance/instance-snapshot.ts";
 import type { InstanceState } from "../model/instance-types.ts";
 import { decidedByJson } from "./decided-by.ts";
+import { dueAtJson } from "./due-time.ts";
 import { counterfactualText, sentenceOf } from "./sentences.ts";
 import { isoTime } from "./time-text.ts";
 
@@ -71,7 +72,7 @@ export function instanceDetail(instance: InstanceSnapshot, history: History, nam
     generatorURL: birth.alert?.generatorURL ?? null,
     notice: birth.notice,
     policyVersion: birth.policyVersion,
-    timers: Object.entries(instance.timers).map(([name, { dueAtMs }]) => ({ name, dueAt: isoTime(dueAtMs) })),
+    timers: Object.entries(instance.timers).map(([name, { dueAtMs }]) => ({ name, dueAt: dueAtJson(dueAtMs) })),
     auditHead: instance.auditHead,
   };
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { becalm, jsonLines, useFiles } from "../support/command.ts";
-import { sendJson } from "../support/http-client.ts";
+import { send, sendJson } from "../support/http-client.ts";
 import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
 
 const POLICY = `
@@ -95,6 +95,14 @@ describe("a command that names a server", () => {
       [expect.objectContaining({ scope: "repair", by: "ann" })],
     ]);
     expect((await becalm(["pause", "--list", ...at])).stdout).toContain('Policy "repair" is paused by ann');
+    const headers = { authorization: "Bearer operate-token" };
+    const sent = await sendJson(`${serving.url}/v1/alerts`, [{ status: "firing", labels: { alertname: "Stopped" } }], {
+      headers,
+    });
+    const { id } = (sent.json as { alerts: { instances: { id: string }[] }[] }).alerts[0]?.instances[0] ?? { id: "" };
+    expect((await becalm(["show", id, ...at])).stdout).toContain("pause, without a deadline\n");
+    const { json } = await send(`${serving.url}/v1/instances/${id}`, { headers });
+    expect(json).toMatchObject({ timers: [{ name: "pause", dueAt: null }] });
     const resumed = await becalm(["resume", "--policy", "repair", "--decide", ...WHO, "--json", ...at]);
     expect(jsonLines(resumed.stdout)).toEqual([expect.objectContaining({ resumed: true, held: "decide" })]);
     expect((await becalm(["pause", "--list", ...at])).stdout).toBe("");
@@ -126,5 +134,9 @@ describe("a command that names a server", () => {
     const nothing = await becalm(["silence", "add", 'cluster=~".*"', "--for", "1h", ...WHO, ...at]);
     expect([nothing.code, nothing.stderr]).toEqual([2, expect.stringContaining("must not match the empty string")]);
     expect((await becalm(["silence", "expire", "00000000-0000-4000-8000-000000000000", ...WHO, ...at])).code).toBe(3);
+    const noId = await becalm(["silence", "expire", "nonsense", ...WHO, ...at]);
+    expect([noId.code, noId.stderr]).toEqual([2, expect.stringContaining('must be of type uuid: "nonsense"')]);
+    const unknown = await becalm(["pause", "--policy", "repiar", ...WHO, ...at]);
+    expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringMatching(/no policy "repiar".*It has: .*repair/)]);
   });
 });

@@ -87,7 +87,12 @@ describe("an attempt whose target answers 202", () => {
     await delivered(target, 2);
     const of = (id: string) => target.deliveries.findIndex(({ body }) => body.instance === id);
     await sendJson(local(world, callbackIn(target, of(first))), { ok: false, error: "out of disk" });
-    await send(`${local(world, callbackIn(target, of(second)))}?ok=false`, { method: "POST" });
+    const other = local(world, callbackIn(target, of(second)));
+    for (const unclear of ["yes", "1", "TRUE", ""]) {
+      expect((await send(`${other}?ok=${unclear}`, { method: "POST" })).status).toBe(400);
+      expect(await stateOf(world, second)).toBe("Processing");
+    }
+    await send(`${other}?ok=false`, { method: "POST" });
     expect([await stateOf(world, first), await stateOf(world, second)]).toEqual(["Failed", "Failed"]);
     const { entries } = await world.engine.get(first).history();
     expect(JSON.stringify(entries.at(-1)?.event)).toContain("out of disk");

@@ -47,6 +47,15 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await unsound(world, engine)).toEqual([]);
   });
 
+  test("a pause of a policy that the namespace does not have is refused: it would stop nothing", async () => {
+    const engine = await new EngineWorld(kind).engine([policyOf(null)]);
+    await expect(engine.pause({ ...who, policy: "atc" })).rejects.toMatchObject({
+      code: "BECALM_NOT_FOUND",
+      message: expect.stringContaining("It has: act."),
+    });
+    expect(await engine.pauses()).toEqual([]);
+  });
+
   test("a person is asked once about all that a pause holds, in whichever partition and process, and told what decides it", async () => {
     const world = new EngineWorld(kind);
     const asked: object[] = [];

@@ -43,6 +43,8 @@ describe("the emergency stop over HTTP", () => {
 
   test("holds what would run, says who and why, and decides it when it is lifted so", async () => {
     expect((await ask("PUT /v1/pause", { why: "the racks move" }, "r")).status).toBe(403);
+    const unknown = await ask("PUT /v1/pause", { why: "the racks move", policy: "restrat" });
+    expect([unknown.status, unknown.text]).toEqual([404, expect.stringContaining("It has: restart.")]);
     expect((await ask("PUT /v1/pause", { why: "the racks move" })).json).toMatchObject({ policy: null, by: "ann" });
     expect((await ask("PUT /v1/pause", { why: "again" })).status).toBe(409);
     await post("a", "b");

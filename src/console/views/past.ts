@@ -98,7 +98,7 @@ function StepDetail({ step, group, isNow }: { step: Step; group: string | null; 
   const result = step.event["result"] ?? step.event["error"];
   const timers = Object.entries((step.snapshot.context["timers"] ?? {}) as Timers);
   return html`<dl class="detail">
-    <dt>${say("timers")}</dt><dd>${timers.length === 0 && html`<span class="quiet">${say("noTimers")}</span>`}${timers.map(([name, { dueAtMs }]) => timerText(say, { name, at: new Date(dueAtMs).toISOString(), isNow }))}</dd>
+    <dt>${say("timers")}</dt><dd>${timers.length === 0 && html`<span class="quiet">${say("noTimers")}</span>`}${timers.map(([name, { dueAtMs }]) => timerText(say, { name, dueAtMs, isNow }))}</dd>
     ${step.counterfactual !== null && html`<dt>${say("otherwise")}</dt><dd>${say.of(step.counterfactual.sentence)}</dd>`}
     ${step.decidedBy !== null && html`<dt>${say("decidedBy")}</dt><dd><span title=${step.decidedBy.process}>${step.decidedBy.name ?? step.decidedBy.process}</span></dd>`}
     ${result !== undefined && html`<dt>${say("target")}</dt><dd><code class="wrap">${typeof result === "string" ? result : JSON.stringify(result)}</code></dd>`}
@@ -106,12 +106,15 @@ function StepDetail({ step, group, isNow }: { step: Step; group: string | null; 
   </dl>` as VNode;
 }
 
-type TimerProps = { readonly name: string; readonly at: string; readonly isNow: boolean };
+type TimerProps = { readonly name: string; readonly dueAtMs: number; readonly isNow: boolean };
 
-/** Of the past it says when, of the present also how soon. */
-function timerText(say: Say, { name, at, isNow }: TimerProps): VNode {
+/** Of the past it says when, of the present also how soon. What a stop holds has no deadline. */
+function timerText(say: Say, { name, dueAtMs, isNow }: TimerProps): VNode {
   const word = TIMERS[name];
-  return html`<p>${word === undefined ? name : say(word)} <b><${When} at=${at} /></b>${isNow && html` (<${Distance} at=${at} />)`}</p>` as VNode;
+  const what = word === undefined ? name : say(word);
+  if (name === "pause") return html`<p>${what}</p>` as VNode;
+  const at = new Date(dueAtMs).toISOString();
+  return html`<p>${what} <b><${When} at=${at} /></b>${isNow && html` (<${Distance} at=${at} />)`}</p>` as VNode;
 }
 
 type Values = Readonly<Record<string, unknown>>;

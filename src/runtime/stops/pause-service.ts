@@ -23,7 +23,7 @@ import { HELD_DUE_AT_MS, type PauseNote } from "../../model/instance-types.ts";
 import { CONFLICT_COUNT_MAX } from "../../model/limits.ts";
 import type { TimerRow } from "../../stores/store.ts";
 import { type Envelope, NOTHING } from "../commit/batch.ts";
-import { tryInstance } from "../commit/read-instance.ts";
+import { learnVersions, tryInstance } from "../commit/read-instance.ts";
 import { isEpisodeOpen } from "../instance-episode.ts";
 import type { Driver, Runtime } from "../runtime.ts";
 import { requireRaised } from "../silences/stored-silences.ts";
@@ -65,10 +65,12 @@ export class PauseService {
 
   /**
    * Stops a policy, or everything, at once and in every process. Resolves when no commit can begin anything any longer.
-   * @throws BECALM_EVENT_REFUSED when it is paused already
+   * @throws BECALM_EVENT_REFUSED when it is paused already; BECALM_NOT_FOUND when the namespace has no such policy: a
+   * stop with a slip in its name would stop nothing
    */
   async pause({ by, why, policy }: PauseRequest): Promise<PauseNote> {
     requireRaised(this.#runtime.format, "A pause");
+    if (policy !== undefined) await this.#requirePolicy(policy);
     const pause: PauseNote = { by, why, sinceMs: this.#now(), scope: policy ?? null };
     await this.#change((record) => {
       const holding = pauseOf(record, pause.scope);
@@ -76,6 +78,12 @@ export class PauseService {
       return withPause(record, pause);
     });
     return pause;
+  }
+
+  async #requirePolicy(name: string): Promise<void> {
+    const names = () => new Set([...this.#runtime.versions.values()].map(({ policy }) => policy.name));
+    if (!names().has(name)) await learnVersions(this.#runtime);
+    if (!names().has(name)) throw unknownPolicy(name, [...names()]);
   }
 
   /** A brake's pause: one that holds already is as good. */
@@ -256,6 +264,14 @@ function pausedAlready({ by, why, sinceMs, scope }: PauseNote): BecalmError {
     `${what} is paused already: by ${by} since ${new Date(sinceMs).toISOString()} (${why}). \`becalm resume\` lifts it.`,
     { details: { by, why, sinceMs, scope } },
   );
+}
+
+const NAMED_COUNT_MAX = 20;
+
+function unknownPolicy(policy: string, known: readonly string[]): BecalmError {
+  const shown = known.slice(0, NAMED_COUNT_MAX).join(", ");
+  const text = `The namespace has no policy "${policy}", so nothing was paused. It has: ${shown}${known.length > NAMED_COUNT_MAX ? ", ..." : ""}. A pause without a policy stops everything.`;
+  return new BecalmError("BECALM_NOT_FOUND", text, { details: { policy } });
 }
 
 function notPaused(scope: string | null): BecalmError {

@@ -29,7 +29,11 @@ export function pauseRoutes({ engine, bodies }: InstancePorts): Route[] {
       summary: "Pauses everything, or one policy",
       query: [POLICY],
       body: { schema: PAUSE },
-      answers: { 200: { what: "the pause" }, 409: { what: "it is paused already" } },
+      answers: {
+        200: { what: "the pause" },
+        404: { what: "there is no such policy" },
+        409: { what: "it is paused already" },
+      },
       handle: (c) =>
         withJson(c, bodies, async (body) => {
           const given = checked(PAUSE, body);

@@ -37,6 +37,7 @@ export function callbackRoutes(ports: CallbackPorts): Route[] {
       body: { schema: BODY, what: "with `?ok=` anything, which is recorded" },
       answers: {
         200: { what: "it is recorded" },
+        400: { what: "it does not say how the attempt ended" },
         403: { what: "the link was not made here" },
         409: { what: "the attempt is over already" },
         410: { what: "its timeout is over" },
@@ -74,7 +75,9 @@ async function report({ engine }: CallbackPorts, { effect }: CallbackClaim, resu
 
 function resultOf(c: Ctx, body: string): EffectResult {
   const said = c.req.query("ok");
-  if (said !== undefined) return said === "true" ? { ok: true, result: kept(body) } : failed("?ok=false", kept(body));
+  if (said === "true") return { ok: true, result: kept(body) };
+  if (said === "false") return failed("?ok=false", kept(body));
+  if (said !== undefined) throw unclear(`?ok= is true or false, not ${JSON.stringify(said)}.`);
   const { ok, result, error } = checked(BODY, parsed(body));
   return ok ? { ok, result: kept(result) } : failed(error ?? "no reason was given", kept(result));
 }
@@ -83,9 +86,13 @@ function parsed(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
-    const why = 'The body must be { "ok": true | false, "result", "error" }; or say ?ok=true or ?ok=false.';
-    throw new HttpRefusal(400, "BECALM_REQUEST_REFUSED", { why });
+    throw unclear('The body must be { "ok": true | false, "result", "error" }; or say ?ok=true or ?ok=false.');
   }
+}
+
+/** Nothing is recorded: a guess could not be taken back. */
+function unclear(why: string): HttpRefusal {
+  return new HttpRefusal(400, "BECALM_REQUEST_REFUSED", { why });
 }
 
 function failed(error: string, result: unknown): EffectResult {

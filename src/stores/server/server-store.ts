@@ -19,6 +19,8 @@ const REPLY_MS_MAX = 30_000;
 const DEAD_LETTER_COUNT_MAX = 1_000;
 
 type ErrorBody = { readonly error?: { readonly code?: string; readonly message?: string; readonly details?: object } };
+/** Of errors of the protocol under /api/v2. */
+type ProtocolErrorBody = { readonly code: number; readonly message: string };
 
 /**
  * Asks the server's API; the answer's body. Rejects with the error that the server names, or BECALM_STORE_UNAVAILABLE.
@@ -39,18 +41,31 @@ export async function askServer(
   }).catch((cause: unknown) => {
     throw unavailable(url, messageOf((cause as Error).cause ?? cause), cause);
   });
-  const answer = (await response.json().catch(() => null)) as ErrorBody | string | null;
+  const answer = (await response.json().catch(() => null)) as ErrorBody | ProtocolErrorBody | string | null;
   if (response.ok) return answer;
-  if (typeof answer === "string") throw new BecalmError(codeOf(response.status), `The server refuses: ${answer}.`);
-  const code = errorCode(answer?.error);
+  const text = protocolText(answer);
+  if (text !== null) throw new BecalmError(codeOf(response.status), `The server refuses: ${text.replace(/\.$/, "")}.`);
+  const code = errorCode((answer as ErrorBody | null)?.error);
   if (code === undefined) throw unavailable(url, `it answered ${response.status}, which no server of Becalm does`);
   throw refused(code, answer as ErrorBody);
 }
 
-/** Under /api/v2 errors are texts, as Alertmanager's are. */
+/** Under /api/v2 errors are texts, or a code and a text, as Alertmanager's are. */
+function protocolText(answer: ErrorBody | ProtocolErrorBody | string | null): string | null {
+  if (typeof answer === "string") return answer;
+  return answer !== null && "message" in answer && typeof answer.message === "string" ? answer.message : null;
+}
+
+const CODE_OF: Readonly<Partial<Record<number, ErrorCode>>> = {
+  401: "BECALM_UNAUTHENTICATED",
+  403: "BECALM_FORBIDDEN",
+  404: "BECALM_NOT_FOUND",
+  409: "BECALM_EVENT_REFUSED",
+  503: "BECALM_STORE_UNAVAILABLE",
+};
+
 function codeOf(status: number): ErrorCode {
-  if (status === 404) return "BECALM_NOT_FOUND";
-  return status === 409 ? "BECALM_EVENT_REFUSED" : "BECALM_ARGUMENT_INVALID";
+  return CODE_OF[status] ?? "BECALM_ARGUMENT_INVALID";
 }
 
 function refused(code: ErrorCode, { error }: ErrorBody): BecalmError {
