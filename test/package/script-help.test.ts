@@ -22,6 +22,12 @@ const COMMANDS = [
     help: /DIR .*default: this one/,
     wrong: { given: ["--frobnicate"], said: /Unknown option '--frobnicate'/ },
   },
+  {
+    name: "worker-figures",
+    given: ["scripts/worker-figures.mjs"],
+    help: /--rate N .*default 1000/,
+    wrong: { given: ["idel"], said: /Name a figure: idle, interrupted, results/ },
+  },
 ] as const;
 
 const run = (given: readonly string[]) => spawnSync(process.execPath, given, { encoding: "utf8", timeout: 20_000 });

@@ -206,6 +206,22 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       expect(await unsound(world, next)).toEqual([]);
     });
 
+    test("notes what it interrupts with at most a few commits a group, however many attempts those are", async () => {
+      const world = new EngineWorld(kind);
+      let commits = 0;
+      const policies = [policyOf({ function: "skip_when_exceed", count: 200 })];
+      const engine = await world.engine(policies, { concurrency: 200, onOutcome: () => (commits += 1) });
+      await take(engine, ...Array.from({ length: 200 }, (_, index) => alertOf(`a${index}`)));
+      await world.settle();
+      expect(world.underway).toHaveLength(200);
+      const before = commits;
+      await world.stop(engine);
+      expect(commits - before).toBeLessThanOrEqual(3);
+      const next = await world.engine(policies, { isStarted: false });
+      const { entries } = await next.get((await everything(next))[7]?.id ?? "").history();
+      expect(entries.at(-1)?.event.type).toBe("effect.interrupted");
+    });
+
     test("and an action's timeout are measured by one time, the real one: a clock of the program's own moves neither", async () => {
       const world = new EngineWorld(kind);
       const slow = { handler: { name: "act", timeout: "1s" } };
