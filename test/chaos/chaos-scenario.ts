@@ -38,15 +38,15 @@ export type ChaosScenario = {
   readonly faults: readonly PlannedFault[];
   /** A failover may lose what its master had not handed on: what is lost is counted, and no violation. */
   readonly mayLose: boolean;
-  /** How long everything may take to come to rest. */
-  readonly restMsMax: number;
+  /** How long nothing may move before everything is at rest. */
+  readonly stillMsMax: number;
   /** The target takes up to so long. */
   readonly targetMsMax: number;
   /** Nobody dies, so no attempt comes twice. */
   readonly isDeliveredOnce: boolean;
 };
 
-type Rough = Omit<ChaosScenario, "isDeliveredOnce" | "targetMsMax" | "restMsMax" | "servers" | "workers"> & {
+type Rough = Omit<ChaosScenario, "isDeliveredOnce" | "targetMsMax" | "stillMsMax" | "servers" | "workers"> & {
   readonly servers?: number;
   readonly workers?: number;
 };
@@ -62,7 +62,7 @@ const quiet: ChaosScenario = {
   alertsPerSecond: 60,
   faults: [],
   mayLose: false,
-  restMsMax: 15_000,
+  stillMsMax: 15_000,
   targetMsMax: 1_500,
   isDeliveredOnce: true,
 };
@@ -267,7 +267,7 @@ export const CHAOS_SCENARIOS: readonly ChaosScenario[] = [
     servers: 0,
     workers: 0,
     ...scenario,
-    restMsMax: 90_000,
+    stillMsMax: 90_000,
     targetMsMax: 80,
     isDeliveredOnce: false,
   })),

@@ -356,7 +356,7 @@ class ChaosRun {
     const store = storeAt(this.#parts.deployment.directUrl, NAMESPACE);
     try {
       await store.open({});
-      const isAtRest = await comesToRest(store, this.#options.scenario.restMsMax);
+      const isAtRest = await comesToRest(store, this.#options.scenario.stillMsMax);
       const { scenario } = this.#options;
       const lines = await this.#parts.target.lines();
       return {
