@@ -46,8 +46,14 @@ const BIRTH_COUNT_MAX = 4_096;
 type OwnFields = Pick<AuditFields, "instance" | "version" | "at" | "labels" | "sentence" | "hash">;
 type CommonFields = Omit<AuditFields, keyof OwnFields>;
 
-/** Writes a line of one kind. `sentenceJson`: the sentence's JSON, which lines of a storm share. */
+/** A sentence and its JSON, which lines of a storm share. */
+type SaidOnce = { readonly sentence: string; readonly sentenceJson: string };
+
+/** Writes a line of one kind. */
 type WriteLine = (own: OwnFields, sentenceJson: string) => void;
+
+/** `last`: what the last line of the kind said whose sentence tells what was seen, and nothing else of its own. */
+type Kind = { readonly writeLine: WriteLine; last: (SaidOnce & { readonly saw: Observation | null }) | null };
 
 /** What a line says of the instance's first line. */
 type Subject = Pick<Birth, "alert" | "notice">;
@@ -62,7 +68,7 @@ export type ReadBirth = (instance: string) => Promise<Subject | null>;
 export class AuditLog {
   readonly #logger: Logger;
   readonly #readBirth: ReadBirth;
-  readonly #kinds = new Map<string, WriteLine>();
+  readonly #kinds = new Map<string, Kind>();
   readonly #births = new Map<string, Subject>();
   #waiting: Promise<void> | null = null;
 
@@ -111,43 +117,40 @@ export class AuditLog {
 
   #writeLines(logged: readonly LoggedEntry[]): void {
     let before: LoggedEntry | null = null;
-    let writeLine: WriteLine = () => {};
-    let sentence: string | null = null;
-    let sentenceJson = "";
+    let kind: Kind | null = null;
+    let said: SaidOnce | null = null;
     for (const one of logged) {
       const { instance, entry, after } = one;
       const subject = one.birth ?? this.#births.get(instance) ?? null;
       // In a storm neighbours share one entry (instance/outcome-memo.ts).
-      if (entry !== before?.entry || after.policyVersion !== before.after.policyVersion) {
-        writeLine = this.#kindOf(one);
-        sentence = null;
+      if (kind === null || entry !== before?.entry || after.policyVersion !== before.after.policyVersion) {
+        kind = this.#kindOf(one);
+        said = null;
       }
-      if (sentence === null || namesItsInstance(entry, subject)) {
-        sentence = sentenceFor(one, subject);
-        sentenceJson = JSON.stringify(sentence);
-      }
+      if (said === null || namesItsInstance(entry, subject)) said = sentenceOf(kind, one, subject);
       before = one;
       const labels = subject?.alert?.labels ?? null;
       const { version, atMs } = entry;
-      writeLine({ instance, version, at: timeText(atMs), labels, sentence, hash: after.head }, sentenceJson);
+      const { sentence, sentenceJson } = said;
+      kind.writeLine({ instance, version, at: timeText(atMs), labels, sentence, hash: after.head }, sentenceJson);
       if (one.birth === null && isAtRest(after)) this.#births.delete(instance);
     }
   }
 
-  #kindOf({ entry, after }: LoggedEntry): WriteLine {
+  #kindOf({ entry, after }: LoggedEntry): Kind {
     const policy = policyKey({ name: after.policy, version: after.policyVersion });
     const path = entry.path.join(" > ");
     const actor = actorOf(entry);
     // Who acts stands last: a person's name may hold anything.
-    const kind = `${entry.event.type}\n${path}\n${entry.verdict}\n${entry.reason}\n${policy}\n${actor}`;
-    const known = this.#kinds.get(kind);
+    const name = `${entry.event.type}\n${path}\n${entry.verdict}\n${entry.reason}\n${policy}\n${actor}`;
+    const known = this.#kinds.get(name);
     if (known !== undefined) return known;
     const { verdict, reason, event } = entry;
     const common = { event: event.type, path, verdict, reason, actor, policy };
-    const writeLine = this.#lineOf(common, `${event.type} -> ${entry.path.at(-1) ?? "?"}`);
+    const kind = { writeLine: this.#lineOf(common, `${event.type} -> ${entry.path.at(-1) ?? "?"}`), last: null };
     if (this.#kinds.size >= KIND_COUNT_MAX) this.#kinds.clear();
-    this.#kinds.set(kind, writeLine);
-    return writeLine;
+    this.#kinds.set(name, kind);
+    return kind;
   }
 
   #lineOf(common: CommonFields, message: string): WriteLine {
@@ -170,11 +173,39 @@ function namesItsInstance({ event }: LoggedEntry["entry"], subject: Subject | nu
   return (subject?.notice ?? null) !== null || ("silence" in event && event.silence !== null);
 }
 
-function sentenceFor({ instance, entry, after }: LoggedEntry, birth: Subject | null): string {
+/** Most decisions differ from those before them in what they saw, if in anything that is said. */
+function sentenceOf(kind: Kind, one: LoggedEntry, birth: Subject | null): SaidOnce {
+  if (!saysWhatItSaw(one, birth)) return sentenceAnew(one, birth);
+  const saw = observationOf(one.entry);
+  if (kind.last === null || !isSameSight(kind.last.saw, saw)) kind.last = { ...sentenceAnew(one, birth), saw };
+  return kind.last;
+}
+
+/** Does the sentence follow from the kind and what was seen? Not if a person, a silence, a pause or a notice is in it. */
+function saysWhatItSaw({ entry: { event } }: LoggedEntry, birth: Subject | null): boolean {
+  if (event.type !== "start" || event.approved === true) return false;
+  return event.silence === null && event.paused === undefined && (birth?.notice ?? null) === null;
+}
+
+function isSameSight(a: Observation | null, b: Observation | null): boolean {
+  if (a === null || b === null) return a === b;
+  return (
+    a.isNew === b.isNew &&
+    a.executed === b.executed &&
+    a.succeeded === b.succeeded &&
+    a.failed === b.failed &&
+    a.inProgress === b.inProgress &&
+    a.settledWithoutFailure === b.settledWithoutFailure &&
+    a.parentOpen === b.parentOpen
+  );
+}
+
+function sentenceAnew({ instance, entry, after }: LoggedEntry, birth: Subject | null): SaidOnce {
   const { policy, snapshot } = after;
   const decidedAgain = snapshot.context.reconsidered;
   const subject = { instance, policy, notice: birth?.notice ?? null, decidedAgain, time: isoTime };
-  return sentenceAbout({ ...entry, observation: observationOf(entry) }, subject).en;
+  const sentence = sentenceAbout({ ...entry, observation: observationOf(entry) }, subject).en;
+  return { sentence, sentenceJson: JSON.stringify(sentence) };
 }
 
 function observationOf({ event }: LoggedEntry["entry"]): Observation | null {
