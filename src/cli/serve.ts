@@ -9,9 +9,10 @@ import type { Links } from "../server/links/links.ts";
 import { meteredStore } from "../server/metrics/metered-store.ts";
 import { Metrics } from "../server/metrics/metrics.ts";
 import { storeMeter } from "../server/metrics/store-meter.ts";
+import { waitingNow } from "../server/metrics/waiting.ts";
 import { PolicySource } from "../server/policy-source.ts";
 import type { RecordStreams } from "../server/records/record-streams.ts";
-import { type BecalmServer, openServer, waitingNow } from "../server/server.ts";
+import { type BecalmServer, openServer } from "../server/server.ts";
 import { silenceDesk } from "../server/silence-desk.ts";
 import type { Store } from "../stores/store.ts";
 import { type FileLogger, fileLogger } from "../system/pino-logger.ts";
@@ -159,7 +160,7 @@ async function open(parts: Parts): Promise<Opened> {
     version: packageVersion(),
     now,
     functionOf,
-    waiting: () => waitingNow(engine),
+    waiting: () => waitingNow(engine, store),
     viewedAlerts: () => view.size,
     heldBodyBytes: () => bodies.heldBytes,
     status: () => engine.status(),

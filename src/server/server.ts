@@ -1,7 +1,6 @@
 /** The server: an engine behind HTTP. Everything that a request may reach is put together here, and nowhere else. */
 import { compose } from "../compose.ts";
 import type { Engine } from "../engine.ts";
-import { LIST_PAGE_COUNT_MAX } from "../model/limits.ts";
 import { InstanceReader } from "../runtime/instance-reader.ts";
 import type { Store } from "../stores/store.ts";
 import type { Logger } from "../system/logger.ts";
@@ -34,7 +33,7 @@ import { readRoutes } from "./instances/read-routes.ts";
 import { answerRoutes } from "./links/answer-routes.ts";
 import { callbackRoutes } from "./links/callback-routes.ts";
 import type { Links } from "./links/links.ts";
-import type { Metrics, Waiting } from "./metrics/metrics.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import { recordMeter } from "./metrics/record-meter.ts";
 import { shadowMeter } from "./metrics/shadow-meter.ts";
 import { viewerMeter } from "./metrics/viewer-meter.ts";
@@ -242,19 +241,4 @@ function readerOf({ engine, store }: ServerOptions): InstancePorts["reader"] {
 function signedRoutes({ engine, links, tokens, bodies, now }: ServerOptions): Route[] {
   if (links === null) return [];
   return [...answerRoutes({ engine, links, tokens, bodies, now }), ...callbackRoutes({ engine, links, bodies, now })];
-}
-
-/** States that are found without reading the instances at rest. */
-const OPEN_STATES = ["Processing", "Proceeding", "Defense", "Waiting"] as const;
-
-/**
- * How many instances wait for a person, and since when, and what else is not at rest: for the metrics, so at most a
- * page of each is read.
- */
-export async function waitingNow(engine: Engine): Promise<Waiting> {
-  const pages = await Promise.all(OPEN_STATES.map((state) => engine.list({ state, limit: LIST_PAGE_COUNT_MAX })));
-  const open = Object.fromEntries(OPEN_STATES.map((state, index) => [state, pages[index]?.instances.length ?? 0]));
-  const ages = (pages.at(-1)?.instances ?? []).map(({ atMs }) => atMs);
-  const deadLetters = (await engine.deadLetters({ limit: LIST_PAGE_COUNT_MAX })).length;
-  return { approvals: ages.length, oldestAtMs: ages.length === 0 ? null : Math.min(...ages), open, deadLetters };
 }

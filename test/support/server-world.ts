@@ -12,9 +12,10 @@ import type { Links } from "../../src/server/links/links.ts";
 import { meteredStore } from "../../src/server/metrics/metered-store.ts";
 import { Metrics } from "../../src/server/metrics/metrics.ts";
 import { storeMeter } from "../../src/server/metrics/store-meter.ts";
+import { waitingNow } from "../../src/server/metrics/waiting.ts";
 import { PolicySource } from "../../src/server/policy-source.ts";
 import { RecordStreams } from "../../src/server/records/record-streams.ts";
-import { type BecalmServer, openServer, waitingNow } from "../../src/server/server.ts";
+import { type BecalmServer, openServer } from "../../src/server/server.ts";
 import { silenceDesk } from "../../src/server/silence-desk.ts";
 import { memoryDetectionStore } from "../../src/stores/memory/memory-detection-store.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
@@ -65,7 +66,7 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
     version: "0.0.0",
     now: Date.now,
     functionOf: () => "none",
-    waiting: () => waitingNow(engine),
+    waiting: () => waitingNow(engine, store),
     viewedAlerts: () => view.size,
     heldBodyBytes: () => bodies.heldBytes,
     status: () => engine.status(),

@@ -9,6 +9,7 @@ import type { EngineStatus } from "../../engine.ts";
 import { OWNS_NOTHING } from "../../runtime/owners/owners.ts";
 import type { CommitOutcome } from "../../stores/store.ts";
 import { StepCounts } from "./step-counts.ts";
+import { addWaiting, type Waiting } from "./waiting.ts";
 
 /**
  * What a counter is known to count is there from the start: to Prometheus a counter that comes to be with 1 has not
@@ -19,14 +20,6 @@ const RELOAD_OUTCOMES = ["done", "refused"] as const;
 const COMMIT_OUTCOMES: readonly CommitOutcome[] = ["applied", "duplicate", "conflict", "fenced"];
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const DELAY_SECONDS = [1, 5, 15, 30, 60, 120, 300, 900, 3_600];
-
-/** `open`: instances that are not at rest, by state. */
-export type Waiting = {
-  readonly approvals: number;
-  readonly oldestAtMs: number | null;
-  readonly open: Readonly<Record<string, number>>;
-  readonly deadLetters: number;
-};
 
 export type MetricsSources = {
   readonly version: string;
@@ -125,9 +118,6 @@ export class Metrics {
     return { type: this.registry.contentType, body: await this.registry.metrics() };
   }
 }
-
-/** How long numbers that cost a read of the store are given again. */
-const WAITING_KEPT_MS = 10_000;
 
 function addGauges(registry: Registry, sources: MetricsSources): void {
   const registers = [registry];
@@ -242,52 +232,6 @@ function addLoopDelay(registers: Registry[]): void {
     collect() {
       this.set(delay.percentile(99) / 1e9);
       delay.reset();
-    },
-  });
-}
-
-function addWaiting(registers: Registry[], { waiting, now }: MetricsSources): void {
-  let known: Promise<Waiting> | null = null;
-  let knownAtMs = 0;
-  const current = () => {
-    if (known === null || now() - knownAtMs > WAITING_KEPT_MS) {
-      knownAtMs = now();
-      known = waiting().catch(() => ({ approvals: Number.NaN, oldestAtMs: null, open: {}, deadLetters: Number.NaN }));
-    }
-    return known;
-  };
-  new Gauge({
-    name: "becalm_instances",
-    help: "Instances that are not at rest, by state; at most 1000 of a state are counted.",
-    labelNames: ["state"],
-    registers,
-    async collect() {
-      for (const [state, count] of Object.entries((await current()).open)) this.set({ state }, count);
-    },
-  });
-  new Gauge({
-    name: "becalm_dead_letters",
-    help: "Attempts that are set aside: delivered again and again without a result; at most 1000 are counted.",
-    registers,
-    async collect() {
-      this.set((await current()).deadLetters);
-    },
-  });
-  new Gauge({
-    name: "becalm_approvals_waiting",
-    help: "Instances that wait for a person.",
-    registers,
-    async collect() {
-      this.set((await current()).approvals);
-    },
-  });
-  new Gauge({
-    name: "becalm_approvals_oldest_age_seconds",
-    help: "How long the one that waits longest has waited; 0: nobody waits.",
-    registers,
-    async collect() {
-      const { oldestAtMs } = await current();
-      this.set(oldestAtMs === null ? 0 : Math.max(now() - oldestAtMs, 0) / 1_000);
     },
   });
 }

@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { createEngine } from "../../src/engine.ts";
+import { Metrics } from "../../src/server/metrics/metrics.ts";
+import { type Waiting, waitingNow } from "../../src/server/metrics/waiting.ts";
+import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import { createWorker } from "../../src/worker.ts";
+
+function metricsOf(waiting: () => Promise<Waiting>): Metrics {
+  const now = Date.now;
+  return new Metrics({
+    version: "0",
+    now,
+    functionOf: () => "none",
+    waiting,
+    viewedAlerts: () => 0,
+    heldBodyBytes: () => 0,
+  });
+}
+
+test("attempts that wait are those of the outbox, also where another process runs them", async () => {
+  const store = memoryStore();
+  const policies = [{ name: "act", match: [], action: { log: {} } }] as const;
+  const engine = createEngine({ policies, store, leaveEffects: true });
+  await engine.start();
+  const { text } = await read(metricsOf(() => waitingNow(engine, store)));
+  expect(text).toMatch(/^becalm_outbox_effects 0\nbecalm_outbox_oldest_age_seconds 0$/m);
+  await engine.ingest(["a", "b", "c"].map((instance) => ({ labels: { instance } })));
+  const waiting = await waitingNow(engine, store);
+  expect(waiting).toMatchObject({ attempts: 3, open: { Processing: 3 } });
+  expect(Date.now() - (waiting.oldestAttemptAtMs ?? 0)).toBeLessThan(60_000);
+  const worker = createWorker({ store });
+  await worker.start();
+  await expect
+    .poll(() => waitingNow(engine, store))
+    .toMatchObject({ attempts: 0, oldestAttemptAtMs: null, open: { Processing: 0 } });
+  await worker.stop();
+  await engine.stop();
+});
+
+test("a store that is silent holds up no other metric, and what is not known is not a number", async () => {
+  const { text, tookMs } = await read(metricsOf(() => new Promise(() => {})));
+  expect(tookMs).toBeLessThan(3_000);
+  expect(text).toMatch(/^becalm_instances\{state="Waiting"\} NaN$/im);
+  expect(text).toMatch(/^becalm_approvals_oldest_age_seconds NaN$/im);
+  expect(text).toContain("becalm_process_start_time_seconds");
+});
+
+async function read(metrics: Metrics): Promise<{ text: string; tookMs: number }> {
+  const startedMs = performance.now();
+  const { body } = await metrics.read();
+  const text = body.replaceAll(/^(?:#.*)?\n/gm, "");
+  return { text, tookMs: performance.now() - startedMs };
+}
