@@ -43,6 +43,24 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await unsound(world, one)).toEqual([]);
   });
 
+  test("a second silence takes over when the one that skipped it has ended, and not before", async () => {
+    const world = new EngineWorld(kind);
+    const at = (minutes: number) => new Date(START_MS + minutes * MINUTE_MS).toISOString();
+    const ofFile = { match: ['host="db-1"'], from: at(1), to: at(5), author: "bob", comment: "rack move" };
+    const engine = await world.engine({ policies: [policyOf(null)], silences: [ofFile] });
+    await engine.silence({ match: 'host="db-1"', toMs: START_MS + 3 * MINUTE_MS, ...who });
+    const [id = ""] = await take(engine, fires("a"));
+    await world.elapse(2 * MINUTE_MS);
+    // Somebody makes another one: what silences hold is looked at again.
+    await engine.silence({ match: 'host="db-2"', toMs: START_MS + 60 * MINUTE_MS, ...who });
+    await world.settle();
+    expect(await pathOf(engine, id)).toBe("Idle > Skipped");
+    await world.elapse(MINUTE_MS);
+    expect(await pathOf(engine, id)).toBe("Idle > Skipped > Idle > Skipped");
+    await world.elapse(2 * MINUTE_MS);
+    expect(await pathOf(engine, id)).toBe("Idle > Skipped > Idle > Skipped > Idle > Processing");
+  });
+
   test("a silence that is gone from the policy file after a reload, or that ends by its time, lets go what it held", async () => {
     const world = new EngineWorld(kind);
     const silence = (host: string, minutes: number) => ({

@@ -17,7 +17,7 @@ import { compileMatchers, matchesEmptyText, parseMatchers } from "../../policy/m
 import type { Silence } from "../../policy/policy.ts";
 import type { TimerRow } from "../../stores/store.ts";
 import type { CompiledSilence, Driver, Runtime } from "../runtime.ts";
-import { envelopeOf, silenceOf } from "../workers/timers.ts";
+import { alertOf, envelopeOf } from "../workers/timers.ts";
 
 /** Beside the records of episodes; no alert's key begins so. */
 const SILENCES_KEY = "!silences";
@@ -136,11 +136,16 @@ export class SilenceService {
     }
   }
 
-  /** Would another silence, or none, skip it now? */
+  /** Is the silence that skipped it in force no longer? Another one that matches takes over only then. */
   async #hasEnded({ name, owner, dueAtMs }: TimerRow, nowMs: number): Promise<boolean> {
     if (name !== "silence") return false;
     if (!this.#runtime.inForce.isFileKnown && !(await this.#isHeldByStored(owner))) return false;
-    return (await silenceOf(this.#runtime, owner, nowMs))?.toMs !== dueAtMs;
+    const alert = await alertOf(this.#runtime, owner);
+    if (alert === null) return true;
+    const { silences } = this.#runtime.inForce;
+    return !silences.some(({ silence: { fromMs, toMs }, matches }) => {
+      return toMs === dueAtMs && fromMs <= nowMs && nowMs < toMs && matches(alert.labels);
+    });
   }
 
   /**
