@@ -26,7 +26,7 @@ export function leaseTimers({ instances }: Decision, { words }: Received): Lease
     const is = isMovable(instance);
     if (is === was) continue;
     if (was) cancelled.push(instance.id);
-    // Nothing of its lease is known here: the timer looks at once.
+    // Nothing of its lease is known here: the timer looks at once. A lease that ended before that moves it no more.
     else if (before !== null) armed.set(instance.id, instance.atMs);
     else moving.add(instance.id);
   }

@@ -40,11 +40,12 @@ export type ReceiptCommand = {
   readonly mayBegin: boolean;
 };
 
-/** The lease of an instance's episode may have run out. */
+/** The lease of an instance's episode may have run out. `sinceMs`: only an end since then can move the instance. */
 export type LeaseCommand = {
   readonly type: "lease";
   readonly id: string;
   readonly atMs: number;
+  readonly sinceMs: number;
   readonly policy: string;
   readonly fingerprint: string;
   readonly key: string;
@@ -62,7 +63,7 @@ export type ReceiveInput = {
   readonly turn: number | null;
   readonly grace: LeaseGrace;
   /** Instances that exist: one without a record was made before there were records. */
-  readonly instances: { has(id: string): boolean };
+  readonly instances: { has(id: string): boolean; get(id: string): { readonly atMs: number } | undefined };
   /** Instances that cannot be read: nothing is made of their receipts. */
   readonly quarantined: { has(id: string): boolean };
   /** First history lines of instances; absent: none of them is stored. */
@@ -165,7 +166,8 @@ class Receiver {
   #begin(command: ReceiptCommand, id: string, { episode, ended }: Reception & { kind: "begins" }): Word {
     if (ended?.end != null) {
       const endedId = this.#idOf(command, ended);
-      if (!this.#input.quarantined.has(endedId)) this.#raise(endedId, command, ended.end.reason);
+      if (!this.#input.quarantined.has(endedId) && !this.#wasPassedBy(endedId, ended.end))
+        this.#raise(endedId, command, ended.end.reason);
     }
     const { atMs, receipt, policy, silence, order = [] } = command;
     const alert = alertOfReceipt(receipt, episode.startMs);
@@ -205,7 +207,12 @@ class Receiver {
     return word("ends", ownId, this.#raise(ownId, command, "alert_resolved"));
   }
 
-  #lease({ id, key, atMs, policy, fingerprint }: LeaseCommand): Word {
+  /** A lease ended while the instance ran: what it did since is no business of that end. */
+  #wasPassedBy(id: string, { reason, atMs }: { readonly reason: EpisodeEnd; readonly atMs: number }): boolean {
+    return reason === "lease_over" && (this.#input.instances.get(id)?.atMs ?? 0) > atMs;
+  }
+
+  #lease({ id, key, atMs, sinceMs, policy, fingerprint }: LeaseCommand): Word {
     const { partition, turn, grace, quarantined } = this.#input;
     const nothing = word("nothing_open", id);
     const kept = this.#kept(key);
@@ -215,6 +222,7 @@ class Receiver {
     if (untilMs === null || instanceIdOf({ policy, fingerprint, startMs: episode.startMs }, partition) !== id)
       return nothing;
     if (untilMs > atMs) return { ...word("lease_goes_on", id), leaseUntilMs: untilMs };
+    if (untilMs < sinceMs) return nothing;
     const ended: Episode = { ...episode, end: { reason: "lease_over", atMs: untilMs, receivedAtMs: untilMs } };
     kept.value = endLast(kept.value, ended, turn === null ? null : leaseEndPosition(untilMs));
     return word("ends", id, this.#raise(id, { atMs }, "lease_over"));

@@ -12,6 +12,7 @@ import {
   START_MS,
   standing,
   take,
+  unsound,
 } from "../support/engine-world.ts";
 import { mixedStream, randomFrom } from "../support/receipt-streams.ts";
 import { useRedis } from "../support/redis-server.ts";
@@ -92,6 +93,30 @@ describe.each([
     const [again] = (await take(engine, firing("left"))) as [string];
     expect(again).not.toBe(left);
   });
+
+  test.each(["lease", "resolve"])(
+    "a %s that ends while the action runs takes back nothing that comes later",
+    async (how) => {
+      const world = new EngineWorld(kind);
+      const engine = await world.engine([policyOf({ function: "approve_when_failed", count: 1 })]);
+      await world.elapse(GRACE_MS);
+      const firing = alertOf("a", {
+        status: how === "lease" ? undefined : "firing",
+        startsAt: START_MS,
+      } as Partial<AlertInput>);
+      const [id = ""] = await take(engine, firing);
+      await world.settle();
+      if (how === "resolve") await engine.ingest([alertOf("a", { status: "resolved" })]);
+      await world.elapse(6 * MINUTE_MS);
+      world.underway[0]?.fail();
+      await world.elapse(2 * SECOND_MS);
+      expect(await standing(engine, id)).toBe("Waiting retries_exhausted");
+      // It fires again: another episode, which the first one does not hear of.
+      await take(engine, firing);
+      expect(await standing(engine, id)).toBe("Waiting retries_exhausted");
+      expect(await unsound(world, engine)).toEqual([]);
+    },
+  );
 
   test("no lease runs out within the resolve timeout after an engine has come: senders renew first", async () => {
     const world = new EngineWorld(kind);

@@ -56,7 +56,7 @@ export async function envelopeOf(runtime: Runtime, row: TimerRow, firing: Firing
   }
   if (name === LEASE_TIMER) {
     const episode = instance === null ? null : await episodeNameOf(runtime, instance);
-    return envelope(groupId, { type: "lease", id: owner, atMs, ...(episode ?? NO_EPISODE) });
+    return envelope(groupId, { type: "lease", id: owner, atMs, sinceMs: row.dueAtMs, ...(episode ?? NO_EPISODE) });
   }
   const solved = name === "verify" && instance !== null ? await solvedBy(runtime, instance) : null;
   // The word of it came before the instance looked for it.
