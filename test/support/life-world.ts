@@ -5,15 +5,20 @@
 import type { EffectHandlerInput } from "../../src/effects/local-effects.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import type { PolicyFileDocument } from "../../src/formats/policy-document.ts";
+import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { virtualClock } from "../../src/testing.ts";
-import type { LifeLabels, LifeLimits, LifePolicy, LifeRow, LifeSilence } from "./slow-life-types.ts";
+import type { LifeForm, LifeLabels, LifeLimits, LifePolicy, LifeRow, LifeSilence } from "./slow-life-types.ts";
 
 type Attempt = { readonly end: (isSuccess: boolean) => void };
 /** What the program answers when nobody may say that now. */
 const REFUSALS: readonly unknown[] = ["BECALM_EVENT_REFUSED", "BECALM_NOT_FOUND"];
 
+export type LifeReceipt = { readonly status: "firing" | "resolved"; readonly form: LifeForm };
+
 export type LifeSetting = {
+  /** Some alerts come as API v2 sends them. */
+  readonly hasLeases: boolean;
   readonly policies: readonly LifePolicy[];
   readonly silences: readonly LifeSilence[];
   readonly limits: LifeLimits | null;
@@ -25,12 +30,14 @@ export class LifeWorld {
   readonly engines: Engine[] = [];
   readonly begun: string[] = [];
   readonly summaries: string[] = [];
+  readonly requests: string[] = [];
   /** Ids in the order in which instances were made. */
   readonly ids: string[] = [];
   readonly #attempts = new Map<string, Attempt>();
   readonly #began = new Map<string, number>();
   readonly #silenceIds = new Map<LifeSilence, string>();
   readonly #setting: LifeSetting;
+  #connect: () => Store = memoryStore;
 
   constructor(setting: LifeSetting, startMs: number) {
     this.#setting = setting;
@@ -40,22 +47,36 @@ export class LifeWorld {
 
   /** `connect` gives each engine its store. */
   async start(connect: () => Store, engineCount: number): Promise<void> {
-    for (let count = 0; count < engineCount; count += 1) {
-      const engine = createEngine({
-        policies: documentOf(this.#setting),
-        store: connect(),
-        clock: this.clock,
-        handlers: { act: (input) => this.#act(input) },
-        concurrency: 1_000,
-        partitions: 4,
-        drainMs: 0,
-      });
-      await engine.start();
-      this.engines.push(engine);
-      await this.settle();
-    }
+    this.#connect = connect;
+    for (let count = 0; count < engineCount; count += 1) this.engines.push(await this.#begin());
     // Each has heard of the others.
     if (engineCount > 1) await this.passes(5_000);
+  }
+
+  /** One of the engines stops, and another one takes its place. */
+  async restarts(at: number): Promise<void> {
+    const index = at % this.engines.length;
+    await this.#engine(index).stop();
+    this.engines[index] = await this.#begin();
+  }
+
+  async #begin(): Promise<Engine> {
+    const engine = createEngine({
+      policies: documentOf(this.#setting),
+      store: this.#connect(),
+      clock: this.clock,
+      handlers: { act: (input) => this.#act(input) },
+      concurrency: 1_000,
+      partitions: 4,
+      drainMs: 0,
+    });
+    await engine.start();
+    await this.settle();
+    return engine;
+  }
+
+  get hasLeases(): boolean {
+    return this.#setting.hasLeases;
   }
 
   async stop(): Promise<void> {
@@ -71,14 +92,15 @@ export class LifeWorld {
   }
 
   /** Gives the ids of the instances that the alerts made, in order. */
-  async receives(at: number, alerts: readonly LifeLabels[], status: "firing" | "resolved"): Promise<string[]> {
+  async receives(at: number, alerts: readonly LifeLabels[], { status, form }: LifeReceipt): Promise<string[]> {
     const nowMs = this.clock.now();
     const sent = alerts.map((labels) => {
       const name = `${labels.alertname}@${labels.host}`;
       const startsAt = this.#began.get(name) ?? nowMs;
       if (status === "firing") this.#began.set(name, startsAt);
       else this.#began.delete(name);
-      return { labels, status, startsAt, ...(status === "resolved" ? { endsAt: nowMs } : {}) };
+      const isV4 = form === "v4" ? { status } : {};
+      return { labels, startsAt, ...isV4, ...(status === "resolved" ? { endsAt: nowMs } : {}) };
     });
     const { instances, rejected } = await this.#engine(at).ingest(sent);
     if (rejected.length > 0) throw rejected[0]?.error as Error;
@@ -176,13 +198,17 @@ export class LifeWorld {
 
   #act({ kind, instance, attempt, policy, notice }: EffectHandlerInput): Promise<unknown> | undefined {
     if (kind !== "action") {
+      if (notice?.kind === "approval-request" && notice.pause === undefined)
+        this.requests.push(`${policy} due ${notice.dueAtMs}`);
       if (notice?.kind === "summary") this.summaries.push(`${policy}: ${notice.skipped} at ${this.clock.now()}`);
       return undefined;
     }
-    this.begun.push(`${instance} ${attempt}`);
+    const name = `${instance} ${attempt}`;
+    // A process that stopped had begun it, too.
+    if (!this.begun.includes(name)) this.begun.push(name);
     return new Promise((resolve, reject) => {
       const end = (isSuccess: boolean) => (isSuccess ? resolve("done") : reject(new Error("it did not work")));
-      this.#attempts.set(`${instance} ${attempt}`, { end });
+      this.#attempts.set(name, { end });
     });
   }
 }
@@ -211,7 +237,7 @@ function documentOf({ policies, silences, limits }: LifeSetting): PolicyFileDocu
       action: { handler: { name: "act" } },
       ...(policy.rule === null ? {} : { converge: ruleOf(policy.rule) }),
       retry: { limit: policy.retry.limit, delay: `${policy.retry.delayMs}ms`, backoff: policy.retry.backoff },
-      approval: { timeout: `${policy.approvalMs}ms`, quorum: policy.quorum },
+      approval: { timeout: `${policy.approvalMs}ms`, quorum: policy.quorum, notify: { handler: { name: "act" } } },
       on_resolved: policy.onResolved,
       after_silence: policy.afterSilence,
       mode: policy.isObserving ? "observe" : "act",

@@ -4,7 +4,7 @@ import type { Store } from "../../src/stores/store.ts";
 import { LIFE_START_MS, type LifeMove } from "./life-storms.ts";
 import { type LifeSetting, LifeWorld } from "./life-world.ts";
 import { SlowLife } from "./slow-life.ts";
-import type { Life, LifeRow, LifeSilence } from "./slow-life-types.ts";
+import type { Life, LifeForm, LifeRow, LifeSilence } from "./slow-life-types.ts";
 
 export type LifePlay = {
   readonly setting: LifeSetting;
@@ -59,6 +59,7 @@ class Play {
     for (const { id, path, labels } of this.#model.lives) {
       same(await this.#world.pathOf(id), path, `path of ${labels.alertname}`);
     }
+    same(this.#world.requests.toSorted(), this.#model.requests.toSorted(), "approval requests");
     same(this.#world.summaries.toSorted(), this.#model.summaries.toSorted(), "summaries");
   }
 
@@ -69,7 +70,7 @@ class Play {
     if (kind === "fires") return this.#fires(move);
     if (kind === "resolves") {
       for (const labels of move.alerts) model.resolves(labels);
-      await world.receives(at, move.alerts, "resolved");
+      await world.receives(at, move.alerts, { status: "resolved", form: this.#formOf(move) });
     } else if (kind === "ends attempt") {
       const running = model.lives.filter(({ state, isVerifying }) => state === "Processing" && !isVerifying);
       const life = running[move.target % running.length];
@@ -85,16 +86,28 @@ class Play {
       await this.#silence(move);
       // Processes that did not make it follow within two seconds.
       if (world.engines.length > 1) await this.passes(3_000);
+    } else if (kind === "restarts") {
+      // An attempt that a process had to give back waits for the end of a pause.
+      // And for some time after its start an engine lets no lease run out.
+      if (model.isAnyPaused || world.hasLeases) return null;
+      await world.restarts(at);
+      // What it had under way is begun again.
+      await this.passes(3_000);
     } else if (kind !== "passes") return this.#answer(move);
     return null;
   }
 
   async #fires(move: LifeMove & { kind: "fires" }): Promise<null> {
-    const made = move.alerts.flatMap((labels) => this.#model.fires(labels));
-    const ids = await this.#world.receives(move.at, move.alerts, "firing");
+    const form = this.#formOf(move);
+    const made = move.alerts.flatMap((labels) => this.#model.fires(labels, form));
+    const ids = await this.#world.receives(move.at, move.alerts, { status: "firing", form });
     assert.equal(ids.length, made.length, "how many instances were made");
     for (const [index, life] of made.entries()) life.id = ids[index] as string;
     return null;
+  }
+
+  #formOf({ form }: LifeMove): LifeForm {
+    return this.#world.hasLeases ? form : "v4";
   }
 
   async #silence(move: LifeMove & { kind: "silences" | "expires" }): Promise<void> {

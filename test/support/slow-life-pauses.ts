@@ -12,6 +12,10 @@ export class SlowLifePauses {
     this.#limits = limits;
   }
 
+  get isAny(): boolean {
+    return this.#scopes.size > 0;
+  }
+
   begin(scope: string): boolean {
     if (this.#scopes.has(scope)) return false;
     this.#scopes.add(scope);

@@ -1,7 +1,6 @@
 /** What the slow model of whole lives is given, and what it keeps. Its alerts have a name and a host; they fire until they resolve. */
 import type { ConvergenceRule } from "../../src/model/convergence-rule.ts";
 import type { InstanceState } from "../../src/model/instance-types.ts";
-import type { ModelVerdict } from "./slow-model-verdict.ts";
 
 export type LifeLimits = { readonly actions: number; readonly failures: number; readonly perMs: number };
 
@@ -21,6 +20,8 @@ export type LifePolicy = {
   readonly limits: LifeLimits | null;
 };
 
+/** v2: it fires for as long as its lease; v4: until it resolves. */
+export type LifeForm = "v2" | "v4";
 export type LifeLabels = { readonly alertname: string; readonly host: string };
 
 /** `host` missing: of every host. */
@@ -43,12 +44,13 @@ export type Life = {
   /** The engine's: timers that are due at one time fire in the order of their ids. */
   id: string;
   isFiring: boolean;
+  /** Until when the last recorded receipt said that it fires; null: until somebody says that it has resolved. */
+  leaseEndMs: number | null;
   state: InstanceState;
   isVerifying: boolean;
   /** A pause holds it. */
   isPaused: boolean;
   reason: string;
-  verdict: ModelVerdict["verdict"] | null;
   readonly path: InstanceState[];
   attempts: number;
   /** Attempts of the round that a decision, a grant or a person's word began. */
@@ -94,11 +96,11 @@ export function newLife(policy: LifePolicy, labels: LifeLabels): Life {
     labels,
     id: "",
     isFiring: true,
+    leaseEndMs: null,
     state: "Idle",
     isVerifying: false,
     isPaused: false,
     reason: "",
-    verdict: null,
     path: [],
     attempts: 0,
     roundAttempts: 0,

@@ -6,6 +6,7 @@ import {
   covers,
   isSame,
   type Life,
+  type LifeForm,
   type LifeGroup,
   type LifeLabels,
   type LifeLimits,
@@ -19,6 +20,7 @@ import { type ModelVerdict, pathOf } from "./slow-model-verdict.ts";
 type LifeEntry = { readonly reason: string; readonly timer?: LifeTimer | null };
 
 const DAY_MS = 86_400_000;
+const LEASE_MS = 300_000;
 
 /** "`again` for those skipped as [...], or whose waiting time ran out". */
 const DECIDED_AGAIN =
@@ -54,15 +56,24 @@ export class SlowLife {
   }
 
   /** "Every matching policy gets its own instance of an episode." Gives those that it made. */
-  fires(labels: LifeLabels): Life[] {
+  fires(labels: LifeLabels, form: LifeForm): Life[] {
+    const open = this.lives.filter((life) => life.isFiring && isSame(life.labels, labels));
+    for (const life of open) this.#renew(life, form);
     const policies = this.#policies.filter(({ alerts }) => alerts.includes(labels.alertname));
-    const isKnown = (policy: LifePolicy) =>
-      this.lives.some((life) => life.policy === policy && life.isFiring && isSame(life.labels, labels));
-    return policies.filter((policy) => !isKnown(policy)).map((policy) => this.#create(policy, labels));
+    const isKnown = (policy: LifePolicy) => open.some((life) => life.policy === policy);
+    return policies.filter((policy) => !isKnown(policy)).map((policy) => this.#create(policy, labels, form));
   }
 
-  #create(policy: LifePolicy, labels: LifeLabels): Life {
+  /** "Greatest recorded one counts"; it is "renewed whenever less than half of the lease is left". v4 "lifts it". */
+  #renew(life: Life, form: LifeForm): void {
+    if (form === "v4" || life.leaseEndMs === null) life.leaseEndMs = null;
+    else if (life.leaseEndMs - this.nowMs < LEASE_MS / 2) life.leaseEndMs = this.nowMs + LEASE_MS;
+  }
+
+  #create(policy: LifePolicy, labels: LifeLabels, form: LifeForm): Life {
     const life = newLife(policy, labels);
+    // "Missing: receipt + resolve timeout (5 min)."
+    life.leaseEndMs = form === "v2" ? this.nowMs + LEASE_MS : null;
     this.lives.push(life);
     this.#commit(() => this.#decide(life, []));
     return life;
@@ -78,9 +89,13 @@ export class SlowLife {
   #resolved(life: Life): void {
     const isRetryDue = life.state === "Failed" && life.timer?.name === "retry";
     if (life.isVerifying || (isRetryDue && life.policy.verifyMs !== null)) this.#succeed(life);
-    // "Idle, Proceeding, Defense, Waiting | alert.resolved, policy does not say keep | Skipped."
+    this.#isOver(life, "alert_resolved");
+  }
+
+  /** "Idle, Proceeding, Defense, Waiting | alert.resolved, policy does not say keep | Skipped." */
+  #isOver(life: Life, reason: "alert_resolved" | "lease_over"): void {
     const isOpen = life.state === "Proceeding" || life.state === "Waiting";
-    if (isOpen && life.policy.onResolved === "skip") this.#enter(life, ["Skipped"], { reason: "alert_resolved" });
+    if (isOpen && life.policy.onResolved === "skip") this.#enter(life, ["Skipped"], { reason });
   }
 
   done(life: Life): void {
@@ -200,6 +215,10 @@ export class SlowLife {
     return held.filter(({ isPaused }) => !isPaused).sort((a, b) => a.arrival - b.arrival);
   }
 
+  get isAnyPaused(): boolean {
+    return this.#pauses.isAny;
+  }
+
   pauses(scope: string): boolean {
     return this.#pauses.begin(scope);
   }
@@ -232,7 +251,7 @@ export class SlowLife {
   expires(silence: LifeSilence): void {
     silence.toMs = Math.min(silence.toMs, this.nowMs);
     const held = this.lives.filter((life) => life.timer?.name === "silence" && life.silencedBy === silence);
-    held.sort((a, b) => a.arrival - b.arrival || compareTexts(a.id, b.id));
+    held.sort((a, b) => compareTexts(a.id, b.id));
     for (const life of held) this.#commit(() => this.#silenceIsOver(life));
   }
 
@@ -255,16 +274,25 @@ export class SlowLife {
       this.nowMs = next;
       const due = this.lives.filter(({ timer }) => timer?.dueAtMs === next);
       const [first] = due.sort((a, b) => compareTexts(a.id, b.id));
-      if (first !== undefined) this.#commit(() => this.#elapse(first, first.timer as LifeTimer));
+      const over = this.lives.find(({ isFiring, leaseEndMs }) => isFiring && leaseEndMs === next);
+      if (over !== undefined) this.#commit(() => this.#runsOut(over));
+      else if (first !== undefined) this.#commit(() => this.#elapse(first, first.timer as LifeTimer));
       else this.#summarise();
     }
     this.nowMs = untilMs;
   }
 
+  /** "`lease_over` verifies nothing: a verifying instance waits for its timer, a due retry stays due." */
+  #runsOut(life: Life): void {
+    life.isFiring = false;
+    this.#isOver(life, "lease_over");
+  }
+
   get nextDueAtMs(): number | null {
     const timers = this.lives.flatMap(({ timer }) => timer?.dueAtMs ?? []);
     const summaries = this.#groups.all.flatMap(({ summaryDueAtMs }) => summaryDueAtMs ?? []);
-    const all = [...timers, ...summaries];
+    const leases = this.lives.flatMap(({ isFiring, leaseEndMs }) => (isFiring ? (leaseEndMs ?? []) : []));
+    const all = [...timers, ...summaries, ...leases];
     return all.length === 0 ? null : Math.min(...all);
   }
 
@@ -310,7 +338,6 @@ export class SlowLife {
   #follow(life: Life, from: readonly InstanceState[], { verdict, reason }: ModelVerdict): void {
     const rule = ruleOf(life);
     const path = [...from, ...pathOf(rule?.function ?? null, from.at(-1) as "Idle" | "Proceeding", verdict).slice(1)];
-    life.verdict = verdict;
     if (verdict === "skip") this.#skip(life, path, reason);
     if (verdict === "approve") this.#ask(life, path, reason);
     if (verdict === "wait") {
@@ -351,7 +378,7 @@ export class SlowLife {
     const isFirst = this.#heldLike(life).length === 0;
     const dueAtMs = this.nowMs + life.policy.approvalMs;
     this.#enter(life, path, { reason, timer: { name: "approval", dueAtMs } });
-    if (isFirst && !life.policy.isObserving) this.requests.push(keyOf(life));
+    if (isFirst && !life.policy.isObserving) this.requests.push(`${life.policy.name} due ${dueAtMs}`);
   }
 
   #hold(life: Life, path: readonly InstanceState[]): void {
