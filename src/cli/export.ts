@@ -12,6 +12,7 @@ import { type BundledInstance, type BundledPolicy, BundleWriter } from "../simul
 import { endsOf } from "../simulate/stored-recording.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
+import { nowOf, sinceMsOf } from "./since-option.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail } from "./trail.ts";
 import { unwritable } from "./unwritable-file.ts";
@@ -31,10 +32,11 @@ const READ_AT_ONCE = 32;
 type Totals = { instances: number; broken: string[]; removed: number };
 
 export async function exportCommand(terminal: Terminal, options: ExportOptions): Promise<number> {
-  const sinceMs = options.since === undefined ? null : timeOf(options.since);
-  if (options.ids.length > 0 && (options.group !== undefined || sinceMs !== null))
+  const { since } = options;
+  if (options.ids.length > 0 && (options.group !== undefined || since !== undefined))
     throw usedWrongly("Give ids, or --group and --since, not both.");
   return withReading(options, "export", async (instances, named) => {
+    const sinceMs = since === undefined ? null : sinceMsOf(since, nowOf(instances.runtime));
     const file = output(options.out);
     const totals: Totals = { instances: 0, broken: [], removed: 0 };
     try {
@@ -171,12 +173,6 @@ async function* idsOf({ instances, options, sinceMs }: Context): AsyncGenerator<
   }
 }
 
-function timeOf(text: string): number {
-  const atMs = Date.parse(text);
-  if (Number.isFinite(atMs)) return atMs;
-  throw usedWrongly(`--since ${text} is not a time. Write it as 2026-11-23T06:00:00Z.`);
-}
-
 /** The file appears under its name only when it is whole. `-` is stdout. */
 function output(path: string) {
   if (path === "-") {
@@ -199,7 +195,9 @@ function output(path: string) {
       await finished(stream).catch((error: unknown) => {
         throw unwritable(path, "--out", error);
       });
-      await rename(part, path);
+      await rename(part, path).catch((error: unknown) => {
+        throw unwritable(path, "--out", error);
+      });
     },
     discard: async () => {
       stream.destroy();

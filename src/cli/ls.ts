@@ -15,6 +15,7 @@ import type { InstanceReader, ListFilter, Quarantined } from "../runtime/instanc
 import { unknownPolicy } from "./assumptions.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { type ListedRow, listText } from "./list-text.ts";
+import { nowOf, sinceMsOf } from "./since-option.ts";
 import type { Terminal } from "./terminal.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
@@ -34,7 +35,9 @@ export type LsOptions = StoreOptions & {
 export async function ls(terminal: Terminal, options: LsOptions): Promise<number> {
   const filter = filterOf(options);
   return withReading(options, "ls", async (instances) => {
-    const page = await instances.list(filter);
+    const { since } = options;
+    const sinceMs = since === undefined ? {} : { since: sinceMsOf(since, nowOf(instances.runtime)) };
+    const page = await instances.list({ ...filter, ...sinceMs });
     noteUnknownPolicy(terminal, options.policy, instances);
     if (options.quarantined) await tellQuarantined(terminal, page.quarantined, options.json);
     else await tellInstances(terminal, await rowsOf(instances, page.instances), options.json);
@@ -69,7 +72,7 @@ function noteUnknownPolicy(terminal: Terminal, name: string | undefined, { runti
   terminal.note(terminal.noteColors.yellow(what));
 }
 
-function filterOf({ state, policy, group, reason, label, since, ...rest }: LsOptions): ListFilter {
+function filterOf({ state, policy, group, reason, label, ...rest }: LsOptions): ListFilter {
   const { quarantined, limit, cursor } = rest;
   const given = {
     state: state === undefined ? undefined : stateNamed(state),
@@ -77,7 +80,6 @@ function filterOf({ state, policy, group, reason, label, since, ...rest }: LsOpt
     group,
     reason: reason === undefined ? undefined : reasonNamed(reason),
     labels: label?.join(","),
-    since,
     quarantined,
     limit,
     cursor,

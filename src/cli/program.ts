@@ -228,7 +228,7 @@ function addLooking(add: Add): void {
       new Option("--group <id>", "only those of this convergence group"),
       new Option("--reason <code>", "only those with this reason"),
       new Option("--label <matchers...>", "only those of alerts with these labels: cluster=core, 'host=~\"web.*\"'"),
-      new Option("--since <time>", "only those created at or after this time, such as 2026-11-23T06:00:00Z"),
+      new Option("--since <time>", "only those created since then: 6h, 7d, or 2026-11-23T06:00:00Z"),
       new Option("--quarantined", "only those whose checkpoints cannot be read"),
       countOf("--limit <n>", "page size", { max: LIST_COUNT_MAX, fallback: LIST_COUNT_DEFAULT }),
       new Option("--cursor <cursor>", "continue where an earlier page ended"),
@@ -270,7 +270,7 @@ function addKeeping(add: Add): void {
     options: [
       new Option("--out <file>", "the bundle; - for stdout").makeOptionMandatory(),
       new Option("--group <id>", "only instances of this convergence group"),
-      new Option("--since <time>", "only instances created at or after this time, such as 2026-11-23T06:00:00Z"),
+      new Option("--since <time>", "only instances created since then: 6h, 7d, or 2026-11-23T06:00:00Z"),
       new Option("--redact <names...>", "labels and annotations whose values are replaced (equal values stay equal)"),
       storeOption("instances live"),
       namespaceOption(),

@@ -15,8 +15,8 @@ import { Recording } from "../simulate/recording.ts";
 import { recordStored } from "../simulate/stored-recording.ts";
 import { playTimeline } from "../what-if.ts";
 import { readBundle } from "./bundle-file.ts";
-import { usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
+import { nowOf, sinceMsOf } from "./since-option.ts";
 import type { Terminal } from "./terminal.ts";
 import { type RunEffects, type StoreOptions, withReading } from "./with-namespace.ts";
 
@@ -41,9 +41,8 @@ export async function recordedSides(
   options: RecordedOptions,
   rules: Rules,
 ): Promise<{ was: ReportSide; now: ReportSide }> {
-  const fromMs = options.since === undefined ? 0 : timeOf(options.since);
   const warmUpMs = Math.max(...[rules.was, rules.now].map((set) => longestWindowMs(set?.policies ?? [])));
-  const recorded = await record(terminal, options, { fromMs, readFromMs: Math.max(fromMs - warmUpMs, 0) });
+  const recorded = await record(terminal, options, warmUpMs);
   const { recording } = recorded;
   if (recording.rows.length === 0)
     throw new BecalmError(
@@ -128,18 +127,17 @@ function play(
   return playTimeline({ timeline, rules: { set }, partitions, reportFromMs: fromMs, ...assumptions, onRow });
 }
 
-type Times = { readonly fromMs: number; readonly readFromMs: number };
-
-export async function record(terminal: Terminal, options: RecordedOptions, times: Times): Promise<Recorded> {
-  if (options.from !== undefined) return recordBundle(terminal, options.from, times);
-  const { fromMs, readFromMs } = times;
+/** `warmUpMs`: what began so long before `--since` is read, too. */
+async function record(terminal: Terminal, options: RecordedOptions, warmUpMs: number): Promise<Recorded> {
+  if (options.from !== undefined) return recordBundle(terminal, { ...options, from: options.from }, warmUpMs);
   return withReading(options, "diff --from-store", async (reader) => {
+    const { partitions } = reader.runtime;
+    const untilMs = nowOf(reader.runtime);
+    const fromMs = fromMsOf(options, untilMs);
     const recording = new Recording(fromMs);
     const progress = new Progress(terminal);
-    const { mode, partitions, highestTimeMs } = reader.runtime;
-    const untilMs = mode === "live" ? Date.now() : (highestTimeMs ?? 0);
     await recordStored(reader, recording, {
-      fromMs: readFromMs,
+      fromMs: Math.max(fromMs - warmUpMs, 0),
       nowMs: untilMs,
       onRead: (read) => progress.update(() => `${read.toLocaleString("en")} histories`),
       onUnreadable: (id, error) => unreadable(terminal, id, error),
@@ -149,23 +147,33 @@ export async function record(terminal: Terminal, options: RecordedOptions, times
   });
 }
 
-async function recordBundle(terminal: Terminal, file: string, { fromMs, readFromMs }: Times): Promise<Recorded> {
-  const recording = new Recording(fromMs);
+function fromMsOf({ since }: RecordedOptions, untilMs: number): number {
+  return since === undefined ? 0 : sinceMsOf(since, untilMs);
+}
+
+async function recordBundle(
+  terminal: Terminal,
+  options: RecordedOptions & { readonly from: string },
+  warmUpMs: number,
+): Promise<Recorded> {
+  let [untilMs, fromMs] = [0, 0];
+  let recording: Recording | null = null;
   const versions = new Map<string, CompiledPolicy>();
-  let untilMs = 0;
-  for await (const { header, instance, policies } of readBundle(file)) {
+  for await (const { header, instance, policies } of readBundle(options.from)) {
     untilMs = header.virtualTimeMs ?? header.exportedAtMs;
+    fromMs = fromMsOf(options, untilMs);
+    recording ??= new Recording(fromMs);
     for (const [key, policy] of policies) if (!versions.has(key)) versions.set(key, compilePolicy(policy));
     try {
       const history = bundledHistory(instance, policies);
-      if (history.birth.createdAtMs < readFromMs) continue;
+      if (history.birth.createdAtMs < fromMs - warmUpMs) continue;
       recording.add({ history, instance: checkpointOf(instance, versions), end: instance.ended ?? null });
     } catch (error) {
       if (!(error instanceof BecalmError)) throw error;
       unreadable(terminal, instance.id, error);
     }
   }
-  return { recording, partitions: PARTITION_COUNT_DEFAULT, untilMs, fromMs };
+  return { recording: recording ?? new Recording(), partitions: PARTITION_COUNT_DEFAULT, untilMs, fromMs };
 }
 
 /** null: it is quarantined. */
@@ -192,10 +200,4 @@ function unreadable(terminal: Terminal, id: string, error: BecalmError): void {
 /** An alert that began so long before may still stand in a group that decides later ones. */
 function longestWindowMs(policies: readonly Policy[]): number {
   return Math.max(0, ...policies.map(({ converge }) => converge?.maxWindowMs ?? converge?.windowMs ?? 0));
-}
-
-function timeOf(text: string): number {
-  const atMs = Date.parse(text);
-  if (Number.isFinite(atMs)) return atMs;
-  throw usedWrongly(`--since ${text} is not a time. Write it as 2026-11-23T06:00:00Z.`);
 }

@@ -1,15 +1,14 @@
 /** `becalm report`: what came of the rules since a time: the figures by which they are judged. Only reads. */
-import { parseDuration } from "../model/duration.ts";
-import { BecalmError } from "../model/errors.ts";
 import { count } from "../present/text-table.ts";
 import { isoTime } from "../present/time-text.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { OutcomeReport } from "../simulate/outcome-report.ts";
 import { recordStored } from "../simulate/stored-recording.ts";
 import { unknownPolicy } from "./assumptions.ts";
-import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { EXIT } from "./exit-codes.ts";
 import { outcomeLine, outcomeText } from "./outcome-text.ts";
 import { Progress } from "./progress.ts";
+import { nowOf, sinceMsOf } from "./since-option.ts";
 import type { Terminal } from "./terminal.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
@@ -25,8 +24,8 @@ export type ReportOptions = StoreOptions & {
 export async function report(terminal: Terminal, options: ReportOptions): Promise<number> {
   return withReading(options, "report", async (instances) => {
     const { policy, limit } = options;
-    const nowMs = instances.runtime.mode === "live" ? Date.now() : (instances.runtime.highestTimeMs ?? 0);
-    const sinceMs = sinceOf(options.since, nowMs);
+    const nowMs = nowOf(instances.runtime);
+    const sinceMs = sinceMsOf(options.since, nowMs);
     const outcomes = new OutcomeReport();
     const read = await readSince(terminal, instances, { into: outcomes, sinceMs, nowMs, limit, policy });
     const rows = outcomes.rows();
@@ -106,18 +105,6 @@ async function readSince(terminal: Terminal, instances: InstanceReader, reading:
   }
   progress.end();
   return { count: total, unreadable, isCut, reachedMs };
-}
-
-/** `24h`, or a time. */
-function sinceOf(text: string, nowMs: number): number {
-  const atMs = Date.parse(text);
-  if (/^\d{4}-/.test(text) && !Number.isNaN(atMs)) return atMs;
-  try {
-    return Math.max(nowMs - parseDuration(text), 0);
-  } catch (error) {
-    if (!(error instanceof BecalmError)) throw error;
-    throw usedWrongly(`--since ${JSON.stringify(text)} is not a time. Write it as 24h or 2026-11-23T06:00:00Z.`);
-  }
 }
 
 function noteNothing(terminal: Terminal, { runtime }: InstanceReader, policy: string | undefined): void {

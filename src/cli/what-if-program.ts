@@ -16,7 +16,7 @@ export function addWhatIf(add: Add): void {
       new Option("--from-store", "instead of --alerts: what the store has recorded"),
       new Option("--from <bundle>", "instead of --alerts: what `becalm export` wrote; - for stdin"),
       new Option("--shadow", "instead of all these: where the shadow of a running `becalm serve` would go another way"),
-      new Option("--since <time>", "only what began at or after this time, such as 2026-11-23T06:00:00Z"),
+      new Option("--since <time>", "only what began since then: 6h, 7d, or 2026-11-23T06:00:00Z"),
       new Option("--assume <policy=pattern>", "how attempts are assumed to end, as for `run`").argParser(collected),
       new Option(
         "--fail-if <condition>",

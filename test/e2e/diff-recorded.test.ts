@@ -74,6 +74,14 @@ describe("diff over what was recorded", () => {
     expect(summary.changed).toBe(0);
     expect(summary.instances).toBeGreaterThan(0);
     expect(summary.instances).toBeLessThan(342);
+    // The run ended at 06:56:06.774, and the bundle says so.
+    for (const source of [
+      ["--from-store", "--store", store],
+      ["--from", bundle],
+    ]) {
+      const ago = await becalm(["diff", "--policies", POLICIES, ...source, "--since", "3m6s774ms", "--json"]);
+      expect(split(ago.stdout).summary).toEqual(summary);
+    }
   });
 
   test("leaves the store as it is", async () => {

@@ -131,6 +131,8 @@ describe("an export", () => {
     expect(() => readFileSync(missing)).toThrow("ENOENT");
     expect((await at("export", "--since", "yesterday", "--out", missing)).code).toBe(2);
     expect((await at("export", "--out", "/nowhere/at/all")).code).toBe(1);
+    const ontoFolder = await at("export", "--out", dirname(bundle));
+    expect([ontoFolder.code, ontoFolder.stderr]).toEqual([1, expect.stringContaining("BECALM_OUTPUT_FAILED")]);
     expect((await becalm(["replay", "--file", join(ROOT, "README.md")])).stderr).toContain("is not a bundle");
   });
 });
