@@ -187,10 +187,10 @@ export function policiesOf(call: string, { policies, handlers = {}, leaveEffects
   const lines = missing.map(({ handler, policy, path }) => {
     const nearest = nearestName(handler, known);
     const hint = nearest === null ? "" : ` Did you mean ${JSON.stringify(nearest)}?`;
-    return `policy "${policy}" names the handler ${JSON.stringify(handler)} in ${path}.${hint}`;
+    return `policy "${policy}" names ${JSON.stringify(handler)} in ${path}.${hint}`;
   });
   const given = known.length === 0 ? "none is given" : `given: ${known.join(", ")}`;
-  const what = `${call} has no handler for ${lines.join("\n  ")}\nGive it in \`handlers\` (${given}).`;
+  const what = `${call} has no handler: ${lines.join("\n  ")}\nGive it in \`handlers\` (${given}).`;
   throw new BecalmError("BECALM_ARGUMENT_INVALID", what, { details: { call, missing } });
 }
 

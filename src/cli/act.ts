@@ -91,7 +91,7 @@ function resultLine(instance: Instance): object {
 
 function actionText(
   { say }: Terminal,
-  { mode }: Acting,
+  { mode, isServed }: Acting,
   { attempts, command }: { attempts: number; command: string },
 ): string {
   if (attempts > 0 && mode === "simulated")
@@ -104,6 +104,7 @@ function actionText(
       `${attempts === 1 ? "The action that followed ran" : `${attempts} actions that followed ran`} here and now.`,
       `后续 ${attempts} 个动作已在此执行。`,
     );
+  if (isServed) return say("The server runs the action that follows.", "后续动作由服务端执行。");
   const { en, zh } = NEXT[mode];
   return say(
     `The action that follows is committed and runs in ${en} on this namespace. (\`becalm ${command} ... --run\` runs it at once.)`,

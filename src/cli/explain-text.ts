@@ -81,7 +81,8 @@ function noticeFact(notice: Notice, { say }: Reader): Fact {
 function stateFacts(instance: Instance, { say, times, language }: Reader): Fact[] {
   const { reason, snapshot } = instance;
   const attempts = snapshot.context.attempt;
-  const why = reason === null ? "" : `: ${REASONS[reason][language]} (${reason})`;
+  const because = reason === null ? "" : `: ${REASONS[reason][language]} (${reason})`;
+  const why = sendingText(instance, say) ?? because;
   const facts: Fact[] = [{ name: say("state", "状态"), text: `${topLevel(snapshot.state)}${why}`, isState: true }];
   if (attempts > 0) facts.push({ name: say("attempts", "执行次数"), text: String(attempts) });
   const timers = [...timersOf(instance)].map(([name, { dueAtMs }]) =>
@@ -92,6 +93,14 @@ function stateFacts(instance: Instance, { say, times, language }: Reader): Fact[
   if (timers.length > 0) facts.push({ name: say("timers", "定时器"), text: timers.join(", ") });
   facts.push({ name: say("accepts", "可接受"), text: acceptedWords(snapshot, { atMs: instance.atMs, say }) });
   return facts;
+}
+
+/** No rule governs what the engine itself sends: that is no reason to tell. null: another reason is. */
+function sendingText({ kind, reason, snapshot }: Instance, say: Reader["say"]): string | null {
+  if (kind === "action" || reason !== "no_rule") return null;
+  return topLevel(snapshot.state) === "Success"
+    ? say(": it was sent", ": 已发送")
+    : say(": it is being sent", ": 正在发送");
 }
 
 function acceptedWords(snapshot: Instance["snapshot"], { atMs, say }: { atMs: number; say: Reader["say"] }): string {

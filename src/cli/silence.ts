@@ -59,6 +59,7 @@ async function ls(terminal: Terminal, { json }: SilenceOptions, { silences, nowM
   const { say, reader } = terminal;
   const all = await silences.silences();
   if (json) for (const one of all) await terminal.json({ ...plain(one), state: stateOf(one, nowMs) });
+  else if (all.length === 0) terminal.note(say("There are no silences.", "没有屏蔽。"));
   else {
     const rows = all.map((one) => [
       one.id,

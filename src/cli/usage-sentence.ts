@@ -13,13 +13,31 @@ export function usageSentence(error: CommanderError, program: Command, args: rea
   return [
     text.endsWith(".") ? text : `${text}.`,
     ...(rest.length > 0 ? rest : unknownOptions(program, args)),
-    "`becalm --help` lists the commands, `becalm COMMAND --help` the options of one.",
+    ...optionBeforeCommand(program, args),
+    helpSentence(program, args),
   ].join(" ");
+}
+
+function commandNamed(program: Command, name: string | undefined): Command | undefined {
+  return program.commands.find((candidate) => candidate.name() === name);
+}
+
+/** `becalm --namespace storm ls`, as other commands have it. */
+function optionBeforeCommand(program: Command, args: readonly string[]): string[] {
+  const command = args.find((arg) => commandNamed(program, arg) !== undefined);
+  if (command === undefined || args[0]?.startsWith("-") !== true) return [];
+  return [`Options stand behind the command: becalm ${command} ${args[0]} ...`];
+}
+
+function helpSentence(program: Command, args: readonly string[]): string {
+  const command = args.find((arg) => commandNamed(program, arg) !== undefined);
+  if (command === undefined) return "`becalm --help` lists the commands.";
+  return `\`becalm ${command} --help\` shows how it is used.`;
 }
 
 /** Commander names a missing option before a misspelt one, which is often the same. */
 function unknownOptions(program: Command, [name, ...args]: readonly string[]): string[] {
-  const command = program.commands.find((candidate) => candidate.name() === name);
+  const command = commandNamed(program, name);
   if (command === undefined) return [];
   const known = [...command.options.flatMap(({ long }) => long ?? []), "--help"];
   const given = args.filter((arg) => /^--./.test(arg)).map((arg) => arg.replace(/=.*/s, ""));

@@ -30,6 +30,7 @@ import type { Logger } from "../system/logger.ts";
 import { silentLogger } from "../system/pino-logger.ts";
 import { pause } from "../system/system-clock.ts";
 import { usedWrongly } from "./exit-codes.ts";
+import { missingNamespace } from "./missing-namespace.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
 import { ServerDriver } from "./server-driver.ts";
 import { serverPauses, serverSilences } from "./server-stops.ts";
@@ -94,7 +95,7 @@ export async function withReading<T, Options extends StoreOptions & NamedIds>(
 ): Promise<T> {
   const store = await readStore(options, command);
   try {
-    const instances = new InstanceReader(await open(store, { namespace: options.namespace }));
+    const instances = new InstanceReader(await openAt(store, options));
     return await use(instances, await withWholeIds(instances, options));
   } finally {
     await store.close();
@@ -109,7 +110,7 @@ export async function withStore<T>(
 ): Promise<T> {
   const store = await storeAt(requireStore(options, command), options.namespace);
   try {
-    return await use(await open(store, { namespace: options.namespace }));
+    return await use(await openAt(store, options));
   } finally {
     await store.close();
   }
@@ -127,6 +128,8 @@ export type Acting = {
   readonly logger: Logger;
   /** What the namespace takes for now, in epoch ms: virtual time stands where its last run left it. */
   readonly nowMs: number;
+  /** A running server commits, and runs what follows. */
+  readonly isServed: boolean;
   /** How many effects this command has committed. */
   emittedCount(): number;
   /**
@@ -164,7 +167,7 @@ async function actOnStore<T>(
   const store = await storeAt(requireStore(options, command), namespace);
   let lease: RunLease | null = null;
   try {
-    const runtime = await open(store, { namespace, decides: `becalm ${command}` });
+    const runtime = await open(store, { namespace, url: options.store, decides: `becalm ${command}` });
     if (run && runtime.mode !== "live") lease = await takeRunLease(store, { owner: runtime.owner, namespace });
     const auditLog = auditLogOf(runtime, logger);
     const acting = actingOn(runtime, { run, allowExec, logger, auditLog });
@@ -194,7 +197,7 @@ function actingOn(runtime: Runtime, { run, allowExec, logger, auditLog }: Acting
   };
   const effects = mode === "simulated" ? simulatedEffects(ALL_SUCCEED) : localEffects({ allowExec, logger });
   const driving = { effects, onCommit: [committed] };
-  const shared = { mode, logger, emittedCount };
+  const shared = { mode, logger, isServed: false, emittedCount };
   if (mode === "live") {
     const { driver, instances, pauses, silences } = driveOnce(runtime, { ...driving, isRunning: run });
     return { ...shared, instances, pauses, silences, nowMs: Date.now(), runOutstanding: () => driver.settle() };
@@ -226,6 +229,7 @@ async function actOnServer<T>(
     mode: runtime.mode,
     logger: silentLogger,
     nowMs: Date.now(),
+    isServed: true,
     emittedCount: () => driver.begun,
     runOutstanding: () => Promise.resolve(0),
   });
@@ -342,21 +346,30 @@ export async function detectionStoreAt({
 
 type Opening = {
   readonly namespace: string;
+  /** Of the store, to say what it has instead. */
+  readonly url?: string | undefined;
   readonly mode?: NamespaceMode;
   readonly policies?: PolicySet;
   readonly observe?: boolean | undefined;
   readonly decides?: `becalm ${string}`;
 };
 
-async function open(store: Store, { namespace, mode, policies, observe, decides }: Opening): Promise<Runtime> {
+function openAt(store: Store, { store: url, server, namespace }: StoreOptions): Promise<Runtime> {
+  return open(store, { namespace, url: server === undefined ? url : undefined });
+}
+
+async function open(store: Store, { namespace, url, mode, policies, observe, decides }: Opening): Promise<Runtime> {
   try {
     return await compose({ store, mode, policies, observe, decides });
   } catch (error) {
     if (!(error instanceof BecalmError) || error.code !== "BECALM_NOT_FOUND") throw error;
-    throw new BecalmError(
-      "BECALM_NOT_FOUND",
-      `The store has no namespace "${namespace}". Check --store and --namespace; \`becalm run\` or an engine makes one.`,
-      { details: { namespace } },
-    );
+    throw missingNamespace(namespace, { store: url, names: await namespacesAt(url) });
   }
+}
+
+/** Only a store of this machine can say at once which it has. */
+async function namespacesAt(url: string | undefined): Promise<readonly string[] | null | undefined> {
+  if (url?.startsWith(LMDB) !== true) return undefined;
+  const { lmdbNamespaces } = await import("../stores/lmdb/lmdb-backup.ts");
+  return lmdbNamespaces(url.slice(LMDB.length));
 }

@@ -115,7 +115,8 @@ async function openInstances(runtime: Runtime): Promise<Open> {
 }
 
 function unreadable({ instances, unreadable: ids, isAll }: Open): Finding {
-  const looked = `${instances.length + ids.length}${isAll ? "" : " or more"} instances are not at rest`;
+  const number = instances.length + ids.length;
+  const looked = `${number}${isAll ? "" : " or more"} ${number === 1 ? "instance is" : "instances are"} not at rest`;
   if (ids.length === 0) return { what: "quarantine", is: `none is quarantined; ${looked}` };
   return {
     what: "quarantine",

@@ -148,6 +148,18 @@ describe("ls", () => {
     }
   });
 
+  test("takes a time or how long ago, counted from the time that the namespace has reached", async () => {
+    const all = jsonLines<Row>((await at("ls", "--json", "--limit", "1000")).stdout);
+    const { createdAt } = all[30] as Row;
+    const sinceTime = idsOf(await at("ls", "--json", "--limit", "1000", "--since", createdAt));
+    expect(sinceTime).toEqual(all.filter((row) => row.createdAt >= createdAt).map(({ id }) => id));
+    // The run ended with the summary, the newest of all.
+    const ago = Date.parse(all[0]?.createdAt as string) - Date.parse(createdAt);
+    expect(idsOf(await at("ls", "--json", "--limit", "1000", "--since", `${ago}ms`))).toEqual(sinceTime);
+    const wrong = await at("ls", "--since", "yesterday");
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("Write it as 24h or 2026-")]);
+  });
+
   test("refuses a state that there is not, and names those that there are", async () => {
     const { code, stderr } = await at("ls", "--state", "Wating");
     expect(code).toBe(2);
@@ -177,6 +189,13 @@ describe("show and replay", () => {
     expect(code).toBe(0);
     expect(stdout).toContain("套餐【shed-load】已收敛， 收敛原因：");
     expect((await at("show", skipped)).stdout).toContain("would have run with count >= 4");
+  });
+
+  test("say of what the engine sent that it was sent, and not that no rule governs it", async () => {
+    const rows = jsonLines<Row & { kind: string }>((await at("ls", "--json", "--limit", "1000")).stdout);
+    const { stdout } = await at("show", rows.find(({ kind }) => kind === "summary")?.id as string);
+    expect(stdout).toContain("Success: it was sent");
+    expect(stdout).not.toContain("rule governs");
   });
 
   test("give as JSON the alert, the path and the entries with sentences, observation, actor and hashes", async () => {
@@ -636,7 +655,8 @@ describe("the command itself", () => {
       [["run"], "--policies"],
       [["run", "--policy", "a.yaml", "--alerts", "b.jsonl"], "did you mean --policies?"],
       [["run", "--policies", "a.yaml", "--allerts", "b.jsonl"], "did you mean --alerts?"],
-      [["ls", "too", "many"], "ls"],
+      [["ls", "too", "many"], "`becalm ls --help`"],
+      [["--namespace", "storm", "ls"], "Options stand behind the command: becalm ls --namespace"],
       [[], "Usage:"],
     ] as const) {
       const { code, stdout, stderr } = await becalm(args);

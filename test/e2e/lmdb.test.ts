@@ -49,6 +49,10 @@ describe("becalm run on an lmdb store", { timeout: 60_000 }, () => {
     expect([again.code, again.stderr]).toEqual([2, expect.stringContaining("exists already")]);
     const missing = await becalm(["backup", join(folder, "x"), "--store", `lmdb:${folder}`]);
     expect([missing.code, missing.stderr]).toEqual([3, expect.stringContaining("BECALM_NOT_FOUND")]);
+    const unknown = await becalm(["ls", "--store", `lmdb:${path}`, "--namespace", "storm"]);
+    expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringContaining("It has default. Check --namespace")]);
+    const nowhere = await becalm(["ls", "--store", `lmdb:${folder}`]);
+    expect([nowhere.code, nowhere.stderr]).toEqual([3, expect.stringContaining(`no store at lmdb:${folder}.`)]);
     const redis = await becalm(["backup", join(folder, "x"), "--store", "redis://127.0.0.1:1"]);
     expect([redis.code, redis.stderr]).toEqual([2, expect.stringContaining("BGSAVE")]);
 

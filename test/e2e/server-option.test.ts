@@ -55,6 +55,7 @@ describe("a command that names a server", () => {
     const id = first?.id ?? "";
     const granted = await becalm(["approve", id.slice(0, 14), ...WHO, ...at]);
     expect([granted.code, granted.stderr, granted.stdout]).toEqual([0, "", expect.stringContaining(id)]);
+    expect(granted.stdout).toContain("The server runs the action that follows.");
     expect((await becalm(["deny", id, ...WHO, ...at])).code).toBe(4);
     expect((await becalm(["show", id, ...at])).stdout).toContain("ann");
     expect((await becalm(["approve", "03-000000000000000000000000", ...WHO, ...at])).code).toBe(3);

@@ -37,16 +37,17 @@ export async function lmdbBackup(path: string, target: string): Promise<LmdbBack
     rmSync(partial, { force: true });
     await environment.release();
   }
-  return { file, bytes: statSync(file).size, namespaces: await namesIn(file) };
+  // This also shows that the copy can be read.
+  return { file, bytes: statSync(file).size, namespaces: (await lmdbNamespaces(file)) ?? [] };
 }
 
-/** Also shows that the copy can be read. */
-async function namesIn(file: string): Promise<string[]> {
-  const copy = Environment.use(file);
+/** The names of the namespaces of a store; null: there is no store. */
+export async function lmdbNamespaces(path: string): Promise<string[] | null> {
+  const environment = Environment.use(path);
   try {
-    return (await copy.read(namespaceNames)) ?? [];
+    return await environment.read(namespaceNames);
   } finally {
-    await copy.release();
+    await environment.release();
   }
 }
 

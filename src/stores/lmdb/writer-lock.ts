@@ -54,7 +54,8 @@ function busy(path: string, { pid, host, since }: Writer): BecalmError {
   return new BecalmError(
     "BECALM_STORE_BUSY",
     `Process ${pid} on ${host} has been writing to the store ${path} since ${since}, and one process writes to an lmdb store. ` +
-      "Stop that process or use another store; reading commands (ls, show, audit verify, backup) work beside it.",
+      "Stop that process or use another store; reading commands (ls, show, audit verify, backup) work beside it. " +
+      "If it is `becalm serve`, --server URL answers through it.",
     { details: { path, pid, host, since } },
   );
 }
