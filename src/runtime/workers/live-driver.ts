@@ -37,7 +37,8 @@ const SWEPT_EVERY_MS_MAX = 3_600_000;
 const STORE_WATCHED_EVERY_MS = 2_000;
 /** After a fault of a pump. */
 const PUMP_RETRY_MS = 500;
-const SILENCES_READ_EVERY_MS = 2_000;
+/** A silence that somebody makes elsewhere is in force here within a second. */
+const SILENCES_READ_EVERY_MS = 500;
 /** How long another process's pause may go unnoticed by one that only has attempts to begin. */
 const STOPS_READ_EVERY_MS = 1_000;
 const DEAD_LETTERS_READ_EVERY_MS = 30_000;
