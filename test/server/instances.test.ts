@@ -156,6 +156,20 @@ describe("instances over HTTP", () => {
     expect(cancelled.json).toMatchObject({ id: row?.id, state: "Skipped" });
   });
 
+  test("are held in a number that no page cuts, since the first of them, whatever the page shows", async () => {
+    type Approval = { held: number; since: string; instances: string[] };
+    const pages = ["/v1/approvals", "/v1/approvals?limit=2"];
+    const [whole, cut] = (await Promise.all(pages.map(get))).map(
+      ({ json }) => json as { approvals: Approval[]; next: string },
+    );
+    const [all] = whole?.approvals ?? [];
+    expect(cut?.approvals).toMatchObject([
+      { held: all?.held, since: all?.since, instances: all?.instances.slice(0, 2) },
+    ]);
+    const second = (await get(`/v1/approvals?limit=1000&cursor=${cut?.next}`)).json as { approvals: Approval[] };
+    expect(second.approvals).toMatchObject([{ held: all?.held }]);
+  });
+
   test("are answered for a whole group at once", async () => {
     const { approvals } = (await get("/v1/approvals")).json as {
       approvals: { group: string; instances: string[]; held: number }[];

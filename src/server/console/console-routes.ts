@@ -12,6 +12,7 @@ import { mayActAs } from "../auth/tokens.ts";
 import { json, text } from "../http/replies.ts";
 import type { Route } from "../http/route.ts";
 import { groupFacts } from "../instances/group-rows.ts";
+import { heldGroups } from "../instances/held-groups.ts";
 import { historyOf, namesOf } from "../instances/instance-routes.ts";
 import { listed } from "../instances/list-query.ts";
 import type { InstancePorts } from "../instances/ports.ts";
@@ -41,8 +42,10 @@ export function consoleRoutes(ports: InstancePorts, { storm, answers }: ConsoleV
       summary: "Alerts in, actions out and reasons of the last three hours, counted since the server started",
       answers: { 200: { what: "{ since, bucketMs, buckets, totals, waiting, groups, reasons }" } },
       handle: async () => {
-        const { instances } = await listed(ports, { state: "Waiting", limit: WAITING_COUNT_MAX });
-        return json(await withGroupFacts(ports, storm.json(instances.length)));
+        const page = await listed(ports, { state: "Waiting", limit: WAITING_COUNT_MAX });
+        const groups = await heldGroups(await ports.reader(), page, page.next === null);
+        const waiting = groups.reduce((sum, { held }) => sum + held, 0);
+        return json(await withGroupFacts(ports, storm.json(waiting)));
       },
     },
     {

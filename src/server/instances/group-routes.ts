@@ -11,7 +11,8 @@ import { HttpRefusal } from "../http/http-refusal.ts";
 import { checked, withJson } from "../http/json-body.ts";
 import { json } from "../http/replies.ts";
 import type { Ctx, Parameter, Route } from "../http/route.ts";
-import { byGroup, goingOn, groupRow, type Members } from "./group-rows.ts";
+import { byGroup, goingOn, groupRow } from "./group-rows.ts";
+import { type HeldGroup, heldGroups } from "./held-groups.ts";
 import { rowJson } from "./instance-routes.ts";
 import { filterOf, LOOKED_AT_COUNT_MAX, listed, PAGE_QUERY } from "./list-query.ts";
 import { withoutSecrets } from "./policy-routes.ts";
@@ -89,8 +90,11 @@ export function groupRoutes(ports: InstancePorts): Route[] {
       query: PAGE_QUERY,
       answers: { 200: { what: "{ approvals, next }" } },
       handle: async (c) => {
-        const page = await listed(ports, { ...filterOf(c, ports.now()), state: "Waiting" });
-        const approvals = await Promise.all(byGroup(page.instances).map((held) => approvalRow(ports, held)));
+        const filter = filterOf(c, ports.now());
+        const page = await listed(ports, { ...filter, state: "Waiting" });
+        const isWhole = page.next === null && filter.cursor === undefined;
+        const groups = await heldGroups(await ports.reader(), page, isWhole);
+        const approvals = await Promise.all(groups.map((held) => approvalRow(ports, held)));
         return json({ approvals, next: page.next, unreached: page.unreached });
       },
     },
@@ -133,10 +137,9 @@ function behind(cursor: string): (newest: Instance) => boolean {
   return ({ createdAtMs, id }) => createdAtMs < atMs || (createdAtMs === atMs && id < lastId);
 }
 
-async function approvalRow(ports: InstancePorts, { id, instances }: Members): Promise<object> {
-  const oldest = instances.at(-1) as Instance;
+async function approvalRow(ports: InstancePorts, { id, instances, held, oldest }: HeldGroup): Promise<object> {
   const reader = await ports.reader();
-  const dues = instances.flatMap(({ snapshot }) => snapshot.context.timers.approval?.dueAtMs ?? []);
+  const dues = [...instances, oldest].flatMap(({ snapshot }) => snapshot.context.timers.approval?.dueAtMs ?? []);
   const { sentence, alert } = (await rowJson(ports, toSnapshot(oldest))) as { sentence: unknown; alert: unknown };
   return {
     group: id,
@@ -145,7 +148,7 @@ async function approvalRow(ports: InstancePorts, { id, instances }: Members): Pr
     sentence,
     alert,
     action: actionOf(reader, oldest),
-    held: instances.length,
+    held,
     since: isoTime(oldest.atMs),
     dueAt: dues.length === 0 ? null : isoTime(Math.min(...dues)),
     instances: instances.map((instance) => instance.id),

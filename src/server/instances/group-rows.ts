@@ -89,13 +89,15 @@ export async function groupFacts(
   reader: InstanceReader,
   { groupId, instanceId, nowMs }: { groupId: string; instanceId: string; nowMs: number },
 ): Promise<Pick<GroupRow, "dimensions" | "open" | "held">> {
-  const partition = partitionOf(groupId, reader.runtime.partitions);
-  const [{ group: stored }, births] = await Promise.all([
-    reader.runtime.store.load({ partition, groupId, instanceIds: [] }),
-    reader.births([instanceId]),
-  ]);
-  const group = stored === null ? null : tryGroup(groupId, stored.value);
+  const [group, births] = await Promise.all([groupRecord(reader, groupId), reader.births([instanceId])]);
   return { dimensions: await dimensionsOf(reader, births.get(instanceId)), ...numbersOf(group, nowMs) };
+}
+
+/** null: there is none, or it cannot be read. */
+export async function groupRecord({ runtime }: InstanceReader, groupId: string): Promise<Group | null> {
+  const partition = partitionOf(groupId, runtime.partitions);
+  const { group } = await runtime.store.load({ partition, groupId, instanceIds: [] });
+  return group === null ? null : tryGroup(groupId, group.value);
 }
 
 function tryGroup(id: string, value: string): Group | null {
