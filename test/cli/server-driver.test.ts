@@ -1,0 +1,28 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { expect, test } from "vitest";
+import { ServerDriver } from "../../src/cli/server-driver.ts";
+import type { Envelope } from "../../src/runtime/commit/batch.ts";
+import type { InstanceReader } from "../../src/runtime/instance-reader.ts";
+
+test("answers for a group go to the server some at once, and come back in their order", async () => {
+  let underWay = 0;
+  let most = 0;
+  const server = createServer(async (_, response) => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await new Promise((resolve) => setTimeout(resolve, 5 * Math.random()));
+    underWay -= 1;
+    response.setHeader("content-type", "application/json").end('{ "state": "Processing" }');
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const reader = { instance: async (id: string) => ({ id }) } as unknown as InstanceReader;
+  const driver = new ServerDriver({ url: `http://127.0.0.1:${port}` }, reader);
+  const ids = Array.from({ length: 100 }, (_, number) => `00-${number}`);
+  const event = { type: "approval.granted", by: "ann", why: "go" };
+  const sent = await driver.submit(ids.map((id) => ({ command: { type: "event", id, event } }) as unknown as Envelope));
+  expect(sent.map((one) => (one as { instance: { id: string } }).instance.id)).toEqual(ids);
+  expect([most > 8, most <= 32, driver.begun]).toEqual([true, true, 100]);
+  server.close();
+});
