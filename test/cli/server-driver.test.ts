@@ -8,12 +8,13 @@ import type { InstanceReader } from "../../src/runtime/instance-reader.ts";
 test("answers for a group go to the server some at once, and come back in their order", async () => {
   let underWay = 0;
   let most = 0;
-  const server = createServer(async (_, response) => {
+  const server = createServer((_, response) => {
     underWay += 1;
     most = Math.max(most, underWay);
-    await new Promise((resolve) => setTimeout(resolve, 5 * Math.random()));
-    underWay -= 1;
-    response.setHeader("content-type", "application/json").end('{ "state": "Processing" }');
+    setTimeout(() => {
+      underWay -= 1;
+      response.setHeader("content-type", "application/json").end('{ "state": "Processing" }');
+    }, 5 * Math.random());
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as { port: number };
