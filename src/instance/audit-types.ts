@@ -95,6 +95,8 @@ export type EntryBody = {
 /** An audit entry, as read from a history. */
 export type AuditEntry = EntryBody & {
   readonly instance: string;
+  /** Name of the instance's policy. */
+  readonly policy: string;
   readonly observation: Observation | null;
   /** The threshold that was compared with. */
   readonly count: number | null;

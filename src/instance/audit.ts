@@ -59,6 +59,7 @@ function derived({ event }: EntryBody, birth: Birth, policy: Policy) {
   const isByRule = event.type === "peers.settled" || (event.type === "start" && event.approved !== true);
   const fn = birth.group === null || !isByRule ? undefined : policy.converge?.function;
   return {
+    policy: birth.policy,
     observation: view?.observation ?? null,
     count: view?.count ?? null,
     peers: view?.peers ?? [],

@@ -43,7 +43,10 @@ export function sentenceOf(entry: AuditEntry, history: History, time: WriteTime 
 /** The part of an entry that its sentence is made of. */
 type Told = Pick<AuditEntry, "event" | "path" | "verdict" | "reason" | "observation">;
 
-/** Whose entry it is. `decidedAgain`: how often the instance had been decided again, this entry included. */
+/**
+ * Whose entry it is. `decidedAgain`: how often the instance had been decided again, this entry included; 0: that is not
+ * known, or it never was.
+ */
 export type SentenceSubject = {
   readonly instance: string;
   readonly policy: string;
@@ -121,10 +124,8 @@ function reconsideredSentence(entry: Told, event: ReconsiderEvent, subject: Sent
   if (entry.reason === "episode_over") return say(`It stays as it is: ${reason(entry).en}.`, `${reason(entry).zh}。`);
   const nth = subject.decidedAgain;
   const cause = CAUSES[event.cause];
-  const before = say(
-    `It is decided again, for the ${ordinal(nth)} time (${cause.en}). `,
-    `第 ${nth} 次重新决策（${cause.zh}）。`,
-  );
+  const times = nth === 0 ? say("", "") : say(`, for the ${ordinal(nth)} time`, `第 ${nth} 次`);
+  const before = say(`It is decided again${times.en} (${cause.en}). `, `${times.zh}重新决策（${cause.zh}）。`);
   if (event.silence === null) return decisionSentence(entry, subject, before);
   const silenced = silencedSentence(event.silence, subject);
   return say(before.en + silenced.en, before.zh + silenced.zh);

@@ -39,6 +39,7 @@ function entry(event: Record<string, unknown>, changes: Partial<AuditEntry> = {}
     epoch: null,
     checkpoint: "",
     instance: "03-aa",
+    policy: "clean",
     observation: null,
     count: null,
     peers: [],
