@@ -24,7 +24,7 @@ import { openStreams } from "./serve-records.ts";
 import { readServed, type Served } from "./serve-rules.ts";
 import { startTracing } from "./serve-tracing.ts";
 import type { Terminal } from "./terminal.ts";
-import { LMDB, storeAt } from "./with-namespace.ts";
+import { isOfOneWriter, storeAt } from "./with-namespace.ts";
 
 export type ServeOptions = {
   readonly policies: string;
@@ -70,8 +70,8 @@ export async function serve(terminal: Terminal, options: ServeOptions): Promise<
   const logger = fileLogger(options.log);
   const endTracing = await startTracing(process.env, (text) => terminal.note(text));
   const url = options.store ?? STORE_DEFAULT;
-  if (options.leaveEffects && url.startsWith(LMDB))
-    throw usedWrongly("--leave-effects is for a store on Redis: no worker can take effects from an lmdb store.");
+  if (options.leaveEffects && isOfOneWriter(url))
+    throw usedWrongly("--leave-effects is for a store on Redis: no worker can take effects from another one.");
   const store = await storeAt(url, options.namespace);
   try {
     const records = await streamsOf({ options, first, logger, url });

@@ -21,6 +21,7 @@ import type { PauseService } from "../runtime/stops/pause-service.ts";
 import { readSecretFile } from "../server/auth/secret-file.ts";
 import type { VirtualRun } from "../simulate/virtual-run.ts";
 import { forgetfulDetectionStore } from "../stores/memory/forgetful-detection-store.ts";
+import { memoryDetectionStore } from "../stores/memory/memory-detection-store.ts";
 import { memoryStore } from "../stores/memory/memory-store.ts";
 import { type ServerAddress, serverStore } from "../stores/server/server-store.ts";
 import type { NamespaceMode, Store } from "../stores/store.ts";
@@ -60,18 +61,26 @@ async function readStore(options: StoreOptions, command: string): Promise<Store>
 }
 
 export const LMDB = "lmdb:";
+/** In this process, and gone with it. */
+const MEMORY = "memory:";
+
+/** No other process can run the effects of such a store. */
+export function isOfOneWriter(url: string): boolean {
+  return url === MEMORY || url.startsWith(LMDB);
+}
 
 function requireStoreUrl(url: string): void {
-  if (/^rediss?(\+(sentinel|cluster))?:|^lmdb:./.test(url)) return;
+  if (url === MEMORY || /^rediss?(\+(sentinel|cluster))?:|^lmdb:./.test(url)) return;
   throw usedWrongly(
     "--store (or BECALM_STORE) is not the URL of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
-      "(rediss:// for TLS; redis+sentinel://HOST,.../MASTER, redis+cluster://HOST,...).",
+      "(rediss:// for TLS; redis+sentinel://HOST,.../MASTER, redis+cluster://HOST,...), or as memory: for a store that ends with the process.",
   );
 }
 
 /** A store that is not opened yet. */
 export async function storeAt(url: string, namespace: string): Promise<Store> {
   requireStoreUrl(url);
+  if (url === MEMORY) return memoryStore();
   if (url.startsWith(LMDB)) {
     const { lmdbStore } = await import("../stores/lmdb/lmdb-store.ts");
     return lmdbStore(url.slice(LMDB.length), { namespace });
@@ -270,8 +279,9 @@ export const SIMULATED: RunEffects = { kind: "simulated", assumptions: ALL_SUCCE
 export async function withVirtualRun<T>(options: RunOptions, use: (running: Running) => Promise<T>): Promise<T> {
   const { policies, concurrency, effects, observe, logger, onCommit, namespace } = options;
   const mode = effects.kind === "simulated" ? "simulated" : "virtual";
-  const isShared = options.store !== undefined;
-  const store = options.store === undefined ? memoryStore(options) : await storeAt(options.store, namespace);
+  const { store: url = MEMORY } = options;
+  const isShared = url !== MEMORY;
+  const store = isShared ? await storeAt(url, namespace) : memoryStore(options);
   let lease: RunLease | null = null;
   try {
     const runtime = await open(store, { namespace, mode, policies, observe });
@@ -336,6 +346,7 @@ export async function detectionStoreAt({
 }: Pick<DetectionOptions, "store" | "namespace" | "stream">): Promise<DetectionStore> {
   if (store === undefined) return forgetfulDetectionStore();
   requireStoreUrl(store);
+  if (store === MEMORY) return memoryDetectionStore();
   if (store.startsWith(LMDB)) {
     const { lmdbDetectionStore } = await import("../stores/lmdb/lmdb-detection-store.ts");
     return lmdbDetectionStore(store.slice(LMDB.length), { namespace, stream });

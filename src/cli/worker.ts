@@ -7,7 +7,7 @@ import { catchInterrupts } from "./interrupts.ts";
 import { type LinkOptions, linksOf, SECRET_VARIABLE } from "./serve-links.ts";
 import { startTracing } from "./serve-tracing.ts";
 import type { Terminal } from "./terminal.ts";
-import { LMDB, requireStore, type StoreOptions, storeAt } from "./with-namespace.ts";
+import { isOfOneWriter, requireStore, type StoreOptions, storeAt } from "./with-namespace.ts";
 
 export type WorkerCommandOptions = StoreOptions &
   LinkOptions & {
@@ -26,9 +26,9 @@ export type WorkerCommandOptions = StoreOptions &
 
 export async function worker(terminal: Terminal, options: WorkerCommandOptions): Promise<number> {
   const url = requireStore(options, "worker");
-  if (url.startsWith(LMDB))
+  if (isOfOneWriter(url))
     throw usedWrongly(
-      "An lmdb store has one process that writes, which runs its attempts itself. Workers are for a store on Redis.",
+      "An lmdb store, or one in memory, has one process that writes, which runs its attempts itself. Workers are for a store on Redis.",
     );
   const kinds = kindsOf(options);
   const urls = linksOf(options, process.env[SECRET_VARIABLE]);

@@ -4,6 +4,7 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -61,6 +62,27 @@ describe("becalm serve", () => {
     const second = await startServe(["--policies", policies], { cwd });
     expect((await send(`${second.url}/v1/instances`)).text).toContain('"kept"');
     await stopServe(second);
+    rmSync(cwd, { recursive: true });
+  });
+
+  test("keeps instances and records in memory only when it is asked to, and leaves nothing behind", async () => {
+    const cwd = mkdtempSync(join(tmpdir(), "becalm-memory-"));
+    const strategies = file(
+      "memory-strategies.yaml",
+      `strategies:
+  - name: busy
+    query: { value: value, time: time, dimensions: [host] }
+    interval: 10s
+    lateness: 0s
+    levels: [{ severity: critical, when: ">= 90", trigger: { count: 1, window: 1 } }]
+`,
+    );
+    const args = ["--policies", file("memory.yaml", EVERY), "--strategies", strategies, "--store", "memory:"];
+    const serving = await startServe(args, { cwd });
+    const { text } = await sendJson(`${serving.url}/v1/records?flush=true`, [{ host: "a", value: 95, time: 1_000 }]);
+    expect(text).toContain('"outcome":"created"');
+    expect((await stopServe(serving)).code).toBe(0);
+    expect(readdirSync(cwd)).toEqual([]);
     rmSync(cwd, { recursive: true });
   });
 
