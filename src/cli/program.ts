@@ -318,7 +318,7 @@ function addActing(add: Add): void {
   ];
   add(
     "send <id> <event>",
-    "send an event: start (run anyway; if it is at rest, end it first), cancel, end, approval.granted, approval.denied, alert.resolved",
+    "send an event: start (run anyway; from Success, Failed and Waiting after `end`), cancel, end, approval.granted, approval.denied, alert.resolved",
     {
       options: reading(...who(), ...now()),
       examples: [
