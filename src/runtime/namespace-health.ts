@@ -49,9 +49,10 @@ export async function healthOf(runtime: Runtime, nowMs: number): Promise<Finding
 async function processes({ store, partitions }: Runtime): Promise<Finding[]> {
   const what = "processes";
   const { processes: all } = store;
-  const members = all === null ? [] : readMembers(await all.living().catch(() => []));
+  const living = all === null ? [] : readMembers(await all.living().catch(() => []));
+  const members = living.filter(({ record }) => record.isWorker !== true);
   if (all === null || members.length === 0) return [];
-  const letters = await Promise.all(members.map(({ id }) => all.waiting(id).catch(() => 0)));
+  const letters = await Promise.all(living.map(({ id }) => all.waiting(id).catch(() => 0)));
   const waiting = letters.reduce((sum, count) => sum + count, 0);
   const sharing = members.filter(({ record }) => record.isSharing);
   const owners = ownersOf(
@@ -63,7 +64,7 @@ async function processes({ store, partitions }: Runtime): Promise<Finding[]> {
     return `${record.name} owns ${owned}`;
   });
   const is = `${members.length} share ${partitions} partitions: ${shares.join(", ")}; ${waiting} letters wait`;
-  if (waiting <= LETTERS_MAX * members.length) return [{ what, is }];
+  if (waiting <= LETTERS_MAX * living.length) return [{ what, is }];
   return [{ what, is, advice: "one of them does not keep up, or is stopped: look into its log" }];
 }
 

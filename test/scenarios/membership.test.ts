@@ -29,7 +29,8 @@ class Process {
       name: id,
       logger: LOGGER,
       isOff: () => false,
-      onSharing: () => void this.#receive(world.processes),
+      isWorker: false,
+      onTaking: () => void this.#receive(world.processes),
       onChange: () => {},
       whenAnswered: () => Promise.resolve(),
     });

@@ -152,6 +152,56 @@ describe.each([MEMORY, redisKind(server)])("engines that share a namespace on $n
   });
 });
 
+describe.each([MEMORY, redisKind(server)])("a worker on $name", (kind) => {
+  const LEAVING = { leaveEffects: true };
+  const areOver = async (engine: Engine) =>
+    (await everything(engine)).every(({ state }) => /Success|Skipped/.test(state));
+
+  test.each([1, 2])("has its results decided by the owner, of %i engines: it commits nothing", async (count) => {
+    const world = new EngineWorld(kind);
+    const engines: Watched[] = [];
+    for (let number = 0; number < count; number += 1) engines.push(await watched(world, LEAVING));
+    await acquainted(world, ...engines);
+    const [a, b] = engines as [Watched, Watched?];
+    const commits: number[] = [];
+    const fateOf = ({ method }: StoreCall) => {
+      if (method === "commit") commits.push(1);
+      return "pass" as const;
+    };
+    await world.worker({ fateOf, concurrency: HOSTS.length });
+    // It says that it is there, the owners hear of it, and it hears that they take letters.
+    for (let passedMs = 0; passedMs < 3 * BEAT_EVERY_MS; passedMs += 500) await world.elapse(500);
+    await ingest(world, a.engine, "one");
+    await world.until("the attempts", () => world.attempts.length === HOSTS.length, 200);
+    await world.finishAll();
+    await world.until("all are over", () => areOver(a.engine), 100);
+    expect(commits).toEqual([]);
+    expect(a.committed.filter((partition) => b?.committed.includes(partition))).toEqual([]);
+    expect(a.engine.status().members).toBe(count);
+    expect(await (await world.outside()).listEffects({ limit: 9 })).toEqual([]);
+    expect(await unsound(world, a.engine)).toEqual([]);
+  });
+});
+
+test("a worker commits its results itself when the only engine is dead, and the next engine owns everything at once", async () => {
+  const world = new EngineWorld(MEMORY);
+  const a = await watched(world, { leaveEffects: true });
+  await world.worker({ concurrency: HOSTS.length });
+  for (let passedMs = 0; passedMs < 3 * BEAT_EVERY_MS; passedMs += 500) await world.elapse(500);
+  await ingest(world, a.engine, "one");
+  await world.until("the attempts", () => world.attempts.length === HOSTS.length, 200);
+  a.engine.kill();
+  await world.elapse(BEAT_EVERY_MS + 600);
+  const b = await watched(world, { leaveEffects: true });
+  expect(b.engine.status()).toMatchObject({ members: 1, ownedPartitions: PARTITION_COUNT });
+  const beganAtMs = performance.now();
+  await world.finishAll();
+  const isOver = async () => (await everything(b.engine)).every(({ state }) => state === "Success");
+  await world.until("the results are committed", isOver);
+  expect(performance.now() - beganAtMs).toBeLessThan(ANSWERED_WITHIN_MS);
+  expect(await unsound(world, b.engine)).toEqual([]);
+});
+
 test("a letter that cannot be read is reported, and loses neither those behind it nor the process", async () => {
   const world = new EngineWorld(MEMORY);
   const [a, b] = [await watched(world), await watched(world)];

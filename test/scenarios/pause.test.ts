@@ -85,12 +85,13 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     });
     world.outcome = () => "done";
     await one.resume({ ...who, policy: "act", held: "decide" });
-    // A request is an attempt, too: it waits while actions take all that may run at once.
     await world.settle();
     await two.pause({ ...who, policy: "act" });
     await take(two, alertOf("later"));
     for (let second = 0; second < 5; second += 1) await world.elapse(SECOND_MS);
     expect(asked).toHaveLength(2);
+    const store = await world.outside();
+    await world.until("the result is written", async () => (await store.listEffects({ limit: 9 })).length === 0);
     expect(await unsound(world, one)).toEqual([]);
   });
 

@@ -25,7 +25,7 @@ export type StoreFate =
 
 export type WatchedStore = {
   readonly store: Store;
-  /** Calls that are not answered yet. */
+  /** Calls that are not answered yet, and letters of others that are on their way to this process. */
   readonly pendingCount: () => number;
   /** From now on nothing is heard of any call, sent or to be sent: what a process sees that died. */
   readonly die: () => void;
@@ -45,6 +45,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
   const counts = new Map<string, number>();
   let pending = 0;
   let isDead = false;
+  const inbox = { id: "" };
   const die = (): Promise<never> => {
     isDead = true;
     return never();
@@ -78,7 +79,8 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
         const { lock } = target;
         return { acquire: (request: never) => call("acquire", request, () => lock.acquire(request)) };
       }
-      if (name === "processes" && target.processes !== null) return mortal(target.processes, () => isDead);
+      if (name === "processes" && target.processes !== null)
+        return mortal(target.processes, { isDead: () => isDead, inbox });
       if (name === "outbox") return watchedOutbox(target.outbox, call);
       if (typeof member !== "function" || name === "close" || name === Symbol.asyncDispose) {
         return typeof member === "function" ? member.bind(target) : member;
@@ -87,11 +89,24 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
       return (...given: unknown[]) => call(name as StoreCall["method"], given[0], () => method(...given));
     },
   });
-  return { store: watched, pendingCount: () => (isDead ? 0 : pending), isDead: () => isDead, die: () => void die() };
+  return {
+    store: watched,
+    pendingCount: () => (isDead ? 0 : pending + (onTheirWay.get(inbox.id) ?? 0)),
+    isDead: () => isDead,
+    die: () => void die(),
+  };
 }
 
-/** Neither hears of the others any more when it is dead, nor they of it. */
-function mortal(processes: Processes, isDead: () => boolean): Processes {
+/** How many letters of watched stores are on their way, by who receives them. */
+const onTheirWay = new Map<string, number>();
+
+function addLetters(to: string, count: number): void {
+  const before = onTheirWay.get(to);
+  if (before !== undefined) onTheirWay.set(to, Math.max(before + count, 0));
+}
+
+/** Neither hears of the others any more when it is dead, nor they of it. `inbox`: whose it is, once it receives. */
+function mortal(processes: Processes, { isDead, inbox }: { isDead: () => boolean; inbox: { id: string } }): Processes {
   const answered = async <Reply>(send: () => Promise<Reply>): Promise<Reply> => {
     if (isDead()) return never();
     const reply = await send();
@@ -99,11 +114,20 @@ function mortal(processes: Processes, isDead: () => boolean): Processes {
   };
   return {
     beat: (request) => answered(() => processes.beat(request)),
-    leave: (id) => answered(() => processes.leave(id)),
+    leave: (id) => {
+      onTheirWay.delete(id);
+      return answered(() => processes.leave(id));
+    },
     living: () => answered(() => processes.living()),
-    send: (to, letters) => answered(() => processes.send(to, letters)),
+    send: (to, letters) => {
+      if (!isDead()) addLetters(to, letters.length);
+      return answered(() => processes.send(to, letters));
+    },
     receive: async (id) => {
+      inbox.id = id;
+      onTheirWay.set(id, onTheirWay.get(id) ?? 0);
       const letters = isDead() ? await never() : await processes.receive(id);
+      addLetters(id, -letters.length);
       if (!isDead()) return letters;
       // The server takes nothing out for a connection that is gone.
       if (letters.length > 0) await processes.send(id, letters);

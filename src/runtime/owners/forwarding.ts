@@ -1,9 +1,11 @@
 /**
- * Sends what arrives here to the processes that own its partitions, and decides what they send.
+ * Sends what arrives here (alerts, and results of attempts that ran here) to the processes that own its partitions, and
+ * decides what they send.
  *
  * What is sent is not stored and not acknowledged: whoever received an alert answers its sender when the owner has
- * committed it. So a letter may be lost, doubled or late. The owner's answer that does not come in time makes the one
- * who asked decide by itself, and an alert that both have decided is a duplicate.
+ * committed it, and whoever ran an attempt holds its effect until then. So a letter may be lost, doubled or late. The
+ * owner's answer that does not come in time makes the one who asked decide by itself, and an alert that both have
+ * decided is a duplicate; of a result that both have decided, the second changes nothing.
  *
  * F1 at most LETTERS_OUT_MAX letters to one owner are unanswered; what comes meanwhile waits here, counted by the bound
  * on alerts under way, and goes together. F2 nothing that was sent is sent on: who gets it decides it, or declines. F3
@@ -22,6 +24,7 @@ import {
   type Letter,
   readAnswer,
   readBatch,
+  timesIn,
   type WrittenAnswer,
   type WrittenBatch,
   writtenAnswer,
@@ -263,9 +266,9 @@ export class Forwarding {
     }
   }
 
-  #isOld({ commands }: WrittenBatch): boolean {
+  #isOld(batch: WrittenBatch): boolean {
     const nowMs = this.#runtime.clock.now();
-    return commands.some(({ atMs }) => nowMs - atMs > ANSWERED_WITHIN_MS);
+    return timesIn(batch).some((atMs) => nowMs - atMs > ANSWERED_WITHIN_MS);
   }
 
   /** What may begin an episode is decided by whoever has its policy in force: another one may lack its handlers. */

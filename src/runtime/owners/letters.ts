@@ -2,6 +2,7 @@
  * Letters between the processes of a namespace, as texts. They hold what a mailbox is given and what it answers,
  * without what every process has already: a policy is named by its version.
  */
+import type { OutsideEvent } from "../../instance/decide.ts";
 import type { Incoming } from "../../instance/receive.ts";
 import { BecalmError, type ErrorCode } from "../../model/errors.ts";
 import type { SilenceNote } from "../../model/instance-types.ts";
@@ -24,8 +25,20 @@ export type Letter =
   | { readonly kind: "answer"; readonly number: number; readonly answers: readonly WrittenAnswer[] }
   | { readonly kind: "look" };
 
-/** What belongs to one mailbox. */
-export type WrittenBatch = { readonly address: Address; readonly commands: readonly WrittenCommand[] };
+/** What belongs to one mailbox: receipts (`commands`), or results of attempts. */
+export type WrittenBatch = {
+  readonly address: Address;
+  readonly commands: readonly WrittenCommand[];
+  readonly results?: readonly WrittenAttempt[];
+};
+
+/** An attempt's result: the effect, its instance, and the event that the result is. */
+type WrittenAttempt = {
+  readonly effect: string;
+  readonly instance: string;
+  readonly event: OutsideEvent;
+  readonly order?: readonly number[];
+};
 
 type WrittenCommand = {
   readonly order?: readonly number[];
@@ -64,14 +77,24 @@ export function readLetter(text: string): Letter {
   return letter;
 }
 
-/** Receipts are sent to others, and nothing else. */
+/** Receipts and results of attempts are sent to others, and nothing else. */
 export function canBeWritten(envelopes: readonly Envelope[]): boolean {
-  return envelopes.every(({ command }) => command.type === "receipt");
+  return envelopes.every(({ command }) => command.type === "receipt") || envelopes.every(isResult);
+}
+
+function isResult({ command, consumes }: Envelope): boolean {
+  return command.type === "event" && consumes.kind === "effect";
 }
 
 export function writtenBatch(envelopes: readonly Envelope[]): WrittenBatch {
+  const { address } = envelopes[0] as Envelope;
   const commands: WrittenCommand[] = [];
-  for (const { command } of envelopes) {
+  const results: WrittenAttempt[] = [];
+  for (const { command, consumes } of envelopes) {
+    if (command.type === "event" && consumes.kind === "effect") {
+      const { id: instance, event, order } = command;
+      results.push({ effect: consumes.id, instance, event, ...(order === undefined ? {} : { order }) });
+    }
     if (command.type !== "receipt") continue;
     const { order, atMs, receipt, policy, ownId, silence, mayBegin } = command;
     commands.push({
@@ -84,12 +107,17 @@ export function writtenBatch(envelopes: readonly Envelope[]): WrittenBatch {
       mayBegin,
     });
   }
-  return { address: (envelopes[0] as Envelope).address, commands };
+  return results.length === 0 ? { address, commands } : { address, commands, results };
+}
+
+/** When its commands were given. */
+export function timesIn({ commands, results = [] }: WrittenBatch): readonly number[] {
+  return [...commands.map(({ atMs }) => atMs), ...results.map(({ event }) => event.atMs)];
 }
 
 /** The commands again. null: one of them is under a policy that `policyOf` does not give. */
 export function readBatch(
-  { address, commands }: WrittenBatch,
+  { address, commands, results = [] }: WrittenBatch,
   policyOf: (key: string, command: { readonly mayBegin: boolean }) => CompiledPolicy | undefined,
 ): readonly Envelope[] | null {
   const envelopes: Envelope[] = [];
@@ -100,6 +128,10 @@ export function readBatch(
     const ordered = order === undefined ? {} : { order };
     const command: Incoming = { type: "receipt", ...ordered, ...written, policy, key, silence };
     envelopes.push({ address, command, consumes: NOTHING, lastSeen: null });
+  }
+  for (const { effect, instance: id, event, order } of results) {
+    const command: Incoming = { type: "event", id, event, ...(order === undefined ? {} : { order }) };
+    envelopes.push({ address, command, consumes: { kind: "effect", id: effect }, lastSeen: null });
   }
   return envelopes;
 }

@@ -8,7 +8,8 @@
  * M1 a partition is left to another process only when that one has shown that it knows of others: what is left behind
  * by a process that was alone and died belongs to nobody. M2 who has not been heard of for a lease owns nothing any
  * more, and the lease is looked at when it runs out. M3 who could not say for a lease that it lives decides everything
- * itself, as it would alone.
+ * itself, as it would alone. M4 a worker owns nothing, and follows who does, to send the results of its attempts; one
+ * engine that decides alone takes letters as soon as it knows of a worker.
  */
 import { ownersOf } from "../../model/rendezvous.ts";
 import type { LiveProcess, Processes } from "../../stores/processes.ts";
@@ -21,12 +22,17 @@ export const MEMBER_LEASE_MS = 6_000;
 /** After a lease has run out: the store's clock and this one do not tick together. */
 const LOOK_AFTER_MS = 20;
 
-/** What a process says of itself. `isSharing`: it knows of others, and takes letters. */
+/**
+ * What a process says of itself. `isSharing`: it knows of others that decide, and takes letters. `isWorker`: it owns
+ * nothing. `takesLetters`: it takes letters, though it may be the only one that decides.
+ */
 export type MemberRecord = {
   readonly form: number;
   /** Of the namespace when this process opened it. A process with another format may treat alerts differently. */
   readonly format: number;
   readonly isSharing: boolean;
+  readonly isWorker?: boolean;
+  readonly takesLetters?: boolean;
   /** For people: host and process. */
   readonly name: string;
   readonly sinceMs: number;
@@ -38,11 +44,13 @@ export type MembershipOptions = {
   readonly processes: Processes;
   /** For people. */
   readonly name: string;
+  /** It sends the owners the results of its attempts, and owns nothing. */
+  readonly isWorker: boolean;
   readonly logger: Logger;
   /** Nothing can be left to a process whose clock is off: it fires no timer. */
   readonly isOff: () => boolean;
-  /** It knows of others: from now on it takes letters, until it leaves. */
-  readonly onSharing: () => void;
+  /** It knows of others, or of workers: from now on it takes letters, until it leaves. */
+  readonly onTaking: () => void;
   /** Owners have changed. `gone`: members that own nothing any more. */
   readonly onChange: (gone: readonly string[]) => void;
   /** Resolves when nothing that was sent to others is unanswered, or nobody will answer soon. */
@@ -52,12 +60,13 @@ export type MembershipOptions = {
 export class Membership {
   readonly #runtime: Runtime;
   readonly #options: MembershipOptions;
-  readonly #record: Omit<MemberRecord, "isSharing">;
+  readonly #record: Omit<MemberRecord, "isSharing" | "takesLetters">;
   /** Members that partitions are left to, this one included; null: this one decides everything. */
   #members: readonly Member[] | null = null;
   /** By partition. */
   #owners: readonly string[] = [];
   #isSharing = false;
+  #isTaking = false;
   #hasLeft = true;
   #heardAtMs = 0;
 
@@ -65,7 +74,8 @@ export class Membership {
     this.#runtime = runtime;
     this.#options = options;
     const { format, clock } = runtime;
-    this.#record = { form: LETTER_FORM, format, name: options.name, sinceMs: clock.now() };
+    const role = options.isWorker ? { isWorker: true } : {};
+    this.#record = { form: LETTER_FORM, format, ...role, name: options.name, sinceMs: clock.now() };
   }
 
   /** Who owns a partition, if that is another process; null: this one decides what arrives for it. */
@@ -93,17 +103,27 @@ export class Membership {
     const isFirst = this.#hasLeft;
     this.#hasLeft = false;
     let living = await this.#say();
-    const others = this.#othersOf(living);
-    if (others.length > 0 !== this.#isSharing) {
-      this.#isSharing = others.length > 0;
-      if (this.#isSharing) this.#options.onSharing();
-      living = await this.#say();
-    }
+    if (this.#hasChanged(living)) living = await this.#say();
     this.#heardAtMs = this.#runtime.clock.now();
     this.#learn(living);
     if (isFirst && this.#isSharing) await this.#tellOthers();
     const leases = this.#othersOf(living).map(({ leftMs }) => leftMs + LOOK_AFTER_MS);
     return Math.min(BEAT_EVERY_MS, ...leases);
+  }
+
+  /** Has what this process says of itself changed? Only who knows of others, or of workers, takes letters. */
+  #hasChanged(living: readonly LiveProcess[]): boolean {
+    const { isWorker } = this.#options;
+    const others = this.#othersOf(living);
+    const isSharing = !isWorker && others.length > 0;
+    const isTaking = isWorker
+      ? others.some(({ record }) => record.takesLetters)
+      : isSharing || this.#peersOf(living).some(({ record }) => record.isWorker);
+    const hasChanged = isSharing !== this.#isSharing || isTaking !== this.#isTaking;
+    this.#isSharing = isSharing;
+    this.#isTaking = isTaking;
+    if (hasChanged && isTaking) this.#options.onTaking();
+    return hasChanged;
   }
 
   /** The store did not answer: after a lease of that, nobody knows what the others do (M3). */
@@ -118,13 +138,14 @@ export class Membership {
     const others = this.members.filter(({ id }) => id !== this.#runtime.owner);
     this.#put(null);
     this.#isSharing = false;
+    this.#isTaking = false;
     await this.#options.whenAnswered();
     await this.#options.processes.leave(this.#runtime.owner);
     await this.#tell(others);
   }
 
   async #say(): Promise<LiveProcess[]> {
-    const record: MemberRecord = { ...this.#record, isSharing: this.#isSharing };
+    const record: MemberRecord = { ...this.#record, isSharing: this.#isSharing, takesLetters: this.#isTaking };
     const { owner: id } = this.#runtime;
     const { processes } = this.#options;
     const living = await processes.beat({ id, record: JSON.stringify(record), leaseMs: MEMBER_LEASE_MS });
@@ -133,7 +154,12 @@ export class Membership {
     return this.#hasLeft ? [] : living;
   }
 
+  /** Others that decide. */
   #othersOf(living: readonly LiveProcess[]): Member[] {
+    return this.#peersOf(living).filter(({ record }) => record.isWorker !== true);
+  }
+
+  #peersOf(living: readonly LiveProcess[]): Member[] {
     const { form, format } = this.#record;
     return readMembers(living).filter(
       ({ id, record }) => id !== this.#runtime.owner && record.form === form && record.format === format,
@@ -141,7 +167,13 @@ export class Membership {
   }
 
   #learn(living: readonly LiveProcess[]): void {
-    const sharing = this.#othersOf(living).filter(({ record }) => record.isSharing);
+    const others = this.#othersOf(living);
+    const sharing = others.filter(({ record }) => record.isSharing);
+    if (this.#options.isWorker) {
+      const alone = others.length === 1 ? others.filter(({ record }) => record.takesLetters) : [];
+      this.#put(sharing.length > 0 ? sharing : alone.length > 0 ? alone : null);
+      return;
+    }
     const self = readMembers(living).find(({ id }) => id === this.#runtime.owner);
     this.#put(sharing.length === 0 || self === undefined ? null : [self, ...sharing]);
   }
@@ -165,7 +197,7 @@ export class Membership {
   }
 
   #announce({ gone, come }: { gone: readonly Member[]; come: readonly Member[] }): void {
-    if (this.#hasLeft) return;
+    if (this.#hasLeft || this.#options.isWorker) return;
     const { partitions, owner } = this.#runtime;
     const names = (members: readonly Member[]) =>
       members.flatMap(({ id, record }) => (id === owner ? [] : record.name)).join(", ");

@@ -1,6 +1,6 @@
 /**
- * This process among those of its namespace: what arrives for a partition is decided by its owner. One that is alone
- * owns everything, and neither sends nor receives.
+ * This process among those of its namespace: what arrives for a partition, and results of attempts, are decided by its
+ * owner. One that is alone owns everything, and neither sends nor receives. A worker owns nothing.
  *
  * Owns: the letters that come and go. Does not own: who is the owner (membership.ts), what becomes of a batch
  * (forwarding.ts, and the mailboxes).
@@ -24,6 +24,8 @@ export type OwnersOptions = {
   readonly decide: Submit;
   /** For people. */
   readonly name: string;
+  /** It runs attempts and owns nothing. */
+  readonly isWorker: boolean;
   readonly logger: Logger;
   readonly faults: RepeatedFaults;
   readonly isOff: () => boolean;
@@ -67,7 +69,7 @@ export class Owners {
   }
 
   #sharedWith(processes: Processes): { membership: Membership; forwarding: Forwarding } {
-    const { decide, name, logger, faults, isOff, onOwners } = this.#options;
+    const { decide, name, isWorker, logger, faults, isOff, onOwners } = this.#options;
     const forwarding = new Forwarding(this.#runtime, {
       processes,
       decide,
@@ -76,9 +78,10 @@ export class Owners {
     const membership = new Membership(this.#runtime, {
       processes,
       name,
+      isWorker,
       logger,
       isOff,
-      onSharing: () => void this.#receive(processes),
+      onTaking: () => void this.#receive(processes),
       onChange: (gone) => {
         forwarding.gone(gone);
         onOwners();

@@ -11,6 +11,7 @@ import { timerChanges } from "../../instance/timer-changes.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";
 import type { Commit } from "../../stores/store.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
+import { sizeOf } from "../inbox/batch-size.ts";
 import { Mailboxes } from "../inbox/mailboxes.ts";
 import { renewNamespace } from "../namespace.ts";
 import { Owners } from "../owners/owners.ts";
@@ -95,6 +96,7 @@ export class LiveDriver implements Driver {
     this.owners = new Owners(runtime, {
       decide: (envelopes, size) => this.mailboxes.submit(envelopes, size),
       name: options.processName,
+      isWorker: options.choice !== undefined,
       logger: options.watch.logger,
       faults: this.#faults,
       isOff: () => this.#isOff,
@@ -111,7 +113,7 @@ export class LiveDriver implements Driver {
       effects: options.effects,
       concurrency: options.concurrency,
       source: this.#source,
-      submit: (envelope) => this.mailboxes.submit([envelope]),
+      submit: (envelope) => this.owners.submit([envelope], sizeOf(envelope)),
       isRunning: () => this.#isRunning,
       onRoom: () => this.#pollNow("outbox"),
       faults: this.#faults,
@@ -144,9 +146,9 @@ export class LiveDriver implements Driver {
     this.#repeat("attempts", ATTEMPTS_LOOKED_AT_EVERY_MS, () => this.#outbox.endCancelled());
     this.#repeat("stops", STOPS_READ_EVERY_MS, () => this.#readStops());
     this.#repeat("dead letters", DEAD_LETTERS_READ_EVERY_MS, () => this.#forgetDeadLetters());
+    this.#repeat("members", 0, () => this.owners.beat());
     if (this.#options.choice !== undefined) return;
     this.#timersDueAtMs = this.#runtime.clock.now();
-    this.#repeat("members", 0, () => this.owners.beat());
     this.#repeat("timers", 0, () => this.#fireTimers());
     this.#repeat("silences", SILENCES_READ_EVERY_MS, () => this.#readSilences());
     this.#repeat("namespace", NAMESPACE_RENEWED_EVERY_MS, () => this.#renew());
