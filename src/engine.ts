@@ -48,8 +48,7 @@ import type { Store } from "./stores/store.ts";
 import { attachedClock } from "./system/attached-clock.ts";
 import { AuditLog } from "./system/audit-line.ts";
 import type { Clock } from "./system/clock.ts";
-import type { Logger } from "./system/logger.ts";
-import { silentLogger } from "./system/pino-logger.ts";
+import { type Logger, silentLogger } from "./system/logger.ts";
 import { systemClock } from "./system/system-clock.ts";
 import { tracedStore } from "./traced-store.ts";
 

@@ -18,7 +18,7 @@ import type { Rate } from "./runtime/workers/rate-limits.ts";
 import type { Store } from "./stores/store.ts";
 import { attachedClock } from "./system/attached-clock.ts";
 import { AuditLog } from "./system/audit-line.ts";
-import { silentLogger } from "./system/pino-logger.ts";
+import { silentLogger } from "./system/logger.ts";
 import { systemClock } from "./system/system-clock.ts";
 
 export type { EffectKind } from "./effects/effect-kind.ts";

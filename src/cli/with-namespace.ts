@@ -7,8 +7,7 @@ import type { Strategy } from "../detection/core/strategy.ts";
 import type { Enrichment } from "../detection/core/strategy-group.ts";
 import type { Detection, DetectionListener } from "../detection/detection.ts";
 import type { DetectionStore } from "../detection/detection-store.ts";
-import type { EffectRequest } from "../effects/effect-port.ts";
-import { localEffects } from "../effects/local-effects.ts";
+import type { EffectRequest, OpenEffectPort } from "../effects/effect-port.ts";
 import { ALL_SUCCEED, type Assumptions, simulatedEffects } from "../effects/simulated-effects.ts";
 import type { Decision } from "../instance/decide.ts";
 import { BecalmError } from "../model/errors.ts";
@@ -27,8 +26,7 @@ import { type ServerAddress, serverStore } from "../stores/server/server-store.t
 import type { NamespaceMode, Store } from "../stores/store.ts";
 import { AuditLog } from "../system/audit-line.ts";
 import { commitIds } from "../system/commit-ids.ts";
-import type { Logger } from "../system/logger.ts";
-import { silentLogger } from "../system/pino-logger.ts";
+import { type Logger, silentLogger } from "../system/logger.ts";
 import { pause } from "../system/system-clock.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { missingNamespace } from "./missing-namespace.ts";
@@ -179,7 +177,7 @@ async function actOnStore<T>(
     const runtime = await open(store, { namespace, url: options.store, decides: `becalm ${command}` });
     if (run && runtime.mode !== "live") lease = await takeRunLease(store, { owner: runtime.owner, namespace });
     const auditLog = auditLogOf(runtime, logger);
-    const acting = actingOn(runtime, { run, allowExec, logger, auditLog });
+    const acting = await actingOn(runtime, { run, allowExec, logger, auditLog });
     const result = await use(acting);
     await auditLog.settled();
     return result;
@@ -196,7 +194,7 @@ type ActingParts = {
   readonly auditLog: AuditLog;
 };
 
-function actingOn(runtime: Runtime, { run, allowExec, logger, auditLog }: ActingParts): Acting {
+async function actingOn(runtime: Runtime, { run, allowExec, logger, auditLog }: ActingParts): Promise<Acting> {
   const { mode } = runtime;
   let emitted = 0;
   const emittedCount = () => emitted;
@@ -204,7 +202,7 @@ function actingOn(runtime: Runtime, { run, allowExec, logger, auditLog }: Acting
     emitted += effects.length;
     auditLog.write(entries);
   };
-  const effects = mode === "simulated" ? simulatedEffects(ALL_SUCCEED) : localEffects({ allowExec, logger });
+  const effects = mode === "simulated" ? simulatedEffects(ALL_SUCCEED) : await performing({ allowExec, logger });
   const driving = { effects, onCommit: [committed] };
   const shared = { mode, logger, isServed: false, emittedCount };
   if (mode === "live") {
@@ -214,6 +212,12 @@ function actingOn(runtime: Runtime, { run, allowExec, logger, auditLog }: Acting
   const { driver, instances, pauses, silences } = driveVirtual(runtime, { ...driving, concurrency: 1 });
   const runOutstanding = () => driver.settleAll().then(emittedCount);
   return { ...shared, instances, pauses, silences, nowMs: runtime.highestTimeMs ?? 0, runOutstanding };
+}
+
+/** What really acts is loaded only where something does: most commands look, or simulate. */
+async function performing(options: { readonly allowExec: boolean; readonly logger: Logger }): Promise<OpenEffectPort> {
+  const { localEffects } = await import("../effects/local-effects.ts");
+  return localEffects(options);
 }
 
 function auditLogOf(runtime: Runtime, logger: Logger): AuditLog {
@@ -291,7 +295,7 @@ export async function withVirtualRun<T>(options: RunOptions, use: (running: Runn
       effects:
         effects.kind === "simulated"
           ? simulatedEffects(effects.assumptions, effects.onRequest)
-          : localEffects({ allowExec: effects.allowExec, logger: logger ?? silentLogger }),
+          : await performing({ allowExec: effects.allowExec, logger: logger ?? silentLogger }),
       concurrency,
       onCommit: [
         ...(auditLog === null ? [] : [({ entries }: Decision) => auditLog.write(entries)]),

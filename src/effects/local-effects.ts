@@ -1,8 +1,7 @@
 import { CANCELLED_BEFORE_IT_BEGAN, type Effect } from "../instance/effect.ts";
 import { messageOf } from "../model/errors.ts";
 import { EFFECT_ERROR_BYTES_MAX } from "../model/limits.ts";
-import type { Logger } from "../system/logger.ts";
-import { silentLogger } from "../system/pino-logger.ts";
+import { type Logger, silentLogger } from "../system/logger.ts";
 import type { AddressGuard } from "./address-guard.ts";
 import { cutText } from "./bounded-text.ts";
 import type { EffectRequest, EffectResult, OpenEffectPort } from "./effect-port.ts";

@@ -13,8 +13,7 @@ import type { Observation } from "../model/convergence-rule.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { sentenceAbout } from "../present/sentences.ts";
 import { isoTime } from "../present/time-text.ts";
-import { type Logger, linesOf } from "./logger.ts";
-import { silentLogger } from "./pino-logger.ts";
+import { type Logger, linesOf, silentLogger } from "./logger.ts";
 
 /** An audit entry as a log line: the fields under which it can be searched. The audit itself holds all of it. */
 export type AuditFields = {

@@ -39,3 +39,8 @@ export function linesOf(logger: Logger): WriteLines | null {
 function infoOf(logger: Logger): unknown {
   return Reflect.get(logger, "info");
 }
+
+/** A logger that writes nothing. */
+export const silentLogger: Logger = { debug: drop, info: drop, warn: drop, error: drop };
+
+function drop(): void {}

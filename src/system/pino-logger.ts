@@ -18,11 +18,6 @@ export type FileLogger = Logger & {
   close(): Promise<void>;
 };
 
-/** A logger that writes nothing. */
-export const silentLogger: Logger = { debug: drop, info: drop, warn: drop, error: drop };
-
-function drop(): void {}
-
 /**
  * Logs JSON lines to a file (appended to) or, for `-`, to stderr. Asynchronous: `close` before the process ends.
  * Throws BECALM_ARGUMENT_INVALID when the file cannot be opened. A file that cannot be written to later is a warning of

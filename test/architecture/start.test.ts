@@ -35,3 +35,9 @@ test("no store's driver, and no queue, is loaded before it is known which one is
     expect(packagesBehind(entry).filter((one) => drivers.includes(one))).toEqual([]);
   }
 });
+
+test("a command that looks or simulates loads nothing that writes logs, traces or acts", () => {
+  const acting = ["@opentelemetry/api", "pino"];
+  for (const entry of ["src/cli/ls.ts", "src/cli/with-namespace.ts"])
+    expect(packagesBehind(entry).filter((one) => acting.includes(one))).toEqual([]);
+});

@@ -3,7 +3,7 @@ import type { ShadowReport, ShadowStatus } from "../../src/engine.ts";
 import { loadPolicySet } from "../../src/formats/policy-file.ts";
 import { shadowMeter } from "../../src/server/metrics/shadow-meter.ts";
 import { type ShadowLook, ShadowWatch } from "../../src/server/shadow/shadow-watch.ts";
-import { silentLogger } from "../../src/system/pino-logger.ts";
+import { silentLogger } from "../../src/system/logger.ts";
 import { type ServerWorld, serverWorld } from "../support/server-world.ts";
 
 const rule = (count: number) => `policies:

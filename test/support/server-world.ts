@@ -21,7 +21,7 @@ import { memoryDetectionStore } from "../../src/stores/memory/memory-detection-s
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { commitIds } from "../../src/system/commit-ids.ts";
-import { silentLogger } from "../../src/system/pino-logger.ts";
+import { silentLogger } from "../../src/system/logger.ts";
 import { pause } from "../../src/system/system-clock.ts";
 
 export type ServerWorldOptions = {

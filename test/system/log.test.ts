@@ -11,8 +11,8 @@ import type { Instance } from "../../src/instance/checkpoint.ts";
 import type { LoggedEntry } from "../../src/instance/draft.ts";
 import { initialSnapshot } from "../../src/instance/step.ts";
 import { AuditLog } from "../../src/system/audit-line.ts";
-import type { Logger } from "../../src/system/logger.ts";
-import { fileLogger, silentLogger } from "../../src/system/pino-logger.ts";
+import { type Logger, silentLogger } from "../../src/system/logger.ts";
+import { fileLogger } from "../../src/system/pino-logger.ts";
 import { alert, INSTANCE } from "../support/effect-request.ts";
 import { policyWith } from "../support/machine-exploration.ts";
 
