@@ -54,7 +54,7 @@ function readForm({ form, status }: RawObject): ReceiptForm {
 }
 
 /** Reads `startsAt`, or `startsAtMs` of an Alert. */
-function readTimeInput(input: RawObject, name: "startsAt" | "endsAt"): number | null | Rejection {
+export function readTimeInput(input: RawObject, name: "startsAt" | "endsAt"): number | null | Rejection {
   const raw = input[name] ?? input[`${name}Ms`];
   const atMs = raw instanceof Date ? raw.getTime() : raw;
   if (typeof atMs !== "number") return readTime(atMs, name);

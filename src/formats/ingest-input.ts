@@ -2,8 +2,8 @@
 
 import { BecalmError } from "../model/errors.ts";
 import { ALERT_COUNT_MAX } from "../model/limits.ts";
-import { isObject, type RawObject, readTime } from "./alert-fields.ts";
-import type { AlertInput } from "./alert-input.ts";
+import { isObject, type RawObject } from "./alert-fields.ts";
+import { type AlertInput, readTimeInput } from "./alert-input.ts";
 import { Rejection, shown } from "./rejection.ts";
 import { isCaptured, isRequest, type RawAlert, rawAlertsOf } from "./request-alerts.ts";
 
@@ -92,7 +92,7 @@ function inputOf(alert: RawAlert | Rejection, receivedAtMs: number): AlertInput 
   } as unknown as AlertInput;
 }
 
-function hasEnded({ endsAt }: RawObject, receivedAtMs: number): boolean {
-  const endsAtMs = readTime(endsAt, "endsAt");
+function hasEnded(raw: RawObject, receivedAtMs: number): boolean {
+  const endsAtMs = readTimeInput(raw, "endsAt");
   return typeof endsAtMs === "number" && endsAtMs <= receivedAtMs;
 }

@@ -58,6 +58,15 @@ describe("a body as it came is taken", () => {
     expect((await ingest({ alerts: [down] })).rejected).toMatchObject([{ error: { details: { code: "status" } } }]);
   });
 
+  test.each([
+    ["a text", "2026-11-23T09:58:00Z"],
+    ["a number", NOW_MS - 120_000],
+    ["a Date", new Date(NOW_MS - 120_000)],
+  ])("an alert of a webhook without a status has ended if its endsAt, %s, has passed", async (_, endsAt) => {
+    const { instances } = await ingest({ status: "firing", alerts: [{ ...down, endsAt }] });
+    expect(instances).toMatchObject([{ outcome: "ignored" }]);
+  });
+
   test("one alert, and an array of API v2", async () => {
     for (const input of [down, [down]]) {
       const { instances, truncated } = await ingest(input);
