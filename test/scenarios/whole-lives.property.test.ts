@@ -6,10 +6,16 @@ import fc from "fast-check";
 import { describe, test } from "vitest";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction } from "../../src/model/convergence-rule.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import { redisStore } from "../../src/stores/redis/redis-store.ts";
+import type { Store } from "../../src/stores/store.ts";
 import { lifeMoves, lifeSettings } from "../support/life-storms.ts";
 import { playLives } from "../support/play-lives.ts";
+import { useRedis } from "../support/redis-server.ts";
 
 const RUNS = Number(process.env["BECALM_LIVES_RUNS"] ?? 8);
+const REDIS_RUNS = Number(process.env["BECALM_LIVES_REDIS_RUNS"] ?? 4);
+
+const server = useRedis();
 
 describe("whole lives", () => {
   test.each(CONVERGENCE_FUNCTIONS)(
@@ -26,4 +32,27 @@ describe("whole lives", () => {
       );
     },
   );
+
+  test("two engines on a real Redis do what the model says", { timeout: 120_000 }, async () => {
+    let played = 0;
+    const setting = fc.constantFrom(...CONVERGENCE_FUNCTIONS).chain(lifeSettings);
+    await fc.assert(
+      fc.asyncProperty(setting, lifeMoves, async (given, storm) => {
+        played += 1;
+        const namespace = `lives-${process.pid}-${played}`;
+        const stores: Store[] = [];
+        const connect = () => {
+          const store = redisStore(server.url, { namespace });
+          stores.push(store);
+          return store;
+        };
+        try {
+          await playLives({ setting: given, storm, engines: 2, connect });
+        } finally {
+          for (const store of stores) await store.close();
+        }
+      }),
+      { numRuns: REDIS_RUNS },
+    );
+  });
 });

@@ -2,6 +2,7 @@
  * One or two engines on one store, by a clock that the test moves: they get the same alerts, answers and time as the slow model of whole
  * lives, and attempts end when the test says so.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { EffectHandlerInput } from "../../src/effects/local-effects.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import type { PolicyFileDocument } from "../../src/formats/policy-document.ts";
@@ -9,6 +10,8 @@ import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { virtualClock } from "../../src/testing.ts";
 import type { LifeForm, LifeLabels, LifeLimits, LifePolicy, LifeRow, LifeSilence } from "./slow-life-types.ts";
+
+const RESULT_LOOKS_MAX = 1_000;
 
 type Attempt = { readonly end: (isSuccess: boolean) => void };
 /** What the program answers when nobody may say that now. */
@@ -114,7 +117,13 @@ export class LifeWorld {
     const found = this.#attempts.get(`${id} ${attempt}`);
     if (found === undefined) throw new Error(`attempt ${attempt} of ${id} has not begun`);
     found.end(isSuccess);
-    await this.settle();
+    // A result that is on its way over a network counts for nothing that is under way.
+    for (let looks = 0; looks < RESULT_LOOKS_MAX; looks += 1) {
+      await this.settle();
+      const { state, timers, attempt: latest } = await this.#engine(0).get(id).snapshot();
+      if (state !== "Processing" || latest > attempt || "verify" in timers) return;
+      await delay(1);
+    }
   }
 
   async sends(at: number, id: string, type: "cancel" | "end" | "start"): Promise<boolean> {
