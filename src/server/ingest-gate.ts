@@ -7,6 +7,16 @@ import type { AlertInput } from "../formats/alert-input.ts";
 import { isForNow } from "./http/http-refusal.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 
+/** What a request had beside the alerts that the engine gets. */
+export type BesideAlerts = {
+  /** Alerts that break the format. */
+  readonly malformed: number;
+  /** Alerts that the sender left out, as it says. */
+  readonly truncated: number;
+};
+
+const NOTHING_BESIDE: BesideAlerts = { malformed: 0, truncated: 0 };
+
 export class IngestGate {
   readonly #engine: Pick<Engine, "ingest">;
   readonly #metrics: Metrics;
@@ -23,7 +33,12 @@ export class IngestGate {
     this.#received = received;
   }
 
-  readonly ingest = async (alerts: readonly AlertInput[]): Promise<IngestResult> => {
+  readonly ingest = async (
+    alerts: readonly AlertInput[],
+    { malformed, truncated }: BesideAlerts = NOTHING_BESIDE,
+  ): Promise<IngestResult> => {
+    this.#metrics.received("rejected", malformed);
+    this.#metrics.leftOut(truncated);
     try {
       const result = await this.#engine.ingest(alerts);
       this.#received(alerts.length);

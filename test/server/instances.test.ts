@@ -223,9 +223,11 @@ describe("what became of each alert", () => {
       { status: "broken", labels: { alertname: "Down" }, startsAt },
       { status: "firing", labels: { alertname: "Other" }, startsAt },
     ];
-    const { status, json } = await sendJson(`${world.url}/v1/alerts`, { version: "4", status: "firing", alerts });
+    const body = { version: "4", status: "firing", alerts, truncatedAlerts: 7 };
+    const { status, json } = await sendJson(`${world.url}/v1/alerts`, body);
     expect(status).toBe(400);
     expect(json).toMatchObject({
+      truncated: 7,
       taken: 1,
       unmatched: 1,
       rejected: 1,
@@ -236,6 +238,10 @@ describe("what became of each alert", () => {
       ],
     });
     expect((await send(`${world.url}/api/v2/alerts`)).json).toHaveLength(2);
+    expect((await sendJson(`${world.url}/api/v2/alerts`, [{ labels: { "": "x" } }])).status).toBe(400);
+    const { text } = await send(`${world.url}/metrics`);
+    expect(text).toContain('becalm_alerts_received_total{outcome="rejected"} 2\n');
+    expect(text).toContain("becalm_alerts_truncated_total 7\n");
   });
 
   test.each([{ body: {} }, { body: 1 }, { body: null }, { body: { alerts: {} } }])(

@@ -11,6 +11,7 @@ import { isForNow } from "../http/http-refusal.ts";
 import { empty, json } from "../http/replies.ts";
 import type { BodyReader } from "../http/request-body.ts";
 import type { Ctx, Parameter, Route } from "../http/route.ts";
+import type { BesideAlerts } from "../ingest-gate.ts";
 import { parseFilters } from "./alert-filter.ts";
 import { activeSilences, groupsOf, listAlerts, type World } from "./alert-groups.ts";
 import { readAlertQuery } from "./alert-query.ts";
@@ -38,7 +39,7 @@ export type SilenceDesk = {
 };
 
 export type AlertmanagerPorts = {
-  readonly ingest: (alerts: readonly AlertInput[]) => Promise<IngestResult>;
+  readonly ingest: (alerts: readonly AlertInput[], beside: BesideAlerts) => Promise<IngestResult>;
   readonly policies: () => readonly CompiledPolicy[];
   readonly view: AlertView;
   readonly silences: SilenceDesk;
@@ -177,7 +178,7 @@ async function takeAlerts(
       good.push(alert);
     }
   }
-  const { rejected } = await ingest(good.map(inputOf));
+  const { rejected } = await ingest(good.map(inputOf), { malformed: why.size, truncated: 0 });
   for (const { alert, error } of rejected) {
     // One that the store could not take makes the sender repeat them all, which changes nothing for the others.
     if (isForNow(error)) throw error;

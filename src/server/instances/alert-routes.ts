@@ -8,10 +8,11 @@ import { HttpRefusal, isForNow } from "../http/http-refusal.ts";
 import { withJson } from "../http/json-body.ts";
 import { jsonWith } from "../http/replies.ts";
 import type { Route } from "../http/route.ts";
+import type { BesideAlerts } from "../ingest-gate.ts";
 import type { InstancePorts } from "./ports.ts";
 
 export type AlertPorts = InstancePorts & {
-  readonly ingest: (alerts: readonly Receipt[]) => Promise<IngestResult>;
+  readonly ingest: (alerts: readonly Receipt[], beside: BesideAlerts) => Promise<IngestResult>;
   readonly view: AlertView;
 };
 
@@ -34,22 +35,25 @@ export function alertRoutes(ports: AlertPorts): Route[] {
       summary: "Takes alerts: Alertmanager's webhook (v4), Grafana's webhook, or an array of alerts",
       body: { what: "a webhook's object with `alerts`, or an array" },
       answers: {
-        200: { what: "{ alerts, taken, unmatched, rejected }: what became of each alert" },
+        200: { what: "{ alerts, taken, unmatched, rejected, truncated }: what became of each alert" },
         400: { what: "the same; some alerts are refused, the others are taken" },
       },
       handle: (c) =>
         withJson(c, ports.bodies, async (body) => {
-          const fates = await take(body, ports);
+          const { fates, truncated } = await take(body, ports);
           const count = (outcome: Fate["outcome"]) => fates.filter((fate) => fate.outcome === outcome).length;
           const rejected = count("rejected");
-          const answer = { alerts: fates, taken: count("taken"), unmatched: count("unmatched"), rejected };
-          return jsonWith(rejected > 0 ? 400 : 200, answer);
+          const counts = { taken: count("taken"), unmatched: count("unmatched"), rejected, truncated };
+          return jsonWith(rejected > 0 ? 400 : 200, { alerts: fates, ...counts });
         }),
     },
   ];
 }
 
-async function take(body: unknown, { ingest, view, now }: AlertPorts): Promise<Fate[]> {
+/** `truncated`: how many alerts the sender left out, as it says. */
+type Taken = { readonly fates: readonly Fate[]; readonly truncated: number };
+
+async function take(body: unknown, { ingest, view, now }: AlertPorts): Promise<Taken> {
   const nowMs = now();
   const request = readRequest(body, { receivedAtMs: nowMs });
   if (request instanceof Rejection)
@@ -58,7 +62,8 @@ async function take(body: unknown, { ingest, view, now }: AlertPorts): Promise<F
   const count = request.alerts.length + request.rejections.length;
   const places = Array.from({ length: count }, (_, index) => index).filter((index) => !refused.has(index));
   const fates = Array.from({ length: count }, (_, index) => fateOf(index, refused.get(index)));
-  const { instances, unmatched, rejected } = await ingest(request.alerts);
+  const { truncated } = request;
+  const { instances, unmatched, rejected } = await ingest(request.alerts, { malformed: refused.size, truncated });
   const fate = (alert: number) => fates[places[alert] as number] as Fate;
   for (const { alert, error } of rejected) {
     if (isForNow(error)) throw error;
@@ -70,7 +75,7 @@ async function take(body: unknown, { ingest, view, now }: AlertPorts): Promise<F
     fate(index).fingerprint = alert.fingerprint;
     if (fate(index).outcome !== "rejected") view.put(sightingOf(alert, nowMs), nowMs);
   }
-  return fates;
+  return { fates, truncated };
 }
 
 function fateOf(index: number, reason: string | undefined): Fate {

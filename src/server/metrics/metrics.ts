@@ -39,6 +39,7 @@ export class Metrics {
   readonly #requests: Counter<"method" | "route" | "status">;
   readonly #requestSeconds: Histogram<"route">;
   readonly #alerts: Counter<"outcome">;
+  readonly #truncated: Counter;
   readonly #delay: Histogram;
   readonly #reloads: Counter<"outcome">;
   readonly commitSeconds: Histogram;
@@ -71,6 +72,10 @@ export class Metrics {
       { labelNames: ["route"] },
     );
     this.#alerts = counter("becalm_alerts_received_total", "Alerts received, by what became of them.", ["outcome"]);
+    this.#truncated = counter(
+      "becalm_alerts_truncated_total",
+      "Alerts that senders left out of webhooks, as they say.",
+    );
     this.#delay = histogram("becalm_decision_delay_seconds", "From an alert's start to its first decision.", {
       buckets: DELAY_SECONDS,
     });
@@ -104,6 +109,10 @@ export class Metrics {
 
   received(outcome: string, count: number): void {
     if (count > 0) this.#alerts.inc({ outcome }, count);
+  }
+
+  leftOut(count: number): void {
+    if (count > 0) this.#truncated.inc(count);
   }
 
   decidedAfter(delayMs: number): void {
