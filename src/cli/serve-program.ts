@@ -1,5 +1,7 @@
 /** Names, options and help of `becalm serve`. */
 import { InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "../model/duration.ts";
+import { RETENTION_MS_DEFAULT } from "../model/limits.ts";
 import type { Add } from "./add-command.ts";
 import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX } from "./option-limits.ts";
 import type { ServeOptions } from "./serve.ts";
@@ -36,6 +38,9 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--drain <duration>", "how long to wait for requests and attempts when stopping")
         .default(30_000, "30s")
         .argParser(durationMs),
+      named("--retention <duration>", "how long an instance at rest is kept, with its audit")
+        .default(RETENTION_MS_DEFAULT, "7d")
+        .argParser(retentionMs),
       named("--request-timeout <duration>", "time limit of a whole request")
         .default(30_000, "30s")
         .argParser(durationMs),
@@ -64,6 +69,23 @@ function byteSize(given: string): number {
   throw new InvalidArgumentError("Give a size up to 1GiB, such as 32MiB.");
 }
 
+/** What a sender repeats after its instance was removed runs again; Alertmanager repeats every 4 h unless told otherwise. */
+const RETENTION_MS_MIN = 86_400_000;
+
+function retentionMs(given: string): number {
+  const ms = durationOrNaN(given);
+  if (ms >= RETENTION_MS_MIN) return ms;
+  throw new InvalidArgumentError("Give a duration from 1d on, such as 30d.");
+}
+
+function durationOrNaN(given: string): number {
+  try {
+    return parseDuration(given);
+  } catch {
+    return Number.NaN;
+  }
+}
+
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 export function durationMs(given: string): number {
@@ -81,7 +103,7 @@ function concurrency(given: string): number {
 
 /** Flags that were not given are missing, and an empty address of a store is none. */
 function serveOptions(options: Readonly<Record<string, unknown>>): ServeOptions {
-  const { maxBody, drain, requestTimeout, store, ...rest } = options;
+  const { maxBody, drain, requestTimeout, retention, store, ...rest } = options;
   const flags = ["insecureListen", "allowExec", "observe", "watch", "leaveEffects"].map(
     (name) => [name, isOn(options[name])] as const,
   );
@@ -92,6 +114,7 @@ function serveOptions(options: Readonly<Record<string, unknown>>): ServeOptions 
     maxBodyBytes: maxBody,
     drainMs: drain,
     requestMs: requestTimeout,
+    retentionMs: retention,
   } as unknown as ServeOptions;
 }
 

@@ -17,6 +17,7 @@ import { silenceDesk } from "../server/silence-desk.ts";
 import type { Store } from "../stores/store.ts";
 import { type FileLogger, fileLogger } from "../system/pino-logger.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { forbiddenPrograms } from "./forbidden-programs.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { packageVersion } from "./package-files.ts";
 import { linksOf, requireCallbackAddress, SECRET_VARIABLE } from "./serve-links.ts";
@@ -55,6 +56,7 @@ export type ServeOptions = {
   readonly concurrency: number;
   readonly drainMs: number;
   readonly requestMs: number;
+  readonly retentionMs: number;
 };
 
 const STORE_DEFAULT = "lmdb:./becalm-data";
@@ -131,6 +133,8 @@ async function run(terminal: Terminal, parts: Parts): Promise<number> {
   const { engine, server, policies } = await open(parts);
   const { options, logger } = parts;
   const ends = reloadOn(options, () => void policies.reload().catch(() => {}));
+  const forbidden = forbiddenPrograms(parts.first.policies, options);
+  if (forbidden !== null) terminal.note(`becalm: ${forbidden}`);
   try {
     await engine.start();
     server.ready();
@@ -177,6 +181,7 @@ async function open(parts: Parts): Promise<Opened> {
     leaveEffects: options.leaveEffects,
     concurrency: options.concurrency,
     drainMs: options.drainMs,
+    retentionMs: options.retentionMs,
   });
   let server: BecalmServer | null = null;
   const policies = servedAgain(parts, { engine, metrics, renewTls: (identity) => server?.renewTls(identity) });
@@ -229,6 +234,8 @@ function servedAgain(
       if (strategies !== null) await records?.reload(strategies);
       if (tokens !== null) first.tokens?.renew(tokens);
       if (tls !== null) renewTls(tls);
+      const forbidden = forbiddenPrograms(policies, options);
+      if (forbidden !== null) logger.warn({}, forbidden);
     },
     logger,
     reloaded: (outcome) => metrics.reloaded(outcome),

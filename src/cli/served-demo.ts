@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BecalmError } from "../model/errors.ts";
+import { RETENTION_MS_DEFAULT } from "../model/limits.ts";
 import { packageFile } from "./package-files.ts";
 import { serve } from "./serve.ts";
 import type { Terminal } from "./terminal.ts";
@@ -37,6 +38,7 @@ export async function servedDemo(terminal: Terminal, { listen, speed }: ServedDe
       concurrency: 16,
       drainMs: DRAIN_MS,
       requestMs: DRAIN_MS,
+      retentionMs: RETENTION_MS_DEFAULT,
     }).finally(() => ended.abort());
     const storm = sendStorm(terminal, { url: `http://${listen}`, speed, signal: ended.signal });
     storm.catch(() => {});

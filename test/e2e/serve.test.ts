@@ -133,6 +133,7 @@ describe("becalm serve", () => {
     [["--listen", "nowhere"], /not an address to listen on/],
     [["--tls-cert", "x"], /--tls-cert and --tls-key together/],
     [["--max-body", "much"], /Give a size/],
+    [["--retention", "4h"], /Give a duration from 1d on/],
     [["--tokens", "/nope"], /tokens file \/nope cannot be read/],
   ])("refuses %j before it opens anything", async (args, why) => {
     const { code, stderr } = await becalm(["serve", "--policies", file("p.yaml", EVERY), ...where(), ...args]);
@@ -210,6 +211,17 @@ describe("becalm serve", () => {
         .toContain(`"${name}"`);
     }
     rmSync(folder, { recursive: true });
+  });
+
+  test("says at the start and after a reload which policies start programs that it may not start", async () => {
+    const starting = (name: string) =>
+      `policies:\n  - { name: ${name}, match: [], action: { exec: { command: [x] } } }\n`;
+    const path = file("programs.yaml", starting("first"));
+    const serving = await serve(["--policies", path, ...where(), "--retention", "30d"]);
+    expect(serving.said()).toMatch(/^becalm: Policies that start programs.*"first".*--allow-exec/m);
+    writeFileSync(path, starting("second"));
+    expect((await send(`${serving.url}/-/reload`, { method: "POST" })).status).toBe(200);
+    await expect.poll(() => serving.said()).toContain('which this server may not: \\"second\\"');
   });
 
   test("answers with TLS", async () => {
