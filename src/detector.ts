@@ -9,7 +9,7 @@ import type { DetectionStore, SequencePage } from "./detection/detection-store.t
 import type { RecordRow } from "./formats/record-row.ts";
 import { strategiesFrom } from "./formats/strategy-file.ts";
 import type { Alert } from "./model/alert.ts";
-import { BecalmError } from "./model/errors.ts";
+import { requireKnownOptions } from "./stores/known-options.ts";
 import { memoryDetectionStore } from "./stores/memory/memory-detection-store.ts";
 import { commitIds } from "./system/commit-ids.ts";
 import { pause } from "./system/system-clock.ts";
@@ -75,7 +75,7 @@ const CLOCK_SOURCE = "clock";
 
 /** Throws BECALM_STRATEGY_INVALID for plain objects with mistakes, BECALM_ARGUMENT_INVALID for an unknown option. */
 export function createDetector(options: DetectorOptions): Detector {
-  requireKnownOptions(options);
+  requireKnownOptions("createDetector", options, ["strategies", "store", "enrich", "keepCount"]);
   const { strategies, store = memoryDetectionStore(), enrich, keepCount } = options;
   const read = "strategies" in strategies ? strategiesFrom(strategies) : strategies;
   const world = {
@@ -136,17 +136,6 @@ export function createDetector(options: DetectorOptions): Detector {
 
 function numbered(detected: DetectedAlert, seq: number): NumberedAlert {
   return { ...detected.alert, ...detected, seq };
-}
-
-const OPTIONS = ["strategies", "store", "enrich", "keepCount"];
-
-function requireKnownOptions(options: DetectorOptions): void {
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
-  if (unknown === undefined) return;
-  throw new BecalmError(
-    "BECALM_ARGUMENT_INVALID",
-    `createDetector has no option ${JSON.stringify(unknown)}. Its options are ${OPTIONS.join(", ")}.`,
-  );
 }
 
 async function* rowsOf(records: Iterable<unknown> | AsyncIterable<unknown>): AsyncGenerator<readonly RecordRow[]> {

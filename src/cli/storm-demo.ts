@@ -123,7 +123,7 @@ async function explained(
     "",
     colors.dim(
       say(
-        "  stepped through the machine again, with the hash of the checkpoint after each step:",
+        "  stepped through the machine again; behind each step its checkpoint's hash:",
         "  再次经状态机重放，每步之后是检查点的哈希：",
       ),
     ),
@@ -136,10 +136,10 @@ function nextSteps(options: StormDemoOptions, { say }: Reader): string[] {
   if (options.store === undefined) {
     return [
       say(
-        "Nothing was kept: this ran in memory. Go on with your own files, and a Redis to keep them in:",
-        "以上在内存中运行，未保存。接下来可用自己的文件，并用 Redis 保存：",
+        "Nothing was kept: this ran in memory. Go on with your own files, kept in a folder:",
+        "以上在内存中运行，未保存。接下来可用自己的文件，并保存在一个目录中：",
       ),
-      "  becalm run --policies FILE --alerts FILE.jsonl --store redis://127.0.0.1:6379",
+      "  becalm run --policies FILE --alerts FILE.jsonl --store lmdb:./becalm-data",
     ];
   }
   const where = storeArguments(options);

@@ -283,9 +283,9 @@ export const SIMULATED: RunEffects = { kind: "simulated", assumptions: ALL_SUCCE
 export async function withVirtualRun<T>(options: RunOptions, use: (running: Running) => Promise<T>): Promise<T> {
   const { policies, concurrency, effects, observe, logger, onCommit, namespace } = options;
   const mode = effects.kind === "simulated" ? "simulated" : "virtual";
-  const { store: url = MEMORY } = options;
+  const { store: url = MEMORY, now } = options;
   const isShared = url !== MEMORY;
-  const store = isShared ? await storeAt(url, namespace) : memoryStore(options);
+  const store = isShared ? await storeAt(url, namespace) : memoryStore(now === undefined ? {} : { now });
   let lease: RunLease | null = null;
   try {
     const runtime = await open(store, { namespace, mode, policies, observe });

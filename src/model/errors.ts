@@ -54,6 +54,11 @@ export class BecalmError extends Error {
     this.code = code;
     this.details = options.details ?? {};
   }
+
+  /** With its message, which JSON leaves out of an error. */
+  toJSON(): { name: string; code: ErrorCode; message: string; details: Readonly<Record<string, unknown>> } {
+    return { name: this.name, code: this.code, message: this.message, details: this.details };
+  }
 }
 
 /** The error's code if it is one of ours, else `undefined`. Works across copies of the package. */

@@ -73,5 +73,5 @@ function shown(value: unknown): string {
   if (typeof value === "string") return value === "" ? "an empty text" : "a text";
   if (typeof value === "number" || typeof value === "boolean" || value === undefined || value === null)
     return String(value);
-  return Array.isArray(value) ? "a list" : `such ${typeof value === "function" ? "a function" : "an object"}`;
+  return Array.isArray(value) ? "a list" : `this ${typeof value === "function" ? "function" : "object"}`;
 }

@@ -1,12 +1,19 @@
 /** What a program gives by mistake is reported at once, with what was meant. */
 import { describe, expect, test } from "vitest";
 import {
+  BecalmError,
   createEngine,
   evaluateConvergence,
+  lmdbDetectionStore,
+  lmdbStore,
   loadPolicySet,
+  memoryDetectionStore,
+  memoryStore,
   type PolicyDocument,
   type PolicyInput,
   parsePolicies,
+  redisDetectionStore,
+  redisStore,
 } from "../../src/index.ts";
 
 const policies = [{ name: "act", match: [], action: { log: {} } }];
@@ -93,6 +100,29 @@ describe("an engine is not made of policies", () => {
     expect((await engine.policy("act"))?.action.kind).toBe("log");
     await engine.stop();
   });
+});
+
+describe("a store with a misspelt option would open another namespace, and is refused", () => {
+  const options: object = { namspace: "production" };
+  test.each<[string, () => unknown]>([
+    ["redisStore", () => redisStore("redis://127.0.0.1:1", options)],
+    ["lmdbStore", () => lmdbStore("/nonexistent/becalm", options)],
+    ["redisDetectionStore", () => redisDetectionStore("redis://127.0.0.1:1", options)],
+    ["lmdbDetectionStore", () => lmdbDetectionStore("/nonexistent/becalm", options)],
+  ])("%s", (call, make) => {
+    expect(make).toThrow(refused(new RegExp(`${call} has no option "namspace"\\. Did you mean namespace\\?`)));
+  });
+
+  test("memory stores", () => {
+    expect(() => memoryStore(options)).toThrow(refused(/memoryStore has no option "namspace"/));
+    expect(() => memoryDetectionStore(options)).toThrow(refused(/memoryDetectionStore has no option/));
+  });
+});
+
+test("an error keeps its message in JSON, as in a logged answer of ingest", () => {
+  const error = new BecalmError("BECALM_NOT_FOUND", "There is no x.", { details: { id: "x" }, cause: new Error("y") });
+  const plain = { name: "BecalmError", code: "BECALM_NOT_FOUND", message: "There is no x.", details: { id: "x" } };
+  expect(JSON.parse(JSON.stringify({ error }))).toEqual({ error: plain });
 });
 
 test("policies are typed: what is misspelt does not compile", () => {

@@ -2,6 +2,7 @@
  * The detection store in a file of LMDB, which instances may share. What lies where: docs/data-layout.md. A commit is
  * one function of the transaction's rows, and is answered when it is on the disk.
  */
+
 import { type CheckpointKeys, type KeyConfig, registerKeysWithConfig } from "../../detection/core/checkpoint-keys.ts";
 import type {
   CheckResultRow,
@@ -22,6 +23,7 @@ import {
   requireTime,
   requireValidDetectionCommit,
 } from "../detection-rules.ts";
+import { requireKnownOptions } from "../known-options.ts";
 import { Environment } from "./environment.ts";
 import { ExpiringRows } from "./expiring-rows.ts";
 import { requireNamespaceName, requireStorePath } from "./lmdb-store.ts";
@@ -42,6 +44,7 @@ export type LmdbDetectionStoreOptions = {
 
 /** A detection stream in an lmdb store. `path` as for `lmdbStore`. */
 export function lmdbDetectionStore(path: string, options: LmdbDetectionStoreOptions = {}): DetectionStore {
+  requireKnownOptions("lmdbDetectionStore", options, ["namespace", "stream", "keys", "now"]);
   const { namespace = "default", stream = "default", now = Date.now } = options;
   requireStorePath(path);
   requireNamespaceName(namespace);

@@ -6,7 +6,9 @@
  * those that come together into one transaction. L2: what only has a meaning while the writer lives is kept in its
  * memory: leases, slots of the counting lock. Claims of effects are stored, and free when another writer takes over.
  */
+
 import type { DimensionLock } from "../dimension-lock.ts";
+import { requireKnownOptions } from "../known-options.ts";
 import { LOCAL_PULSE, lmdbDescription } from "../local-stores.ts";
 import { GroupLeases } from "../memory/group-leases.ts";
 import { memoryDimensionLock } from "../memory/memory-dimension-lock.ts";
@@ -74,6 +76,7 @@ export type LmdbStoreOptions = {
  * reading makes nothing. `close` must be called: it waits for what is being written.
  */
 export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
+  requireKnownOptions("lmdbStore", options, ["namespace", "now"]);
   const { namespace = "default", now = Date.now } = options;
   requireStorePath(path);
   requireNamespaceName(namespace);

@@ -21,6 +21,7 @@ import type {
   StoredDetection,
 } from "../../detection/detection-store.ts";
 import { requireSequencePage, requireTime, requireValidDetectionCommit } from "../detection-rules.ts";
+import { requireKnownOptions } from "../known-options.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 
 export type MemoryDetectionStoreOptions = {
@@ -32,6 +33,7 @@ export type MemoryDetectionStoreOptions = {
 
 /** A detection stream that lives in this process. `close` keeps it. */
 export function memoryDetectionStore(options: MemoryDetectionStoreOptions = {}): DetectionStore {
+  requireKnownOptions("memoryDetectionStore", options, ["now", "keys"]);
   return new MemoryDetectionStore(options);
 }
 

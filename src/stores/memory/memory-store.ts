@@ -8,9 +8,11 @@
  * M3: no method costs more with the number of stored instances than a binary search, whatever it reads or writes. New
  * rows are put into their order when somebody asks for it (late-sorted-list.ts).
  */
+
 import { COMMIT_ID_TTL_MS } from "../../model/limits.ts";
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
+import { requireKnownOptions } from "../known-options.ts";
 import { LOCAL_PULSE, MEMORY_DESCRIPTION, withBirth } from "../local-stores.ts";
 import type {
   ClaimRequest,
@@ -69,6 +71,7 @@ export type MemoryStoreOptions = { now?: () => number };
 
 /** A store that lives in this process. `close` keeps its rows, so it can be read afterwards or opened again. */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  requireKnownOptions("memoryStore", options, ["now"]);
   return new MemoryStore(options.now ?? Date.now);
 }
 

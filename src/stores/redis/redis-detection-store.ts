@@ -3,6 +3,7 @@
  *
  * A stream's keys all carry its own hash tag, so a commit is one script in one slot. Every command may be sent twice.
  */
+
 import { type CheckpointKeys, type KeyConfig, registerKeysWithConfig } from "../../detection/core/checkpoint-keys.ts";
 import { checkpointPiece } from "../../detection/core/state-pieces.ts";
 import type {
@@ -22,6 +23,7 @@ import {
   requireTime,
   requireValidDetectionCommit,
 } from "../detection-rules.ts";
+import { requireKnownOptions } from "../known-options.ts";
 import { type RedisClient, RedisConnection, ROW_COUNT_MAX } from "./connection.ts";
 import { detectionCommitArguments } from "./detection-commit-arguments.ts";
 import { type DetectionKeys, detectionKeys, requireKeySpace } from "./keys.ts";
@@ -43,6 +45,7 @@ export function redisDetectionStore(
   target: string | RedisClient,
   options: RedisDetectionStoreOptions = {},
 ): DetectionStore {
+  requireKnownOptions("redisDetectionStore", options, ["namespace", "stream", "keyPrefix", "keys"]);
   const { stream = "default" } = options;
   requireStreamName(stream);
   const own = detectionKeys(requireKeySpace(options), stream);

@@ -6,8 +6,10 @@
  * R2: a command touches keys of one partition only; what spans partitions is asked of each and merged here.
  * R3: every command may be sent twice (ioredis sends again what was not answered), so each is harmless the second time.
  */
+
 import { compareCodePoints } from "../../model/utf8.ts";
 import type { DimensionLock } from "../dimension-lock.ts";
+import { requireKnownOptions } from "../known-options.ts";
 import type { ClaimedEffect, Outbox } from "../outbox.ts";
 import type {
   ClaimRequest,
@@ -97,6 +99,7 @@ export type RedisStoreOptions = {
  * close. Connects with the first call.
  */
 export function redisStore(target: string | RedisClient, options: RedisStoreOptions = {}): Store {
+  requireKnownOptions("redisStore", options, ["namespace", "keyPrefix", "callTimeoutMs", "durability"]);
   const { callTimeoutMs } = options;
   if (callTimeoutMs !== undefined && !(Number.isInteger(callTimeoutMs) && callTimeoutMs >= 1))
     throw invalid(`A call cannot take ${callTimeoutMs} ms. Use a whole number of at least 1.`);
