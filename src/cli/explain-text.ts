@@ -21,10 +21,14 @@ import type { Colors } from "./terminal.ts";
 const COLUMNS = 80;
 const NAME_COLUMNS = 12;
 
-/** `names`: of the processes that decided its steps, by id; left out: they are not shown. */
+/**
+ * `names`: of the processes that decided its steps, by id; left out: they are not shown. `where`: options that name the
+ * store, so that commands in sentences work as printed.
+ */
 export type Explaining = {
   readonly colors: Colors;
   readonly reader: Reader;
+  readonly where?: string;
   readonly names?: ReadonlyMap<string, string>;
 };
 
@@ -132,14 +136,14 @@ export function labelsText(labels: Readonly<Record<string, string>>): string {
   return names.map((name) => `${name}=${JSON.stringify(labels[name])}`).join(" ");
 }
 
-function entryText(entry: AuditEntry, history: History, { colors, reader, names }: Explaining): string[] {
+function entryText(entry: AuditEntry, history: History, { colors, reader, names, where }: Explaining): string[] {
   const { dim, bold } = colors;
   const { language, times, say } = reader;
   const by = names === undefined ? "" : printable(decidedByText(entry, names));
   const event = by === "" ? entry.event.type : `${entry.event.type}  ${say("by", "由")} ${by}`;
   const head = `  ${times.clock(entry.atMs)}  ${bold(entry.path.join(" > "))}  ${dim(event)}`;
   const indent = " ".repeat(16);
-  const sentence = sentenceOf(entry, history, times.iso)[language];
+  const sentence = sentenceOf(entry, history, { time: times.iso, where })[language];
   const lines = wrapped(printable(sentence), COLUMNS - indent.length).map((line) => indent + line);
   const answer = answerText(entry, reader);
   if (answer !== null)

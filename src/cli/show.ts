@@ -20,6 +20,7 @@ import { instanceAfter } from "../simulate/replay.ts";
 import { EXIT } from "./exit-codes.ts";
 import { explainText } from "./explain-text.ts";
 import { placeInHistory } from "./past.ts";
+import { storeArguments } from "./store-arguments.ts";
 import type { Terminal } from "./terminal.ts";
 import { checkTrail, faultText } from "./trail.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
@@ -51,7 +52,7 @@ export async function show(terminal: Terminal, options: ShowOptions): Promise<nu
     const now = await look(instances, id);
     const shown = options.at === undefined ? now : past(now, options.at);
     if (options.json) await terminal.json(showLine(shown));
-    else for (const line of showText(terminal, shown)) await terminal.out(line);
+    else for (const line of showText(terminal, shown, storeArguments(options))) await terminal.out(line);
     // One that is quarantined is shown for what it is: its errors say more than that it was changed.
     return shown.fault === null || shown.errors.length > 0 ? EXIT.done : EXIT.failed;
   });
@@ -88,12 +89,14 @@ function past(shown: Shown, at: string): Shown {
   return { ...shown, history: { ...history, entries }, instance, past: { version: entry.version, last } };
 }
 
-function showText(terminal: Terminal, shown: Shown): string[] {
+function showText(terminal: Terminal, shown: Shown, where: string): string[] {
   const { id, raw, instance, history, names, errors } = shown;
   const { bold, red, dim } = terminal.outColors;
   const lines = [bold(id), ...pastText(terminal, shown), ...verifiedText(terminal, shown)];
   if (history !== null)
-    lines.push(...explainText(instance, history, { colors: terminal.outColors, reader: terminal.reader, names }));
+    lines.push(
+      ...explainText(instance, history, { colors: terminal.outColors, reader: terminal.reader, names, where }),
+    );
   if (errors.length === 0) return lines;
   lines.push("");
   for (const error of errors)

@@ -18,6 +18,7 @@ import type {
 import { REASONS } from "../model/reasons.ts";
 import { noteSentence } from "./note-sentences.ts";
 import { isoTime } from "./time-text.ts";
+import { ordinal, timesDecidedAgain } from "./times-decided-again.ts";
 
 export const LANGUAGES = ["en", "zh"] as const;
 
@@ -28,8 +29,11 @@ export type Sentence = Readonly<Record<Language, string>>;
 /** How a sentence writes a moment. */
 export type WriteTime = (atMs: number) => string;
 
+/** `where`: options that name the store, for the commands that a sentence has; left out: none. */
+export type Wording = { readonly time?: WriteTime; readonly where?: string | undefined };
+
 /** The sentence of one entry of a history. */
-export function sentenceOf(entry: AuditEntry, history: History, time: WriteTime = isoTime): Sentence {
+export function sentenceOf(entry: AuditEntry, history: History, { time = isoTime, where }: Wording = {}): Sentence {
   const { birth, instance } = history;
   return sentenceAbout(entry, {
     instance,
@@ -37,6 +41,7 @@ export function sentenceOf(entry: AuditEntry, history: History, time: WriteTime 
     notice: birth.notice,
     decidedAgain: entry.event.type === "reconsider" ? timesDecidedAgain(entry, history) : 0,
     time,
+    where,
   });
 }
 
@@ -53,6 +58,7 @@ export type SentenceSubject = {
   readonly notice: Notice | null;
   readonly decidedAgain: number;
   readonly time: WriteTime;
+  readonly where?: string | undefined;
 };
 
 /** The same for an entry whose history is not at hand. */
@@ -131,18 +137,6 @@ function reconsideredSentence(entry: Told, event: ReconsiderEvent, subject: Sent
   return say(before.en + silenced.en, before.zh + silenced.zh);
 }
 
-/** This entry and those before it that decided the instance again. */
-function timesDecidedAgain({ hash }: AuditEntry, { entries }: History): number {
-  const until = entries.findIndex((candidate) => candidate.hash === hash);
-  const seen = until < 0 ? entries : entries.slice(0, until + 1);
-  return seen.filter(({ event, path }) => event.type === "reconsider" && path.includes("Idle")).length;
-}
-
-function ordinal(n: number): string {
-  const teen = n % 100 >= 11 && n % 100 <= 13;
-  return `${n}${teen ? "th" : (["th", "st", "nd", "rd"][n % 10] ?? "th")}`;
-}
-
 function doneSentence(entry: Told, attempt: number): Sentence {
   if (entry.reason === "verifying") {
     return say(
@@ -174,13 +168,14 @@ function resolvedSentence(entry: Told, { policy }: SentenceSubject): Sentence {
 /** Names who silenced it and how to run it by hand all the same. */
 function silencedSentence(
   { author, comment, toMs }: SilenceNote,
-  { policy, instance, time }: SentenceSubject,
+  { policy, instance, time, where }: SentenceSubject,
 ): Sentence {
   const why = {
     en: `${author} silenced it until ${time(toMs)} (${comment})`,
     zh: `${author} 屏蔽至 ${time(toMs)}（${comment}）`,
   };
-  const byHand = `becalm send ${instance} start --by WHO --why TEXT`;
+  const inStore = where === undefined ? "" : ` ${where}`;
+  const byHand = `becalm send ${instance} start${inStore} --by WHO --why TEXT`;
   return say(
     `Action "${policy}" is silenced: ${why.en}. To run it anyway: ${byHand}`,
     `套餐处理【${policy}】已屏蔽， 屏蔽原因：${why.zh}。手动执行：${byHand}`,

@@ -1,8 +1,11 @@
+import pico from "picocolors";
 import { describe, expect, test } from "vitest";
+import { explainText } from "../../src/cli/explain-text.ts";
 import { type Counterfactual, evaluateConvergence } from "../../src/convergence/convergence.ts";
 import type { AuditEntry, Birth, History, StoredEvent } from "../../src/instance/audit-types.ts";
 import { CONVERGENCE_FUNCTIONS, type Observation } from "../../src/model/convergence-rule.ts";
 import { REASONS, type ReasonCode } from "../../src/model/reasons.ts";
+import { ENGLISH_UTC } from "../../src/present/reader.ts";
 import { counterfactualText, observationText, sentenceOf } from "../../src/present/sentences.ts";
 
 const AT_MS = Date.UTC(2026, 10, 23, 7);
@@ -69,6 +72,18 @@ describe("the sentence of a silenced instance", () => {
       'Action "clean" is silenced: ops silenced it until 2026-11-23T07:00:00.000Z (rack move). To run it anyway: becalm send 03-aa start --by WHO --why TEXT',
     );
     expect(sentence.zh).toContain("becalm send 03-aa start");
+  });
+
+  test("gives a command that works as printed where the store was named by options", () => {
+    const named = start({ verdict: "skip", reason: "silenced" }, { silence });
+    const text = explainText(null, { ...HISTORY, policy: { converge: null }, entries: [named] } as unknown as History, {
+      colors: pico.createColors(false),
+      reader: ENGLISH_UTC,
+      where: "--store lmdb:st --namespace edge",
+    });
+    expect(text.map((line) => line.trim()).join(" ")).toContain(
+      "becalm send 03-aa start --store lmdb:st --namespace edge --by WHO --why TEXT",
+    );
   });
 });
 
