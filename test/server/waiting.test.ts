@@ -3,6 +3,7 @@ import { createEngine } from "../../src/engine.ts";
 import { Metrics } from "../../src/server/metrics/metrics.ts";
 import { type Waiting, waitingNow } from "../../src/server/metrics/waiting.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import { systemClock } from "../../src/system/system-clock.ts";
 import { createWorker } from "../../src/worker.ts";
 
 function metricsOf(waiting: () => Promise<Waiting>): Metrics {
@@ -34,6 +35,22 @@ test("attempts that wait are those of the outbox, also where another process run
     .poll(() => waitingNow(engine, store))
     .toMatchObject({ attempts: 0, oldestAttemptAtMs: null, open: { Processing: 0 } });
   await worker.stop();
+  await engine.stop();
+});
+
+test("of more that wait for a person than a page holds, the one that waits longest is found", async () => {
+  const store = memoryStore();
+  const converge = { function: "defense", by: ["cluster"], count: 1, window: "10m" } as const;
+  const policies = [{ name: "ask", match: [], action: { log: {} }, converge }] as const;
+  let nowMs = Date.now();
+  const engine = createEngine({ policies, store, clock: { ...systemClock(), now: () => nowMs } });
+  const ingest = (names: readonly string[]) =>
+    engine.ingest(names.map((instance) => ({ labels: { cluster: "core", instance } })));
+  const firstAtMs = nowMs;
+  await ingest(["runs", "waits longest"]);
+  nowMs += 60_000;
+  await ingest(Array.from({ length: 1_100 }, (_, number) => String(number)));
+  expect(await waitingNow(engine, store)).toMatchObject({ approvals: 1_000, oldestApprovalAtMs: firstAtMs });
   await engine.stop();
 });
 

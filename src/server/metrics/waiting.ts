@@ -5,8 +5,9 @@
  */
 import { setTimeout as after } from "node:timers/promises";
 import { Gauge, type Registry } from "prom-client";
-import type { Engine } from "../../engine.ts";
+import type { Engine, InstancePage } from "../../engine.ts";
 import { decodeEffect } from "../../instance/effect.ts";
+import { partitionOf } from "../../model/ids.ts";
 import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
 import type { Store } from "../../stores/store.ts";
 
@@ -25,6 +26,7 @@ export type Waiting = {
 /** States that are found without reading the instances at rest. */
 const OPEN_STATES = ["Processing", "Proceeding", "Defense", "Waiting"] as const;
 const ATTEMPTS_OF_PARTITION_MAX = 100;
+const GROUPS_ASKED_MAX = 100;
 const ASKED_EVERY_MS = 10_000;
 const ANSWER_MS_MAX = 1_000;
 
@@ -41,20 +43,39 @@ const UNKNOWN: Waiting = {
 export async function waitingNow(engine: Engine, store: Store): Promise<Waiting> {
   const pages = await Promise.all(OPEN_STATES.map((state) => engine.list({ state, limit: LIST_PAGE_COUNT_MAX })));
   const open = Object.fromEntries(OPEN_STATES.map((state, index) => [state, pages[index]?.instances.length ?? 0]));
-  const ages = (pages.at(-1)?.instances ?? []).map(({ atMs }) => atMs);
+  const partitions = (await store.open({}))?.partitions ?? 0;
+  const waiting = pages.at(-1) as InstancePage;
+  const ages = waiting.instances.map(({ atMs }) => atMs);
+  if (waiting.next !== null) ages.push(...(await firstHeld(waiting, { engine, store, partitions })));
   const deadLetters = (await engine.deadLetters({ limit: LIST_PAGE_COUNT_MAX })).length;
   return {
-    approvals: ages.length,
+    approvals: waiting.instances.length,
     oldestApprovalAtMs: ages.length === 0 ? null : Math.min(...ages),
     open,
     deadLetters,
-    ...(await waitingAttempts(store)),
+    ...(await waitingAttempts(store, partitions)),
   };
 }
 
+type Asked = { readonly engine: Engine; readonly store: Store; readonly partitions: number };
+
+/** A page has the newest. When it is full, the first that each of its groups holds has waited longer. */
+async function firstHeld({ instances }: InstancePage, { engine, store, partitions }: Asked): Promise<number[]> {
+  const groups = [...new Set(instances.flatMap(({ group }) => group ?? []))].slice(0, GROUPS_ASKED_MAX);
+  const firsts = groups.map(async (groupId) => {
+    const partition = partitionOf(groupId, partitions);
+    const [id] = await store.members({ groupId, partition, set: "held", limit: 1, offset: 0 });
+    // It may be gone by now.
+    return id === undefined ? [] : [await engine.get(id).snapshot()].map(({ atMs }) => atMs);
+  });
+  return (await Promise.all(firsts.map((first) => first.catch(() => [])))).flat();
+}
+
 /** Those of each partition come in the order in which they became free. What cannot be reached is left out, as in lists. */
-async function waitingAttempts(store: Store): Promise<Pick<Waiting, "attempts" | "oldestAttemptAtMs">> {
-  const partitions = (await store.open({}))?.partitions ?? 0;
+async function waitingAttempts(
+  store: Store,
+  partitions: number,
+): Promise<Pick<Waiting, "attempts" | "oldestAttemptAtMs">> {
   const limit = ATTEMPTS_OF_PARTITION_MAX;
   const free = await Promise.all(
     Array.from({ length: partitions }, (_, partition) =>
@@ -130,7 +151,7 @@ export function addWaiting(registers: Registry[], { waiting, now }: Sources): vo
   );
   gauge(
     "becalm_approvals_oldest_age_seconds",
-    "How long the one that waits longest has waited, of the newest 1000; 0: nobody waits.",
+    "How long the one that waits longest has waited; 0: nobody waits.",
     ({ oldestApprovalAtMs }) => ageOf(oldestApprovalAtMs),
   );
   gauge(
