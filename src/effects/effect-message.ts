@@ -1,5 +1,6 @@
 import type { Notice } from "../instance/audit-types.ts";
 import type { Alert } from "../model/alert.ts";
+import { isoTime } from "../model/timestamp.ts";
 import { dimensionsText, ruleText } from "../present/rule-text.ts";
 import { type Sentence, sentenceOf } from "../present/sentences.ts";
 import type { EffectRequest, NoticeSubject } from "./effect-port.ts";
@@ -154,8 +155,4 @@ function approvalText(
     en: `${policy}${isGroup ? ` (${dimensions})` : ""}: ${held} held. ${sentence?.en ?? "It is gone."} Answer${by}: ${approve}`,
     zh: `${policy}${isGroup ? `（${dimensions}）` : ""}：${held} 个待审批。${sentence?.zh ?? "实例已移除。"} 请${until}答复：${approve}`,
   };
-}
-
-function isoTime(atMs: number): string {
-  return new Date(atMs).toISOString();
 }

@@ -1,4 +1,5 @@
 import type { DetectedAlert } from "../detection/core/detected-alert.ts";
+import { isoTime } from "../model/timestamp.ts";
 
 /**
  * A detected alert as a request line that `becalm run` takes: an alert of Alertmanager's API v2, received at the data
@@ -13,8 +14,4 @@ export function detectedLine(seq: number, { alert, strategy, severity, reason, d
     body: [{ labels: alert.labels, annotations: alert.annotations, startsAt: isoTime(alert.startsAtMs), ...endsAt }],
     detection: { strategy, severity, reason, dimensionsMd5 },
   };
-}
-
-function isoTime(atMs: number): string {
-  return new Date(atMs).toISOString();
 }

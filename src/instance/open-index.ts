@@ -2,6 +2,7 @@
  * What an instance is found under while it is not at rest, so that listing those who wait for a person does not read
  * the others. What has no place here is at rest, and retention may remove it.
  */
+import type { InstanceState } from "../model/instance-types.ts";
 import type { Instance } from "./checkpoint.ts";
 
 /** Nothing can happen to it by itself any longer: no attempt, no timer, nobody is asked. */
@@ -29,8 +30,13 @@ export function openUnder(instance: Instance | null): readonly string[] {
 }
 
 /** Every instance in these states is found under them; in another one only those that are not at rest. */
-const OPEN_STATES: readonly string[] = ["Processing", "Proceeding", "Defense", "Waiting"];
+export const OPEN_STATES = [
+  "Processing",
+  "Proceeding",
+  "Defense",
+  "Waiting",
+] as const satisfies readonly InstanceState[];
 
 export function isOpenState(state: string | undefined): state is string {
-  return state !== undefined && OPEN_STATES.includes(state);
+  return OPEN_STATES.some((open) => open === state);
 }

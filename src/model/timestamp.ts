@@ -9,6 +9,11 @@ export function isZeroTime(text: string): boolean {
   return text.startsWith("0001-") && ZERO_TIME.test(text);
 }
 
+/** A time as programs read it: ISO, in UTC. */
+export function isoTime(atMs: number): string {
+  return new Date(atMs).toISOString();
+}
+
 /**
  * Epoch milliseconds of an RFC 3339 time (`2026-11-23T06:49:54.757Z`, any number of fraction digits, any offset), or
  * null when the text names no instant: it is malformed, a date that does not exist, or Go's zero time. Digits below the

@@ -2,10 +2,9 @@
  * Times as people and programs read them. Programs always get ISO in UTC; people get their own zone, and each time says
  * which.
  */
+import { isoTime } from "../model/timestamp.ts";
 
-export function isoTime(atMs: number): string {
-  return new Date(atMs).toISOString();
-}
+export { isoTime };
 
 export type Times = {
   /** As a column's head names it: `UTC`, `Asia/Shanghai`. */

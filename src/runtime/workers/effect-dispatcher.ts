@@ -13,6 +13,7 @@ import { birthOf, endsWithNote } from "../../instance/audit.ts";
 import type { Birth } from "../../instance/audit-types.ts";
 import { CANCELLED_BEFORE_IT_BEGAN, type Effect, isNotice } from "../../instance/effect.ts";
 import { BecalmError } from "../../model/errors.ts";
+import { isoTime } from "../../model/timestamp.ts";
 import type { Action } from "../../policy/policy.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import { RAISED_FORMAT } from "../../stores/store.ts";
@@ -373,8 +374,4 @@ export class EffectDispatcher {
 
 function isFresh(committed: JustCommitted | null, nowMs: number): committed is JustCommitted {
   return committed !== null && nowMs - committed.atMs < JUST_COMMITTED_MS;
-}
-
-function isoTime(atMs: number): string {
-  return new Date(atMs).toISOString();
 }

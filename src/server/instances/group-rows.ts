@@ -6,6 +6,7 @@ import type { Group } from "../../convergence/group.ts";
 import { decodeGroup } from "../../convergence/group-codec.ts";
 import type { Birth } from "../../instance/audit-types.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
+import { OPEN_STATES } from "../../instance/open-index.ts";
 import { topLevel } from "../../instance/step.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { partitionOf } from "../../model/ids.ts";
@@ -30,9 +31,6 @@ export function byGroup(instances: Iterable<Instance>): Members[] {
   }
   return [...groups.values()].map((members) => ({ id: members[0]?.groupId ?? null, instances: members }));
 }
-
-/** States that are found without reading the instances at rest. */
-const OPEN_STATES = ["Processing", "Proceeding", "Defense", "Waiting"] as const;
 
 export type GoingOn = {
   readonly instances: readonly Instance[];

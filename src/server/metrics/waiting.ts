@@ -7,6 +7,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { Gauge, type Registry } from "prom-client";
 import type { Engine, InstancePage } from "../../engine.ts";
 import { decodeEffect } from "../../instance/effect.ts";
+import { OPEN_STATES } from "../../instance/open-index.ts";
 import { partitionOf } from "../../model/ids.ts";
 import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
 import type { Store } from "../../stores/store.ts";
@@ -23,8 +24,6 @@ export type Waiting = {
   readonly oldestAttemptAtMs: number | null;
 };
 
-/** States that are found without reading the instances at rest. */
-const OPEN_STATES = ["Processing", "Proceeding", "Defense", "Waiting"] as const;
 const ATTEMPTS_OF_PARTITION_MAX = 100;
 const GROUPS_ASKED_MAX = 100;
 const ASKED_EVERY_MS = 10_000;
