@@ -1,8 +1,9 @@
 /** Names, options and help of `becalm serve`. */
 import { InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../model/duration.ts";
-import { RETENTION_MS_DEFAULT } from "../model/limits.ts";
+import { PARTITION_COUNT_MAX, RETENTION_MS_DEFAULT } from "../model/limits.ts";
 import type { Add } from "./add-command.ts";
+import { wholeNumber } from "./command-options.ts";
 import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX } from "./option-limits.ts";
 import type { ServeOptions } from "./serve.ts";
 
@@ -41,6 +42,9 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--retention <duration>", "how long an instance at rest is kept, with its audit")
         .default(RETENTION_MS_DEFAULT, "7d")
         .argParser(retentionMs),
+      named("--partitions <n>", "of the namespace, fixed when it is made (default: 16)").argParser((given) =>
+        wholeNumber(given, { min: 1, max: PARTITION_COUNT_MAX }),
+      ),
       named("--request-timeout <duration>", "time limit of a whole request")
         .default(30_000, "30s")
         .argParser(durationMs),

@@ -57,6 +57,8 @@ export type ServeOptions = {
   readonly drainMs: number;
   readonly requestMs: number;
   readonly retentionMs: number;
+  /** Left out: 16. */
+  readonly partitions?: number;
 };
 
 const STORE_DEFAULT = "lmdb:./becalm-data";
@@ -182,6 +184,7 @@ async function open(parts: Parts): Promise<Opened> {
     concurrency: options.concurrency,
     drainMs: options.drainMs,
     retentionMs: options.retentionMs,
+    ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
   });
   let server: BecalmServer | null = null;
   const policies = servedAgain(parts, { engine, metrics, renewTls: (identity) => server?.renewTls(identity) });

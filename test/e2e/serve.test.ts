@@ -133,6 +133,7 @@ describe("becalm serve", () => {
     [["--listen", "nowhere"], /not an address to listen on/],
     [["--tls-cert", "x"], /--tls-cert and --tls-key together/],
     [["--max-body", "much"], /Give a size/],
+    [["--partitions", "101"], /Give a whole number from 1 to 100/],
     [["--retention", "4h"], /Give a duration from 1d on/],
     [["--tokens", "/nope"], /tokens file \/nope cannot be read/],
   ])("refuses %j before it opens anything", async (args, why) => {
@@ -222,6 +223,14 @@ describe("becalm serve", () => {
     writeFileSync(path, starting("second"));
     expect((await send(`${serving.url}/-/reload`, { method: "POST" })).status).toBe(200);
     await expect.poll(() => serving.said()).toContain('which this server may not: \\"second\\"');
+  });
+
+  test("makes a namespace with as many partitions as it is told, and says so when it is told otherwise", async () => {
+    const args = ["--policies", file("p.yaml", EVERY), ...where()];
+    expect((await stopServe(await startServe([...args, "--partitions", "64"]))).code).toBe(0);
+    const { code, stderr } = await becalm(["serve", ...args]);
+    expect([code, stderr]).toEqual([4, expect.stringContaining("made with 64 partitions, not 16")]);
+    expect((await stopServe(await startServe([...args, "--partitions", "64"]))).code).toBe(0);
   });
 
   test("answers with TLS", async () => {
