@@ -282,6 +282,8 @@ describe("what cannot be a store", () => {
     await expect(storeAt(join(folder, "becalm.mdb", "below")).open(LIVE)).rejects.toMatchObject({
       code: "BECALM_STORE_UNAVAILABLE",
     });
+    // Nobody makes a folder there, not even root.
+    await expect(storeAt("/proc/becalm").open(LIVE)).rejects.toMatchObject({ code: "BECALM_STORE_UNAVAILABLE" });
     expect(() => lmdbStore("")).toThrow(/Give a folder/);
     expect(() => lmdbStore(folder, { namespace: "a b" })).toThrow(/is not a valid name/);
   });

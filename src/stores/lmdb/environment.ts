@@ -9,12 +9,13 @@
  * promise comes after all of that. E2: no `eventTurnBatching`: it has a promise of its own, which nobody handles when a
  * commit fails, and that ends the process.
  */
-import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { GroupCommit, type Write } from "./group-commit.ts";
 import { Journal } from "./journal.ts";
 import { type Failed, NotADatabase, toBecalmError } from "./lmdb-errors.ts";
 import { type Database, loadLmdb } from "./load-lmdb.ts";
+import { makeFolder } from "./make-folder.ts";
 import type { ReadRows, Row, WriteRows } from "./rows.ts";
 import { takeWriterLock } from "./writer-lock.ts";
 
@@ -145,7 +146,7 @@ export class Environment {
   async #openForWriting(): Promise<void> {
     if (this.#unlock !== null) return;
     await this.#close();
-    mkdirSync(dirname(this.#file), { recursive: true });
+    makeFolder(dirname(this.#file));
     const database = await this.#openDatabase({ readOnly: false });
     try {
       this.#unlock = await takeWriterLock(

@@ -1,9 +1,10 @@
 /** A copy of an lmdb store, as its last commit left it, made while its writer goes on. The copy is a store itself. */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { BecalmError } from "../../model/errors.ts";
 import { invalid } from "../store-rules.ts";
 import { databaseFile, Environment } from "./environment.ts";
+import { makeFolder } from "./make-folder.ts";
 import { namespaceNames } from "./namespace-rows.ts";
 
 export type LmdbBackup = {
@@ -24,7 +25,7 @@ export async function lmdbBackup(path: string, target: string): Promise<LmdbBack
   const partial = `${file}.partial`;
   const environment = Environment.use(path);
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     rmSync(partial, { force: true });
     if (!(await environment.copyTo(partial)))
       throw new BecalmError("BECALM_NOT_FOUND", `There is no lmdb store at ${path}. Check the path.`, {
