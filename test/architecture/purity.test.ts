@@ -28,6 +28,23 @@ const PURE = [
   "src/formats",
 ];
 
+/** A variable of a whole module, or a table that it fills. */
+const MODULE_STATE = /^(?:export )?(?:let (\w+)|const (\w+)(?:: [^=]+)? = new (?:Weak)?(?:Map|Set)(?:<[^(]*>)?\(\))/gm;
+
+/** What was computed last, or for whom, kept so that a storm computes it once: the answer is the same without. */
+const REMEMBERED = [
+  "src/convergence/dimension-key.ts KNOWN",
+  "src/convergence/forming.ts asked",
+  "src/formats/alert-fields.ts lastTime",
+  "src/instance/open-index.ts PLACES",
+  "src/instance/step-memo.ts TAKEN",
+  "src/instance/step.ts INITIAL",
+  "src/model/episode-codec.ts last",
+  "src/model/fingerprint.ts high",
+  "src/model/fingerprint.ts low",
+  "src/model/ids.ts lastStored",
+];
+
 const CLOCK_READS = /\bDate\.now\b|\bnew Date\(\s*\)|\bMath\.random\b/;
 const VAGUE_NAMES = /(?:^|[/.-])(?:utils?|helpers?|common|misc)(?:[/.-]|$)/;
 
@@ -42,6 +59,13 @@ function occurrences(pattern: RegExp, folders: readonly string[]): string[] {
 describe("the pure part", () => {
   test.each(IMPURE)("holds no %s", (pattern) => {
     expect(occurrences(pattern, PURE)).toEqual([]);
+  });
+
+  test("keeps nothing from one call to the next, but what it remembers of equal questions", () => {
+    const found = sourceFiles(...PURE).flatMap(({ path, code }) =>
+      [...code.matchAll(MODULE_STATE)].map(([, variable, table]) => `${path} ${variable ?? table}`),
+    );
+    expect(found.sort()).toEqual(REMEMBERED);
   });
 });
 

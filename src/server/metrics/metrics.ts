@@ -71,7 +71,11 @@ export class Metrics {
       "From a request's headers to its answer.",
       { labelNames: ["route"] },
     );
-    this.#alerts = counter("becalm_alerts_received_total", "Alerts received, by what became of them.", ["outcome"]);
+    this.#alerts = counter(
+      "becalm_alerts_received_total",
+      "Alerts received, once for each policy that they concern, by what became of them.",
+      ["outcome"],
+    );
     this.#truncated = counter(
       "becalm_alerts_truncated_total",
       "Alerts that senders left out of webhooks, as they say.",
