@@ -17,24 +17,30 @@ export type FormingMember = {
 
 /** Lists up to this are looked through: that is as fast. */
 const SHORT_LENGTH = 16;
+/** So are lists that are asked so seldom: small batches would make an index for a question or two. */
+const FEW_QUESTIONS = 4;
 
 let asked: {
   readonly forming: readonly FormingMember[];
   readonly places: Map<string, number>;
+  questions: number;
   oldestMs: number;
   agedCount: number;
-} = { forming: [], places: new Map(), oldestMs: Number.POSITIVE_INFINITY, agedCount: 0 };
+} = { forming: [], places: new Map(), questions: 0, oldestMs: Number.POSITIVE_INFINITY, agedCount: 0 };
 
 function remembered(forming: readonly FormingMember[]): typeof asked {
   if (asked.forming !== forming)
-    asked = { forming, places: new Map(), oldestMs: Number.POSITIVE_INFINITY, agedCount: 0 };
+    asked = { forming, places: new Map(), questions: 0, oldestMs: Number.POSITIVE_INFINITY, agedCount: 0 };
   return asked;
 }
 
 /** Where a member stands; -1: it is none. */
 export function placeInForming(forming: readonly FormingMember[], id: string): number {
-  if (forming.length <= SHORT_LENGTH) return forming.findIndex((member) => member.id === id);
-  const { places } = remembered(forming);
+  const known = remembered(forming);
+  known.questions += 1;
+  if (forming.length <= SHORT_LENGTH || known.questions <= FEW_QUESTIONS)
+    return forming.findIndex((member) => member.id === id);
+  const { places } = known;
   for (let at = places.size; at < forming.length; at += 1) places.set((forming[at] as FormingMember).id, at);
   return places.get(id) ?? -1;
 }

@@ -17,17 +17,35 @@ const STANDINGS: Readonly<Record<string, Standing>> = { n: "none", p: "inProgres
 const MEMBER = /^([^ ,]+),([npsf]),(-?[0-9a-z]+)(?:,(-?[0-9a-z]+))?$/i;
 
 export function encodeGroup(group: Group): string {
-  return JSON.stringify({ format: GROUP_FORMAT, ...group, forming: formingText(group) });
+  const others = JSON.stringify({ format: GROUP_FORMAT, ...group, forming: undefined });
+  return `${others.slice(0, -1)},"forming":${quoted(formingText(group))}}`;
+}
+
+/** Words that need no escapes, as all ids of ours make: looking for some costs as much as all the rest. */
+const PLAIN = /^[\w ,-]*$/;
+
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 function formingText({ forming, epoch }: Group): string {
-  let text = "";
-  for (const { id, createdAtMs, standing, hadAttempt, succeededAtMs } of forming) {
-    const letter = hadAttempt ? LETTERS[standing].toUpperCase() : LETTERS[standing];
-    const succeeded = succeededAtMs === null ? "" : `,${(succeededAtMs - createdAtMs).toString(36)}`;
-    text += `${text === "" ? "" : " "}${id},${letter},${(createdAtMs - epoch).toString(36)}${succeeded}`;
-  }
-  return text;
+  const words: string[] = [];
+  for (const member of forming) words.push(wordOf(member, epoch));
+  return words.join(" ");
+}
+
+/** Of members whose group was written before, and of those most stay as they are. */
+const WORDS = new WeakMap<FormingMember, { readonly epoch: number; readonly word: string }>();
+
+function wordOf(member: FormingMember, epoch: number): string {
+  const known = WORDS.get(member);
+  if (known !== undefined && known.epoch === epoch) return known.word;
+  const { id, createdAtMs, standing, hadAttempt, succeededAtMs } = member;
+  const letter = hadAttempt ? LETTERS[standing].toUpperCase() : LETTERS[standing];
+  const succeeded = succeededAtMs === null ? "" : `,${(succeededAtMs - createdAtMs).toString(36)}`;
+  const word = `${id},${letter},${(createdAtMs - epoch).toString(36)}${succeeded}`;
+  WORDS.set(member, { epoch, word });
+  return word;
 }
 
 function formingFrom(groupId: string, text: string, epoch: number): FormingMember[] {

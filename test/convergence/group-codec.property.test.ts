@@ -21,8 +21,19 @@ test("a forming group is read as it was written, whenever its members were made 
     fc.property(fc.array(member, { maxLength: 40 }), (forming) => {
       const group = { ...newGroup("disk:!sha1#00ff", "disk", EPOCH_MS), forming };
       expect(decodeGroup(group.id, encodeGroup(group))).toEqual(group);
+      // The same members in another formation, whose times count from elsewhere.
+      const later = { ...group, epoch: EPOCH_MS + 1 };
+      expect(decodeGroup(later.id, encodeGroup(later))).toEqual(later);
     }),
   );
+});
+
+test("a member whose id needs escapes is read as it was written", () => {
+  const forming: FormingMember[] = [
+    { id: '00-"\\é', createdAtMs: EPOCH_MS, standing: "none", hadAttempt: true, succeededAtMs: null },
+  ];
+  const group = { ...newGroup("disk:!sha1#00ff", "disk", EPOCH_MS), forming };
+  expect(decodeGroup(group.id, encodeGroup(group))).toEqual(group);
 });
 
 test("a group of format 1, with a list for each member, is read", () => {
