@@ -10,6 +10,7 @@ import { INSTANCE_STATES } from "./model/instance-types.ts";
 import { CLOCK_SKEW_MS_DEFAULT, CONCURRENCY_MAX, LIST_PAGE_COUNT_MAX, PARTITION_COUNT_MAX } from "./model/limits.ts";
 import { REASONS } from "./model/reasons.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";
+import type { RemovedBundles } from "./removed-bundles.ts";
 import type { ListFilter } from "./runtime/instance-reader.ts";
 import type { OwnersStatus } from "./runtime/owners/owners.ts";
 import {
@@ -60,6 +61,11 @@ export type EngineOptions = {
   readonly concurrency?: number;
   /** How long instances at rest are kept. Default 7 days. */
   readonly retentionMs?: number;
+  /**
+   * Where instances are written before they are removed: each page becomes a bundle, as `becalm export` writes it. What
+   * cannot be written is not removed. Give it to every engine of the namespace. Default: removed instances are gone.
+   */
+  readonly exportRemoved?: RemovedBundles;
   /** Partitions of the namespace, fixed when it is created. Default 16. */
   readonly partitions?: number;
   /** How long `stop` waits for attempts that are under way before it aborts them, in real time. Default 30 s. */
@@ -109,6 +115,13 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   urls: having("an object that makes signed addresses", ["approval", "callback"]),
   concurrency: wholeNumber(1, CONCURRENCY_MAX),
   retentionMs: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  exportRemoved: {
+    what: "{ folder, namespace }, two texts",
+    holds: (value) => {
+      const { folder, namespace } = (value ?? {}) as Record<string, unknown>;
+      return TEXT.holds(folder) && TEXT.holds(namespace);
+    },
+  },
   partitions: wholeNumber(1, PARTITION_COUNT_MAX),
   drainMs: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   maxAlertsUnderWay: wholeNumber(1, Number.MAX_SAFE_INTEGER),
@@ -167,6 +180,11 @@ export type EngineStatus = StoreStatus & {
   readonly bytesUnderWay: number;
   /** Absent: the engine has none. */
   readonly shadow?: ShadowStatus;
+  /**
+   * Sweeps since this engine began that ended early, because what they were to remove could not be exported. Absent:
+   * nothing is exported.
+   */
+  readonly failedExports?: number;
 } & OwnersStatus;
 
 /**

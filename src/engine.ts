@@ -29,19 +29,21 @@ import { BecalmError, messageOf } from "./model/errors.ts";
 import type { PauseNote } from "./model/instance-types.ts";
 import { CONCURRENCY_DEFAULT, RETENTION_MS_DEFAULT } from "./model/limits.ts";
 import type { Policy, PolicySet } from "./policy/policy.ts";
+import { removedBundles } from "./removed-bundles.ts";
 import { abortable } from "./runtime/abortable.ts";
 import { type IngestResult as Delivered, deliver, routeRequest } from "./runtime/inbox/ingest.ts";
 import { IntakeBound } from "./runtime/inbox/intake-bound.ts";
 import { InstanceReader, type ListFilter } from "./runtime/instance-reader.ts";
 import type { InstanceService } from "./runtime/instance-service.ts";
 import { putInForce } from "./runtime/namespace.ts";
-import { OWNS_NOTHING, type Owners } from "./runtime/owners/owners.ts";
+import { OWNS_NOTHING } from "./runtime/owners/owners.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
 import { DEAD_LETTER_COUNT, type DeadLetter, deadLetters } from "./runtime/workers/dead-letters.ts";
-import type { StoreStatus, StoreWatch } from "./runtime/workers/store-watch.ts";
+import type { LiveDriver } from "./runtime/workers/live-driver.ts";
+import type { StoreStatus } from "./runtime/workers/store-watch.ts";
 import { castShadow, type Shadow, type ShadowReport, type ShadowRequest } from "./shadow.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import type { Store } from "./stores/store.ts";
@@ -157,8 +159,7 @@ class LiveEngine implements Engine {
   readonly #listeners: Listeners;
   readonly #intake: IntakeBound;
   #shadow: Shadow | null;
-  #storeWatch: StoreWatch | null = null;
-  #owners: Owners | null = null;
+  #driver: LiveDriver | null = null;
   /** null: not opened yet. */
   #opening: Promise<Opened> | null = null;
   #stopping: Promise<void> | null = null;
@@ -186,8 +187,10 @@ class LiveEngine implements Engine {
   status(): EngineStatus {
     const { alerts, bytes } = this.#intake.underway;
     const shadow = this.#shadow === null ? {} : { shadow: this.#shadow.status };
-    const known = { ...(this.#storeWatch?.status ?? UNKNOWN), ...(this.#owners?.status ?? OWNS_NOTHING) };
-    return { ...known, alertsUnderWay: alerts, bytesUnderWay: bytes, ...shadow };
+    const driver = this.#driver;
+    const known = { ...(driver?.storeWatch.status ?? UNKNOWN), ...(driver?.owners.status ?? OWNS_NOTHING) };
+    const exports = this.#options.exportRemoved && { failedExports: driver?.failedExports ?? 0 };
+    return { ...known, alertsUnderWay: alerts, bytesUnderWay: bytes, ...shadow, ...exports };
   }
 
   stop(): Promise<void> {
@@ -352,7 +355,7 @@ class LiveEngine implements Engine {
   }
 
   async #open(): Promise<Opened> {
-    const { policies, partitions, concurrency, retentionMs, observe } = this.#options;
+    const { policies, partitions, concurrency, retentionMs, exportRemoved, observe } = this.#options;
     const logger = this.#logger;
     const attached = attachedClock(this.#clock);
     const given = { store: tracedStore(this.#store), clock: attached.clock, policies, partitions, observe };
@@ -368,6 +371,7 @@ class LiveEngine implements Engine {
       effects: attempts.effects,
       concurrency: concurrency ?? CONCURRENCY_DEFAULT,
       retentionMs: retentionMs ?? RETENTION_MS_DEFAULT,
+      exportRemoved: exportRemoved && removedBundles(reader, exportRemoved, logger),
       leaveEffects: this.#options.leaveEffects === true,
       onCommit: [
         ...inspection.onCommit,
@@ -378,8 +382,7 @@ class LiveEngine implements Engine {
       watch: { maxClockSkewMs: maxClockSkewOf(this.#options), logger },
       onFault: (what, error) => logger.error({ err: error }, what),
     });
-    this.#storeWatch = driven.driver.storeWatch;
-    this.#owners = driven.driver.owners;
+    this.#driver = driven.driver;
     // An alert is not decided by a clock that was never compared. Who cannot be asked now is asked again soon.
     await driven.driver.storeWatch.look().catch(() => {});
     attached.setWorker(driven.driver);

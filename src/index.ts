@@ -87,6 +87,7 @@ export type { ReasonCode } from "./model/reasons.ts";
 export type { Policy, PolicySet, Silence } from "./policy/policy.ts";
 export { compilePolicy, type PolicyVersions } from "./policy/policy-versions.ts";
 export { type ExplainOptions, explain } from "./present/explained-entry.ts";
+export type { RemovedBundles } from "./removed-bundles.ts";
 export type { ListFilter } from "./runtime/instance-reader.ts";
 export { type Replay, type ReplayedStep, replay } from "./simulate/replay.ts";
 export type { DimensionLock } from "./stores/dimension-lock.ts";

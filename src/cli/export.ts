@@ -3,13 +3,11 @@ import { createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { finished } from "node:stream/promises";
 import { birthOf } from "../instance/audit.ts";
-import type { Birth } from "../instance/audit-types.ts";
 import { BecalmError } from "../model/errors.ts";
-import { policyKey } from "../policy/policy-versions.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
-import { type BundledInstance, type BundledPolicy, BundleWriter } from "../simulate/bundle.ts";
-import { endsOf } from "../simulate/stored-recording.ts";
+import { BundleWriter } from "../simulate/bundle.ts";
+import { type StoredHistory, UnwrittenPolicies, withEnds } from "../simulate/stored-bundle.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
 import { nowOf, sinceMsOf } from "./since-option.ts";
@@ -75,12 +73,12 @@ type Context = {
 async function writeAll(write: (line: string) => Promise<void>, context: Context): Promise<void> {
   const { instances, options, totals, progress } = context;
   const bundle = new BundleWriter(options.redact ?? []);
-  const policies = policyTexts(instances);
+  const policies = new UnwrittenPolicies(instances.runtime.store);
   const { mode, highestTimeMs } = instances.runtime;
   const reached = mode === "live" ? {} : { virtualTimeMs: highestTimeMs ?? 0 };
   await write(bundle.header({ namespace: options.namespace, exportedAtMs: Date.now(), ...reached }));
   for await (const one of instancesOf(context)) {
-    const policy = await policies.unwritten(birthOf(one.id, one.lines));
+    const policy = await policies.of(birthOf(one.id, one.lines));
     if (policy !== null) await write(bundle.policy(policy));
     await write(bundle.instance(one));
     totals.instances += 1;
@@ -93,27 +91,7 @@ async function writeAll(write: (line: string) => Promise<void>, context: Context
   progress.end();
 }
 
-/**
- * Each version's text once, before the first instance that was made under it. A namespace may learn versions while it
- * is read.
- */
-function policyTexts(instances: InstanceReader) {
-  const texts = new Map<string, string>();
-  const written = new Set<string>();
-  return {
-    async unwritten({ policy, policyVersion }: Birth): Promise<BundledPolicy | null> {
-      const key = policyKey({ name: policy, version: policyVersion });
-      if (written.has(key)) return null;
-      written.add(key);
-      if (!texts.has(key))
-        for (const record of await instances.runtime.store.policies()) texts.set(record.key, record.value);
-      const value = texts.get(key);
-      return value === undefined ? null : { policy: key, value };
-    },
-  };
-}
-
-async function* instancesOf(context: Context): AsyncGenerator<Stored> {
+async function* instancesOf(context: Context): AsyncGenerator<StoredHistory> {
   for await (const ids of idsOf(context)) {
     for (let start = 0; start < ids.length; start += READ_AT_ONCE) {
       const some = ids.slice(start, start + READ_AT_ONCE);
@@ -121,25 +99,14 @@ async function* instancesOf(context: Context): AsyncGenerator<Stored> {
       yield* await withEnds(
         context.instances,
         read.filter((one) => one !== null),
+        Date.now(),
       );
     }
   }
 }
 
-/** How their alerts ended is not in their histories, where nothing followed from it. */
-async function withEnds(instances: InstanceReader, read: readonly Stored[]): Promise<Stored[]> {
-  const born = read.map(({ id, lines }) => ({ id, birth: birthOf(id, lines) }));
-  const ends = await endsOf(instances, born, Date.now());
-  return read.map((one, index) => {
-    const ended = ends[index] ?? null;
-    return ended === null ? one : { ...one, ended };
-  });
-}
-
-type Stored = Omit<BundledInstance, "birthHash">;
-
 /** null: it was removed by its retention meanwhile. A trail that does not hold is exported as it is, and reported. */
-async function readOne(instances: InstanceReader, id: string, totals: Totals): Promise<Stored | null> {
+async function readOne(instances: InstanceReader, id: string, totals: Totals): Promise<StoredHistory | null> {
   try {
     const { lines, fault } = await checkTrail(instances, id);
     if (fault !== null) totals.broken.push(id);

@@ -42,6 +42,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--retention <duration>", "how long an instance at rest is kept, with its audit")
         .default(RETENTION_MS_DEFAULT, "7d")
         .argParser(retentionMs),
+      named("--export-removed <folder>", "write each instance into a bundle in this folder before it is removed"),
       named("--partitions <n>", "of the namespace, fixed when it is made (default: 16)").argParser((given) =>
         wholeNumber(given, { min: 1, max: PARTITION_COUNT_MAX }),
       ),

@@ -1,5 +1,6 @@
 /** `becalm serve`: an engine behind HTTP, from its options to its last answer. */
-import { unwatchFile, watchFile } from "node:fs";
+import { constants, unwatchFile, watchFile } from "node:fs";
+import { access } from "node:fs/promises";
 import { createEngine, type Engine } from "../engine.ts";
 import { AlertView } from "../server/alertmanager/view.ts";
 import { isLoopback, type ListenAddress, parseListen } from "../server/http/listen-address.ts";
@@ -25,6 +26,7 @@ import { openStreams } from "./serve-records.ts";
 import { readServed, type Served } from "./serve-rules.ts";
 import { startTracing } from "./serve-tracing.ts";
 import type { Terminal } from "./terminal.ts";
+import { unwritable } from "./unwritable-file.ts";
 import { isOfOneWriter, storeAt } from "./with-namespace.ts";
 
 export type ServeOptions = {
@@ -57,6 +59,8 @@ export type ServeOptions = {
   readonly drainMs: number;
   readonly requestMs: number;
   readonly retentionMs: number;
+  /** A folder. */
+  readonly exportRemoved?: string;
   /** Left out: 16. */
   readonly partitions?: number;
 };
@@ -69,6 +73,7 @@ const HELD_BYTES_MAX = 64 * 1_024 * 1_024;
 
 export async function serve(terminal: Terminal, options: ServeOptions): Promise<number> {
   const setup = checkedSetup(options);
+  if (options.exportRemoved !== undefined) await requireFolder(options.exportRemoved);
   const first = await readServed({ ...options, tls: setup.tls });
   requireCallbackAddress(first.policies, setup.links);
   const logger = fileLogger(options.log);
@@ -96,6 +101,16 @@ async function streamsOf({ options, first, logger, url }: StreamParts): Promise<
   if (strategies !== null) return openStreams({ store: url, namespace, names, strategies, enrich, logger });
   if (options.stream === undefined && enrich === undefined) return null;
   throw usedWrongly("--stream and --enrich are about metric records: give --strategies FILE too.");
+}
+
+/** What is removed weeks later must not wait for that to find out that its folder is missing. */
+async function requireFolder(path: string): Promise<void> {
+  try {
+    // With the dot only a folder is found.
+    await access(`${path}/.`, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw unwritable(path, "--export-removed", error);
+  }
 }
 
 type Setup = {
@@ -155,6 +170,7 @@ type Opened = { readonly engine: Engine; readonly server: BecalmServer; readonly
 async function open(parts: Parts): Promise<Opened> {
   const { options, setup, first, logger, store, records } = parts;
   const now = Date.now;
+  const folder = options.exportRemoved;
   const view = new AlertView();
   const bodies = new BodyReader({
     bodyBytesMax: options.maxBodyBytes,
@@ -184,6 +200,7 @@ async function open(parts: Parts): Promise<Opened> {
     concurrency: options.concurrency,
     drainMs: options.drainMs,
     retentionMs: options.retentionMs,
+    ...(folder === undefined ? {} : { exportRemoved: { folder, namespace: options.namespace } }),
     ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
   });
   let server: BecalmServer | null = null;

@@ -30,7 +30,7 @@ export const ERROR_CODES = {
   BECALM_BUNDLE_BROKEN: "an exported bundle that was changed or cut short, or another file",
   BECALM_EFFECT_FORBIDDEN: "an effect that this engine may not run",
   BECALM_WAIT_TIMEOUT: "an instance did not reach the expected state in time",
-  BECALM_OUTPUT_FAILED: "the result of a command cannot be written to stdout",
+  BECALM_OUTPUT_FAILED: "the result of a command, or a bundle of what is removed, cannot be written",
   BECALM_STOPPED: "the engine is stopped or stopping",
   BECALM_BUSY: "more arrives than can be taken; nothing was written, send again",
   BECALM_FINGERPRINT_TAKEN: "an alert with the fingerprint of another one that has other labels; it was not taken",

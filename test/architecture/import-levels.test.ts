@@ -57,6 +57,7 @@ const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/instance-reference.ts": "engine",
   "src/worker.ts": "engine",
   "src/queued-attempts.ts": "engine",
+  "src/removed-bundles.ts": "engine",
   "src/stores/store.ts": "ports",
   "src/stores/dimension-lock.ts": "ports",
   "src/stores/processes.ts": "ports",

@@ -233,6 +233,14 @@ describe("becalm serve", () => {
     expect((await stopServe(await startServe([...args, "--partitions", "64"]))).code).toBe(0);
   });
 
+  test("refuses to start with a folder for what is removed that is missing, or is a file", async () => {
+    const path = file("p.yaml", EVERY);
+    for (const folder of [join(path, "..", "missing"), path]) {
+      const { code, stderr } = await becalm(["serve", "--policies", path, ...where(), "--export-removed", folder]);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/BECALM_OUTPUT_FAILED.*--export-removed/s)]);
+    }
+  });
+
   test("answers with TLS", async () => {
     const [cert, key] = [file("cert.pem", ""), file("key.pem", "")];
     makeCertificate(cert, key);

@@ -26,7 +26,7 @@ import { type EffectSource, NO_EFFECTS } from "./effect-source.ts";
 import { LongestWaiting } from "./longest-waiting.ts";
 import { ATTEMPTS_LOOKED_AT_EVERY_MS, CLAIMS_PROLONGED_EVERY_MS, OutboxPump } from "./outbox-pump.ts";
 import { RepeatedFaults } from "./repeated-faults.ts";
-import { sweep } from "./retention.ts";
+import { type ExportRemoved, sweep } from "./retention.ts";
 import { StoreWatch, type StoreWatchOptions } from "./store-watch.ts";
 import { TimerPump } from "./timer-pump.ts";
 
@@ -49,6 +49,8 @@ export type LiveOptions = {
   /** Actions at once, and beside them notices. */
   readonly concurrency: number;
   readonly retentionMs: number;
+  /** Writes instances before they are removed. */
+  readonly exportRemoved?: ExportRemoved | undefined;
   /** A worker's: it runs what it chooses and nothing else, and fires no timers. */
   readonly choice?: EffectChoice;
   /** All effects are left to workers. */
@@ -80,6 +82,7 @@ export class LiveDriver implements Driver {
   #timersDueAtMs = Number.POSITIVE_INFINITY;
   #isRunning = false;
   #hasLookedAtSilenced = false;
+  #failedExports = 0;
 
   constructor(runtime: Runtime, options: LiveOptions) {
     this.#options = options;
@@ -132,6 +135,11 @@ export class LiveDriver implements Driver {
 
   get outCount(): number {
     return this.#outbox.outCount;
+  }
+
+  /** Sweeps that ended early because what they were to remove could not be exported. */
+  get failedExports(): number {
+    return this.#failedExports;
   }
 
   get isStarted(): boolean {
@@ -348,8 +356,15 @@ export class LiveDriver implements Driver {
   }
 
   async #forget(): Promise<number> {
-    if (!this.#isOff) await sweep(this.#runtime, this.#options.retentionMs);
+    if (!this.#isOff) await sweep(this.#runtime, this.#options).catch((error: unknown) => this.#keepAll(error));
     return this.#sweptEveryMs;
+  }
+
+  /** What could not be exported stays, and the next sweep tries again. */
+  #keepAll(error: unknown): void {
+    if (errorCode(error) !== "BECALM_OUTPUT_FAILED") throw error;
+    this.#failedExports += 1;
+    this.#faults.report("retention export", `retention: ${messageOf(error)}`, error);
   }
 
   get #sweptEveryMs(): number {

@@ -1,25 +1,51 @@
 /**
  * Retention: an instance at rest is forgotten, with its audit, some time after its last step and the last receipt of
- * its alert.
+ * its alert. If it is to be exported before, it is removed only when its export is durable.
  */
+import type { Instance } from "../../instance/checkpoint.ts";
 import { isAtRest } from "../../instance/open-index.ts";
 import { BecalmError } from "../../model/errors.ts";
+import type { StoredInstance } from "../../stores/store.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { lastRecordOf } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
 
 const PAGE_COUNT = 256;
 
-/** Removes what is older than `retentionMs` at rest. Returns how many instances were removed. */
-export async function sweep(runtime: Runtime, retentionMs: number): Promise<number> {
+/**
+ * Writes instances that are about to be removed, and resolves when they are durable, with the ids of those that it
+ * wrote: the others stay. Rejects with BECALM_OUTPUT_FAILED if it could not write.
+ */
+export type ExportRemoved = (page: RemovedPage) => Promise<ReadonlySet<string>>;
+
+export type RemovedPage = { readonly partition: number; readonly instances: readonly StoredInstance[] };
+
+export type Retention = {
+  readonly retentionMs: number;
+  /** Absent: what is removed is not exported. */
+  readonly exportRemoved?: ExportRemoved | undefined;
+};
+
+/**
+ * Removes what is older than `retentionMs` at rest. Returns how many instances were removed. Rejects as `exportRemoved`
+ * does: then its page, and what would have come after it, is still there.
+ */
+export async function sweep(runtime: Runtime, { retentionMs, exportRemoved }: Retention): Promise<number> {
   const untilMs = runtime.clock.now() - retentionMs;
   let removed = 0;
   for (let partition = 0; partition < runtime.partitions; partition += 1)
-    removed += await sweepPartition(runtime, partition, untilMs);
+    removed += await sweepPartition(runtime, { partition, untilMs, exportRemoved });
   return removed;
 }
 
-async function sweepPartition(runtime: Runtime, partition: number, untilMs: number): Promise<number> {
+type Sweep = {
+  readonly partition: number;
+  readonly untilMs: number;
+  readonly exportRemoved: ExportRemoved | undefined;
+};
+
+async function sweepPartition(runtime: Runtime, its: Sweep): Promise<number> {
+  const { partition, untilMs } = its;
   let removed = 0;
   let after: { createdAtMs: number; id: string } | undefined;
   for (;;) {
@@ -29,27 +55,51 @@ async function sweepPartition(runtime: Runtime, partition: number, untilMs: numb
       limit: PAGE_COUNT,
       ...(after === undefined ? {} : { after }),
     });
-    removed += await sweepPage(runtime, { partition, ids: page.map(({ id }) => id), untilMs });
+    removed += await sweepPage(
+      runtime,
+      page.map(({ id }) => id),
+      its,
+    );
     if (page.length < PAGE_COUNT) return removed;
     after = page.at(-1);
   }
 }
 
-async function sweepPage(
-  runtime: Runtime,
-  { partition, ids, untilMs }: { partition: number; ids: readonly string[]; untilMs: number },
-): Promise<number> {
+type Over = { readonly stored: StoredInstance; readonly instance: Instance };
+
+async function sweepPage(runtime: Runtime, ids: readonly string[], its: Sweep): Promise<number> {
   if (ids.length === 0) return 0;
-  const { instances } = await runtime.store.load({ partition, groupId: null, instanceIds: ids });
-  const touched = await runtime.store.touched(ids);
-  let removed = 0;
+  const { instances } = await runtime.store.load({ partition: its.partition, groupId: null, instanceIds: ids });
+  const atRest: Over[] = [];
   for (const stored of instances.values()) {
     // A quarantined instance is never removed: somebody may repair it.
     const instance = await tryInstance(runtime, stored);
     if (instance instanceof BecalmError || !isAtRest(instance)) continue;
-    if (Math.max(instance.atMs, touched.get(instance.id) ?? 0) > untilMs) continue;
+    atRest.push({ stored, instance });
+  }
+  let removed = 0;
+  for (const { stored, instance } of await exported(runtime, await over(runtime, atRest, its), its)) {
     const record = await lastRecordOf(runtime, instance);
     if (await runtime.store.remove(instance.id, stored.version, record ?? undefined)) removed += 1;
   }
   return removed;
+}
+
+/** Those whose last step, and the last receipt of their alert, are long enough ago. */
+async function over(runtime: Runtime, atRest: readonly Over[], { untilMs }: Sweep): Promise<readonly Over[]> {
+  if (atRest.length === 0) return atRest;
+  const touched = await runtime.store.touched(atRest.map(({ instance }) => instance.id));
+  return atRest.filter(({ instance: { id, atMs } }) => Math.max(atMs, touched.get(id) ?? 0) <= untilMs);
+}
+
+/** Those that may go: all, or those whose exports are durable. An alert that came meanwhile keeps its instance. */
+async function exported(runtime: Runtime, leaving: readonly Over[], its: Sweep): Promise<readonly Over[]> {
+  const { partition, exportRemoved } = its;
+  if (exportRemoved === undefined || leaving.length === 0) return leaving;
+  const written = await exportRemoved({ partition, instances: leaving.map(({ stored }) => stored) });
+  return over(
+    runtime,
+    leaving.filter(({ stored }) => written.has(stored.id)),
+    its,
+  );
 }

@@ -197,17 +197,29 @@ function addStatus(registers: Registry[], status: () => EngineStatus): void {
     "How far this process's clock is ahead of the store's.",
     (now) => (now.clockSkewMs ?? Number.NaN) / 1_000,
   );
-  let told = 0;
-  new Counter({
-    name: "becalm_lost_commits_total",
-    help: "Commits that the store had acknowledged and has lost.",
-    registers,
-    collect() {
-      const { lostCommits } = status();
-      this.inc(lostCommits - told);
-      told = lostCommits;
-    },
-  });
+  const counter = (name: string, help: string, value: (now: EngineStatus) => number) => {
+    let told = 0;
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        const count = value(status());
+        this.inc(count - told);
+        told = count;
+      },
+    });
+  };
+  counter(
+    "becalm_lost_commits_total",
+    "Commits that the store had acknowledged and has lost.",
+    (now) => now.lostCommits,
+  );
+  counter(
+    "becalm_failed_exports_total",
+    "Sweeps of the retention that ended early, because what they were to remove could not be exported.",
+    (now) => now.failedExports ?? 0,
+  );
   new Gauge({
     name: "becalm_store_info",
     help: "The store's durability profile.",

@@ -1,0 +1,144 @@
+/** What retention removes is exported before: nothing goes that is not in a bundle. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { readBundle } from "../../src/cli/bundle-file.ts";
+import { compose } from "../../src/compose.ts";
+import { policySetFrom } from "../../src/formats/policy-file.ts";
+import { type ExportRemoved, sweep } from "../../src/runtime/workers/retention.ts";
+import { becalm, jsonLines } from "../support/command.ts";
+import { alertOf, EngineWorld, MEMORY, MINUTE_MS, policyOf, redisKind, take } from "../support/engine-world.ts";
+import { useRedis } from "../support/redis-server.ts";
+
+const server = useRedis();
+const HOUR_MS = 60 * MINUTE_MS;
+const RETENTION = { retentionMs: 8 * HOUR_MS };
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "becalm-removed-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const filesOf = (folder: string) => readdirSync(folder).map((name) => join(folder, name));
+
+/** Reads to the end of each: throws for one that is not whole. */
+async function idsIn(folder: string): Promise<string[]> {
+  const ids: string[] = [];
+  for (const file of filesOf(folder)) for await (const { instance } of readBundle(file)) ids.push(instance.id);
+  return ids;
+}
+
+async function isGone(world: EngineWorld): Promise<boolean> {
+  return (await world.stored()).length === 0;
+}
+
+describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
+  test("each instance that is removed is in one bundle, and one that stays is in none", async () => {
+    const world = new EngineWorld(kind, { partitions: 1 });
+    world.outcome = ({ alert }) => (alert?.labels["name"] === "running" ? undefined : "done");
+    const folder = newFolder();
+    const exportRemoved = { folder, namespace: "world" };
+    const engine = await world.engine([policyOf(null)], { ...RETENTION, exportRemoved, concurrency: 100 });
+    // More than a page.
+    const names = Array.from({ length: 300 }, (_, index) => `n${index}`);
+    const removed = await take(engine, ...names.map((name) => alertOf(name)));
+    const running = await take(engine, alertOf("running"));
+    await world.until("all but one are at rest", () => world.underway.length === 1);
+    await world.elapse(9 * HOUR_MS);
+    await world.until("all but one are removed", async () => (await world.stored()).length === 1);
+    expect((await world.stored()).map(({ id }) => id)).toEqual(running);
+    expect((await idsIn(folder)).sort()).toEqual(removed.sort());
+    expect(readdirSync(folder)).toHaveLength(2);
+    expect(engine.status().failedExports).toBe(0);
+  });
+
+  test("nothing is removed as long as the folder cannot be written, and the next sweep tries again", async () => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "done";
+    const folder = newFolder();
+    const exportRemoved = { folder, namespace: "world" };
+    const engine = await world.engine([policyOf(null)], { ...RETENTION, exportRemoved });
+    const ids = await take(engine, alertOf("a"), alertOf("b"), alertOf("c"));
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, "in the way");
+    await world.elapse(9 * HOUR_MS);
+    await world.until("a failure is counted", () => (engine.status().failedExports ?? 0) > 0);
+    expect((await world.stored()).map(({ id }) => id).sort()).toEqual(ids.sort());
+    expect(world.faults).toEqual([
+      expect.stringMatching(/^retention: .*removed-.* cannot be written: .*the next sweep/),
+    ]);
+    rmSync(folder);
+    mkdirSync(folder);
+    await world.elapse(HOUR_MS);
+    await world.until("all are removed", () => isGone(world));
+    expect((await idsIn(folder)).sort()).toEqual(ids.sort());
+  });
+
+  test("what the export did not write stays, and an instance whose alert came during the export", async () => {
+    const world = new EngineWorld(kind, { partitions: 1 });
+    world.outcome = () => "done";
+    const engine = await world.engine([policyOf(null)], { retentionMs: 10 * HOUR_MS });
+    const alerts = ["removed", "unwritten", "sent again"].map((name) => alertOf(name));
+    const [, unwritten, sentAgain] = (await take(engine, ...alerts)) as [string, string, string];
+    await world.elapse(9 * HOUR_MS);
+    const runtime = await compose({
+      store: await world.outside(),
+      clock: world.clock,
+      policies: policySetFrom([policyOf(null)]),
+      mode: "live",
+      partitions: 1,
+    });
+    const exportRemoved: ExportRemoved = async ({ instances }) => {
+      await take(engine, alertOf("sent again"));
+      await world.settle();
+      return new Set(instances.map(({ id }) => id).filter((id) => id !== unwritten));
+    };
+    expect(await sweep(runtime, { ...RETENTION, exportRemoved })).toBe(1);
+    expect((await world.stored()).map(({ id }) => id).sort()).toEqual([unwritten, sentAgain].sort());
+  });
+});
+
+test("an instance whose history cannot be read stays, is reported, and keeps no other one", async () => {
+  const world = new EngineWorld(redisKind(server), { partitions: 1 });
+  world.outcome = () => "done";
+  const folder = newFolder();
+  const exportRemoved = { folder, namespace: "world" };
+  const engine = await world.engine([policyOf(null)], { ...RETENTION, exportRemoved });
+  const [whole, broken] = (await take(engine, alertOf("whole"), alertOf("broken"))) as [string, string];
+  const client = new Redis(server.url);
+  onTestFinished(() => client.disconnect());
+  const [key = "none"] = await client.keys(`*:i:${broken}`);
+  const [checkpoint, ...lines] = ((await client.get(key)) ?? "").split("\n");
+  await client.set(key, [checkpoint, "no birth", ...lines.slice(1)].join("\n"));
+  await world.elapse(9 * HOUR_MS);
+  await world.until("one is removed", async () => (await world.stored()).length === 1);
+  expect([await idsIn(folder), (await world.stored()).map(({ id }) => id)]).toEqual([[whole], [broken]]);
+  expect(world.faults).toEqual([expect.stringContaining(`${broken} stays, it cannot be exported: `)]);
+});
+
+test("a bundle of removed instances verifies, replays and is compared without the store", async () => {
+  const world = new EngineWorld(MEMORY, { partitions: 1 });
+  world.outcome = () => "done";
+  const folder = newFolder();
+  const policies = [policyOf({ function: "trigger", count: 2 })];
+  const engine = await world.engine(policies, { ...RETENTION, exportRemoved: { folder, namespace: "world" } });
+  await take(engine, alertOf("a"), alertOf("b"), alertOf("c"));
+  await world.until("all are at rest", () => world.attempts.length > 0 && world.underway.length === 0);
+  await world.elapse(9 * HOUR_MS);
+  await world.until("all are removed", () => isGone(world));
+  const [file = "none"] = filesOf(folder);
+  const given = join(newFolder(), "policies.json");
+  writeFileSync(given, JSON.stringify({ policies }));
+  const [verified, replayed, compared] = await Promise.all([
+    becalm(["audit", "verify", "--file", file, "--json"]),
+    becalm(["replay", "--file", file, "--json"]),
+    becalm(["diff", "--policies", given, "--from", file, "--fail-if", "changed != 0", "--json"]),
+  ]);
+  const summaryOf = (stdout: string) => jsonLines<{ summary?: object }>(stdout).at(-1)?.summary;
+  expect([verified.code, summaryOf(verified.stdout)]).toMatchObject([0, { instances: 3, broken: 0 }]);
+  expect([replayed.code, summaryOf(replayed.stdout)]).toMatchObject([0, { instances: 3, different: 0 }]);
+  expect([compared.code, summaryOf(compared.stdout)]).toMatchObject([0, { alerts: 3, changed: 0 }]);
+});
