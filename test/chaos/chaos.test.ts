@@ -30,7 +30,7 @@ describe("real processes that are killed, cut off and answered by halves", () =>
     "show that %s",
     { timeout: 180_000 },
     async (_, fault) => {
-      const { violations } = await run(chaosScenarioNamed("quiet"), fault);
+      const { violations } = await run(chaosScenarioNamed("race"), fault);
       const spoke = violations.map(({ checker }) => checker);
       expect(fault.foundBy.filter((checker) => spoke.includes(checker))).not.toEqual([]);
     },

@@ -198,6 +198,7 @@ class ChaosRun {
       policies: chaosPolicies(target.url, this.#policyVersion),
       targetUrl: target.url,
       leaveEffects: this.#options.scenario.workers > 0,
+      isRace: this.#options.scenario.isRace === true,
       onFault: this.#onFault,
     };
     const served = this.#engines.filter((engine) => engine instanceof ServedContender && !engine.isDead).length;

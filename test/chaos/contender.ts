@@ -9,6 +9,8 @@ export type ContenderOptions = {
   readonly targetUrl: string;
   /** Workers run the attempts, and this process runs none. */
   readonly leaveEffects?: boolean;
+  /** It knows of no other engine. */
+  readonly isRace?: boolean;
   /** BullMQ's Redis, for workers that go through it. */
   readonly queueUrl?: string;
 };

@@ -6,7 +6,8 @@ import { obey } from "./at-point.ts";
 import type { ContenderOptions, FromContender, ToContender } from "./contender.ts";
 import { storeAt } from "./store-at.ts";
 
-const { storeUrl, namespace, policies, leaveEffects = false } = JSON.parse(process.argv[2] ?? "{}") as ContenderOptions;
+const options = JSON.parse(process.argv[2] ?? "{}") as ContenderOptions;
+const { storeUrl, namespace, policies, leaveEffects = false, isRace = false } = options;
 const realNow = Date.now;
 let aheadMs = 0;
 Date.now = () => realNow() + aheadMs;
@@ -14,6 +15,7 @@ Date.now = () => realNow() + aheadMs;
 const tell = (message: FromContender) => void process.send?.(message, () => {});
 const report = (text: string) => tell({ type: "fault", text });
 const store = storeAt(storeUrl, namespace);
+if (isRace) Object.defineProperty(store, "processes", { value: null });
 const engine = createEngine({
   policies: policies as never,
   store,

@@ -61,7 +61,7 @@ export const NAMED_POINTS: readonly NamedPoint[] = [
     name: "after claims, before their dispatch",
     on: "any",
     isRare: true,
-    find: "this.#isBehind = isMore;",
+    find: "this.#isBehind = isMore ?? this.#isBehind;",
     where: "behind",
     when: "effects.length > 0",
   },
