@@ -15,6 +15,7 @@ import { useRedis } from "../support/redis-server.ts";
 const server = useRedis();
 const HOUR_MS = 60 * MINUTE_MS;
 const RETENTION = { retentionMs: 8 * HOUR_MS };
+const NOTHING_UNREADABLE = { onUnreadable: () => {} };
 
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "becalm-removed-"));
@@ -96,28 +97,35 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
       await world.settle();
       return new Set(instances.map(({ id }) => id).filter((id) => id !== unwritten));
     };
-    expect(await sweep(runtime, { ...RETENTION, exportRemoved })).toBe(1);
+    expect(await sweep(runtime, { ...RETENTION, ...NOTHING_UNREADABLE, exportRemoved })).toBe(1);
     expect((await world.stored()).map(({ id }) => id).sort()).toEqual([unwritten, sentAgain].sort());
   });
 });
 
-test("an instance whose history cannot be read stays, is reported, and keeps no other one", async () => {
-  const world = new EngineWorld(redisKind(server), { partitions: 1 });
-  world.outcome = () => "done";
-  const folder = newFolder();
-  const exportRemoved = { folder, namespace: "world" };
-  const engine = await world.engine([policyOf(null)], { ...RETENTION, exportRemoved });
-  const [whole, broken] = (await take(engine, alertOf("whole"), alertOf("broken"))) as [string, string];
-  const client = new Redis(server.url);
-  onTestFinished(() => client.disconnect());
-  const [key = "none"] = await client.keys(`*:i:${broken}`);
-  const [checkpoint, ...lines] = ((await client.get(key)) ?? "").split("\n");
-  await client.set(key, [checkpoint, "no birth", ...lines.slice(1)].join("\n"));
-  await world.elapse(9 * HOUR_MS);
-  await world.until("one is removed", async () => (await world.stored()).length === 1);
-  expect([await idsIn(folder), (await world.stored()).map(({ id }) => id)]).toEqual([[whole], [broken]]);
-  expect(world.faults).toEqual([expect.stringContaining(`${broken} stays, it cannot be exported: `)]);
-});
+test.each([
+  ["exported before", true, "it cannot be exported: "],
+  ["not exported", false, "it cannot be read: "],
+])(
+  "an instance whose history cannot be read stays, is reported, and keeps no other one; %s",
+  async (_, isExported, why) => {
+    const world = new EngineWorld(redisKind(server), { partitions: 1 });
+    world.outcome = () => "done";
+    const folder = newFolder();
+    const exportRemoved = isExported ? { exportRemoved: { folder, namespace: "world" } } : {};
+    const engine = await world.engine([policyOf(null)], { ...RETENTION, ...exportRemoved });
+    const [whole, broken] = (await take(engine, alertOf("whole"), alertOf("broken"))) as [string, string];
+    const client = new Redis(server.url);
+    onTestFinished(() => client.disconnect());
+    const [key = "none"] = await client.keys(`*:i:${broken}`);
+    const [checkpoint, ...lines] = ((await client.get(key)) ?? "").split("\n");
+    await client.set(key, [checkpoint, "no birth", ...lines.slice(1)].join("\n"));
+    await world.elapse(9 * HOUR_MS);
+    await world.until("one is removed", async () => (await world.stored()).length === 1);
+    expect(await idsIn(folder)).toEqual(isExported ? [whole] : []);
+    expect((await world.stored()).map(({ id }) => id)).toEqual([broken]);
+    expect(world.faults).toEqual([expect.stringContaining(`${broken} stays, ${why}`)]);
+  },
+);
 
 test("a bundle of removed instances verifies, replays and is compared without the store", async () => {
   const world = new EngineWorld(MEMORY, { partitions: 1 });

@@ -356,7 +356,10 @@ export class LiveDriver implements Driver {
   }
 
   async #forget(): Promise<number> {
-    if (!this.#isOff) await sweep(this.#runtime, this.#options).catch((error: unknown) => this.#keepAll(error));
+    if (this.#isOff) return this.#sweptEveryMs;
+    const onUnreadable = (id: string, error: unknown) =>
+      this.#faults.report("retention", `retention: ${id} stays, it cannot be read: ${messageOf(error)}`, error);
+    await sweep(this.#runtime, { ...this.#options, onUnreadable }).catch((error: unknown) => this.#keepAll(error));
     return this.#sweptEveryMs;
   }
 

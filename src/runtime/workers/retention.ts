@@ -4,7 +4,7 @@
  */
 import type { Instance } from "../../instance/checkpoint.ts";
 import { isAtRest } from "../../instance/open-index.ts";
-import { BecalmError } from "../../model/errors.ts";
+import { BecalmError, errorCode } from "../../model/errors.ts";
 import type { StoredInstance } from "../../stores/store.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { lastRecordOf } from "../instance-episode.ts";
@@ -24,24 +24,28 @@ export type Retention = {
   readonly retentionMs: number;
   /** Absent: what is removed is not exported. */
   readonly exportRemoved?: ExportRemoved | undefined;
+  /** Called with an instance that stays because its history or its alert's record cannot be read. */
+  readonly onUnreadable: (instanceId: string, error: unknown) => void;
 };
 
 /**
  * Removes what is older than `retentionMs` at rest. Returns how many instances were removed. Rejects as `exportRemoved`
  * does: then its page, and what would have come after it, is still there.
  */
-export async function sweep(runtime: Runtime, { retentionMs, exportRemoved }: Retention): Promise<number> {
+export async function sweep(
+  runtime: Runtime,
+  { retentionMs, exportRemoved, onUnreadable }: Retention,
+): Promise<number> {
   const untilMs = runtime.clock.now() - retentionMs;
   let removed = 0;
   for (let partition = 0; partition < runtime.partitions; partition += 1)
-    removed += await sweepPartition(runtime, { partition, untilMs, exportRemoved });
+    removed += await sweepPartition(runtime, { partition, untilMs, exportRemoved, onUnreadable });
   return removed;
 }
 
-type Sweep = {
+type Sweep = Pick<Retention, "exportRemoved" | "onUnreadable"> & {
   readonly partition: number;
   readonly untilMs: number;
-  readonly exportRemoved: ExportRemoved | undefined;
 };
 
 async function sweepPartition(runtime: Runtime, its: Sweep): Promise<number> {
@@ -78,11 +82,23 @@ async function sweepPage(runtime: Runtime, ids: readonly string[], its: Sweep): 
     atRest.push({ stored, instance });
   }
   let removed = 0;
-  for (const { stored, instance } of await exported(runtime, await over(runtime, atRest, its), its)) {
-    const record = await lastRecordOf(runtime, instance);
-    if (await runtime.store.remove(instance.id, stored.version, record ?? undefined)) removed += 1;
-  }
+  for (const one of await exported(runtime, await over(runtime, atRest, its), its))
+    if (await remove(runtime, one, its)) removed += 1;
   return removed;
+}
+
+const UNREADABLE: readonly (string | undefined)[] = ["BECALM_HISTORY_BROKEN", "BECALM_EPISODE_UNREADABLE"];
+
+/** One that cannot be read stays, as a quarantined one does, and holds up no other. */
+async function remove(runtime: Runtime, { stored, instance }: Over, { onUnreadable }: Sweep): Promise<boolean> {
+  try {
+    const record = await lastRecordOf(runtime, instance);
+    return await runtime.store.remove(instance.id, stored.version, record ?? undefined);
+  } catch (error) {
+    if (!UNREADABLE.includes(errorCode(error))) throw error;
+    onUnreadable(instance.id, error);
+    return false;
+  }
 }
 
 /** Those whose last step, and the last receipt of their alert, are long enough ago. */
