@@ -29,23 +29,13 @@ function quoted(text: string): string {
 }
 
 function formingText({ forming, epoch }: Group): string {
-  const words: string[] = [];
-  for (const member of forming) words.push(wordOf(member, epoch));
-  return words.join(" ");
-}
-
-/** Of members whose group was written before, and of those most stay as they are. */
-const WORDS = new WeakMap<FormingMember, { readonly epoch: number; readonly word: string }>();
-
-function wordOf(member: FormingMember, epoch: number): string {
-  const known = WORDS.get(member);
-  if (known !== undefined && known.epoch === epoch) return known.word;
-  const { id, createdAtMs, standing, hadAttempt, succeededAtMs } = member;
-  const letter = hadAttempt ? LETTERS[standing].toUpperCase() : LETTERS[standing];
-  const succeeded = succeededAtMs === null ? "" : `,${(succeededAtMs - createdAtMs).toString(36)}`;
-  const word = `${id},${letter},${(createdAtMs - epoch).toString(36)}${succeeded}`;
-  WORDS.set(member, { epoch, word });
-  return word;
+  let text = "";
+  for (const { id, createdAtMs, standing, hadAttempt, succeededAtMs } of forming) {
+    const letter = hadAttempt ? LETTERS[standing].toUpperCase() : LETTERS[standing];
+    const succeeded = succeededAtMs === null ? "" : `,${(succeededAtMs - createdAtMs).toString(36)}`;
+    text += `${text === "" ? "" : " "}${id},${letter},${(createdAtMs - epoch).toString(36)}${succeeded}`;
+  }
+  return text;
 }
 
 function formingFrom(groupId: string, text: string, epoch: number): FormingMember[] {

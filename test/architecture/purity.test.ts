@@ -35,7 +35,6 @@ const MODULE_STATE = /^(?:export )?(?:let (\w+)|const (\w+)(?:: [^=]+)? = new (?
 const REMEMBERED = [
   "src/convergence/dimension-key.ts KNOWN",
   "src/convergence/forming.ts asked",
-  "src/convergence/group-codec.ts WORDS",
   "src/formats/alert-fields.ts lastTime",
   "src/instance/open-index.ts PLACES",
   "src/instance/step-memo.ts TAKEN",
