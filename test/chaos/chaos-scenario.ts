@@ -44,7 +44,7 @@ export type ChaosScenario = {
   readonly targetMsMax: number;
   /** Nobody dies, so no attempt comes twice. */
   readonly isDeliveredOnce: boolean;
-  /** The engines do not know of each other: each decides what it gets, and they race. */
+  /** The engines do not know of each other, and their lock keeps nobody out: each decides what it gets, and they race. */
   readonly isRace?: boolean;
 };
 
@@ -69,8 +69,8 @@ const quiet: ChaosScenario = {
   isDeliveredOnce: true,
 };
 
-/** Owners keep engines out of each other's way; what keeps them right is shown without. */
-const race: ChaosScenario = { ...quiet, name: "race", isRace: true };
+/** Owners and a lock keep engines out of each other's way; what keeps them right is shown without. */
+const race: ChaosScenario = { ...quiet, name: "race", alertsPerSecond: 240, stillMsMax: 6_000, isRace: true };
 
 const ROUGH: readonly Rough[] = [
   {

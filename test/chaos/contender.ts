@@ -9,7 +9,7 @@ export type ContenderOptions = {
   readonly targetUrl: string;
   /** Workers run the attempts, and this process runs none. */
   readonly leaveEffects?: boolean;
-  /** It knows of no other engine. */
+  /** It knows of no other engine, and its lock keeps nobody out. */
   readonly isRace?: boolean;
   /** BullMQ's Redis, for workers that go through it. */
   readonly queueUrl?: string;

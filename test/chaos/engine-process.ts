@@ -15,7 +15,10 @@ Date.now = () => realNow() + aheadMs;
 const tell = (message: FromContender) => void process.send?.(message, () => {});
 const report = (text: string) => tell({ type: "fault", text });
 const store = storeAt(storeUrl, namespace);
-if (isRace) Object.defineProperty(store, "processes", { value: null });
+if (isRace) {
+  Object.defineProperty(store, "processes", { value: null });
+  Object.defineProperty(store, "lock", { value: { acquire: async () => ({ release: async () => {} }) } });
+}
 const engine = createEngine({
   policies: policies as never,
   store,

@@ -8,7 +8,7 @@ const COMMANDS = [
     name: "chaos",
     given: CHAOS,
     help: /--scenario NAME .*default short[\s\S]*named points of lmdb/,
-    wrong: { given: ["--scenario", "quite"], said: /"quite" is unknown.*quiet, short, killed servers/ },
+    wrong: { given: ["--scenario", "quite"], said: /"quite" is unknown.*quiet, race, short, killed servers/ },
   },
   {
     name: "compare-builds",
