@@ -24,7 +24,7 @@ export async function withWholeIds<Options extends NamedIds>(instances: Ids, opt
   };
 }
 
-/** The partition stands in an id's first two digits, so one partition's ids are read at most. */
+/** The first two digits of an id name its partition, so at most the ids of one partition are read. */
 const BEGINNING = /^(\d\d)-[0-9a-f]{1,23}$/;
 
 /** Ids of a partition that are looked at: a list of them is read, no instance. */

@@ -39,13 +39,16 @@ export class AttemptSlots {
   fill(): void {
     if (this.#isFilling) return;
     this.#isFilling = true;
-    while (this.#out < this.#count) {
-      const attempt = this.#queue.shift();
-      if (attempt === undefined) break;
-      this.#out += 1;
-      this.#begin(attempt);
+    try {
+      while (this.#out < this.#count) {
+        const attempt = this.#queue.shift();
+        if (attempt === undefined) break;
+        this.#out += 1;
+        this.#begin(attempt);
+      }
+    } finally {
+      this.#isFilling = false;
     }
-    this.#isFilling = false;
   }
 
   /** Takes all but the first `keptCount` out of those that wait. */

@@ -8,7 +8,7 @@ import { byGroup, groupRecord, type Members } from "./group-rows.ts";
 /** `instances`: those of the page. `held`: all that the group holds. `oldest`: the one that has waited longest. */
 export type HeldGroup = Members & { readonly held: number; readonly oldest: Instance };
 
-/** `isWhole`: the page is the only one, so that there is nothing else to ask. */
+/** `isWhole`: this is the only page, so nothing else has to be asked. */
 export async function heldGroups(
   reader: InstanceReader,
   { instances }: Pick<Listed, "instances">,
