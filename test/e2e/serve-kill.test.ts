@@ -19,20 +19,27 @@ afterEach(async () => {
 const CLUSTERS = ["c1", "c2", "c3", "c4"];
 const CLIENTS = 8;
 const PER_CLIENT = 60;
-const DEADLINE_MS = 6_000;
+/** How long after a question its answer is due: once while the server is away, and once after it is up again. */
+const SOON_MS = 2_000;
+const LATER_MS = 6_000;
 
-const policies = (url: string) => `policies:
+const policies = (url: string, slower = 1) => `policies:
   - { name: each, match: ['alertname="Each"'], action: { webhook: { url: "${url}" } } }
   - name: three
     match: ['alertname="Storm"']
     action: { webhook: { url: "${url}" } }
     converge: { function: skip_when_exceed, by: [cluster], count: 3, window: 30m }
-  - name: asks
-    match: ['alertname="Ask"']
+${asking("Soon", SOON_MS * slower)}
+${asking("Later", LATER_MS * slower)}
+`;
+
+/** The first alert of the name runs; what comes then waits for an approval. */
+const asking = (alertname: string, timeoutMs: number) => `
+  - name: ${alertname}
+    match: ['alertname="${alertname}"']
     action: { log: {} }
     converge: { function: defense, by: [alertname], count: 1, window: 30m }
-    approval: { timeout: ${DEADLINE_MS / 1_000}s }
-`;
+    approval: { timeout: ${timeoutMs}ms }`;
 
 type Labels = Record<string, string>;
 type Row = {
@@ -98,7 +105,7 @@ async function targetOf(): Promise<WebhookTarget> {
   return target;
 }
 
-describe.each(STORES)("becalm serve on %s, killed in the middle of a storm", { timeout: 60_000 }, (_name, storeOf) => {
+describe.each(STORES)("becalm serve on %s, killed in the middle of a storm", { timeout: 120_000 }, (_name, storeOf) => {
   test("and started again has lost nothing that it acknowledged, and does nothing twice", async () => {
     const target = await targetOf();
     const args = ["--policies", file("kill.yaml", policies(target.url)), "--store", storeOf(), "--namespace", "storm"];
@@ -127,11 +134,7 @@ describe.each(STORES)("becalm serve on %s, killed in the middle of a storm", { t
         `${serving.url}/api/v2/alerts`,
         storm(client).map((labels) => ({ labels })),
       );
-    await expect
-      .poll(async () => (await rowsOf(serving)).filter(({ state }) => state === "Processing").length, {
-        timeout: 20_000,
-      })
-      .toBe(0);
+    await expect.poll(() => rowsIn("Processing", serving), { timeout: 60_000, interval: 50 }).toEqual([]);
 
     const rows = await rowsOf(serving);
     const hosts = rows.map(({ alert }) => alert?.labels["host"]);
@@ -152,45 +155,48 @@ describe.each(STORES)("becalm serve on %s, killed in the middle of a storm", { t
     expect((await stopServe(serving)).code).toBe(0);
   });
 
-  test("keeps every deadline to a second, also one that came while it was away", async () => {
-    const target = await targetOf();
-    const args = [
-      "--policies",
-      file("deadline.yaml", policies(target.url)),
-      "--store",
-      storeOf(),
-      "--namespace",
-      "deadline",
-    ];
-    const first = await startServe(args);
-    const ask = async (host: string) =>
-      sendJson(`${first.url}/api/v2/alerts`, [{ labels: { alertname: "Ask", host } }]);
-    await ask("runs");
-    await ask("early");
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
-    await ask("late");
-    const waiting = ((await send(`${first.url}/v1/instances?state=Waiting`)).json as { instances: Row[] }).instances;
-    const dueAtMs = new Map(waiting.map(({ id, at }) => [id, Date.parse(at) + DEADLINE_MS]));
-    expect(waiting).toHaveLength(2);
-    first.child.kill("SIGKILL");
-    await first.ended;
-    const [early, late] = [...dueAtMs.values()].sort((a, b) => a - b) as [number, number];
-    await new Promise((resolve) => setTimeout(resolve, early + 1_200 - Date.now()));
-    const second = await startServe(args);
-    const upAtMs = Date.now();
-    expect(upAtMs).toBeLessThan(late);
-    await expect
-      .poll(async () => (await rowsOf(second)).filter(({ state }) => state === "Waiting").length, {
-        timeout: 10_000,
-        interval: 50,
-      })
-      .toBe(0);
-    for (const [id, due] of dueAtMs) {
-      const { at, state } = (await send(`${second.url}/v1/instances/${id}`)).json as Row;
-      expect(state).toBe("Skipped");
-      const lateMs = Date.parse(at) - Math.max(due, upAtMs - 1_000);
-      expect([lateMs >= -1, lateMs <= 1_000 + (due < upAtMs ? 1_000 : 0)]).toEqual([true, true]);
-    }
-    expect((await stopServe(second)).code).toBe(0);
+  test("keeps every deadline to a second, also one that came while it was away", { timeout: 180_000 }, async () => {
+    const store = storeOf();
+    // A machine too slow to be away at one deadline and up again before the other is given longer for both.
+    for (let slower = 1; !(await keepsDeadlines(store, slower)); slower *= 2);
   });
 });
+
+/** False if the deadlines, although kept, did not come one while the server was away and one after it was up. */
+async function keepsDeadlines(store: string, slower: number): Promise<boolean> {
+  const name = `deadlines-${slower}`;
+  const args = ["--policies", file(`${name}.yaml`, policies("http://127.0.0.1:1/", slower))];
+  args.push("--store", store, "--namespace", name);
+  const first = await startServe(args);
+  const askedAtMs = Date.now();
+  for (const alertname of ["Soon", "Later"])
+    for (const host of ["runs", "waits"])
+      await sendJson(`${first.url}/api/v2/alerts`, [{ labels: { alertname, host } }]);
+  const asked = (await rowsIn("Waiting", first)).map(({ id, policy, at }) => {
+    return { id, dueAtMs: Date.parse(at) + slower * (policy === "Soon" ? SOON_MS : LATER_MS) };
+  });
+  if (Date.now() < askedAtMs + slower * SOON_MS) expect(asked).toHaveLength(2);
+  first.child.kill("SIGKILL");
+  await first.ended;
+  const awayAtMs = Date.now();
+
+  const dueAtMs = asked.map((of) => of.dueAtMs);
+  await new Promise((resolve) => setTimeout(resolve, Math.min(...dueAtMs) + 1_200 - Date.now()));
+  const startedAtMs = Date.now();
+  const second = await startServe(args);
+  const upAtMs = Date.now();
+  await expect.poll(() => rowsIn("Waiting", second), { timeout: slower * LATER_MS + 10_000, interval: 50 }).toEqual([]);
+  for (const { id, dueAtMs } of asked) {
+    const { at, state } = (await send(`${second.url}/v1/instances/${id}`)).json as Row;
+    expect(state).toBe("Skipped");
+    const wasMissed = dueAtMs < startedAtMs;
+    expect(Date.parse(at)).toBeGreaterThanOrEqual((wasMissed ? startedAtMs : dueAtMs) - 1);
+    expect(Date.parse(at)).toBeLessThanOrEqual(Math.max(dueAtMs, upAtMs) + 1_000);
+  }
+  expect((await stopServe(second)).code).toBe(0);
+  return asked.length === 2 && awayAtMs < Math.min(...dueAtMs) && upAtMs < Math.max(...dueAtMs);
+}
+
+async function rowsIn(state: string, { url }: Serving): Promise<Row[]> {
+  return ((await send(`${url}/v1/instances?state=${state}`)).json as { instances: Row[] }).instances;
+}
