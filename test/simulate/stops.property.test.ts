@@ -7,6 +7,7 @@ import { SlowStops, type SlowStopsRules } from "../support/slow-stops-model.ts";
  * Verify, pause, brake and quorum, over random sequences of alerts, answers, pauses and time: after every one the engine
  * in virtual time says of each instance what a slow model says that was written apart.
  */
+const RUNS = Number(process.env["BECALM_STOPS_RUNS"] ?? 40);
 const START_MS = Date.parse("2026-11-23T06:00:00Z");
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -58,6 +59,7 @@ const rules: fc.Arbitrary<SlowStopsRules> = fc.record({
   verifyMs: fc.constantFrom(null, 90 * SECOND),
   approvalMs: fc.constant(5 * MINUTE),
   quorum: fc.integer({ min: 1, max: 3 }),
+  isKept: fc.boolean(),
   limits: fc.option(
     fc.record({
       actions: fc.integer({ min: 1, max: 4 }),
@@ -78,6 +80,7 @@ function policiesOf({
   verifyMs,
   approvalMs,
   quorum,
+  isKept,
   limits,
 }: SlowStopsRules) {
   return {
@@ -93,6 +96,7 @@ function policiesOf({
         retry: { limit: retryLimit, delay: `${retryDelayMs}ms`, backoff: 2 },
         ...(verifyMs === null ? {} : { verify: { resolved_within: `${verifyMs}ms` } }),
         approval: { timeout: `${approvalMs}ms`, quorum },
+        on_resolved: isKept ? "keep" : "skip",
       },
     ],
   };
@@ -185,8 +189,48 @@ async function play(given: SlowStopsRules, storm: readonly Move[], results: read
   }
 }
 
-test("verify, pause, brake and quorum do what a model that was written apart says", { timeout: 120_000 }, async () => {
+const RETRIED_ONCE: SlowStopsRules = {
+  isDefended: false,
+  windowMs: 4 * MINUTE,
+  retryLimit: 1,
+  retryDelayMs: 10 * SECOND,
+  verifyMs: null,
+  approvalMs: 5 * MINUTE,
+  quorum: 1,
+  isKept: false,
+  limits: { actions: 1, failures: 1, perMs: 10 * MINUTE },
+};
+const ALL_FAIL = Array.from({ length: 20 }, () => false);
+
+test.each([
+  { isKept: false, what: "skipped" },
+  { isKept: true, what: "run under on_resolved: keep" },
+])("a retry that was held after its alert had ended is $what when the pause is lifted", async ({ isKept }) => {
+  const storm: Move[] = [
+    { kind: "fires", alert: "e" },
+    { kind: "resolves", alert: "e" },
+    { kind: "passes", ms: 11 * MINUTE },
+    { kind: "resumes", how: "decide" },
+  ];
+  await play({ ...RETRIED_ONCE, isKept }, storm, ALL_FAIL);
+});
+
+test("held once more, it is another question: who granted the first one may grant this one", async () => {
+  const storm: Move[] = [
+    { kind: "fires", alert: "d" },
+    { kind: "fires", alert: "a" },
+    { kind: "passes", ms: 11 * MINUTE },
+    { kind: "grants", target: 0, by: "ann" },
+    { kind: "resumes", how: "decide" },
+    { kind: "grants", target: 0, by: "ann" },
+  ];
+  await play({ ...RETRIED_ONCE, quorum: 2 }, storm, ALL_FAIL);
+});
+
+test("verify, pause, brake and quorum do what a model that was written apart says", {
+  timeout: Math.max(120_000, RUNS * 150),
+}, async () => {
   await fc.assert(fc.asyncProperty(rules, moves, outcomes, play), {
-    numRuns: Number(process.env["BECALM_STOPS_RUNS"] ?? 40),
+    numRuns: RUNS,
   });
 });

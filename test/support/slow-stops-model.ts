@@ -12,6 +12,8 @@ export type SlowStopsRules = {
   readonly verifyMs: number | null;
   readonly approvalMs: number;
   readonly quorum: number;
+  /** `on_resolved: keep`. */
+  readonly isKept: boolean;
   readonly limits: { readonly actions: number; readonly failures: number; readonly perMs: number } | null;
 };
 
@@ -121,7 +123,8 @@ export class SlowStops {
     one.endedAtMs = this.nowMs;
     if (one.phase === "verifying" || (one.phase === "retry due" && this.#rules.verifyMs !== null))
       this.#become(one, "succeeded");
-    else if (one.phase === "asking" || one.phase === "held") this.#become(one, "skipped", "alert_resolved");
+    else if ((one.phase === "asking" || one.phase === "held") && !this.#rules.isKept)
+      this.#become(one, "skipped", "alert_resolved");
   }
 
   /** False: nobody may answer that now. */
@@ -191,13 +194,24 @@ export class SlowStops {
     const held = this.#cases
       .filter(({ phase }) => phase === "held")
       .sort((a, b) => a.heldOrder - b.heldOrder || this.#compareIds(a, b));
-    for (const one of held) {
+    for (const one of this.#byPartition(held)) {
       if (how === "deny") this.#become(one, "skipped", "approval_denied");
+      // A retry that was held after its alert had ended: nothing need run any more.
+      else if (!one.isFiring && !this.#rules.isKept) this.#become(one, "skipped", "alert_resolved");
       else {
         one.roundAttempts = 0;
+        // If it has to be asked about once more, that is another question.
+        one.grants = [];
         this.#decide(one, "in one step with others");
       }
     }
+  }
+
+  /** One partition after the other, for a brake counts across them: an order between groups is not promised. */
+  #byPartition(cases: readonly Case[]): Case[] {
+    const partitionOf = (one: Case) => this.idOf(this.#cases.indexOf(one)).split("-")[0];
+    const partitions = new Set(cases.map(partitionOf));
+    return [...partitions].flatMap((partition) => cases.filter((one) => partitionOf(one) === partition));
   }
 
   /** Up to then and at it. */
