@@ -29,7 +29,7 @@ writeFileSync(records, `time,host,value\n${[1, 90, 90].map((value, i) => `${STAR
 const where = () => ({ store: redis.url, namespace: "checkpoints" });
 type Row = { level: string; series: string; lastTime: number; openSince: number | null; checkpoint: number };
 
-describe("becalm detect --checkpoints", { timeout: 30_000 }, () => {
+describe("becalm detect --checkpoints", () => {
   test("says so when no level has looked at a point yet", async () => {
     const run = await runDetect(strategies, [], { ...where(), namespace: "empty", checkpoints: true });
     expect(run).toMatchObject({ code: 0, lines: [] });

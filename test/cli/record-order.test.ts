@@ -76,9 +76,7 @@ describe("a file of records", () => {
     expect(given).toEqual([rowAt(1, 4), rowAt(100, 2), broken, rowAt(9_000, 1), rowAt(9_000, 3)]);
   });
 
-  test("that is large is sorted in runs on disk, every row of it, and nothing is left there", {
-    timeout: 60_000,
-  }, async () => {
+  test("that is large is sorted in runs on disk, every row of it, and nothing is left there", async () => {
     const count = 2 * RUN_ROWS + 1_234;
     // 7,919 is prime to the count: every time once, in an order that jumps about.
     const rows = Array.from({ length: count }, (_, line) => rowAt((line * 7_919) % count, line));
@@ -96,7 +94,7 @@ describe("a file of records", () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
-  test("whose reader stops in the middle leaves nothing on the disk", { timeout: 60_000 }, async () => {
+  test("whose reader stops in the middle leaves nothing on the disk", async () => {
     const rows = Array.from({ length: RUN_ROWS + 1 }, (_, line) => rowAt(RUN_ROWS - line, line));
     const stream = inTimeOrder(pieces(rows, 1_000), {
       rowTime,

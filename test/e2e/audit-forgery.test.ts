@@ -32,7 +32,7 @@ function client(): Redis {
   return raw;
 }
 
-describe("audit verify", { timeout: 60_000 }, () => {
+describe("audit verify", () => {
   beforeEach(async () => {
     await redis.flush();
     expect((await run()).code).toBe(0);

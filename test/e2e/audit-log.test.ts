@@ -46,7 +46,7 @@ async function ids(...filter: string[]): Promise<string[]> {
 
 const verify = (...more: string[]) => becalm(["audit", "verify", ...more, ...store()]);
 
-describe("audit verify --against", { timeout: 90_000 }, () => {
+describe("audit verify --against", () => {
   beforeEach(async () => {
     await redis.flush();
     count += 1;
@@ -131,7 +131,7 @@ describe("audit verify --against", { timeout: 90_000 }, () => {
   });
 });
 
-describe("--log", { timeout: 60_000 }, () => {
+describe("--log", () => {
   beforeEach(async () => {
     await redis.flush();
     count += 1;

@@ -2,13 +2,12 @@ import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PolicyDocument } from "../../src/index.ts";
 import { becalm, COMMAND, type Ended, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
 import { useRedis } from "../support/redis-server.ts";
 
 // Some tests start the command twenty times, and it may have to be compiled each time.
-vi.setConfig({ testTimeout: 60_000 });
 
 const STORM = join(ROOT, "demo/storm.jsonl");
 const POLICIES = join(ROOT, "demo/policies.yaml");

@@ -1,6 +1,6 @@
 /** The console in a browser, as a person uses it. */
 import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { useFiles } from "../support/command.ts";
 import {
   graveViolations,
@@ -12,8 +12,6 @@ import {
 } from "../support/console-browser.ts";
 import { sendJson } from "../support/http-client.ts";
 import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
-
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
 const POLICIES = `
 policies:
@@ -90,9 +88,9 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await show(page, serving.url, "#/storm");
     await fire("HighErrorRate", "storm", numbered(60));
     const tile = (kind: string) => page.locator(`.tile-${kind} strong`).textContent();
-    await expect.poll(() => tile("alerts"), { timeout: 15_000 }).toBe("60");
-    await expect.poll(() => tile("executed"), { timeout: 15_000 }).toBe("2");
-    await expect.poll(() => tile("skipped"), { timeout: 15_000 }).toBe("58");
+    await expect.poll(() => tile("alerts")).toBe("60");
+    await expect.poll(() => tile("executed")).toBe("2");
+    await expect.poll(() => tile("skipped")).toBe("58");
     await expect.poll(() => page.locator(".bars a").first().getAttribute("href")).toContain("reason=limit_reached");
     await page.locator(".tile-skipped a").click();
     await expect.poll(() => page.locator("main tbody tr").count()).toBeGreaterThan(20);
@@ -127,11 +125,11 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await expect.poll(() => card.locator(".members").textContent()).toContain("host-3");
     await card.getByRole("button", { name: "Approve all" }).click();
     await answer("Approve all", "the rack is back");
-    await expect.poll(() => card.count(), { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => card.count()).toBe(0);
     const isWaiting = async () => (await rowsIn("grant")).some((row) => row.id === id && row.state === "Waiting");
     await expect.poll(isWaiting).toBe(false);
     const decided = page.locator(".log li", { hasText: "the rack is back" });
-    await expect.poll(() => decided.textContent(), { timeout: 15_000 }).toMatch(/ada.*approved.*restart-host/s);
+    await expect.poll(() => decided.textContent()).toMatch(/ada.*approved.*restart-host/s);
   });
 
   test("denies one instance from its page", async () => {
@@ -140,7 +138,7 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await show(page, serving.url, `#/instances/${id}`);
     await page.getByRole("button", { name: "Deny", exact: true }).click();
     await answer("Deny", "later");
-    await expect.poll(() => page.locator("h1 .state").textContent(), { timeout: 15_000 }).toBe("Skipped");
+    await expect.poll(() => page.locator("h1 .state").textContent()).toBe("Skipped");
     await expect.poll(() => page.locator(".steps").textContent()).toContain("later");
   });
 
@@ -151,10 +149,10 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await page.getByRole("button", { name: "Approve", exact: true }).click();
     await sendJson(`${serving.url}/v1/instances/${id}/deny`, { by: "bob", why: "first" });
     // The page has moved on by itself, and what somebody was writing is still there.
-    await expect.poll(() => page.locator("h1 .state").textContent(), { timeout: 15_000 }).toBe("Skipped");
+    await expect.poll(() => page.locator("h1 .state").textContent()).toBe("Skipped");
     await answer("Approve", "too late");
     const alert = page.getByRole("dialog").getByRole("alert");
-    await expect.poll(() => alert.textContent(), { timeout: 15_000 }).toContain("bob");
+    await expect.poll(() => alert.textContent()).toContain("bob");
   });
 
   test("finds a host by a word, keeps the filters in the address, and leads to why nothing was done", async () => {
@@ -184,7 +182,7 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await expect.poll(() => page.locator(".mistakes").textContent()).toContain("count");
     await field.fill(POLICIES.replace("count: 2", "count: 5"));
     const changes = page.locator(".changes-table tbody tr", { hasText: "candidate" });
-    await expect.poll(() => changes.count(), { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+    await expect.poll(() => changes.count()).toBeGreaterThanOrEqual(3);
     expect(await changes.first().textContent()).toContain("newly executed");
     await changes.first().locator("a").click();
     await expect.poll(() => page.locator("h1 .state").textContent()).toBe("Skipped");
@@ -232,7 +230,7 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await card.getByRole("button").click();
     expect(await card.locator(".state").textContent(), "before somebody has confirmed it").toBe("active");
     await page.getByRole("dialog").getByRole("button", { name: "Expire", exact: true }).click();
-    await expect.poll(() => card.locator(".state").textContent(), { timeout: 15_000 }).toBe("expired");
+    await expect.poll(() => card.locator(".state").textContent()).toBe("expired");
   });
 
   test("says so when a chart cannot be had, and shows a page for an address that cannot be read", async () => {
@@ -251,12 +249,12 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await page.getByRole("button", { name: "Stop all actions" }).click();
     await answer("Stop all actions", "the racks move");
     const held = page.getByRole("status").filter({ hasText: "the racks move" });
-    await expect.poll(() => held.textContent(), { timeout: 15_000 }).toContain("ada");
+    await expect.poll(() => held.textContent()).toContain("ada");
     await fire("InstanceDown", "stopped", ["host-0"]);
     await expect.poll(() => reasonsIn("stopped")).toEqual(["paused"]);
     await page.getByRole("button", { name: "Resume, and decide the held ones" }).click();
     await answer("Resume, and decide the held ones", "done");
-    await expect.poll(() => held.count(), { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => held.count()).toBe(0);
     await expect.poll(() => reasonsIn("stopped")).not.toContain("paused");
   });
 

@@ -62,7 +62,6 @@ describe("a detection that is killed", () => {
 
   test.each(streams)(
     "again and again (stream %i), and started again, stores and tells what an undisturbed one does",
-    { timeout: 120_000 },
     async (index) => {
       const stream = `killed-${index}`;
       const random = seededRandom(SEED * 1_000 + index);

@@ -46,7 +46,7 @@ async function expectToldThenStopped({ child, ended }: RunningCommand): Promise<
   expect(stderr).toContain("run the same command again to continue");
 }
 
-describe("becalm detect", { timeout: 60_000 }, () => {
+describe("becalm detect", () => {
   test("gives the same lines on every store, and again when it is run again", async () => {
     const runs = [
       await detect(["--records", records]),
@@ -174,7 +174,7 @@ describe("becalm detect", { timeout: 60_000 }, () => {
   });
 });
 
-describe("bad input", { timeout: 60_000 }, () => {
+describe("bad input", () => {
   const good = (value: string, time = 1_795_417_160) => `${time},h1,cpu,${value}`;
 
   test.each([

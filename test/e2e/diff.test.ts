@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { becalm, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const file = useFiles();
 const STORM = join(ROOT, "demo/storm.jsonl");

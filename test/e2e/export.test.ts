@@ -2,12 +2,10 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BundleReader } from "../../src/simulate/bundle.ts";
 import { becalm, type Ended, jsonLines, ROOT, useFiles } from "../support/command.ts";
 import { useRedis } from "../support/redis-server.ts";
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const STORM = ["--policies", join(ROOT, "demo/policies.yaml"), "--alerts", join(ROOT, "demo/storm.jsonl")];
 
@@ -37,7 +35,7 @@ beforeAll(async () => {
   expect((await at("run", ...STORM, "--quiet")).code).toBe(0);
   expect((await at("export", "--out", bundle)).code).toBe(0);
   text = readFileSync(bundle, "utf8");
-}, 60_000);
+});
 
 afterAll(() => client.disconnect());
 

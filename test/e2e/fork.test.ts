@@ -1,12 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lmdbStore } from "../../src/stores/lmdb/lmdb-store.ts";
 import { becalm, jsonLines, useFiles } from "../support/command.ts";
 import { startWebhookTarget, type WebhookTarget } from "../support/webhook-target.ts";
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const file = useFiles();
 const AT = Date.parse("2026-11-23T06:00:00Z");

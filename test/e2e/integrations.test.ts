@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import { loadPolicySet } from "../../src/formats/policy-file.ts";
 import { Links } from "../../src/server/links/links.ts";
@@ -165,7 +165,7 @@ describe("the policies of docs/integrations.md", () => {
       { status: "firing", labels: { ...LABELS, alertname }, annotations: { summary: 'disk "/" \\ full' } },
     ]);
     const reference = engine.get(instances[0]?.id as string);
-    await vi.waitUntil(() => seen.length > before, { timeout: 10_000 });
+    await expect.poll(() => seen.length).toBeGreaterThan(before);
     await reference.waitFor((snapshot) => snapshot.state === state);
     expect(refused).toEqual([]);
     await engine.stop();
@@ -175,7 +175,7 @@ describe("the policies of docs/integrations.md", () => {
     const engine = await engineWith(POLICIES[5] as string);
     for (const host of ["a", "b", "c"])
       await engine.ingest([{ status: "firing", labels: { ...LABELS, alertname: "HostDown", host } }]);
-    await vi.waitUntil(() => seen.some(({ path }) => path.startsWith("/services/")), { timeout: 10_000 });
+    await expect.poll(() => seen.some(({ path }) => path.startsWith("/services/"))).toBe(true);
     expect(refused).toEqual([]);
     const posted = seen.find(({ path }) => path.startsWith("/services/")) as Seen;
     const { blocks } = json(posted) as { blocks: Block[] };

@@ -16,7 +16,7 @@ const RUN = [
   "--json",
 ];
 
-describe("becalm run on an lmdb store", { timeout: 60_000 }, () => {
+describe("becalm run on an lmdb store", () => {
   test("gives the bytes of a run in memory, and again after a kill at any moment", async () => {
     const store = `lmdb:${temporaryFolder()}`;
     const { stdout } = await becalm(RUN);
@@ -97,7 +97,7 @@ test("a backup of a store that is being written is one that commits left, and be
   expect(counts.at(-1)).toBeGreaterThan(0);
 });
 
-test("becalm detect numbers its alerts on an lmdb store as it does without one", { timeout: 60_000 }, async () => {
+test("becalm detect numbers its alerts on an lmdb store as it does without one", async () => {
   const args = [
     "detect",
     "--strategies",

@@ -30,7 +30,7 @@ async function reasonsIn(store: string, id: string): Promise<string[]> {
   return shown?.entries.map(({ reason }) => reason) ?? [];
 }
 
-describe("--observe", { timeout: 60_000 }, () => {
+describe("--observe", () => {
   test("on run reaches no target, also with --execute, and the audit says so", async () => {
     const alerts = join(dir, "alerts.jsonl");
     writeFileSync(alerts, `${JSON.stringify({ labels, startsAt: "2026-11-23T06:00:00Z", status: "firing" })}\n`);

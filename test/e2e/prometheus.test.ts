@@ -14,7 +14,7 @@ import { startWebhookTarget, type WebhookTarget } from "../support/webhook-targe
 
 const HOST_COUNT = 40;
 const HOSTS = Array.from({ length: HOST_COUNT }, (_, index) => `127.0.0.1:${index + 1}`);
-const WAIT = { timeout: 30_000, interval: 200 };
+const WAIT = { timeout: 60_000, interval: 200 };
 const TEST_MS = 90_000;
 
 const RULES = `

@@ -60,7 +60,7 @@ beforeAll(async () => {
   writeFileSync(path("a.jsonl"), requests());
   const { code } = await becalm([...RUN, "--assume", "p2=failed,ok", "--store", store, "--log", path("l.jsonl")]);
   expect(code).toBe(0);
-}, 60_000);
+});
 
 /** Every English text that a command has in two languages, from the sources. */
 function englishWords(): Set<string> {
@@ -124,7 +124,7 @@ function proseOf(output: string): string {
     .join(" ");
 }
 
-describe("--lang zh", { timeout: 120_000 }, () => {
+describe("--lang zh", () => {
   test("leaves no English word of what has a Chinese text, on any command", async () => {
     const waiting = await idOf("--state", "Waiting");
     const skipped = await idOf("--state", "Skipped");
@@ -196,7 +196,7 @@ describe("--lang zh", { timeout: 120_000 }, () => {
   });
 });
 
-describe("--tz", { timeout: 60_000 }, () => {
+describe("--tz", () => {
   test("shows the times of a zone, with the zone, and the day on which each step was taken", async () => {
     const id = await idOf("--state", "Skipped");
     const utc = await becalm(["show", id, "--store", store]);
@@ -215,7 +215,7 @@ describe("--tz", { timeout: 60_000 }, () => {
   });
 });
 
-describe("80 columns", { timeout: 120_000 }, () => {
+describe("80 columns", () => {
   test("hold every help, and every instance that is shown", async () => {
     const { stdout } = await becalm(["--help"]);
     const commands = [...stdout.matchAll(/^ {2}([a-z]+)\b/gm)].map((match) => match[1] as string);

@@ -35,7 +35,7 @@ test("gives the same bytes, late words and ends of leases included", async () =>
   expect(summary?.["late"]).toBeGreaterThan(0);
   const stored = ["--store", server.url, "--namespace", "again"];
   for (let times = 0; times < 3; times += 1) expect((await run(...stored)).stdout).toBe(inMemory.stdout);
-}, 120_000);
+});
 
 function linesOf(): string[] {
   const receipts = Array.from({ length: ALERT_COUNT }, (_, alert) =>

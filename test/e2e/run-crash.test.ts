@@ -137,9 +137,7 @@ describe("a run that is killed", () => {
     },
   );
 
-  test("again and again, after its last line too, ends where the undisturbed one ends", {
-    timeout: 60_000,
-  }, async () => {
+  test("again and again, after its last line too, ends where the undisturbed one ends", async () => {
     const total = undisturbed.keys.length;
     const steps = [3, 20, 40, 15];
     for (const count of steps) await killAtDelivery("killed-often", count);

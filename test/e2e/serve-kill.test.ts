@@ -105,7 +105,7 @@ async function targetOf(): Promise<WebhookTarget> {
   return target;
 }
 
-describe.each(STORES)("becalm serve on %s, killed in the middle of a storm", { timeout: 120_000 }, (_name, storeOf) => {
+describe.each(STORES)("becalm serve on %s, killed in the middle of a storm", (_name, storeOf) => {
   test("and started again has lost nothing that it acknowledged, and does nothing twice", async () => {
     const target = await targetOf();
     const args = ["--policies", file("kill.yaml", policies(target.url)), "--store", storeOf(), "--namespace", "storm"];

@@ -180,14 +180,14 @@ describe("becalm serve", () => {
       };
       writeFileSync(path, EVERY.replace("every", "other"));
       expect((await reload())?.status ?? 200).toBe(200);
-      await expect.poll(names, { timeout: 5_000 }).toEqual(["other"]);
+      await expect.poll(names).toEqual(["other"]);
       writeFileSync(path, "policies:\n  - { name: a }\n  - { nme: b }\n");
       const refused = await reload();
       if (refused !== null) {
         expect(refused.status).toBe(400);
         expect(refused.text).toMatch(/policies\[0\].*policies\[1\]/s);
       }
-      await expect.poll(() => serving.said(), { timeout: 5_000 }).toContain("the policies were not reloaded");
+      await expect.poll(() => serving.said()).toContain("the policies were not reloaded");
       expect(await names()).toEqual(["other"]);
       expect((await send(`${serving.url}/metrics`)).text).toContain('becalm_reloads_total{outcome="refused"} 1');
     },
@@ -207,9 +207,7 @@ describe("becalm serve", () => {
     const serving = await serve(["--policies", path, ...where(), "--watch"]);
     for (const name of ["second", "third"]) {
       renew(name);
-      await expect
-        .poll(async () => (await send(`${serving.url}/v1/policies`)).text, { timeout: 5_000 })
-        .toContain(`"${name}"`);
+      await expect.poll(async () => (await send(`${serving.url}/v1/policies`)).text).toContain(`"${name}"`);
     }
     rmSync(folder, { recursive: true });
   });
@@ -295,7 +293,7 @@ describe("becalm serve", () => {
     // The old certificate is shown until the reload, and is not what curl trusts now.
     expect(asked("first-token", `${url}/-/ready`)).toBe("000");
     serving.child.kill("SIGHUP");
-    await expect.poll(() => asked("second-token", `${url}/v1/policies`), { timeout: 5_000 }).toMatch(/200$/);
+    await expect.poll(() => asked("second-token", `${url}/v1/policies`)).toMatch(/200$/);
     expect(asked("first-token", `${url}/v1/policies`)).toMatch(/401$/);
     expect(serving.said()).not.toMatch(/(?:first|second)-token/);
   });
@@ -321,7 +319,7 @@ describe("SIGTERM under load", () => {
     // The first answer shows that the server has this connection, too.
     expect((await send(`${serving.url}/-/ready`)).status).toBe(200);
     serving.child.kill("SIGTERM");
-    await expect.poll(() => serving.said(), { timeout: 5_000 }).toContain("draining");
+    await expect.poll(() => serving.said()).toContain("draining");
     socket.write(body.slice(5));
     await closed;
     expect(answer).toMatch(/^HTTP\/1.1 200 .*connection: close/is);
@@ -350,7 +348,7 @@ describe("SIGTERM under load", () => {
       }
     };
     const clients = Array.from({ length: 8 }, (_, name) => client(name));
-    await expect.poll(() => acknowledged.size, { timeout: 10_000 }).toBeGreaterThan(100);
+    await expect.poll(() => acknowledged.size).toBeGreaterThan(100);
     const { code } = await stopServe(serving);
     isStopping = true;
     await Promise.all(clients);

@@ -22,7 +22,7 @@ async function addAndExpire(at: readonly string[]): Promise<void> {
   expect(await becalm(["silence", "expire", id, ...who, ...at])).toMatchObject({ code: 0 });
 }
 
-describe("becalm silence", { timeout: 60_000 }, () => {
+describe("becalm silence", () => {
   test("leaves alone what a silence of the policy file holds, in a live namespace", async () => {
     const path = join(dir, "live");
     const text = `

@@ -2,10 +2,8 @@ import { on } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { becalm, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const file = useFiles();
 const STORM = join(ROOT, "demo/storm.jsonl");

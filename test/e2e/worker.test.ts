@@ -32,7 +32,7 @@ describe("a worker of a server that leaves effects", () => {
       said += piece;
     });
     running.push(worker);
-    await expect.poll(() => said, { timeout: 15_000 }).toMatch(/becalm(: working|：为)/);
+    await expect.poll(() => said).toMatch(/becalm(: working|：为)/);
     return { ...worker, said: () => said };
   }
 

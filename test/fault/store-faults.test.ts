@@ -192,7 +192,6 @@ describe.each([
 ])("on $store.name, for every call of $methods", ({ store, methods, countMax }) => {
   test.each(FATES)(
     "%s: nothing that was acknowledged is lost, every result is accepted once, every trail verifies and replays",
-    { timeout: 60_000 },
     async (fate) => {
       const clean = await runStorm(store, 0, { fate, methods });
       expect(clean.ended.filter((line) => line.includes(" action "))).toHaveLength(STORM.length);

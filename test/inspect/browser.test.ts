@@ -85,7 +85,7 @@ async function embeddedFrames(page: Page): Promise<Frame[]> {
 }
 
 async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 15_000;
+  const deadlineMs = performance.now() + 45_000;
   while (!(await isTrue())) if (performance.now() > deadlineMs) throw new Error(`this never came about: ${what}`);
 }
 

@@ -2,15 +2,13 @@ import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { createMachine } from "xstate";
 import { actionInstanceMachine } from "../../machines/index.ts";
 import { type Engine, redisStore } from "../../src/index.ts";
 import { becalm, ROOT, startBecalm } from "../support/command.ts";
 import { useRedis } from "../support/redis-server.ts";
 import { alertOf, comparable, type Frame, logPolicy, receive, startEngine } from "./inspect-world.ts";
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const redis = useRedis();
 

@@ -134,7 +134,7 @@ describe("a viewer", () => {
     while (server.viewerCount > 0) await new Promise((resolve) => setImmediate(resolve));
     // What the process really holds for it: less than this, whatever the storm's size.
     expect(stalledBytes - usedBytes()).toBeLessThan(24 * 1024 * 1024);
-  }, 60_000);
+  });
 });
 
 describe("access", () => {

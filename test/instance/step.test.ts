@@ -51,9 +51,7 @@ describe("a step is XState's step", () => {
     }
   });
 
-  test("value, context, effects and path of every explored step equal those of the public functions", {
-    timeout: 120_000,
-  }, () => {
+  test("value, context, effects and path of every explored step equal those of the public functions", () => {
     let compared = 0;
     for (const policy of POLICIES) {
       // Refused events are most of the visits and all alike: every fourth of them.
@@ -70,7 +68,7 @@ describe("a step is XState's step", () => {
 });
 
 describe("a step is a pure function", () => {
-  test("the same input gives the same output, and the input is never written to", { timeout: 60_000 }, () => {
+  test("the same input gives the same output, and the input is never written to", () => {
     for (const policy of POLICIES) {
       for (const { snapshot, event } of explore(policy)) {
         deepFreeze(snapshot);

@@ -30,7 +30,7 @@ const COMMANDS = [
   },
 ] as const;
 
-const run = (given: readonly string[]) => spawnSync(process.execPath, given, { encoding: "utf8", timeout: 20_000 });
+const run = (given: readonly string[]) => spawnSync(process.execPath, given, { encoding: "utf8", timeout: 60_000 });
 
 test.each(COMMANDS)("$name --help lists options and defaults; what is wrong ends with 2 and a hint", (command) => {
   const help = run([...command.given, "--help"]);

@@ -9,4 +9,4 @@ test("the page of an example from a bad rule to its gate, and its plot, are what
   });
   expect(stderr).toBe("");
   expect(status).toBe(0);
-}, 60_000);
+});

@@ -53,7 +53,7 @@ describe.runIf(program !== null)("a real Alertmanager", () => {
     } finally {
       await server.stop();
     }
-  }, 120_000);
+  });
 });
 
 function streamOf(seed: number): Stream {

@@ -17,7 +17,7 @@ const server = useRedis();
 /** BullMQ's own server, so that it can be emptied. */
 const queueServer = useRedis();
 
-const WITHIN = { timeout: 20_000, interval: 50 };
+const WITHIN = { timeout: 60_000, interval: 50 };
 let worldCount = 0;
 
 class QueueWorld {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { Links } from "../../src/server/links/links.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
@@ -62,7 +62,7 @@ function callbackIn(target: WebhookTarget, at = 0): string {
 const local = (world: ServerWorld, url: string) => url.replace(EXTERNAL, world.url);
 const stateOf = async (world: ServerWorld, id: string) => (await world.engine.get(id).snapshot()).state;
 const delivered = (target: WebhookTarget, count = 1) =>
-  vi.waitUntil(() => target.deliveries.length >= count, { timeout: 10_000 });
+  expect.poll(() => target.deliveries.length).toBeGreaterThanOrEqual(count);
 
 describe("an attempt whose target answers 202", () => {
   test("goes on until its callback says how it ended, and that is recorded once", async () => {
@@ -104,7 +104,7 @@ describe("an attempt whose target answers 202", () => {
     for (const host of ["a", "b", "c", "d"]) await begin(world, host);
     await delivered(target, 4);
     const id = await begin(world, "e", "Short");
-    await vi.waitUntil(async () => (await stateOf(world, id)) === "Success");
+    await expect.poll(async () => await stateOf(world, id)).toBe("Success");
   });
 
   test("fails at its timeout, and a later callback changes nothing", async () => {
@@ -112,7 +112,7 @@ describe("an attempt whose target answers 202", () => {
     const { world } = await serve(target.url, { timeout: "1s" });
     const id = await begin(world, "a");
     const startedMs = Date.now();
-    await vi.waitUntil(async () => (await stateOf(world, id)) === "Failed", { timeout: 5_000 });
+    await expect.poll(async () => await stateOf(world, id)).toBe("Failed");
     expect(Date.now() - startedMs).toBeGreaterThan(900);
     expect((await sendJson(local(world, callbackIn(target)), { ok: true })).status).toBe(410);
   });
@@ -122,13 +122,8 @@ describe("an attempt whose target answers 202", () => {
     const { world } = await serve(target.url);
     const id = await begin(world, "a");
     await delivered(target);
-    await vi.waitUntil(() =>
-      world.engine
-        .get(id)
-        .send({ type: "cancel", by: "ann", why: "enough" })
-        .then(() => true),
-    );
-    await vi.waitUntil(async () => (await stateOf(world, id)) === "Failed");
+    await world.engine.get(id).send({ type: "cancel", by: "ann", why: "enough" });
+    await expect.poll(async () => await stateOf(world, id)).toBe("Failed");
     expect((await sendJson(local(world, callbackIn(target)), { ok: true })).status).toBe(409);
   });
 
@@ -157,7 +152,7 @@ describe("an attempt whose target answers 202", () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     await first.close();
     const second = await serve(target.url, { store, timeout: "3s" });
-    await vi.waitUntil(async () => (await stateOf(second.world, id)) === "Failed", { timeout: 8_000 });
+    await expect.poll(async () => await stateOf(second.world, id)).toBe("Failed");
     expect(Date.now() - sentMs).toBeGreaterThan(2_900);
     expect(Date.now() - sentMs).toBeLessThan(4_000);
     expect(target.deliveries).toHaveLength(1);
@@ -178,7 +173,7 @@ describe("an attempt whose target answers 202", () => {
     const target = await targetOf(200);
     const { world } = await serve(target.url);
     const id = await begin(world, "a");
-    await vi.waitUntil(async () => (await stateOf(world, id)) === "Success");
+    await expect.poll(async () => await stateOf(world, id)).toBe("Success");
   });
 
   test("takes no callback that was forged, cut, or made for something else", async () => {

@@ -69,7 +69,7 @@ describe.each([
       expect(made, `seed ${seed}`).toHaveLength(slow.episodes.length * 2);
       for (const engine of engines) engine.kill();
     }
-  }, 120_000);
+  });
 
   test("a lease that runs out takes back what nobody has decided yet, and one that is renewed does not", async () => {
     const world = new EngineWorld(kind);

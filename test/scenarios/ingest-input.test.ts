@@ -87,7 +87,7 @@ describe("a body as it came is taken", () => {
     expect(count).toBe(836);
   });
 
-  test("100,000 alerts in one body", { timeout: 120_000 }, async () => {
+  test("100,000 alerts in one body", async () => {
     const alerts = Array.from({ length: 100_000 }, (_, index) => ({
       labels: { alertname: "Down", n: `${index}` },
       startsAt: "2026-11-23T09:59:00Z",

@@ -124,7 +124,7 @@ describe("a metric case", () => {
   });
 });
 
-describe("a metric case on a store", { timeout: 60_000 }, () => {
+describe("a metric case on a store", () => {
   const redis = useRedis();
   const dir = mkdtempSync(join(tmpdir(), "becalm-cases-"));
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -165,7 +165,7 @@ describe("a metric case on a store", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a live pipe", { timeout: 60_000 }, () => {
+describe("a live pipe", () => {
   test("99-told-late: an alert is reported one interval after its point, or at once without lateness", async () => {
     const records = [10, 99, 99].map((value, index) => `${1_700_000_040 + 60 * index},a,${value}`);
     const args = ["detect", "--strategies", at("99-told-late", "s.yaml"), "--records", "-", "--json", "--quiet"];

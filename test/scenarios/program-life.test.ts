@@ -15,7 +15,7 @@ describe("a program", () => {
     ["started", "Success\n"],
   ])("lives as long as it waits, and ends when its engine stops (%s)", (what, expected) => {
     const args = ["scripts/run-ts.mjs", "test/support/waiting-program.ts", what];
-    const { stdout, status } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", timeout: 15_000 });
+    const { stdout, status } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", timeout: 60_000 });
     expect({ stdout: stdout.slice(-expected.length), status }).toEqual({ stdout: expected, status: 0 });
   });
 });

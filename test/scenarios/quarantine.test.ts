@@ -121,9 +121,7 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await standing(engine, fresh)).toBe("Processing no_peer_in_the_way");
   });
 
-  test("waiters that became unreadable hide none that stands behind them, however many they are", {
-    timeout: 60_000,
-  }, async () => {
+  test("waiters that became unreadable hide none that stands behind them, however many they are", async () => {
     const world = new EngineWorld(kind);
     const engine = await world.engine([policyOf({ function: "wait_when_proceed", count: 1 })]);
     const names = Array.from({ length: COMMIT_INSTANCE_COUNT_MAX + 5 }, (_, index) => alertOf(`w-${index}`));

@@ -150,38 +150,34 @@ async function proceeding(
 }
 
 describe("whatever happens to a live engine", () => {
-  test.each(CONVERGENCE_FUNCTIONS)(
-    "%s keeps its limits, and every trail verifies and replays",
-    { timeout: 60_000 },
-    async (fn) => {
-      await fc.assert(
-        fc.asyncProperty(
-          fc.array(stepArbitrary, { minLength: 5, maxLength: 25 }),
-          fc.constantFrom(1, 2, 3),
-          fc.nat(1),
-          async (steps, count, retries) => {
-            const rule = { function: fn, count: MUTEX.includes(fn) ? 1 : count };
-            const storm = new Storm(policyOf(rule, { retry: { limit: retries, delay: "10s" } }));
-            const hostOf = (id: string) =>
-              storm.world.attempts.find(({ instance }) => instance === id)?.alert?.labels["host"];
-            for (const step of steps) {
-              await storm.take(step);
-              const engine = await storm.engine();
-              if (!MUTEX.includes(fn)) continue;
-              for (const hostName of HOSTS) expect(await proceeding(engine, hostName, hostOf)).toBeLessThanOrEqual(1);
-            }
+  test.each(CONVERGENCE_FUNCTIONS)("%s keeps its limits, and every trail verifies and replays", async (fn) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(stepArbitrary, { minLength: 5, maxLength: 25 }),
+        fc.constantFrom(1, 2, 3),
+        fc.nat(1),
+        async (steps, count, retries) => {
+          const rule = { function: fn, count: MUTEX.includes(fn) ? 1 : count };
+          const storm = new Storm(policyOf(rule, { retry: { limit: retries, delay: "10s" } }));
+          const hostOf = (id: string) =>
+            storm.world.attempts.find(({ instance }) => instance === id)?.alert?.labels["host"];
+          for (const step of steps) {
+            await storm.take(step);
             const engine = await storm.engine();
-            expect(await unsound(storm.world, engine)).toEqual([]);
-            await checkAttempts(storm.world, engine);
-            if (fn === "skip_when_exceed" || fn === "collect") expectBounded(storm.world, count);
-            storm.world.attempts.length = 0;
-            engine.kill();
-          },
-        ),
-        { numRuns: 25 },
-      );
-    },
-  );
+            if (!MUTEX.includes(fn)) continue;
+            for (const hostName of HOSTS) expect(await proceeding(engine, hostName, hostOf)).toBeLessThanOrEqual(1);
+          }
+          const engine = await storm.engine();
+          expect(await unsound(storm.world, engine)).toEqual([]);
+          await checkAttempts(storm.world, engine);
+          if (fn === "skip_when_exceed" || fn === "collect") expectBounded(storm.world, count);
+          storm.world.attempts.length = 0;
+          engine.kill();
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
 });
 
 /** Each attempt was delivered under one key, attempts of an instance rise by one, and each result was accepted at most once. */

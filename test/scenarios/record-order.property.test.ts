@@ -84,7 +84,7 @@ describe("records that come", () => {
       }),
       { numRuns: RUNS },
     );
-  }, 60_000);
+  });
 
   test("in any number of files, each in any order within the lateness, give the same alerts", async () => {
     await fc.assert(
@@ -97,7 +97,7 @@ describe("records that come", () => {
       }),
       { numRuns: RUNS },
     );
-  }, 60_000);
+  });
 
   test("in any interleaving of their series give the same alerts", async () => {
     await fc.assert(
@@ -108,7 +108,7 @@ describe("records that come", () => {
       }),
       { numRuns: RUNS },
     );
-  }, 60_000);
+  });
 
   test("in any order at all give the same alerts when they are sorted", async () => {
     await fc.assert(
@@ -118,7 +118,7 @@ describe("records that come", () => {
       }),
       { numRuns: RUNS },
     );
-  }, 60_000);
+  });
 
   test("in any order at all are detected, known as duplicates, or refused with their series: none is lost silently", async () => {
     const strategies = loadStrategies(LEVELS, { file: "levels.yaml" });
@@ -158,5 +158,5 @@ describe("records that come", () => {
       }),
       { numRuns: 3 * RUNS },
     );
-  }, 60_000);
+  });
 });

@@ -78,9 +78,7 @@ const textsOf = (changes: readonly Change[]) =>
     .sort();
 
 describe("a shadow", () => {
-  test("says what an engine under its policies decides, also of alerts that no policy in force matches", {
-    timeout: 60_000,
-  }, async () => {
+  test("says what an engine under its policies decides, also of alerts that no policy in force matches", async () => {
     const rule = fc.record({
       function: fc.constantFrom(...CONVERGENCE_FUNCTIONS.filter((name) => name !== "collect_alarm")),
       count: fc.constantFrom(1, 2, 3),

@@ -33,7 +33,7 @@ describe("whole lives", () => {
     },
   );
 
-  test("two engines on a real Redis do what the model says", { timeout: 120_000 }, async () => {
+  test("two engines on a real Redis do what the model says", async () => {
     let played = 0;
     const setting = fc.constantFrom(...CONVERGENCE_FUNCTIONS).chain(lifeSettings);
     await fc.assert(

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TokenBook } from "../../src/server/auth/tokens.ts";
 import { Links } from "../../src/server/links/links.ts";
 import { Signer } from "../../src/system/signer.ts";
@@ -56,7 +56,7 @@ describe("links of approval requests", () => {
     const before = target.deliveries.length;
     await world.engine.ingest([alert(0)]);
     await world.engine.ingest(Array.from({ length: count }, (_, n) => alert(n + 1)));
-    await vi.waitUntil(() => target.deliveries.length > before, { timeout: 10_000 });
+    await expect.poll(() => target.deliveries.length).toBeGreaterThan(before);
     return requestIn(target.deliveries.at(-1)).approval;
   }
   const localOf = (link: string) => link.replace(EXTERNAL.replace(/\/$/, ""), world.url);
@@ -211,7 +211,7 @@ describe("links of a server with tokens", () => {
       await world.engine.ingest([alert(name, "a")]);
       await world.engine.ingest([alert(name, "b")]);
     }
-    await vi.waitUntil(() => target.deliveries.length === 2, { timeout: 10_000 });
+    await expect.poll(() => target.deliveries.length).toBe(2);
     const [down, twice] = ["Down", "Twice"].map((name) => {
       const found = requestIn(target.deliveries.find(({ body }) => body.policy === name));
       return found.approval.links.approve.replace(EXTERNAL.replace(/\/$/, ""), world.url);

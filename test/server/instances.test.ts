@@ -46,7 +46,7 @@ describe("instances over HTTP", () => {
       startsAt: new Date().toISOString(),
     });
     for (const instance of ["a", "b", "c", "d", "e", "f", "g", "h"]) await post("/v1/alerts", [alert(instance)]);
-    await vi.waitUntil(async () => (await held()).length === 7, { timeout: 10_000 });
+    await vi.waitUntil(async () => (await held()).length === 7, { timeout: 30_000 });
   });
   afterAll(() => world.close());
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TokenBook } from "../../src/server/auth/tokens.ts";
 import { send, sendJson } from "../support/http-client.ts";
 import { type ServerWorld, serverWorld } from "../support/server-world.ts";
@@ -54,6 +54,6 @@ describe("the emergency stop over HTTP", () => {
     expect(ran).toEqual([]);
     expect((await ask("DELETE /v1/pause?decide=true&deny=true", { why: "done" })).status).toBe(400);
     expect((await ask("DELETE /v1/pause?decide=true", { why: "done" })).json).toMatchObject({ decided: 2 });
-    await vi.waitUntil(() => ran.length === 2, { timeout: 10_000 });
+    await expect.poll(() => ran.length).toBe(2);
   });
 });

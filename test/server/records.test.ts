@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DetectedAlert } from "../../src/detection/core/detected-alert.ts";
 import type { RecordRow } from "../../src/formats/record-row.ts";
 import { loadStrategies } from "../../src/formats/strategy-file.ts";
@@ -46,7 +46,7 @@ describe("metric records over HTTP", () => {
     expect([status, answer.counts["accepted"], answer.alerts.length]).toEqual([200, 2, 1]);
     expect(answer.alerts[0]).toMatchObject({ status: "firing", outcome: "taken", labels: { host: "a" } });
     const id = answer.alerts[0]?.instances[0]?.id;
-    await vi.waitUntil(async () => (await world.engine.get(id as string).snapshot()).state === "Success");
+    await expect.poll(async () => (await world.engine.get(id as string).snapshot()).state).toBe("Success");
     const ended = (await post(lines("a", [1, 2], T + 20))).json as Answer;
     expect(ended.alerts.map((alert) => alert.status)).toEqual(["resolved"]);
   });

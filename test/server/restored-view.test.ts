@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { send, sendJson } from "../support/http-client.ts";
@@ -51,7 +51,7 @@ describe("the alerts that fire, after a restart", () => {
     await first.close();
     const second = await serverWorld({ store });
     await sendJson(`${second.url}/api/v2/alerts`, [alert("d", { annotations: { a: "newer" } })]);
-    await vi.waitUntil(async () => (await list(second.url)).length === 2, { timeout: 10_000 });
+    await expect.poll(async () => (await list(second.url)).length).toBe(2);
     const after = await list(second.url);
     expect(after.find(({ labels }) => labels.host === "a")).toEqual(before.find(({ labels }) => labels.host === "a"));
     expect(after.find(({ labels }) => labels.host === "d")?.annotations).toEqual({ a: "newer" });

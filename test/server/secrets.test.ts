@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { TokenBook } from "../../src/server/auth/tokens.ts";
 import { Links } from "../../src/server/links/links.ts";
 import { Signer } from "../../src/system/signer.ts";
@@ -52,10 +52,8 @@ describe("secrets", () => {
     const headers = { authorization: `Bearer ${token}` };
     for (const labels of [{ a: "fails" }, { a: "asks", n: "1" }, { a: "asks", n: "2" }])
       await sendJson(`${world.url}/v1/alerts`, [{ status: "firing", labels }], { headers });
-    await vi.waitUntil(() => bodies.length >= 3, { timeout: 10_000 });
-    await vi.waitUntil(async () => (await world.engine.list({ state: "Processing" })).instances.length === 0, {
-      timeout: 10_000,
-    });
+    await expect.poll(() => bodies.length).toBeGreaterThanOrEqual(3);
+    await expect.poll(async () => (await world.engine.list({ state: "Processing" })).instances).toEqual([]);
     expect(bodies.some((body) => body.includes(hook))).toBe(true);
     const link = bodies
       .map((body) => /v1\/answers\/([^"]+)/.exec(body)?.[1])

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { context, trace } from "@opentelemetry/api";
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-node";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isTracing } from "../../src/system/tracing.ts";
 import { send, sendJson } from "../support/http-client.ts";
 import { type ServerWorld, serverWorld } from "../support/server-world.ts";
@@ -45,7 +45,7 @@ describe("with a provider registered", () => {
     const alerts = ["x", "y", "z"].map((host) => ({ labels: { a: "good", host } }));
     const headers = { traceparent: `00-${TRACE}-b7ad6b7169203331-01` };
     await sendJson(`${world.url}/api/v2/alerts`, alerts, { headers });
-    await vi.waitUntil(() => spans("effect action").length === 3, { timeout: 10_000 });
+    await expect.poll(() => spans("effect action").length).toBe(3);
     const [request] = spans("POST /api/v2/alerts");
     expect(request?.spanContext().traceId).toBe(TRACE);
     expect(request?.attributes).toMatchObject({ "http.route": "/api/v2/alerts", "http.response.status_code": 200 });
@@ -78,7 +78,7 @@ describe("with a provider registered", () => {
   test("an attempt that fails says so, and an address that is a proof is in no span", async () => {
     await sendJson(`${world.url}/api/v2/alerts`, [{ labels: { a: "bad" } }]);
     const failed = () => spans("effect action").find(({ attributes }) => attributes["becalm.policy"] === "bad");
-    await vi.waitUntil(() => failed() !== undefined, { timeout: 10_000 });
+    await expect.poll(failed).toBeDefined();
     expect(failed()?.status).toMatchObject({ code: 2, message: expect.stringContaining("answered 500") });
     await send(`${world.url}/v1/answers/a-proof`);
     expect(JSON.stringify(exporter.getFinishedSpans().map(({ name, attributes }) => [name, attributes]))).not.toContain(

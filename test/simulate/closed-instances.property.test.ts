@@ -130,4 +130,4 @@ test("a run in memory that drops what is over and passes over what is repeated c
     { numRuns: 60 },
   );
   expect(dropped.instances / dropped.cases).toBeGreaterThan(5);
-}, 120_000);
+});

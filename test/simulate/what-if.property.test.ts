@@ -185,7 +185,6 @@ function fileOf(policies: readonly object[], rest: object = {}): PolicyFileDocum
 describe("the rules in force, played on what they recorded", () => {
   test.each(CONVERGENCE_FUNCTIONS)(
     "%s decides every instance as the live engine did, with retries, answers, silences, pauses and verify",
-    { timeout: 120_000 },
     async (fn) => {
       await fc.assert(
         fc.asyncProperty(
@@ -200,9 +199,7 @@ describe("the rules in force, played on what they recorded", () => {
     },
   );
 
-  test("decides every instance as the live engine did under several policies, with quorums", {
-    timeout: 120_000,
-  }, async () => {
+  test("decides every instance as the live engine did under several policies, with quorums", async () => {
     // Half of them hold what they skip for a person.
     const HOLDING = CONVERGENCE_FUNCTIONS.map(() => "defense" as const);
     const policy = fc.record({
@@ -230,7 +227,7 @@ describe("the rules in force, played on what they recorded", () => {
     );
   });
 
-  test("brakes at the attempt at which the live engine's brakes engaged", { timeout: 120_000 }, async () => {
+  test("brakes at the attempt at which the live engine's brakes engaged", async () => {
     const limits = fc.record({
       actions: fc.constantFrom(1, 3),
       per: fc.constant("10s"),
@@ -396,7 +393,6 @@ describe("the rules in force, played on what they recorded", () => {
 
   test.each([["redis", () => redisKind(server)] as const, ["lmdb", lmdbKind] as const])(
     "decides every instance as the live engine did on %s, too",
-    { timeout: 120_000 },
     async (_, kind) => {
       const functions = fc.constantFrom(...CONVERGENCE_FUNCTIONS);
       await fc.assert(

@@ -68,9 +68,7 @@ describe("a silent server", () => {
     }
     process.kill(stopped.pid, "SIGCONT");
     await expect
-      .poll(() => store.commit(commitOf({ instances: [newInstance("01-b")], partition: 1 })).catch(() => "not yet"), {
-        timeout: 10_000,
-      })
+      .poll(() => store.commit(commitOf({ instances: [newInstance("01-b")], partition: 1 })).catch(() => "not yet"))
       .toMatch(/applied|duplicate/);
   });
 
@@ -113,9 +111,7 @@ describe("a replica", () => {
     await opened(master.url);
     const replica = await server("--replicaof", "127.0.0.1", String(master.port));
     const raw = clientOf(replica);
-    await expect
-      .poll(async () => String(await raw.info("replication")), { timeout: 10_000 })
-      .toContain("link_status:up");
+    await expect.poll(async () => String(await raw.info("replication"))).toContain("link_status:up");
     await expect(storeAt(replica.url).open({ mode: "live", partitions: 4 })).rejects.toMatchObject({
       ...UNAVAILABLE,
       message: expect.stringMatching(new RegExp(`is a replica of 127.0.0.1:${master.port}.*redis\\+sentinel://`)),
@@ -173,9 +169,7 @@ describe("a server that refuses for a moment", () => {
     const [, dir] = (await raw.config("GET", "dir")) as [string, string];
     await mkdir(join(dir, "dump.rdb"), { recursive: true });
     await raw.bgsave().catch(() => undefined);
-    await expect
-      .poll(async () => String(await raw.info("persistence")), { timeout: 10_000 })
-      .toContain("bgsave_status:err");
+    await expect.poll(async () => String(await raw.info("persistence"))).toContain("bgsave_status:err");
     const refusal = await store.commit(commitOf()).catch(String);
     // A server that cannot save does not end either.
     await raw.config("SET", "save", "");
@@ -212,30 +206,24 @@ describe("a master that sentinels watch, by its URL", () => {
     const master = await server();
     const replica = await server("--replicaof", "127.0.0.1", String(master.port));
     const raw = clientOf(replica);
-    await expect
-      .poll(async () => String(await raw.info("replication")), { timeout: 10_000 })
-      .toContain("link_status:up");
+    await expect.poll(async () => String(await raw.info("replication"))).toContain("link_status:up");
     const port = await sentinelOf(master);
     const store = await opened(`redis+sentinel://127.0.0.1:${port}/mine`, 2_000);
     expect(await store.commit(commitOf({ instances: [newInstance("00-a")] }))).toBe("applied");
     const sentinel = new Redis(port);
     onTestFinished(() => sentinel.disconnect());
     await expect
-      .poll(() => sentinel.call("SENTINEL", "FAILOVER", "mine").catch((error: Error) => error.message), {
-        timeout: 20_000,
-      })
+      .poll(() => sentinel.call("SENTINEL", "FAILOVER", "mine").catch((error: Error) => error.message))
       .toBe("OK");
-    await expect.poll(async () => String(await raw.info("replication")), { timeout: 15_000 }).toContain("role:master");
+    await expect.poll(async () => String(await raw.info("replication"))).toContain("role:master");
     // Until then the old one still takes commits, which the failover loses.
     const old = clientOf(master);
-    await expect.poll(async () => String(await old.info("replication")), { timeout: 15_000 }).toContain("role:slave");
+    await expect.poll(async () => String(await old.info("replication"))).toContain("role:slave");
     await expect
-      .poll(() => store.commit(commitOf({ instances: [newInstance("01-b")], partition: 1 })).catch(String), {
-        timeout: 15_000,
-      })
+      .poll(() => store.commit(commitOf({ instances: [newInstance("01-b")], partition: 1 })).catch(String))
       .toMatch(/applied|duplicate/);
     expect(await raw.keys("*:i:01-b")).toHaveLength(1);
-  }, 60_000);
+  });
 
   test.each([
     ["a client of its own", (port: number) => `redis+sentinel://127.0.0.1:${port}/mine`],
@@ -311,7 +299,7 @@ async function sentinelOf(master: RedisServer): Promise<number> {
   client.on("error", () => undefined);
   onTestFinished(() => client.disconnect());
   await expect
-    .poll(() => client.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mine").catch(() => null), { timeout: 20_000 })
+    .poll(() => client.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mine").catch(() => null))
     .toEqual(["127.0.0.1", String(master.port)]);
   return port;
 }

@@ -33,7 +33,7 @@ function clientOf({ url }: RedisServer): Redis {
 async function replicaOf(master: RedisServer): Promise<RedisServer> {
   const replica = await server("--replicaof", "127.0.0.1", String(master.port));
   const raw = clientOf(replica);
-  await expect.poll(async () => String(await raw.info("replication")), { timeout: 10_000 }).toContain("link_status:up");
+  await expect.poll(async () => String(await raw.info("replication"))).toContain("link_status:up");
   return replica;
 }
 
@@ -87,7 +87,7 @@ describe("a store that waits for a replica", () => {
     });
     await expect(stored(store, "a")).rejects.toMatchObject(UNAVAILABLE);
     process.kill(replica.pid, "SIGCONT");
-    await expect.poll(() => store.commit(one("a")).catch(String), { timeout: 10_000 }).toBe("duplicate");
+    await expect.poll(() => store.commit(one("a")).catch(String)).toBe("duplicate");
     expect((await stored(store, "a")).instances.size).toBe(1);
   });
 
@@ -134,9 +134,7 @@ describe("commits that were acknowledged and lost", () => {
     expect((await store.pulse()).lost).toEqual([]);
     await lossy.kill9();
     await lossy.restart();
-    await expect
-      .poll(() => store.open({ mode: "live", partitions: 4 }).catch(() => null), { timeout: 10_000 })
-      .not.toBeNull();
+    await expect.poll(() => store.open({ mode: "live", partitions: 4 }).catch(() => null)).not.toBeNull();
     await store.commit(one("c"));
     const { lost } = await store.pulse();
     expect(lost.map(({ commitId, instanceIds }) => `${commitId} ${instanceIds.join()}`).sort()).toEqual([
@@ -153,7 +151,7 @@ describe("commits that were acknowledged and lost", () => {
     await store.commit(one("a"));
     await durable.kill9();
     await durable.restart();
-    await expect.poll(() => store.pulse().catch(() => null), { timeout: 10_000 }).toMatchObject({ lost: [] });
+    await expect.poll(() => store.pulse().catch(() => null)).toMatchObject({ lost: [] });
   });
 
   test("are remembered for a minute, and so many of a partition", async () => {

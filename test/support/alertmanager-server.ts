@@ -11,7 +11,7 @@ export type AlertmanagerServer = { readonly url: string; stop(): Promise<void> }
 
 /** Debian's name, and that of the releases. */
 const PROGRAMS = ["prometheus-alertmanager", "alertmanager"];
-const READY_MS_MAX = 20_000;
+const READY_MS_MAX = 60_000;
 
 /** null: none is installed. */
 export function installedAlertmanager(): string | null {

@@ -63,7 +63,7 @@ export async function graveViolations(page: Page): Promise<string[]> {
 /** Opens a page of the console and waits until it shows what it has. */
 export async function show(page: Page, url: string, hash: string): Promise<void> {
   await page.goto(`${url}/${hash}`);
-  await page.locator("main section, main .door").first().waitFor({ timeout: 10_000 });
+  await page.locator("main section, main .door").first().waitFor({ timeout: 60_000 });
   await expect.poll(() => page.locator("main").getByText("Loading ...").count()).toBe(0);
 }
 

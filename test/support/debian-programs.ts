@@ -92,7 +92,7 @@ async function start({ program, files, args }: Start): Promise<RunningProgram> {
   return { url, folder, reload, stop };
 }
 
-const READY_MS_MAX = 20_000;
+const READY_MS_MAX = 60_000;
 
 async function untilReady(url: string, hasEnded: () => boolean, said: () => string): Promise<void> {
   const untilMs = Date.now() + READY_MS_MAX;

@@ -45,7 +45,7 @@ export type RedisCluster = {
 
 const HOST = "127.0.0.1";
 const CLUSTER_SLOT_COUNT = 16_384;
-const CLUSTER_READY_MS_MAX = 30_000;
+const CLUSTER_READY_MS_MAX = 60_000;
 const CLUSTER_POLL_MS = 25;
 /** A free port may be taken between the look and the start. */
 const START_ATTEMPT_COUNT_MAX = 5;
