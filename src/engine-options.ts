@@ -178,6 +178,8 @@ export type EngineStatus = StoreStatus & {
   /** Alerts that are being decided, and about how many bytes they will write. */
   readonly alertsUnderWay: number;
   readonly bytesUnderWay: number;
+  /** Failed attempts that the brakes (`limits`) could not count yet; it is tried again every second. */
+  readonly uncountedFailures: number;
   /** Absent: the engine has none. */
   readonly shadow?: ShadowStatus;
   /**

@@ -190,7 +190,8 @@ class LiveEngine implements Engine {
     const driver = this.#driver;
     const known = { ...(driver?.storeWatch.status ?? UNKNOWN), ...(driver?.owners.status ?? OWNS_NOTHING) };
     const exports = this.#options.exportRemoved && { failedExports: driver?.failedExports ?? 0 };
-    return { ...known, alertsUnderWay: alerts, bytesUnderWay: bytes, ...shadow, ...exports };
+    const uncountedFailures = driver?.brakeDuties.uncountedFailures ?? 0;
+    return { ...known, alertsUnderWay: alerts, bytesUnderWay: bytes, uncountedFailures, ...shadow, ...exports };
   }
 
   stop(): Promise<void> {

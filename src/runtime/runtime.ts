@@ -83,6 +83,8 @@ export type BatchRuntime = Runtime & {
   readonly onCommit: readonly CommitListener[];
   /** How long this process claims the effects that it commits; null: it does not run them. */
   readonly effectClaimMs: () => number | null;
+  /** Counts the failed attempts of a decision that was committed, and begins the pauses that brakes ask for. */
+  readonly followBrakes: (decision: Decision) => Promise<void>;
 };
 
 /** What moves commands in live or in virtual time. */

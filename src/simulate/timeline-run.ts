@@ -23,6 +23,7 @@ import { routeAlerts } from "../runtime/inbox/routed-alerts.ts";
 import { isEpisodeOpen } from "../runtime/instance-episode.ts";
 import { InstanceService } from "../runtime/instance-service.ts";
 import type { BatchRuntime, CompiledSilence, Driver, Runtime } from "../runtime/runtime.ts";
+import { brakesOf } from "../runtime/stops/brake-duties.ts";
 import { PauseService } from "../runtime/stops/pause-service.ts";
 import { envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerLane, TimerRow } from "../stores/store.ts";
@@ -94,6 +95,7 @@ export class TimelineRun implements Driver {
       ...runtime,
       onCommit: [(decision) => this.committed(decision)],
       effectClaimMs: () => null,
+      followBrakes: brakesOf(runtime),
     };
     this.#timeline = timeline;
     this.#options = options;

@@ -19,6 +19,7 @@ import { compareCodePoints } from "../model/utf8.ts";
 import type { Envelope, EnvelopeResult } from "../runtime/commit/batch.ts";
 import { type RoutedAlert, routeAlerts } from "../runtime/inbox/routed-alerts.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime/runtime.ts";
+import { brakesOf } from "../runtime/stops/brake-duties.ts";
 import { hasBrakes } from "../runtime/stops/brakes.ts";
 import { PauseService } from "../runtime/stops/pause-service.ts";
 import { EffectDispatcher, type EffectOutcome } from "../runtime/workers/effect-dispatcher.ts";
@@ -85,6 +86,7 @@ export class VirtualRun implements Driver {
       onCommit: [(decision) => this.committed(decision), ...onCommit],
       // One run at a time works on a namespace, so there is nobody to keep the effects from.
       effectClaimMs: () => null,
+      followBrakes: brakesOf(runtime),
     };
     this.#dispatcher = new EffectDispatcher(runtime, effects, {
       concurrency,

@@ -1,5 +1,6 @@
 /** The emergency stop: what it holds, what it lets through, and what becomes of it. */
 import { describe, expect, test } from "vitest";
+import { CONFLICT_COUNT_MAX } from "../../src/model/limits.ts";
 import {
   alertOf,
   EngineWorld,
@@ -15,6 +16,7 @@ import {
   unsound,
 } from "../support/engine-world.ts";
 import { useRedis } from "../support/redis-server.ts";
+import type { StoreCall, StoreFate } from "../support/watched-store.ts";
 
 const server = useRedis();
 const who = { by: "ada", why: "the racks move" };
@@ -249,4 +251,33 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     const ids = await take(one, alertOf("z"));
     expect(await standings(one, ids)).toEqual(["Waiting paused", "Waiting paused"]);
   });
+
+  test.each<[string, StoreFate]>([
+    ["others win every write for long", { outcome: "conflict" }],
+    ["the store answers no write for long", "fail"],
+  ])("a brake misses no failed attempt if %s", async (_, fate) => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "failed";
+    let lost = 0;
+    let isLosing = true;
+    const fateOf = ({ method, argument }: StoreCall): StoreFate => {
+      if (!isLosing || method !== "renewEpisodes" || !isOfBrakes(argument)) return "pass";
+      lost += 1;
+      return fate;
+    };
+    const engine = await world.engine([policyOf(null, { limits: { failures: 1, per: "10m" } })], { fateOf });
+    await take(engine, alertOf("x"), alertOf("y"));
+    await world.until("more tries are lost than one batch has", () => lost > CONFLICT_COUNT_MAX, SECOND_MS);
+    expect(engine.status().uncountedFailures).toBe(2);
+    expect(await engine.pauses()).toEqual([]);
+    expect(world.faults).toContainEqual(expect.stringMatching(/brakes/));
+    isLosing = false;
+    await world.until("the brake has paused the policy", async () => (await engine.pauses()).length > 0, SECOND_MS);
+    expect(engine.status().uncountedFailures).toBe(0);
+    expect(world.attempts).toHaveLength(2);
+  });
 });
+
+function isOfBrakes(argument: unknown): boolean {
+  return JSON.stringify(argument).includes('"!brakes"');
+}

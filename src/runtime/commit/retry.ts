@@ -1,13 +1,12 @@
 import { BecalmError } from "../../model/errors.ts";
 import {
-  CONFLICT_BACKOFF_MS_MAX,
-  CONFLICT_BACKOFF_MS_MIN,
   CONFLICT_COUNT_BEFORE_LEASE,
   CONFLICT_COUNT_MAX,
   GROUP_LEASE_MS,
   LEASE_WAIT_COUNT_MAX,
 } from "../../model/limits.ts";
 import type { BatchRuntime } from "../runtime.ts";
+import { backoffMs } from "./back-off.ts";
 import type { Batch, BatchResult, EnvelopeResult } from "./batch.ts";
 import { type BatchOptions, isApplied, runBatch } from "./run-batch.ts";
 
@@ -62,8 +61,4 @@ function refused({ address }: Batch, why: string): BecalmError {
   return new BecalmError("BECALM_CONFLICT", `${why} on ${where}; nothing was written. Send it again.`, {
     details: { ...address },
   });
-}
-
-function backoffMs({ random }: BatchRuntime): number {
-  return CONFLICT_BACKOFF_MS_MIN + random() * (CONFLICT_BACKOFF_MS_MAX - CONFLICT_BACKOFF_MS_MIN);
 }

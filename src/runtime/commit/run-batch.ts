@@ -12,8 +12,7 @@ import type { Word } from "../../instance/receive.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { type Commit, type CommitOutcome, RAISED_FORMAT } from "../../stores/store.ts";
 import type { BatchRuntime } from "../runtime.ts";
-import { type BrakeRead, countAttempts, countFailures, hasBrakes, NO_BRAKES, readBrakes } from "../stops/brakes.ts";
-import { PauseService } from "../stops/pause-service.ts";
+import { type BrakeRead, countAttempts, hasBrakes, NO_BRAKES, readBrakes } from "../stops/brakes.ts";
 import type { Batch, BatchResult, EnvelopeResult } from "./batch.ts";
 import { commitOf, consumedBy } from "./batch-commit.ts";
 import { type LockAnswer, lockDimension, needsLock } from "./dimension-lock.ts";
@@ -47,7 +46,7 @@ export async function runBatch(
     const outcome = isCounted ? await committed(runtime, read, commit) : "conflict";
     if (isApplied(outcome)) {
       publish(runtime, decision, commit);
-      if (isBraked) await brake(runtime, decision);
+      if (isBraked) await runtime.followBrakes(decision);
     } else runtime.groups.lost(read, { isRefused: true });
     const isStale = !isApplied(outcome) && read.precondition.isGuess;
     return { outcome: isStale ? "stale" : outcome, results: resultsOf(read.snapshot, decision) };
@@ -101,14 +100,6 @@ function decideBatch(
 function committed(runtime: BatchRuntime, read: BatchRead, commit: Commit | null): Promise<CommitOutcome> {
   return commit === null ? renew(runtime, read) : runtime.store.commit(commit);
 }
-
-/** Begins the pauses that this decision's attempts, or its failed ones, have brought about. */
-async function brake(runtime: BatchRuntime, decision: Decision): Promise<void> {
-  const pauses = new PauseService(runtime, NOBODY, () => runtime.clock.now());
-  for (const pause of [...decision.braked, ...(await countFailures(runtime, decision))]) await pauses.brake(pause);
-}
-
-const NOBODY = { submit: () => Promise.resolve([]) };
 
 /** The time of a batch's last command. */
 function latestOf({ received }: Snapshot): number {

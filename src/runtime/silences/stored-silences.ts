@@ -12,10 +12,11 @@ import { canonicalJson } from "../../model/canonical-json.ts";
 import { sha256 } from "../../model/digest.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { HELD_DUE_AT_MS } from "../../model/instance-types.ts";
-import { CONFLICT_COUNT_MAX, SILENCE_COUNT_MAX } from "../../model/limits.ts";
+import { SILENCE_COUNT_MAX } from "../../model/limits.ts";
 import { compileMatchers, matchesEmptyText, parseMatchers } from "../../policy/matcher.ts";
 import type { Silence } from "../../policy/policy.ts";
 import type { TimerRow } from "../../stores/store.ts";
+import { untilWritten } from "../commit/back-off.ts";
 import type { CompiledSilence, Driver, Runtime } from "../runtime.ts";
 import { alertOf, envelopeOf } from "../workers/timers.ts";
 
@@ -161,18 +162,16 @@ export class SilenceService {
   async #change(change: (silences: readonly StoredSilence[]) => readonly StoredSilence[]): Promise<void> {
     const { store, format } = this.#runtime;
     requireRaised(format, "A silence that ends what it held");
-    for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
+    await untilWritten(this.#runtime, "the silences", async () => {
       const expected = await recordOf(this.#runtime);
       const kept = decode(expected).filter(({ toMs }) => toMs > this.#now() - SHOWN_AFTER_END_MS);
       const changed = change(kept);
       if (changed.length > SILENCE_COUNT_MAX)
         throw new BecalmError("BECALM_ARGUMENT_INVALID", `At most ${SILENCE_COUNT_MAX} silences. Expire some first.`);
       const writes = [{ key: SILENCES_KEY, expected, value: JSON.stringify(changed) }];
-      if ((await store.renewEpisodes({ partition: 0, writes })) === "conflict") continue;
-      await learnSilences(this.#runtime);
-      return;
-    }
-    throw new BecalmError("BECALM_CONFLICT", "Others changed the silences at the same time. Try again.");
+      return (await store.renewEpisodes({ partition: 0, writes })) === "applied";
+    });
+    await learnSilences(this.#runtime);
   }
 
   #read({ match, fromMs = this.#now(), toMs, by, why }: SilenceRequest): Silence {

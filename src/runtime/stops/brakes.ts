@@ -3,14 +3,14 @@
  *
  * The times are counted in one record of partition 0. A batch that is about to begin attempts adds them there first, by
  * compare-and-set, so no two processes take the same last one; a batch whose commit then loses has counted attempts
- * that it did not begin, which brakes a little early and never late. Nothing of this is asked or written where no
- * policy in force says `limits`.
+ * that it did not begin, which brakes a little early and never late. Failed attempts are counted after the commit of
+ * their result (brake-duties.ts). Nothing of this is asked or written where no policy in force says `limits`.
  */
 import type { Brake, Decision } from "../../instance/decision.ts";
 import { formatDuration } from "../../model/duration.ts";
 import type { PauseNote } from "../../model/instance-types.ts";
-import { CONFLICT_COUNT_MAX } from "../../model/limits.ts";
 import type { Limits } from "../../policy/policy.ts";
+import { type Retrying, untilWritten } from "../commit/back-off.ts";
 import type { PoliciesInForce, Runtime } from "../runtime.ts";
 
 /** Beside the records of episodes; no alert's key begins so. */
@@ -65,38 +65,33 @@ export async function countAttempts(from: Braking, read: BrakeRead, { attempts }
   return write(from, read.text, added);
 }
 
-/** Counts the failed attempts of a decision that was committed. Gives the pauses that begin with them. */
-export async function countFailures(from: Braking, decision: Decision): Promise<PauseNote[]> {
-  const failed = failuresIn(decision);
-  if (failed.length === 0) return [];
-  for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
-    const text = await recordOf(from);
-    const added = scopesOf(from.inForce).map(({ scope, limits }) => {
-      const own = failed.filter(({ policy }) => scope === null || policy === scope);
-      return { scope, limits, actions: [], failures: own.map(({ atMs }) => atMs) };
-    });
-    if (!(await write(from, text, added))) continue;
-    const counted = decode(text);
-    return added.flatMap(({ scope, limits, failures }) => {
-      const atMs = failures.at(-1);
-      if (atMs === undefined || limits.failures === undefined) return [];
-      const count = within(counted[scope ?? ""]?.failures, atMs - limits.perMs).length + failures.length;
-      return count > limits.failures ? [pauseFor("failures", { scope, limits }, atMs)] : [];
-    });
-  }
-  return [];
+/** Counts failed attempts. Gives the pauses that begin with them; null: somebody else has counted meanwhile. */
+export async function countFailures(from: Braking, failed: readonly FailedAttempt[]): Promise<PauseNote[] | null> {
+  const text = await recordOf(from);
+  const added = scopesOf(from.inForce).map(({ scope, limits }) => {
+    const own = failed.filter(({ policy }) => scope === null || policy === scope);
+    return { scope, limits, actions: [], failures: own.map(({ atMs }) => atMs) };
+  });
+  if (!(await write(from, text, added))) return null;
+  const counted = decode(text);
+  return added.flatMap(({ scope, limits, failures }) => {
+    if (failures.length === 0 || limits.failures === undefined) return [];
+    const atMs = Math.max(...failures);
+    const count = within([...(counted[scope ?? ""]?.failures ?? []), ...failures], atMs - limits.perMs).length;
+    return count > limits.failures ? [pauseFor("failures", { scope, limits }, atMs)] : [];
+  });
 }
 
 /** A person goes on: what was counted so far is past. */
-export async function releaseBrake(from: Braking, scope: string | null): Promise<void> {
-  for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
+export async function releaseBrake(from: Braking & Retrying, scope: string | null): Promise<void> {
+  await untilWritten(from, "what the brakes have counted", async () => {
     const expected = await recordOf(from);
-    if (expected === null) return;
+    if (expected === null) return true;
     const { [scope ?? ""]: _, ...others } = decode(expected);
     const stored: Stored = { by: from.commitId(), counted: others };
     const writes = [{ key: BRAKES_KEY, expected, value: JSON.stringify(stored) }];
-    if ((await from.store.renewEpisodes({ partition: 0, writes })) === "applied") return;
-  }
+    return (await from.store.renewEpisodes({ partition: 0, writes })) === "applied";
+  });
 }
 
 type Added = Times & ScopedLimits;
@@ -149,8 +144,10 @@ function pauseFor(what: "actions" | "failures", { scope, limits }: ScopedLimits,
   return { by: ENGINE, why, sinceMs: atMs, scope };
 }
 
+export type FailedAttempt = { readonly policy: string; readonly atMs: number };
+
 /** Attempts of actions that have failed, and those that solved nothing. */
-function failuresIn({ entries, instances }: Decision): { policy: string; atMs: number }[] {
+export function failuresIn({ entries, instances }: Decision): FailedAttempt[] {
   const actions = new Map(instances.map(({ instance }) => [instance.id, instance]));
   return entries.flatMap(({ instance: id, entry: { event } }) => {
     const instance = actions.get(id);

@@ -20,8 +20,8 @@ import {
 } from "../../instance/stops-record.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { HELD_DUE_AT_MS, type PauseNote } from "../../model/instance-types.ts";
-import { CONFLICT_COUNT_MAX } from "../../model/limits.ts";
 import type { TimerRow } from "../../stores/store.ts";
+import { untilWritten } from "../commit/back-off.ts";
 import { type Envelope, NOTHING } from "../commit/batch.ts";
 import { learnVersions, tryInstance } from "../commit/read-instance.ts";
 import { isEpisodeOpen } from "../instance-episode.ts";
@@ -154,15 +154,12 @@ export class PauseService {
 
   /** Changes the record in partition 0, then in all others. `change` answers null: it stays as it is. */
   async #change(change: (record: StopsRecord) => StopsRecord | null): Promise<void> {
-    for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
-      const changed = change(await readStops(this.#runtime.store, this.#runtime.stops, 0));
-      if (changed === null) return;
-      if (await this.#write(0, changed)) {
-        await this.#follow(changed);
-        return;
-      }
-    }
-    throw new BecalmError("BECALM_CONFLICT", "Others changed the pauses at the same time. Try again.");
+    let changed: StopsRecord | null = null;
+    await untilWritten(this.#runtime, "the pauses", async () => {
+      changed = change(await readStops(this.#runtime.store, this.#runtime.stops, 0));
+      return changed === null || (await this.#write(0, changed));
+    });
+    if (changed !== null) await this.#follow(changed);
   }
 
   #isBehind({ version }: StopsRecord): boolean {
@@ -178,10 +175,10 @@ export class PauseService {
   }
 
   async #bringUpToDate(partition: number, record: StopsRecord): Promise<void> {
-    for (let tries = 0; tries < CONFLICT_COUNT_MAX; tries += 1) {
+    await untilWritten(this.#runtime, `the pauses of partition ${partition}`, async () => {
       const { version } = await readStops(this.#runtime.store, this.#runtime.stops, partition);
-      if (version >= record.version || (await this.#write(partition, record))) return;
-    }
+      return version >= record.version || (await this.#write(partition, record));
+    });
   }
 
   async #write(partition: number, record: StopsRecord): Promise<boolean> {

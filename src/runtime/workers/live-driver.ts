@@ -17,6 +17,7 @@ import { renewNamespace } from "../namespace.ts";
 import { Owners } from "../owners/owners.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime.ts";
 import { learnSilences, SilenceService } from "../silences/stored-silences.ts";
+import { BrakeDuties } from "../stops/brake-duties.ts";
 import { learnLimits } from "../stops/limits-record.ts";
 import { readStops } from "../stops/partition-stops.ts";
 import { PauseService } from "../stops/pause-service.ts";
@@ -42,6 +43,8 @@ const PUMP_RETRY_MS = 500;
 const SILENCES_READ_EVERY_MS = 500;
 /** How long another process's pause may go unnoticed by one that only has attempts to begin. */
 const STOPS_READ_EVERY_MS = 1_000;
+/** What a brake could not count at once, and a pause that it could not begin. */
+const BRAKES_TRIED_EVERY_MS = 1_000;
 const DEAD_LETTERS_READ_EVERY_MS = 30_000;
 
 export type LiveOptions = {
@@ -67,6 +70,7 @@ export type LiveOptions = {
 export class LiveDriver implements Driver {
   readonly mailboxes: Mailboxes;
   readonly pauses: PauseService;
+  readonly brakeDuties: BrakeDuties;
   readonly silences: SilenceService;
   readonly storeWatch: StoreWatch;
   readonly owners: Owners;
@@ -86,16 +90,18 @@ export class LiveDriver implements Driver {
 
   constructor(runtime: Runtime, options: LiveOptions) {
     this.#options = options;
+    this.#faults = new RepeatedFaults(runtime.clock, options.onFault);
+    this.brakeDuties = new BrakeDuties(runtime, (what, error) => this.#faults.report(what, what, error));
     this.#runtime = {
       ...runtime,
       onCommit: [(decision, commit) => this.committed(decision, commit), ...options.onCommit],
       effectClaimMs: () => this.#outbox.claimMs(),
+      followBrakes: (decision) => this.brakeDuties.follow(decision),
     };
     this.mailboxes = new Mailboxes(this.#runtime);
     this.pauses = new PauseService(runtime, this, () => runtime.clock.now());
     this.silences = new SilenceService(runtime, this, () => runtime.clock.now());
     this.storeWatch = new StoreWatch(runtime, options.watch);
-    this.#faults = new RepeatedFaults(runtime.clock, options.onFault);
     this.owners = new Owners(runtime, {
       decide: (envelopes, size) => this.mailboxes.submit(envelopes, size),
       name: options.processName,
@@ -153,6 +159,7 @@ export class LiveDriver implements Driver {
     this.#repeat("claims", CLAIMS_PROLONGED_EVERY_MS, () => this.#outbox.prolong());
     this.#repeat("attempts", ATTEMPTS_LOOKED_AT_EVERY_MS, () => this.#outbox.endCancelled());
     this.#repeat("stops", STOPS_READ_EVERY_MS, () => this.#readStops());
+    this.#repeat("brakes", BRAKES_TRIED_EVERY_MS, () => this.#followBrakes());
     this.#repeat("dead letters", DEAD_LETTERS_READ_EVERY_MS, () => this.#forgetDeadLetters());
     this.#repeat("members", 0, () => this.owners.beat());
     if (this.#options.choice !== undefined) return;
@@ -178,6 +185,7 @@ export class LiveDriver implements Driver {
     await this.#whenDrained();
     cancelAbort();
     await this.#giveBack();
+    await this.brakeDuties.close();
   }
 
   /** Resolves when nothing is under way; false: nothing was. `attempts`: effects count too. */
@@ -332,6 +340,11 @@ export class LiveDriver implements Driver {
   async #readRules(): Promise<void> {
     await readStops(this.#runtime.store, this.#runtime.stops, 0);
     await learnLimits(this.#runtime);
+  }
+
+  async #followBrakes(): Promise<number> {
+    await this.brakeDuties.fulfil();
+    return BRAKES_TRIED_EVERY_MS;
   }
 
   async #forgetDeadLetters(): Promise<number> {

@@ -4,6 +4,7 @@ import type { Effect } from "../../instance/effect.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import { Mailboxes } from "../inbox/mailboxes.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime.ts";
+import { brakesOf } from "../stops/brake-duties.ts";
 import { EffectDispatcher, type EffectOutcome } from "./effect-dispatcher.ts";
 import { EFFECT_LEASE_MS } from "./effect-source.ts";
 import { CLAIMS_PROLONGED_EVERY_MS } from "./outbox-pump.ts";
@@ -32,6 +33,7 @@ export class OneShotDriver implements Driver {
       ...runtime,
       onCommit: [(decision) => this.committed(decision), ...onCommit],
       effectClaimMs: () => (isRunning ? EFFECT_LEASE_MS : null),
+      followBrakes: brakesOf(runtime),
     };
     this.#mailboxes = new Mailboxes(this.#runtime);
     this.#dispatcher = new EffectDispatcher(runtime, effects, {

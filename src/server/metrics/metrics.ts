@@ -165,6 +165,7 @@ function addGauges(registry: Registry, sources: MetricsSources): void {
 const UNKNOWN: EngineStatus = {
   alertsUnderWay: 0,
   bytesUnderWay: 0,
+  uncountedFailures: 0,
   ...OWNS_NOTHING,
   clockSkewMs: null,
   durability: null,
@@ -184,6 +185,11 @@ function addStatus(registers: Registry[], status: () => EngineStatus): void {
     });
   gauge("becalm_alerts_under_way", "Alerts that are being decided.", (now) => now.alertsUnderWay);
   gauge("becalm_bytes_under_way", "About how many bytes the alerts under way will write.", (now) => now.bytesUnderWay);
+  gauge(
+    "becalm_brake_uncounted_failures",
+    "Failed attempts that the brakes could not count yet; it is tried again every second.",
+    (now) => now.uncountedFailures,
+  );
   gauge("becalm_members", "Processes that share the partitions, this one included.", (now) => now.members);
   gauge("becalm_owned_partitions", "Partitions that this process owns.", (now) => now.ownedPartitions);
   gauge("becalm_forwarded_batches", "Batches that other processes are to decide.", (now) => now.forwardedBatches);
