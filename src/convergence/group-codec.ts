@@ -18,7 +18,7 @@ const MEMBER = /^([^ ,]+),([npsf]),(-?[0-9a-z]+)(?:,(-?[0-9a-z]+))?$/i;
 
 export function encodeGroup(group: Group): string {
   const others = JSON.stringify({ format: GROUP_FORMAT, ...group, forming: undefined });
-  return `${others.slice(0, -1)},"forming":${quoted(formingText(group))}}`;
+  return `${others.slice(0, -1)},"forming":${group.forming.length === 0 ? '""' : quoted(formingText(group))}}`;
 }
 
 /** Words that need no escapes, as all ids of ours make: looking for some costs as much as all the rest. */

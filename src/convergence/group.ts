@@ -193,6 +193,7 @@ export function closeIfOver(group: Group, atMs: number, unreadableWaiters = 0): 
  * counts.
  */
 export function pruneForming(group: Group, rule: ConvergenceRule, createdAtMs: number): void {
+  if (group.forming.length === 0) return;
   const since = createdAtMs - rule.windowMs;
   if (oldestInForming(group.forming) < since)
     group.forming = group.forming.filter((member) => member.createdAtMs >= since);
@@ -218,7 +219,7 @@ export function openGroup(
     running: lingers(rule.function)
       ? peers.filter((member) => member.standing === "inProgress").map((member) => member.id)
       : [],
-    settledAtMs: settledTimes(group.forming, rule),
+    settledAtMs: TRAITS[rule.function].tracksSettled ? settledTimes(group.forming) : [],
     peers: peers.slice(0, PEER_SAMPLE_COUNT_MAX).map((member) => member.id),
   };
   group.open = open;
@@ -226,8 +227,7 @@ export function openGroup(
   return open;
 }
 
-function settledTimes(members: readonly FormingMember[], rule: ConvergenceRule): number[] {
-  if (!TRAITS[rule.function].tracksSettled) return [];
+function settledTimes(members: readonly FormingMember[]): number[] {
   const times = members.flatMap((member) => (member.succeededAtMs === null ? [] : [member.succeededAtMs]));
   return times.sort((a, b) => a - b).slice(-SETTLED_COUNT_MAX);
 }

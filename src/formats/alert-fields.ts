@@ -65,7 +65,7 @@ function readLabels(raw: unknown): TextMap | Rejection {
 
 /** Annotations: a map of texts; absent or null is the empty map. */
 function readAnnotations(raw: unknown): TextMap | Rejection {
-  return raw === undefined || raw === null ? NO_TEXTS : readTextMap(raw, ANNOTATIONS);
+  return raw === null ? NO_TEXTS : readTextMap(raw, ANNOTATIONS);
 }
 
 /** Printable ASCII is as many bytes as units, and well formed: nearly all texts of alerts are checked by this alone. */
@@ -187,9 +187,9 @@ export type ReceiptFacts = Pick<Receipt, "form" | "startsAtMs" | "endsAtMs" | "s
 export function buildReceipt(raw: RawObject, facts: ReceiptFacts): Receipt | Rejection {
   const labels = readLabels(raw.labels);
   if (labels instanceof Rejection) return labels;
-  const annotations = readAnnotations(raw.annotations);
+  const annotations = raw.annotations === undefined ? NO_TEXTS : readAnnotations(raw.annotations);
   if (annotations instanceof Rejection) return annotations;
-  const generatorURL = readGeneratorUrl(raw.generatorURL);
+  const generatorURL = raw.generatorURL === undefined ? null : readGeneratorUrl(raw.generatorURL);
   if (generatorURL instanceof Rejection) return generatorURL;
   const { form, startsAtMs, endsAtMs, status } = facts;
   const receipt = {

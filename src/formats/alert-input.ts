@@ -28,9 +28,15 @@ export type AlertInput =
  * @throws BECALM_ALERT_INVALID
  */
 export function toReceipt(input: AlertInput, { receivedAtMs }: { receivedAtMs: number }): Receipt {
-  const receipt = readAlertInput(input, receivedAtMs);
-  if (receipt instanceof Rejection) throw receipt.toError("The alert");
+  const receipt = tryReceipt(input, receivedAtMs);
+  if (receipt instanceof BecalmError) throw receipt;
   return receipt;
+}
+
+/** What `toReceipt` throws is given back instead. */
+export function tryReceipt(input: AlertInput, receivedAtMs: number): Receipt | BecalmError {
+  const receipt = readAlertInput(input, receivedAtMs);
+  return receipt instanceof Rejection ? receipt.toError("The alert") : receipt;
 }
 
 function readAlertInput(input: unknown, receivedAtMs: number): Receipt | Rejection {
@@ -59,16 +65,6 @@ export function readTimeInput(input: RawObject, name: "startsAt" | "endsAt"): nu
   const atMs = raw instanceof Date ? raw.getTime() : raw;
   if (typeof atMs !== "number") return readTime(atMs, name);
   return checkedTime(Math.floor(atMs), name);
-}
-
-/** What `toReceipt` throws about the alert is given back instead. */
-export function tryReceipt(input: AlertInput, receivedAtMs: number): Receipt | BecalmError {
-  try {
-    return toReceipt(input, { receivedAtMs });
-  } catch (error) {
-    if (error instanceof BecalmError) return error;
-    throw error;
-  }
 }
 
 export function receiptOrNone(reading: Receipt | BecalmError): Receipt | undefined {

@@ -40,8 +40,9 @@ export function ingestAlertsOf(input: unknown, receivedAtMs: number): IngestAler
 
 function bodyOf(input: unknown): unknown {
   if (typeof input === "string") return bodyOf(parsed(input));
+  if (Array.isArray(input)) return input;
   if (isCaptured(input)) return bodyOf(input.body);
-  if (Array.isArray(input) || isObject(input)) return input;
+  if (isObject(input)) return input;
   throw new BecalmError(
     "BECALM_ARGUMENT_INVALID",
     `engine.ingest takes alerts, or the body of a webhook, and got ${shown(input)}. If a web framework gave it, let it parse JSON first.`,
@@ -72,7 +73,11 @@ function inputsOfList(list: readonly unknown[], receivedAtMs: number): IngestAle
 
 /** A request in a list of such, or an alert that Alertmanager lists. */
 function isOfSender(part: unknown): boolean {
-  return isRequest(part) || (isObject(part) && (isObject(part.status) || Array.isArray(part.alerts)));
+  if (!isObject(part)) return false;
+  const { labels, alerts, data, status } = part;
+  // As a program makes it.
+  if (isObject(labels) && alerts === undefined && data === undefined && typeof status !== "object") return false;
+  return isRequest(part) || isObject(status) || Array.isArray(alerts);
 }
 
 function inputsOf(body: unknown, receivedAtMs: number): IngestAlerts {

@@ -59,7 +59,7 @@ export function decide(input: DecideInput, outcomes: Outcomes = rememberedOutcom
   const timersAfter = groupTimers(group);
   const isEmpty = instances.length === 0 && !isDropped && sameTimers(timersBefore, timersAfter);
   return {
-    results: results.map((result) => latest(result, draft)),
+    results: results.length === 1 ? results : results.map((result) => latest(result, draft)),
     isEmpty,
     group,
     isGroupChanged: group !== null && (input.group === null || !isUnchanged(input.group, group)),

@@ -24,6 +24,7 @@ export class Stops {
    * The pause that holds for a policy now: one that was there, or one that a brake begins because no attempt is left.
    */
   of(policy: string, atMs: number): UnderPause {
+    if (this.pauses.length === 0 && this.brakes.length === 0) return NONE;
     const paused = this.find(policy);
     if (paused === undefined) return NONE;
     const last = this.draft.group?.lastHeldAtMs ?? Number.NEGATIVE_INFINITY;
@@ -31,7 +32,6 @@ export class Stops {
   }
 
   private find(policy: string): PauseNote | undefined {
-    if (this.pauses.length === 0 && this.brakes.length === 0) return undefined;
     const concerns = ({ scope }: PauseNote): boolean => scope === null || scope === policy;
     const holding = this.pauses.find(concerns);
     if (holding !== undefined) return holding;

@@ -64,7 +64,8 @@ export class CommandTaker {
   take(command: Command): CommandResult {
     this.draft.beginCommand(command.order ?? []);
     // First of all, so that a member that is run again after its group's end does not keep that group open.
-    if (this.draft.group !== null) closeIfOver(this.draft.group, this.now(timeOf(command)), this.unreadableWaiters);
+    const { group } = this.draft;
+    if (group !== null && group.open !== null) closeIfOver(group, this.now(timeOf(command)), this.unreadableWaiters);
     const result = this.dispatch(command);
     this.requestApprovals();
     if (

@@ -124,7 +124,7 @@ export function requireValidCommit(commit: Commit, partitions: number): void {
   requireValidGroup(commit);
   requireValidInstances(commit, partitions);
   requireValidEpisodes(commit.episodes);
-  requireValidTallies(commit.tallies ?? []);
+  if (commit.tallies !== undefined && commit.tallies.length > 0) requireValidTallies(commit.tallies);
   requireValidEffects(commit);
   for (const timer of commit.timersArmed) {
     requireValidTimer(timer, commit.partition);

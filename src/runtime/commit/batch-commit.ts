@@ -23,7 +23,7 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
   const { partition } = snapshot.batch.address;
   const consumed = consumedBy(snapshot);
   const timers = timersOf(decision, snapshot, consumed);
-  const members = memberWrites(decision);
+  const members = decision.memberChanges.length === 0 ? NO_MEMBERS : memberWrites(decision.memberChanges);
   return {
     commitId: runtime.commitId(),
     partition,
@@ -41,7 +41,7 @@ export function commitOf(runtime: BatchRuntime, decision: Decision, { snapshot, 
       value: encodeEffect(effect),
     })),
     effectClaimMs: runtime.effectClaimMs(),
-    settledEffectIds: settledBy(consumed, decision),
+    settledEffectIds: consumed.length === 0 ? [] : settledBy(consumed, decision),
     timersArmed: timers.armed,
     timersCancelled: timers.cancelled,
     membersAdded: members.membersAdded,
@@ -103,7 +103,11 @@ function settledBy(consumed: readonly Consumed[], { effects }: Decision): string
   return ids;
 }
 
-function memberWrites({ memberChanges }: Decision): Pick<Commit, "membersAdded" | "membersRemoved"> {
+type MemberWrites = Pick<Commit, "membersAdded" | "membersRemoved">;
+
+const NO_MEMBERS: MemberWrites = { membersAdded: [], membersRemoved: [] };
+
+function memberWrites(memberChanges: Decision["memberChanges"]): MemberWrites {
   const membersAdded: { set: MemberSet; instanceId: string; order: number }[] = [];
   const membersRemoved: { set: MemberSet; instanceId: string }[] = [];
   for (const { set, instanceId, order } of memberChanges) {

@@ -70,7 +70,10 @@ function decideBatch(
   { lock, ordinal, brakes }: { lock: LockAnswer | null; ordinal: number; brakes: BrakeRead },
 ): { readonly decision: Decision; readonly commit: Commit | null } {
   const { snapshot } = read;
+  const busyUntilMs = lock?.busyUntilMs ?? null;
   const { batch, received, group, instances, waiters, hasMoreWaiters, quarantined, tallies } = snapshot;
+  const commands =
+    runtime.format >= 2 ? received.commands : received.commands.map((command) => asEarlierVersionsTell(command));
   const decision = decide({
     partition: batch.address.partition,
     groupId: batch.address.groupId,
@@ -80,7 +83,7 @@ function decideBatch(
     hasMoreWaiters,
     quarantined,
     policies: runtime.versions,
-    commands: received.commands.map((command) => understood(runtime, parkedIf(lock, command))),
+    commands: busyUntilMs === null ? commands : commands.map((command) => parked(command, busyUntilMs)),
     isVirtual: runtime.mode !== "live",
     turn: ordinal,
     pauses: runtime.stops.of(batch.address.partition).pauses,
@@ -110,18 +113,17 @@ function latestOf({ received }: Snapshot): number {
 }
 
 /** New instances of a forming group that meet a busy lock stay Idle until then; others are decided. */
-function parkedIf(lock: LockAnswer | null, command: Command): Command {
-  if (lock === null || lock.busyUntilMs === null) return command;
+function parked(command: Command, busyUntilMs: number): Command {
   if (command.type !== "create" && command.type !== "unpark") return command;
-  return { ...command, lockBusyUntilMs: lock.busyUntilMs };
+  return { ...command, lockBusyUntilMs: busyUntilMs };
 }
 
 /**
  * Engines of the version before know one way in which an alert ends; while they may be there, the others are told as
  * that.
  */
-function understood({ format }: BatchRuntime, command: Command): Command {
-  if (format >= 2 || command.type !== "event" || command.event.type !== "alert.resolved") return command;
+function asEarlierVersionsTell(command: Command): Command {
+  if (command.type !== "event" || command.event.type !== "alert.resolved") return command;
   const { type, atMs } = command.event;
   return { ...command, event: { type, atMs } };
 }

@@ -108,7 +108,7 @@ function canRunAhead({ queue, underway }: Mailbox, groups: GroupSource): boolean
 
 /** Takes the next batch out of the queue. */
 export function nextBatch({ address, queue }: Mailbox): { batch: Batch; submissions: readonly Submission[] } {
-  const submissions = queue.splice(0, countFitting(queue));
+  const submissions = queue.splice(0, queue.length === 1 ? 1 : countFitting(queue));
   const [first] = submissions as [Submission];
   const envelopes = submissions.length === 1 ? first.envelopes : submissions.flatMap((one) => one.envelopes);
   return { batch: { address, envelopes }, submissions };

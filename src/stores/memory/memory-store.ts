@@ -158,7 +158,7 @@ class MemoryStore implements Store {
     if (commit.group?.kind === "write") this.#groups.write(commit, commit.group, nowMs);
     for (const instance of commit.instances) this.#write(instance, commit.partition);
     this.#episodes.write(commit.partition, commit.episodes);
-    if (commit.tallies !== undefined) this.#tallies.write(commit.partition, commit.tallies);
+    if (commit.tallies !== undefined && commit.tallies.length > 0) this.#tallies.write(commit.partition, commit.tallies);
     this.#timers.change(commit.timersArmed, commit.timersCancelled);
     this.#effects.put(commit, nowMs);
     return "applied";
@@ -324,7 +324,8 @@ class MemoryStore implements Store {
     }
     if (afterCommitId !== null && !this.#commitIds.has(nameIn(partition, afterCommitId))) return "conflict";
     if (!this.#episodes.areExpected(partition, commit.episodes)) return "conflict";
-    if (commit.tallies !== undefined && !this.#tallies.areExpected(partition, commit.tallies)) return "conflict";
+    const { tallies = [] } = commit;
+    if (tallies.length > 0 && !this.#tallies.areExpected(partition, tallies)) return "conflict";
     return commit.instances.every((write) => this.#isExpected(write)) ? null : "conflict";
   }
 
