@@ -15,13 +15,14 @@ import {
   type InstanceTimerName,
   initialContext,
 } from "../model/instance-types.ts";
+import { isEmpty } from "../model/is-empty.ts";
 import { REASONS, type ReasonCode } from "../model/reasons.ts";
 import { type CompiledPolicy, type PolicyVersions, policyKey } from "../policy/policy-versions.ts";
 import {
   CHECKPOINT_FORMAT,
   MACHINE_ID,
+  MACHINE_TEXTS,
   MACHINE_VERSION,
-  machineText,
   machineVersionOf,
   migrated,
 } from "./machine-version.ts";
@@ -108,7 +109,7 @@ export function encodeBody(instance: Instance): string {
   const { context } = snapshot;
   const version = machineVersionOf(instance);
   return JSON.stringify({
-    machine: machineText(version),
+    machine: MACHINE_TEXTS[version],
     kind: kind === "action" ? undefined : kind,
     policy: policyKey({ name: instance.policy, version: instance.policyVersion }),
     group: groupId === null ? undefined : storedGroup(groupId, instance.policy),
@@ -144,11 +145,6 @@ export function encodeBody(instance: Instance): string {
 /** 0 and false go without saying. */
 function unlessUsual<T extends number | boolean>(value: T): T | undefined {
   return value || undefined;
-}
-
-function isEmpty(timers: InstanceContext["timers"]): boolean {
-  for (const _ in timers) return false;
-  return true;
 }
 
 type Stored = { readonly id: string; readonly version: number; readonly value: string };

@@ -74,8 +74,8 @@ export class Draft {
   private readonly isCountingInGroup: boolean;
   readonly entries: LoggedEntry[] = [];
   readonly memberChanges: MemberChange[] = [];
-  /** Instances whose entering of Waiting or Defense asks for a human, in order. */
-  private readonly requests: Instance[] = [];
+  /** Instances whose entering of Waiting or Defense asks for a human, in order; whoever asks takes them out. */
+  readonly requests: Instance[] = [];
   private readonly stored: ReadonlyMap<string, Instance>;
   private readonly working = new Map<string, Working>();
   /** The one that was looked for last: it is mostly the next one, too. */
@@ -260,11 +260,6 @@ export class Draft {
     let sum = 0;
     for (const count of this.attempts.values()) sum += count;
     return sum;
-  }
-
-  /** Instances that ask for a human since the last call. */
-  takeRequests(): Instance[] {
-    return this.requests.length === 0 ? [] : this.requests.splice(0);
   }
 
   changed(): ChangedInstance[] {

@@ -7,6 +7,7 @@
  * instances have one step: they store no hash but the head. Defaults are left out: a line is kept for days, and there
  * is one a step.
  */
+
 import type { Alert } from "../model/alert.ts";
 import type { Observation } from "../model/convergence-rule.ts";
 import { sha256 } from "../model/digest.ts";
@@ -14,6 +15,7 @@ import { BecalmError } from "../model/errors.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { groupIdFrom, storedGroup } from "../model/ids.ts";
 import type { GroupView, InstanceState } from "../model/instance-types.ts";
+import { isEmpty } from "../model/is-empty.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import type { Birth, EntryBody, StoredEvent } from "./audit-types.ts";
 import { usualVerdict } from "./checkpoint.ts";
@@ -209,8 +211,3 @@ function decodeView(stored: StoredView, { id }: EntryOwner): GroupView {
 }
 
 const NO_PEERS: readonly string[] = [];
-
-function isEmpty(record: object): boolean {
-  for (const _ in record) return false;
-  return true;
-}

@@ -42,9 +42,10 @@ function usesVersion2({ policy, timers, paused, grants, reconsidered }: Instance
 }
 
 /** As it is stored: machine, its version, and the format of the envelope. */
-export function machineText(version: MachineVersion): string {
-  return `${MACHINE_ID}@${version}/${CHECKPOINT_FORMAT}`;
-}
+export const MACHINE_TEXTS: Readonly<Record<MachineVersion, string>> = {
+  1: `${MACHINE_ID}@1/${CHECKPOINT_FORMAT}`,
+  2: `${MACHINE_ID}@2/${CHECKPOINT_FORMAT}`,
+};
 
 /**
  * Bodies of checkpoints, by the version that they bear, made into the next one. Pure: nothing is written until the
@@ -52,9 +53,9 @@ export function machineText(version: MachineVersion): string {
  */
 const MIGRATIONS: Readonly<Record<string, (body: Fields) => Fields>> = {
   /** Version 2 knows of an instance that it was silenced, so that it can be decided when the silence ends. */
-  [machineText(1)]: (body) =>
+  [MACHINE_TEXTS[1]]: (body) =>
     body["state"] === "Skipped" && body["reason"] === "silenced" ? { ...body, silenced: true } : body,
-  [machineText(2)]: (body) => body,
+  [MACHINE_TEXTS[2]]: (body) => body,
 };
 
 type Fields = Record<string, unknown>;

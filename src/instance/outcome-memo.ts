@@ -7,7 +7,9 @@
  *
  * When two decisions are equal is said by tables of every field: a field that is new and is not named does not compile.
  */
+
 import type { InstanceContext, InstanceEvent, StartEvent } from "../model/instance-types.ts";
+import { isEmpty } from "../model/is-empty.ts";
 import type { Instance } from "./checkpoint.ts";
 import { type Outcome, type Outcomes, outcomeOf } from "./outcome.ts";
 import type { Snapshot } from "./step.ts";
@@ -123,9 +125,4 @@ function equalityBy<Value>(table: Table<Value>): Equality<Value> {
     for (const isEqual of equalities) if (!isEqual(a, b)) return false;
     return true;
   };
-}
-
-function isEmpty(value: object): boolean {
-  for (const _ in value) return false;
-  return true;
 }

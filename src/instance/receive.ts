@@ -133,7 +133,8 @@ class Receiver {
 
   changed(): RecordWrite[] {
     const writes: RecordWrite[] = [];
-    for (const kept of this.#records.values()) if (isChanged(kept)) writes.push(kept);
+    for (const kept of this.#records.values())
+      if (kept.value !== null && kept.value !== kept.expected) writes.push(kept as RecordWrite);
     return writes;
   }
 
@@ -142,8 +143,9 @@ class Receiver {
     const { form, status, startsAtMs, endsAtMs } = receipt;
     const times: ReceiptTimes = { form, status, startsAtMs, endsAtMs, receivedAtMs: atMs };
     const kept = this.#kept(key);
-    const before = this.#isLost(command, kept) ? null : kept.value;
-    const { reception, record } = receiveRecorded(before, times, this.#optionsFor(command));
+    const before = kept.value !== null && this.#isLost(command, kept) ? null : kept.value;
+    const options = this.#input.turn === null ? this.#live : this.#atPosition(command);
+    const { reception, record } = receiveRecorded(before, times, options);
     if (reception.kind === "nothing_open") return this.#nothingOpen(command, kept);
     const isOwn = reception.episode.startMs === startOf(times);
     const id = isOwn ? command.ownId : this.#idOf(command, reception.episode);
@@ -256,8 +258,8 @@ class Receiver {
     return kept;
   }
 
-  #optionsFor(command: ReceiptCommand): ReceiveOptions {
-    return this.#input.turn === null ? this.#live : { position: this.#positionOf(command), grace: this.#input.grace };
+  #atPosition(command: ReceiptCommand): ReceiveOptions {
+    return { position: this.#positionOf(command), grace: this.#input.grace };
   }
 
   #positionOf({ atMs, order }: ReceiptCommand): Position | null {
@@ -269,8 +271,4 @@ class Receiver {
     const { fingerprint } = receipt;
     return instanceIdOf({ policy: policy.policy.name, fingerprint, startMs }, this.#input.partition);
   }
-}
-
-function isChanged(kept: Kept): kept is RecordWrite {
-  return kept.value !== null && kept.value !== kept.expected;
 }

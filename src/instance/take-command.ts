@@ -64,8 +64,7 @@ export class CommandTaker {
   take(command: Command): CommandResult {
     this.draft.beginCommand(command.order ?? []);
     // First of all, so that a member that is run again after its group's end does not keep that group open.
-    const { group } = this.draft;
-    if (group !== null && group.open !== null) closeIfOver(group, this.now(timeOf(command)), this.unreadableWaiters);
+    if (this.draft.group !== null) closeIfOver(this.draft.group, this.now(timeOf(command)), this.unreadableWaiters);
     const result = this.dispatch(command);
     this.requestApprovals();
     if (
@@ -332,7 +331,7 @@ export class CommandTaker {
 
   /** Defense is left in the commit that entered it; the group asks a human once, when its first instance is held. */
   private requestApprovals(): void {
-    for (const instance of this.draft.takeRequests()) {
+    for (const instance of this.draft.requests.splice(0)) {
       const current = this.draft.get(instance.id) as Instance;
       if (current.snapshot.state === "Waiting" && (this.draft.group === null || this.draft.group.held === 1))
         this.make(approvalRequestFor(current, this.draft.partition));

@@ -158,7 +158,8 @@ class MemoryStore implements Store {
     if (commit.group?.kind === "write") this.#groups.write(commit, commit.group, nowMs);
     for (const instance of commit.instances) this.#write(instance, commit.partition);
     this.#episodes.write(commit.partition, commit.episodes);
-    if (commit.tallies !== undefined && commit.tallies.length > 0) this.#tallies.write(commit.partition, commit.tallies);
+    if (commit.tallies !== undefined && commit.tallies.length > 0)
+      this.#tallies.write(commit.partition, commit.tallies);
     this.#timers.change(commit.timersArmed, commit.timersCancelled);
     this.#effects.put(commit, nowMs);
     return "applied";
