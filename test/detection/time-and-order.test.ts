@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { advance } from "../../src/detection/core/advance.ts";
 import { parseCondition } from "../../src/detection/core/condition.ts";
+import { groupStatesOf } from "../../src/detection/core/state-pieces.ts";
 import { DetectionWorld, points, strategy } from "../support/detection-world.ts";
+import { decodeGroupState, encodeGroupState } from "../support/group-state-codec.ts";
 
 const NO_DATA = { intervals: 3, severity: "nodata", keepSeconds: 7_200, expect: [] };
 const once = { trigger: { count: 1, window: 1 }, recovery: { count: 1 } };
@@ -29,6 +31,100 @@ describe("a record without a value", () => {
       duplicates: 0,
       withoutValue: 2,
     });
+  });
+
+  const lateness3 = { intervalSeconds: 3, latenessSeconds: 3 };
+  test.each<[string, [number, number | null, string][], number]>([
+    // With seed 672534310 the order within the lateness mattered here.
+    [
+      "the point that brings the clock near it",
+      [
+        [2_802, 0, "h1"],
+        [2_804, null, "h1"],
+      ],
+      2_804,
+    ],
+    [
+      "that point, of another series",
+      [
+        [2_802, 0, "h2"],
+        [2_804, null, "h1"],
+      ],
+      2_804,
+    ],
+    [
+      "that point, as one of several",
+      [
+        [2_802, 0, "h1"],
+        [2_803, null, "h2"],
+        [2_804, null, "h1"],
+      ],
+      2_804,
+    ],
+    [
+      "a leap that a second series confirms",
+      [
+        [8_000, 0, "h1"],
+        [8_001, 0, "h2"],
+        [8_002, null, "h3"],
+      ],
+      8_002,
+    ],
+    [
+      "a leap that goes on",
+      [
+        [8_000, 0, "h1"],
+        [8_001, 0, "h1"],
+        [8_002, 0, "h1"],
+        [8_002, null, "h2"],
+      ],
+      8_002,
+    ],
+    [
+      "a leap that nobody confirms",
+      [
+        [8_000, 0, "h1"],
+        [8_002, null, "h1"],
+      ],
+      1_003,
+    ],
+  ])("moves the clock the same, before and behind %s, and in another batch", (_where, records, clockTime) => {
+    const before: [number, number | null, string][] = [...points(1_000, [0]), [1_001, 0, "h2"], [1_003, 0, "h1"]];
+    const orders = [
+      records,
+      records.toReversed(),
+      [...records].sort(([, a], [, b]) => Number(a !== null) - Number(b !== null)),
+    ];
+    const heads = orders.map((order) => {
+      const world = new DetectionWorld(strategy(lateness3));
+      world.take(before);
+      for (const record of order) {
+        world.take([record]);
+        world.state = decodeGroupState(JSON.parse(JSON.stringify(encodeGroupState(world.state))));
+      }
+      return world.state.head;
+    });
+    for (const head of heads) expect(head).toEqual({ ...heads[0], clockTime });
+  });
+
+  test("whose time is wrong neither moves the clock nor takes the place of a later one", () => {
+    const world = new DetectionWorld(strategy(lateness3));
+    world.take([
+      [1_000, 0],
+      [9_999_999, null],
+      [2_802, null],
+    ]);
+    expect(world.state.head).toMatchObject({ clockTime: 1_000, aheadTime: 2_802 });
+    world.take([[2_800, 0]]);
+    expect(world.state.head).toMatchObject({ clockTime: 2_802, aheadTime: null });
+  });
+
+  test("is awaited from a stored state that remembered none, too", () => {
+    const world = new DetectionWorld(strategy(lateness3));
+    world.take([[1_000, 0]]);
+    const { aheadTime: _unknown, ...head } = world.state.head;
+    const stored = groupStatesOf(new Map([["head key", JSON.stringify(head)]])).states.get("key");
+    expect(stored?.head).toEqual(world.state.head);
   });
 });
 

@@ -55,6 +55,8 @@ class GroupModel {
   clock: number | null = null;
   tick = Number.NEGATIVE_INFINITY;
   jump: { series: string; from: number; to: number; count: number } | null = null;
+  /** The furthest record without a value that is ahead of the clock as a jump is. */
+  ahead: number | null = null;
 
   constructor(group: StrategyGroup) {
     this.group = group;
@@ -96,6 +98,15 @@ class GroupModel {
 
   /** Held: a record far ahead of all others, until somebody confirms it. */
   hear(time: number, series: string, isNewest: boolean | null): void {
+    this.hearOne(time, series, isNewest);
+    const limit = Math.max(10 * this.group.intervalSeconds, 1_800);
+    const { ahead } = this;
+    if (ahead === null || ahead > (this.clock as number) + limit) return;
+    this.ahead = null;
+    this.hearOne(ahead, series, null);
+  }
+
+  hearOne(time: number, series: string, isNewest: boolean | null): void {
     const limit = Math.max(10 * this.group.intervalSeconds, 1_800);
     if (this.clock === null) this.clock = time;
     else if (time <= this.clock + limit) {
@@ -106,7 +117,8 @@ class GroupModel {
         this.jump = null;
       }
     } else if (isNewest !== null) this.hearAhead(time, series, limit);
-    else if (this.jump !== null && time > this.jump.to && time <= this.jump.to + limit) this.jump.to = time;
+    else if (this.ahead === null || Math.abs(time - this.ahead) > limit) this.ahead = time;
+    else this.ahead = Math.max(this.ahead, time);
   }
 
   hearAhead(time: number, series: string, limit: number): void {

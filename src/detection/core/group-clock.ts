@@ -3,7 +3,9 @@
  *
  * Normally it is the newest time of all series. A record that is further ahead than a back-fill may be late is held
  * until another series comes near it, or its own series goes on while all others are silent: so one host whose clock is
- * ahead does not silence the others. The clock depends on the records, not on their order within the lateness.
+ * ahead does not silence the others. A record without a value moves the clock as well, but confirms nothing: one that
+ * is so far ahead is remembered, and counts once the clock has come near it. The clock depends on the records, not on
+ * their order within the lateness.
  */
 import type { ClockJump, GroupHead, GroupState, OpenGap } from "./group-state.ts";
 import type { StrategyGroup } from "./strategy-group.ts";
@@ -33,6 +35,7 @@ export class GroupClock {
   tickTime: number | null;
   jump: ClockJump | null;
   gap: OpenGap | null;
+  aheadTime: number | null;
   readonly settledGaps: SettledGap[] = [];
 
   constructor(state: GroupState, group: StrategyGroup, gapSeconds: number) {
@@ -46,19 +49,28 @@ export class GroupClock {
     this.tickTime = head.tickTime;
     this.jump = head.jump;
     this.gap = head.gap;
+    this.aheadTime = head.aheadTime;
   }
 
   /**
    * `md5`: the series of the record; `isPoint`: it has a value; `isNewest`: it is newer than all points of its series.
    */
   hear(time: number, record: HeardRecord): void {
+    this.#hearOne(time, record);
+    const { time: now, aheadTime } = this;
+    if (aheadTime === null || now === null || aheadTime > now + this.#jumpSeconds) return;
+    this.aheadTime = null;
+    this.#hearOne(aheadTime, { ...record, isPoint: false, isNewest: false });
+  }
+
+  #hearOne(time: number, record: HeardRecord): void {
     const { md5, row } = record;
     if (this.time === null) this.#moveTo(time);
     else if (time > this.time && this.gap !== null && time - this.#latenessSeconds >= this.gap.toTime) {
       // Nothing can come into the hole any longer: it is settled before the next one begins.
       this.settledGaps.push({ ...this.gap, row });
       this.gap = null;
-      this.hear(time, record);
+      this.#hearOne(time, record);
       return;
     } else if (time <= this.time + this.#jumpSeconds) {
       if (this.jump !== null && this.jump.md5 !== md5 && record.isNewest) this.jump = { ...this.jump, count: 0 };
@@ -67,9 +79,15 @@ export class GroupClock {
       if (time > this.time) this.#moveTo(time);
       this.#joinJump();
     } else if (record.isPoint) this.#hearAhead(time, record);
-    else if (this.jump !== null && time > this.jump.toTime && time <= this.jump.toTime + this.#jumpSeconds)
-      this.jump = { ...this.jump, toTime: time };
+    else this.#holdAhead(time);
     this.#settleGap(row);
+  }
+
+  /** Of records near each other the furthest is held; another far off takes its place, so a wrong time never keeps it. */
+  #holdAhead(time: number): void {
+    const { aheadTime } = this;
+    const isNear = aheadTime !== null && Math.abs(time - aheadTime) <= this.#jumpSeconds;
+    this.aheadTime = isNear ? Math.max(time, aheadTime) : time;
   }
 
   /** What was far ahead is so no longer. */
@@ -100,7 +118,7 @@ export class GroupClock {
     this.#moveTo(Math.max(toTime, jump?.toTime ?? toTime));
   }
 
-  /** Whether a record of that time says nothing new. */
+  /** Whether a record of that time says nothing new; what is remembered ahead is beyond the clock's reach. */
   isAt(time: number): boolean {
     return time === this.time && this.jump === null && this.gap === null;
   }
@@ -122,8 +140,9 @@ export class GroupClock {
     return this.time === null || (this.gap === null && (this.tickTime ?? 0) >= this.#tickAt(this.time));
   }
 
-  changes(): Pick<GroupHead, "clockTime" | "tickTime" | "jump" | "gap"> {
-    return { clockTime: this.time, tickTime: this.tickTime, jump: this.jump, gap: this.gap };
+  changes(): Pick<GroupHead, "clockTime" | "tickTime" | "jump" | "gap" | "aheadTime"> {
+    const { time: clockTime, tickTime, jump, gap, aheadTime } = this;
+    return { clockTime, tickTime, jump, gap, aheadTime };
   }
 
   /** Whether the state knows a series other than this one. */

@@ -98,6 +98,8 @@ export type GroupHead = {
   readonly tickTime: number | null;
   readonly jump: ClockJump | null;
   readonly gap: OpenGap | null;
+  /** The furthest record without a value that is as far ahead as a jump; null: none. */
+  readonly aheadTime: number | null;
   /** Whether it was reported that the data do not come at the strategy's interval. */
   readonly isSpacingKnown: boolean;
   readonly counters: DetectionCounters;
@@ -143,6 +145,7 @@ const HEAD_AT_START: GroupHead = {
   tickTime: null,
   jump: null,
   gap: null,
+  aheadTime: null,
   isSpacingKnown: false,
   counters: COUNTERS_AT_START,
 };

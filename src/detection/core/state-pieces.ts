@@ -65,11 +65,16 @@ export function groupStatesOf(pieces: ReadonlyMap<string, string>): StoredGroups
   const skipUntil = new Map<string, number>();
   for (const [name, text] of pieces) {
     const [kind = "", groupKey = "", md5 = ""] = name.split(" ");
-    if (kind === "head") stateOf(groupKey).head = parsePiece<GroupHead>(name, text);
+    if (kind === "head") stateOf(groupKey).head = headOf(parsePiece(name, text));
     else if (kind === "series") addSeries(stateOf(groupKey), md5, parsePiece<SeriesState>(name, text));
     else if (kind === "checkpoint") skipUntil.set(name.slice(kind.length + 1), Number(text));
   }
   return { states, skipUntil, upgrade: { put: [], removed: [] } };
+}
+
+/** Earlier versions remembered no record without a value: what a head does not say is as at the start. */
+function headOf(stored: GroupHead): GroupHead {
+  return { ...emptyGroupState().head, ...stored };
 }
 
 function stateIn(states: Map<string, GroupState>): (key: string) => GroupState {
