@@ -206,6 +206,18 @@ describe("on a server", () => {
     expect(patient.options.socketTimeout).toBe(60_000);
   });
 
+  test("histories that are asked for at once are read at once, each for whoever asked", async () => {
+    await server.flush();
+    const store = await opened(server.url);
+    const ids = Array.from({ length: 40 }, (_, number) => `00-${number}`);
+    await store.commit(commitOf({ group: groupOf(0), instances: ids.map((id) => newInstance(id)) }));
+    const raw = clientOf(server.url);
+    await raw.config("RESETSTAT");
+    const histories = await Promise.all([...ids, "00-unknown", "01-unknown"].map((id) => store.history(id)));
+    expect(histories).toEqual([...ids.map((id) => [`birth of ${id}`]), null, null]);
+    expect(await raw.info("commandstats")).toMatch(/^cmdstat_mget:calls=2,/m);
+  });
+
   test("a client that would put keys elsewhere, or read from replicas, is refused with what to change", () => {
     const nowhere = [{ host: "127.0.0.1", port: 1 }];
     const clients = [

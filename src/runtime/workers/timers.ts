@@ -84,6 +84,7 @@ async function ownerOf(runtime: Runtime, stored: StoredInstance | undefined): Pr
 
 /** The silence that holds for an instance's alert at `atMs`. */
 export async function silenceOf(runtime: Runtime, instanceId: string, atMs: number) {
+  if (runtime.inForce.silences.length === 0) return null;
   const alert = await alertOf(runtime, instanceId);
   return alert === null ? null : silenceAt(runtime.inForce.silences, alert.labels, atMs);
 }

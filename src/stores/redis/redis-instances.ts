@@ -4,14 +4,27 @@
  */
 import type { ListPage, ListRequest, OpenEntry, StoredEpisode, StoredInstance } from "../store.ts";
 import { type CreatedAt, compareCreated, decodeCursor, encodeCursor } from "../store-rules.ts";
+import { CommandBatcher } from "./command-batcher.ts";
 import { openMember, parseCheckpoint, parseLines, parseOpenMember } from "./commit-arguments.ts";
 import { type RedisClient, ROW_COUNT_MAX } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisPartitions } from "./partitions.ts";
 import { pairs, scripts } from "./scripts.ts";
 
+/** Histories of one read. */
+const HISTORY_COUNT_MAX = 256;
+const HISTORY_COUNT_ENOUGH = 64;
+
 export class RedisInstances {
   readonly #partitions: RedisPartitions;
+  /** A list, or an answer to a group, asks for a history of each of its instances. */
+  readonly #histories = new CommandBatcher<string, string[] | null>({
+    sizeMax: HISTORY_COUNT_MAX,
+    sizeEnough: HISTORY_COUNT_ENOUGH,
+    sizeOf: () => 1,
+    send: (partition, ids) => this.#readHistories(partition, ids),
+    write: (sendAll) => this.#partitions.connection.writeTogether(sendAll),
+  });
 
   constructor(partitions: RedisPartitions) {
     this.#partitions = partitions;
@@ -46,10 +59,16 @@ export class RedisInstances {
 
   async history(instanceId: string): Promise<string[] | null> {
     const partition = this.#partitions.ofId(instanceId);
-    if (partition === null) return null;
-    const keys = [this.#keys.instance(partition, instanceId), this.#keys.history(partition, instanceId)];
-    const [stored, lines] = await this.#partitions.connection.run(() => this.#client.mget(...keys));
-    return stored == null ? null : parseLines(stored, lines ?? null);
+    return partition === null ? null : this.#histories.ask(partition, instanceId);
+  }
+
+  async #readHistories(partition: number, ids: readonly string[]): Promise<(string[] | null)[]> {
+    const keys = ids.flatMap((id) => [this.#keys.instance(partition, id), this.#keys.history(partition, id)]);
+    const texts = await this.#partitions.connection.run(() => this.#client.mget(keys));
+    return ids.map((_, index) => {
+      const [stored, lines] = texts.slice(2 * index, 2 * index + 2);
+      return stored == null ? null : parseLines(stored, lines ?? null);
+    });
   }
 
   async touch(instanceId: string, atMs: number): Promise<void> {
