@@ -25,7 +25,7 @@ import { InstanceService } from "../runtime/instance-service.ts";
 import type { BatchRuntime, CompiledSilence, Driver, Runtime } from "../runtime/runtime.ts";
 import { brakesOf } from "../runtime/stops/brake-duties.ts";
 import { PauseService } from "../runtime/stops/pause-service.ts";
-import { envelopeOf } from "../runtime/workers/timers.ts";
+import { compareRows, envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerLane, TimerRow } from "../stores/store.ts";
 import { commitByGroup } from "./commit-groups.ts";
 import type { Counted } from "./instance-rows.ts";
@@ -40,7 +40,6 @@ import {
   timerKey,
 } from "./timeline.ts";
 import type { PauseInput, TimelineSilence } from "./timeline-stops.ts";
-import { compareRows } from "./virtual-run.ts";
 
 export type TimelineOptions = {
   readonly assumptions: Assumptions;

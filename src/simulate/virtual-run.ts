@@ -15,7 +15,6 @@ import type { Decision } from "../instance/decide.ts";
 import { compareEffects, decodeEffect, type Effect } from "../instance/effect.ts";
 import { LEASE_TIMER } from "../instance/lease-timer.ts";
 import type { Receipt } from "../model/receipt.ts";
-import { compareCodePoints } from "../model/utf8.ts";
 import type { Envelope, EnvelopeResult } from "../runtime/commit/batch.ts";
 import { type RoutedAlert, routeAlerts } from "../runtime/inbox/routed-alerts.ts";
 import type { BatchRuntime, CommitListener, Driver, Runtime } from "../runtime/runtime.ts";
@@ -23,7 +22,7 @@ import { brakesOf } from "../runtime/stops/brake-duties.ts";
 import { hasBrakes } from "../runtime/stops/brakes.ts";
 import { PauseService } from "../runtime/stops/pause-service.ts";
 import { EffectDispatcher, type EffectOutcome } from "../runtime/workers/effect-dispatcher.ts";
-import { envelopeOf } from "../runtime/workers/timers.ts";
+import { compareRows, envelopeOf } from "../runtime/workers/timers.ts";
 import type { TimerRow } from "../stores/store.ts";
 import { commitByGroup } from "./commit-groups.ts";
 import { repeatedReceipts } from "./repeated-receipts.ts";
@@ -322,11 +321,4 @@ function comparePositions(effect: Position, position: Position): number {
 /** Effects of one round were emitted before any result of the round was applied. */
 function isSameRound(a: Effect, b: Effect): boolean {
   return a.atMs === b.atMs && a.turn === b.turn && a.order.length === b.order.length;
-}
-
-/** The timer that fires first: by due time, owner id, name. */
-export function compareRows(a: TimerRow, b: TimerRow): number {
-  return (
-    a.dueAtMs - b.dueAtMs || compareCodePoints(a.owner, b.owner) || compareCodePoints(a.name, b.name) || a.arm - b.arm
-  );
 }

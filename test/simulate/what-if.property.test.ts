@@ -391,6 +391,21 @@ describe("the rules in force, played on what they recorded", () => {
     await checkStorm(MEMORY, fileOf(documents), [...storm, ...again]);
   });
 
+  test("of two timers that fire together the one that was due first comes first, whatever each has to read", async () => {
+    const storm: Step[] = [
+      { do: "fire", names: [0, 1], host: 0 },
+      { do: "wait", ms: 6_000 },
+      { do: "end attempt", which: 0, how: "failed" },
+      { do: "pause" },
+      { do: "wait", ms: 6_000 },
+    ];
+    const rest = { retry: { limit: 2, delay: "1s", backoff: 2 }, again: { after: "7s", limit: 2 } };
+    for (const waitMs of [1, 100, 200, 300, 400]) {
+      const policy = policyOf({ function: "skip_when_proceed", count: 1, window: "20s" }, rest);
+      await checkStorm(MEMORY, fileOf([policy]), [{ do: "wait", ms: waitMs }, ...storm]);
+    }
+  });
+
   test.each([["redis", () => redisKind(server)] as const, ["lmdb", lmdbKind] as const])(
     "decides every instance as the live engine did on %s, too",
     async (_, kind) => {

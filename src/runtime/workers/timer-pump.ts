@@ -7,6 +7,7 @@
  * T1 a timer fires by its commit: firing it twice is harmless. T2 what fails waits twice as long each time, up to
  * `RETRY_MS_MAX`; those behind it are looked at meanwhile. T3 what cannot be read waits until somebody may have
  * repaired it. T4 a partition's timers are fired by its owner; what that one leaves undone for long, by everybody.
+ * T5 what is due together is given on in the order in which it became due, as in virtual time.
  */
 import { errorCode, messageOf } from "../../model/errors.ts";
 import { SWEEP_INTERVAL_MS } from "../../model/limits.ts";
@@ -14,7 +15,7 @@ import type { TimerLane, TimerRow } from "../../stores/store.ts";
 import type { Envelope } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
 import type { RepeatedFaults } from "./repeated-faults.ts";
-import { envelopeOf, type Firing, ownersOf } from "./timers.ts";
+import { compareRows, envelopeOf, type Firing, ownersOf } from "./timers.ts";
 import { Turns } from "./turns.ts";
 
 /** Timers of one partition and lane that are read at once. */
@@ -83,12 +84,9 @@ export class TimerPump {
     part.lookedAtMs = nowMs;
     try {
       const untilMs = isOwn ? nowMs : nowMs - LEFT_AFTER_MS;
-      const isMore = await Promise.all([
-        this.#fireLane(part, { partition, lane: "work", nowMs, untilMs }),
-        this.#fireLane(part, { partition, lane: "approval", nowMs, untilMs }),
-      ]);
+      const isMore = await this.#fireDue(part, { partition, nowMs, untilMs });
       part.wait.failures = 0;
-      return isMore.includes(true);
+      return isMore;
     } catch (error) {
       putOff(part.wait, this.#runtime.clock.now());
       const what = `timers of partition ${partition} wait: ${messageOf(error)}`;
@@ -99,13 +97,18 @@ export class TimerPump {
     }
   }
 
-  async #fireLane(
+  async #fireDue(
     part: Part,
-    { partition, lane, nowMs, untilMs }: { partition: number; lane: TimerLane; nowMs: number; untilMs: number },
+    { partition, nowMs, untilMs }: { partition: number; nowMs: number; untilMs: number },
   ): Promise<boolean> {
     const limit = PAGE_COUNT + part.timers.size;
-    const rows = await this.#runtime.store.timers({ lane, untilMs, limit, partition });
-    const due = rows.filter((row) => !(nowMs < (part.timers.get(keyOf(row))?.untilMs ?? 0))).slice(0, PAGE_COUNT);
+    const isWaiting = (row: TimerRow) => nowMs < (part.timers.get(keyOf(row))?.untilMs ?? 0);
+    const page = async (lane: TimerLane) => {
+      const rows = await this.#runtime.store.timers({ lane, untilMs, limit, partition });
+      return rows.filter((row) => !isWaiting(row)).slice(0, PAGE_COUNT);
+    };
+    const pages = await Promise.all([page("work"), page("approval")]);
+    const due = pages.flat().sort(compareRows);
     if (due.length === 0) return false;
     let isAnyFired = false;
     for (let from = 0; from < due.length; from += TURN_COUNT) {
@@ -117,29 +120,41 @@ export class TimerPump {
         endTurn?.();
       }
     }
-    return due.length >= PAGE_COUNT && isAnyFired;
+    return pages.some(({ length }) => length >= PAGE_COUNT) && isAnyFired;
   }
 
-  /** Whether any of them could be committed. */
+  /**
+   * Whether any of them could be committed. What they need of the world is read for all of them before the first one is
+   * given on: otherwise those that need nothing would overtake others that were due before them.
+   */
   async #fireRows(
     part: Part,
     rows: readonly TimerRow[],
     { partition, atMs }: { partition: number; atMs: number },
   ): Promise<boolean> {
     const firing = { atMs, owners: await ownersOf(this.#runtime, partition, rows) };
-    const outcomes = await Promise.all(rows.map((row) => this.#fireRow(part, row, firing)));
+    const envelopes = await Promise.all(rows.map((row) => this.#envelopeOf(part, row, firing)));
+    const outcomes = await Promise.all(rows.map((row, index) => this.#fireRow(part, row, envelopes[index] ?? null)));
     return outcomes.includes(true);
   }
 
-  /** Whether it could be committed. */
-  async #fireRow(part: Part, row: TimerRow, firing: Firing): Promise<boolean> {
+  /** null: it could not be read, and the row waits. */
+  async #envelopeOf(part: Part, row: TimerRow, firing: Firing): Promise<Envelope | null> {
     try {
-      const due = await envelopeOf(this.#runtime, row, firing);
-      if (due === null) {
-        part.timers.set(keyOf(row), { untilMs: firing.atMs + UNREADABLE_RETRY_MS, failures: 0 });
-        return false;
-      }
-      await this.#options.submit(due);
+      const envelope = await envelopeOf(this.#runtime, row, firing);
+      if (envelope === null) part.timers.set(keyOf(row), { untilMs: firing.atMs + UNREADABLE_RETRY_MS, failures: 0 });
+      return envelope;
+    } catch (error) {
+      this.#putOffRow(part, row, error);
+      return null;
+    }
+  }
+
+  /** Whether it could be committed. */
+  async #fireRow(part: Part, row: TimerRow, envelope: Envelope | null): Promise<boolean> {
+    if (envelope === null) return false;
+    try {
+      await this.#options.submit(envelope);
       part.timers.delete(keyOf(row));
       return true;
     } catch (error) {

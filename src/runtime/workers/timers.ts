@@ -11,6 +11,7 @@ import type { Alert } from "../../model/alert.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { partitionOfId } from "../../model/ids.ts";
 import type { FiringTimerName } from "../../model/instance-types.ts";
+import { compareCodePoints } from "../../model/utf8.ts";
 import type { StoredInstance, TimerRow } from "../../stores/store.ts";
 import type { Envelope } from "../commit/batch.ts";
 import { tryInstance } from "../commit/read-instance.ts";
@@ -92,4 +93,11 @@ export async function silenceOf(runtime: Runtime, instanceId: string, atMs: numb
 export async function alertOf(runtime: Runtime, instanceId: string): Promise<Alert | null> {
   const lines = await runtime.store.history(instanceId);
   return lines === null ? null : birthOf(instanceId, lines).alert;
+}
+
+/** The timer that fires first: by due time, owner id, name. */
+export function compareRows(a: TimerRow, b: TimerRow): number {
+  return (
+    a.dueAtMs - b.dueAtMs || compareCodePoints(a.owner, b.owner) || compareCodePoints(a.name, b.name) || a.arm - b.arm
+  );
 }
