@@ -11,6 +11,7 @@ import {
   HEAD,
   ROW_ORDER,
   ROWS,
+  SHAPE,
   SHARED_ARGUMENTS,
   SHARED_KEYS,
 } from "../src/stores/redis/commit-layout.ts";
@@ -41,6 +42,8 @@ function comment(): string {
     "then for each commit:",
     "  its head, words with a space between them:",
     ...listed(HEAD, "    "),
+    "  its shape, numbers with a space between them:",
+    ...listed(SHAPE, "    "),
     `  ${GROUP_VALUE}`,
     "  rows, all of one kind before the next:",
     ...ROW_ORDER.flatMap(({ under, kind, ...rest }) => {
@@ -62,8 +65,6 @@ function comment(): string {
 }
 
 function names(): string {
-  const head = Object.keys(HEAD).map(snake);
-  const pattern = `'^' .. string.rep('(%S+) ', ${head.length - 1}) .. '(%S+)$'`;
   const rows = Object.entries(ROWS).map(
     ([kind, fields]) => `  ${snake(kind)} = { width = ${Object.keys(fields).length}, ${offsets(fields, 0)} },\n`,
   );
@@ -73,19 +74,39 @@ function names(): string {
     `local FIRST_KEY, FIRST_ARGUMENT = ${count(SHARED_KEYS) + 1}, ${count(SHARED_ARGUMENTS) + 1}\n`,
     "-- Where a field lies in its row.\n",
     `local ROW = {\n${rows.join("")}}\n`,
-    `local HEAD = ${pattern}\n`,
-    "-- The head and the group's value.\n",
-    "local HEAD_WIDTH = 2\n",
-    "local function head_of(text)\n",
-    `  local ${wrapped(head, "    ")} = string.match(text, HEAD)\n`,
-    `  return {\n${head.map((name) => `    ${name} = ${name},\n`).join("")}  }\nend\n`,
+    "-- The head, the shape and the group's value.\n",
+    "local HEAD_WIDTH = 3\n",
+    ...words("head", HEAD),
+    ...words("shape", SHAPE),
+    "-- How many arguments all rows of a shape are.\n",
+    `local function rows_width(shape)\n  return ${wrapped(rowWidths(), "    ", " + ")}\nend\n`,
   ].join("");
 }
 
-function wrapped(words: readonly string[], indent: string): string {
+/** A function that reads the words of a text under their names. */
+function words(what: string, fields: Names): string[] {
+  const names_ = Object.keys(fields).map(snake);
+  const pattern = `'^' .. string.rep('(%S+) ', ${names_.length - 1}) .. '(%S+)$'`;
+  return [
+    `local ${what.toUpperCase()} = ${pattern}\n`,
+    `local function ${what}_of(text)\n`,
+    `  local ${wrapped(names_, "    ", ", ")} = string.match(text, ${what.toUpperCase()})\n`,
+    `  return {\n${names_.map((name) => `    ${name} = ${name},\n`).join("")}  }\nend\n`,
+  ];
+}
+
+function rowWidths(): string[] {
+  return ROW_ORDER.flatMap(({ under, kind, ...rest }) => {
+    const widths = [`shape.${snake(under)} * ${count(ROWS[kind])}`];
+    if ("each" in rest) widths.push(`shape.news * ${count(ROWS[rest.each])}`);
+    return widths;
+  });
+}
+
+function wrapped(parts: readonly string[], indent: string, between: string): string {
   const lines = [""];
-  for (const [at, word] of words.entries()) {
-    const text = at === words.length - 1 ? word : `${word}, `;
+  for (const [at, part] of parts.entries()) {
+    const text = at === parts.length - 1 ? part : `${part}${between}`;
     if ((lines.at(-1) as string).length + text.length > 100) lines.push(indent);
     lines[lines.length - 1] += text;
   }

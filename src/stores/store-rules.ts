@@ -147,6 +147,8 @@ function requireValidGroup(commit: Commit): void {
   if (group.ttlMs !== null && (!Number.isSafeInteger(group.ttlMs) || group.ttlMs < 1)) {
     throw invalid(`The group ${group.id} cannot live ${group.ttlMs} ms. Use a whole number of at least 1, or null.`);
   }
+  if (group.areSetsEmpty === true && membersAdded.length + membersRemoved.length > 0)
+    throw invalid(`The members of group ${group.id} change, and its sets are said to be empty. Say only one of them.`);
   for (const member of membersAdded) requireNumber(member.order, "order of the member", member.instanceId);
 }
 

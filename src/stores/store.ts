@@ -349,6 +349,8 @@ export type GroupWrite = {
   value: string;
   /** Drop the group, with its ordered sets, this long after this commit, by the store's clock; null: keep it. */
   ttlMs: number | null;
+  /** Nobody is in its ordered sets, before this commit and after it: a driver need not look at them. */
+  areSetsEmpty?: boolean;
 };
 
 /** The group must still have this version. It keeps it, and its end, and no members are added or removed. */

@@ -306,6 +306,13 @@ export function storeContract(
         ["a new group that is only compared", { group: checkedGroup(0) }],
         ["a history line with a line break", { instances: [newInstance("00-new", { historyLines: ["a\nb"] })] }],
         ["members without a group", { membersAdded: [{ set: "held", instanceId: "00-a", order: 1 }] }],
+        [
+          "members of sets that are said to be empty",
+          {
+            group: groupOf(1, { areSetsEmpty: true }),
+            membersAdded: [{ set: "held", instanceId: "00-a", order: 1 }],
+          },
+        ],
         ["an effect of another partition", { effects: [effectOf("e1", { partition: 1 })] }],
         ["a timer of another partition", { timersArmed: [timerOf("01-a", 5)] }],
         ["a timer whose owner holds a space", { timersArmed: [timerOf("00-a b", 5)] }],

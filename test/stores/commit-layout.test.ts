@@ -35,8 +35,9 @@ local next_key, next_first = FIRST_KEY, FIRST_ARGUMENT
 while next_key <= #KEYS do
   local commit = commit_at(next_key, next_first)
   row = commit.first_row
+  local shape = commit.shape
   local news, key = {}, commit.new_at
-  for _ = 1, commit.runs do
+  for _ = 1, shape.runs do
     local run = rows_of(RUN, 1)[1]
     for _, new in ipairs(rows_of(NEW, run.count)) do
       for name, value in pairs(run) do new[name] = value end
@@ -44,25 +45,30 @@ while next_key <= #KEYS do
       news[#news + 1] = new
     end
   end
-  commit.news, commit.runs = news, nil
-  commit.changed = rows_of(CHANGED, commit.changed)
+  commit.news = news
+  commit.is_changed_where_said = row == commit.first_changed_row
+  commit.changed = rows_of(CHANGED, shape.changed)
   for index, changed in ipairs(commit.changed) do
     changed.key = KEYS[commit.changed_at + index * 2 - 2]
     changed.history = KEYS[commit.changed_at + index * 2 - 1]
   end
-  commit.open_removed, commit.open_added = rows_of(ROW.open, commit.open_removed), rows_of(ROW.open, commit.open_added)
-  commit.new_episodes = rows_of(ROW.new_episode, commit.new_episodes)
-  commit.changed_episodes = rows_of(ROW.changed_episode, commit.changed_episodes)
-  commit.tallies_taken = rows_of(ROW.tally_taken, commit.tallies_taken)
-  commit.tallies_counted = rows_of(ROW.tally_counted, commit.tallies_counted)
-  for _, under in ipairs({ 'waiters_added', 'held_added' }) do commit[under] = rows_of(ROW.member_added, commit[under]) end
-  for _, under in ipairs({ 'waiters_removed', 'held_removed' }) do commit[under] = rows_of(ROW.member_removed, commit[under]) end
-  commit.effects, commit.settled = rows_of(ROW.effect, commit.effects), rows_of(ROW.settled, commit.settled)
-  for _, under in ipairs({ 'work_armed', 'approval_armed' }) do commit[under] = rows_of(ROW.timer_armed, commit[under]) end
-  for _, under in ipairs({ 'work_cancelled', 'approval_cancelled' }) do commit[under] = rows_of(ROW.timer_cancelled, commit[under]) end
+  commit.open_removed, commit.open_added = rows_of(ROW.open, shape.open_removed), rows_of(ROW.open, shape.open_added)
+  commit.are_episodes_where_said = row == commit.first_episode_row
+  commit.new_episodes = rows_of(ROW.new_episode, shape.new_episodes)
+  commit.changed_episodes = rows_of(ROW.changed_episode, shape.changed_episodes)
+  commit.same_episodes = rows_of(ROW.same_episode, shape.same_episodes)
+  commit.are_tallies_where_said = row == commit.first_tally_row
+  commit.tallies_taken = rows_of(ROW.tally_taken, shape.tallies_taken)
+  commit.tallies_counted = rows_of(ROW.tally_counted, shape.tallies_counted)
+  for _, under in ipairs({ 'waiters_added', 'held_added' }) do commit[under] = rows_of(ROW.member_added, shape[under]) end
+  for _, under in ipairs({ 'waiters_removed', 'held_removed' }) do commit[under] = rows_of(ROW.member_removed, shape[under]) end
+  commit.effects, commit.settled = rows_of(ROW.effect, shape.effects), rows_of(ROW.settled, shape.settled)
+  for _, under in ipairs({ 'work_armed', 'approval_armed' }) do commit[under] = rows_of(ROW.timer_armed, shape[under]) end
+  for _, under in ipairs({ 'work_cancelled', 'approval_cancelled' }) do commit[under] = rows_of(ROW.timer_cancelled, shape[under]) end
   next_key, next_first = commit.next_key, commit.next_first
   commit.is_whole = row == commit.next_first
-  for _, name in ipairs({ 'argument_count', 'new_at', 'changed_at', 'first_row', 'first_changed_row', 'first_episode_row', 'first_tally_row', 'next_key', 'next_first' }) do
+  commit.follows, commit.group_shape = shape.follows, shape.group
+  for _, name in ipairs({ 'shape', 'new_at', 'changed_at', 'first_row', 'first_changed_row', 'first_episode_row', 'first_tally_row', 'next_key', 'next_first' }) do
     commit[name] = nil
   end
   told[#told + 1] = commit
@@ -102,13 +108,20 @@ const commit: fc.Arbitrary<Commit> = fc
         version: wholeNumber,
         value: text,
         isWritten: fc.boolean(),
+        areSetsEmpty: fc.boolean(),
         ttlMs: fc.option(fc.integer({ min: 1 })),
       }),
     ),
     instances,
     effects: fc.array(fc.record({ id: token, partition: fc.constant(1), value: text }), { maxLength: 3 }),
     effectClaimMs: fc.option(fc.integer({ min: 1 })),
-    episodes: fc.array(fc.record({ key: token, expected: fc.option(text), value: text }), { maxLength: 3 }),
+    episodes: fc.array(
+      fc.oneof(
+        fc.record({ key: token, expected: fc.option(text), value: text }),
+        fc.tuple(token, text).map(([key, record]) => ({ key, expected: record, value: record })),
+      ),
+      { maxLength: 3 },
+    ),
     tallies: fc.uniqueArray(
       fc.oneof(
         fc.record({
@@ -141,8 +154,8 @@ const commit: fc.Arbitrary<Commit> = fc
       ...rest,
       partition: 1,
       group: group === null || written === null ? null : isWritten ? written : checkedGroup(group.version, group.id),
-      membersAdded: isWritten ? added : [],
-      membersRemoved: isWritten ? removed : [],
+      membersAdded: isWritten && !group.areSetsEmpty ? added : [],
+      membersRemoved: isWritten && !group.areSetsEmpty ? removed : [],
     });
   });
 
@@ -162,18 +175,20 @@ function expected(of: Commit): Record<string, unknown> {
     of.timersCancelled.filter((row) => row.lane === in_).map((row) => ({ member: timerMember(row) }));
   return {
     owner: of.owner,
-    follows: of.afterCommitId === null ? "0" : "1",
+    follows: of.afterCommitId === null ? 0 : 1,
+    group_shape: group === null ? 0 : isWritten ? (group.areSetsEmpty === true ? 2 : 3) : 1,
     expected_version: String(group?.expectedVersion ?? "-"),
     ttl_ms: String((isWritten ? group.ttlMs : null) ?? "-"),
     claim_ms: String(of.effectClaimMs ?? 0),
     group_value: isWritten ? `${group.expectedVersion + 1} ${group.value}` : "",
-    has_group: group !== null,
-    is_written: isWritten,
+    is_changed_where_said: true,
+    are_episodes_where_said: true,
+    are_tallies_where_said: true,
     is_whole: true,
     own_key: keysOf.commit(1, of.commitId),
     ...(of.afterCommitId === null ? {} : { before_key: keysOf.commit(1, of.afterCommitId) }),
     ...(group === null ? {} : { group_key: keysOf.group(1, group.id), lease_key: keysOf.lease(1, group.id) }),
-    ...(isWritten
+    ...(isWritten && group.areSetsEmpty !== true
       ? { waiters_key: keysOf.members(1, group.id, "waiters"), held_key: keysOf.members(1, group.id, "held") }
       : {}),
     news: of.instances.filter(({ expectedVersion }) => expectedVersion === 0).map(newRow),
@@ -184,8 +199,11 @@ function expected(of: Commit): Record<string, unknown> {
       .filter(({ expected: before }) => before === null)
       .map(({ key, value: record }) => ({ key, record })),
     changed_episodes: of.episodes
-      .filter(({ expected: before }) => before !== null)
+      .filter(({ expected: before, value }) => before !== null && before !== value)
       .map(({ key, expected: before, value: record }) => ({ key, expected: before, record })),
+    same_episodes: of.episodes
+      .filter(({ expected: before, value }) => before === value)
+      .map(({ key, expected: before }) => ({ key, expected: before })),
     tallies_taken: (of.tallies ?? []).flatMap((write) =>
       write.kind === "take"
         ? [

@@ -119,7 +119,7 @@ function memberWrites(memberChanges: Decision["memberChanges"]): MemberWrites {
 
 function groupOf(
   runtime: BatchRuntime,
-  { group, isEmpty, isGroupChanged }: Decision,
+  { group, isEmpty, isGroupChanged, memberChanges }: Decision,
   expectedVersion: number,
 ): Commit["group"] {
   if (group === null || isEmpty) return null;
@@ -129,7 +129,8 @@ function groupOf(
       ? null
       : idleAtMs(group, group.forming.length === 0 ? 0 : widestWindowMs(runtime, group.policy));
   const ttlMs = idle === null ? null : Math.max(idle - group.lastAtMs, 0) + GROUP_KEPT_MS;
-  return { kind: "write", id: group.id, expectedVersion, value: encodeGroup(group), ttlMs };
+  const areSetsEmpty = group.waiters === 0 && group.held === 0 && memberChanges.length === 0;
+  return { kind: "write", id: group.id, expectedVersion, value: encodeGroup(group), ttlMs, areSetsEmpty };
 }
 
 /** An older version of the rule may still decide here, for an instance that was parked under it. */

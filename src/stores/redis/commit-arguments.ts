@@ -10,7 +10,7 @@ import {
   type TimerLane,
 } from "../store.ts";
 import { tallyText } from "../tally-text.ts";
-import { addRow, type HeadField, headText } from "./commit-layout.ts";
+import { addRow, emptyShape, headText, type Shape, shapeText } from "./commit-layout.ts";
 import type { RedisKeys } from "./keys.ts";
 
 type ScriptArgument = string | number;
@@ -43,28 +43,37 @@ export function commitArguments(partition: number, commits: readonly Commit[], k
 
 function addCommit({ keys, args }: ScriptArguments, commit: Commit, keysOf: RedisKeys): void {
   const { group } = commit;
-  const news: InstanceWrite[] = [];
-  const changed: InstanceWrite[] = [];
-  for (const instance of commit.instances) (instance.expectedVersion === 0 ? news : changed).push(instance);
+  const news = commit.instances.filter(isNew);
+  const changed = news.length === commit.instances.length ? NO_INSTANCES : commit.instances.filter(isThere);
   addKeys(keys, { commit, news, changed }, keysOf);
-  // The head tells the numbers of rows, which are known when the rows stand behind it.
-  const headAt = args.length;
+  args.push(
+    headText({
+      owner: commit.owner,
+      expectedVersion: group?.expectedVersion ?? "-",
+      ttlMs: (group?.kind === "write" ? group.ttlMs : null) ?? "-",
+      claimMs: commit.effectClaimMs ?? 0,
+    }),
+  );
+  // The shape tells the numbers of rows, which are known when the rows stand behind it.
+  const shapeAt = args.length;
   args.push("", group?.kind === "write" ? versioned(group.expectedVersion + 1, group.value) : "");
-  const runs = addNews(args, news);
-  addChanged(args, changed);
-  const counts = addRest(args, commit);
-  args[headAt] = headText({
-    owner: commit.owner,
-    follows: commit.afterCommitId === null ? 0 : 1,
-    expectedVersion: group?.expectedVersion ?? "-",
-    ttlMs: (group?.kind === "write" ? group.ttlMs : null) ?? "-",
-    claimMs: commit.effectClaimMs ?? 0,
-    argumentCount: args.length - headAt - 2,
-    runs,
-    news: news.length,
-    changed: changed.length,
-    ...counts,
-  });
+  const shape = emptyShape();
+  shape.follows = commit.afterCommitId === null ? 0 : 1;
+  shape.group = groupShape(group);
+  shape.runs = addNews(args, news);
+  shape.news = news.length;
+  shape.changed = addChanged(args, changed);
+  addRest(args, commit, shape);
+  args[shapeAt] = shapeText(shape);
+}
+
+const isNew = ({ expectedVersion }: InstanceWrite): boolean => expectedVersion === 0;
+const isThere = ({ expectedVersion }: InstanceWrite): boolean => expectedVersion > 0;
+
+function groupShape(group: Commit["group"]): number {
+  if (group === null) return 0;
+  if (group.kind === "check") return 1;
+  return group.areSetsEmpty === true ? 2 : 3;
 }
 
 type Sorted = { commit: Commit; news: readonly InstanceWrite[]; changed: readonly InstanceWrite[] };
@@ -75,7 +84,7 @@ function addKeys(keys: string[], { commit, news, changed }: Sorted, keysOf: Redi
   if (commit.afterCommitId !== null) keys.push(keysOf.commit(partition, commit.afterCommitId));
   if (group !== null) {
     keys.push(keysOf.group(partition, group.id), keysOf.lease(partition, group.id));
-    if (group.kind === "write")
+    if (group.kind === "write" && group.areSetsEmpty !== true)
       keys.push(keysOf.members(partition, group.id, "waiters"), keysOf.members(partition, group.id, "held"));
   }
   for (const { id } of news) keys.push(keysOf.instance(partition, id));
@@ -117,7 +126,7 @@ function isSameButBirth(a: InstanceWrite, b: InstanceWrite): boolean {
   return true;
 }
 
-function addChanged(args: ScriptArgument[], changed: readonly InstanceWrite[]): void {
+function addChanged(args: ScriptArgument[], changed: readonly InstanceWrite[]): number {
   for (const { expectedVersion, expectedHead, head, body, historyLines } of changed) {
     addRow(args, "changed", {
       expected: expectedHead === null ? expectedVersion : versioned(expectedVersion, expectedHead),
@@ -125,72 +134,52 @@ function addChanged(args: ScriptArgument[], changed: readonly InstanceWrite[]): 
       lines: historyText(historyLines),
     });
   }
+  return changed.length;
 }
 
-type RestField = Exclude<HeadField, "owner" | "follows" | "expectedVersion" | "ttlMs" | "claimMs" | "argumentCount">;
-
-/** Adds the rows behind those of instances, in the order of the layout, and answers how many of each there are. */
-function addRest(
-  args: ScriptArgument[],
-  commit: Commit,
-): Record<Exclude<RestField, "runs" | "news" | "changed">, number> {
-  const { membersAdded, membersRemoved, timersArmed, timersCancelled } = commit;
-  const added = (set: MemberSet) =>
-    count(ofSet(membersAdded, set), ({ order, instanceId: id }) => addRow(args, "memberAdded", { order, id }));
-  const removed = (set: MemberSet) =>
-    count(ofSet(membersRemoved, set), ({ instanceId: id }) => addRow(args, "memberRemoved", { id }));
-  const armed = (lane: TimerLane) =>
-    count(ofLane(timersArmed, lane), (timer) =>
-      addRow(args, "timerArmed", { dueAtMs: timer.dueAtMs, member: timerMember(timer) }),
-    );
-  const cancelled = (lane: TimerLane) =>
-    count(ofLane(timersCancelled, lane), (timer) => addRow(args, "timerCancelled", { member: timerMember(timer) }));
-  const { episodes } = commit;
-  const places = (which: "openUnder" | "wasOpenUnder") => {
-    let total = 0;
-    for (const instance of commit.instances)
-      total += count(instance[which] ?? NOTHING, (under) =>
-        addRow(args, "open", { member: openMember(under, instance) }),
-      );
-    return total;
-  };
-  const claimOwner = commit.effectClaimMs === null ? "" : commit.owner;
-  // Each adds its rows as it is counted.
-  return {
-    openRemoved: places("wasOpenUnder"),
-    openAdded: places("openUnder"),
-    newEpisodes: count(withExpected(episodes, false), ({ key, value: record }) =>
-      addRow(args, "newEpisode", { key, record }),
-    ),
-    changedEpisodes: count(withExpected(episodes, true), ({ key, expected, value: record }) =>
-      addRow(args, "changedEpisode", { key, expected: expected as string, record }),
-    ),
-    ...addTallies(args, commit.tallies),
-    waitersAdded: added("waiters"),
-    heldAdded: added("held"),
-    waitersRemoved: removed("waiters"),
-    heldRemoved: removed("held"),
-    effects: count(commit.effects, ({ id, value }) =>
-      addRow(args, "effect", { id, claimed: `${claimOwner} ${value}` }),
-    ),
-    settled: count(commit.settledEffectIds, (id) => addRow(args, "settled", { id })),
-    workArmed: armed("work"),
-    approvalArmed: armed("approval"),
-    workCancelled: cancelled("work"),
-    approvalCancelled: cancelled("approval"),
-  };
+/** Adds the rows behind those of instances, in the order of the layout, and says in the shape how many there are. */
+function addRest(args: ScriptArgument[], commit: Commit, shape: Shape): void {
+  const { instances, tallies, membersAdded, membersRemoved, timersArmed, timersCancelled } = commit;
+  for (const instance of instances) shape.openRemoved += addPlaces(args, instance, instance.wasOpenUnder);
+  for (const instance of instances) shape.openAdded += addPlaces(args, instance, instance.openUnder);
+  addEpisodes(args, commit.episodes, shape);
+  if (tallies !== undefined && tallies.length > 0) addTallies(args, tallies, shape);
+  // Most commits have no members and no timers.
+  if (membersAdded.length + membersRemoved.length > 0) addMembers(args, commit, shape);
+  addEffects(args, commit, shape);
+  if (timersArmed.length + timersCancelled.length > 0) addTimers(args, commit, shape);
 }
 
-function addTallies(
-  args: ScriptArgument[],
-  tallies: readonly TallyWrite[] = [],
-): Record<"talliesTaken" | "talliesCounted", number> {
-  let talliesTaken = 0;
+function addPlaces(args: ScriptArgument[], instance: InstanceWrite, places: readonly string[] = NOTHING): number {
+  for (const under of places) addRow(args, "open", { member: openMember(under, instance) });
+  return places.length;
+}
+
+/** New ones, then those that change, then those that are only compared. */
+function addEpisodes(args: ScriptArgument[], episodes: readonly EpisodeWrite[], shape: Shape): void {
+  for (const { key, expected, value: record } of episodes) {
+    if (expected !== null) continue;
+    addRow(args, "newEpisode", { key, record });
+    shape.newEpisodes += 1;
+  }
+  for (const { key, expected, value: record } of episodes) {
+    if (expected === null || expected === record) continue;
+    addRow(args, "changedEpisode", { key, expected, record });
+    shape.changedEpisodes += 1;
+  }
+  for (const { key, expected, value: record } of episodes) {
+    if (expected !== record) continue;
+    addRow(args, "sameEpisode", { key, expected });
+    shape.sameEpisodes += 1;
+  }
+}
+
+function addTallies(args: ScriptArgument[], tallies: readonly TallyWrite[], shape: Shape): void {
   for (const write of tallies) {
     if (write.kind !== "take") continue;
     const { key, expected } = write;
     addRow(args, "tallyTaken", { key, expected: expected === null ? "" : tallyText(expected) });
-    talliesTaken += 1;
+    shape.talliesTaken += 1;
   }
   for (const write of tallies) {
     if (write.kind !== "count") continue;
@@ -201,27 +190,51 @@ function addTallies(
       removed: removed.join(" "),
       added: added.slice(0, TALLY_SAMPLE_COUNT_MAX).join(" "),
     });
+    shape.talliesCounted += 1;
   }
-  return { talliesTaken, talliesCounted: tallies.length - talliesTaken };
 }
 
-function count<Item>(items: readonly Item[], add: (item: Item) => void): number {
-  for (const item of items) add(item);
-  return items.length;
+function addMembers(args: ScriptArgument[], { membersAdded, membersRemoved }: Commit, shape: Shape): void {
+  const added = (of: MemberSet): number => {
+    const rows = membersAdded.filter(({ set }) => set === of);
+    for (const { order, instanceId: id } of rows) addRow(args, "memberAdded", { order, id });
+    return rows.length;
+  };
+  const removed = (of: MemberSet): number => {
+    const rows = membersRemoved.filter(({ set }) => set === of);
+    for (const { instanceId: id } of rows) addRow(args, "memberRemoved", { id });
+    return rows.length;
+  };
+  shape.waitersAdded = added("waiters");
+  shape.heldAdded = added("held");
+  shape.waitersRemoved = removed("waiters");
+  shape.heldRemoved = removed("held");
 }
 
-/** Those of a record that was there, or those of a new one. */
-function withExpected(episodes: readonly EpisodeWrite[], isThere: boolean): readonly EpisodeWrite[] {
-  return episodes.length === 0 ? episodes : episodes.filter(({ expected }) => (expected !== null) === isThere);
+function addEffects(args: ScriptArgument[], commit: Commit, shape: Shape): void {
+  const { effects, settledEffectIds, effectClaimMs, owner } = commit;
+  const claimOwner = effectClaimMs === null ? "" : owner;
+  for (const { id, value } of effects) addRow(args, "effect", { id, claimed: `${claimOwner} ${value}` });
+  for (const id of settledEffectIds) addRow(args, "settled", { id });
+  shape.effects = effects.length;
+  shape.settled = settledEffectIds.length;
 }
 
-/** Most commits have no timers and no members: nothing is made for them. */
-function ofLane<Item extends { readonly lane: TimerLane }>(timers: readonly Item[], lane: TimerLane): readonly Item[] {
-  return timers.length === 0 ? timers : timers.filter((timer) => timer.lane === lane);
-}
-
-function ofSet<Item extends { readonly set: MemberSet }>(members: readonly Item[], set: MemberSet): readonly Item[] {
-  return members.length === 0 ? members : members.filter((member) => member.set === set);
+function addTimers(args: ScriptArgument[], { timersArmed, timersCancelled }: Commit, shape: Shape): void {
+  const armed = (of: TimerLane): number => {
+    const rows = timersArmed.filter(({ lane }) => lane === of);
+    for (const timer of rows) addRow(args, "timerArmed", { dueAtMs: timer.dueAtMs, member: timerMember(timer) });
+    return rows.length;
+  };
+  const cancelled = (of: TimerLane): number => {
+    const rows = timersCancelled.filter(({ lane }) => lane === of);
+    for (const timer of rows) addRow(args, "timerCancelled", { member: timerMember(timer) });
+    return rows.length;
+  };
+  shape.workArmed = armed("work");
+  shape.approvalArmed = armed("approval");
+  shape.workCancelled = cancelled("work");
+  shape.approvalCancelled = cancelled("approval");
 }
 
 /** How much a commit adds to a script: instances and bytes bound how long the server is busy with it. */
@@ -252,6 +265,7 @@ export function parseTimerMember(member: string): { owner: string; name: string;
 }
 
 const NOTHING: readonly string[] = [];
+const NO_INSTANCES: readonly InstanceWrite[] = [];
 
 const TIME_DIGIT_COUNT = 16;
 

@@ -28,14 +28,21 @@ export const SHARED_ARGUMENTS = {
   tallySampleCountMax: "of how many a tally keeps the ids",
 } as const satisfies Names;
 
-/** The first argument of a commit: words with a space between them. Each number of rows has the name of its rows. */
+/** The first argument of a commit: words with a space between them. */
 export const HEAD = {
   owner: "who commits",
-  follows: "1 when it follows a commit, 0 when not",
   expectedVersion: 'of the group: "-" no group, "0" must not exist',
   ttlMs: 'of the group, "-" keep it',
   claimMs: "how long its effects are claimed, 0 by nobody",
-  argumentCount: "how many arguments follow the group's value",
+} as const satisfies Names;
+
+/**
+ * The second argument: numbers with a space between them, which say how the keys and rows of the commit lie. Commits of
+ * one kind have one shape, so the script reads it once for all of them. Each number of rows has the name of its rows.
+ */
+export const SHAPE = {
+  follows: "1 when it follows a commit, 0 when not",
+  group: "0 none, 1 only compared, 2 written and nobody is in its sets, 3 written",
   runs: "number of runs of new instances",
   news: "number of new instances in all runs",
   changed: "number of changed instances",
@@ -43,6 +50,7 @@ export const HEAD = {
   openAdded: "number of places",
   newEpisodes: "number of records",
   changedEpisodes: "number of records",
+  sameEpisodes: "number of records",
   talliesTaken: "number of tallies",
   talliesCounted: "number of tallies",
   waitersAdded: "number of members",
@@ -57,7 +65,7 @@ export const HEAD = {
   approvalCancelled: "number of timers",
 } as const satisfies Names;
 
-/** The second argument of a commit. */
+/** The third argument of a commit. */
 export const GROUP_VALUE = 'the group\'s new "<version> <value>", "" without a group or when it is only compared';
 
 /** One row of each kind. Where a row has a score, it stands first, as in the server's own commands. */
@@ -77,6 +85,7 @@ export const ROWS = {
   open: { member: "" },
   newEpisode: { key: "", record: "" },
   changedEpisode: { key: "", expected: "the record that was read", record: "" },
+  sameEpisode: { key: "", expected: "the record that was read, and stays" },
   tallyTaken: { key: "", expected: 'the text that was read, "" when there was none' },
   tallyCounted: {
     key: "",
@@ -93,7 +102,7 @@ export const ROWS = {
 } as const satisfies Readonly<Record<string, Names>>;
 
 /**
- * The rows of a commit, all of one kind before the next. `under`: the number in the head that says how many there are.
+ * The rows of a commit, all of one kind before the next. `under`: the number in its shape that says how many there are.
  */
 export const ROW_ORDER = [
   { under: "runs", kind: "run", each: "new" },
@@ -102,6 +111,7 @@ export const ROW_ORDER = [
   { under: "openAdded", kind: "open" },
   { under: "newEpisodes", kind: "newEpisode" },
   { under: "changedEpisodes", kind: "changedEpisode" },
+  { under: "sameEpisodes", kind: "sameEpisode" },
   { under: "talliesTaken", kind: "tallyTaken" },
   { under: "talliesCounted", kind: "tallyCounted" },
   { under: "waitersAdded", kind: "memberAdded" },
@@ -114,35 +124,47 @@ export const ROW_ORDER = [
   { under: "approvalArmed", kind: "timerArmed" },
   { under: "workCancelled", kind: "timerCancelled" },
   { under: "approvalCancelled", kind: "timerCancelled" },
-] as const satisfies readonly { under: keyof typeof HEAD; kind: RowKind; each?: RowKind }[];
+] as const satisfies readonly { under: keyof typeof SHAPE; kind: RowKind; each?: RowKind }[];
 
-/** Keys of a commit, in this order; those of a group only with one, its sets only when it is written. */
+/** Keys of a commit, in this order; those of a group only with one, its sets only when somebody may be in them. */
 export const COMMIT_KEYS = {
   own: "its id: empty string, lives as long as commit ids are remembered",
   before: "id of the commit that it follows, refused unless that one was applied (only when it follows one)",
   group: 'string "<version> <value>" (only with a group)',
   lease: "string: owner (only with a group)",
-  waiters: "zset: instance id by order (only when the group is written)",
-  held: "zset: instance id by order (only when the group is written)",
+  waiters: "zset: instance id by order (only when the group is written and somebody may be in them)",
+  held: "zset: instance id by order (only when the group is written and somebody may be in them)",
   news: 'of each new instance: string: a line "<version> <checkpoint>", then the lines of its first commit',
   changed: "of each changed instance: the same, and its history: string: the lines since its first commit",
 } as const satisfies Names;
 
 export type HeadField = keyof typeof HEAD;
+export type Shape = Record<keyof typeof SHAPE, number>;
 export type RowKind = keyof typeof ROWS;
 export type Row<Kind extends RowKind> = Readonly<Record<keyof (typeof ROWS)[Kind], string | number>>;
 
 const HEAD_FIELDS = Object.keys(HEAD) as HeadField[];
+const SHAPE_FIELDS = Object.keys(SHAPE) as (keyof Shape)[];
 const ROW_FIELDS = Object.fromEntries(
   Object.entries(ROWS).map(([kind, fields]) => [kind, Object.keys(fields)]),
 ) as unknown as { readonly [Kind in RowKind]: readonly (keyof Row<Kind>)[] };
 
 /** The words of a head in their order. */
 export function headText(head: Readonly<Record<HeadField, string | number>>): string {
-  let text = "";
-  for (const field of HEAD_FIELDS) text += text === "" ? head[field] : ` ${head[field]}`;
-  return text;
+  return HEAD_FIELDS.map((field) => head[field]).join(" ");
 }
+
+/** The numbers of a shape in their order. */
+export function shapeText(shape: Readonly<Shape>): string {
+  return SHAPE_FIELDS.map((field) => shape[field]).join(" ");
+}
+
+/** Of a commit that has nothing. */
+export function emptyShape(): Shape {
+  return { ...EMPTY_SHAPE };
+}
+
+const EMPTY_SHAPE = Object.fromEntries(SHAPE_FIELDS.map((field) => [field, 0])) as Shape;
 
 /** Adds one row in the order of its fields. */
 export function addRow<Kind extends RowKind>(args: (string | number)[], kind: Kind, row: Row<Kind>): void {

@@ -20,8 +20,8 @@
 --   before: id of the commit that it follows, refused unless that one was applied (only when it follows one)
 --   group: string "<version> <value>" (only with a group)
 --   lease: string: owner (only with a group)
---   waiters: zset: instance id by order (only when the group is written)
---   held: zset: instance id by order (only when the group is written)
+--   waiters: zset: instance id by order (only when the group is written and somebody may be in them)
+--   held: zset: instance id by order (only when the group is written and somebody may be in them)
 --   news: of each new instance: string: a line "<version> <checkpoint>", then the lines of its first commit
 --   changed: of each changed instance: the same, and its history: string: the lines since its first commit
 --
@@ -31,11 +31,12 @@
 -- then for each commit:
 --   its head, words with a space between them:
 --     owner: who commits
---     follows: 1 when it follows a commit, 0 when not
 --     expected_version: of the group: "-" no group, "0" must not exist
 --     ttl_ms: of the group, "-" keep it
 --     claim_ms: how long its effects are claimed, 0 by nobody
---     argument_count: how many arguments follow the group's value
+--   its shape, numbers with a space between them:
+--     follows: 1 when it follows a commit, 0 when not
+--     group: 0 none, 1 only compared, 2 written and nobody is in its sets, 3 written
 --     runs: number of runs of new instances
 --     news: number of new instances in all runs
 --     changed: number of changed instances
@@ -43,6 +44,7 @@
 --     open_added: number of places
 --     new_episodes: number of records
 --     changed_episodes: number of records
+--     same_episodes: number of records
 --     tallies_taken: number of tallies
 --     tallies_counted: number of tallies
 --     waiters_added: number of members
@@ -63,6 +65,7 @@
 --     open_added: member
 --     new_episodes: key, record
 --     changed_episodes: key, expected, record
+--     same_episodes: key, expected
 --     tallies_taken: key, expected
 --     tallies_counted: key, change, removed, added
 --     waiters_added: order, id
@@ -85,6 +88,7 @@
 --     changed.checkpoint: new "<version> <checkpoint>"
 --     changed.lines: to append, each ended by a line break
 --     changed_episode.expected: the record that was read
+--     same_episode.expected: the record that was read, and stays
 --     tally_taken.expected: the text that was read, "" when there was none
 --     tally_counted.change: how many more
 --     tally_counted.removed: ids, a space between them
@@ -116,6 +120,7 @@ local ROW = {
   open = { width = 1, member = 0 },
   new_episode = { width = 2, key = 0, record = 1 },
   changed_episode = { width = 3, key = 0, expected = 1, record = 2 },
+  same_episode = { width = 2, key = 0, expected = 1 },
   tally_taken = { width = 2, key = 0, expected = 1 },
   tally_counted = { width = 4, key = 0, change = 1, removed = 2, added = 3 },
   member_added = { width = 2, order = 0, id = 1 },
@@ -125,21 +130,26 @@ local ROW = {
   timer_armed = { width = 2, due_at_ms = 0, member = 1 },
   timer_cancelled = { width = 1, member = 0 },
 }
-local HEAD = '^' .. string.rep('(%S+) ', 24) .. '(%S+)$'
--- The head and the group's value.
-local HEAD_WIDTH = 2
+-- The head, the shape and the group's value.
+local HEAD_WIDTH = 3
+local HEAD = '^' .. string.rep('(%S+) ', 3) .. '(%S+)$'
 local function head_of(text)
-  local owner, follows, expected_version, ttl_ms, claim_ms, argument_count, runs, news, changed,
-    open_removed, open_added, new_episodes, changed_episodes, tallies_taken, tallies_counted,
-    waiters_added, held_added, waiters_removed, held_removed, effects, settled, work_armed,
-    approval_armed, work_cancelled, approval_cancelled = string.match(text, HEAD)
+  local owner, expected_version, ttl_ms, claim_ms = string.match(text, HEAD)
   return {
     owner = owner,
-    follows = follows,
     expected_version = expected_version,
     ttl_ms = ttl_ms,
     claim_ms = claim_ms,
-    argument_count = argument_count,
+  }
+end
+local SHAPE = '^' .. string.rep('(%S+) ', 21) .. '(%S+)$'
+local function shape_of(text)
+  local follows, group, runs, news, changed, open_removed, open_added, new_episodes, changed_episodes,
+    same_episodes, tallies_taken, tallies_counted, waiters_added, held_added, waiters_removed,
+    held_removed, effects, settled, work_armed, approval_armed, work_cancelled, approval_cancelled = string.match(text, SHAPE)
+  return {
+    follows = follows,
+    group = group,
     runs = runs,
     news = news,
     changed = changed,
@@ -147,6 +157,7 @@ local function head_of(text)
     open_added = open_added,
     new_episodes = new_episodes,
     changed_episodes = changed_episodes,
+    same_episodes = same_episodes,
     tallies_taken = tallies_taken,
     tallies_counted = tallies_counted,
     waiters_added = waiters_added,
@@ -160,6 +171,15 @@ local function head_of(text)
     work_cancelled = work_cancelled,
     approval_cancelled = approval_cancelled,
   }
+end
+-- How many arguments all rows of a shape are.
+local function rows_width(shape)
+  return shape.runs * 4 + shape.news * 2 + shape.changed * 3 + shape.open_removed * 1 +
+    shape.open_added * 1 + shape.new_episodes * 2 + shape.changed_episodes * 3 +
+    shape.same_episodes * 2 + shape.tallies_taken * 2 + shape.tallies_counted * 4 +
+    shape.waiters_added * 2 + shape.held_added * 2 + shape.waiters_removed * 1 +
+    shape.held_removed * 1 + shape.effects * 2 + shape.settled * 1 + shape.work_armed * 2 +
+    shape.approval_armed * 2 + shape.work_cancelled * 1 + shape.approval_cancelled * 1
 end
 -- </names>
 
@@ -224,7 +244,7 @@ end
 
 -- A key that a commit has rows of either kind for must hold `wanted`, or nothing. It is looked at once a script.
 local function check_type(key, wanted, put_count, gone_count)
-  if put_count == '0' and gone_count == '0' then
+  if put_count == 0 and gone_count == 0 then
     return
   end
   if not seen_types[key] then
@@ -279,9 +299,10 @@ local function read_changed(key, at, count)
   return texts
 end
 
--- Is each record of an episode as the commit expects it? Rows of new ones, which must be missing, lie before those of changed ones.
-local function are_expected(at, new_count, changed_count)
-  local NEW_EPISODE, CHANGED_EPISODE = ROW.new_episode, ROW.changed_episode
+-- Is each record of an episode as the commit expects it? Rows of new ones, which must be missing, lie before those of changed ones, and
+-- those that only are compared behind them.
+local function are_expected(at, new_count, changed_count, same_count)
+  local NEW_EPISODE, CHANGED_EPISODE, SAME_EPISODE = ROW.new_episode, ROW.changed_episode, ROW.same_episode
   local keys, expected = {}, {}
   for index = 1, new_count do
     keys[index], expected[index] = ARGV[at + NEW_EPISODE.key], false
@@ -290,6 +311,10 @@ local function are_expected(at, new_count, changed_count)
   for index = new_count + 1, new_count + changed_count do
     keys[index], expected[index] = ARGV[at + CHANGED_EPISODE.key], ARGV[at + CHANGED_EPISODE.expected]
     at = at + CHANGED_EPISODE.width
+  end
+  for index = new_count + changed_count + 1, new_count + changed_count + same_count do
+    keys[index], expected[index] = ARGV[at + SAME_EPISODE.key], ARGV[at + SAME_EPISODE.expected]
+    at = at + SAME_EPISODE.width
   end
   for from = 1, #keys, CHUNK do
     local last = math.min(from + CHUNK - 1, #keys)
@@ -364,13 +389,13 @@ end
 local function gather_open(removed_count, added_count)
   local OPEN = ROW.open
   for index = 1, removed_count + added_count do
-    open[ARGV[row + OPEN.member]] = index > tonumber(removed_count) and '0'
+    open[ARGV[row + OPEN.member]] = index > removed_count and '0'
     row = row + OPEN.width
   end
 end
 
 -- At once, not gathered: the commits behind this one compare them.
-local function write_episodes(new_count, changed_count)
+local function write_episodes(new_count, changed_count, same_count)
   local NEW_EPISODE, CHANGED_EPISODE = ROW.new_episode, ROW.changed_episode
   local rows = {}
   for _ = 1, new_count do
@@ -381,6 +406,7 @@ local function write_episodes(new_count, changed_count)
     rows[#rows + 1], rows[#rows + 2] = ARGV[row + CHANGED_EPISODE.key], ARGV[row + CHANGED_EPISODE.record]
     row = row + CHANGED_EPISODE.width
   end
+  row = row + same_count * ROW.same_episode.width
   write_all('HSET', episodes_key, rows)
 end
 
@@ -453,7 +479,7 @@ end
 
 -- Members of a set of the group; a row of them lies as the command takes it.
 local function write_members(count, kind, command, key, option)
-  if count == '0' then
+  if count == 0 then
     return
   end
   local last = row + count * kind.width - 1
@@ -469,69 +495,100 @@ local function write_members(count, kind, command, key, option)
 end
 
 -- The group and its sets live equally long. Most groups have no sets.
-local function write_group(waiters_key, held_key, group_key, value, ttl_ms)
-  local has_sets = call('EXISTS', waiters_key, held_key) > 0
+local function write_group(commit)
+  local group_key, ttl_ms = commit.group_key, commit.ttl_ms
+  local waiters_key, held_key = commit.waiters_key, commit.held_key
+  local has_sets = waiters_key and call('EXISTS', waiters_key, held_key) > 0
   if ttl_ms == '-' then
-    call('SET', group_key, value)
+    call('SET', group_key, commit.group_value)
     if has_sets then
       call('PERSIST', waiters_key)
       call('PERSIST', held_key)
     end
     return
   end
-  call('SET', group_key, value, 'PX', ttl_ms)
+  call('SET', group_key, commit.group_value, 'PX', ttl_ms)
   if has_sets then
     call('PEXPIRE', waiters_key, ttl_ms)
     call('PEXPIRE', held_key, ttl_ms)
   end
 end
 
+-- Shapes that this script has met, by their text.
+local shapes = {}
+
+-- What all commits of a shape have in common: its numbers, and how far behind a commit's first key and first argument its parts begin.
+local function read_shape(text)
+  local shape = shape_of(text)
+  for name, number in pairs(shape) do
+    shape[name] = tonumber(number)
+  end
+  shape.group_at = 1 + shape.follows
+  shape.new_at = shape.group_at + (shape.group == 0 and 0 or shape.group == 3 and 4 or 2)
+  shape.changed_at = shape.new_at + shape.news
+  shape.next_key = shape.changed_at + shape.changed * 2
+  shape.changed_row = HEAD_WIDTH + shape.runs * RUN.width + shape.news * NEW.width
+  shape.episode_row = shape.changed_row + shape.changed * CHANGED.width + (shape.open_removed + shape.open_added) * ROW.open.width
+  shape.tally_row = shape.episode_row + shape.new_episodes * ROW.new_episode.width
+    + shape.changed_episodes * ROW.changed_episode.width + shape.same_episodes * ROW.same_episode.width
+  shape.next_first = HEAD_WIDTH + rows_width(shape)
+  return shape
+end
+
 -- The commit that is looked at: what its head says, and where its keys and rows begin.
 local function commit_at(key, first)
-  local commit = head_of(ARGV[first])
-  local is_following = commit.follows == '1'
-  local group_at = is_following and key + 2 or key + 1
-  commit.group_value = ARGV[first + 1]
-  commit.has_group, commit.is_written = commit.expected_version ~= '-', commit.group_value ~= ''
+  local commit, text = head_of(ARGV[first]), ARGV[first + 1]
+  local shape = shapes[text]
+  if not shape then
+    shape = read_shape(text)
+    shapes[text] = shape
+  end
+  commit.shape = shape
+  commit.group_value = ARGV[first + 2]
   commit.own_key = KEYS[key]
-  commit.before_key = is_following and KEYS[key + 1] or nil
-  local new_at = group_at
-  if commit.has_group then
+  if shape.follows == 1 then
+    commit.before_key = KEYS[key + 1]
+  end
+  if shape.group > 0 then
+    local group_at = key + shape.group_at
     commit.group_key, commit.lease_key = KEYS[group_at], KEYS[group_at + 1]
-    new_at = group_at + 2
-    if commit.is_written then
+    if shape.group == 3 then
       commit.waiters_key, commit.held_key = KEYS[group_at + 2], KEYS[group_at + 3]
-      new_at = group_at + 4
     end
   end
-  commit.new_at = new_at
-  commit.changed_at = new_at + commit.news
-  commit.first_row = first + HEAD_WIDTH
-  commit.first_changed_row = commit.first_row + commit.runs * RUN.width + commit.news * NEW.width
-  local first_open_row = commit.first_changed_row + commit.changed * CHANGED.width
-  commit.first_episode_row = first_open_row + (commit.open_removed + commit.open_added) * ROW.open.width
-  commit.first_tally_row = commit.first_episode_row + commit.new_episodes * ROW.new_episode.width
-    + commit.changed_episodes * ROW.changed_episode.width
-  commit.next_key = commit.changed_at + commit.changed * 2
-  commit.next_first = commit.first_row + commit.argument_count
+  commit.new_at, commit.changed_at, commit.next_key = key + shape.new_at, key + shape.changed_at, key + shape.next_key
+  commit.first_row, commit.next_first = first + HEAD_WIDTH, first + shape.next_first
+  commit.first_changed_row, commit.first_episode_row = first + shape.changed_row, first + shape.episode_row
+  commit.first_tally_row = first + shape.tally_row
   return commit
+end
+
+-- Do the keys that all commits share hold what a commit of this shape writes into them?
+local function check_types(shape)
+  check_type(created_key, 'zset', shape.news, 0)
+  check_type(tallies_key, 'hash', shape.tallies_counted, shape.tallies_taken)
+  check_type(open_key, 'zset', shape.open_added, shape.open_removed)
+  check_type(effects_key, 'hash', shape.effects, shape.settled)
+  check_type(claims_key, 'zset', shape.effects, shape.settled)
+  check_type(timer_keys.work, 'zset', shape.work_armed, shape.work_cancelled)
+  check_type(timer_keys.approval, 'zset', shape.approval_armed, shape.approval_cancelled)
 end
 
 -- Why a commit is not applied; nothing: it is, and `commit.texts` are those of its changed instances. Writes nothing.
 local function refusal_of(commit)
   failure = nil
-  local group_key, expected_version = commit.group_key, commit.expected_version
+  local shape, group_key, expected_version = commit.shape, commit.group_key, commit.expected_version
   local seen = call('MGET', commit.own_key, commit.before_key or commit.own_key, commit.lease_key or commit.own_key)
   if seen[1] then
     return 'duplicate'
   end
-  if commit.has_group and seen[3] and seen[3] ~= commit.owner then
+  if group_key and seen[3] and seen[3] ~= commit.owner then
     return 'fenced'
   end
   if commit.before_key and not seen[2] then
     return 'conflict'
   end
-  if commit.has_group and expected_version ~= '0' then
+  if group_key and expected_version ~= '0' then
     if read('GETRANGE', group_key, 0, #expected_version) ~= expected_version .. ' ' then
       return failure and 'failed ' .. failure or 'conflict'
     end
@@ -539,56 +596,50 @@ local function refusal_of(commit)
   if exists_any(commit.new_at, commit.changed_at - 1, expected_version == '0' and group_key) then
     return 'conflict'
   end
-  local texts = read_changed(commit.changed_at, commit.first_changed_row, commit.changed)
+  local texts = read_changed(commit.changed_at, commit.first_changed_row, shape.changed)
   if not texts then
     return failure and 'failed ' .. failure or 'conflict'
   end
   commit.texts = texts
-  if not are_expected(commit.first_episode_row, tonumber(commit.new_episodes), tonumber(commit.changed_episodes)) then
+  if not are_expected(commit.first_episode_row, shape.new_episodes, shape.changed_episodes, shape.same_episodes) then
     return failure and 'failed ' .. failure or 'conflict'
   end
-  if not are_tallies_expected(commit.first_tally_row, tonumber(commit.tallies_taken)) then
+  if not are_tallies_expected(commit.first_tally_row, shape.tallies_taken) then
     return failure and 'failed ' .. failure or 'conflict'
   end
-  for index = 0, commit.changed - 1 do
+  for index = 0, shape.changed - 1 do
     local lines = ARGV[commit.first_changed_row + index * CHANGED.width + CHANGED.lines]
     check_history(KEYS[commit.changed_at + index * 2 + 1], lines)
   end
-  if commit.is_written then
-    check_type(commit.waiters_key, 'zset', commit.waiters_added, commit.waiters_removed)
-    check_type(commit.held_key, 'zset', commit.held_added, commit.held_removed)
+  if commit.waiters_key then
+    check_type(commit.waiters_key, 'zset', shape.waiters_added, shape.waiters_removed)
+    check_type(commit.held_key, 'zset', shape.held_added, shape.held_removed)
   end
-  check_type(created_key, 'zset', commit.news, '0')
-  check_type(tallies_key, 'hash', commit.tallies_counted, commit.tallies_taken)
-  check_type(open_key, 'zset', commit.open_added, commit.open_removed)
-  check_type(effects_key, 'hash', commit.effects, commit.settled)
-  check_type(claims_key, 'zset', commit.effects, commit.settled)
-  check_type(timer_keys.work, 'zset', commit.work_armed, commit.work_cancelled)
-  check_type(timer_keys.approval, 'zset', commit.approval_armed, commit.approval_cancelled)
+  check_types(shape)
   return failure and 'failed ' .. failure
 end
 
 -- Writes a commit that nothing refuses; takes its rows in the order of the layout.
 local function write_commit(commit)
+  local shape = commit.shape
   row = commit.first_row
-  write_new(commit.new_at, commit.runs)
-  write_changed(commit.changed_at, commit.changed, commit.texts)
-  gather_open(commit.open_removed, commit.open_added)
-  write_episodes(commit.new_episodes, commit.changed_episodes)
-  write_tallies(commit.tallies_taken, commit.tallies_counted)
-  if commit.is_written then
-    local waiters_key, held_key = commit.waiters_key, commit.held_key
-    write_members(commit.waiters_added, ROW.member_added, 'ZADD', waiters_key, 'NX')
-    write_members(commit.held_added, ROW.member_added, 'ZADD', held_key, 'NX')
-    write_members(commit.waiters_removed, ROW.member_removed, 'ZREM', waiters_key)
-    write_members(commit.held_removed, ROW.member_removed, 'ZREM', held_key)
-    write_group(waiters_key, held_key, commit.group_key, commit.group_value, commit.ttl_ms)
+  write_new(commit.new_at, shape.runs)
+  write_changed(commit.changed_at, shape.changed, commit.texts)
+  gather_open(shape.open_removed, shape.open_added)
+  write_episodes(shape.new_episodes, shape.changed_episodes, shape.same_episodes)
+  write_tallies(shape.tallies_taken, shape.tallies_counted)
+  write_members(shape.waiters_added, ROW.member_added, 'ZADD', commit.waiters_key, 'NX')
+  write_members(shape.held_added, ROW.member_added, 'ZADD', commit.held_key, 'NX')
+  write_members(shape.waiters_removed, ROW.member_removed, 'ZREM', commit.waiters_key)
+  write_members(shape.held_removed, ROW.member_removed, 'ZREM', commit.held_key)
+  if shape.group > 1 then
+    write_group(commit)
   end
-  gather_effects(commit.effects, commit.settled, commit.claim_ms)
-  gather_armed(timers.work, commit.work_armed)
-  gather_armed(timers.approval, commit.approval_armed)
-  gather_cancelled(timers.work, commit.work_cancelled)
-  gather_cancelled(timers.approval, commit.approval_cancelled)
+  gather_effects(shape.effects, shape.settled, commit.claim_ms)
+  gather_armed(timers.work, shape.work_armed)
+  gather_armed(timers.approval, shape.approval_armed)
+  gather_cancelled(timers.work, shape.work_cancelled)
+  gather_cancelled(timers.approval, shape.approval_cancelled)
   call('SET', commit.own_key, '', 'PX', ARGV[SHARED_ARGUMENT.commit_id_ttl_ms])
 end
 
