@@ -214,6 +214,50 @@ describe("a series", () => {
   });
 });
 
+describe("a series that is forgotten within a batch", () => {
+  const noData = { ...NO_DATA, expect: [{ host: "never" }] };
+  const lateness1 = { intervalSeconds: 1, latenessSeconds: 1 };
+  test.each<[string, Parameters<typeof strategy>[0], [number, number, string][]]>([
+    [
+      "is new when an old record of it comes again",
+      lateness1,
+      [
+        [1_000, 0, "h1"],
+        [1_000, 0, "h2"],
+        [2_799, 0, "h1"],
+        [2_801, 0, "h2"],
+        [4_580, 0, "h1"],
+        [4_602, 0, "h1"],
+        [1_000, 0, "h2"],
+      ],
+    ],
+    [
+      "no longer keeps the clock from what is left",
+      lateness1,
+      [
+        [1_000, 0, "h2"],
+        [1_001, 0, "h1"],
+        [2_801, 0, "h1"],
+        [4_602, 0, "h1"],
+      ],
+    ],
+    [
+      "is as one that is expected and never came, for the clock",
+      { noData },
+      [
+        [1_000, 0, "h1"],
+        [9_000, 0, "h1"],
+      ],
+    ],
+  ])("%s", (_what, given, records) => {
+    const [atOnce, oneByOne] = [new DetectionWorld(strategy(given)), new DetectionWorld(strategy(given))];
+    atOnce.take(records);
+    for (const record of records) oneByOne.take([record]);
+    expect(atOnce.story()).toEqual(oneByOne.story());
+    expect(encodeGroupState(atOnce.state)).toEqual(encodeGroupState(oneByOne.state));
+  });
+});
+
 describe("a window", () => {
   test.each([
     [60, 60],

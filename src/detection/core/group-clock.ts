@@ -18,9 +18,10 @@ export type HeardRecord = {
   readonly row: number;
   readonly isPoint: boolean;
   readonly isNewest: boolean;
-  /** Whether the group has a series other than this one. */
-  readonly otherSeries: boolean;
 };
+
+/** Whether the group remembers a series other than this one. */
+export type OtherSeries = { hasOther(md5: string): boolean };
 
 /** What is settled about gaps in the data. */
 export type SettledGap = OpenGap & { readonly row: number };
@@ -30,7 +31,6 @@ export class GroupClock {
   readonly #latenessSeconds: number;
   readonly #jumpSeconds: number;
   readonly #gapSeconds: number;
-  readonly #series: GroupState["series"];
   time: number | null;
   tickTime: number | null;
   jump: ClockJump | null;
@@ -38,13 +38,11 @@ export class GroupClock {
   aheadTime: number | null;
   readonly settledGaps: SettledGap[] = [];
 
-  constructor(state: GroupState, group: StrategyGroup, gapSeconds: number) {
-    const { head } = state;
+  constructor({ head }: GroupState, group: StrategyGroup, gapSeconds: number) {
     this.#intervalSeconds = group.intervalSeconds;
     this.#latenessSeconds = group.latenessSeconds;
     this.#jumpSeconds = group.lateSecondsMax;
     this.#gapSeconds = gapSeconds;
-    this.#series = state.series;
     this.time = head.clockTime;
     this.tickTime = head.tickTime;
     this.jump = head.jump;
@@ -55,22 +53,22 @@ export class GroupClock {
   /**
    * `md5`: the series of the record; `isPoint`: it has a value; `isNewest`: it is newer than all points of its series.
    */
-  hear(time: number, record: HeardRecord): void {
-    this.#hearOne(time, record);
+  hear(time: number, record: HeardRecord, series: OtherSeries): void {
+    this.#hearOne(time, record, series);
     const { time: now, aheadTime } = this;
     if (aheadTime === null || now === null || aheadTime > now + this.#jumpSeconds) return;
     this.aheadTime = null;
-    this.#hearOne(aheadTime, { ...record, isPoint: false, isNewest: false });
+    this.#hearOne(aheadTime, { ...record, isPoint: false, isNewest: false }, series);
   }
 
-  #hearOne(time: number, record: HeardRecord): void {
+  #hearOne(time: number, record: HeardRecord, series: OtherSeries): void {
     const { md5, row } = record;
     if (this.time === null) this.#moveTo(time);
     else if (time > this.time && this.gap !== null && time - this.#latenessSeconds >= this.gap.toTime) {
       // Nothing can come into the hole any longer: it is settled before the next one begins.
       this.settledGaps.push({ ...this.gap, row });
       this.gap = null;
-      this.#hearOne(time, record);
+      this.#hearOne(time, record, series);
       return;
     } else if (time <= this.time + this.#jumpSeconds) {
       if (this.jump !== null && this.jump.md5 !== md5 && record.isNewest) this.jump = { ...this.jump, count: 0 };
@@ -78,7 +76,7 @@ export class GroupClock {
         this.#narrowGap(time, record.isPoint);
       if (time > this.time) this.#moveTo(time);
       this.#joinJump();
-    } else if (record.isPoint) this.#hearAhead(time, record);
+    } else if (record.isPoint) this.#hearAhead(time, record.md5, series);
     else this.#holdAhead(time);
     this.#settleGap(row);
   }
@@ -97,7 +95,7 @@ export class GroupClock {
     this.jump = null;
   }
 
-  #hearAhead(time: number, { md5, otherSeries }: { md5: string; otherSeries: boolean }): void {
+  #hearAhead(time: number, md5: string, series: OtherSeries): void {
     const { jump } = this;
     const isSame = jump?.md5 === md5;
     // The hole ends at the earliest record behind it, whichever series it is of.
@@ -105,9 +103,9 @@ export class GroupClock {
     const toTime = isSame ? Math.max(jump.toTime, time) : time;
     const count = isSame ? jump.count + 1 : 1;
     const isConfirmed =
-      !otherSeries ||
       count >= JUMP_CONFIRMING_COUNT ||
-      (jump !== null && !isSame && Math.abs(time - jump.toTime) <= this.#jumpSeconds);
+      (jump !== null && !isSame && Math.abs(time - jump.toTime) <= this.#jumpSeconds) ||
+      !series.hasOther(md5);
     if (!isConfirmed) {
       this.jump = { md5, fromTime, toTime, count };
       return;
@@ -143,11 +141,6 @@ export class GroupClock {
   changes(): Pick<GroupHead, "clockTime" | "tickTime" | "jump" | "gap" | "aheadTime"> {
     const { time: clockTime, tickTime, jump, gap, aheadTime } = this;
     return { clockTime, tickTime, jump, gap, aheadTime };
-  }
-
-  /** Whether the state knows a series other than this one. */
-  hasOther(md5: string): boolean {
-    return this.#series.size > (this.#series.has(md5) ? 1 : 0);
   }
 
   #moveTo(time: number): void {

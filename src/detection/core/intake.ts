@@ -6,9 +6,10 @@ import type { Rejection, StateEvent } from "../records/record-types.ts";
 import { reject } from "../records/record-value.ts";
 import type { SeriesFacts } from "./detected-alert.ts";
 import { DUPLICATE_INTERVAL_COUNT, PENDING_COUNT_MAX, SEEN_COUNT_MAX, SERIES_COUNT_MAX } from "./detection-limits.ts";
-import type { GroupClock, HeardRecord } from "./group-clock.ts";
+import type { GroupClock, HeardRecord, OtherSeries } from "./group-clock.ts";
 import type { GroupState, SeriesState } from "./group-state.ts";
 import type { ArrivedPoint } from "./series.ts";
+import { forgottenAt, heardAtAfter } from "./series-heard.ts";
 import type { StrategyGroup } from "./strategy-group.ts";
 
 /** What the batch brings of one series. */
@@ -17,6 +18,8 @@ export type Arrivals = {
   /** What the series is. */
   readonly facts: SeriesFacts;
   newestTime: number | null;
+  /** As `SeriesState.heardAt`. */
+  heardAt: number;
   readonly points: ArrivedPoint[];
 };
 
@@ -28,7 +31,7 @@ export type RefusedEvent = {
 };
 
 /** Sorts events into points, duplicates and refused ones, each by what was known when it came. */
-export class Intake {
+export class Intake implements OtherSeries {
   readonly #state: GroupState;
   readonly #group: StrategyGroup;
   readonly #clock: GroupClock;
@@ -67,7 +70,7 @@ export class Intake {
     const { time, dimensionsMd5: md5 } = event;
     const known = this.series.get(md5);
     const before = known?.before ?? this.#state.series.get(md5) ?? null;
-    const newestTime = known?.newestTime ?? before?.newestTime ?? null;
+    const newestTime = this.#newestTimeOf(known ?? before, event);
     const isNewest = newestTime === null || time > newestTime;
     if (!isNewest && this.#isOfThePast(event, { row, newestTime })) return;
     const isNew = before === null && known === undefined;
@@ -77,10 +80,46 @@ export class Intake {
     if (this.newestTime === null || time > this.newestTime) this.newestTime = time;
     this.#remember(event);
     this.pointCount += 1;
-    const arrivals = known ?? { before, facts: factsOf(event), newestTime, points: [] };
-    arrivals.points.push({ time, value, row, clockTime: this.#clock.time as number });
-    if (isNewest) arrivals.newestTime = time;
+    const arrivals = known ?? {
+      before,
+      facts: factsOf(event),
+      newestTime,
+      heardAt: before?.heardAt ?? time,
+      points: [],
+    };
+    const point: ArrivedPoint = { time, value, row, clockTime: this.#clock.time as number };
+    arrivals.points.push(point);
+    if (isNewest) {
+      arrivals.newestTime = time;
+      arrivals.heardAt = heardAtAfter(newestTime === null ? time : arrivals.heardAt, point, this.#group);
+    }
     if (known === undefined) this.series.set(md5, arrivals);
+  }
+
+  /** null: of a series that is new, or forgotten by the time of the group or by that of the record itself. */
+  #newestTimeOf(series: Arrivals | SeriesState | null, { time, dimensionsMd5: md5 }: StateEvent): number | null {
+    if (series === null || series.newestTime === null) return null;
+    const tick = this.#clock.tickTime ?? Number.NEGATIVE_INFINITY;
+    const ownTick = time > series.newestTime ? time - this.#group.latenessSeconds : Number.NEGATIVE_INFINITY;
+    return this.#isForgotten(series, md5, Math.max(tick, ownTick)) ? null : series.newestTime;
+  }
+
+  /** The series is stepped, and forgotten, only behind the batch. */
+  #isForgotten({ heardAt }: { heardAt: number }, md5: string, tick: number): boolean {
+    // Normally it was heard of a moment ago.
+    if (tick < heardAt + this.#group.keepSeconds) return false;
+    return tick >= forgottenAt(heardAt, this.#group) && !this.#group.expected.has(md5);
+  }
+
+  /** Whether the group remembers a series other than this one that it has heard of. */
+  hasOther(md5: string): boolean {
+    const tick = this.#clock.tickTime ?? Number.NEGATIVE_INFINITY;
+    const isHeard = (other: string, series: { newestTime: number | null; heardAt: number }): boolean =>
+      other !== md5 && series.newestTime !== null && !this.#isForgotten(series, other, tick);
+    for (const [other, series] of this.series) if (isHeard(other, series)) return true;
+    for (const [other, series] of this.#state.series)
+      if (!this.series.has(other) && isHeard(other, series)) return true;
+    return false;
   }
 
   /** Not newer than its series: too late to be put in its place, or here already. */
@@ -96,12 +135,9 @@ export class Intake {
     return true;
   }
 
-  #hear(time: number, { md5, row, isPoint, isNewest }: Omit<HeardRecord, "otherSeries">): void {
+  #hear(time: number, record: HeardRecord): void {
     // Normally the clock stands where it stood: nothing is to be weighed.
-    if (this.#clock.isAt(time)) return;
-    const here = this.series.size - (this.series.has(md5) ? 1 : 0);
-    const otherSeries = here > 0 || this.#clock.hasOther(md5);
-    this.#clock.hear(time, { md5, row, isPoint, isNewest, otherSeries });
+    if (!this.#clock.isAt(time)) this.#clock.hear(time, record, this);
   }
 
   #isSeen({ time, dimensionsMd5 }: StateEvent): boolean {

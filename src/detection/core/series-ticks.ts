@@ -8,6 +8,7 @@
 import { firingAlert } from "./detected-alert.ts";
 import { silenceSecondsOf } from "./detection-limits.ts";
 import type { OpenAlert } from "./group-state.ts";
+import { forgottenAt } from "./series-heard.ts";
 import { closeLevel, resolve, type SeriesOutput, type SeriesWork, type StrategyWork, send } from "./series-work.ts";
 import type { Level, NoData } from "./strategy.ts";
 
@@ -130,7 +131,7 @@ export function retire(work: SeriesWork, tick: number, output: SeriesOutput): vo
 
 /** A series that is expected is never forgotten. */
 export function retirementTime(work: SeriesWork): number {
-  return work.isExpected ? Number.MAX_SAFE_INTEGER : tickAtOrAfter(work.heardAt + work.group.keepSeconds, work);
+  return work.isExpected ? Number.MAX_SAFE_INTEGER : forgottenAt(work.heardAt, work.group);
 }
 
 function noDataTime(work: SeriesWork, noData: NoData): number {

@@ -15,6 +15,7 @@
 import type { SeriesFacts } from "./detected-alert.ts";
 import type { GroupState, SeriesState } from "./group-state.ts";
 import type { Point } from "./point-list.ts";
+import { heardAtAfter } from "./series-heard.ts";
 import { placeLatePoint } from "./series-late.ts";
 import { detectPoint } from "./series-levels.ts";
 import { clockDueTime, retire, retirementTime, runTick, runTicksBefore } from "./series-ticks.ts";
@@ -114,8 +115,7 @@ function takePoint(work: SeriesWork, point: ArrivedPoint, taking: Taking): void 
   const { output } = taking;
   if (work.newestTime === null || time > work.newestTime) {
     work.newestTime = time;
-    const isLagging = point.clockTime - time > work.group.latenessSeconds;
-    work.heardAt = Math.max(work.heardAt, isLagging ? point.clockTime : time);
+    work.heardAt = heardAtAfter(work.heardAt, point, work.group);
   }
   if (work.lastTime !== null && time <= work.lastTime) {
     const isPlaced = time < work.lastTime && placeLatePoint(work, { time, value }, taking);
