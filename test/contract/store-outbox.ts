@@ -101,9 +101,10 @@ export function outboxContract(name: string, makeWorld: () => Promise<StoreWorld
     test("keeps what is given back for later from everybody until then", async () => {
       await applied({ effects: [effectOf("00-a")], effectClaimMs: LONG_MS });
       const giveBack = { owner: "engine-a", effectIds: ["00-a"] };
-      await outbox.giveBack({ ...giveBack, delayMs: SHORT_MS });
+      await outbox.giveBack({ ...giveBack, delayMs: LONG_MS });
       expect(await free()).toEqual([]);
       expect(await claim("b", ["00-a"])).toEqual([]);
+      await outbox.giveBack({ ...giveBack, delayMs: SHORT_MS });
       await world.outlast(SHORT_MS + 2);
       expect(await claim("b", ["00-a"])).toMatchObject([{ id: "00-a", deliveries: 1 }]);
       await outbox.giveBack({ owner: "b", effectIds: ["00-a"], delayMs: LONG_MS });

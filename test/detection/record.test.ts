@@ -5,6 +5,7 @@ import { md5Of } from "../../src/detection/records/record-identity.ts";
 import type { RecordQuery, Rejection, StateEvent, TimeFormat } from "../../src/detection/records/record-types.ts";
 import { roundHalfEven } from "../../src/detection/records/rounding.ts";
 import { toBaseUnit, type Unit, unitOf } from "../../src/detection/records/units.ts";
+import { ownMs } from "../support/own-time.ts";
 
 const TIME = 1_569_246_480;
 const QUERY: RecordQuery = {
@@ -263,11 +264,12 @@ describe("a record that cannot be read is refused with its reason", () => {
     expect(refused({}, { ...RAW, _result_: "x".repeat(1_000_000) }).text.length).toBeLessThan(200);
   });
 
-  test.each(["x", ".x", ".5x", "e5x", "e", " x"])("at once, however many digits come before %j", (end) => {
-    const startedAtMs = performance.now();
-    expect(refused({}, { ...RAW, _result_: "1".repeat(60_000) + end }).reason).toBe("value_not_a_number");
-    expect(refused({}, { ...RAW, _result_: ".1".padEnd(60_000, "1") + end }).reason).toBe("value_not_a_number");
-    expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+  test.each(["x", ".x", ".5x", "e5x", "e", " x"])("at once, however many digits come before %j", async (end) => {
+    const tookMs = await ownMs(() => {
+      expect(refused({}, { ...RAW, _result_: "1".repeat(60_000) + end }).reason).toBe("value_not_a_number");
+      expect(refused({}, { ...RAW, _result_: ".1".padEnd(60_000, "1") + end }).reason).toBe("value_not_a_number");
+    });
+    expect(tookMs).toBeLessThan(1_000);
   });
 
   test("when a dimension nests deeper than a stack goes", () => {

@@ -20,15 +20,15 @@ const records = file("records.csv", metricCsv({ count: 60_000, hosts: 60, seed: 
 const groupKeys = groupStrategies(loadStrategies(STRATEGIES, { file: "strategies.yaml" })).map(({ key }) => key);
 
 let undisturbed: { stdout: string; stored: unknown };
-/** From the first commit of an undisturbed run to its end. */
-let workMs: number;
+/** Of an undisturbed run. */
+let commitCount: number;
 
 const args = (stream: string) => {
   const where = ["--store", redis.url, "--stream", stream];
   return ["detect", "--strategies", strategies, "--records", records, "--json", "--quiet", "--from-seq", "1", ...where];
 };
 
-async function stored(stream: string): Promise<unknown> {
+async function stored(stream: string) {
   const store = redisDetectionStore(redis.url, { stream });
   const { pieces, seen, version } = await store.load(groupKeys);
   const alerts = await store.alerts({ fromSeq: 1, limit: 1_000_000 });
@@ -38,23 +38,22 @@ async function stored(stream: string): Promise<unknown> {
   return { pieces: new Map([...pieces].sort(([a], [b]) => (a < b ? -1 : 1))), seen, alerts, audit, version };
 }
 
-async function hasBegun(stream: string): Promise<void> {
+/** Resolves when `count` more commits are stored, or the process has ended. */
+async function hasCommitted(stream: string, count: number, ended: Promise<unknown>): Promise<void> {
+  let hasEnded = false;
+  const ending = ended.then(() => (hasEnded = true));
   const store = redisDetectionStore(redis.url, { stream });
-  for (let version = (await store.load([])).version, now = version; now === version; ) {
-    await delay(5);
-    now = (await store.load([])).version;
-  }
+  const untilVersion = (await store.load([])).version + count;
+  while (!hasEnded && (await store.load([])).version < untilVersion) await Promise.race([delay(2), ending]);
   await store.close();
 }
 
 beforeAll(async () => {
-  const running = startBecalm(args("undisturbed"));
-  await hasBegun("undisturbed");
-  const startedAtMs = performance.now();
-  const { code, stdout } = await running.ended;
-  workMs = performance.now() - startedAtMs;
+  const { code, stdout } = await becalm(args("undisturbed"));
   expect(code).toBe(0);
-  undisturbed = { stdout, stored: await stored("undisturbed") };
+  const found = await stored("undisturbed");
+  commitCount = found.version;
+  undisturbed = { stdout, stored: found };
 });
 
 describe("a detection that is killed", () => {
@@ -69,9 +68,9 @@ describe("a detection that is killed", () => {
       while (killed < KILLS_A_STREAM) {
         const { child, ended } = startBecalm(args(stream));
         // The kills of one stream share its work between them; some come before the first commit, some between two.
-        const begun =
-          random() < 0.2 ? delay(random() * 400) : hasBegun(stream).then(() => delay((random() * workMs) / 4));
-        await Promise.race([begun, ended]);
+        const share = (random() * commitCount) / KILLS_A_STREAM;
+        if (random() < 0.2) await Promise.race([delay(random() * 400), ended]);
+        else await hasCommitted(stream, 1 + Math.floor(share), ended).then(() => delay(random() * 20));
         child.kill("SIGKILL");
         const { signal } = await ended;
         killed += 1;

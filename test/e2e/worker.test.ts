@@ -89,7 +89,7 @@ describe("a worker of a server that leaves effects", () => {
     await expect.poll(states).toContain("told Processing");
     const own = redisStore(redis.url, { namespace: "worked" });
     await own.open({ mode: "live" });
-    const [effect] = await own.claimEffects({ owner: "gone", leaseMs: 5_000, limit: 1 });
+    const [effect] = await own.claimEffects({ owner: "gone", leaseMs: 60_000, limit: 1 });
     const id = effect?.id ?? "";
     await own.outbox.setAside({ owner: "gone", effectIds: [id] });
     const server = ["--server", serving.url];
@@ -100,7 +100,7 @@ describe("a worker of a server that leaves effects", () => {
       expect([shown.code, shown.stdout]).toEqual([0, expect.stringMatching(/delivered 1 times[\s\S]*alertname/)]);
       expect((await becalm(["dead-letters", "resume", id, ...where])).code).toBe(0);
       expect((await becalm(["dead-letters", "resume", id, ...where])).code).toBe(3);
-      const [again] = await own.claimEffects({ owner: "gone", leaseMs: 5_000, limit: 1 });
+      const [again] = await own.claimEffects({ owner: "gone", leaseMs: 60_000, limit: 1 });
       expect(again).toMatchObject({ id, deliveries: 1 });
       await own.outbox.setAside({ owner: "gone", effectIds: [id] });
     }
@@ -120,7 +120,7 @@ describe("a worker of a server that leaves effects", () => {
     const effects = Array.from({ length: 1_001 }, (_, index) => ({ id: `00-a_${index}_1`, partition: 0, value }));
     await own.commit(commitOf({ effects }));
     const effectIds = effects.map(({ id }) => id);
-    await own.outbox.claim({ owner: "gone", leaseMs: 5_000, effectIds });
+    await own.outbox.claim({ owner: "gone", leaseMs: 60_000, effectIds });
     await own.outbox.setAside({ owner: "gone", effectIds });
     const many = ["--store", redis.url, "--namespace", "many"];
     expect((await becalm(["dead-letters", "resume", "--all", ...many])).stdout).toContain("1001 attempts");

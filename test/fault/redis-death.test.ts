@@ -16,6 +16,7 @@ import {
   take,
   unsound,
 } from "../support/engine-world.ts";
+import { ownMs } from "../support/own-time.ts";
 import { startRedis, useRedis } from "../support/redis-server.ts";
 
 const HOUR_MS = 3_600_000;
@@ -148,11 +149,12 @@ test("a Redis that is not there fails the start within seconds, as BECALM_STORE_
   const store = redisStore(server.url);
   onTestFinished(() => store.close());
   const engine = createEngine({ policies: [policyOf(null)], store, handlers: { act: () => {} } });
-  const beganAtMs = performance.now();
-  await expect(engine.start()).rejects.toMatchObject({
-    code: "BECALM_STORE_UNAVAILABLE",
-    message: expect.stringContaining(String(server.port)),
+  const tookMs = await ownMs(async () => {
+    await expect(engine.start()).rejects.toMatchObject({
+      code: "BECALM_STORE_UNAVAILABLE",
+      message: expect.stringContaining(String(server.port)),
+    });
+    await expect(engine.ingest([alertOf("a")])).rejects.toMatchObject({ code: "BECALM_STORE_UNAVAILABLE" });
   });
-  await expect(engine.ingest([alertOf("a")])).rejects.toMatchObject({ code: "BECALM_STORE_UNAVAILABLE" });
-  expect(performance.now() - beganAtMs).toBeLessThan(5_000);
+  expect(tookMs).toBeLessThan(5_000);
 });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BecalmError } from "../../src/model/errors.ts";
 import { compileMatchers, type Matcher, parseMatchers } from "../../src/policy/matcher.ts";
+import { ownMs } from "../support/own-time.ts";
 
 function matches(text: string, labels: Record<string, string>): boolean {
   return compileMatchers(parseMatchers(text))(labels);
@@ -236,11 +237,12 @@ describe("regular expressions mean what they mean to Alertmanager", () => {
     [".*(error|err|e.*r).*fatal", "err".repeat(1_366)],
     ["(x+x+)+y", "x".repeat(16_384)],
     ["(.*)(.*)(.*)(.*)(.*)[^a]", "a".repeat(16_384)],
-  ])("%s answers within 50 ms, however the value is made", (value, text) => {
-    const beganAt = performance.now();
-    const test = compileMatchers([{ name: "a", operator: "=~", value }]);
-    expect(test({ a: text })).toBe(false);
-    expect(performance.now() - beganAt).toBeLessThan(50);
+  ])("%s answers within 50 ms, however the value is made", async (value, text) => {
+    const tookMs = await ownMs(() => {
+      const test = compileMatchers([{ name: "a", operator: "=~", value }]);
+      expect(test({ a: text })).toBe(false);
+    });
+    expect(tookMs).toBeLessThan(50);
   });
 
   test("an answer is the same when it is asked for again, and when many others were asked for meanwhile", () => {

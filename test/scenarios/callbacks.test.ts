@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { POSTPONED_KEY } from "../../src/runtime/workers/postponed-effects.ts";
 import { Links } from "../../src/server/links/links.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
@@ -54,9 +55,19 @@ async function begin(world: ServerWorld, host: string, alertname = "Long"): Prom
   return instances[0]?.id as string;
 }
 
-function callbackIn(target: WebhookTarget, at = 0): string {
+function callbackOf(target: WebhookTarget, at = 0): { readonly url: string; readonly until: string } {
   const body = target.deliveries[at]?.body as unknown as { callback: { url: string; until: string } };
-  return body.callback.url;
+  return body.callback;
+}
+
+const callbackIn = (target: WebhookTarget, at = 0) => callbackOf(target, at).url;
+
+/** Resolves when the store knows that the attempt's result is waited for. */
+async function postponed(store: Store): Promise<void> {
+  const [effect] = await store.listEffects({ limit: 1 });
+  const { id, partition } = effect as NonNullable<typeof effect>;
+  const request = { partition, groupId: null, instanceIds: [], episodeKeys: [POSTPONED_KEY] };
+  await expect.poll(async () => (await store.load(request)).episodes.get(POSTPONED_KEY)).toContain(id);
 }
 
 const local = (world: ServerWorld, url: string) => url.replace(EXTERNAL, world.url);
@@ -110,8 +121,8 @@ describe("an attempt whose target answers 202", () => {
   test("fails at its timeout, and a later callback changes nothing", async () => {
     const target = await targetOf();
     const { world } = await serve(target.url, { timeout: "1s" });
-    const id = await begin(world, "a");
     const startedMs = Date.now();
+    const id = await begin(world, "a");
     await expect.poll(async () => await stateOf(world, id)).toBe("Failed");
     expect(Date.now() - startedMs).toBeGreaterThan(900);
     expect((await sendJson(local(world, callbackIn(target)), { ok: true })).status).toBe(410);
@@ -133,7 +144,7 @@ describe("an attempt whose target answers 202", () => {
     const first = await serve(target.url, { store });
     const id = await begin(first.world, "a");
     await delivered(target);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await postponed(store);
     await first.close();
     const second = await serve(target.url, { store });
     await new Promise((resolve) => setTimeout(resolve, 1_500));
@@ -146,15 +157,19 @@ describe("an attempt whose target answers 202", () => {
     const target = await targetOf();
     const store = shared(memoryStore());
     const first = await serve(target.url, { store, timeout: "3s" });
+    const beganAtMs = Date.now();
     const id = await begin(first.world, "a");
     await delivered(target);
-    const sentMs = Date.now();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const untilMs = Date.parse(callbackOf(target).until);
+    expect(untilMs).toBeGreaterThanOrEqual(beganAtMs + 3_000);
+    await postponed(store);
     await first.close();
     const second = await serve(target.url, { store, timeout: "3s" });
+    const upAtMs = Date.now();
     await expect.poll(async () => await stateOf(second.world, id)).toBe("Failed");
-    expect(Date.now() - sentMs).toBeGreaterThan(2_900);
-    expect(Date.now() - sentMs).toBeLessThan(4_000);
+    const failedAtMs = (await second.world.engine.get(id).history()).entries.at(-1)?.atMs;
+    expect(failedAtMs).toBeGreaterThanOrEqual(untilMs);
+    expect(failedAtMs).toBeLessThan(Math.max(untilMs, upAtMs) + 1_000);
     expect(target.deliveries).toHaveLength(1);
   });
 

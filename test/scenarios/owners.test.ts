@@ -18,6 +18,7 @@ import {
   SECOND_MS,
   unsound,
 } from "../support/engine-world.ts";
+import { ownMs } from "../support/own-time.ts";
 import { useRedis } from "../support/redis-server.ts";
 import type { StoreCall } from "../support/watched-store.ts";
 
@@ -194,11 +195,12 @@ test("a worker commits its results itself when the only engine is dead, and the 
   await world.elapse(BEAT_EVERY_MS + 600);
   const b = await watched(world, { leaveEffects: true });
   expect(b.engine.status()).toMatchObject({ members: 1, ownedPartitions: PARTITION_COUNT });
-  const beganAtMs = performance.now();
-  await world.finishAll();
   const isOver = async () => (await everything(b.engine)).every(({ state }) => state === "Success");
-  await world.until("the results are committed", isOver);
-  expect(performance.now() - beganAtMs).toBeLessThan(ANSWERED_WITHIN_MS);
+  const tookMs = await ownMs(async () => {
+    await world.finishAll();
+    await world.until("the results are committed", isOver);
+  });
+  expect(tookMs).toBeLessThan(ANSWERED_WITHIN_MS);
   expect(await unsound(world, b.engine)).toEqual([]);
 });
 
@@ -224,14 +226,15 @@ describe("an engine that dies", () => {
     await acquainted(world, a, b);
     b.engine.kill();
     await world.elapse(BEAT_EVERY_MS + 600);
-    const beganAtMs = performance.now();
-    // The clock of leases stands still: it is a member all the while, whose letters lie untouched.
-    for (const name of ["one", "two"]) {
-      const created = { outcomes: ["created"], count: HOSTS.length, rejected: 0 };
-      expect(outcomes(await ingest(world, a.engine, name))).toEqual(created);
-      expect(a.engine.status().ownedPartitions).toBeLessThan(MANY.partitions);
-    }
-    expect(performance.now() - beganAtMs).toBeLessThan(ANSWERED_WITHIN_MS);
+    const tookMs = await ownMs(async () => {
+      // The clock of leases stands still: it is a member all the while, whose letters lie untouched.
+      for (const name of ["one", "two"]) {
+        const created = { outcomes: ["created"], count: HOSTS.length, rejected: 0 };
+        expect(outcomes(await ingest(world, a.engine, name))).toEqual(created);
+        expect(a.engine.status().ownedPartitions).toBeLessThan(MANY.partitions);
+      }
+    });
+    expect(tookMs).toBeLessThan(ANSWERED_WITHIN_MS);
     for (let passedMs = 0; passedMs < MEMBER_LEASE_MS + SECOND_MS; passedMs += 500) await world.elapse(500);
     expect(a.engine.status().ownedPartitions).toBe(MANY.partitions);
   });

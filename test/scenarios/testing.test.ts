@@ -6,6 +6,7 @@ import type { EffectHandlers } from "../../src/effects/local-effects.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import type { PolicyDocument } from "../../src/formats/policy-document.ts";
 import { virtualClock, virtualRun } from "../../src/testing.ts";
+import { ownMs } from "../support/own-time.ts";
 
 const START = "2026-11-23T06:00:00Z";
 const START_MS = Date.parse(START);
@@ -57,9 +58,7 @@ describe("a virtual clock", () => {
       throw new Error("it is down still");
     });
     await world.engine.ingest(down("db-1"));
-    const beganMs = performance.now();
-    await world.clock.advance("30d");
-    expect(performance.now() - beganMs).toBeLessThan(5_000);
+    expect(await ownMs(() => world.clock.advance("30d"))).toBeLessThan(5_000);
     expect(attemptsAtMs).toEqual([0, 10_000, 30_000, 70_000]);
   });
 

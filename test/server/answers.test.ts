@@ -138,8 +138,9 @@ describe("links of approval requests", () => {
   });
 
   test("expire, and say what became of the request", async () => {
-    const { links } = await storm("Short", "expired", 1);
-    await new Promise((resolve) => setTimeout(resolve, 2_200));
+    const { links, group } = await storm("Short", "expired", 1);
+    await expect.poll(() => waiting(group)).toBe(0);
+    await expect.poll(async () => (await open(links.approve)).status).toBe(410);
     const late = await answer(links.approve, { by: "ann", why: "late" });
     expect([late.status, late.text]).toMatchObject([410, expect.stringContaining("decided already, at")]);
   });
