@@ -28,8 +28,8 @@ export type ActOptions = ActingOptions & {
 /** The functions are given the options with whole ids. */
 export type Act<Options> = {
   readonly command: string;
-  /** Past tense, for people. */
-  readonly done: Sentence;
+  /** What was done to the instances that changed; past tense, for people. */
+  readonly done: (changed: readonly Instance[], instances: InstanceReader) => Sentence;
   /** Whose action may follow. */
   readonly policyOf: (instances: InstanceReader, named: Options) => Promise<string>;
   /** Commits, and gives the instances that changed. */
@@ -55,10 +55,8 @@ export async function act<Options extends ActOptions & NamedIds>(
         await terminal.json({ ...resultLine(instance), mode, at: isoTime(instance.atMs), action });
       return EXIT.done;
     }
-    const { length } = changed;
-    await terminal.out(
-      doneText(terminal, { done: how.done, count: length, virtualMs: mode === "live" ? null : nowMs }),
-    );
+    const done = how.done(changed, instances);
+    await terminal.out(doneText(terminal, { done, count: changed.length, virtualMs: mode === "live" ? null : nowMs }));
     for (const instance of changed)
       await terminal.out(
         `  ${instance.id}  ${stateColor(topLevel(instance.snapshot.state), terminal.outColors)}  ${instance.reason ?? ""}`,

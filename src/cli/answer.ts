@@ -1,4 +1,7 @@
 /** `becalm approve` and `becalm deny`: a human's answer for one instance, or for all that a group holds. */
+import type { Instance } from "../instance/checkpoint.ts";
+import { policyKey } from "../policy/policy-versions.ts";
+import type { Sentence } from "../present/sentences.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { InstanceService } from "../runtime/instance-service.ts";
 import { type ActOptions, act } from "./act.ts";
@@ -19,15 +22,28 @@ export async function answer(terminal: Terminal, options: AnswerOptions): Promis
   const input = { type: event, ...requireWho(options) };
   return act(terminal, options, {
     command,
-    done:
+    done: (changed, instances) =>
       event === "approval.granted"
-        ? { en: "The approval was granted", zh: "审批已通过" }
+        ? grantText(changed, instances)
         : { en: "The approval was denied", zh: "审批已拒绝" },
     policyOf: async (instances: InstanceReader, { id, group }) =>
       id === undefined ? policyOfGroup(group ?? "") : (await instances.instance(id)).policy,
     commit: (instances: InstanceService, { id, group = "" }) =>
       instances.answer(id === undefined ? { group } : { id }, input),
   });
+}
+
+/** Where several people must agree, a grant may only have been counted. */
+function grantText(changed: readonly Instance[], { runtime }: InstanceReader): Sentence {
+  const missing = changed.map(({ policy, policyVersion, snapshot: { state, context } }) => {
+    const quorum =
+      runtime.versions.get(policyKey({ name: policy, version: policyVersion }))?.policy.approval.quorum ?? 1;
+    return state === "Waiting" ? quorum - context.grants.length : 0;
+  });
+  const most = Math.max(0, ...missing);
+  if (most === 0) return { en: "The approval was granted", zh: "审批已通过" };
+  const people = most === 1 ? "1 more person" : `${most} more people`;
+  return { en: `The grant was counted; the approval needs ${people}`, zh: `已记录此次批准，还需 ${most} 人批准` };
 }
 
 function requireTarget({ id, group, command }: AnswerOptions): void {

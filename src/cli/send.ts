@@ -13,7 +13,7 @@ export async function send(terminal: Terminal, options: SendOptions): Promise<nu
   const event = eventOf(options);
   return act(terminal, options, {
     command: "send",
-    done: { en: `${event.type} was sent`, zh: `已发送 ${event.type}` },
+    done: () => ({ en: `${event.type} was sent`, zh: `已发送 ${event.type}` }),
     policyOf: async (instances, { id }) => (await instances.instance(id)).policy,
     commit: async (instances, { id }): Promise<Instance[]> => [await instances.send(id, event)],
   });

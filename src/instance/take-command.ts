@@ -2,7 +2,6 @@
  * Takes the commands of one batch into the draft of its commit, one after the other: which event goes to whom, and what
  * it must know of the group. Pure, as all of `decide`.
  */
-
 import { verdictInGroup } from "../convergence/convergence.ts";
 import {
   armWake,
@@ -21,6 +20,7 @@ import { collectedBy, tallyKey } from "../convergence/tally.ts";
 import type { ConvergenceRule } from "../model/convergence-rule.ts";
 import type { GroupView, InstanceEvent, InstancePolicy, ReconsiderEvent, StartEvent } from "../model/instance-types.ts";
 import { COMMIT_INSTANCE_COUNT_MAX } from "../model/limits.ts";
+import { hasGranted } from "../model/person.ts";
 import { type CompiledPolicy, policyKey } from "../policy/policy-versions.ts";
 import type { Instance } from "./checkpoint.ts";
 import { type Command, type CommandResult, type DecideInput, type OutsideEvent, timeOf } from "./decision.ts";
@@ -263,7 +263,7 @@ export class CommandTaker {
   private grantOf(instance: Instance, event: OutsideEvent & { type: "approval.granted" }): InstanceEvent | null {
     const { grants } = instance.snapshot.context;
     const quorum = this.policyOf(instance).policy.approval.quorum ?? 1;
-    if (grants.includes(event.by)) return null;
+    if (hasGranted(grants, event.by)) return null;
     const { atMs, by, why } = event;
     if (grants.length + 1 < quorum) return { type: "approval.counted", atMs, by, why };
     const others = grants.length === 0 ? {} : { with: grants };

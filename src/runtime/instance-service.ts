@@ -10,6 +10,7 @@ import type { OutsideEvent } from "../instance/decide.ts";
 import { type EventInput, readEvent } from "../instance/event-input.ts";
 import { BecalmError } from "../model/errors.ts";
 import { partitionOf, partitionOfId } from "../model/ids.ts";
+import { hasGranted } from "../model/person.ts";
 import type { EnvelopeResult } from "./commit/batch.ts";
 import { NOTHING } from "./commit/batch.ts";
 import { tryInstance } from "./commit/read-instance.ts";
@@ -68,16 +69,21 @@ export class InstanceService extends InstanceReader {
     // Who is held again meanwhile (its granted run has failed) asks anew: this answer is not for it.
     const asked = new Set<string>();
     let offset = 0;
+    let counted: EnvelopeResult | null = null;
     for (;;) {
-      const ids = (await this.#held(target.group, offset)).filter((id) => !asked.has(id));
-      if (ids.length === 0) break;
+      const held = await this.#held(target.group, offset);
+      if (held.length === 0) break;
+      const ids = held.filter((id) => !asked.has(id));
       for (const id of ids) asked.add(id);
       const results = await this.#sendAll(await this.#readable(target.group, ids), event);
-      const taken = results.filter((result) => result.outcome === "applied");
-      decided.push(...taken.map((result) => result.instance as Instance));
-      offset += ids.length - taken.length;
+      const taken = results.flatMap(({ outcome, instance }) => (outcome === "applied" ? [instance as Instance] : []));
+      decided.push(...taken);
+      counted ??= results.find((result) => hasCounted(event, result)) ?? null;
+      // A grant of several that are needed lets them be held on.
+      offset += held.length - taken.filter(({ snapshot }) => !isHeld(snapshot.state)).length;
     }
     if (decided.length > 0) return decided;
+    if (counted?.instance != null) throw refused(counted.instance, event, null);
     throw holdsNobody(target.group, await this.#groupAnswer(target.group));
   }
 
@@ -165,16 +171,15 @@ function accepted(
   if (result.outcome === "applied") return result.instance as Instance;
   if (result.outcome === "quarantined") throw result.error;
   if (result.outcome === "missing") throw notFound(id);
-  const { snapshot, version } = result.instance as Instance;
-  if (result.outcome === "moved") throw movedOn(id, version);
-  const { state, context } = snapshot;
-  const due = context.timers.approval?.dueAtMs;
-  const isLate = event.type === "approval.granted" && state === "Waiting" && due !== undefined;
-  const moved = answered === null ? "" : `${answerText(answered)}, and `;
-  const why = isLate
-    ? `its approval was due at ${new Date(due).toISOString()}`
-    : `${moved}it is ${state.split(".")[0]}`;
-  throw new BecalmError(
+  const instance = result.instance as Instance;
+  if (result.outcome === "moved") throw movedOn(id, instance.version);
+  throw refused(instance, event, answered);
+}
+
+function refused({ id, snapshot }: Instance, event: OutsideEvent, answered: Answer | null): BecalmError {
+  const { state } = snapshot;
+  const why = refusalText(snapshot, event, answered);
+  return new BecalmError(
     "BECALM_EVENT_REFUSED",
     `Instance ${id} does not accept ${event.type}: ${why}. It accepts ${acceptedText(snapshot, event.atMs)}.`,
     {
@@ -186,6 +191,26 @@ function accepted(
       },
     },
   );
+}
+
+function refusalText({ state, context }: Instance["snapshot"], event: OutsideEvent, answered: Answer | null): string {
+  if (event.type === "approval.granted" && state === "Waiting") {
+    if (hasGranted(context.grants, event.by)) return `${event.by} has granted it already, and it needs another person`;
+    const due = context.timers.approval?.dueAtMs;
+    if (due !== undefined) return `its approval was due at ${new Date(due).toISOString()}`;
+  }
+  const moved = answered === null ? "" : `${answerText(answered)}, and `;
+  return `${moved}it is ${state.split(".")[0]}`;
+}
+
+/** Refused, because this person's grant counts already. */
+function hasCounted(event: OutsideEvent, { outcome, instance }: EnvelopeResult): boolean {
+  if (outcome !== "refused" || event.type !== "approval.granted") return false;
+  return hasGranted(instance?.snapshot.context.grants ?? [], event.by);
+}
+
+function isHeld(state: string): boolean {
+  return state === "Waiting" || state === "Defense";
 }
 
 function movedOn(id: string, version: number): BecalmError {

@@ -351,6 +351,19 @@ describe("what people do", () => {
     expect((await becalm(["audit", "verify", ...where])).code).toBe(0);
   });
 
+  test("that several people must give says how many are missing, and one person is one however the name is spelt", async () => {
+    const { ids, where } = await liveStorm("several", { ...HELD, approval: { quorum: 2 } });
+    const [, id] = ids;
+    const grant = (by: string) => becalm(["approve", id, "--by", by, "--why", "seen", ...where]);
+    expect((await grant("ann")).stdout).toContain("The grant was counted; the approval needs 1 more person.");
+    const again = await grant(" Ann");
+    expect([again.code, again.stderr]).toEqual([
+      4,
+      expect.stringContaining("Ann has granted it already, and it needs"),
+    ]);
+    expect((await grant("bob")).stdout).toContain("The approval was granted.");
+  });
+
   test("is not run by a process that could not ask for the approval behind it, and then nothing is done", async () => {
     const { ids, where } = await liveStorm("asks", { ...HELD, approval: { notify: { exec: { command: ["true"] } } } });
     const [, one] = ids;

@@ -405,6 +405,20 @@ describe("an approval that needs two people", () => {
     ]);
   });
 
+  test.each([["Bob"], [" bob"], ["ｂｏｂ"], ["bob (by link)"], ["BOB (unauthenticated)"]])(
+    "is not granted by one person under two names: bob and %j",
+    (other) => {
+      const policy = policyOf(
+        { function: "defense", count: 1 },
+        { approval: { timeoutMs: 30 * MINUTE, notify: log, quorum: 2 } },
+      );
+      const storm = new Storm(policy).fires(0, 1, 2).grants(1, "bob", 2).grants(2, other, 2);
+      expect(storm.state(2)).toBe("Waiting approval_counted");
+      storm.grants(3, "bobby", 2);
+      expect(storm.runs).toHaveLength(2);
+    },
+  );
+
   test("is denied by one", () => {
     const policy = policyOf(
       { function: "defense", count: 1 },

@@ -141,6 +141,21 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect((await engine.get(held).snapshot()).state).toBe("Success");
   });
 
+  test("two approvals of a storm: each person's answer reaches all that the group holds, however many these are", async () => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "done";
+    const engine = await world.engine([policyOf({ function: "defense", count: 1 }, { approval: { quorum: 2 } })]);
+    await take(engine, ...Array.from({ length: 320 }, (_, index) => fires(`host-${index}`)));
+    const { group } = (await everything(engine))[0] as { group: string };
+    expect(await engine.approve({ group }, who)).toHaveLength(319);
+    await expect(engine.approve({ group }, who)).rejects.toMatchObject({
+      code: "BECALM_EVENT_REFUSED",
+      message: expect.stringContaining("ada has granted it already, and it needs another person"),
+    });
+    const granted = await engine.approve({ group }, { by: "bob", why: "so have I" });
+    expect(granted.filter(({ state }) => state === "Processing")).toHaveLength(319);
+  });
+
   test("a second answer for a group is told who gave the first one, and when, also when nobody did in time", async () => {
     const world = new EngineWorld(kind);
     world.outcome = () => "done";

@@ -1,5 +1,6 @@
 /** Who answers: the name of the token, or what the body says, marked as unproved. */
 import { z } from "zod";
+import { UNPROVED } from "../../model/person.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
 import type { Ctx } from "../http/route.ts";
 
@@ -8,8 +9,6 @@ const TEXT = z.string().trim().min(1).max(4_096);
 export const WHO = z.object({ by: TEXT.optional(), why: TEXT });
 
 export type Given = { readonly by?: string | undefined; readonly why: string };
-
-export const UNPROVED = " (unauthenticated)";
 
 export function whoOf(c: Ctx, { by, why }: Given): { by: string; why: string } {
   const { name } = c.get("caller");

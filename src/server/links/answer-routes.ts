@@ -5,12 +5,12 @@
  */
 import type { Engine, Who } from "../../engine.ts";
 import { errorCode, messageOf } from "../../model/errors.ts";
+import { BY_LINK, hasGranted } from "../../model/person.ts";
 import type { Language, Sentence } from "../../present/sentences.ts";
 import { mayActAs, type TokenBook } from "../auth/tokens.ts";
 import { requireType } from "../http/json-body.ts";
 import type { BodyReader } from "../http/request-body.ts";
 import type { Ctx, Route } from "../http/route.ts";
-import { UNPROVED } from "../instances/who.ts";
 import { donePage, questionPage, refusedPage } from "./answer-page.ts";
 import { type Question, questionOf, type RefusedLink } from "./approval-questions.ts";
 import { ANSWER_PATH, type Links } from "./links.ts";
@@ -31,8 +31,6 @@ const REFUSALS = {
   409: { what: "it was decided: by whom, and when", type: HTML },
   410: { what: "the link has expired", type: HTML },
 } as const;
-/** How somebody is named who has opened a link and said a name. */
-const BY_LINK = " (by link)";
 const NAME_CHARS_MAX = 200;
 const WHY_CHARS_MAX = 4_096;
 
@@ -91,7 +89,7 @@ async function answer(c: Ctx, ports: AnswerPorts, form: URLSearchParams): Promis
   const who = whoIn(form, question, ports);
   if ("status" in who) return refusedPage(who.status, { language, text: who.text[language] });
   const { claim } = question;
-  if (claim.verb === "approve" && question.grants.some((by) => personOf(by) === personOf(who.by)))
+  if (claim.verb === "approve" && hasGranted(question.grants, who.by))
     return refusedPage(409, { language, text: TWICE[language] });
   const target = claim.group === null ? { id: claim.instance } : { group: claim.group };
   try {
@@ -121,12 +119,6 @@ function whoIn(form: URLSearchParams, question: Question, ports: AnswerPorts): W
   if (tokensFor(question, ports) === "required") return { status: 403, text: NO_TOKEN };
   if (by === undefined || by === "" || by.length > NAME_CHARS_MAX) return { status: 400, text: NO_NAME };
   return { by: `${by}${BY_LINK}`, why };
-}
-
-/** One person under the names that this server gives: by token, by link, or by what a request says. */
-function personOf(by: string): string {
-  const bare = [BY_LINK, UNPROVED].reduce((name, end) => (name.endsWith(end) ? name.slice(0, -end.length) : name), by);
-  return bare.normalize("NFKC").toLowerCase();
 }
 
 const NO_NAME: Sentence = { en: "Say who you are.", zh: "请填写姓名。" };
