@@ -3,9 +3,7 @@
  * what the store has.
  */
 
-import { birthOf } from "../instance/audit.ts";
-import { identityFault } from "../instance/identity.ts";
-import { type TrailFault, trailFault } from "../instance/trail.ts";
+import type { TrailFault } from "../instance/trail.ts";
 import { storedPolicyFault } from "../policy/policy.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
@@ -15,7 +13,7 @@ import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { stuckEffects } from "./loose-ends.ts";
 import { Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
-import { checkTrail, faultText } from "./trail.ts";
+import { bundledFault, checkTrail, faultText } from "./trail.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type AuditOptions = StoreOptions & {
@@ -131,17 +129,10 @@ async function verifyBundle(
   for await (const { instance, policyTexts } of readBundle(file)) {
     await addPolicies(policyTexts, policies, context);
     if (wanted.size > 0 && !wanted.has(instance.id)) continue;
-    const { id, lines, checkpoint, birthHash = null } = instance;
-    const fault = trailFault(lines, checkpoint, birthHash) ?? foreign(id, lines, birthHash);
-    await addTo({ id, lines, fault, birthHash }, context);
+    const { id, lines, birthHash = null } = instance;
+    await addTo({ id, lines, fault: bundledFault(instance), birthHash }, context);
   }
   return tellTotals(context);
-}
-
-/** A redacted birth does not give the id that its alert had. */
-function foreign(id: string, lines: readonly string[], birthHash: string | null): TrailFault | null {
-  const what = birthHash === null ? identityFault(id, birthOf(id, lines), null) : null;
-  return what === null ? null : { line: 0, what };
 }
 
 /** Each version once. */

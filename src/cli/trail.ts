@@ -5,10 +5,16 @@ import { type TrailFault, trailFault } from "../instance/trail.ts";
 import { BecalmError } from "../model/errors.ts";
 import { tryInstance } from "../runtime/commit/read-instance.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
+import type { BundledInstance } from "../simulate/bundle.ts";
 import type { StoredInstance } from "../stores/store.ts";
 import { missingTimer } from "./loose-ends.ts";
 
-export type TrailCheck = { readonly lines: readonly string[]; readonly fault: TrailFault | null };
+/** `birthHash`: of the first line, if that was redacted. */
+export type TrailCheck = {
+  readonly lines: readonly string[];
+  readonly fault: TrailFault | null;
+  readonly birthHash?: string | null;
+};
 
 const LOOKED_COUNT_MAX = 5;
 
@@ -19,8 +25,10 @@ const LOOKED_COUNT_MAX = 5;
 export async function checkTrail(instances: InstanceReader, id: string): Promise<TrailCheck> {
   for (let looked = 1; ; looked += 1) {
     const stored = await instances.stored(id);
-    const { value, version } = stored;
+    const { value, version, birthHash } = stored;
     const lines = (await instances.runtime.store.history(id)) ?? [];
+    if (birthHash !== undefined)
+      return { lines, fault: bundledFault({ id, checkpoint: value, lines, birthHash }), birthHash };
     const fault =
       trailFault(lines, value) ??
       whole(await bornAs(instances, id, { stored, lines })) ??
@@ -45,6 +53,16 @@ async function bornAs(
     (instance instanceof BecalmError ? null : birthFault(instance, birth))
   );
 }
+
+/** The first thing that is wrong with an instance of a bundle, as far as a bundle can tell. */
+export function bundledFault({ id, checkpoint, lines, birthHash = null }: BundledTrail): TrailFault | null {
+  const fault = trailFault(lines, checkpoint, birthHash);
+  // A redacted birth does not give the id that its alert had.
+  if (fault !== null || birthHash !== null) return fault;
+  return whole(identityFault(id, birthOf(id, lines), null));
+}
+
+type BundledTrail = Pick<BundledInstance, "id" | "checkpoint" | "lines"> & { readonly birthHash?: string | null };
 
 /** Where it is, and what. */
 export function faultText({ line, what }: TrailFault): string {

@@ -28,6 +28,7 @@ import { AuditLog } from "../system/audit-line.ts";
 import { commitIds } from "../system/commit-ids.ts";
 import { type Logger, silentLogger } from "../system/logger.ts";
 import { pause } from "../system/system-clock.ts";
+import { BUNDLE, bundlesAt } from "./bundles-at.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { missingNamespace } from "./missing-namespace.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
@@ -55,7 +56,9 @@ export function serverOf({ server, tokenFile }: StoreOptions): ServerAddress | n
 /** The store that a command reads: that behind a server, or one of its own. */
 async function readStore(options: StoreOptions, command: string): Promise<Store> {
   const server = serverOf(options);
-  return server === null ? storeAt(requireStore(options, command), options.namespace) : serverStore(server);
+  if (server !== null) return serverStore(server);
+  const url = requireStore(options, command);
+  return url.startsWith(BUNDLE) ? bundlesAt(url, command) : storeAt(url, options.namespace);
 }
 
 export const LMDB = "lmdb:";
@@ -69,6 +72,10 @@ export function isOfOneWriter(url: string): boolean {
 
 function requireStoreUrl(url: string): void {
   if (url === MEMORY || /^rediss?(\+(sentinel|cluster))?:|^lmdb:./.test(url)) return;
+  if (url.startsWith(BUNDLE))
+    throw usedWrongly(
+      "A bundle can only be read: `--store bundle:PATH` is for ls, show, policy, replay and audit verify.",
+    );
   throw usedWrongly(
     "--store (or BECALM_STORE) is not the URL of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
       "(rediss:// for TLS; redis+sentinel://HOST,.../MASTER, redis+cluster://HOST,...), or as memory: for a store that ends with the process.",

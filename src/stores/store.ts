@@ -273,9 +273,9 @@ export type EpisodeWrite = StoredEpisode & { expected: string | null };
 
 /**
  * `value` is a checkpoint as instance/checkpoint.ts wrote it; `version` rises by one with every commit of the instance.
- * `birth`: the first line of its history, if there is one and it was asked for.
+ * `birth`: the first line of its history, if there is one and it was asked for. `birthHash`: a bundle's, or null.
  */
-export type StoredInstance = { id: string; version: number; value: string; birth?: string };
+export type StoredInstance = { id: string; version: number; value: string; birth?: string; birthHash?: string | null };
 
 /** `gone`: lists name it, and it is not there. `unlisted`: it is there, and no list names it. */
 export type StrayInstance = { id: string; what: "gone" | "unlisted" };

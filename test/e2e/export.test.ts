@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { Redis } from "ioredis";
@@ -47,6 +47,48 @@ describe("an export", () => {
     expect([replayed.code, summaryOf(replayed)?.["different"]]).toEqual([0, 0]);
     expect(summaryOf(replayed)?.["instances"]).toBe(summaryOf(verified)?.["instances"]);
     expect(summaryOf(await at("replay", "--all", "--json"))).toEqual(summaryOf(replayed));
+  });
+
+  test("is read as the store itself is: lists, instances with their reasons, policies, and what verifies them", async () => {
+    const from = (...args: string[]) => becalm([...args, "--store", `bundle:${bundle}`]);
+    const listed = await from("ls", "--json", "--limit", "1000");
+    expect(listed.stdout).toBe((await at("ls", "--json", "--limit", "1000")).stdout);
+    const [page] = jsonLines<{ next: string }>((await from("ls", "--json", "--limit", "200")).stdout).slice(-1);
+    const rest = await from("ls", "--json", "--limit", "200", "--cursor", page?.next as string);
+    expect(jsonLines(rest.stdout)).toEqual(jsonLines(listed.stdout).slice(200));
+    const [skipped] = jsonLines<{ id: string }>(
+      (await from("ls", "--json", "--state", "Skipped", "--limit", "1")).stdout,
+    );
+    const id = skipped?.id as string;
+    const shown = await from("show", id.slice(0, 12), "--json");
+    expect([shown.code, shown.stdout]).toEqual([0, (await at("show", id, "--json")).stdout]);
+    expect((await from("policy")).stdout).toBe((await at("policy")).stdout);
+    expect((await from("replay", id)).code).toBe(0);
+    expect(summaryOf(await from("audit", "verify", "--json"))).toEqual(
+      summaryOf(await at("audit", "verify", "--json")),
+    );
+    const acted = await from("approve", id, "--by", "ann", "--why", "x");
+    expect([acted.code, acted.stderr]).toEqual([2, expect.stringContaining("A bundle can only be read")]);
+    expect((await from("report")).code).toBe(2);
+  });
+
+  test("is read with others of its folder, redacted ones too, and not at all if a line of one was changed", async () => {
+    const folder = join(dirname(bundle), "archive");
+    mkdirSync(folder);
+    const idsIn = ({ stdout }: Ended) => jsonLines<{ id?: string }>(stdout).flatMap((row) => row.id ?? []);
+    const ids = idsIn(await at("ls", "--json", "--limit", "3"));
+    const [first = "", second = "", third = ""] = ids;
+    await at("export", first, second, "--out", join(folder, "one.bundle"));
+    await at("export", second, third, "--redact", "instance", "host", "alertname", "--out", join(folder, "two.bundle"));
+    const from = (...args: string[]) => becalm([...args, "--store", `bundle:${folder}`]);
+    expect(idsIn(await from("ls", "--json"))).toEqual(ids);
+    expect(jsonLines((await from("show", third, "--json")).stdout)[0]).toMatchObject({ verified: { ok: true } });
+    expect((await from("audit", "verify")).code).toBe(0);
+    const two = readFileSync(join(folder, "two.bundle"), "utf8");
+    file("archive/two.bundle", two.replace('\\"reason\\"', '\\"Reason\\"'));
+    const broken = await from("show", first);
+    expect([broken.code, broken.stdout]).toEqual([1, ""]);
+    expect(broken.stderr).toMatch(/BECALM_BUNDLE_BROKEN: Line \d+ of .*two\.bundle was changed/);
   });
 
   test("shows one changed byte anywhere, and names its line", () => {
