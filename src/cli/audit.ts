@@ -3,17 +3,17 @@
  * what the store has.
  */
 
-import type { TrailFault } from "../instance/trail.ts";
 import { storedPolicyFault } from "../policy/policy.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { type Against, againstText, withAgainst } from "./audit-against.ts";
 import { readBundle } from "./bundle-file.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
-import { stuckEffects } from "./loose-ends.ts";
+import { hiddenInstances, stuckEffects } from "./loose-ends.ts";
 import { Progress } from "./progress.ts";
+import { SeenInstances } from "./seen-instances.ts";
 import type { Terminal } from "./terminal.ts";
-import { bundledFault, checkTrail, faultText } from "./trail.ts";
+import { bundledFault, checkTrail, faultText, type TrailCheck } from "./trail.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type AuditOptions = StoreOptions & {
@@ -56,7 +56,8 @@ type Verifying = Omit<AuditOptions, "against"> & { readonly against: Against | n
 async function verifyStore(terminal: Terminal, instances: InstanceReader, options: Verifying): Promise<number> {
   const { against, ids, json: isJson } = options;
   const totals: Totals = { instances: 0, entries: 0, broken: 0 };
-  const context = { terminal, totals, isJson, against };
+  const seen = new SeenInstances();
+  const context = { terminal, totals, isJson, against, seen };
   const progress = new Progress(terminal);
   for await (const some of ids.length > 0 ? [ids] : allIds(instances)) {
     for (let start = 0; start < some.length; start += CHECKED_AT_ONCE) {
@@ -71,7 +72,7 @@ async function verifyStore(terminal: Terminal, instances: InstanceReader, option
     }
   }
   progress.end();
-  if (ids.length === 0) await reportNamespace(instances, { ...context, isRemote: options.server !== undefined });
+  if (ids.length === 0) await reportNamespace(instances, { ...context, seen, isRemote: options.server !== undefined });
   return tellTotals(context);
 }
 
@@ -90,6 +91,7 @@ type Context = {
   readonly totals: Totals;
   readonly isJson: boolean;
   readonly against: Against | null;
+  readonly seen?: SeenInstances;
 };
 
 async function verifySome(instances: InstanceReader, ids: readonly string[], context: Context): Promise<void> {
@@ -97,20 +99,17 @@ async function verifySome(instances: InstanceReader, ids: readonly string[], con
   for (const one of checked) await addTo(one, context);
 }
 
-/** `birthHash`: of the first line, if that was redacted. */
-type Checked = {
-  readonly id: string;
-  readonly lines: readonly string[];
-  readonly fault: TrailFault | null;
-  readonly birthHash?: string | null;
-};
+type Checked = TrailCheck & { readonly id: string };
 
-async function addTo({ id, lines, fault, birthHash = null }: Checked, context: Context): Promise<void> {
+async function addTo({ id, lines, fault, birthHash = null, state }: Checked, context: Context): Promise<void> {
   const { terminal, totals, isJson, against } = context;
   totals.instances += 1;
   totals.entries += Math.max(lines.length - 1, 0);
   await against?.add(id, lines, birthHash);
-  if (fault === null) return;
+  if (fault === null) {
+    context.seen?.add({ id, lines, state });
+    return;
+  }
   totals.broken += 1;
   if (isJson) await terminal.json({ id, ok: false, line: fault.line, what: fault.what });
   else await terminal.out(`${terminal.outColors.red("✗")} ${id}: ${faultText(fault)}`);
@@ -162,7 +161,7 @@ const HIDDEN = "[hidden]";
  */
 async function reportNamespace(
   instances: InstanceReader,
-  { terminal, totals, isJson, isRemote }: Context & { readonly isRemote: boolean },
+  { terminal, totals, isJson, seen, isRemote }: Context & { readonly seen: SeenInstances; readonly isRemote: boolean },
 ): Promise<void> {
   const { store } = instances.runtime;
   const records = await store.policies();
@@ -177,6 +176,9 @@ async function reportNamespace(
   const policies = shown.map((record) => ({ policy: record.key, what: storedPolicyFault(record) }));
   const faults = [
     ...policies.flatMap(({ policy, what }) => (what === null ? [] : [{ policy, what }])),
+    ...seen.missingPolicies(records),
+    ...seen.misplaced,
+    ...(await hiddenInstances(instances, seen.inStates)),
     ...(await store.strayInstances()).map(({ id, what }) => ({ id, what: STRAY[what] })),
     ...(await stuckEffects(instances)).map(({ id, what }) => ({ effect: id, what })),
   ];

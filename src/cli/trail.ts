@@ -1,19 +1,24 @@
 /** Checks that an instance's audit trail and its checkpoint belong together. For `replay` and `audit verify`. */
 import { birthOf } from "../instance/audit.ts";
 import { birthFault, identityFault } from "../instance/identity.ts";
-import { type TrailFault, trailFault } from "../instance/trail.ts";
+import { topLevel } from "../instance/step.ts";
+import { type TrailFault, trailFault, versionFault } from "../instance/trail.ts";
 import { BecalmError } from "../model/errors.ts";
-import { tryInstance } from "../runtime/commit/read-instance.ts";
+import type { InstanceState } from "../model/instance-types.ts";
+import { type ReadInstance, tryInstance } from "../runtime/commit/read-instance.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { BundledInstance } from "../simulate/bundle.ts";
-import type { StoredInstance } from "../stores/store.ts";
 import { missingTimer } from "./loose-ends.ts";
 
-/** `birthHash`: of the first line, if that was redacted. */
+/**
+ * `birthHash`: of the first line, if that was redacted. `state`: of the checkpoint; absent: it cannot be read, or is a
+ * bundle's.
+ */
 export type TrailCheck = {
   readonly lines: readonly string[];
   readonly fault: TrailFault | null;
   readonly birthHash?: string | null;
+  readonly state?: InstanceState;
 };
 
 const LOOKED_COUNT_MAX = 5;
@@ -28,26 +33,28 @@ export async function checkTrail(instances: InstanceReader, id: string): Promise
     const { value, version, birthHash } = stored;
     const lines = (await instances.runtime.store.history(id)) ?? [];
     if (birthHash !== undefined)
-      return { lines, fault: bundledFault({ id, checkpoint: value, lines, birthHash }), birthHash };
+      return { lines, fault: bundledFault({ id, version, checkpoint: value, lines, birthHash }), birthHash };
+    const instance = await tryInstance(instances.runtime, stored);
+    const state = instance instanceof BecalmError ? {} : { state: topLevel(instance.snapshot.state) };
     const fault =
       trailFault(lines, value) ??
-      whole(await bornAs(instances, id, { stored, lines })) ??
+      versionFault(lines, version) ??
+      whole(bornAs(instances, id, { instance, lines })) ??
       whole(await missingTimer(instances, stored));
     if (fault === null || looked >= LOOKED_COUNT_MAX || (await instances.stored(id)).version === version)
-      return { lines, fault };
+      return { lines, fault, ...state };
   }
 }
 
 /**
  * What its birth says that its id or its checkpoint does not. What cannot be read is quarantined, and reported as that.
  */
-async function bornAs(
+function bornAs(
   instances: InstanceReader,
   id: string,
-  { stored, lines }: { stored: StoredInstance; lines: readonly string[] },
-): Promise<string | null> {
+  { instance, lines }: { instance: ReadInstance; lines: readonly string[] },
+): string | null {
   const birth = birthOf(id, lines);
-  const instance = await tryInstance(instances.runtime, stored);
   return (
     identityFault(id, birth, instances.runtime.partitions) ??
     (instance instanceof BecalmError ? null : birthFault(instance, birth))
@@ -55,14 +62,16 @@ async function bornAs(
 }
 
 /** The first thing that is wrong with an instance of a bundle, as far as a bundle can tell. */
-export function bundledFault({ id, checkpoint, lines, birthHash = null }: BundledTrail): TrailFault | null {
-  const fault = trailFault(lines, checkpoint, birthHash);
+export function bundledFault({ id, version, checkpoint, lines, birthHash = null }: BundledTrail): TrailFault | null {
+  const fault = trailFault(lines, checkpoint, birthHash) ?? versionFault(lines, version);
   // A redacted birth does not give the id that its alert had.
   if (fault !== null || birthHash !== null) return fault;
   return whole(identityFault(id, birthOf(id, lines), null));
 }
 
-type BundledTrail = Pick<BundledInstance, "id" | "checkpoint" | "lines"> & { readonly birthHash?: string | null };
+type BundledTrail = Pick<BundledInstance, "id" | "version" | "checkpoint" | "lines"> & {
+  readonly birthHash?: string | null;
+};
 
 /** Where it is, and what. */
 export function faultText({ line, what }: TrailFault): string {

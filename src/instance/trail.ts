@@ -31,6 +31,13 @@ export function trailFault(
     : { line: lines.length, what: "led to another checkpoint than the one that is stored" };
 }
 
+/** A commit raises an instance's version by one, and its entries say to what. */
+export function versionFault(lines: readonly string[], version: number): TrailFault | null {
+  const led = headOf(splitLine(lines.at(-1) ?? "").json).version;
+  const what = `led to version ${led}, and the instance is stored as version ${version}`;
+  return led === version ? null : { line: lines.length, what };
+}
+
 /** A stored checkpoint without the head of its trail: what a trail's last line holds the hash of. */
 export function checkpointBody(checkpoint: string): string {
   return checkpoint.slice(checkpoint.indexOf(" ") + 1);

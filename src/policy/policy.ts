@@ -110,7 +110,8 @@ export function storedPolicyFault({ key, value }: { key: string; value: string }
   } catch {
     return "cannot be read";
   }
-  const made = `${policy?.name}@${policyVersion(policy)}`;
+  if (typeof policy?.name !== "string") return "was changed: its text is no policy";
+  const made = `${policy.name}@${policyVersion(policy)}`;
   return made === key ? null : `was changed: its text makes ${made}`;
 }
 

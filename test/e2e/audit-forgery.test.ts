@@ -77,6 +77,44 @@ describe("audit verify", () => {
     ]);
   });
 
+  test("finds a policy version that is gone, and one that is none, and names the instances' number", async () => {
+    const raw = client();
+    const [[key] = [""]] = Object.entries(await raw.hgetall("becalm:default:policies"));
+    await raw.hdel("becalm:default:policies", key);
+    await raw.hset("becalm:default:policies", "other@0123456789abcdef", "{}");
+    const { code, stdout } = await verify();
+    expect([code, stdout]).toEqual([
+      1,
+      expect.stringMatching(new RegExp(`policy ${key} is gone: \\d+ of the instances`)),
+    ]);
+    expect(stdout).toContain("policy other@0123456789abcdef was changed");
+  });
+
+  test("finds an instance that the list of its state hides, a timer that was moved, another place and another version", async () => {
+    const raw = client();
+    const waiting = (await instances()).filter(({ state }) => state === "Waiting").map(({ id }) => id);
+    const [hidden, early, raised] = waiting as [string, string, string];
+    const partition = (id: string) => Number(id.slice(0, 2));
+    const open = keys.open(partition(hidden));
+    const rows = (await raw.zrange(open, "0", "-1")).filter((row) => row.includes(hidden));
+    expect(await raw.zrem(open, ...rows)).toBe(1);
+    const timers = keys.timers(partition(early), "approval");
+    const [timer = ""] = (await raw.zrange(timers, "0", "-1")).filter((row) => row.startsWith(`${early} approval `));
+    await raw.zadd(timers, 1_000, timer);
+    const stored = (await raw.get(keyOf(raised))) as string;
+    await raw.set(keyOf(raised), stored.replace(/^\d+ /, "7 "));
+    const oldest = (await instances()).at(-1)?.id as string;
+    await raw.zadd(keys.created(partition(oldest)), Date.parse("2030-01-01T00:00:00Z"), oldest);
+    const { code, stdout } = await verify();
+    expect(code).toBe(1);
+    expect(stdout).toContain(`${hidden} is Waiting, and the list of that state does not name it`);
+    expect(stdout).toMatch(new RegExp(`${early}: .* which the store has at 1970-01-01T00:00:01.000Z: it was moved`));
+    expect(stdout).toMatch(
+      new RegExp(`${raised}: line \\d+ .* led to version \\d, and the instance is stored as version 7`),
+    );
+    expect(stdout).toContain(`is listed behind ${oldest}, which is older`);
+  });
+
   test("finds an instance whose key is gone, and one that no list names", async () => {
     const raw = client();
     const [gone, hidden] = (await instances()).map(({ id }) => id) as [string, string];

@@ -6,7 +6,7 @@
 import { decodeCheckpoint, type Instance, unknownPolicyOf } from "../../instance/checkpoint.ts";
 import { BecalmError } from "../../model/errors.ts";
 import type { Policy } from "../../policy/policy.ts";
-import { compilePolicy } from "../../policy/policy-versions.ts";
+import { type CompiledPolicy, compilePolicy } from "../../policy/policy-versions.ts";
 import type { StoredInstance } from "../../stores/store.ts";
 import type { Runtime } from "../runtime.ts";
 
@@ -41,6 +41,16 @@ function decoded(from: ReadFrom, stored: StoredInstance): ReadInstance {
 /** Reads all policy versions of the namespace and keeps those that are new. */
 export async function learnVersions(from: ReadFrom): Promise<void> {
   for (const { key, value } of await from.store.policies()) {
-    if (!from.versions.has(key)) from.versions.set(key, compilePolicy(JSON.parse(value) as Policy));
+    const compiled = from.versions.has(key) ? null : tryPolicy(value);
+    if (compiled !== null) from.versions.set(key, compiled);
+  }
+}
+
+/** null: no engine wrote this. Instances that name it are quarantined, and `audit verify` says why. */
+function tryPolicy(value: string): CompiledPolicy | null {
+  try {
+    return compilePolicy(JSON.parse(value) as Policy);
+  } catch {
+    return null;
   }
 }
