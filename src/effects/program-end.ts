@@ -1,6 +1,9 @@
 /**
  * The end of a program that was started in a process group of its own.
  *
+ * A program that still runs when this process exits (a second Ctrl-C, an error that nobody caught) is asked to end: its
+ * attempt will be delivered again, and should not run twice at once.
+ *
  * Owns: the signals that end the group, and the timers between them.
  * Does not own: the outputs; whoever reads them has them complete when `wait` resolves, as far as they will ever be.
  * E1 A program that ends by itself is left alone with what it started: it may leave something running on purpose.
@@ -14,6 +17,13 @@ export type Ending = {
   readonly signal: NodeJS.Signals | null;
   readonly wasTerminated: boolean;
 };
+
+/** Programs that run now. While there are any, one listener for all of them waits for the end of this process. */
+const running = new Set<ProgramEnd>();
+
+function terminateAll(): void {
+  for (const program of running) program.terminateAtExit();
+}
 
 export class ProgramEnd {
   readonly #child: ChildProcess;
@@ -37,6 +47,8 @@ export class ProgramEnd {
       // What it left behind is not ours to end (E1).
       if (!this.#wasTerminated) signal.removeEventListener("abort", terminate);
     };
+    if (running.size === 0) process.on("exit", terminateAll);
+    running.add(this);
     try {
       return await new Promise<Ending>((resolve, reject) => {
         this.#resolve = resolve;
@@ -48,11 +60,18 @@ export class ProgramEnd {
         if (signal.aborted) terminate();
       });
     } finally {
+      running.delete(this);
+      if (running.size === 0) process.off("exit", terminateAll);
       signal.removeEventListener("abort", terminate);
       for (const timer of this.#timers) clearTimeout(timer);
       // Something else may hold the other ends; ours must not keep this process alive.
       for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
     }
+  }
+
+  /** Nothing can be waited for any longer. What ended by itself is left alone (E1). */
+  terminateAtExit(): void {
+    if (this.#exit === null) this.#signalGroup("SIGTERM");
   }
 
   #exited(exitCode: number | null, signal: NodeJS.Signals | null): void {

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
@@ -55,6 +56,20 @@ describe("whether a program may run", () => {
       expect(readdirSync(folder)).toEqual([]);
     },
   );
+});
+
+describe("a program that still runs when the engine's process exits", () => {
+  test.each([
+    ["exits", 7],
+    ["throws", 1],
+  ])("is ended with all that it started (%s), so that its attempt does not run twice at once", async (how, code) => {
+    const mark = join(folder, how);
+    const args = ["scripts/run-ts.mjs", "test/support/exiting-program.ts", how, mark];
+    const { status } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    expect(status).toBe(code);
+    await expect.poll(() => readdirSync(folder), { timeout: 10_000 }).toEqual([how, `${how}.ended`]);
+    for (const name of readdirSync(folder)) rmSync(join(folder, name));
+  });
 });
 
 describe("what a program gets", () => {
