@@ -141,6 +141,20 @@ describe("becalm doctor", () => {
     expect(rows.get("stuck")).toMatchObject({ is: expect.stringContaining(gone), advice: expect.any(String) });
   });
 
+  test("says when the store's memory is nearly full", async () => {
+    const namespace = await left(systemClock(), (engine) => engine.ingest([]));
+    await client.config("SET", "maxmemory", "1gb");
+    expect((await rowsOf(namespace)).rows.get("memory")).not.toHaveProperty("advice");
+    await client.config("SET", "maxmemory", "1mb");
+    const full = await rowsOf(namespace);
+    await client.config("SET", "maxmemory", "0");
+    expect(full.code).toBe(1);
+    expect(full.rows.get("memory")).toMatchObject({
+      is: expect.stringMatching(/^\d+\.\d MiB used of 1\.0 MiB/),
+      advice: expect.stringContaining("BECALM_STORE_FULL"),
+    });
+  });
+
   test("says when the store evicts, is a replica, or its user may only look", async () => {
     const namespace = await left(systemClock(), (engine) => engine.ingest([]));
     await client.config("SET", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru");

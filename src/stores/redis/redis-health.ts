@@ -64,6 +64,7 @@ export async function describeServer(
     roleFinding(connection, role),
     durability.finding,
     evictionFinding(memory),
+    ...(await memoryFinding(connection)),
     await rightsFinding(connection, key),
   ];
   return { durability: durability.profile, findings };
@@ -134,6 +135,31 @@ function evictionFinding(memory: Info): Finding {
     is: `${policy}: a full server removes keys, and with them instances, timers and effects`,
     advice: "run it with maxmemory-policy noeviction; engines refuse to start as it is",
   };
+}
+
+/** Less room than this part of it is worth a word: a full server refuses alerts. */
+const ROOM_MIN = 0.1;
+const MB = 1024 * 1024;
+
+/** How full the fullest master is; nothing where no memory is bounded. */
+async function memoryFinding(connection: RedisConnection): Promise<Finding[]> {
+  const { client } = connection;
+  const nodes: readonly Redis[] = client instanceof Cluster ? client.nodes("master") : [client];
+  const infos = await Promise.all(nodes.map((node) => infoOf(connection, "memory", node)));
+  const bounded = infos
+    .map((info) => ({ used: Number(info.get("used_memory")), max: Number(info.get("maxmemory") ?? "0") }))
+    .filter(({ max }) => max > 0)
+    .toSorted((left, right) => right.used / right.max - left.used / left.max);
+  const [fullest] = bounded;
+  if (fullest === undefined) return [];
+  const { used, max } = fullest;
+  const finding = {
+    what: "memory",
+    is: `${(used / MB).toFixed(1)} MiB used of ${(max / MB).toFixed(1)} MiB (maxmemory)`,
+  };
+  if (max - used >= max * ROOM_MIN) return [finding];
+  const advice = "raise maxmemory, or shorten the retention: a full server refuses alerts (BECALM_STORE_FULL)";
+  return [{ ...finding, advice }];
 }
 
 async function rightsFinding(connection: RedisConnection, key: string): Promise<Finding> {
