@@ -6,8 +6,14 @@
 import { nearestName } from "../formats/nearest-name.ts";
 import { BecalmError } from "../model/errors.ts";
 
-/** What a value should be, and whether it is. */
-export type Expected = { readonly what: string; readonly holds: (value: unknown) => boolean };
+const WORD_CHARS_MAX = 100;
+
+/** What a value should be, and whether it is. `words`: it is one of these. */
+export type Expected = {
+  readonly what: string;
+  readonly holds: (value: unknown) => boolean;
+  readonly words?: readonly string[];
+};
 
 export function wholeNumber(min: number, max: number): Expected {
   const what =
@@ -16,7 +22,7 @@ export function wholeNumber(min: number, max: number): Expected {
 }
 
 export function oneOf(words: readonly string[]): Expected {
-  return { what: `one of ${words.join(", ")}`, holds: (value) => (words as readonly unknown[]).includes(value) };
+  return { what: `one of ${words.join(", ")}`, holds: (value) => (words as readonly unknown[]).includes(value), words };
 }
 
 export function having(what: string, methods: readonly string[]): Expected {
@@ -53,12 +59,14 @@ export function validateOptions(call: string, given: unknown, expected: Readonly
       throw invalid(call, `has no option "${name}".${nearest === null ? "" : ` Did you mean ${nearest}?`}`);
     }
     if (value !== undefined && !wanted.holds(value))
-      throw invalid(call, `takes for "${name}" ${wanted.what}, not ${shown(value)}.`);
+      throw invalid(call, `takes for "${name}" ${wanted.what}, not ${shownAs(value, wanted)}`);
   }
 }
 
 /** The same, and exactly one of them. */
 export function validateOneOption(call: string, given: unknown, expected: Readonly<Record<string, Expected>>): void {
+  const either = Object.keys(expected).map((name) => `{ ${name} }`);
+  if (!isObject(given)) throw invalid(call, `takes ${either.join(" or ")}, not ${shown(given)}.`);
   validateOptions(call, given, expected);
   const names = Object.entries(given as object).filter(([, value]) => value !== undefined);
   if (names.length !== 1) throw invalid(call, `takes one of ${Object.keys(expected).join(" and ")}.`);
@@ -66,6 +74,13 @@ export function validateOneOption(call: string, given: unknown, expected: Readon
 
 function invalid(call: string, what: string): BecalmError {
   return new BecalmError("BECALM_ARGUMENT_INVALID", `${call} ${what}`, { details: { call } });
+}
+
+/** Where a word is expected, no password is given: the word is repeated, so that its slip is seen. */
+function shownAs(value: unknown, { words }: Expected): string {
+  if (words === undefined || typeof value !== "string" || value === "") return `${shown(value)}.`;
+  const nearest = nearestName(value, words);
+  return `${JSON.stringify(value.slice(0, WORD_CHARS_MAX))}.${nearest === null ? "" : ` Did you mean ${nearest}?`}`;
 }
 
 /** A text may hold a password, so it is not repeated. */

@@ -63,6 +63,19 @@ describe("an engine is not made", () => {
   });
 });
 
+describe("a call of an engine", () => {
+  test("with a state in another spelling, or a bare id, says what was given and what is meant", async () => {
+    const engine = createEngine({ policies });
+    await expect(engine.list({ state: "waiting" })).rejects.toEqual(
+      refused(/"state" one of .*, not "waiting"\. Did you mean Waiting\?$/),
+    );
+    await expect(engine.approve("03-0a1b" as never, { by: "ann", why: "so" })).rejects.toEqual(
+      refused(/engine\.approve takes \{ id \} or \{ group \}, not a text/),
+    );
+    await engine.stop();
+  });
+});
+
 describe("an engine is not made of policies", () => {
   const policyOf = (more: object): PolicyDocument => ({
     ...policies[0],

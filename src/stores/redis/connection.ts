@@ -186,6 +186,7 @@ export class RedisConnection {
   }
 
   #failure(code: ErrorCode, error: unknown, remedy = REMEDIES[code]): BecalmError {
+    if (this.#isClosing && code === "BECALM_STORE_UNAVAILABLE") return this.#closed(error);
     const reason = isGivenUp(error) && this.#lastError !== null ? this.#lastError : error;
     // Refused connections to several addresses of one name come as one error without a text.
     const why = (messageOf(reason) || String((reason as { code?: unknown }).code)).replace(/\.$/, "");
@@ -193,6 +194,12 @@ export class RedisConnection {
       cause: error,
       details: { address: this.address },
     });
+  }
+
+  #closed(cause: unknown): BecalmError {
+    const { address } = this;
+    const text = `The store on Redis at ${address} was closed, and something still uses it. Close it when its engines and workers have stopped.`;
+    return new BecalmError("BECALM_STORE_UNAVAILABLE", text, { cause, details: { address } });
   }
 }
 
