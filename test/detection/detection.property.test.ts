@@ -53,6 +53,11 @@ const strategies = fc
   )
   .map(([one, two, count]) => [one, two].slice(0, count));
 
+/** Strategies whose records may be later than an interval, or not late at all. */
+const strategiesOfAnyLateness = fc
+  .tuple(strategies, fc.constantFrom(1, 1, 0, 2, 5))
+  .map(([some, intervals]) => some.map((one) => ({ ...one, latenessSeconds: intervals * one.intervalSeconds })));
+
 /** Steps forward, mostly small ones; now and then a hole of an hour, after which series are forgotten and windows empty. */
 const records = fc.array(
   fc.tuple(
@@ -113,7 +118,7 @@ describe("detection", () => {
     const disorder = fc.array(fc.tuple(fc.nat(), fc.nat(), fc.boolean()), { maxLength: 15 });
     fc.assert(
       fc.property(
-        fc.record({ some: strategies, steps: records, moves: disorder, cutAt: cuts, flush: fc.boolean() }),
+        fc.record({ some: strategiesOfAnyLateness, steps: records, moves: disorder, cutAt: cuts, flush: fc.boolean() }),
         (run) => {
           const { some, steps, moves, cutAt, flush } = run;
           const world = new DetectionWorld(...some);

@@ -206,6 +206,17 @@ describe("a series", () => {
     expect(world.story().slice(1)).toEqual(["1060 data_returned nodata never"]);
   });
 
+  test("that is expected is missed from the group's first time on, however records are cut into batches", () => {
+    const noData = { ...NO_DATA, expect: [{ host: "never" }] };
+    const records: [number, number | null][] = [1_000, 1_010, 1_020, 1_030, 1_040].map((time) => [time, null]);
+    const stories = [[records], records.map((record) => [record])].map((batches) => {
+      const world = new DetectionWorld(strategy({ levels: [], noData }));
+      for (const batch of batches) world.take(batch);
+      return world.story();
+    });
+    expect(stories).toEqual([["1030 no_data nodata never"], ["1030 no_data nodata never"]]);
+  });
+
   test("of a live input is missed by the clock", () => {
     const world = new DetectionWorld(strategy({ levels: [], noData: NO_DATA }));
     world.take(points(1_000, [1, 1]));

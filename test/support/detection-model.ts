@@ -84,7 +84,8 @@ class GroupModel {
     }
     this.hear(time, md5, isNewest);
     if ((this.clock ?? time) - time <= 10 * group.intervalSeconds) this.seen.set(recordId, time);
-    const isForgotten = isNewest && known?.passTo(time - group.latenessSeconds, this.sender(row)) === true;
+    const isForgotten =
+      isNewest && known?.passTo({ from: this.tick, until: time - group.latenessSeconds }, this.sender(row)) === true;
     const series = known === undefined || isForgotten ? new SeriesModel(group, md5, time) : known;
     this.series.set(md5, series);
     const outcome = series.take({ time, value }, { clock: this.clock as number, send: this.sender(row) });
@@ -213,9 +214,9 @@ class SeriesModel {
   }
 
   /** What its own next record shows to have passed; true: it is forgotten. */
-  passTo(until: number, send: Send): boolean {
+  passTo({ from, until }: { from: number; until: number }, send: Send): boolean {
     const { intervalSeconds: interval } = this.group;
-    for (let tick = Math.floor(this.heardAt / interval) * interval; tick <= until; tick += interval)
+    for (let tick = Math.min(Math.floor(this.heardAt / interval) * interval, from); tick <= until; tick += interval)
       if (this.tick(tick, send)) return true;
     return false;
   }

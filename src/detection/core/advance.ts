@@ -129,7 +129,7 @@ export class AdvancingGroup {
     const output = new SeriesOutput();
     const atEnd = clock.tickTime ?? Number.NEGATIVE_INFINITY;
     const course = courseOf(this.#ticks, { tickBefore: this.#tickBefore, atEnd });
-    const series = stepAll(state, { group, intake, course, flush }, output);
+    const series = stepAll(state, { group, intake, startTime: clock.startTime, course, flush }, output);
     return result({ state, group, intake, clock, output, series });
   }
 }
@@ -154,6 +154,7 @@ function courseOf(ticks: readonly number[], { tickBefore, atEnd }: { tickBefore:
 type Stepping = {
   readonly group: StrategyGroup;
   readonly intake: Intake;
+  readonly startTime: number | null;
   readonly course: TickCourse;
   readonly flush: boolean;
 };
@@ -161,7 +162,7 @@ type Stepping = {
 /** Steps every series that has points, and those for which something is due without one. */
 function stepAll(
   state: GroupState,
-  { group, intake, course, flush }: Stepping,
+  { group, intake, startTime, course, flush }: Stepping,
   output: SeriesOutput,
 ): [string, SeriesState | null][] {
   const changed: [string, SeriesState | null][] = [];
@@ -172,7 +173,7 @@ function stepAll(
     const after = stepSeries({ md5, before, points, facts, ticks: course, group, skipUntil, flush }, output);
     if (before !== null || after !== null) changed.push([md5, after]);
   };
-  const expected = expectedSeries(state, group, intake);
+  const expected = expectedSeries(state, group, startTime);
   for (const [md5, arrivals] of intake.series) step(md5, arrivals.before ?? expected.get(md5) ?? null, arrivals);
   // Looking at all series is paid once per interval of data: what is due without a point is due on a tick.
   const hasTicked = course.atEnd > (state.head.tickTime ?? Number.NEGATIVE_INFINITY);
@@ -185,12 +186,9 @@ function stepAll(
 }
 
 /** Series that must be there and were never heard of: from the group's first time on their silence counts. */
-function expectedSeries(state: GroupState, group: StrategyGroup, intake: Intake): Map<string, SeriesState> {
+function expectedSeries(state: GroupState, group: StrategyGroup, heardAt: number | null): Map<string, SeriesState> {
   const missing = new Map<string, SeriesState>();
-  if (group.expected.size === 0) return missing;
-  const first = [...intake.series.values()][0]?.points[0]?.time;
-  const heardAt = state.head.clockTime ?? first;
-  if (heardAt === undefined) return missing;
+  if (group.expected.size === 0 || heardAt === null) return missing;
   for (const [md5, dimensions] of group.expected) {
     if (state.series.has(md5)) continue;
     missing.set(md5, {

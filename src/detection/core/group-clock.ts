@@ -31,6 +31,8 @@ export class GroupClock {
   readonly #latenessSeconds: number;
   readonly #jumpSeconds: number;
   readonly #gapSeconds: number;
+  /** Where it stood before the batch, or began in it; null: it has not begun. */
+  startTime: number | null;
   time: number | null;
   tickTime: number | null;
   jump: ClockJump | null;
@@ -43,6 +45,7 @@ export class GroupClock {
     this.#latenessSeconds = group.latenessSeconds;
     this.#jumpSeconds = group.lateSecondsMax;
     this.#gapSeconds = gapSeconds;
+    this.startTime = head.clockTime;
     this.time = head.clockTime;
     this.tickTime = head.tickTime;
     this.jump = head.jump;
@@ -146,6 +149,7 @@ export class GroupClock {
   #moveTo(time: number): void {
     const before = this.time;
     this.time = time;
+    this.startTime ??= time;
     if (before !== null && time - before > this.#gapSeconds && this.gap === null)
       this.gap = { fromTime: before, toTime: time };
     const tick = this.#tickAt(time - this.#latenessSeconds);
