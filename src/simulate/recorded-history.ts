@@ -49,6 +49,9 @@ export type RecordedRest = { readonly atMs: number; readonly isMovable: boolean 
 
 export type RecordedSilence = { readonly note: SilenceNote; readonly atMs: number; readonly endedAtMs: number | null };
 
+/** At a time, or when a silence was over, which somebody may have ended early. */
+export type RecordedMiss = { readonly atMs: number } | { readonly silence: SilenceNote };
+
 /**
  * What tells who came before whom within one millisecond. `view`: of its group, as its first decision saw it; null: it
  * saw none. `arrival`: among those that a pause holds. `later`: the next steps; those that wait go on in order.
@@ -91,7 +94,7 @@ export type RecordedHistory = {
   /** Empty: at no time could the end of its alert have moved it. */
   readonly rests: readonly RecordedRest[];
   /** When it would have been decided again if its alert had still been firing; null: never. */
-  readonly missedAtMs: number | null;
+  readonly missed: RecordedMiss | null;
 };
 
 /** null: it is a summary or an approval request, which the rules make by themselves. */
@@ -122,7 +125,7 @@ export function recordedHistory(recorded: History): RecordedHistory | null {
     heardAtMs: entries.flatMap(({ event, atMs }) => ("silence" in event && event.silence === null ? [atMs] : [])),
     foundOverAtMs: entries.find(isFoundOver)?.atMs ?? null,
     rests: restsOf(history),
-    missedAtMs: missedAtMs(history),
+    missed: missOf(history),
   };
 }
 
@@ -264,14 +267,14 @@ function restsOf(history: History): RecordedRest[] {
 }
 
 /** What is decided again leaves a line: if there is none, its alert was over by then. */
-function missedAtMs({ entries, policy: { afterSilence, again } }: History): number | null {
+function missOf({ entries, policy: { afterSilence, again } }: History): RecordedMiss | null {
   const last = entries.at(-1);
   if (last === undefined || last.path.at(-1) !== "Skipped") return null;
   const { event, atMs } = last;
-  if ("silence" in event && event.silence !== null) return afterSilence === "skip" ? null : event.silence.toMs;
+  if ("silence" in event && event.silence !== null) return afterSilence === "skip" ? null : { silence: event.silence };
   const isByRule = event.type === "start" || event.type === "peers.settled" || event.type === "reconsider";
   const isWaitOver = event.type === "timer.elapsed" && event.timer === "wait";
   if (again === undefined || !(isByRule || isWaitOver)) return null;
   const times = entries.filter((entry) => entry.event.type === "reconsider" && entry.event.cause === "again").length;
-  return times < again.limit ? atMs + again.afterMs : null;
+  return times < again.limit ? { atMs: atMs + again.afterMs } : null;
 }

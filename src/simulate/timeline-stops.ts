@@ -39,7 +39,7 @@ export class RecordedStops {
     note: SilenceNote,
     { atMs, endedAtMs, alert }: { atMs: number; endedAtMs: number | null; alert: { fingerprint: string } },
   ): void {
-    const key = note.id ?? JSON.stringify([note.author, note.comment, note.toMs]);
+    const key = silenceKey(note);
     const before = this.#silences.get(key);
     const fingerprints = before?.fingerprints ?? new Set<string>();
     fingerprints.add(alert.fingerprint);
@@ -71,6 +71,11 @@ export class RecordedStops {
     });
   }
 
+  /** When each was over, by `silenceKey`. */
+  silenceEnds(): ReadonlyMap<string, number> {
+    return new Map(this.silences().map(({ note, toMs }) => [silenceKey(note), toMs]));
+  }
+
   /** In order of time. */
   pauses(): PauseInput[] {
     const looks = this.#looks.toSorted((a, b) => a.atMs - b.atMs);
@@ -82,6 +87,10 @@ export class RecordedStops {
     });
     return inputs.sort((a, b) => a.atMs - b.atMs);
   }
+}
+
+export function silenceKey({ id, author, comment, toMs }: SilenceNote): string {
+  return id ?? JSON.stringify([author, comment, toMs]);
 }
 
 /** Silences of a policy file are known by what they say (stored-silences.ts), others by a random id. */

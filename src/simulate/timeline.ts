@@ -13,8 +13,8 @@ import type { GroupView } from "../model/instance-types.ts";
 import type { Receipt } from "../model/receipt.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { inOrderOf } from "./arrival-order.ts";
-import type { LaterSight, RecordedAttempt, RecordedEnd, RecordedHistory } from "./recorded-history.ts";
-import { type PauseInput, RecordedStops, type TimelineSilence } from "./timeline-stops.ts";
+import type { LaterSight, RecordedAttempt, RecordedEnd, RecordedHistory, RecordedMiss } from "./recorded-history.ts";
+import { type PauseInput, RecordedStops, silenceKey, type TimelineSilence } from "./timeline-stops.ts";
 
 /** `madeUnder`: the policy versions, as `name@version`, that made instances of it. */
 export type TimelineReceipt = { readonly receipt: Receipt; readonly madeUnder: readonly string[] };
@@ -162,9 +162,11 @@ export class TimelineBuilder {
 
   /** `untilMs`: up to when the histories tell. `fromMs`: what begins before it only prepares the rest. */
   build({ untilMs, fromMs = 0 }: { untilMs: number; fromMs?: number }): Timeline {
-    const receipts = [...this.#episodes.values()].flatMap((episodes) =>
-      receiptsOf([...episodes.values()].sort((a, b) => a.startMs - b.startMs)),
-    );
+    const silenceEnds = this.#stops.silenceEnds();
+    const receipts = [...this.#episodes.values()].flatMap((episodes) => {
+      const inTime = [...episodes.values()].sort((a, b) => a.startMs - b.startMs);
+      return receiptsOf(inTime, silenceEnds);
+    });
     const inputs = [...linesOf(inOrder(receipts)), ...this.#events, ...this.#stops.pauses()];
     return {
       inputs: inputs.sort((a, b) => a.atMs - b.atMs || orderOf(a) - orderOf(b)),
@@ -223,11 +225,11 @@ type PlacedReceipt = {
 };
 
 /** Of one alert's episodes, oldest first. */
-function receiptsOf(episodes: readonly Episode[]): PlacedReceipt[] {
+function receiptsOf(episodes: readonly Episode[], silenceEnds: ReadonlyMap<string, number>): PlacedReceipt[] {
   return episodes.flatMap((episode, index) => {
     const next = episodes[index + 1];
     const nextAtMs = next === undefined ? null : Math.min(...timesOf(next).keys());
-    return [...beginnings(episode), ...ending(episode, nextAtMs)];
+    return [...beginnings(episode), ...ending(episode, { nextAtMs, silenceEnds })];
   });
 }
 
@@ -261,11 +263,15 @@ function isHeldAtBirth({ createdAtMs, looks: [first] }: RecordedHistory): boolea
   return first?.atMs === createdAtMs && first.paused?.by === ENGINE_ACTOR && first.paused.sinceMs === createdAtMs;
 }
 
+/** `nextAtMs`: when the alert began again. `silenceEnds`: by `silenceKey`. */
+type KnownOfEnd = { readonly nextAtMs: number | null; readonly silenceEnds: ReadonlyMap<string, number> };
+
 /** Its end, if it was resolved, or if the alert began again or was found over and nobody knows how it ended. */
-function ending(episode: Episode, nextAtMs: number | null): PlacedReceipt[] {
+function ending(episode: Episode, known: KnownOfEnd): PlacedReceipt[] {
+  const { nextAtMs } = known;
   const { alert, startMs, end } = episode;
   if (end?.reason === "lease_over" || (end?.reason === "resolve_lost" && nextAtMs !== null)) return [];
-  const atMs = end === null ? unnoticedEnd(episode, nextAtMs) : Math.min(end.atMs, nextAtMs ?? end.atMs);
+  const atMs = end === null ? unnoticedEnd(episode, known) : Math.min(end.atMs, nextAtMs ?? end.atMs);
   if (atMs === null) return [];
   // Dated as its beginning, so that the next episode, which begins later, is no late word.
   const times = { startsAtMs: startMs, endsAtMs: startMs };
@@ -277,15 +283,17 @@ function ending(episode: Episode, nextAtMs: number | null): PlacedReceipt[] {
  * The last time before the alert was found over, or began again, at which its end would have moved none of its
  * instances, for it has not.
  */
-function unnoticedEnd({ births, foundOverAtMs }: Episode, nextAtMs: number | null): number | null {
+function unnoticedEnd({ births, foundOverAtMs }: Episode, { nextAtMs, silenceEnds }: KnownOfEnd): number | null {
   const untilMs = Math.min(nextAtMs ?? Number.POSITIVE_INFINITY, foundOverAtMs ?? Number.POSITIVE_INFINITY);
   if (untilMs === Number.POSITIVE_INFINITY) return null;
   // It may end in the moment in which it begins again.
   const latestMs = untilMs === nextAtMs ? untilMs : untilMs - 1;
-  const ends = births.map(({ rests, missedAtMs }) => {
+  const missedMs = (missed: RecordedMiss) =>
+    "atMs" in missed ? missed.atMs : (silenceEnds.get(silenceKey(missed.silence)) ?? missed.silence.toMs);
+  const ends = births.map(({ rests, missed }) => {
     const index = rests.findLastIndex(({ isMovable, atMs }) => !isMovable && atMs < untilMs);
     const moved = index === -1 ? undefined : rests[index + 1];
-    return Math.min(moved === undefined ? latestMs : moved.atMs - 1, missedAtMs === null ? latestMs : missedAtMs - 1);
+    return Math.min(moved === undefined ? latestMs : moved.atMs - 1, missed === null ? latestMs : missedMs(missed) - 1);
   });
   return Math.min(latestMs, ...ends);
 }

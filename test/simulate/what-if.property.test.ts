@@ -391,6 +391,20 @@ describe("the rules in force, played on what they recorded", () => {
     await checkStorm(MEMORY, fileOf(documents), [...storm, ...again]);
   });
 
+  test("the end that nobody noticed of an alert that was silenced, and whose silence was ended early", async () => {
+    const storm: Step[] = [
+      { do: "silence", host: 1, seconds: 3 },
+      { do: "fire", names: [1, 0], host: 1 },
+      { do: "resolve", name: 0, host: 1 },
+      { do: "expire" },
+      { do: "fire", names: [0], host: 0 },
+      { do: "fire", names: [0], host: 1 },
+      { do: "wait", ms: 2_500 },
+    ];
+    const policy = policyOf({ function: "collect", count: 1, window: "20s" }, { retry: { limit: 0 } });
+    await checkStorm(MEMORY, fileOf([policy]), storm);
+  });
+
   test("of two timers that fire together the one that was due first comes first, whatever each has to read", async () => {
     const storm: Step[] = [
       { do: "fire", names: [0, 1], host: 0 },
