@@ -4,6 +4,7 @@ import type { Instance } from "../instance/checkpoint.ts";
 import { leaseEndMs } from "../model/episode.ts";
 import { lastEpisode } from "../model/episode-record.ts";
 import { instanceIdOf, partitionOfId } from "../model/ids.ts";
+import type { EpisodeEnd } from "../model/instance-types.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import type { StoredEpisode } from "../stores/store.ts";
 import { episodeKeyOf } from "./inbox/routing.ts";
@@ -38,11 +39,18 @@ export async function lastRecordOf(runtime: Runtime, instance: Instance): Promis
 
 /** Does the alert of an instance still fire at `atMs`? */
 export async function isEpisodeOpen(runtime: Runtime, instance: Instance, atMs: number): Promise<boolean> {
+  return (await episodeEndOf(runtime, instance, atMs)) === null;
+}
+
+/** How the alert of an instance ended; null: it still fires at `atMs`. */
+export async function episodeEndOf(runtime: Runtime, instance: Instance, atMs: number): Promise<EpisodeEnd | null> {
   const record = await lastRecordOf(runtime, instance);
-  if (record === null) return false;
+  // A later one has begun, or its record is gone: nobody knows how it ended.
+  if (record === null) return "alert_resolved";
   const episode = lastEpisode(record.value);
+  if (episode.end !== null) return episode.end.reason;
   const untilMs = leaseEndMs(episode, runtime.leaseGrace);
-  return episode.end === null && (untilMs === null || atMs <= untilMs);
+  return untilMs === null || atMs <= untilMs ? null : "lease_over";
 }
 
 /** The end of an instance's alert, if it says that its trouble is over; null: it still fires, or nobody knows. */

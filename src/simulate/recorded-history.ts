@@ -37,6 +37,12 @@ export type RecordedTimer = { readonly timer: InstanceTimerName; readonly arm: n
 
 export type RecordedEnd = { readonly reason: EpisodeEnd; readonly atMs: number };
 
+/**
+ * The end as an instance took it. `isHeld`: a pause held it then, so it may have ended before, and have been found over
+ * when the pause was lifted.
+ */
+export type ToldEnd = RecordedEnd & { readonly isHeld: boolean };
+
 /** A decision that looked whether something stops it. `paused` null: nothing did. */
 export type RecordedLook = {
   readonly atMs: number;
@@ -83,7 +89,7 @@ export type RecordedHistory = {
   readonly sight: FirstSight;
   readonly attempts: readonly RecordedAttempt[];
   readonly events: readonly RecordedEvent[];
-  readonly ends: readonly RecordedEnd[];
+  readonly ends: readonly ToldEnd[];
   readonly timers: readonly RecordedTimer[];
   readonly looks: readonly RecordedLook[];
   readonly silences: readonly RecordedSilence[];
@@ -118,7 +124,7 @@ export function recordedHistory(recorded: History): RecordedHistory | null {
     sight: sightOf(entries),
     attempts: attemptsOf(entries),
     events: entries.flatMap((entry) => eventOf(entry) ?? []),
-    ends: entries.flatMap((entry) => endOf(entry) ?? []),
+    ends: entries.flatMap((entry, index) => endOf(entry, entries.slice(0, index)) ?? []),
     timers: entries.flatMap((entry) => timerOf(entry) ?? []),
     looks: entries.flatMap((entry) => lookOf(entry) ?? []),
     silences: silencesOf(entries),
@@ -202,8 +208,12 @@ function sentEvent(event: AuditEntry["event"]): EventInput | null {
   return { type: event.type, ...who };
 }
 
-function endOf({ event, atMs }: AuditEntry): RecordedEnd | null {
-  return event.type === "alert.resolved" ? { reason: event.reason ?? "alert_resolved", atMs } : null;
+function endOf({ event, atMs }: AuditEntry, before: readonly AuditEntry[]): ToldEnd | null {
+  if (event.type !== "alert.resolved") return null;
+  // A grant that others have to join moves nothing.
+  const held = before.findLast((entry) => entry.event.type !== "approval.counted")?.event;
+  const isHeld = held !== undefined && "paused" in held && held.paused !== undefined;
+  return { reason: event.reason ?? "alert_resolved", atMs, isHeld };
 }
 
 /** Whoever looked found it over: it ended at some time before. */

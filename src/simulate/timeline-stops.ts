@@ -35,6 +35,10 @@ export class RecordedStops {
     for (const { note, atMs, endedAtMs } of silences) this.#addSilence(note, { atMs, endedAtMs, alert });
   }
 
+  addLook(look: Look): void {
+    this.#looks.push(look);
+  }
+
   #addSilence(
     note: SilenceNote,
     { atMs, endedAtMs, alert }: { atMs: number; endedAtMs: number | null; alert: { fingerprint: string } },

@@ -13,18 +13,23 @@ import type { GroupView } from "../model/instance-types.ts";
 import type { Receipt } from "../model/receipt.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import { inOrderOf } from "./arrival-order.ts";
-import type { LaterSight, RecordedAttempt, RecordedEnd, RecordedHistory, RecordedMiss } from "./recorded-history.ts";
-import { type PauseInput, RecordedStops, silenceKey, type TimelineSilence } from "./timeline-stops.ts";
+import { type Episode, earlierEnd, endOf, type KnownOfEnd, leaseEndMs, unnoticedEnd } from "./recorded-episode.ts";
+import type { LaterSight, RecordedAttempt, RecordedEnd, RecordedHistory } from "./recorded-history.ts";
+import { type PauseInput, RecordedStops, type TimelineSilence } from "./timeline-stops.ts";
 
 /** `madeUnder`: the policy versions, as `name@version`, that made instances of it. */
 export type TimelineReceipt = { readonly receipt: Receipt; readonly madeUnder: readonly string[] };
 
-/** Receipts that are decided together. `isHeld`: a brake that engaged in their moment was there before them. */
+/**
+ * Receipts that are decided together. `isHeld`: a brake that engaged in their moment was there before them. `isFirst`:
+ * ends of alerts that the lifting of a pause, perhaps in their moment, found over.
+ */
 export type LineInput = {
   readonly kind: "line";
   readonly atMs: number;
   readonly receipts: readonly TimelineReceipt[];
   readonly isHeld: boolean;
+  readonly isFirst: boolean;
 };
 
 /**
@@ -77,19 +82,6 @@ export function timerKey(name: string, timer: string, arm: number): string {
   return `${name} ${timer} ${arm}`;
 }
 
-/** One episode of an alert, with the instances that it made, and when it came although no policy matched it. */
-type Episode = {
-  readonly startMs: number;
-  readonly alert: Alert;
-  readonly births: RecordedHistory[];
-  readonly unmatchedAtMs: number[];
-  /** The earliest that a history tells of; else what the episode's record says. */
-  end: RecordedEnd | null;
-  isEndTold: boolean;
-  /** When somebody first found it over: the latest that it ended. */
-  foundOverAtMs: number | null;
-};
-
 export type UnmatchedEpisode = {
   readonly alert: Alert;
   readonly startMs: number;
@@ -112,12 +104,11 @@ export class TimelineBuilder {
     const { name, alert, startMs, events, attempts, timers, ends } = history;
     const episode = this.#episode(alert, startMs);
     episode.births.push(history);
-    for (const told of ends)
-      if (!episode.isEndTold || told.atMs < (episode.end?.atMs ?? 0)) setEnd(episode, told, true);
+    for (const told of ends) episode.told = earlierEnd(episode.told, told);
     const { foundOverAtMs } = history;
     if (foundOverAtMs !== null && foundOverAtMs < (episode.foundOverAtMs ?? Number.POSITIVE_INFINITY))
       episode.foundOverAtMs = foundOverAtMs;
-    if (end !== null && episode.end === null) setEnd(episode, end, false);
+    episode.recorded ??= end;
     this.#names.add(name);
     for (const { timer, arm, atMs } of timers) this.#timers.set(timerKey(name, timer, arm), atMs);
     for (const attempt of attempts) this.#attempts.set(attemptKey(name, attempt.attempt), attempt);
@@ -129,7 +120,7 @@ export class TimelineBuilder {
   addUnmatched({ alert, startMs, beganAtMs, end }: UnmatchedEpisode): void {
     const episode = this.#episode(alert, startMs);
     episode.unmatchedAtMs.push(beganAtMs);
-    if (end !== null && episode.end === null) setEnd(episode, end, false);
+    episode.recorded ??= end;
   }
 
   addSummary(group: string, atMs: number): void {
@@ -147,7 +138,7 @@ export class TimelineBuilder {
     }
     let episode = episodes.get(startMs);
     if (episode === undefined) {
-      episode = { startMs, alert, births: [], unmatchedAtMs: [], end: null, isEndTold: false, foundOverAtMs: null };
+      episode = { startMs, alert, births: [], unmatchedAtMs: [], told: null, recorded: null, foundOverAtMs: null };
       episodes.set(startMs, episode);
     }
     return episode;
@@ -157,12 +148,27 @@ export class TimelineBuilder {
   #ends(): { readonly name: string; readonly atMs: number }[] {
     return [...this.#episodes.values()]
       .flatMap((episodes) => [...episodes.values()])
-      .flatMap(({ births, end }) => (end === null ? [] : births.map(({ name }) => ({ name, atMs: end.atMs }))));
+      .flatMap((episode) => {
+        const end = endOf(episode);
+        return end === null ? [] : episode.births.map(({ name }) => ({ name, atMs: end.atMs }));
+      });
+  }
+
+  /** What was held, and took the end of its alert later than it was, was found over when a pause was lifted. */
+  #addFoundOver(): void {
+    for (const episode of [...this.#episodes.values()].flatMap((episodes) => [...episodes.values()])) {
+      const end = endOf(episode);
+      for (const { policy, ends } of episode.births)
+        for (const { isHeld, atMs } of ends)
+          if (isHeld && end !== null && end.reason !== "lease_over" && end.atMs < atMs)
+            this.#stops.addLook({ policy, atMs, paused: null, isResumed: true });
+    }
   }
 
   /** `untilMs`: up to when the histories tell. `fromMs`: what begins before it only prepares the rest. */
   build({ untilMs, fromMs = 0 }: { untilMs: number; fromMs?: number }): Timeline {
     const silenceEnds = this.#stops.silenceEnds();
+    this.#addFoundOver();
     const receipts = [...this.#episodes.values()].flatMap((episodes) => {
       const inTime = [...episodes.values()].sort((a, b) => a.startMs - b.startMs);
       return receiptsOf(inTime, silenceEnds);
@@ -194,10 +200,6 @@ function sentTimes(events: readonly Pick<EventInputAt, "name" | "atMs">[]): Map<
   return times;
 }
 
-function setEnd(episode: Episode, end: RecordedEnd, isEndTold: boolean): void {
-  Object.assign(episode, { end, isEndTold });
-}
-
 /**
  * Within one millisecond. What people stop, or let go on, in it concerns what comes in it; a brake stops what comes
  * behind what made it engage.
@@ -213,6 +215,7 @@ const KIND_ORDER: Readonly<Record<TimelineInput["kind"], number>> = {
 export function orderOf(input: TimelineInput): number {
   if (input.kind === "resume" && input.held === "decide") return 0;
   if (input.kind === "pause" && input.isByBrake) return 3;
+  if (input.kind === "line" && input.isFirst) return -1;
   return input.kind === "line" && input.isHeld ? 4 : KIND_ORDER[input.kind];
 }
 
@@ -220,8 +223,11 @@ type PlacedReceipt = {
   readonly atMs: number;
   readonly receipt: Receipt;
   readonly births: readonly RecordedHistory[];
-  /** Ends of this moment come behind what begins in it, but for one that the next episode of its alert needs. */
-  readonly place: "end before" | "begin" | "begin held" | "end";
+  /**
+   * Ends of this moment come behind what begins in it, but for one that the next episode of its alert needs, and one of
+   * an instance that was held.
+   */
+  readonly place: "end of held" | "end before" | "begin" | "begin held" | "end";
 };
 
 /** Of one alert's episodes, oldest first. */
@@ -242,14 +248,15 @@ function timesOf({ births, unmatchedAtMs }: Episode): Map<number, RecordedHistor
 
 /** One for each time at which it made instances: a policy that was new then made its own. */
 function beginnings(episode: Episode): PlacedReceipt[] {
-  const { startMs, end } = episode;
+  const { startMs } = episode;
+  const end = endOf(episode);
   return [...timesOf(episode)].map(([atMs, own]) => {
     const alert = own[0]?.alert ?? episode.alert;
     const isLease = end?.reason === "lease_over" && end.atMs > atMs;
     const receipt: Receipt = {
       ...alert,
       startsAtMs: startMs,
-      endsAtMs: isLease ? end.atMs : null,
+      endsAtMs: isLease ? leaseEndMs(end, episode.told) : null,
       status: "firing",
       form: isLease ? "v2" : "v4",
     };
@@ -263,42 +270,22 @@ function isHeldAtBirth({ createdAtMs, looks: [first] }: RecordedHistory): boolea
   return first?.atMs === createdAtMs && first.paused?.by === ENGINE_ACTOR && first.paused.sinceMs === createdAtMs;
 }
 
-/** `nextAtMs`: when the alert began again. `silenceEnds`: by `silenceKey`. */
-type KnownOfEnd = { readonly nextAtMs: number | null; readonly silenceEnds: ReadonlyMap<string, number> };
-
 /** Its end, if it was resolved, or if the alert began again or was found over and nobody knows how it ended. */
 function ending(episode: Episode, known: KnownOfEnd): PlacedReceipt[] {
   const { nextAtMs } = known;
-  const { alert, startMs, end } = episode;
+  const { alert, startMs, told } = episode;
+  const end = endOf(episode);
   if (end?.reason === "lease_over" || (end?.reason === "resolve_lost" && nextAtMs !== null)) return [];
   const atMs = end === null ? unnoticedEnd(episode, known) : Math.min(end.atMs, nextAtMs ?? end.atMs);
   if (atMs === null) return [];
   // Dated as its beginning, so that the next episode, which begins later, is no late word.
   const times = { startsAtMs: startMs, endsAtMs: startMs };
   const receipt: Receipt = { ...alert, ...times, status: "resolved", form: "v4" };
+  if (told?.isHeld === true && told.atMs === atMs) return [{ atMs, receipt, births: [], place: "end of held" }];
   return [{ atMs, receipt, births: [], place: atMs === nextAtMs ? "end before" : "end" }];
 }
 
-/**
- * The last time before the alert was found over, or began again, at which its end would have moved none of its
- * instances, for it has not.
- */
-function unnoticedEnd({ births, foundOverAtMs }: Episode, { nextAtMs, silenceEnds }: KnownOfEnd): number | null {
-  const untilMs = Math.min(nextAtMs ?? Number.POSITIVE_INFINITY, foundOverAtMs ?? Number.POSITIVE_INFINITY);
-  if (untilMs === Number.POSITIVE_INFINITY) return null;
-  // It may end in the moment in which it begins again.
-  const latestMs = untilMs === nextAtMs ? untilMs : untilMs - 1;
-  const missedMs = (missed: RecordedMiss) =>
-    "atMs" in missed ? missed.atMs : (silenceEnds.get(silenceKey(missed.silence)) ?? missed.silence.toMs);
-  const ends = births.map(({ rests, missed }) => {
-    const index = rests.findLastIndex(({ isMovable, atMs }) => !isMovable && atMs < untilMs);
-    const moved = index === -1 ? undefined : rests[index + 1];
-    return Math.min(moved === undefined ? latestMs : moved.atMs - 1, missed === null ? latestMs : missedMs(missed) - 1);
-  });
-  return Math.min(latestMs, ...ends);
-}
-
-const PLACES: readonly PlacedReceipt["place"][] = ["end before", "begin", "begin held", "end"];
+const PLACES: readonly PlacedReceipt["place"][] = ["end of held", "end before", "begin", "begin held", "end"];
 
 /** By time; within one millisecond as each group saw them come. */
 function inOrder(receipts: readonly PlacedReceipt[]): PlacedReceipt[] {
@@ -368,8 +355,10 @@ function linesOf(receipts: readonly PlacedReceipt[]): LineInput[] {
     const isBehindResults = births.map((birth) => sawMore(settled, birth)).includes(true);
     // What ends in the moment of a brake comes with what it holds: lines keep their order.
     const isHeld = place === "begin held" || (place === "end" && last?.atMs === atMs && last.isHeld);
-    const isWithLast = last !== undefined && last.atMs === atMs && last.isHeld === isHeld && !isBehindResults;
-    const line = isWithLast ? last : { kind: "line" as const, atMs, receipts: [], isHeld };
+    const isFirst = place === "end of held";
+    const isLike = last?.atMs === atMs && last.isHeld === isHeld && last.isFirst === isFirst;
+    const isWithLast = isLike && !isBehindResults;
+    const line = isWithLast ? last : { kind: "line" as const, atMs, receipts: [], isHeld, isFirst };
     if (!isWithLast) lines.push(line);
     const madeUnder = births.map(({ policy: name, policyVersion: version }) => policyKey({ name, version }));
     line.receipts.push({ receipt, madeUnder });

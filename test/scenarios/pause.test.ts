@@ -145,6 +145,20 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     },
   );
 
+  test("a retry that it held after its alert's lease had run out is skipped for that reason", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyOf(null, { retry: { limit: 1, delay: "10m" } })]);
+    const { status: _, ...lasting } = alertOf("a");
+    const [id = ""] = await take(engine, lasting);
+    await engine.pause(who);
+    world.underway[0]?.fail();
+    await world.elapse(11 * MINUTE_MS);
+    expect(await standing(engine, id)).toBe("Waiting paused");
+    await engine.resume({ ...who, held: "decide" });
+    expect(await standing(engine, id)).toBe("Skipped lease_over");
+    expect(await unsound(world, engine)).toEqual([]);
+  });
+
   test.each([false, true])("a person's grant begins while it holds; with workers: %s", async (leaveEffects) => {
     const world = new EngineWorld(kind);
     world.outcome = () => "done";

@@ -405,6 +405,24 @@ describe("the rules in force, played on what they recorded", () => {
     await checkStorm(MEMORY, fileOf([policy]), storm);
   });
 
+  test("the end of an alert whose held retry was skipped with it when the pause was lifted", async () => {
+    const storm: Step[] = [
+      { do: "fire", names: [0], host: 0 },
+      { do: "end attempt", which: 0, how: "failed" },
+      { do: "resolve", name: 0, host: 0 },
+      { do: "pause" },
+      { do: "fire", names: [1], host: 0 },
+      { do: "wait", ms: 6_000 },
+      { do: "resume", held: "decide" },
+      { do: "wait", ms: 500 },
+    ];
+    const policy = policyOf(
+      { function: "skip_when_exceed", count: 2, window: "20s" },
+      { retry: { limit: 1, delay: "3s" } },
+    );
+    await checkStorm(MEMORY, fileOf([policy]), storm);
+  });
+
   test("of two timers that fire together the one that was due first comes first, whatever each has to read", async () => {
     const storm: Step[] = [
       { do: "fire", names: [0, 1], host: 0 },

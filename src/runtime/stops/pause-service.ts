@@ -24,7 +24,7 @@ import type { TimerRow } from "../../stores/store.ts";
 import { untilWritten } from "../commit/back-off.ts";
 import { type Envelope, NOTHING } from "../commit/batch.ts";
 import { learnVersions, tryInstance } from "../commit/read-instance.ts";
-import { isEpisodeOpen } from "../instance-episode.ts";
+import { episodeEndOf } from "../instance-episode.ts";
 import type { Driver, Runtime } from "../runtime.ts";
 import { requireRaised } from "../silences/stored-silences.ts";
 import { silenceOf } from "../workers/timers.ts";
@@ -242,11 +242,14 @@ export class PauseService {
   /** A retry may have been held after its alert had resolved: nothing need run any more. */
   async #reconsidered(instance: Instance, atMs: number): Promise<Command> {
     const { id } = instance;
-    const isOpen = await isEpisodeOpen(this.#runtime, instance, atMs);
+    const end = await episodeEndOf(this.#runtime, instance, atMs);
     const { keepOnResolved } = instance.snapshot.context.policy;
-    if (!isOpen && !keepOnResolved) return { type: "event", id, event: { type: "alert.resolved", atMs } };
+    if (end !== null && !keepOnResolved) {
+      const reason = end === "alert_resolved" ? {} : { reason: end };
+      return { type: "event", id, event: { type: "alert.resolved", ...reason, atMs } };
+    }
     const silence = await silenceOf(this.#runtime, id, atMs);
-    return { type: "reconsider", id, atMs, cause: "resumed", isOpen, silence };
+    return { type: "reconsider", id, atMs, cause: "resumed", isOpen: end === null, silence };
   }
 }
 
