@@ -82,6 +82,7 @@ export class SlowLife {
   resolves(labels: LifeLabels): void {
     for (const life of this.lives.filter((one) => one.isFiring && isSame(one.labels, labels))) {
       life.isFiring = false;
+      life.leaseEndMs = null;
       this.#commit(() => this.#resolved(life));
     }
   }
@@ -236,11 +237,18 @@ export class SlowLife {
         // "Those whose alert resolved meanwhile are skipped."
         const isOver = !life.isFiring && life.policy.onResolved === "skip";
         if (how === "deny") this.#deny(life);
-        else if (isOver) this.#enter(life, ["Skipped"], { reason: "alert_resolved" });
+        else if (isOver) this.#enter(life, ["Skipped"], { reason: this.#endOf(life) });
         else this.#decide(life, ["Waiting"]);
       }
     });
     return true;
+  }
+
+  /** "Every end raises `alert.resolved` with its reason"; an alert that began again is known by its last end alone. */
+  #endOf(life: Life): "alert_resolved" | "lease_over" {
+    const isLater = (other: Life) => other.policy === life.policy && isSame(other.labels, life.labels);
+    const beganAgain = this.lives.slice(this.lives.indexOf(life) + 1).some(isLater);
+    return life.leaseEndMs !== null && !beganAgain ? "lease_over" : "alert_resolved";
   }
 
   silencesNow(silence: LifeSilence): void {
