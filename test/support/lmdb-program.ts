@@ -64,6 +64,14 @@ async function main(): Promise<void> {
     await store.close();
     return;
   }
+  if (what === "timed") {
+    await open();
+    const begunAtMs = performance.now();
+    const answer = await commit(0);
+    say(`${answer} after ${performance.now() - begunAtMs}`);
+    await store.close();
+    return;
+  }
   await open();
   say("open");
   await store.close();
