@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readTokens, TokenBook } from "../../src/server/auth/tokens.ts";
 import { send, sendJson } from "../support/http-client.ts";
@@ -66,6 +67,17 @@ describe("a server on loopback without tokens", () => {
       expect((await send(`${world.url}/v1/alerts`, sent)).status).toBe(415);
     },
   );
+
+  test("says of a compressed body that it is one, and takes nothing of it", async () => {
+    const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+    const sent = await send(`${world.url}/v1/alerts`, {
+      method: "POST",
+      headers,
+      body: gzipSync(JSON.stringify(ALERTS)),
+    });
+    expect(sent.status).toBe(415);
+    expect(sent.json).toMatchObject({ error: { message: expect.stringContaining('The content encoding is "gzip"') } });
+  });
 });
 
 describe("a server with tokens", () => {

@@ -4,8 +4,13 @@ import { HttpRefusal } from "./http-refusal.ts";
 import type { BodyReader } from "./request-body.ts";
 import type { Ctx } from "./route.ts";
 
-/** Throws 415 unless the request's content type is one of `types`. */
+/** Throws 415 unless the request's content type is one of `types`, and for a compressed body: nothing here unpacks. */
 export function requireType(c: Ctx, types: readonly string[]): string {
+  const encoding = (c.env.incoming.headers["content-encoding"] ?? "").trim().toLowerCase();
+  if (encoding !== "" && encoding !== "identity") {
+    const why = `The content encoding is ${JSON.stringify(encoding)}; send the body as it is, without Content-Encoding.`;
+    throw new HttpRefusal(415, "BECALM_REQUEST_REFUSED", { why });
+  }
   const type = (c.env.incoming.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   if (types.includes(type)) return type;
   const why = `The content type is ${JSON.stringify(type)}; send ${types.join(" or ")}.`;
