@@ -15,6 +15,7 @@
 import type { Address, Batch, Envelope, EnvelopeResult } from "../commit/batch.ts";
 import type { GroupSource } from "../commit/group-source.ts";
 import { countFitting, isFull, type Size } from "./batch-size.ts";
+import type { Counted } from "./crowd.ts";
 
 /** Batches of one mailbox that are under way at once. */
 const UNDERWAY_MAX = 2;
@@ -63,6 +64,7 @@ export type BatchRun = {
   readonly batch: Batch;
   readonly submissions: readonly Submission[];
   readonly round: Round;
+  readonly counted: Counted;
 };
 
 /** What a submission gets: its results, or the batch that it has to run. */

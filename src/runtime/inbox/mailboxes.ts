@@ -19,6 +19,7 @@ import { runUntilCommitted } from "../commit/retry.ts";
 import { isApplied, runBatch } from "../commit/run-batch.ts";
 import type { BatchRuntime } from "../runtime.ts";
 import { isFull, type Size, sizeOf } from "./batch-size.ts";
+import { Crowd } from "./crowd.ts";
 import {
   type BatchRun,
   type Mailbox,
@@ -41,10 +42,12 @@ export class Mailboxes {
   /** Those with submissions, queued or under way. */
   readonly #mailboxes = new Map<string, Mailbox>();
   readonly #partitions = new Map<number, Partition>();
+  readonly #crowd: Crowd;
   #onIdle: (() => void)[] = [];
 
   constructor(runtime: BatchRuntime) {
     this.#runtime = runtime;
+    this.#crowd = new Crowd(runtime.realTime);
   }
 
   /**
@@ -105,10 +108,12 @@ export class Mailboxes {
   #expectRound(partition: Partition): void {
     if (partition.isExpected || partition.rounds >= ROUNDS_MAX || partition.ready.length === 0) return;
     partition.isExpected = true;
-    setImmediate(() => {
-      partition.isExpected = false;
-      this.#beginRound(partition);
-    });
+    setImmediate(() =>
+      this.#crowd.pass(() => {
+        partition.isExpected = false;
+        this.#beginRound(partition);
+      }),
+    );
   }
 
   /** Begins a batch of each mailbox that is ready, as long as all of them together are no more than a batch. */
@@ -128,7 +133,7 @@ export class Mailboxes {
         size.bytes += bytes;
       }
       round.untried += 1;
-      submissions[0]?.answer({ mailbox, batch, submissions, round });
+      submissions[0]?.answer({ mailbox, batch, submissions, round, counted: this.#crowd.enter() });
     }
     this.#tried(round);
   }
@@ -140,20 +145,26 @@ export class Mailboxes {
     this.#expectRound(round.partition);
   }
 
+  #batchTried({ round, counted }: BatchRun): void {
+    this.#crowd.leave(counted);
+    this.#tried(round);
+  }
+
   /** Runs a batch for all who are in it; gives the results of the first. */
-  async #run({ mailbox, batch, submissions, round }: BatchRun): Promise<readonly EnvelopeResult[]> {
+  async #run(run: BatchRun): Promise<readonly EnvelopeResult[]> {
+    const { mailbox, batch, submissions } = run;
     const isShared = submissions.length > 1;
     let tried: BatchResult | null = null;
     try {
       tried = await runBatch(this.#runtime, batch, { onDecided: () => this.#move(mailbox, "decided") });
-      this.#tried(round);
+      this.#batchTried(run);
       const results = isApplied(tried.outcome) ? tried.results : await this.#retry(mailbox, batch, tried);
       return isShared ? share(submissions, results) : results;
     } catch (error) {
       if (isShared) for (const { refuse } of submissions.slice(1)) refuse(error);
       throw error;
     } finally {
-      if (tried === null) this.#tried(round);
+      if (tried === null) this.#batchTried(run);
       mailbox.underway -= 1;
       this.#move(mailbox, "ended");
     }
