@@ -114,6 +114,12 @@ export interface Store {
   list(request: ListRequest): Promise<ListPage>;
 
   /**
+   * How many instances `list({ under })` finds, without reading them. Those that it cannot reach are missing; one that
+   * was removed while it was found there may be counted still.
+   */
+  countOpen(under: string): Promise<number>;
+
+  /**
    * Puts an instance of a namespace of format 1 under what it is found under, if it still has `version`. False: it
    * changed meanwhile, or is gone. What is there stays.
    */

@@ -867,6 +867,9 @@ export function storeContract(
         expect(ids((await under("Waiting")).instances)).toEqual([far, "00-c", "00-a"]);
         expect(ids((await under("silence:s1")).instances)).toEqual(["00-c"]);
         expect(await under("Wait")).toEqual({ instances: [], next: null });
+        expect(await Promise.all(["Waiting", "silence:s1", "Wait"].map((name) => store.countOpen(name)))).toEqual([
+          3, 1, 0,
+        ]);
         const first = await under("Waiting", 2);
         expect(ids(first.instances)).toEqual([far, "00-c"]);
         expect(await under("Waiting", 2, first.next as string)).toMatchObject({
@@ -882,6 +885,7 @@ export function storeContract(
         const stays = { createdAtMs: 3, wasOpenUnder: ["Waiting"], openUnder: ["Waiting"] };
         await applied({ instances: [changedInstance("00-a", 1, stays)] });
         expect(ids((await under("Waiting")).instances)).toEqual([far, "00-a"]);
+        expect(await Promise.all(["Waiting", "Processing"].map((name) => store.countOpen(name)))).toEqual([2, 1]);
         expect(await store.remove("00-a", 2)).toBe(true);
         expect(ids((await under("Waiting")).instances)).toEqual([far]);
       });

@@ -115,7 +115,7 @@ describe("the rights that are documented", () => {
 });
 
 /** Words of a command that are no commands. */
-const OPTIONS = new Set(["BYSCORE", "LIMIT", "REV", "WITHSCORES", "COUNT"]);
+const OPTIONS = new Set(["BYLEX", "BYSCORE", "LIMIT", "REV", "WITHSCORES", "COUNT"]);
 
 function scriptTexts(): [string, string][] {
   const folder = new URL("../../src/stores/redis/scripts/", import.meta.url);

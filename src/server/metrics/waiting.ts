@@ -10,7 +10,7 @@ import { decodeEffect } from "../../instance/effect.ts";
 import { OPEN_STATES } from "../../instance/open-index.ts";
 import { partitionOf } from "../../model/ids.ts";
 import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
-import type { Store } from "../../stores/store.ts";
+import { NAMESPACE_FORMAT, RAISED_FORMAT, type Store } from "../../stores/store.ts";
 
 /** What is not known is NaN. `open`: instances that are not at rest, by state. */
 export type Waiting = {
@@ -38,17 +38,26 @@ const UNKNOWN: Waiting = {
   oldestAttemptAtMs: Number.NaN,
 };
 
+type OpenState = (typeof OPEN_STATES)[number];
+
+const NO_NAMESPACE = { partitions: 0, format: NAMESPACE_FORMAT };
+
 /** `store`: the engine's. */
 export async function waitingNow(engine: Engine, store: Store): Promise<Waiting> {
-  const pages = await Promise.all(OPEN_STATES.map((state) => engine.list({ state, limit: LIST_PAGE_COUNT_MAX })));
-  const open = Object.fromEntries(OPEN_STATES.map((state, index) => [state, pages[index]?.instances.length ?? 0]));
-  const partitions = (await store.open({}))?.partitions ?? 0;
-  const waiting = pages.at(-1) as InstancePage;
+  const { partitions, format } = (await store.open({})) ?? NO_NAMESPACE;
+  // What earlier versions made is not counted anywhere: a list finds it, a page of it at most.
+  const countOf = async (state: OpenState) =>
+    format >= RAISED_FORMAT
+      ? store.countOpen(state)
+      : (await engine.list({ state, limit: LIST_PAGE_COUNT_MAX })).instances.length;
+  const counts = await Promise.all(OPEN_STATES.map(async (state) => [state, await countOf(state)] as const));
+  const open = Object.fromEntries(counts) as Record<OpenState, number>;
+  const waiting = await engine.list({ state: "Waiting", limit: LIST_PAGE_COUNT_MAX });
   const ages = waiting.instances.map(({ atMs }) => atMs);
   if (waiting.next !== null) ages.push(...(await firstHeld(waiting, { engine, store, partitions })));
   const deadLetters = (await engine.deadLetters({ limit: LIST_PAGE_COUNT_MAX })).length;
   return {
-    approvals: waiting.instances.length,
+    approvals: open.Waiting,
     oldestApprovalAtMs: ages.length === 0 ? null : Math.min(...ages),
     open,
     deadLetters,
@@ -131,7 +140,7 @@ export function addWaiting(registers: Registry[], { waiting, now }: Sources): vo
   const ageOf = (atMs: number | null) => (atMs === null ? 0 : Math.max(now() - atMs, 0) / 1_000);
   new Gauge({
     name: "becalm_instances",
-    help: "Instances that are not at rest, by state; at most 1000 of a state are counted.",
+    help: "Instances that are not at rest, by state.",
     labelNames: ["state"],
     registers,
     async collect() {
@@ -143,11 +152,7 @@ export function addWaiting(registers: Registry[], { waiting, now }: Sources): vo
     "Attempts that are set aside: delivered again and again without a result; at most 1000 are counted.",
     ({ deadLetters }) => deadLetters,
   );
-  gauge(
-    "becalm_approvals_waiting",
-    "Instances that wait for a person; at most 1000 are counted.",
-    ({ approvals }) => approvals,
-  );
+  gauge("becalm_approvals_waiting", "Instances that wait for a person.", ({ approvals }) => approvals);
   gauge(
     "becalm_approvals_oldest_age_seconds",
     "How long the one that waits longest has waited; 0: nobody waits.",

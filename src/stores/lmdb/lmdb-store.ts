@@ -249,6 +249,11 @@ class LmdbStore implements Store {
     };
   }
 
+  async countOpen(under: string): Promise<number> {
+    const { open } = this.#open();
+    return this.#read((rows) => open.count(rows, under));
+  }
+
   async indexOpen(entry: OpenEntry): Promise<boolean> {
     const { instances, open } = this.#open();
     requireValidOpenUnder(entry);

@@ -36,6 +36,13 @@ export class OpenRows {
     }));
   }
 
+  count(rows: ReadRows, under: string): number {
+    const from = `${this.#table}${part(under)}`;
+    let count = 0;
+    for (const _ of rows.ascending(from, `${from}${AFTER_ALL}`)) count += 1;
+    return count;
+  }
+
   #key(under: string, { id, createdAtMs }: CreatedAt): string {
     return `${this.#table}${part(under)}${sortable(createdAtMs)}${id}`;
   }

@@ -20,6 +20,10 @@ export class LateSortedList<Row> {
     this.#sorted = new SortedList(compare);
   }
 
+  get size(): number {
+    return this.#added.size + this.#sorted.size;
+  }
+
   has(row: Row): boolean {
     return this.#added.has(this.#keyOf(row)) || (this.#sorted.size > 0 && this.#sorted.has(row));
   }

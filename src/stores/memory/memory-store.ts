@@ -212,6 +212,11 @@ class MemoryStore implements Store {
     };
   }
 
+  async countOpen(under: string): Promise<number> {
+    this.#open();
+    return this.#openIndex.countUnder(under);
+  }
+
   async indexOpen(entry: OpenEntry): Promise<boolean> {
     this.#open();
     requireValidOpenUnder(entry);

@@ -28,6 +28,10 @@ export class OpenIndex {
     return place === undefined ? [] : [place];
   }
 
+  countUnder(under: string): number {
+    return this.#places.get(under)?.size ?? 0;
+  }
+
   #placeOf(under: string): LateSortedList<CreatedAt> {
     let place = this.#places.get(under);
     if (place === undefined) {

@@ -48,6 +48,13 @@ export class RedisInstances {
     };
   }
 
+  async countOpen(under: string): Promise<number> {
+    const { replies } = await this.#partitions.reach(this.#partitions.all, (partition) =>
+      scripts.countOpen(this.#client, [this.#keys.open(partition)], [`[${under} `, `(${under}!`]),
+    );
+    return [...replies.values()].reduce((sum, count) => sum + count, 0);
+  }
+
   async indexOpen({ id, version, createdAtMs, openUnder }: OpenEntry): Promise<boolean> {
     const partition = this.#partitions.ofId(id);
     if (partition === null) return false;

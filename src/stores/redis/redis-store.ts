@@ -248,6 +248,10 @@ class RedisStore implements Store {
     return this.#opened().instances.list(request);
   }
 
+  async countOpen(under: string): Promise<number> {
+    return this.#opened().instances.countOpen(under);
+  }
+
   async indexOpen(entry: OpenEntry): Promise<boolean> {
     const { instances } = this.#opened();
     requireValidOpenUnder(entry);

@@ -29,6 +29,7 @@ export const scripts = {
   renewEpisodes: defineScript<"applied" | "conflict">("renew-episodes"),
   indexOpen: defineScript<"indexed" | "changed">("index-open"),
   raiseFormat: defineScript<string | null>("raise-format"),
+  countOpen: defineScript<number>("count-open"),
   createdPage: defineScript<string[]>("created-page"),
   touchInstance: defineScript<"touched" | "unchanged">("touch-instance"),
   removeInstance: defineScript<"removed" | "changed">("remove-instance"),
