@@ -234,6 +234,21 @@ describe("a server that dies", () => {
     await server.restart();
   });
 
+  test("that is silent keeps whoever asks again and again for little longer than one call may take", async () => {
+    const behind = redisStore(server.url, { callTimeoutMs: 2_000 });
+    onTestFinished(() => behind.close());
+    await behind.open({});
+    process.kill(server.pid, "SIGSTOP");
+    onTestFinished(() => void process.kill(server.pid, "SIGCONT"));
+    const startedMs = performance.now();
+    for (let calls = 0; calls < 3; calls += 1)
+      await expect(behind.history("00-a")).rejects.toMatchObject({ code: "BECALM_STORE_UNAVAILABLE" });
+    // Three calls of 2 s each would be 6 s.
+    expect(performance.now() - startedMs).toBeLessThan(4_500);
+    process.kill(server.pid, "SIGCONT");
+    await expect.poll(() => behind.history("00-a").catch(() => "not yet"), { timeout: 10_000 }).toBeNull();
+  });
+
   test("that accepts connections but never answers counts as gone", async () => {
     const silent = createServer(() => undefined).listen(0, "127.0.0.1");
     onTestFinished(() => void silent.close());

@@ -4,7 +4,8 @@
  * C1: every call is answered within its deadline, whatever the server does. What was sent may be carried out all the
  * same, later: every command may be sent twice, and commits have ids. C2: what a server refuses for a moment (a
  * failover, slots that move, a replica too few) is sent again until the deadline. C3: connecting goes on behind that,
- * so the store works again as soon as the server does.
+ * so the store works again as soon as the server does. C4: the deadline counts from when the server fell silent, so a
+ * request that makes one call after another, or waits for another's, is not kept for as many deadlines.
  */
 import { Cluster, Redis } from "ioredis";
 import { BecalmError, type ErrorCode, messageOf } from "../../model/errors.ts";
@@ -19,6 +20,9 @@ export const ROW_COUNT_MAX = 2 ** 32;
 
 /** How long a call may take unless the caller says otherwise. */
 export const CALL_TIMEOUT_MS = 5_000;
+
+/** How long a call may take at least, to a server that has been silent for as long as a call may take. */
+const SILENT_CALL_TIMEOUT_MS = 500;
 
 const RESENT_AFTER_MS = 100;
 
@@ -46,6 +50,8 @@ export class RedisConnection {
   #isClosing = false;
   /** That of a client of the caller's is the caller's business. */
   #hasDatabase: boolean;
+  /** When the oldest call was sent since the server last answered; null: it has answered all. */
+  #silentSinceMs: number | null = null;
   /** Why the last connection failed; what a command then reports says only that it gave up. */
   #lastError: Error | null = null;
 
@@ -72,21 +78,28 @@ export class RedisConnection {
 
   /** Runs commands that may be sent twice; rejects with a BecalmError. */
   run<Reply>(send: () => Promise<Reply>): Promise<Reply> {
-    const call: Call = { endsAtMs: performance.now() + this.#callTimeoutMs, lastRefusal: null };
+    const call = this.#begin();
     return this.#withinDeadline(this.#send(send, call), call);
   }
 
   /** The same for what must not be sent twice. */
   runOnce<Reply>(send: () => PromiseLike<Reply>): Promise<Reply> {
-    const call: Call = { endsAtMs: performance.now() + this.#callTimeoutMs, lastRefusal: null };
-    return this.#withinDeadline(Promise.resolve(send()), call);
+    const call = this.#begin();
+    return this.#withinDeadline(this.#heard(send()), call);
+  }
+
+  #begin(): Call {
+    const nowMs = performance.now();
+    this.#silentSinceMs ??= nowMs;
+    const leastMs = Math.min(SILENT_CALL_TIMEOUT_MS, this.#callTimeoutMs);
+    return { endsAtMs: Math.max(this.#silentSinceMs + this.#callTimeoutMs, nowMs + leastMs), lastRefusal: null };
   }
 
   async #send<Reply>(send: () => Promise<Reply>, call: Call): Promise<Reply> {
     for (;;) {
       try {
         if (!this.#hasDatabase) await this.#requireDatabase();
-        return await send().catch((error: unknown) => (isCutOff(error) ? send() : Promise.reject(error)));
+        return await this.#heard(send().catch((error: unknown) => (isCutOff(error) ? send() : Promise.reject(error))));
       } catch (error) {
         if (!isPassing(error) || performance.now() + RESENT_AFTER_MS >= call.endsAtMs || this.#isClosing) throw error;
         call.lastRefusal = error;
@@ -97,11 +110,9 @@ export class RedisConnection {
 
   async #withinDeadline<Reply>(reply: Promise<Reply>, call: Call): Promise<Reply> {
     let timer: NodeJS.Timeout | undefined;
+    const leftMs = Math.ceil(call.endsAtMs - performance.now());
     const deadline = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(call.lastRefusal ?? new Error(`no answer within ${this.#callTimeoutMs} ms`)),
-        this.#callTimeoutMs,
-      );
+      timer = setTimeout(() => reject(call.lastRefusal ?? new Error(this.#silenceText())), leftMs);
     });
     try {
       return await Promise.race([reply, deadline]);
@@ -109,6 +120,23 @@ export class RedisConnection {
       throw this.toBecalmError(error);
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  #silenceText(): string {
+    const forMs = this.#silentSinceMs === null ? this.#callTimeoutMs : performance.now() - this.#silentSinceMs;
+    return `no answer for ${(forMs / 1_000).toFixed(1)} s`;
+  }
+
+  /** An answer, also a late one and a refusal, ends the silence. */
+  async #heard<Reply>(reply: PromiseLike<Reply>): Promise<Reply> {
+    try {
+      const answer = await reply;
+      this.#silentSinceMs = null;
+      return answer;
+    } catch (error) {
+      if (isReply(error)) this.#silentSinceMs = null;
+      throw error;
     }
   }
 
