@@ -30,6 +30,8 @@ export type Explaining = {
   readonly reader: Reader;
   readonly where?: string;
   readonly names?: ReadonlyMap<string, string>;
+  /** In a namespace of `becalm run`, which sends nothing. */
+  readonly isSimulated?: boolean;
 };
 
 /** `instance: null`: its checkpoint cannot be read, so only what the history says is shown. */
@@ -40,7 +42,8 @@ export function explainText(instance: Instance | null, history: History, explain
 /** A line about the instance. */
 type Fact = { readonly name: string; readonly text: string; readonly isState?: boolean };
 
-function factsText(instance: Instance | null, history: History, { colors, reader }: Explaining): string[] {
+function factsText(instance: Instance | null, history: History, explaining: Explaining): string[] {
+  const { colors, reader } = explaining;
   const { birth } = history;
   const { say, times, language } = reader;
   const version = say(`version ${birth.policyVersion}`, `版本 ${birth.policyVersion}`);
@@ -52,7 +55,7 @@ function factsText(instance: Instance | null, history: History, { colors, reader
     facts.push({ name: say("rule", "规则"), text: ruleText(rule, birth.alert.labels)[language] });
   if (birth.group !== null) facts.push({ name: say("group", "收敛组"), text: birth.group });
   facts.push({ name: say("created", "创建"), text: times.dateTime(birth.createdAtMs) });
-  if (instance !== null) facts.push(...stateFacts(instance, reader));
+  if (instance !== null) facts.push(...stateFacts(instance, explaining));
   facts.push({ name: say("path", "路径"), text: wholePath(history).join(" > ") });
   return facts.flatMap(({ name, text, isState }) => {
     const lines = wrapped(printable(text), COLUMNS - NAME_COLUMNS);
@@ -82,11 +85,12 @@ function noticeFact(notice: Notice, { say }: Reader): Fact {
   return { name: say("request", "审批请求"), text: say(`about ${instance}`, `针对 ${instance}`) };
 }
 
-function stateFacts(instance: Instance, { say, times, language }: Reader): Fact[] {
+function stateFacts(instance: Instance, { reader, isSimulated = false }: Explaining): Fact[] {
+  const { say, times, language } = reader;
   const { reason, snapshot } = instance;
   const attempts = snapshot.context.attempt;
   const because = reason === null ? "" : `: ${REASONS[reason][language]} (${reason})`;
-  const why = sendingText(instance, say) ?? because;
+  const why = sendingText(instance, { say, isSimulated }) ?? because;
   const facts: Fact[] = [{ name: say("state", "状态"), text: `${topLevel(snapshot.state)}${why}`, isState: true }];
   if (attempts > 0) facts.push({ name: say("attempts", "执行次数"), text: String(attempts) });
   const timers = [...timersOf(instance)].map(([name, { dueAtMs }]) =>
@@ -100,8 +104,12 @@ function stateFacts(instance: Instance, { say, times, language }: Reader): Fact[
 }
 
 /** No rule governs what the engine itself sends: that is no reason to tell. null: another reason is. */
-function sendingText({ kind, reason, snapshot }: Instance, say: Reader["say"]): string | null {
+function sendingText(
+  { kind, reason, snapshot }: Instance,
+  { say, isSimulated }: { say: Reader["say"]; isSimulated: boolean },
+): string | null {
   if (kind === "action" || reason !== "no_rule") return null;
+  if (isSimulated) return say(": it was not sent, a simulation sends nothing", ": 未发送（模拟运行不会发送任何内容）");
   return topLevel(snapshot.state) === "Success"
     ? say(": it was sent", ": 已发送")
     : say(": it is being sent", ": 正在发送");

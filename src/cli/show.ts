@@ -40,6 +40,8 @@ type Shown = {
   /** null: its history cannot be read. */
   readonly history: History | null;
   readonly names: ProcessNames;
+  /** Of a namespace that a simulation made. */
+  readonly isSimulated: boolean;
   readonly errors: readonly BecalmError[];
   /** What is wrong with its trail; null: it holds. */
   readonly fault: TrailFault | null;
@@ -75,7 +77,8 @@ async function look(instances: InstanceReader, id: string): Promise<Shown> {
   const history = await instances.history(id).catch(told);
   const names = await instances.processNames(history?.entries ?? []);
   const { fault } = await checkTrail(instances, id);
-  return { id, raw: stored.value, instance, history, names, errors, fault };
+  const isSimulated = instances.runtime.mode === "simulated";
+  return { id, raw: stored.value, instance, history, names, isSimulated, errors, fault };
 }
 
 /** As it was then: what its history up to there makes of it. */
@@ -90,12 +93,18 @@ function past(shown: Shown, at: string): Shown {
 }
 
 function showText(terminal: Terminal, shown: Shown, where: string): string[] {
-  const { id, raw, instance, history, names, errors } = shown;
+  const { id, raw, instance, history, names, isSimulated, errors } = shown;
   const { bold, red, dim } = terminal.outColors;
   const lines = [bold(id), ...pastText(terminal, shown), ...verifiedText(terminal, shown)];
   if (history !== null)
     lines.push(
-      ...explainText(instance, history, { colors: terminal.outColors, reader: terminal.reader, names, where }),
+      ...explainText(instance, history, {
+        colors: terminal.outColors,
+        reader: terminal.reader,
+        names,
+        where,
+        isSimulated,
+      }),
     );
   if (errors.length === 0) return lines;
   lines.push("");

@@ -197,6 +197,17 @@ describe("show and replay", () => {
     expect(stdout).not.toContain("rule governs");
   });
 
+  test("say of what a simulation did not send that it was not sent", async () => {
+    const where = ["--store", redis.url, "--namespace", "show-simulated"];
+    await becalm(["run", "--policies", POLICIES, "--alerts", STORM, "--quiet", ...where]);
+    const rows = jsonLines<Row & { kind: string }>(
+      (await becalm(["ls", "--json", "--limit", "1000", ...where])).stdout,
+    );
+    const { stdout } = await becalm(["show", rows.find(({ kind }) => kind === "summary")?.id as string, ...where]);
+    expect(stdout).toContain("Success: it was not sent, a simulation sends nothing");
+    expect(stdout).not.toContain("it was sent");
+  });
+
   test("give as JSON the alert, the path and the entries with sentences, observation, actor and hashes", async () => {
     const [shown] = jsonLines<{ alert: { labels: object }; path: string[]; entries: Record<string, unknown>[] }>(
       (await at("show", skipped, "--json")).stdout,

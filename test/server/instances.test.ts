@@ -76,7 +76,7 @@ describe("instances over HTTP", () => {
     expect(await found({ since: new Date(Date.now() + 60_000).toISOString() })).toEqual([]);
   });
 
-  test.each(["limit=0", "labels=(", "since=yesterday", "reason=because", "limit=x", "limit=1001", "state=Nowhere"])(
+  test.each(["limit=0", "labels=(", "since=yesterday", "reason=because", "limit=x", "limit=1001"])(
     "refuse the filter %s",
     async (query) => {
       const { status, json } = await get(`/v1/instances?${query}`);
@@ -84,6 +84,16 @@ describe("instances over HTTP", () => {
       expect(json).toMatchObject({ error: { code: "BECALM_ARGUMENT_INVALID" } });
     },
   );
+
+  test("refuse a state that there is not, and say which there are and which was meant", async () => {
+    const message = async (state: string) => {
+      const { status, json } = await get(`/v1/instances?state=${state}`);
+      return [status, (json as { error: { code: string; message: string } }).error.message];
+    };
+    const states = "Idle, Processing, Proceeding, Success, Failed, Defense, Waiting, Skipped";
+    expect(await message("Nowhere")).toEqual([400, expect.stringContaining(`one of ${states}, not "Nowhere".`)]);
+    expect(await message("waitng")).toEqual([400, expect.stringContaining('not "waitng". Did you mean Waiting?')]);
+  });
 
   test("show one with its version as ETag, its history and its picture", async () => {
     const [row] = await held();
