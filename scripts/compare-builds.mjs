@@ -47,6 +47,8 @@ const HELP = `node scripts/compare-builds.mjs BASE_DIR [options]
   --alerts N     alerts of a sample; of all-execute and distinct-groups half of it; default ${OPTIONS.alerts.default}
   --redis URL    the database of this URL, which is emptied before every sample; default: stores in memory
   --least RATIO  exit 1 if this build's rate over the base's, by time, is below it; default ${OPTIONS.least.default}
+  --serve        what a process of a build is started with: takes samples that its parent asks for by messages, of the
+                 build in BASE_DIR; needs a parent
   --help
 
 Prints for each work the rate of this build over that of the base (ratio of the medians, and the lowest and highest ratio
@@ -215,6 +217,8 @@ function given() {
     const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS });
     if (values.help) return { values };
     if (positionals.length !== 1) throw new Error("Give one BASE_DIR.");
+    if (values.serve && process.send === undefined)
+      throw new Error("--serve is for a process that this script starts; without it, it compares.");
     if (values.only !== undefined && !Object.hasOwn(WORKS, values.only))
       throw new Error(`--only "${String(values.only)}" is unknown. There are: ${Object.keys(WORKS).join(", ")}.`);
     return { values, dir: positionals[0] };

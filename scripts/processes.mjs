@@ -1,45 +1,48 @@
 #!/usr/bin/env node
 /**
- * What several processes on one Redis cost and how they behave together:
- *
- *   node scripts/processes.mjs cpu [--processes 2] [--groups 100] [--alerts 20000] [--rounds 3] [--dir .]
- *   node scripts/processes.mjs one-group | timers | killed | stopped | rolling
- *
- * `cpu`: CPU per alert of all processes together on the same groups, over that of as many processes on namespaces of
- * their own. `one-group`: the rate of two processes on a single group over that of one. `timers`: how late 10,000
- * timers are that are due at once, with one engine and with three. `killed`, `stopped`: how long the partitions of one
- * of four processes are without decisions. `rolling`: what four processes refuse that are restarted one after the other
- * under load.
- *
- * Starts a Redis server of its own, without persistence. `--dir` is a built checkout.
+ * What several processes on one Redis cost and how they behave together: `node scripts/processes.mjs NAME`; `--help`
+ * names the figures. Starts a Redis server of its own, without persistence, on loopback.
  */
-import { fork, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { answerParent, isMember, Member, withOwnRedis } from "./own-processes.mjs";
+
+const OPTIONS = {
+  processes: { type: "string", default: "2" },
+  groups: { type: "string", default: "100" },
+  alerts: { type: "string", default: "20000" },
+  rounds: { type: "string", default: "3" },
+  size: { type: "string", default: "1000" },
+  dir: { type: "string", default: fileURLToPath(new URL("..", import.meta.url)) },
+  port: { type: "string", default: "7392" },
+  help: { type: "boolean", default: false },
+};
+const HELP = `npm run build && node scripts/processes.mjs NAME [options]
+
+  cpu              CPU per alert of all processes together on the same groups, over that of as many processes on
+                   namespaces of their own
+  one-group        the rate of two processes on a single group over that of one
+  timers           how late 10,000 timers are that are due at once, with one engine and with three
+  killed, stopped  how long the partitions of one of four processes are without decisions
+  rolling          what four processes refuse that are restarted one after the other under load
+
+  --processes N    of cpu; default ${OPTIONS.processes.default}
+  --groups N       that alerts belong to; default ${OPTIONS.groups.default}
+  --alerts N       of each process in a round of cpu and one-group; default ${OPTIONS.alerts.default}
+  --rounds N       of cpu and one-group; default ${OPTIONS.rounds.default}
+  --size N         alerts a request; default ${OPTIONS.size.default}
+  --dir DIR        a built checkout; default: this one
+  --port N         of the server; default ${OPTIONS.port.default}
+  --help`;
 
 const STARTS_AT = "2026-11-23T06:49:54.757Z";
 const SETTLED_MS = 5_000;
 const TIMER_COUNT = 10_000;
 const WAIT_MS = 15_000;
 
-// ---------------------------------------------------------------------------------------------------------------- a
-// member
-
-/** Answers one request of its parent after the other. */
-function serve() {
-  const member = {};
-  process.on("message", ({ number, name, given }) => {
-    Promise.resolve(REQUESTS[name](member, given)).then(
-      (result) => process.send({ number, result: result ?? null }),
-      (error) => process.send({ number, error: error.stack }),
-    );
-  });
-  process.on("disconnect", () => process.exit(0));
-}
+// ---------------------------------------------------------------------------------------------------------- a member
 
 const REQUESTS = { open, ingest, stream, endStream, timedOut, stop };
 
@@ -174,85 +177,33 @@ async function stop(member) {
 // ----------------------------------------------------------------------------------------------------------------
 // measuring
 
-class Member {
-  #number = 0;
-  #waiting = new Map();
-
-  constructor() {
-    this.child = fork(fileURLToPath(import.meta.url), { env: { ...process.env, BECALM_PROCESS: "1" } });
-    this.child.on("message", ({ number, result, error }) => {
-      const { resolve, reject } = this.#waiting.get(number);
-      this.#waiting.delete(number);
-      if (error === undefined) resolve(result);
-      else reject(new Error(error));
-    });
-  }
-
-  ask(name, given = {}) {
-    this.#number += 1;
-    const number = this.#number;
-    this.isStopped ||= name === "stop";
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(number, { resolve, reject });
-      this.child.send({ number, name, given });
-    });
-  }
-
-  isStopped = false;
-
-  get isAlive() {
-    return this.child.exitCode === null && this.child.signalCode === null;
-  }
-
-  async end() {
-    if (!this.isAlive) return;
-    const exited = once(this.child, "exit");
-    if (this.child.connected) this.child.disconnect();
-    await exited;
+function given() {
+  try {
+    const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS });
+    if (values.help) return null;
+    const [name] = positionals;
+    if (!Object.hasOwn(FIGURES, name ?? "")) throw new Error(`Name a figure: ${Object.keys(FIGURES).join(", ")}.`);
+    const { help: _, dir, ...counts } = values;
+    const numbers = Object.fromEntries(Object.entries(counts).map(([key, value]) => [key, Number(value)]));
+    return { name, dir: resolve(dir), ...numbers };
+  } catch (error) {
+    console.error(`${error.message}\n\n${HELP}`);
+    process.exit(2);
   }
 }
 
 async function main() {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: {
-      processes: { type: "string", default: "2" },
-      groups: { type: "string", default: "100" },
-      alerts: { type: "string", default: "20000" },
-      rounds: { type: "string", default: "3" },
-      size: { type: "string", default: "1000" },
-      dir: { type: "string", default: fileURLToPath(new URL("..", import.meta.url)) },
-      port: { type: "string", default: "7392" },
-    },
-  });
-  const folder = mkdtempSync(join(tmpdir(), "becalm-processes-"));
-  const args = ["--port", values.port, "--save", "", "--appendonly", "no", "--dir", folder, "--bind", "127.0.0.1"];
-  const server = spawn("redis-server", args, { stdio: "ignore" });
-  await delay(500);
-  const setup = {
-    dir: resolve(values.dir),
-    redis: `redis://127.0.0.1:${values.port}`,
-    processes: Number(values.processes),
-    groups: Number(values.groups),
-    alerts: Number(values.alerts),
-    rounds: Number(values.rounds),
-    size: Number(values.size),
-  };
-  try {
-    await FIGURES[positionals[0] ?? "cpu"](setup);
-  } finally {
-    server.kill();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const setup = given();
+  if (setup === null) return console.log(HELP);
+  await withOwnRedis(setup.port, (redis) => FIGURES[setup.name]({ ...setup, redis }));
 }
 
-const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 let spaces = 0;
 
 /** Members that are warm; `namespaceOf`: by their number. */
 async function membersOf(setup, count, { isShared, share = 0.1, wait, total, isSame = false }) {
-  const members = Array.from({ length: count }, () => new Member());
+  const members = Array.from({ length: count }, () => new Member(fileURLToPath(import.meta.url)));
   if (!isSame) spaces += 1;
   const common = { dir: setup.dir, redis: setup.redis, groups: setup.groups, share, total, wait };
   await Promise.all(
@@ -402,5 +353,9 @@ async function endAll(members) {
   await Promise.all(members.map((member) => member.end()));
 }
 
-if (process.env["BECALM_PROCESS"] === "1") serve();
-else await main();
+if (isMember) {
+  const member = {};
+  answerParent(
+    Object.fromEntries(Object.entries(REQUESTS).map(([name, answer]) => [name, (asked) => answer(member, asked)])),
+  );
+} else await main();

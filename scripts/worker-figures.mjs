@@ -3,13 +3,10 @@
  * What engines and workers cost beside their decisions: `node scripts/worker-figures.mjs NAME`, after `npm run build`;
  * `--help` names the figures. Starts a Redis server of its own, without persistence, on loopback.
  */
-import { fork, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { answerParent, isMember, Member, withOwnRedis } from "./own-processes.mjs";
 
 const FIGURES = { idle, interrupted, results };
 const OPTIONS = {
@@ -121,41 +118,7 @@ async function serve() {
       await counted.store.close();
     },
   };
-  process.on("message", ({ number, name, given }) => {
-    requests[name](given).then(
-      (result) => process.send({ number, result: result ?? null }),
-      (error) => process.send({ number, error: error.stack }),
-    );
-  });
-  process.on("disconnect", () => process.exit(0));
-}
-
-class Member {
-  #child = fork(fileURLToPath(import.meta.url), { env: { ...process.env, BECALM_PROCESS: "1" } });
-  #waiting = new Map();
-  #number = 0;
-
-  constructor() {
-    this.#child.on("message", ({ number, result, error }) => {
-      const { resolve, reject } = this.#waiting.get(number);
-      this.#waiting.delete(number);
-      if (error === undefined) resolve(result);
-      else reject(new Error(error));
-    });
-  }
-
-  ask(name, given = {}) {
-    this.#number += 1;
-    const number = this.#number;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(number, { resolve, reject });
-      this.#child.send({ number, name, given });
-    });
-  }
-
-  end() {
-    this.#child.disconnect();
-  }
+  answerParent(requests);
 }
 
 // ----------------------------------------------------------------------------------------------------------- figures
@@ -229,8 +192,8 @@ async function interruptedOnce({ redis, load, groups, count }) {
 async function results({ redis, seconds, rate, groups, engines, workers }) {
   for (const [index, load] of Object.keys(LOADS).entries()) {
     const common = { redis, namespace: `r${index}`, load, total: rate * seconds, groups };
-    const deciding = Array.from({ length: engines }, () => new Member());
-    const running = Array.from({ length: workers }, () => new Member());
+    const deciding = Array.from({ length: engines }, () => new Member(fileURLToPath(import.meta.url)));
+    const running = Array.from({ length: workers }, () => new Member(fileURLToPath(import.meta.url)));
     await Promise.all(deciding.map((one) => one.ask("open", { ...common, leaveEffects: workers > 0 })));
     await Promise.all(running.map((one) => one.ask("open", { ...common, isWorker: true })));
     await delay(WARM_MS);
@@ -279,17 +242,8 @@ function given() {
 async function main() {
   const setup = given();
   if (setup === null) return console.log(HELP);
-  const folder = mkdtempSync(join(tmpdir(), "becalm-worker-figures-"));
-  const place = ["--port", String(setup.port), "--bind", "127.0.0.1", "--dir", folder];
-  const server = spawn("redis-server", [...place, "--save", "", "--appendonly", "no"], { stdio: "ignore" });
-  await delay(500);
-  try {
-    await FIGURES[setup.name]({ ...setup, redis: `redis://127.0.0.1:${setup.port}` });
-  } finally {
-    server.kill();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  await withOwnRedis(setup.port, (redis) => FIGURES[setup.name]({ ...setup, redis }));
 }
 
-if (process.env["BECALM_PROCESS"] === "1") await serve();
+if (isMember) await serve();
 else await main();

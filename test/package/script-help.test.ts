@@ -23,6 +23,18 @@ const COMMANDS = [
     wrong: { given: ["--frobnicate"], said: /Unknown option '--frobnicate'/ },
   },
   {
+    name: "compare-builds --serve",
+    given: ["scripts/compare-builds.mjs", "--serve"],
+    help: /--serve .*its parent asks for/,
+    wrong: { given: [".."], said: /--serve is for a process that this script starts/ },
+  },
+  {
+    name: "processes",
+    given: ["scripts/processes.mjs"],
+    help: /rolling .*refuse[\s\S]*--processes N .*default 2/,
+    wrong: { given: ["roling"], said: /Name a figure: cpu, one-group, timers, killed, stopped, rolling/ },
+  },
+  {
     name: "worker-figures",
     given: ["scripts/worker-figures.mjs"],
     help: /--rate N .*default 1000/,
