@@ -5,7 +5,7 @@ import { topLevel } from "../instance/step.ts";
 import { decidedByText } from "../present/decided-by.ts";
 import type { Reader } from "../present/reader.ts";
 import { textTable } from "../present/text-table.ts";
-import { columnsOf, printable } from "../present/text-width.ts";
+import { columnsOf, cutColumns, printable } from "../present/text-width.ts";
 import type { ProcessNames } from "../runtime/deciding-process.ts";
 import { stateColor } from "./report-text.ts";
 import type { Colors } from "./terminal.ts";
@@ -60,7 +60,7 @@ export function listText(
   ];
   const kept = fitting(all, alert, columns);
   const room = Math.max(columns - widthOf(kept) - GAP * kept.length, 1);
-  const shown = [...kept, { ...alert, cells: alert.cells.map((cell) => cut(cell, room)) }];
+  const shown = [...kept, { ...alert, cells: alert.cells.map((cell) => cutColumns(cell, room)) }];
   const table = [
     shown.map(({ name }) => name),
     ...rows.map((_, row) => shown.map(({ cells }) => cells[row] as string)),
@@ -117,14 +117,4 @@ function tellingNames(all: readonly Readonly<Record<string, string>>[]): readonl
   const counted = names.map((name) => ({ name, values: new Set(all.map((labels) => labels[name])).size }));
   const several = counted.filter(({ values }) => values > 1).sort((left, right) => right.values - left.values);
   return several.slice(0, LABEL_COUNT_MAX).map(({ name }) => name);
-}
-
-function cut(text: string, columns: number): string {
-  if (columnsOf(text) <= columns) return text;
-  let kept = "";
-  for (const character of text) {
-    if (columnsOf(kept + character) > columns - 1) break;
-    kept += character;
-  }
-  return `${kept}…`;
 }

@@ -1,10 +1,13 @@
 /** What `becalm report` shows: for people a table and what stands behind it, or a JSON line a rule. */
 import { formatDuration } from "../model/duration.ts";
 import type { ReasonCode } from "../model/reasons.ts";
+import { fittingTable } from "../present/fitting-table.ts";
 import type { Reader } from "../present/reader.ts";
 import { ruleText } from "../present/rule-text.ts";
 import type { Sentence } from "../present/sentences.ts";
-import { count, textTable } from "../present/text-table.ts";
+import { count } from "../present/text-table.ts";
+import { columnsOf, cutColumns } from "../present/text-width.ts";
+import { wrapped, wrappedIn } from "../present/wrapped-text.ts";
 import type { OutcomeFigures, OutcomeRow, Spread } from "../simulate/outcome-report.ts";
 import type { Colors } from "./terminal.ts";
 
@@ -16,7 +19,8 @@ export type OutcomeSummary = {
   readonly isCut: boolean;
 };
 
-export type OutcomeLook = { readonly colors: Colors; readonly reader: Reader };
+/** `columns`: of the screen. */
+export type OutcomeLook = { readonly colors: Colors; readonly reader: Reader; readonly columns: number };
 
 /** Key order is part of the output. */
 export function outcomeLine({ policy, figures }: OutcomeRow): object {
@@ -39,11 +43,8 @@ const HEAD: readonly Sentence[] = [
   { en: "median", zh: "中位数" },
 ];
 
-export function outcomeText(
-  rows: readonly OutcomeRow[],
-  summary: OutcomeSummary,
-  { colors, reader }: OutcomeLook,
-): string[] {
+export function outcomeText(rows: readonly OutcomeRow[], summary: OutcomeSummary, look: OutcomeLook): string[] {
+  const { colors, reader, columns } = look;
   const { bold, dim, yellow } = colors;
   const { say } = reader;
   const { instances, since, until, unreadable } = summary;
@@ -66,8 +67,9 @@ export function outcomeText(
   const cells = rows.map(({ policy, figures }) => [policy.name, ...figureCells(figures)]);
   const head = HEAD.map((title) => title[reader.language]);
   const right = HEAD.map((_, column) => column).slice(1);
-  lines.push("", ...textTable([head, ...cells], { right, paint: (cell, _, row) => (row === 0 ? dim(cell) : cell) }));
-  for (const row of rows) lines.push("", ...detailLines(row, { colors, reader }));
+  const paint = (cell: string, _: number, row: number) => (row === 0 ? dim(cell) : cell);
+  lines.push("", ...fittingTable([head, ...cells], { columns, keys: 1, right, paint }));
+  for (const row of rows) lines.push("", ...detailLines(row, look));
   return lines;
 }
 
@@ -88,7 +90,10 @@ function figureCells({ instances, executed, skipped, approvals }: OutcomeFigures
   ].map(String);
 }
 
-function detailLines({ policy, figures }: OutcomeRow, { colors: { bold, dim }, reader }: OutcomeLook): string[] {
+function detailLines(
+  { policy, figures }: OutcomeRow,
+  { colors: { bold, dim }, reader, columns }: OutcomeLook,
+): string[] {
   const { executed, skipped, approvals } = figures;
   const { forPeer } = skipped;
   const { say, language } = reader;
@@ -112,7 +117,12 @@ function detailLines({ policy, figures }: OutcomeRow, { colors: { bold, dim }, r
       ? ""
       : `${say(`asked ${approvals.asked} times: `, `请求审批 ${approvals.asked} 次：`)}${approvalsText(approvals, reader)}`,
   ].filter(Boolean);
-  return [`${bold(policy.name)}  ${dim(`${rule} (${policy.version})`)}`, ...facts.map((fact) => `  ${fact}`)];
+  const what = `${rule} (${policy.version})`;
+  const isOneLine = columnsOf(`${policy.name}  ${what}`) <= columns;
+  const head = isOneLine
+    ? [`${bold(policy.name)}  ${dim(what)}`]
+    : [bold(cutColumns(policy.name, columns)), ...wrapped(what, columns - 2).map((line) => `  ${dim(line)}`)];
+  return [...head, ...facts.flatMap((fact) => wrappedIn(fact, columns - 2)).map((line) => `  ${line}`)];
 }
 
 function executedText(

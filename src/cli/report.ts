@@ -40,7 +40,7 @@ export async function report(terminal: Terminal, options: ReportOptions): Promis
       for (const row of rows) await terminal.json(outcomeLine(row));
       await terminal.json({ summary });
     } else {
-      const look = { colors: terminal.outColors, reader: terminal.reader };
+      const look = { colors: terminal.outColors, reader: terminal.reader, columns: terminal.columns };
       for (const line of outcomeText(rows, summary, look)) await terminal.out(line);
     }
     if (rows.length === 0) noteNothing(terminal, instances, policy);

@@ -23,6 +23,8 @@ export type Terminal = {
   /** Somebody looks at stderr while the command runs. */
   readonly isWatched: boolean;
   readonly outColors: Colors;
+  /** Of the screen that stdout is; 80 when it is none. */
+  readonly columns: number;
   readonly noteColors: Colors;
   /** From now on the command goes on without a reader: its exit code is a verdict. */
   outlivesReader(): void;
@@ -37,6 +39,7 @@ export function readBy(terminal: Terminal, reader: Reader): Terminal {
   return { ...terminal, reader, say: reader.say };
 }
 
+const COLUMNS_ELSEWHERE = 80;
 const READER_GONE_EXIT_CODE = 0;
 
 export function terminal(): Terminal {
@@ -72,6 +75,7 @@ export function terminal(): Terminal {
       hasStatus = true;
     },
     isWatched: stderr.isTTY === true,
+    columns: stdout.isTTY ? stdout.columns : COLUMNS_ELSEWHERE,
     outColors: pico.createColors(hasColors(stdout)),
     noteColors: pico.createColors(hasColors(stderr)),
     outlivesReader: () => {

@@ -1,8 +1,10 @@
 /** What `becalm tune` shows: a table for people, JSON lines, a plot. */
 import { drawScatter, type ScatterPoint } from "../drawing/scatter.ts";
+import { fittingTable } from "../present/fitting-table.ts";
 import type { Reader } from "../present/reader.ts";
 import type { Sentence } from "../present/sentences.ts";
-import { count, textTable } from "../present/text-table.ts";
+import { count } from "../present/text-table.ts";
+import { wrappedIn } from "../present/wrapped-text.ts";
 import type { Condition } from "../simulate/diff-gates.ts";
 import { type Axis, reaches, type Tried, TUNE_FIELDS, type TuneField } from "../simulate/tune.ts";
 import { type Combination, combinationText, isSameValue, type Varied, valueText } from "../simulate/tune-grid.ts";
@@ -40,8 +42,11 @@ const TITLES: Readonly<Record<TuneField, Sentence>> = {
   newlySkipped: { en: "newly skipped", zh: "新跳过" },
 };
 
-export function tuneText(found: TuneFound, look: DiffLook): string[] {
-  const { colors, reader } = look;
+/** `columns`: of the screen. */
+export type TuneLook = DiffLook & { readonly columns: number };
+
+export function tuneText(found: TuneFound, look: TuneLook): string[] {
+  const { colors, reader, columns } = look;
   const { say, language } = reader;
   const { policy, settings, tried, invalid, alerts, pareto } = found;
   const { bold, dim, green, yellow } = colors;
@@ -59,14 +64,17 @@ export function tuneText(found: TuneFound, look: DiffLook): string[] {
   };
   const figures = TUNE_FIELDS.map((_, index) => settings.length + index);
   return [
-    say(
-      `${bold(policy)}: ${count(tried.length, "combination", "combinations")} of ${settings.join(", ")}, each over ${count(alerts, "alert", "alerts")}`,
-      `${bold(policy)}：${settings.join(", ")} 的 ${tried.length} 种组合，各用 ${alerts} 条告警`,
-    ),
+    ...wrappedIn(
+      say(
+        `${policy}: ${count(tried.length, "combination", "combinations")} of ${settings.join(", ")}, each over ${count(alerts, "alert", "alerts")}`,
+        `${policy}：${settings.join(", ")} 的 ${tried.length} 种组合，各用 ${alerts} 条告警`,
+      ),
+      columns,
+    ).map((line) => (line.startsWith(policy) ? bold(policy) + line.slice(policy.length) : line)),
     "",
-    ...textTable([head, ...rows], { right: figures, paint }),
-    ...invalid.map(({ combination, why }) =>
-      yellow(`${say("not valid", "无效")}: ${combinationText(combination)}: ${why}`),
+    ...fittingTable([head, ...rows], { columns, keys: settings.length, right: figures, paint }),
+    ...invalid.flatMap(({ combination, why }) =>
+      wrappedIn(`${say("not valid", "无效")}: ${combinationText(combination)}: ${why}`, columns).map(yellow),
     ),
     ...targetText(found, look),
   ];
@@ -81,37 +89,37 @@ function marksOf(one: Tried, { pareto, smallest, targets }: TuneFound, { say }: 
   ].filter(Boolean);
 }
 
-function targetText({ targets, smallest, proof, policy, tried }: TuneFound, look: DiffLook): string[] {
+function targetText({ targets, smallest, proof, policy, tried }: TuneFound, look: TuneLook): string[] {
   if (targets.length === 0) return [];
+  const { columns } = look;
   const { say } = look.reader;
-  const { bold, red, green } = look.colors;
+  const { red, green } = look.colors;
   const wanted = targets.map(({ text }) => text).join(say(" and ", " 且 "));
   if (smallest === null) {
     const text = say(
       `✗ No combination that was tried reaches ${wanted}. Vary more, or other settings.`,
       `✗ 尝试过的组合都达不到 ${wanted}。请扩大范围，或改变其他设置。`,
     );
-    return ["", red(text)];
+    return ["", ...wrappedIn(text, columns).map(red)];
   }
   if (smallest.isInForce) {
     const text = say(
       `✓ The rule in force reaches ${wanted}: nothing has to change.`,
       `✓ 现行规则已达到 ${wanted}：无需修改。`,
     );
-    return ["", green(text)];
+    return ["", ...wrappedIn(text, columns).map(green)];
   }
   const inForce = tried.find(({ isInForce }) => isInForce)?.combination;
   const changes = [...smallest.combination]
     .filter(([setting, value]) => !isSameValue(value, inForce?.get(setting)))
-    .map(([setting, value]) => `${setting} ${valueText(inForce?.get(setting) ?? "")} → ${bold(valueText(value))}`);
+    .map(([setting, value]) => `${setting} ${valueText(inForce?.get(setting) ?? "")} → ${valueText(value)}`);
+  const text = say(
+    `✓ The smallest change of ${policy} that reaches ${wanted}: ${changes.join(", ")}`,
+    `✓ ${policy} 达到 ${wanted} 的最小修改：${changes.join(", ")}`,
+  );
   return [
     "",
-    green(
-      say(
-        `✓ The smallest change of ${policy} that reaches ${wanted}: ${changes.join(", ")}`,
-        `✓ ${policy} 达到 ${wanted} 的最小修改：${changes.join(", ")}`,
-      ),
-    ),
+    ...wrappedIn(text, columns).map(green),
     "",
     ...(proof === null ? [] : diffText({ ...proof, failures: [], hasGates: false }, look)),
   ];

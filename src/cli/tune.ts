@@ -34,7 +34,7 @@ import { Progress } from "./progress.ts";
 import { readText } from "./read-text.ts";
 import { type AlertSource, alertsOfFiles, simulate } from "./simulated-alerts.ts";
 import type { Terminal } from "./terminal.ts";
-import { type TuneReport, tuneLines, tunePlot, tuneText } from "./tune-text.ts";
+import { type TuneLook, type TuneReport, tuneLines, tunePlot, tuneText } from "./tune-text.ts";
 import { unwritable } from "./unwritable-file.ts";
 import { PolicyFile } from "./varied-policy.ts";
 import type { RunEffects } from "./with-namespace.ts";
@@ -106,9 +106,7 @@ async function tell(terminal: Terminal, options: TuneOptions, { report, trials, 
       terminal.say(`${options.out} was not written: no change was found.`, `未写入 ${options.out}：没有找到修改方案。`),
     );
   if (options.json) for (const line of tuneLines(found)) await terminal.json(line);
-  else
-    for (const line of tuneText(found, { colors: terminal.outColors, reader: terminal.reader }))
-      await terminal.out(line);
+  else for (const line of tuneText(found, lookOf(terminal))) await terminal.out(line);
   if (stoppedBy !== null) {
     const { length } = tried;
     terminal.note(
@@ -120,6 +118,10 @@ async function tell(terminal: Terminal, options: TuneOptions, { report, trials, 
     return stoppedBy;
   }
   return targets.length > 0 && smallest === null ? EXIT.failed : EXIT.done;
+}
+
+function lookOf({ outColors, reader, columns }: Terminal): TuneLook {
+  return { colors: outColors, reader, columns };
 }
 
 function write(path: string, option: string, text: string): Promise<void> {

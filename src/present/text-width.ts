@@ -26,6 +26,17 @@ export function padColumns(text: string, columns: number, fill = " "): string {
   return text + fill.repeat(Math.max(0, columns - columnsOf(text)));
 }
 
+/** What is too wide ends with an ellipsis. */
+export function cutColumns(text: string, columns: number): string {
+  if (columnsOf(text) <= columns) return text;
+  let kept = "";
+  for (const character of text) {
+    if (columnsOf(kept + character) > columns - 1) break;
+    kept += character;
+  }
+  return `${kept}…`;
+}
+
 /**
  * Control characters would break every format, and those that turn the direction of text could make a line say
  * something else; a reader sees a space instead.

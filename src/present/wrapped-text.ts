@@ -19,6 +19,12 @@ export function wrapped(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
+/** The same, and the lines after the first stand two columns further in. */
+export function wrappedIn(text: string, columns: number): string[] {
+  if (columnsOf(text) <= columns) return [text];
+  return wrapped(text, columns - 2).map((line, index) => (index === 0 ? line : `  ${line}`));
+}
+
 function pieces(word: string, columns: number): string[] {
   if (columnsOf(word) <= columns) return [word];
   const found: string[] = [];

@@ -38,6 +38,7 @@ export function capturing(): { terminal: Terminal; lines: string[]; notes: strin
     note: (line) => void notes.push(line),
     status: () => {},
     outlivesReader: () => {},
+    columns: 80,
     isWatched: false,
     outColors: colors,
     reader: ENGLISH_UTC,
