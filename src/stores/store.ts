@@ -1,9 +1,11 @@
 import type { DimensionLock } from "./dimension-lock.ts";
 import type { ClaimedEffect, ClaimRequest, ExtendRequest, Outbox, StoredEffect } from "./outbox.ts";
 import type { Processes } from "./processes.ts";
+import type { StoreDescription } from "./store-description.ts";
 import type { TimerKey, TimerRow, TimersRequest } from "./timer-rows.ts";
 
 export type { ClaimRequest, ExtendRequest, StoredEffect } from "./outbox.ts";
+export type * from "./store-description.ts";
 export * from "./timer-rows.ts";
 
 /**
@@ -233,21 +235,6 @@ export type LostCommit = {
 
 /** `clocks`: none, if the store is on this machine and has no clock of its own. */
 export type StorePulse = { readonly clocks: readonly StoreClock[]; readonly lost: readonly LostCommit[] };
-
-/**
- * What outlives what. `none`: the process only. `async`: a killed server loses what it has not saved; `everysec`: at
- * most about a second; `always`: nothing that was answered. `replicated`: answered only when so many replicas have it.
- * `unknown`: nobody may ask.
- */
-export type DurabilityProfile = "none" | "async" | "everysec" | "always" | "replicated" | "unknown";
-
-/** One check. `advice`: what to do about it; absent: all is well. */
-export type Finding = { readonly what: string; readonly is: string; readonly advice?: string };
-
-export type StoreDescription = {
-  readonly durability: DurabilityProfile;
-  readonly findings: readonly Finding[];
-};
 
 export type LoadRequest = {
   partition: number;

@@ -26,10 +26,10 @@ import {
 import { requireKnownOptions } from "../known-options.ts";
 import { Environment } from "./environment.ts";
 import { ExpiringRows } from "./expiring-rows.ts";
-import { requireNamespaceName, requireStorePath } from "./lmdb-store.ts";
 import { nextNumber, prefixOf } from "./namespace-rows.ts";
 import { AFTER_ALL, numberOf, part, sortable } from "./row-keys.ts";
 import { type ReadRows, takeRows, type WriteRows } from "./rows.ts";
+import { requireNamespaceName, requireStorePath } from "./store-place.ts";
 
 export type LmdbDetectionStoreOptions = {
   /** Default "default". Letters, digits, `.`, `_` and `-`, at most 64. */

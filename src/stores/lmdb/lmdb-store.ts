@@ -45,7 +45,6 @@ import {
   type CreatedAt,
   decodeCursor,
   encodeCursor,
-  invalid,
   notOpen,
   partitionInId,
   requireLease,
@@ -62,6 +61,7 @@ import { requireUsableId } from "./instance-rows.ts";
 import { lmdbOutbox } from "./lmdb-outbox.ts";
 import { NamespaceRows } from "./namespace-rows.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";
+import { requireNamespaceName, requireStorePath } from "./store-place.ts";
 import { commitTo, type Tables, tablesOf } from "./tables.ts";
 
 export type LmdbStoreOptions = {
@@ -81,20 +81,6 @@ export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
   requireStorePath(path);
   requireNamespaceName(namespace);
   return new LmdbStore({ path, namespace, now });
-}
-
-/** @throws BECALM_ARGUMENT_INVALID */
-export function requireStorePath(path: string): void {
-  if (typeof path === "string" && path !== "") return;
-  throw invalid(`The path of an lmdb store is ${JSON.stringify(path)}. Give a folder.`);
-}
-
-/** @throws BECALM_ARGUMENT_INVALID */
-export function requireNamespaceName(namespace: string): void {
-  if (/^[A-Za-z0-9._-]{1,64}$/.test(namespace)) return;
-  throw invalid(
-    `The namespace ${JSON.stringify(namespace)} is not a valid name. Use 1 to 64 letters, digits, ".", "_" or "-".`,
-  );
 }
 
 /** What the stores of a namespace in this process have in common while it writes. */
