@@ -15,20 +15,20 @@ type Row = { readonly policy: string; readonly state: string; readonly reason: s
 
 /** Counts instance lines, keeping little of each: a file may have many. */
 export class ReportTotals {
-  private readonly rows = new Map<string, Row>();
+  readonly #rows = new Map<string, Row>();
   readonly waiting: { readonly id: string; readonly group: string | null }[] = [];
 
   add({ id, policy, state, reason, group }: InstanceLine): void {
     const key = `${policy}\n${state}\n${reason}`;
-    const row = this.rows.get(key) ?? { policy, state: state ?? "unreadable", reason: reason ?? "-", count: 0 };
+    const row = this.#rows.get(key) ?? { policy, state: state ?? "unreadable", reason: reason ?? "-", count: 0 };
     row.count += 1;
-    this.rows.set(key, row);
+    this.#rows.set(key, row);
     if (state === "Waiting" && this.waiting.length < WAITING_SHOWN_COUNT_MAX) this.waiting.push({ id, group });
   }
 
   /** By policy in order of first appearance, the most frequent first. */
   byReason(): readonly Row[] {
-    const rows = [...this.rows.values()];
+    const rows = [...this.#rows.values()];
     const policies = [...new Set(rows.map(({ policy }) => policy))];
     return rows.toSorted((a, b) => policies.indexOf(a.policy) - policies.indexOf(b.policy) || b.count - a.count);
   }

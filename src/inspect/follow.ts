@@ -41,39 +41,39 @@ export function follow(target: InspectTarget, followed: Followed, options: Follo
 }
 
 class Follower {
-  private readonly followed: Followed;
-  private readonly feed: InspectFeed;
+  readonly #followed: Followed;
+  readonly #feed: InspectFeed;
   /** As they were when they were last read. */
-  private seen: ReadonlyMap<string, InspectedInstance> | null = null;
+  #seen: ReadonlyMap<string, InspectedInstance> | null = null;
 
   constructor(followed: Followed, feed: InspectFeed) {
-    this.followed = followed;
-    this.feed = feed;
+    this.#followed = followed;
+    this.#feed = feed;
   }
 
   /** Nobody watches: the next round is a first one. */
   forget(): void {
-    this.seen = null;
+    this.#seen = null;
   }
 
   async round(): Promise<void> {
-    const before = this.seen;
+    const before = this.#seen;
     const seen = new Map<string, InspectedInstance>();
-    for await (const page of this.followed.source.pages()) {
+    for await (const page of this.#followed.source.pages()) {
       for (const instance of page) {
         seen.set(instance.id, instance);
         if (before?.get(instance.id)?.version === instance.version) continue;
         const commit =
-          before === null ? stateOf(instance) : await this.changed(before.get(instance.id) ?? null, instance);
-        this.feed.committed({ bytes: JSON.stringify(commit).length, read: () => commit });
+          before === null ? stateOf(instance) : await this.#changed(before.get(instance.id) ?? null, instance);
+        this.#feed.committed({ bytes: JSON.stringify(commit).length, read: () => commit });
       }
     }
-    this.seen = seen;
+    this.#seen = seen;
   }
 
   /** The steps since `before`, and the group as it is now. */
-  private async changed(before: InspectedInstance | null, instance: InspectedInstance): Promise<InspectedCommit> {
-    const { instances, source } = this.followed;
+  async #changed(before: InspectedInstance | null, instance: InspectedInstance): Promise<InspectedCommit> {
+    const { instances, source } = this.#followed;
     const { birth, entries } = await instances.history(instance.id);
     const since = before?.version ?? 0;
     const group = instance.groupId === null ? null : await source.group(instance.groupId);

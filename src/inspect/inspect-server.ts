@@ -100,32 +100,32 @@ export async function createInspectServer(options: InspectServerOptions = {}): P
 class LoopbackInspectServer implements InspectServer {
   /** Stays when the server is closed. */
   port = 0;
-  private readonly http: Server;
-  private readonly sockets: WebSocketServer;
-  private readonly rules: AccessRules;
-  private readonly redact: Redact;
-  private readonly frames: Frames;
-  private readonly inspectorUrl: string | null;
-  private readonly pacer = new Pacer();
-  private readonly recorded = new Recorded();
-  private readonly sources = new Set<InspectSource>([this.recorded]);
-  private readonly viewers = new Set<Viewer>();
-  private readonly pages = new Set<WebSocket>();
-  private firstViewer: (() => void)[] = [];
-  private playCommand: (command: PlayCommand) => void = () => {};
-  private lastState: PlayState | null = null;
+  readonly #http: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #rules: AccessRules;
+  readonly #redact: Redact;
+  readonly #frames: Frames;
+  readonly #inspectorUrl: string | null;
+  readonly #pacer = new Pacer();
+  readonly #recorded = new Recorded();
+  readonly #sources = new Set<InspectSource>([this.#recorded]);
+  readonly #viewers = new Set<Viewer>();
+  readonly #pages = new Set<WebSocket>();
+  #firstViewer: (() => void)[] = [];
+  #playCommand: (command: PlayCommand) => void = () => {};
+  #lastState: PlayState | null = null;
 
   constructor(options: InspectServerOptions, sockets: WebSocketServer) {
-    this.inspectorUrl = options.inspectorUrl === undefined ? INSPECTOR_URL_DEFAULT : options.inspectorUrl;
-    const inspectorOrigins = this.inspectorUrl === null ? [] : [originOf(this.inspectorUrl)];
+    this.#inspectorUrl = options.inspectorUrl === undefined ? INSPECTOR_URL_DEFAULT : options.inspectorUrl;
+    const inspectorOrigins = this.#inspectorUrl === null ? [] : [originOf(this.#inspectorUrl)];
     const token = options.token ?? randomBytes(TOKEN_BYTES).toString("base64url");
-    this.rules = { token, origins: [...inspectorOrigins, ...(options.origins ?? []).map(originOf)] };
-    this.redact = redaction(options.redact ?? []);
-    this.frames = frames(this.redact);
-    this.sockets = sockets;
-    this.http = createServer((request, response) => this.answer(request, response));
-    this.http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-      this.upgrade(request, socket, head),
+    this.#rules = { token, origins: [...inspectorOrigins, ...(options.origins ?? []).map(originOf)] };
+    this.#redact = redaction(options.redact ?? []);
+    this.#frames = frames(this.#redact);
+    this.#sockets = sockets;
+    this.#http = createServer((request, response) => this.#answer(request, response));
+    this.#http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      this.#upgrade(request, socket, head),
     );
   }
 
@@ -139,17 +139,17 @@ class LoopbackInspectServer implements InspectServer {
             { cause },
           ),
         );
-      this.http.once("error", fail);
-      this.http.listen({ port, host: "127.0.0.1" }, () => {
-        this.http.off("error", fail);
-        this.port = (this.http.address() as AddressInfo).port;
+      this.#http.once("error", fail);
+      this.#http.listen({ port, host: "127.0.0.1" }, () => {
+        this.#http.off("error", fail);
+        this.port = (this.#http.address() as AddressInfo).port;
         resolve();
       });
     });
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}/?token=${encodeURIComponent(this.rules.token)}`;
+    return `http://127.0.0.1:${this.port}/?token=${encodeURIComponent(this.#rules.token)}`;
   }
 
   get socketUrl(): string {
@@ -157,15 +157,15 @@ class LoopbackInspectServer implements InspectServer {
   }
 
   get viewerCount(): number {
-    return this.viewers.size;
+    return this.#viewers.size;
   }
 
   get isWatched(): boolean {
-    return this.viewers.size > 0;
+    return this.#viewers.size > 0;
   }
 
   get load(): InspectServer["load"] {
-    const viewers = [...this.viewers];
+    const viewers = [...this.#viewers];
     return {
       heldBytes: viewers.reduce((sum, viewer) => sum + viewer.heldBytes, 0),
       isUpToDate: viewers.every((viewer) => viewer.isUpToDate),
@@ -173,109 +173,109 @@ class LoopbackInspectServer implements InspectServer {
   }
 
   attach(source: InspectSource): InspectFeed {
-    this.sources.add(source);
-    for (const viewer of this.viewers) viewer.resync();
-    return { committed: (commit) => this.offer(commit), detach: () => void this.sources.delete(source) };
+    this.#sources.add(source);
+    for (const viewer of this.#viewers) viewer.resync();
+    return { committed: (commit) => this.#offer(commit), detach: () => void this.#sources.delete(source) };
   }
 
   replayed(commits: readonly InspectedCommit[]): void {
     for (const commit of commits) {
-      this.recorded.record(commit);
-      this.offer({ bytes: JSON.stringify(commit).length, read: () => commit });
+      this.#recorded.record(commit);
+      this.#offer({ bytes: JSON.stringify(commit).length, read: () => commit });
     }
   }
 
   onFirstViewer(fn: () => void): void {
     if (this.isWatched) fn();
-    else this.firstViewer.push(fn);
+    else this.#firstViewer.push(fn);
   }
 
   onPlayCommand(fn: (command: PlayCommand) => void): void {
-    this.playCommand = fn;
+    this.#playCommand = fn;
   }
 
   announce(state: PlayState): void {
-    this.lastState = state;
+    this.#lastState = state;
     const text = JSON.stringify({ type: "becalm.playback", ...state });
-    for (const page of this.pages) page.send(text);
+    for (const page of this.#pages) page.send(text);
   }
 
   async close(): Promise<void> {
-    for (const viewer of this.viewers) viewer.close();
-    for (const socket of this.sockets.clients) socket.terminate();
-    this.sockets.close();
-    this.http.closeAllConnections();
-    if (this.http.listening) await new Promise((resolve) => this.http.close(resolve));
+    for (const viewer of this.#viewers) viewer.close();
+    for (const socket of this.#sockets.clients) socket.terminate();
+    this.#sockets.close();
+    this.#http.closeAllConnections();
+    if (this.#http.listening) await new Promise((resolve) => this.#http.close(resolve));
   }
 
-  private offer(commit: PendingCommit): void {
-    if (this.viewers.size === 0) return;
-    this.pacer.noticeWork();
-    for (const viewer of this.viewers) viewer.offer(commit);
+  #offer(commit: PendingCommit): void {
+    if (this.#viewers.size === 0) return;
+    this.#pacer.noticeWork();
+    for (const viewer of this.#viewers) viewer.offer(commit);
   }
 
-  private check(request: IncomingMessage, url: URL) {
+  #check(request: IncomingMessage, url: URL) {
     const { host, origin } = request.headers;
-    return refusal(this.rules, { host, origin, token: url.searchParams.get("token"), port: this.port });
+    return refusal(this.#rules, { host, origin, token: url.searchParams.get("token"), port: this.port });
   }
 
-  private answer(request: IncomingMessage, response: ServerResponse): void {
+  #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? "/", "http://127.0.0.1");
     const { status, headers, body } = pageAnswer({
       method: request.method ?? "GET",
       url,
-      refused: this.check(request, url),
-      inspectorUrl: this.inspectorUrl,
-      redact: this.redact,
+      refused: this.#check(request, url),
+      inspectorUrl: this.#inspectorUrl,
+      redact: this.#redact,
     });
     response.writeHead(status, headers);
     response.end(body);
   }
 
-  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => socket.destroy());
     const url = new URL(request.url ?? "/", "http://127.0.0.1");
     const refused =
-      this.viewers.size >= VIEWER_COUNT_MAX
+      this.#viewers.size >= VIEWER_COUNT_MAX
         ? { status: 503, why: `${VIEWER_COUNT_MAX} viewers are connected already. Close one.` }
-        : this.check(request, url);
+        : this.#check(request, url);
     if (refused !== null) {
       socket.end(
         `HTTP/1.1 ${refused.status} Refused\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(refused.why)}\r\n\r\n${refused.why}`,
       );
       return;
     }
-    this.sockets.handleUpgrade(request, socket, head, (connected) =>
-      this.welcome(connected, url.searchParams.get("role") === "page"),
+    this.#sockets.handleUpgrade(request, socket, head, (connected) =>
+      this.#welcome(connected, url.searchParams.get("role") === "page"),
     );
   }
 
-  private welcome(socket: WebSocket, isPage: boolean): void {
+  #welcome(socket: WebSocket, isPage: boolean): void {
     const viewer = new Viewer({
       wire: wireOf(socket),
-      pacer: this.pacer,
-      listener: listenerOf(socket, this.frames, isPage),
-      sources: () => [...this.sources],
+      pacer: this.#pacer,
+      listener: listenerOf(socket, this.#frames, isPage),
+      sources: () => [...this.#sources],
     });
-    this.viewers.add(viewer);
-    if (isPage) this.welcomePage(socket);
+    this.#viewers.add(viewer);
+    if (isPage) this.#welcomePage(socket);
     socket.on("error", () => socket.terminate());
     socket.on("close", () => {
       viewer.close();
-      this.viewers.delete(viewer);
-      this.pages.delete(socket);
+      this.#viewers.delete(viewer);
+      this.#pages.delete(socket);
     });
     // A viewer's loop catches what sources throw; anything else is a mistake of the program and ends this viewer only.
     viewer.run().catch(() => socket.terminate());
-    for (const fn of this.firstViewer.splice(0)) fn();
+    for (const fn of this.#firstViewer.splice(0)) fn();
   }
 
-  private welcomePage(socket: WebSocket): void {
-    this.pages.add(socket);
-    if (this.lastState !== null) this.announce(this.lastState);
+  #welcomePage(socket: WebSocket): void {
+    this.#pages.add(socket);
+    if (this.#lastState !== null) this.announce(this.#lastState);
     socket.on("message", (data) => {
       const command = commandOf((data as Buffer).toString());
-      if (command !== null) this.playCommand(command);
+      if (command !== null) this.#playCommand(command);
     });
   }
 }

@@ -29,24 +29,24 @@ class InspectedRef implements ActorRefLike {
   readonly id: string;
   readonly logic: AnyStateMachine;
   readonly _parent: InspectedRef | undefined;
-  private latest: () => Snapshot<unknown>;
+  #latest: () => Snapshot<unknown>;
 
   constructor(address: ActorAddress, parent: InspectedRef | undefined, at: ActorSnapshot) {
     this.sessionId = address.sessionId;
     this.id = address.sessionId;
     this.logic = address.machine;
     this._parent = parent;
-    this.latest = snapshotOf(this.logic, at);
+    this.#latest = snapshotOf(this.logic, at);
   }
 
   readonly send = (): void => {};
 
-  readonly getSnapshot: AnyActorRef["getSnapshot"] = () => this.latest();
+  readonly getSnapshot: AnyActorRef["getSnapshot"] = () => this.#latest();
 
   /** Gives what reads the snapshot of this very step, also after later ones. */
   moveTo(at: ActorSnapshot): () => Snapshot<unknown> {
-    this.latest = snapshotOf(this.logic, at);
-    return this.latest;
+    this.#latest = snapshotOf(this.logic, at);
+    return this.#latest;
   }
 }
 

@@ -14,86 +14,86 @@ export const GAP_MS_MAX = 3_000;
 export type PlayerOptions = { readonly clock: Clock; readonly speed: number; readonly onEnd?: () => void };
 
 export class Player {
-  private readonly server: InspectServer;
-  private readonly steps: readonly InspectedCommit[];
-  private readonly options: PlayerOptions;
-  private speed: number;
-  private told = 0;
-  private rounds = 0;
-  private isPaused = true;
-  private cancel: () => void = () => {};
+  readonly #server: InspectServer;
+  readonly #steps: readonly InspectedCommit[];
+  readonly #options: PlayerOptions;
+  #speed: number;
+  #told = 0;
+  #rounds = 0;
+  #isPaused = true;
+  #cancel: () => void = () => {};
 
   constructor(server: InspectServer, histories: readonly (readonly InspectedCommit[])[], options: PlayerOptions) {
-    this.server = server;
-    this.options = options;
-    this.speed = options.speed;
-    this.steps = histories.flat().sort((a, b) => timeOf(a) - timeOf(b));
+    this.#server = server;
+    this.#options = options;
+    this.#speed = options.speed;
+    this.#steps = histories.flat().sort((a, b) => timeOf(a) - timeOf(b));
     server.onPlayCommand((command) => this.take(command));
-    this.announce();
+    this.#announce();
   }
 
   play(): void {
-    if (!this.isPaused) return;
-    this.isPaused = false;
-    this.announce();
-    this.next();
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#announce();
+    this.#next();
   }
 
   pause(): void {
-    this.cancel();
-    this.isPaused = true;
-    this.announce();
+    this.#cancel();
+    this.#isPaused = true;
+    this.#announce();
   }
 
   take(command: PlayCommand): void {
     if (command.command === "play") this.play();
     else if (command.command === "pause") this.pause();
-    else if (command.command === "restart") this.restart();
-    else if (command.command === "speed") this.setSpeed(command.speed);
+    else if (command.command === "restart") this.#restart();
+    else if (command.command === "speed") this.#setSpeed(command.speed);
   }
 
-  private restart(): void {
+  #restart(): void {
     this.pause();
-    this.told = 0;
-    this.rounds += 1;
+    this.#told = 0;
+    this.#rounds += 1;
     this.play();
   }
 
-  private setSpeed(speed: number): void {
-    this.speed = speed;
-    const wasPaused = this.isPaused;
+  #setSpeed(speed: number): void {
+    this.#speed = speed;
+    const wasPaused = this.#isPaused;
     this.pause();
     if (!wasPaused) this.play();
   }
 
   /** Tells the next step and waits as long as was waited for the one after it. */
-  private next(): void {
-    const step = this.steps[this.told];
+  #next(): void {
+    const step = this.#steps[this.#told];
     if (step === undefined) {
-      this.end();
+      this.#end();
       return;
     }
-    this.server.replayed([this.inRound(step)]);
-    this.told += 1;
-    this.announce();
-    const following = this.steps[this.told];
+    this.#server.replayed([this.#inRound(step)]);
+    this.#told += 1;
+    this.#announce();
+    const following = this.#steps[this.#told];
     if (following === undefined) {
-      this.end();
+      this.#end();
       return;
     }
-    const gapMs = Math.max(timeOf(following) - timeOf(step), 0) / this.speed;
-    this.cancel = this.options.clock.schedule(Math.min(gapMs, GAP_MS_MAX), () => this.next());
+    const gapMs = Math.max(timeOf(following) - timeOf(step), 0) / this.#speed;
+    this.#cancel = this.#options.clock.schedule(Math.min(gapMs, GAP_MS_MAX), () => this.#next());
   }
 
-  private end(): void {
-    this.isPaused = true;
-    this.announce();
-    this.options.onEnd?.();
+  #end(): void {
+    this.#isPaused = true;
+    this.#announce();
+    this.#options.onEnd?.();
   }
 
   /** Versions go on rising from round to round: a viewer takes what it has seen before as new. */
-  private inRound(commit: InspectedCommit): InspectedCommit {
-    const offset = this.rounds * (this.steps.length + 1);
+  #inRound(commit: InspectedCommit): InspectedCommit {
+    const offset = this.#rounds * (this.#steps.length + 1);
     const changes = commit.changes.map(
       (change): InspectedChange => ({
         ...change,
@@ -103,13 +103,13 @@ export class Player {
     return { group: commit.group, changes };
   }
 
-  private announce(): void {
-    const atMs = this.told === 0 ? null : timeOf(this.steps[this.told - 1] as InspectedCommit);
-    this.server.announce({
-      isPaused: this.isPaused,
-      told: this.told,
-      total: this.steps.length,
-      speed: this.speed,
+  #announce(): void {
+    const atMs = this.#told === 0 ? null : timeOf(this.#steps[this.#told - 1] as InspectedCommit);
+    this.#server.announce({
+      isPaused: this.#isPaused,
+      told: this.#told,
+      total: this.#steps.length,
+      speed: this.#speed,
       atMs,
     });
   }

@@ -8,26 +8,26 @@ const KEPT_COUNT_MAX = 10_000;
 const PAGE_COUNT = 100;
 
 export class Recorded implements InspectSource {
-  private readonly instances = new Map<string, InspectedInstance>();
-  private readonly groups = new Map<string, InspectedGroup>();
+  readonly #instances = new Map<string, InspectedInstance>();
+  readonly #groups = new Map<string, InspectedGroup>();
 
   record({ group, changes }: InspectedCommit): void {
-    if (group !== null) keep(this.groups, group.id, group);
-    for (const { instance } of changes) keep(this.instances, instance.id, instance);
+    if (group !== null) keep(this.#groups, group.id, group);
+    for (const { instance } of changes) keep(this.#instances, instance.id, instance);
   }
 
   forget(): void {
-    this.instances.clear();
-    this.groups.clear();
+    this.#instances.clear();
+    this.#groups.clear();
   }
 
   async *pages(): AsyncGenerator<readonly InspectedInstance[]> {
-    const all = [...this.instances.values()].reverse();
+    const all = [...this.#instances.values()].reverse();
     for (let from = 0; from < all.length; from += PAGE_COUNT) yield all.slice(from, from + PAGE_COUNT);
   }
 
   async group(id: string): Promise<InspectedGroup | null> {
-    return this.groups.get(id) ?? { id, policy: "", atMs: 0, snapshot: formingGroup(null) };
+    return this.#groups.get(id) ?? { id, policy: "", atMs: 0, snapshot: formingGroup(null) };
   }
 }
 

@@ -24,61 +24,61 @@ const KNOWN_COUNT_MAX = 100_000;
  * twice or after a later one.
  */
 export class Telling {
-  private readonly listener: Listener;
+  readonly #listener: Listener;
   /** Versions of instances. */
-  private readonly versions = new Map<string, number>();
+  readonly #versions = new Map<string, number>();
   /** Snapshots of groups, as text. */
-  private readonly groups = new Map<string, string>();
+  readonly #groups = new Map<string, string>();
 
   constructor(listener: Listener) {
-    this.listener = listener;
+    this.#listener = listener;
   }
 
   knowsGroup(id: string): boolean {
-    return this.groups.has(id);
+    return this.#groups.has(id);
   }
 
   commit({ group, changes }: InspectedCommit): void {
     if (group !== null)
       this.group(group, changes.some(({ before }) => before === null) ? "instance.arrived" : "peers.changed");
-    for (const change of changes) this.change(change);
+    for (const change of changes) this.#change(change);
   }
 
   /** The state of an instance, from its checkpoint. */
   instance(instance: InspectedInstance): void {
-    const known = this.versions.get(instance.id);
+    const known = this.#versions.get(instance.id);
     if (known !== undefined && known >= instance.version) return;
     const address = instanceAddress(instance.id, instance.groupId);
     const { snapshot, atMs, policy, kind } = instance;
-    if (known === undefined) this.listener.actor(address, snapshot, { atMs, policy, kind });
+    if (known === undefined) this.#listener.actor(address, snapshot, { atMs, policy, kind });
     // Steps in between were dropped: which ones, the checkpoint does not tell.
-    else this.listener.snapshot(address, snapshot, { atMs, event: { type: "becalm.resync" } });
-    remember(this.versions, instance.id, instance.version);
+    else this.#listener.snapshot(address, snapshot, { atMs, event: { type: "becalm.resync" } });
+    remember(this.#versions, instance.id, instance.version);
   }
 
   group({ id, policy, atMs, snapshot }: InspectedGroup, eventType: "instance.arrived" | "peers.changed"): void {
     const text = JSON.stringify(snapshot);
-    const known = this.groups.get(id);
+    const known = this.#groups.get(id);
     if (known === text) return;
     const address = groupAddress(id);
-    if (known === undefined) this.listener.actor(address, snapshot, { atMs, policy, kind: "group" });
+    if (known === undefined) this.#listener.actor(address, snapshot, { atMs, policy, kind: "group" });
     else {
       const { inProgress, waiters } = snapshot.context;
       const event =
         eventType === "instance.arrived" ? { type: eventType, atMs } : { type: eventType, atMs, inProgress, waiters };
-      this.listener.event(address, event, { atMs });
-      this.listener.snapshot(address, snapshot, { atMs, event });
+      this.#listener.event(address, event, { atMs });
+      this.#listener.snapshot(address, snapshot, { atMs, event });
     }
-    remember(this.groups, id, text);
+    remember(this.#groups, id, text);
   }
 
-  private change(change: InspectedChange): void {
+  #change(change: InspectedChange): void {
     const { before, instance, createdAtMs, entries } = change;
     if (entries.length === 0) {
       this.instance(instance);
       return;
     }
-    const known = this.versions.get(instance.id);
+    const known = this.#versions.get(instance.id);
     if (known !== undefined && known >= instance.version) return;
     const address = instanceAddress(instance.id, instance.groupId);
     const { policy: name, kind } = instance;
@@ -86,19 +86,19 @@ export class Telling {
     const start = before?.snapshot ?? initialSnapshot(policy);
     if (before === null) {
       const event = { type: "xstate.init", input: { policy } };
-      this.listener.actor(address, start, { atMs: createdAtMs, policy: name, kind });
-      this.listener.event(address, event, { atMs: createdAtMs });
-      this.listener.snapshot(address, start, { atMs: createdAtMs, event });
-    } else if (known === undefined) this.listener.actor(address, start, { atMs: before.atMs, policy: name, kind });
+      this.#listener.actor(address, start, { atMs: createdAtMs, policy: name, kind });
+      this.#listener.event(address, event, { atMs: createdAtMs });
+      this.#listener.snapshot(address, start, { atMs: createdAtMs, event });
+    } else if (known === undefined) this.#listener.actor(address, start, { atMs: before.atMs, policy: name, kind });
     const snapshots = snapshotsOf(change, start);
     for (const [index, { event, atMs }] of entries.entries()) {
       // What a peer's end tells a waiter comes from their group.
       const sourceId = event.type === "peers.settled" ? (instance.groupId ?? undefined) : undefined;
-      this.listener.event(address, event, { atMs, sourceId });
-      if (isMachineEvent(event)) this.listener.visits?.(address, visitsOf(snapshots[index - 1] ?? start, event));
-      this.listener.snapshot(address, snapshots[index] ?? start, { atMs, event });
+      this.#listener.event(address, event, { atMs, sourceId });
+      if (isMachineEvent(event)) this.#listener.visits?.(address, visitsOf(snapshots[index - 1] ?? start, event));
+      this.#listener.snapshot(address, snapshots[index] ?? start, { atMs, event });
     }
-    remember(this.versions, instance.id, instance.version);
+    remember(this.#versions, instance.id, instance.version);
   }
 }
 

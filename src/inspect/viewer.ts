@@ -41,72 +41,72 @@ type Sync = {
 };
 
 export class Viewer {
-  private readonly options: ViewerOptions;
-  private readonly telling: Telling;
-  private queue: PendingCommit[] = [];
-  private queueBytes = 0;
+  readonly #options: ViewerOptions;
+  readonly #telling: Telling;
+  #queue: PendingCommit[] = [];
+  #queueBytes = 0;
   /** The sources are to be read, from the first on. */
-  private needsSync = true;
+  #needsSync = true;
   /** The queue did not hold what came: commits are dropped until the sources are read again. */
-  private isLost = false;
-  private turnsWithoutPage = 0;
-  private sources: InspectSource[] = [];
-  private sync: Sync | null = null;
-  private isOver = false;
-  private wake: () => void = () => {};
+  #isLost = false;
+  #turnsWithoutPage = 0;
+  #sources: InspectSource[] = [];
+  #sync: Sync | null = null;
+  #isOver = false;
+  #wake: () => void = () => {};
 
   constructor(options: ViewerOptions) {
-    this.options = options;
-    this.telling = new Telling(options.listener);
+    this.#options = options;
+    this.#telling = new Telling(options.listener);
   }
 
   /** Bytes that wait for this viewer, here and in its connection. */
   get heldBytes(): number {
-    return this.queueBytes + this.options.wire.waitingBytes();
+    return this.#queueBytes + this.#options.wire.waitingBytes();
   }
 
   get isUpToDate(): boolean {
-    return !this.needsSync && this.sync === null && this.sources.length === 0 && this.queue.length === 0;
+    return !this.#needsSync && this.#sync === null && this.#sources.length === 0 && this.#queue.length === 0;
   }
 
   offer(commit: PendingCommit): void {
-    if (this.isOver || this.isLost) return;
-    this.queue.push(commit);
-    this.queueBytes += commit.bytes;
-    if (this.queueBytes > QUEUE_BYTES_MAX) this.lose();
-    this.wake();
+    if (this.#isOver || this.#isLost) return;
+    this.#queue.push(commit);
+    this.#queueBytes += commit.bytes;
+    if (this.#queueBytes > QUEUE_BYTES_MAX) this.#lose();
+    this.#wake();
   }
 
   /** Reads the sources again, a new one among them. */
   resync(): void {
-    this.needsSync = true;
-    this.wake();
+    this.#needsSync = true;
+    this.#wake();
   }
 
   close(): void {
-    this.isOver = true;
-    this.lose();
-    this.wake();
+    this.#isOver = true;
+    this.#lose();
+    this.#wake();
   }
 
-  private lose(): void {
-    this.queue = [];
-    this.queueBytes = 0;
-    this.isLost = true;
-    this.needsSync = true;
+  #lose(): void {
+    this.#queue = [];
+    this.#queueBytes = 0;
+    this.#isLost = true;
+    this.#needsSync = true;
   }
 
   /** Runs until the viewer is closed. */
   async run(): Promise<void> {
-    const { wire, pacer } = this.options;
-    while (!this.isOver) {
-      if (this.isUpToDate) await new Promise<void>((resolve) => (this.wake = resolve));
+    const { wire, pacer } = this.#options;
+    while (!this.#isOver) {
+      if (this.isUpToDate) await new Promise<void>((resolve) => (this.#wake = resolve));
       if (wire.waitingBytes() > BUFFER_BYTES_MAX) await wire.drained();
       await pacer.turn();
-      if (this.isOver) return;
-      if (this.needsSync && this.sync === null) this.beginSync();
-      pacer.slice(() => this.tellNext());
-      if (wire.waitingBytes() <= BUFFER_BYTES_MAX && this.isPageDue()) await pacer.reading(() => this.syncNext());
+      if (this.#isOver) return;
+      if (this.#needsSync && this.#sync === null) this.#beginSync();
+      pacer.slice(() => this.#tellNext());
+      if (wire.waitingBytes() <= BUFFER_BYTES_MAX && this.#isPageDue()) await pacer.reading(() => this.#syncNext());
     }
   }
 
@@ -114,54 +114,54 @@ export class Viewer {
    * Steps come before checkpoints, so that few steps are told as a mere state; yet the sources get on while steps keep
    * coming.
    */
-  private isPageDue(): boolean {
-    this.turnsWithoutPage += 1;
-    if (this.queue.length > 0 && this.turnsWithoutPage < TURNS_PER_PAGE) return false;
-    this.turnsWithoutPage = 0;
+  #isPageDue(): boolean {
+    this.#turnsWithoutPage += 1;
+    if (this.#queue.length > 0 && this.#turnsWithoutPage < TURNS_PER_PAGE) return false;
+    this.#turnsWithoutPage = 0;
     return true;
   }
 
-  private beginSync(): void {
-    this.needsSync = false;
-    this.isLost = false;
-    this.sources = [...this.options.sources()];
+  #beginSync(): void {
+    this.#needsSync = false;
+    this.#isLost = false;
+    this.#sources = [...this.#options.sources()];
   }
 
   /** True: there is more, and the connection takes it. */
-  private tellNext(): boolean {
-    const commit = this.queue.shift();
+  #tellNext(): boolean {
+    const commit = this.#queue.shift();
     if (commit === undefined) return false;
-    this.queueBytes -= commit.bytes;
-    this.telling.commit(commit.read());
-    return this.queue.length > 0 && this.options.wire.waitingBytes() <= BUFFER_BYTES_MAX;
+    this.#queueBytes -= commit.bytes;
+    this.#telling.commit(commit.read());
+    return this.#queue.length > 0 && this.#options.wire.waitingBytes() <= BUFFER_BYTES_MAX;
   }
 
   /** Tells the next page of the sources. A source that fails is read again later, from its start. */
-  private async syncNext(): Promise<void> {
-    const source = this.sync?.source ?? this.sources.shift();
+  async #syncNext(): Promise<void> {
+    const source = this.#sync?.source ?? this.#sources.shift();
     if (source === undefined) return;
-    this.sync ??= { source, pages: source.pages()[Symbol.asyncIterator](), groups: new Set() };
+    this.#sync ??= { source, pages: source.pages()[Symbol.asyncIterator](), groups: new Set() };
     try {
-      const page = await this.sync.pages.next();
-      if (page.done === true) this.sync = null;
-      else await this.tellPage(page.value, this.sync);
+      const page = await this.#sync.pages.next();
+      if (page.done === true) this.#sync = null;
+      else await this.#tellPage(page.value, this.#sync);
     } catch {
-      this.sync = null;
-      this.sources = [];
+      this.#sync = null;
+      this.#sources = [];
       await new Promise((resolve) => setTimeout(resolve, SYNC_RETRY_MS).unref());
-      this.needsSync = true;
+      this.#needsSync = true;
     }
   }
 
-  private async tellPage(instances: readonly InspectedInstance[], { source, groups }: Sync): Promise<void> {
+  async #tellPage(instances: readonly InspectedInstance[], { source, groups }: Sync): Promise<void> {
     for (const { groupId } of instances) {
       if (groupId === null || groups.has(groupId)) continue;
       groups.add(groupId);
       const group = await source.group(groupId);
-      if (group !== null) this.telling.group(group, "peers.changed");
+      if (group !== null) this.#telling.group(group, "peers.changed");
     }
-    this.options.pacer.slice(() => {
-      for (const instance of instances) this.telling.instance(instance);
+    this.#options.pacer.slice(() => {
+      for (const instance of instances) this.#telling.instance(instance);
       return false;
     });
   }

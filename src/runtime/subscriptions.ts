@@ -18,13 +18,13 @@ type Watch<S> = { readonly listeners: Set<Listener<S>>; version: number; cancel:
 
 /** Subscribers to an instance's steps. Commits of this process are reported at once, others are found by polling. */
 export class Subscriptions<S extends InstanceSnapshot> {
-  private readonly clock: Clock;
-  private readonly snapshotOf: (instance: Instance) => S;
-  private readonly read: (id: string) => Promise<S>;
-  private readonly onFault: (error: unknown) => void;
-  private readonly watches = new Map<string, Watch<S>>();
+  readonly #clock: Clock;
+  readonly #snapshotOf: (instance: Instance) => S;
+  readonly #read: (id: string) => Promise<S>;
+  readonly #onFault: (error: unknown) => void;
+  readonly #watches = new Map<string, Watch<S>>();
   /** Ends each wait that is still pending. */
-  private readonly waits = new Set<(error: unknown) => void>();
+  readonly #waits = new Set<(error: unknown) => void>();
 
   /**
    * `snapshotOf`: what listeners get of an instance. `onFault` is told what they throw: it is their program's business,
@@ -38,29 +38,29 @@ export class Subscriptions<S extends InstanceSnapshot> {
       onFault: (error: unknown) => void;
     },
   ) {
-    this.clock = clock;
-    this.snapshotOf = options.snapshotOf;
-    this.read = async (id) => options.snapshotOf(await options.read(id));
-    this.onFault = options.onFault;
+    this.#clock = clock;
+    this.#snapshotOf = options.snapshotOf;
+    this.#read = async (id) => options.snapshotOf(await options.read(id));
+    this.#onFault = options.onFault;
   }
 
   subscribe(id: string, listener: Listener<S>): () => void {
-    const watch = this.watches.get(id) ?? this.watch(id);
+    const watch = this.#watches.get(id) ?? this.#watch(id);
     watch.listeners.add(listener);
     return () => {
       watch.listeners.delete(listener);
-      if (watch.listeners.size > 0 || this.watches.get(id) !== watch) return;
+      if (watch.listeners.size > 0 || this.#watches.get(id) !== watch) return;
       watch.cancel();
-      this.watches.delete(id);
+      this.#watches.delete(id);
     };
   }
 
   /** Reports a commit of this process. Snapshots are made only of instances that somebody watches. */
   publish(changed: readonly { readonly instance: Instance }[]): void {
-    if (this.watches.size === 0) return;
+    if (this.#watches.size === 0) return;
     for (const { instance } of changed) {
-      const watch = this.watches.get(instance.id);
-      if (watch !== undefined) this.tell(watch, this.snapshotOf(instance));
+      const watch = this.#watches.get(instance.id);
+      if (watch !== undefined) this.#tell(watch, this.#snapshotOf(instance));
     }
   }
 
@@ -71,7 +71,7 @@ export class Subscriptions<S extends InstanceSnapshot> {
         unsubscribe();
         cancel();
         signal?.removeEventListener("abort", abort);
-        this.waits.delete(fail);
+        this.#waits.delete(fail);
         act();
       };
       const fail = (error: unknown) => settle(() => reject(error as Error));
@@ -83,39 +83,39 @@ export class Subscriptions<S extends InstanceSnapshot> {
           fail(error);
         }
       };
-      const cancel = this.clock.schedule(timeoutMs, () => fail(tooLate(id, timeoutMs)));
+      const cancel = this.#clock.schedule(timeoutMs, () => fail(tooLate(id, timeoutMs)));
       const unsubscribe = this.subscribe(id, look);
       signal?.addEventListener("abort", abort, { once: true });
-      this.waits.add(fail);
-      this.read(id).then(look, fail);
+      this.#waits.add(fail);
+      this.#read(id).then(look, fail);
     });
   }
 
   /** Nothing follows any longer; whoever waits still learns that nothing will come. */
   close(): void {
-    for (const fail of Array.from(this.waits))
+    for (const fail of Array.from(this.#waits))
       fail(new BecalmError("BECALM_STOPPED", "The engine stopped while this call waited. Ask an engine that runs."));
-    for (const watch of this.watches.values()) watch.cancel();
-    this.watches.clear();
+    for (const watch of this.#watches.values()) watch.cancel();
+    this.#watches.clear();
   }
 
-  private watch(id: string): Watch<S> {
+  #watch(id: string): Watch<S> {
     const watch: Watch<S> = { listeners: new Set(), version: 0, cancel: () => {} };
     const poll = () => {
-      this.read(id)
-        .then((snapshot) => this.tell(watch, snapshot))
+      this.#read(id)
+        .then((snapshot) => this.#tell(watch, snapshot))
         .catch(() => {})
         .finally(() => {
-          if (this.watches.get(id) === watch) watch.cancel = this.clock.schedule(POLLED_EVERY_MS, poll);
+          if (this.#watches.get(id) === watch) watch.cancel = this.#clock.schedule(POLLED_EVERY_MS, poll);
         });
     };
-    watch.cancel = this.clock.schedule(POLLED_EVERY_MS, poll);
-    this.watches.set(id, watch);
+    watch.cancel = this.#clock.schedule(POLLED_EVERY_MS, poll);
+    this.#watches.set(id, watch);
     return watch;
   }
 
   /** A version is reported once, and never after a later one. */
-  private tell(watch: Watch<S>, snapshot: S): void {
+  #tell(watch: Watch<S>, snapshot: S): void {
     if (snapshot.version <= watch.version) return;
     watch.version = snapshot.version;
     // A listener may end its own watch or begin another one: those that are there now are called.
@@ -123,7 +123,7 @@ export class Subscriptions<S extends InstanceSnapshot> {
       try {
         listener(snapshot);
       } catch (error) {
-        this.onFault(error);
+        this.#onFault(error);
       }
     }
   }
