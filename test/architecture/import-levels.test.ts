@@ -62,6 +62,7 @@ const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
   "src/stores/dimension-lock.ts": "ports",
   "src/stores/processes.ts": "ports",
   "src/stores/outbox.ts": "ports",
+  "src/stores/store-description.ts": "ports",
   "src/stores/timer-rows.ts": "ports",
   "src/effects/effect-port.ts": "ports",
   "src/system/clock.ts": "ports",

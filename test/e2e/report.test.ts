@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { columnsOf } from "../../src/present/text-width.ts";
 import { becalm, jsonLines, ROOT, useFiles } from "../support/command.ts";
 import { startServe, stopServe } from "../support/serve-command.ts";
 
@@ -50,6 +51,7 @@ describe("report", () => {
     const one = await becalm(["report", ...at, "--policy", "shed-load"]);
     expect(one.stdout).toContain("37 skipped for a peer: 37 resolved");
     expect(one.stdout).not.toContain("restart-host");
+    expect(Math.max(...cut.stdout.split("\n").map(columnsOf))).toBeLessThanOrEqual(80);
   });
 
   test("says of an empty time, of an unknown policy and of a time that is none what is wrong", async () => {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
+import { columnsOf } from "../../src/present/text-width.ts";
 import { becalm, jsonLines, ROOT, startBecalm, useFiles } from "../support/command.ts";
 
 const file = useFiles();
@@ -89,6 +90,7 @@ describe("tune", () => {
     ]);
     expect([code, existsSync(out)]).toEqual([1, false]);
     expect(stdout).toContain("No combination that was tried reaches executed > 900");
+    expect(Math.max(...stdout.split("\n").map(columnsOf))).toBeLessThanOrEqual(80);
     expect(stderr).toContain("was not written");
   });
 
