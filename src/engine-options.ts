@@ -95,6 +95,11 @@ export type EngineOptions = {
    */
   readonly leaveEffects?: boolean;
   /**
+   * No engine of version 0.1.0 is left on the namespace: it is raised to the format of this version as soon as every
+   * process that lives understands that. Default: `becalm doctor --raise-format` does it. See docs/operating.md.
+   */
+  readonly raiseFormat?: boolean;
+  /**
    * Who watches the instances: a server of `createInspectServer`, or an inspection observer of XState. See
    * docs/inspecting.md.
    */
@@ -130,6 +135,7 @@ const OPTIONS: Readonly<Record<keyof EngineOptions, Expected>> = {
   observe: FLAG,
   shadow: ANYTHING,
   leaveEffects: FLAG,
+  raiseFormat: FLAG,
   inspect: {
     what: "a server of createInspectServer, or an inspection observer of XState",
     holds: (value) => typeof value === "function" || (typeof value === "object" && value !== null),

@@ -43,7 +43,7 @@ import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
 import { DEAD_LETTER_COUNT, type DeadLetter, deadLetters } from "./runtime/workers/dead-letters.ts";
 import type { LiveDriver } from "./runtime/workers/live-driver.ts";
-import type { StoreStatus } from "./runtime/workers/store-watch.ts";
+import { UNKNOWN_STORE } from "./runtime/workers/store-watch.ts";
 import { castShadow, type Shadow, type ShadowReport, type ShadowRequest } from "./shadow.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import type { Store } from "./stores/store.ts";
@@ -143,8 +143,6 @@ export function createEngine(options: EngineOptions): Engine {
   return new LiveEngine({ ...options, policies });
 }
 
-const UNKNOWN: StoreStatus = { clockSkewMs: null, durability: null, lostCommits: 0 };
-
 type Opened = ReturnType<typeof driveLive> & {
   readonly runtime: Runtime;
   readonly auditLog: AuditLog;
@@ -179,7 +177,8 @@ class LiveEngine implements Engine {
 
   async start(): Promise<void> {
     const { driver } = await this.#opened();
-    if (driver.isStarted) return;
+    await driver.owners.upgrade.join();
+    if (driver.isStarted || this.#stopping !== null) return;
     driver.start();
     void driver.storeWatch.tellDurability();
   }
@@ -188,7 +187,7 @@ class LiveEngine implements Engine {
     const { alerts, bytes } = this.#intake.underway;
     const shadow = this.#shadow === null ? {} : { shadow: this.#shadow.status };
     const driver = this.#driver;
-    const known = { ...(driver?.storeWatch.status ?? UNKNOWN), ...(driver?.owners.status ?? OWNS_NOTHING) };
+    const known = { ...(driver?.storeWatch.status ?? UNKNOWN_STORE), ...(driver?.owners.status ?? OWNS_NOTHING) };
     const exports = this.#options.exportRemoved && { failedExports: driver?.failedExports ?? 0 };
     const uncountedFailures = driver?.brakeDuties.uncountedFailures ?? 0;
     return { ...known, alertsUnderWay: alerts, bytesUnderWay: bytes, uncountedFailures, ...shadow, ...exports };
@@ -223,9 +222,11 @@ class LiveEngine implements Engine {
     const intake = this.#intake.enter(inputs.length);
     try {
       const readings = inputs.map((input) => (input instanceof BecalmError ? input : tryReceipt(input, atMs)));
-      const request = await routeRequest(runtime, readings, { atMs });
-      this.#intake.weigh(intake, request);
-      const delivered = await deliver({ owners: driver.owners, receipts }, request, { atMs });
+      const delivered = await driver.owners.upgrade.deciding(async () => {
+        const request = await routeRequest(runtime, readings, { atMs });
+        this.#intake.weigh(intake, request);
+        return deliver({ owners: driver.owners, receipts }, request, { atMs });
+      });
       this.#shadow?.taken(readings.map(receiptOrNone), delivered.unmatched, atMs);
       return { ...delivered, truncated };
     } finally {
@@ -348,6 +349,7 @@ class LiveEngine implements Engine {
   #opened(): Promise<Opened> {
     if (this.#stopping !== null)
       throw new BecalmError("BECALM_STOPPED", "The engine is stopped. Make another one; the store has everything.");
+    this.#driver?.owners.upgrade.requireUnderstood();
     this.#opening ??= this.#open().catch((error: unknown) => {
       this.#opening = null;
       throw error;
@@ -356,7 +358,7 @@ class LiveEngine implements Engine {
   }
 
   async #open(): Promise<Opened> {
-    const { policies, partitions, concurrency, retentionMs, exportRemoved, observe } = this.#options;
+    const { policies, partitions, concurrency, retentionMs, exportRemoved, observe, raiseFormat } = this.#options;
     const logger = this.#logger;
     const attached = attachedClock(this.#clock);
     const given = { store: tracedStore(this.#store), clock: attached.clock, policies, partitions, observe };
@@ -374,6 +376,7 @@ class LiveEngine implements Engine {
       retentionMs: retentionMs ?? RETENTION_MS_DEFAULT,
       exportRemoved: exportRemoved && removedBundles(reader, exportRemoved, logger),
       leaveEffects: this.#options.leaveEffects === true,
+      raiseFormat: raiseFormat === true,
       onCommit: [
         ...inspection.onCommit,
         ...attempts.onCommit,

@@ -139,18 +139,24 @@ class LiveWorker implements Worker {
   }
 
   async start(): Promise<void> {
-    if (this.#state === "stopped") throw new BecalmError("BECALM_STOPPED", "The worker is stopped. Make another one.");
+    if (this.#isStopped) throw new BecalmError("BECALM_STOPPED", "The worker is stopped. Make another one.");
     this.#opened ??= this.#open().catch((error: unknown) => {
       this.#opened = null;
       throw error;
     });
     const { driver, queued } = await this.#opened;
     if (driver.isStarted) return;
+    await driver.owners.upgrade.join();
+    if (driver.isStarted || this.#isStopped) return;
     this.#driver = driver;
     this.#queued = queued;
     this.#state = "running";
     driver.isPaused = this.#isPaused;
     driver.start();
+  }
+
+  get #isStopped(): boolean {
+    return this.#state === "stopped";
   }
 
   async stop(): Promise<void> {

@@ -4,7 +4,8 @@
  */
 import { count } from "../present/text-table.ts";
 import { clockFinding, healthOf } from "../runtime/namespace-health.ts";
-import { raiseFormat } from "../runtime/raise-format.ts";
+import { readMembers } from "../runtime/owners/membership.ts";
+import { namesBehind, raiseFormat } from "../runtime/raise-format.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type Finding, RAISED_FORMAT } from "../stores/store.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -23,7 +24,7 @@ export async function doctor(terminal: Terminal, options: DoctorOptions): Promis
       }
     };
     await tellAll([namespaceOf(runtime, options.namespace)]);
-    await tellAll([options.raiseFormat ? await raisedFormat(runtime) : formatOf(runtime)]);
+    await tellAll([options.raiseFormat ? await raisedFormat(runtime) : await formatOf(runtime)]);
     await tellAll((await runtime.store.describe()).findings);
     // A server compares its clock itself.
     if (options.server === undefined) await tellAll([await clockOf(runtime)]);
@@ -45,12 +46,24 @@ async function clockOf({ store }: Runtime): Promise<Finding> {
   return clockFinding(clocks, sentAtMs, Date.now());
 }
 
-function formatOf({ format }: Runtime): Finding {
-  if (format >= RAISED_FORMAT) return { what: "format", is: String(format) };
+async function formatOf({ store, format: { acting: format } }: Runtime): Promise<Finding> {
+  const what = "format";
+  const living = (await store.processes?.living().catch(() => [])) ?? [];
+  if (format < RAISED_FORMAT) {
+    const behind = namesBehind(living, RAISED_FORMAT);
+    const first = behind.length === 0 ? "" : `bring ${behind.join(", ")} to this version; `;
+    return {
+      what,
+      is: `${format}, made by an earlier version: listing by state reads every instance, and another startsAt makes another alert`,
+      advice: `${first}when no engine of an earlier version works on it any longer, run \`becalm doctor --raise-format\``,
+    };
+  }
+  const late = readMembers(living).flatMap(({ record }) => (record.format < format ? record.name : []));
+  if (late.length === 0) return { what, is: String(format) };
   return {
-    what: "format",
-    is: `${format}, made by an earlier version: listing by state reads every instance, and another startsAt makes another alert`,
-    advice: "when no engine of an earlier version works on it any longer, run `becalm doctor --raise-format`",
+    what,
+    is: `${format}, and ${late.join(", ")} decides by an earlier one`,
+    advice: "look again in a moment; stop whoever stays behind, for what reaches it may be acted on twice",
   };
 }
 

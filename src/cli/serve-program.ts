@@ -21,6 +21,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--secret-file <file>", "secrets that sign links and callbacks, one a line; or set BECALM_SECRET"),
       named("--insecure-listen", "listen beyond loopback without tokens"),
       named("--leave-effects", "run no effects here: `becalm worker` processes do"),
+      named("--raise-format", "no engine of version 0.1.0 is left: bring its namespace to this version's format"),
       named("--observe", "decide and audit everything, perform no action: `mode: observe` for every policy"),
       named("--shadow <file>", "candidate policies beside those in force: see where they would go another way"),
       named("--allow-exec", "let policies start programs"),
@@ -109,7 +110,7 @@ function concurrency(given: string): number {
 /** Flags that were not given are missing, and an empty address of a store is none. */
 function serveOptions(options: Readonly<Record<string, unknown>>): ServeOptions {
   const { maxBody, drain, requestTimeout, retention, store, ...rest } = options;
-  const flags = ["insecureListen", "allowExec", "observe", "watch", "leaveEffects"].map(
+  const flags = ["insecureListen", "allowExec", "observe", "watch", "leaveEffects", "raiseFormat"].map(
     (name) => [name, isOn(options[name])] as const,
   );
   return {

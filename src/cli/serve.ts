@@ -49,6 +49,8 @@ export type ServeOptions = {
   readonly shadow?: string;
   /** Workers run them. */
   readonly leaveEffects: boolean;
+  /** No engine of version 0.1.0 is left. */
+  readonly raiseFormat: boolean;
   readonly allowOrigin?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -197,6 +199,7 @@ async function open(parts: Parts): Promise<Opened> {
     observe: options.observe,
     ...(first.shadow === undefined ? {} : { shadow: first.shadow }),
     leaveEffects: options.leaveEffects,
+    raiseFormat: options.raiseFormat,
     concurrency: options.concurrency,
     drainMs: options.drainMs,
     retentionMs: options.retentionMs,

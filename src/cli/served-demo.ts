@@ -32,6 +32,7 @@ export async function servedDemo(terminal: Terminal, { listen, speed }: ServedDe
       allowExec: false,
       observe: false,
       leaveEffects: false,
+      raiseFormat: false,
       maxBodyBytes: BODY_BYTES_MAX,
       watch: false,
       log: join(folder, "log.jsonl"),

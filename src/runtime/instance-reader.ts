@@ -199,7 +199,7 @@ export class InstanceReader {
 
   /** Where all that the filter wants is found without reading what it does not want. */
   #underOf({ state, quarantined }: ListFilter): { under?: string } {
-    const isIndexed = this.runtime.format >= RAISED_FORMAT && quarantined !== true;
+    const isIndexed = this.runtime.format.acting >= RAISED_FORMAT && quarantined !== true;
     return isIndexed && isOpenState(state) ? { under: state } : {};
   }
 

@@ -3,7 +3,7 @@ import { PARTITION_COUNT_DEFAULT } from "../model/limits.ts";
 import { compileMatchers } from "../policy/matcher.ts";
 import type { Policy, PolicySet } from "../policy/policy.ts";
 import { type CompiledPolicy, compilePolicy, policyKey } from "../policy/policy-versions.ts";
-import type { NamespaceMode, PolicyRecord, Store } from "../stores/store.ts";
+import { type NamespaceMode, type PolicyRecord, RAISED_FORMAT, type Store } from "../stores/store.ts";
 import { learnVersions } from "./commit/read-instance.ts";
 import { enrol } from "./deciding-process.ts";
 import type { PoliciesInForce, Runtime } from "./runtime.ts";
@@ -48,7 +48,8 @@ export async function openNamespace(options: OpenOptions): Promise<Namespace> {
   await learnSilences({ store, inForce });
   const versions = await versionsOf(store, inForce.policies);
   const stops = await stopsOf(store, info.partitions, { isWriting: mode !== undefined });
-  return { ...info, store, inForce, versions, stops, isObserving: options.observe === true };
+  const format = { acting: info.format };
+  return { ...info, format, store, inForce, versions, stops, isObserving: options.observe === true };
 }
 
 function compiled(set: PolicySet | undefined, format: number): PoliciesInForce {
@@ -56,7 +57,7 @@ function compiled(set: PolicySet | undefined, format: number): PoliciesInForce {
   for (const policy of policies) requireUnderstood(policy, format);
   if (set?.limits !== undefined) requireRaised(format, "`limits`");
   const fromFile = (set?.silences ?? []).map((silence) => ({
-    silence: format >= 2 ? { ...silence, id: silenceIdOf(silence) } : silence,
+    silence: format >= RAISED_FORMAT ? { ...silence, id: silenceIdOf(silence) } : silence,
     matches: compileMatchers(silence.match),
   }));
   const isFileKnown = set !== undefined;
@@ -74,13 +75,23 @@ function requireUnderstood(policy: Policy, format: number): void {
 
 /** Other policies and silences from now on. Their versions are durable before the first instance is made under one. */
 export async function putInForce({ store, versions, inForce, format }: Runtime, set: PolicySet): Promise<void> {
-  const next = compiled(set, format);
+  const next = compiled(set, format.acting);
   await recordLimits(store, next);
   const fresh = next.policies.filter(({ policy }) => !versions.has(policyKey(policy)));
   if (fresh.length > 0) await store.savePolicies(fresh.map(recordOf));
   for (const one of fresh) versions.set(policyKey(one.policy), one);
   const { policies, fromFile, isFileKnown, limits } = next;
   Object.assign(inForce, { policies, fromFile, isFileKnown, limits, silences: [...fromFile, ...inForce.stored] });
+}
+
+/** Decides by a format that the namespace was raised to: silences of the policy file are told apart by their ids now. */
+export function actBy({ format, inForce }: Pick<Runtime, "format" | "inForce">, acting: number): void {
+  format.acting = acting;
+  const fromFile = inForce.fromFile.map(({ silence, matches }) => ({
+    silence: { ...silence, id: silenceIdOf(silence) },
+    matches,
+  }));
+  Object.assign(inForce, { fromFile, silences: [...fromFile, ...inForce.stored] });
 }
 
 /**

@@ -37,14 +37,16 @@ export type PoliciesInForce = {
   foreignBrakes?: readonly { readonly scope: string | null; readonly limits: Limits }[];
 };
 
+/** The format of the namespace by which this process decides; it may rise while the process runs (owners/upgrade.ts). */
+export type ActingFormat = { acting: number };
+
 /** An open namespace, and what this process works on it with. Made by `compose`, and never changed. */
 export type Runtime = {
   readonly store: Store;
   readonly clock: Clock;
   readonly mode: NamespaceMode;
   readonly partitions: number;
-  /** Of the namespace, when it was opened. */
-  readonly format: number;
+  readonly format: ActingFormat;
   /** Until when no lease runs out: nobody may have watched them before this process began. */
   readonly leaseGrace: LeaseGrace;
   /** In virtual time: how far it had come when the namespace was opened; null: nowhere yet. */

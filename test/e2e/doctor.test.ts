@@ -58,6 +58,34 @@ async function rowsOf(namespace: string): Promise<{ code: number | null; rows: M
 }
 
 describe("becalm doctor", () => {
+  test("names who keeps the format from being raised, does not raise it while one lives, and then says who stays behind", async () => {
+    const namespace = await left(systemClock(), (engine) => engine.start());
+    await client.hdel(`becalm:${namespace}:meta`, "format");
+    const store = redisStore(redis.url, { namespace });
+    onTestFinished(() => store.close());
+    await store.open({});
+    const say = (more: object) => {
+      const record = JSON.stringify({ form: 2, format: 1, isSharing: false, name: "old:1", sinceMs: 0, ...more });
+      return store.processes?.beat({ id: "old", record, leaseMs: 60_000 });
+    };
+    await say({});
+    expect((await rowsOf(namespace)).rows.get("format")).toMatchObject({
+      is: expect.stringMatching(/^1, made by an earlier version/),
+      advice: expect.stringMatching(/^bring old:1 to this version; when no engine/),
+    });
+    const refused = await doctor(namespace, "--raise-format");
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringMatching(/NAMESPACE_FORMAT.*old:1 would not/s)]);
+    expect(await store.open({})).toMatchObject({ format: 1 });
+    await say({ knows: 2 });
+    expect((await doctor(namespace, "--raise-format")).stdout).toMatch(/format: 2; 0 instances looked at/);
+    expect((await rowsOf(namespace)).rows.get("format")).toMatchObject({
+      is: "2, and old:1 decides by an earlier one",
+      advice: expect.stringMatching(/^look again in a moment/),
+    });
+    await store.processes?.leave("old");
+    expect((await rowsOf(namespace)).rows.get("format")).toEqual({ what: "format", is: "2" });
+  });
+
   test("says of a namespace that is well what it and its store are like, and ends with 0", async () => {
     const namespace = await left(systemClock(), async (engine) => {
       await engine.start();

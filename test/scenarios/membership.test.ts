@@ -23,7 +23,7 @@ class Process {
     this.id = id;
     this.nextBeatMs = world.nowMs;
     const clock = { now: () => world.nowMs, schedule: () => () => {} };
-    const runtime = { owner: id, partitions: PARTITION_COUNT, format: 3, clock } as unknown as Runtime;
+    const runtime = { owner: id, partitions: PARTITION_COUNT, format: { acting: 3 }, clock } as unknown as Runtime;
     this.membership = new Membership(runtime, {
       processes: world.processes,
       name: id,

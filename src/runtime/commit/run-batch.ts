@@ -73,7 +73,9 @@ function decideBatch(
   const busyUntilMs = lock?.busyUntilMs ?? null;
   const { batch, received, group, instances, waiters, hasMoreWaiters, quarantined, tallies } = snapshot;
   const commands =
-    runtime.format >= 2 ? received.commands : received.commands.map((command) => asEarlierVersionsTell(command));
+    runtime.format.acting >= RAISED_FORMAT
+      ? received.commands
+      : received.commands.map((command) => asEarlierVersionsTell(command));
   const decision = decide({
     partition: batch.address.partition,
     groupId: batch.address.groupId,
@@ -90,7 +92,7 @@ function decideBatch(
     brakes: brakes.brakes,
     isObserving: runtime.isObserving,
     tallies,
-    isCountingInGroup: runtime.format < RAISED_FORMAT,
+    isCountingInGroup: runtime.format.acting < RAISED_FORMAT,
     process: runtime.process?.id,
   });
   const isConsuming = consumedBy(snapshot).length > 0;

@@ -84,10 +84,10 @@ function candidatesOf(
     const own = inForce.find((route) => route.policy.policy.name === policy.policy.name);
     if (own !== undefined) add(own, true);
     add(routeOf(runtime, policy, at), false);
-    if (runtime.format === RAISED_FORMAT) add(earlierRouteOf(runtime, policy, at), false);
+    if (runtime.format.acting === RAISED_FORMAT) add(earlierRouteOf(runtime, policy, at), false);
   }
   // Ungrouped instances that were made before there were episodes live elsewhere.
-  if (runtime.format === RAISED_FORMAT)
+  if (runtime.format.acting === RAISED_FORMAT)
     for (const route of inForce)
       if (route.address.groupId === null) {
         add(route, true);

@@ -43,7 +43,7 @@ export async function routeAlerts(
   const routesOfAll = receipts.map((receipt) => (receipt === null ? [] : routesOf(runtime, receipt, options.atMs)));
   // No policy has an earlier version, and all instances have episodes, as in most namespaces.
   const isFirstVersion = runtime.versions.size <= runtime.inForce.policies.length;
-  const hasNoEarlier = isFirstVersion && runtime.format !== RAISED_FORMAT;
+  const hasNoEarlier = isFirstVersion && runtime.format.acting !== RAISED_FORMAT;
   const claimsOfAll = hasNoEarlier ? null : await findClaims(runtime, receipts, { routesOfAll, ...options });
   const routed: RoutedAlert[] = [];
   const unmatched: number[] = [];
@@ -113,7 +113,7 @@ function envelopeOf(
   const { policy, address, key, ownId } = route;
   const order = [index, place];
   const command: Incoming =
-    runtime.format < RAISED_FORMAT && mayBegin
+    runtime.format.acting < RAISED_FORMAT && mayBegin
       ? withoutEpisode(receipt, { route, atMs, silence, order })
       : { type: "receipt", order, atMs, receipt, policy, key, ownId, silence, mayBegin };
   return { address, command, consumes: NOTHING, lastSeen: null };

@@ -46,7 +46,7 @@ export function routeOf(
   { receipt, atMs }: { receipt: Receipt; atMs: number },
 ): Route {
   const { fingerprint, startsAtMs } = receipt;
-  if (format < RAISED_FORMAT) return earlierRouteOf({ partitions }, policy, { receipt, atMs });
+  if (format.acting < RAISED_FORMAT) return earlierRouteOf({ partitions }, policy, { receipt, atMs });
   const address = addressOf(policy.policy, receipt, partitions);
   const name = { policy: policy.policy.name, fingerprint, startMs: startOf({ startsAtMs, receivedAtMs: atMs }) };
   return { policy, address, key: episodeKeyOf(policy, fingerprint), ownId: instanceIdOf(name, address.partition) };

@@ -13,6 +13,7 @@
  */
 import { ownersOf } from "../../model/rendezvous.ts";
 import type { LiveProcess, Processes } from "../../stores/processes.ts";
+import { NAMESPACE_FORMAT } from "../../stores/store.ts";
 import type { Logger } from "../../system/logger.ts";
 import type { Runtime } from "../runtime.ts";
 import { LETTER_FORM, type Letter } from "./letters.ts";
@@ -28,8 +29,12 @@ const LOOK_AFTER_MS = 20;
  */
 export type MemberRecord = {
   readonly form: number;
-  /** Of the namespace when this process opened it. A process with another format may treat alerts differently. */
+  /** By which it decides. A process with another one may treat alerts differently. */
   readonly format: number;
+  /** The newest format that it understands; absent: the one that it decides by. */
+  readonly knows?: number;
+  /** It raises the namespace as soon as all who live understand that. */
+  readonly raises?: boolean;
   readonly isSharing: boolean;
   readonly isWorker?: boolean;
   readonly takesLetters?: boolean;
@@ -46,6 +51,7 @@ export type MembershipOptions = {
   readonly name: string;
   /** It sends the owners the results of its attempts, and owns nothing. */
   readonly isWorker: boolean;
+  readonly raises?: boolean;
   readonly logger: Logger;
   /** Nothing can be left to a process whose clock is off: it fires no timer. */
   readonly isOff: () => boolean;
@@ -60,7 +66,7 @@ export type MembershipOptions = {
 export class Membership {
   readonly #runtime: Runtime;
   readonly #options: MembershipOptions;
-  readonly #record: Omit<MemberRecord, "isSharing" | "takesLetters">;
+  readonly #record: Omit<MemberRecord, "format" | "isSharing" | "takesLetters">;
   /** Members that partitions are left to, this one included; null: this one decides everything. */
   #members: readonly Member[] | null = null;
   /** By partition. */
@@ -69,13 +75,14 @@ export class Membership {
   #isTaking = false;
   #hasLeft = true;
   #heardAtMs = 0;
+  #living: readonly LiveProcess[] = [];
 
   constructor(runtime: Runtime, options: MembershipOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    const { format, clock } = runtime;
-    const role = options.isWorker ? { isWorker: true } : {};
-    this.#record = { form: LETTER_FORM, format, ...role, name: options.name, sinceMs: clock.now() };
+    const role = { ...(options.isWorker && { isWorker: true }), ...(options.raises === true && { raises: true }) };
+    const sinceMs = runtime.clock.now();
+    this.#record = { form: LETTER_FORM, knows: NAMESPACE_FORMAT, ...role, name: options.name, sinceMs };
   }
 
   /** Who owns a partition, if that is another process; null: this one decides what arrives for it. */
@@ -87,6 +94,15 @@ export class Membership {
 
   get members(): readonly Member[] {
     return this.#members ?? [];
+  }
+
+  /** Whoever lives, this process included, as it last heard. */
+  get living(): readonly LiveProcess[] {
+    return this.#living;
+  }
+
+  get heardAtMs(): number {
+    return this.#heardAtMs;
   }
 
   get ownedCount(): number {
@@ -105,8 +121,9 @@ export class Membership {
     let living = await this.#say();
     if (this.#hasChanged(living)) living = await this.#say();
     this.#heardAtMs = this.#runtime.clock.now();
+    this.#living = living;
     this.#learn(living);
-    if (isFirst && this.#isSharing) await this.#tellOthers();
+    if (isFirst && this.#isSharing) await this.tellOthers();
     const leases = this.#othersOf(living).map(({ leftMs }) => leftMs + LOOK_AFTER_MS);
     return Math.min(BEAT_EVERY_MS, ...leases);
   }
@@ -145,8 +162,9 @@ export class Membership {
   }
 
   async #say(): Promise<LiveProcess[]> {
-    const record: MemberRecord = { ...this.#record, isSharing: this.#isSharing, takesLetters: this.#isTaking };
-    const { owner: id } = this.#runtime;
+    const { owner: id, format } = this.#runtime;
+    const now = { format: format.acting, isSharing: this.#isSharing, takesLetters: this.#isTaking };
+    const record: MemberRecord = { ...this.#record, ...now };
     const { processes } = this.#options;
     const living = await processes.beat({ id, record: JSON.stringify(record), leaseMs: MEMBER_LEASE_MS });
     // It has left meanwhile, and must not seem to be back.
@@ -160,9 +178,10 @@ export class Membership {
   }
 
   #peersOf(living: readonly LiveProcess[]): Member[] {
-    const { form, format } = this.#record;
+    const { form } = this.#record;
+    const { owner, format } = this.#runtime;
     return readMembers(living).filter(
-      ({ id, record }) => id !== this.#runtime.owner && record.form === form && record.format === format,
+      ({ id, record }) => id !== owner && record.form === form && record.format === format.acting,
     );
   }
 
@@ -209,7 +228,8 @@ export class Membership {
     this.#options.logger.info({ members: Math.max(this.members.length, 1), partitions: this.ownedCount }, what);
   }
 
-  #tellOthers(): Promise<void> {
+  /** Has the other members beat now: they need not wait for their next beat to hear of something. */
+  tellOthers(): Promise<void> {
     return this.#tell(this.members.filter(({ id }) => id !== this.#runtime.owner));
   }
 

@@ -15,6 +15,7 @@ import type { RepeatedFaults } from "../workers/repeated-faults.ts";
 import { Forwarding, type Submit } from "./forwarding.ts";
 import { readLetter } from "./letters.ts";
 import { BEAT_EVERY_MS, Membership } from "./membership.ts";
+import { Upgrade } from "./upgrade.ts";
 
 /** After an inbox could not be read. */
 const RECEIVED_AGAIN_AFTER_MS = 500;
@@ -26,6 +27,10 @@ export type OwnersOptions = {
   readonly name: string;
   /** It runs attempts and owns nothing. */
   readonly isWorker: boolean;
+  /** It raises the namespace as soon as all who live understand that. */
+  readonly raises: boolean;
+  /** This process must leave the namespace. */
+  readonly onOutdated: () => void;
   readonly logger: Logger;
   readonly faults: RepeatedFaults;
   readonly isOff: () => boolean;
@@ -43,6 +48,8 @@ export type OwnersStatus = {
   /** Batches that other processes are to decide, and how long the oldest of them has waited. */
   readonly forwardedBatches: number;
   readonly oldestForwardedMs: number;
+  /** The format of the namespace by which this process decides; null: it has not opened it yet. */
+  readonly format: number | null;
 };
 
 export const OWNS_NOTHING: OwnersStatus = {
@@ -50,6 +57,7 @@ export const OWNS_NOTHING: OwnersStatus = {
   ownedPartitions: 0,
   forwardedBatches: 0,
   oldestForwardedMs: 0,
+  format: null,
 };
 
 export class Owners {
@@ -57,6 +65,7 @@ export class Owners {
   readonly #options: OwnersOptions;
   /** null: there can be no other process. */
   readonly #processes: Processes | null;
+  readonly upgrade: Upgrade;
   readonly #shared: { readonly membership: Membership; readonly forwarding: Forwarding } | null;
   #isReceiving = false;
 
@@ -65,10 +74,15 @@ export class Owners {
     this.#options = options;
     // What an engine that only observes is sent must not be acted on by others, and the reverse.
     this.#processes = runtime.isObserving ? null : runtime.store.processes;
-    this.#shared = this.#processes === null ? null : this.#sharedWith(this.#processes);
+    // Where there can be no other process, nobody has to be asked.
+    const raises = !options.isWorker && (options.raises || runtime.store.processes === null);
+    this.#shared = this.#processes === null ? null : this.#sharedWith(this.#processes, raises);
+    const { logger, onLook, onOutdated } = options;
+    const membership = this.#shared?.membership ?? null;
+    this.upgrade = new Upgrade(runtime, { beat: () => this.#beat(), membership, raises, logger, onLook, onOutdated });
   }
 
-  #sharedWith(processes: Processes): { membership: Membership; forwarding: Forwarding } {
+  #sharedWith(processes: Processes, raises: boolean): { membership: Membership; forwarding: Forwarding } {
     const { decide, name, isWorker, logger, faults, isOff, onOwners } = this.#options;
     const forwarding = new Forwarding(this.#runtime, {
       processes,
@@ -79,6 +93,7 @@ export class Owners {
       processes,
       name,
       isWorker,
+      raises,
       logger,
       isOff,
       onTaking: () => void this.#receive(processes),
@@ -110,11 +125,12 @@ export class Owners {
       ownedPartitions: membership?.ownedCount ?? this.#runtime.partitions,
       forwardedBatches: batches,
       oldestForwardedMs: oldestMs,
+      format: this.#runtime.format.acting,
     };
   }
 
   /** Answers when to call it again, in ms. */
-  async beat(): Promise<number> {
+  async #beat(): Promise<number> {
     if (this.#shared === null) return BEAT_EVERY_MS;
     const { membership } = this.#shared;
     return membership.beat().catch((error: unknown) => {
@@ -125,6 +141,7 @@ export class Owners {
 
   /** Hands its partitions over to the others. What they were asked and have not answered is decided here. */
   async leave(): Promise<void> {
+    this.upgrade.stop();
     if (this.#shared === null) return;
     const { membership, forwarding } = this.#shared;
     try {

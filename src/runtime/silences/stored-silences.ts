@@ -161,7 +161,7 @@ export class SilenceService {
 
   async #change(change: (silences: readonly StoredSilence[]) => readonly StoredSilence[]): Promise<void> {
     const { store, format } = this.#runtime;
-    requireRaised(format, "A silence that ends what it held");
+    requireRaised(format.acting, "A silence that ends what it held");
     await untilWritten(this.#runtime, "the silences", async () => {
       const expected = await recordOf(this.#runtime);
       const kept = decode(expected).filter(({ toMs }) => toMs > this.#now() - SHOWN_AFTER_END_MS);

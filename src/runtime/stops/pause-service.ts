@@ -69,7 +69,7 @@ export class PauseService {
    * stop with a slip in its name would stop nothing
    */
   async pause({ by, why, policy }: PauseRequest): Promise<PauseNote> {
-    requireRaised(this.#runtime.format, "A pause");
+    requireRaised(this.#runtime.format.acting, "A pause");
     if (policy !== undefined) await this.#requirePolicy(policy);
     const pause: PauseNote = { by, why, sinceMs: this.#now(), scope: policy ?? null };
     await this.#change((record) => {

@@ -349,7 +349,7 @@ export class EffectDispatcher {
 
   /** Engines of the version before cannot read notes; while they may be there, none are written. */
   get #notes(): NonNullable<DispatchOptions["note"]> | null {
-    return this.#runtime.format >= RAISED_FORMAT ? (this.#options.note ?? null) : null;
+    return this.#runtime.format.acting >= RAISED_FORMAT ? (this.#options.note ?? null) : null;
   }
 
   #end(effect: Effect, outcome: EffectOutcome): void {

@@ -58,6 +58,8 @@ export type LiveOptions = {
   readonly choice?: EffectChoice;
   /** All effects are left to workers. */
   readonly leaveEffects?: boolean;
+  /** Raises the namespace as soon as all who live understand that. */
+  readonly raiseFormat?: boolean;
   /** Hear of each commit after the driver itself. */
   readonly onCommit: readonly CommitListener[];
   readonly watch: StoreWatchOptions;
@@ -106,10 +108,12 @@ export class LiveDriver implements Driver {
       decide: (envelopes, size) => this.mailboxes.submit(envelopes, size),
       name: options.processName,
       isWorker: options.choice !== undefined,
+      raises: options.raiseFormat === true,
       logger: options.watch.logger,
       faults: this.#faults,
       isOff: () => this.#isOff,
       onLook: () => this.#pollNow("members"),
+      onOutdated: () => void this.stop(0),
       onOwners: () => this.#pollNow("timers"),
     });
     this.#timers = new TimerPump(runtime, {
@@ -161,7 +165,7 @@ export class LiveDriver implements Driver {
     this.#repeat("stops", STOPS_READ_EVERY_MS, () => this.#readStops());
     this.#repeat("brakes", BRAKES_TRIED_EVERY_MS, () => this.#followBrakes());
     this.#repeat("dead letters", DEAD_LETTERS_READ_EVERY_MS, () => this.#forgetDeadLetters());
-    this.#repeat("members", 0, () => this.owners.beat());
+    this.#repeat("members", 0, () => this.owners.upgrade.beat());
     if (this.#options.choice !== undefined) return;
     this.#timersDueAtMs = this.#runtime.clock.now();
     this.#repeat("timers", 0, () => this.#fireTimers());

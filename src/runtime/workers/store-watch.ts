@@ -26,6 +26,9 @@ export type StoreStatus = {
   readonly lostCommits: number;
 };
 
+/** Before it was asked. */
+export const UNKNOWN_STORE: StoreStatus = { clockSkewMs: null, durability: null, lostCommits: 0 };
+
 /** Ids of one log line. */
 const LINE_ID_COUNT_MAX = 500;
 

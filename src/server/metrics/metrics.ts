@@ -191,6 +191,11 @@ function addStatus(registers: Registry[], status: () => EngineStatus): void {
     (now) => now.uncountedFailures,
   );
   gauge("becalm_members", "Processes that share the partitions, this one included.", (now) => now.members);
+  gauge(
+    "becalm_namespace_format",
+    "Format of the namespace by which this process decides.",
+    (now) => now.format ?? Number.NaN,
+  );
   gauge("becalm_owned_partitions", "Partitions that this process owns.", (now) => now.ownedPartitions);
   gauge("becalm_forwarded_batches", "Batches that other processes are to decide.", (now) => now.forwardedBatches);
   gauge(
