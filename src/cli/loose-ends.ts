@@ -49,7 +49,7 @@ export type InStates = ReadonlyMap<string, readonly string[]>;
 /** Instances that are in a state, while the list of that state does not name them: those who look there miss them. */
 export async function hiddenInstances(instances: InstanceReader, inStates: InStates): Promise<StuckEffect[]> {
   const hidden: StuckEffect[] = [];
-  if (instances.runtime.format < RAISED_FORMAT) return hidden;
+  if (instances.runtime.format.acting < RAISED_FORMAT) return hidden;
   for (const [state, ids] of inStates) {
     const listed = await idsUnder(instances, state);
     const unlisted = ids.filter((id) => !listed.has(id));
