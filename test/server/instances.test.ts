@@ -95,6 +95,14 @@ describe("instances over HTTP", () => {
     expect(await message("waitng")).toEqual([400, expect.stringContaining('not "waitng". Did you mean Waiting?')]);
   });
 
+  test("refuse a filter that they do not have, which would otherwise show everything, and say what was meant", async () => {
+    for (const list of ["instances", "groups", "approvals"]) {
+      const { status, json } = await get(`/v1/${list}?polcy=restart`);
+      expect(status).toBe(400);
+      expect(json).toMatchObject({ error: { message: 'A list has no filter "polcy". Did you mean policy?' } });
+    }
+  });
+
   test("show one with its version as ETag, its history and its picture", async () => {
     const [row] = await held();
     const { status, headers, json } = await get(`/v1/instances/${row?.id}`);

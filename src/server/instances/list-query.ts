@@ -1,9 +1,11 @@
 /** What a list is asked for: filters in the address, checked as the library checks its own. */
 import { validateListFilter } from "../../engine-options.ts";
+import { nearestName } from "../../formats/nearest-name.ts";
 import { parseDuration } from "../../model/duration.ts";
 import { INSTANCE_STATES } from "../../model/instance-types.ts";
 import { LIST_PAGE_COUNT_MAX } from "../../model/limits.ts";
 import type { Listed, ListFilter } from "../../runtime/instance-reader.ts";
+import { HttpRefusal } from "../http/http-refusal.ts";
 import type { Ctx, Parameter } from "../http/route.ts";
 import type { InstancePorts } from "./ports.ts";
 
@@ -28,11 +30,13 @@ export const LIST_QUERY: readonly Parameter[] = [
 ];
 
 const TEXTS = ["state", "policy", "group", "reason", "labels", "text", "cursor"] as const;
+const NAME_CHARS_MAX = 100;
 const DURATION = /^(\d+[a-z]+)+$/;
 
-/** A filter that is empty is not given. */
+/** A filter that is empty is not given. One that is not known is refused: without it the list would show too much. */
 export function filterOf(c: Ctx, nowMs: number): ListFilter {
   const query = new URL(c.req.url).searchParams;
+  requireKnown([...query.keys()]);
   const filter: Record<string, unknown> = {};
   for (const name of TEXTS) {
     const value = query.get(name);
@@ -45,6 +49,16 @@ export function filterOf(c: Ctx, nowMs: number): ListFilter {
   if (query.get("quarantined") === "true") filter["quarantined"] = true;
   validateListFilter(filter);
   return filter;
+}
+
+function requireKnown(names: readonly string[]): void {
+  const known = LIST_QUERY.map(({ name }) => name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const nearest = nearestName(unknown, known);
+  const hint = nearest === null ? `It has ${known.join(", ")}.` : `Did you mean ${nearest}?`;
+  const why = `A list has no filter ${JSON.stringify(unknown.slice(0, NAME_CHARS_MAX))}. ${hint}`;
+  throw new HttpRefusal(400, "BECALM_ARGUMENT_INVALID", { why });
 }
 
 export async function listed({ reader }: Pick<InstancePorts, "reader">, filter: ListFilter): Promise<Listed> {
