@@ -78,6 +78,29 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect((await idsIn(folder)).sort()).toEqual(ids.sort());
   });
 
+  test("an engine that exports nothing leaves removing to one that does, also while that one is gone", async () => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "done";
+    const folder = newFolder();
+    const exporting = { ...RETENTION, exportRemoved: { folder, namespace: "world" } };
+    const lines: string[] = [];
+    const keep = (_: unknown, line?: string) => void lines.push(line ?? "");
+    const logger = { debug: () => {}, info: () => {}, warn: keep, error: keep };
+    const plain = await world.engine([policyOf(null)], { ...RETENTION, logger });
+    const ids = await take(plain, alertOf("a"), alertOf("b"), alertOf("c"));
+    const first = await world.engine([policyOf(null)], exporting);
+    // It sweeps once beside the other, and finds nothing that is old enough.
+    await world.elapse(HOUR_MS);
+    await world.stop(first);
+    for (let hours = 0; hours < 9; hours += 1) await world.elapse(HOUR_MS);
+    expect((await world.stored()).map(({ id }) => id).sort()).toEqual(ids.sort());
+    expect(lines.filter((line) => /removes nothing from now on/.test(line))).toHaveLength(1);
+    await world.engine([policyOf(null)], exporting);
+    await world.elapse(HOUR_MS);
+    await world.until("all are removed", () => isGone(world));
+    expect((await idsIn(folder)).sort()).toEqual(ids.sort());
+  });
+
   test("what the export did not write stays, and an instance whose alert came during the export", async () => {
     const world = new EngineWorld(kind, { partitions: 1 });
     world.outcome = () => "done";

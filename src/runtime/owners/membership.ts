@@ -35,6 +35,8 @@ export type MemberRecord = {
   readonly knows?: number;
   /** It raises the namespace as soon as all who live understand that. */
   readonly raises?: boolean;
+  /** It writes what it removes into bundles first. */
+  readonly exports?: boolean;
   readonly isSharing: boolean;
   readonly isWorker?: boolean;
   readonly takesLetters?: boolean;
@@ -52,6 +54,7 @@ export type MembershipOptions = {
   /** It sends the owners the results of its attempts, and owns nothing. */
   readonly isWorker: boolean;
   readonly raises?: boolean;
+  readonly exports?: boolean;
   readonly logger: Logger;
   /** Nothing can be left to a process whose clock is off: it fires no timer. */
   readonly isOff: () => boolean;
@@ -80,9 +83,9 @@ export class Membership {
   constructor(runtime: Runtime, options: MembershipOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    const role = { ...(options.isWorker && { isWorker: true }), ...(options.raises === true && { raises: true }) };
-    const sinceMs = runtime.clock.now();
-    this.#record = { form: LETTER_FORM, knows: NAMESPACE_FORMAT, ...role, name: options.name, sinceMs };
+    const { isWorker, raises = false, exports = false, name } = options;
+    const role = { ...(isWorker && { isWorker }), ...(raises && { raises }), ...(exports && { exports }) };
+    this.#record = { form: LETTER_FORM, knows: NAMESPACE_FORMAT, ...role, name, sinceMs: runtime.clock.now() };
   }
 
   /** Who owns a partition, if that is another process; null: this one decides what arrives for it. */

@@ -29,6 +29,8 @@ export type OwnersOptions = {
   readonly isWorker: boolean;
   /** It raises the namespace as soon as all who live understand that. */
   readonly raises: boolean;
+  /** It writes what it removes into bundles first. */
+  readonly exports: boolean;
   /** This process must leave the namespace. */
   readonly onOutdated: () => void;
   readonly logger: Logger;
@@ -83,7 +85,7 @@ export class Owners {
   }
 
   #sharedWith(processes: Processes, raises: boolean): { membership: Membership; forwarding: Forwarding } {
-    const { decide, name, isWorker, logger, faults, isOff, onOwners } = this.#options;
+    const { decide, name, isWorker, exports, logger, faults, isOff, onOwners } = this.#options;
     const forwarding = new Forwarding(this.#runtime, {
       processes,
       decide,
@@ -94,6 +96,7 @@ export class Owners {
       name,
       isWorker,
       raises,
+      exports,
       logger,
       isOff,
       onTaking: () => void this.#receive(processes),

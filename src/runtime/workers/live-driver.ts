@@ -27,15 +27,14 @@ import { type EffectSource, NO_EFFECTS } from "./effect-source.ts";
 import { LongestWaiting } from "./longest-waiting.ts";
 import { ATTEMPTS_LOOKED_AT_EVERY_MS, CLAIMS_PROLONGED_EVERY_MS, OutboxPump } from "./outbox-pump.ts";
 import { RepeatedFaults } from "./repeated-faults.ts";
-import { type ExportRemoved, sweep } from "./retention.ts";
+import type { ExportRemoved } from "./retention.ts";
+import { RetentionPump } from "./retention-pump.ts";
 import { StoreWatch, type StoreWatchOptions } from "./store-watch.ts";
 import { TimerPump } from "./timer-pump.ts";
 
 const TIMERS_POLLED_EVERY_MS = 500;
 /** How long a store that has lost its data lacks what its namespace is known by. */
 const NAMESPACE_RENEWED_EVERY_MS = 10_000;
-const SWEPT_EVERY_MS_MIN = 60_000;
-const SWEPT_EVERY_MS_MAX = 3_600_000;
 const STORE_WATCHED_EVERY_MS = 2_000;
 /** After a fault of a pump. */
 const PUMP_RETRY_MS = 500;
@@ -84,11 +83,11 @@ export class LiveDriver implements Driver {
   readonly #underway = new Set<Promise<void>>();
   readonly #faults: RepeatedFaults;
   readonly #timers: TimerPump;
+  readonly #retention: RetentionPump;
   readonly #source: EffectSource;
   #timersDueAtMs = Number.POSITIVE_INFINITY;
   #isRunning = false;
   #hasLookedAtSilenced = false;
-  #failedExports = 0;
 
   constructor(runtime: Runtime, options: LiveOptions) {
     this.#options = options;
@@ -109,6 +108,7 @@ export class LiveDriver implements Driver {
       name: options.processName,
       isWorker: options.choice !== undefined,
       raises: options.raiseFormat === true,
+      exports: options.exportRemoved !== undefined,
       logger: options.watch.logger,
       faults: this.#faults,
       isOff: () => this.#isOff,
@@ -121,6 +121,9 @@ export class LiveDriver implements Driver {
       isOwn: (partition) => this.owners.isOwn(partition),
       faults: this.#faults,
     });
+    const { retentionMs, exportRemoved } = options;
+    const { logger } = options.watch;
+    this.#retention = new RetentionPump(runtime, { retentionMs, exportRemoved, faults: this.#faults, logger });
     this.#source = sourceOf(runtime, options);
     this.#outbox = new OutboxPump(runtime, {
       effects: options.effects,
@@ -149,7 +152,7 @@ export class LiveDriver implements Driver {
 
   /** Sweeps that ended early because what they were to remove could not be exported. */
   get failedExports(): number {
-    return this.#failedExports;
+    return this.#retention.failedExports;
   }
 
   get isStarted(): boolean {
@@ -171,7 +174,7 @@ export class LiveDriver implements Driver {
     this.#repeat("timers", 0, () => this.#fireTimers());
     this.#repeat("silences", SILENCES_READ_EVERY_MS, () => this.#readSilences());
     this.#repeat("namespace", NAMESPACE_RENEWED_EVERY_MS, () => this.#renew());
-    this.#repeat("retention", this.#sweptEveryMs, () => this.#forget());
+    this.#repeat("retention", this.#retention.everyMs, () => this.#forget());
   }
 
   /**
@@ -373,22 +376,9 @@ export class LiveDriver implements Driver {
   }
 
   async #forget(): Promise<number> {
-    if (this.#isOff) return this.#sweptEveryMs;
-    const onUnreadable = (id: string, error: unknown) =>
-      this.#faults.report("retention", `retention: ${id} stays, it cannot be read: ${messageOf(error)}`, error);
-    await sweep(this.#runtime, { ...this.#options, onUnreadable }).catch((error: unknown) => this.#keepAll(error));
-    return this.#sweptEveryMs;
-  }
-
-  /** What could not be exported stays, and the next sweep tries again. */
-  #keepAll(error: unknown): void {
-    if (errorCode(error) !== "BECALM_OUTPUT_FAILED") throw error;
-    this.#failedExports += 1;
-    this.#faults.report("retention export", `retention: ${messageOf(error)}`, error);
-  }
-
-  get #sweptEveryMs(): number {
-    return Math.min(Math.max(this.#options.retentionMs / 16, SWEPT_EVERY_MS_MIN), SWEPT_EVERY_MS_MAX);
+    if (this.#isOff) return this.#retention.everyMs;
+    await this.#retention.sweep();
+    return this.#retention.everyMs;
   }
 }
 

@@ -24,6 +24,8 @@ export type Retention = {
   readonly retentionMs: number;
   /** Absent: what is removed is not exported. */
   readonly exportRemoved?: ExportRemoved | undefined;
+  /** Asked before each partition: is removing left to another process? Then the sweep ends. Absent: it is not. */
+  readonly isLeft?: (() => Promise<boolean>) | undefined;
   /** Called with an instance that stays because its history or its alert's record cannot be read. */
   readonly onUnreadable: (instanceId: string, error: unknown) => void;
 };
@@ -34,12 +36,14 @@ export type Retention = {
  */
 export async function sweep(
   runtime: Runtime,
-  { retentionMs, exportRemoved, onUnreadable }: Retention,
+  { retentionMs, exportRemoved, isLeft, onUnreadable }: Retention,
 ): Promise<number> {
   const untilMs = runtime.clock.now() - retentionMs;
   let removed = 0;
-  for (let partition = 0; partition < runtime.partitions; partition += 1)
+  for (let partition = 0; partition < runtime.partitions; partition += 1) {
+    if ((await isLeft?.()) === true) return removed;
     removed += await sweepPartition(runtime, { partition, untilMs, exportRemoved, onUnreadable });
+  }
   return removed;
 }
 
