@@ -50,7 +50,7 @@ describe.each([
     expect(stacks.length).toBeGreaterThan(1);
     for (const stack of stacks) {
       const frames = framesOf(stack);
-      expect(frames.join(" ")).toMatch(/runBatch .*Mailboxes\.submit .*deliver \w+\.ingest/);
+      expect(frames.join(" ")).toMatch(/runBatch .*Mailboxes\.submit .*deliver Upgrade\.deciding \w+\.ingest/);
       expect(frames.length).toBeLessThanOrEqual(12);
     }
     await engine.stop();
@@ -77,6 +77,6 @@ test("the first of a batch is on the stack also when others of other requests ar
   const results = await Promise.all([first, second]);
   expect(results.map(({ instances }) => instances[0]?.outcome)).toEqual(["created", "created"]);
   expect(stacks).toHaveLength(1);
-  expect(framesOf(stacks[0] as string).join(" ")).toMatch(/deliver \w+\.ingest/);
+  expect(framesOf(stacks[0] as string).join(" ")).toMatch(/deliver Upgrade\.deciding \w+\.ingest/);
   await engine.stop();
 });

@@ -53,6 +53,8 @@ async function engineOn(store: Store, fateOf?: (call: StoreCall) => StoreFate, g
       return fateOf?.(call) ?? "pass";
     },
   });
+  // Engines that do not hear of each other: whoever is given an alert decides it.
+  Object.defineProperty(store, "processes", { value: null });
   const policies = [{ name: "act", match: [], action: { handler: { name: "act" } }, converge: rule }];
   const engine = createEngine({ policies, store: watched.store, handlers: { act: () => {} }, partitions: 1 });
   await engine.start();

@@ -16,8 +16,8 @@ export type CatchableFault = SeededFault & {
 export const SCRIPT_FAULTS: readonly CatchableFault[] = [
   {
     name: "a script does not compare the version of a group",
-    find: "if commit.has_group and expected_version ~= '0' then",
-    replace: "if commit.has_group and expected_version == 'never' then",
+    find: "if group_key and expected_version ~= '0' then",
+    replace: "if group_key and expected_version == 'never' then",
     scenario: "quiet",
     foundBy: ["limits kept", "waiters released", "nothing stuck"],
   },

@@ -4,7 +4,7 @@ import { createEngine } from "../../src/index.ts";
 
 const [how, mark = ""] = process.argv.slice(2);
 // It marks that it began, waits for what it started itself, and marks that it was asked to end and could.
-const script = 'trap \'touch "$0.ended"; exit\' TERM; touch "$0"; sleep 600; true';
+const script = 'trap \'wait; touch "$0.ended"; exit\' TERM; sleep 600 & touch "$0"; wait';
 const engine = createEngine({
   policies: [{ name: "act", match: [], action: { exec: { command: ["/bin/sh", "-c", script, mark] } } }],
   allowExec: true,
