@@ -72,6 +72,15 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
     }
   }
 
+  async function counted<Reply>(send: () => Promise<Reply>): Promise<Reply> {
+    pending += 1;
+    try {
+      return await send();
+    } finally {
+      pending -= 1;
+    }
+  }
+
   const watched = new Proxy(store, {
     get(target, name) {
       const member = Reflect.get(target, name) as unknown;
@@ -80,7 +89,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
         return { acquire: (request: never) => call("acquire", request, () => lock.acquire(request)) };
       }
       if (name === "processes" && target.processes !== null)
-        return mortal(target.processes, { isDead: () => isDead, inbox });
+        return mortal(target.processes, { isDead: () => isDead, inbox, counted });
       if (name === "outbox") return watchedOutbox(target.outbox, call);
       if (typeof member !== "function" || name === "close" || name === Symbol.asyncDispose) {
         return typeof member === "function" ? member.bind(target) : member;
@@ -105,11 +114,19 @@ function addLetters(to: string, count: number): void {
   if (before !== undefined) onTheirWay.set(to, Math.max(before + count, 0));
 }
 
-/** Neither hears of the others any more when it is dead, nor they of it. `inbox`: whose it is, once it receives. */
-function mortal(processes: Processes, { isDead, inbox }: { isDead: () => boolean; inbox: { id: string } }): Processes {
+type Mortality = {
+  readonly isDead: () => boolean;
+  /** Whose it is, once it receives. */
+  readonly inbox: { id: string };
+  /** Calls something that is not answered yet until it is. */
+  readonly counted: <Reply>(send: () => Promise<Reply>) => Promise<Reply>;
+};
+
+/** Neither hears of the others any more when it is dead, nor they of it. Only `receive` waits for what may never come. */
+function mortal(processes: Processes, { isDead, inbox, counted }: Mortality): Processes {
   const answered = async <Reply>(send: () => Promise<Reply>): Promise<Reply> => {
     if (isDead()) return never();
-    const reply = await send();
+    const reply = await counted(send);
     return isDead() ? never() : reply;
   };
   return {
