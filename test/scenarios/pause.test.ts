@@ -43,7 +43,8 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     expect(await standing(engine, ids[0] as string)).toBe("Waiting paused");
     expect(await engine.resume({ ...who, held: "decide" })).toMatchObject({ decided: 40, lifted: { by: "ada" } });
     await world.settle();
-    expect(world.attempts.slice(3).map(({ instance }) => instance)).toEqual(ids.slice(0, 3));
+    const begun = world.attempts.slice(3).map(({ instance }) => instance);
+    expect(begun.sort()).toEqual(ids.slice(0, 3).sort());
     expect(await standing(engine, ids[3] as string)).toBe("Skipped limit_reached");
     await world.finishAll();
     expect(await unsound(world, engine)).toEqual([]);

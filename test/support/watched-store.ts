@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { BecalmError } from "../../src/model/errors.ts";
 import type { Outbox } from "../../src/stores/outbox.ts";
 import type { Processes } from "../../src/stores/processes.ts";
@@ -40,6 +40,8 @@ export type WatchOptions = {
   readonly isFar?: boolean | undefined;
 };
 
+const LATE_MS = Number(process.env["BECALM_TEST_LATE_MS"] ?? 0);
+
 /** A store that counts its calls, and meets each with the fate that `fateOf` says. */
 export function watchStore(store: Store, options: WatchOptions = {}): WatchedStore {
   const counts = new Map<string, number>();
@@ -61,7 +63,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
       if (fate === "fail") throw lostConnection(method, "before it was sent");
       if (typeof fate === "object") return fate.outcome;
       if (fate === "die before") return await die();
-      const reply = await send();
+      const reply = await travelling(send);
       if (options.isFar === true) await nextTurn();
       if (fate === "die after") return await die();
       if (method === "commit") options.onOutcome?.(reply as CommitOutcome);
@@ -75,7 +77,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
   async function counted<Reply>(send: () => Promise<Reply>): Promise<Reply> {
     pending += 1;
     try {
-      return await send();
+      return await travelling(send);
     } finally {
       pending -= 1;
     }
@@ -165,6 +167,15 @@ function watchedOutbox(outbox: Outbox, call: Call): Outbox {
       return (given: unknown) => call(`outbox.${name as keyof Outbox}`, given, () => method(given));
     },
   });
+}
+
+/** Sends a call and waits for its reply, both late when BECALM_TEST_LATE_MS says so: no test may depend on how late. */
+async function travelling<Reply>(send: () => Promise<Reply>): Promise<Reply> {
+  if (LATE_MS === 0) return send();
+  await delay(Math.random() * LATE_MS);
+  const reply = await send();
+  await delay(Math.random() * LATE_MS);
+  return reply;
 }
 
 function never(): Promise<never> {
