@@ -12,7 +12,7 @@ import { BecalmError, messageOf } from "./model/errors.ts";
 import type { InstanceReader } from "./runtime/instance-reader.ts";
 import type { ExportRemoved, RemovedPage } from "./runtime/workers/retention.ts";
 import { BundleWriter } from "./simulate/bundle.ts";
-import { type StoredHistory, UnwrittenPolicies, withEnds } from "./simulate/stored-bundle.ts";
+import { type StoredHistory, UnwrittenNames, UnwrittenPolicies, withEnds } from "./simulate/stored-bundle.ts";
 import type { StoredInstance } from "./stores/store.ts";
 import type { Logger } from "./system/logger.ts";
 
@@ -82,11 +82,12 @@ async function bundleLines(
 ): Promise<string[]> {
   const bundle = new BundleWriter([]);
   const policies = new UnwrittenPolicies(reader.runtime.store);
-  const lines = [bundle.header(header)];
+  const names = new UnwrittenNames(reader);
+  const lines = [bundle.header({ ...header, partitions: reader.runtime.partitions })];
   for (const one of read) {
     const policy = await policies.of(birthOf(one.id, one.lines));
     if (policy !== null) lines.push(bundle.policy(policy));
-    lines.push(bundle.instance(one));
+    lines.push(bundle.instance(await names.with(one)));
   }
   return [...lines, bundle.end()];
 }

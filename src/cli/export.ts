@@ -7,7 +7,7 @@ import { BecalmError } from "../model/errors.ts";
 import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { BundleWriter } from "../simulate/bundle.ts";
-import { type StoredHistory, UnwrittenPolicies, withEnds } from "../simulate/stored-bundle.ts";
+import { type StoredHistory, UnwrittenNames, UnwrittenPolicies, withEnds } from "../simulate/stored-bundle.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { Progress } from "./progress.ts";
 import { nowOf, sinceMsOf } from "./since-option.ts";
@@ -72,15 +72,17 @@ type Context = {
 
 async function writeAll(write: (line: string) => Promise<void>, context: Context): Promise<void> {
   const { instances, options, totals, progress } = context;
-  const bundle = new BundleWriter(options.redact ?? []);
+  const { redact = [], namespace } = options;
+  const bundle = new BundleWriter(redact);
   const policies = new UnwrittenPolicies(instances.runtime.store);
-  const { mode, highestTimeMs } = instances.runtime;
+  const names = redact.length === 0 ? new UnwrittenNames(instances) : null;
+  const { mode, highestTimeMs, partitions } = instances.runtime;
   const reached = mode === "live" ? {} : { virtualTimeMs: highestTimeMs ?? 0 };
-  await write(bundle.header({ namespace: options.namespace, exportedAtMs: Date.now(), ...reached }));
+  await write(bundle.header({ namespace, exportedAtMs: Date.now(), partitions, ...reached }));
   for await (const one of instancesOf(context)) {
     const policy = await policies.of(birthOf(one.id, one.lines));
     if (policy !== null) await write(bundle.policy(policy));
-    await write(bundle.instance(one));
+    await write(bundle.instance(names === null ? one : await names.with(one)));
     totals.instances += 1;
     progress.update((seconds) => {
       const rate = Math.round(totals.instances / seconds);
@@ -197,8 +199,8 @@ function report(terminal: Terminal, { out, redact = [] }: ExportOptions, totals:
   if (redact.length > 0)
     terminal.note(
       say(
-        "What targets answered, reasons that people gave and group ids are exported as they are.",
-        "目标的响应、人工填写的原因和收敛组标识按原样导出。",
+        "Names of processes are left out. What targets answered, reasons that people gave and group ids are exported as they are.",
+        "进程名称不导出。目标的响应、人工填写的原因和收敛组标识按原样导出。",
       ),
     );
   if (totals.removed > 0)

@@ -20,6 +20,7 @@ import { readAssumptions } from "./assumptions.ts";
 import { diffText } from "./diff-text.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { placeInHistory } from "./past.ts";
+import { nowOf } from "./since-option.ts";
 import type { Terminal } from "./terminal.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
@@ -118,8 +119,8 @@ async function record(
   isWanted: (instance: { id: string; groupId: string | null }) => boolean,
 ): Promise<Omit<Read, "forked">> {
   const recording = new Recording();
-  const { mode, partitions, highestTimeMs } = reader.runtime;
-  const nowMs = mode === "live" ? Date.now() : (highestTimeMs ?? 0);
+  const { partitions } = reader.runtime;
+  const nowMs = nowOf(reader.runtime);
   const onUnreadable = (id: string, error: BecalmError) =>
     terminal.note(
       terminal.noteColors.yellow(

@@ -156,11 +156,12 @@ async function recordBundle(
   options: RecordedOptions & { readonly from: string },
   warmUpMs: number,
 ): Promise<Recorded> {
-  let [untilMs, fromMs] = [0, 0];
+  let [untilMs, fromMs, partitions] = [0, 0, PARTITION_COUNT_DEFAULT];
   let recording: Recording | null = null;
   const versions = new Map<string, CompiledPolicy>();
   for await (const { header, instance, policies } of readBundle(options.from)) {
     untilMs = header.virtualTimeMs ?? header.exportedAtMs;
+    partitions = header.partitions ?? PARTITION_COUNT_DEFAULT;
     fromMs = fromMsOf(options, untilMs);
     recording ??= new Recording(fromMs);
     for (const [key, policy] of policies) if (!versions.has(key)) versions.set(key, compilePolicy(policy));
@@ -173,7 +174,7 @@ async function recordBundle(
       unreadable(terminal, instance.id, error);
     }
   }
-  return { recording: recording ?? new Recording(), partitions: PARTITION_COUNT_DEFAULT, untilMs, fromMs };
+  return { recording: recording ?? new Recording(), partitions, untilMs, fromMs };
 }
 
 /** null: it is quarantined. */

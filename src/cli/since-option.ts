@@ -1,13 +1,14 @@
 /** `--since`: a time, or how long ago. */
 import { parseDuration } from "../model/duration.ts";
 import { BecalmError } from "../model/errors.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { usedWrongly } from "./exit-codes.ts";
 
-type Reached = { readonly mode: "live" | "virtual" | "simulated"; readonly highestTimeMs: number | null };
+type Reached = Pick<Runtime, "mode" | "highestTimeMs" | "clock">;
 
-/** What time it is in a namespace: virtual time stands where its last run left it. */
-export function nowOf({ mode, highestTimeMs }: Reached): number {
-  return mode === "live" ? Date.now() : (highestTimeMs ?? 0);
+/** What time it is in a namespace: virtual time stands where its last run left it, a bundle's where it was exported. */
+export function nowOf({ mode, highestTimeMs, clock }: Reached): number {
+  return mode === "live" ? clock.now() : (highestTimeMs ?? 0);
 }
 
 /** `24h` before `nowMs`, or a time. */

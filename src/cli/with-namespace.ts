@@ -25,10 +25,11 @@ import { memoryStore } from "../stores/memory/memory-store.ts";
 import { type ServerAddress, serverStore } from "../stores/server/server-store.ts";
 import type { NamespaceMode, Store } from "../stores/store.ts";
 import { AuditLog } from "../system/audit-line.ts";
+import type { Clock } from "../system/clock.ts";
 import { commitIds } from "../system/commit-ids.ts";
 import { type Logger, silentLogger } from "../system/logger.ts";
 import { pause } from "../system/system-clock.ts";
-import { BUNDLE, bundlesAt } from "./bundles-at.ts";
+import { BUNDLE, bundlesAt, READING } from "./bundles-at.ts";
 import { usedWrongly } from "./exit-codes.ts";
 import { missingNamespace } from "./missing-namespace.ts";
 import { type RunLease, takeRunLease } from "./run-lease.ts";
@@ -53,12 +54,12 @@ export function serverOf({ server, tokenFile }: StoreOptions): ServerAddress | n
   return { url: server, token: tokenFile === undefined ? undefined : readSecretFile(tokenFile, "The --token-file") };
 }
 
-/** The store that a command reads: that behind a server, or one of its own. */
-async function readStore(options: StoreOptions, command: string): Promise<Store> {
+/** The store that a command reads: that behind a server, a bundle, or one of its own. */
+async function readStore(options: StoreOptions, command: string): Promise<{ store: Store; clock?: Clock }> {
   const server = serverOf(options);
-  if (server !== null) return serverStore(server);
+  if (server !== null) return { store: serverStore(server) };
   const url = requireStore(options, command);
-  return url.startsWith(BUNDLE) ? bundlesAt(url, command) : storeAt(url, options.namespace);
+  return url.startsWith(BUNDLE) ? bundlesAt(url, command) : { store: await storeAt(url, options.namespace) };
 }
 
 export const LMDB = "lmdb:";
@@ -72,10 +73,7 @@ export function isOfOneWriter(url: string): boolean {
 
 function requireStoreUrl(url: string): void {
   if (url === MEMORY || /^rediss?(\+(sentinel|cluster))?:|^lmdb:./.test(url)) return;
-  if (url.startsWith(BUNDLE))
-    throw usedWrongly(
-      "A bundle can only be read: `--store bundle:PATH` is for ls, show, policy, replay and audit verify.",
-    );
+  if (url.startsWith(BUNDLE)) throw usedWrongly(`A bundle can only be read. ${READING}`);
   throw usedWrongly(
     "--store (or BECALM_STORE) is not the URL of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
       "(rediss:// for TLS; redis+sentinel://HOST,.../MASTER, redis+cluster://HOST,...), or as memory: for a store that ends with the process.",
@@ -107,9 +105,9 @@ export async function withReading<T, Options extends StoreOptions & NamedIds>(
   command: string,
   use: (instances: InstanceReader, named: Options) => Promise<T>,
 ): Promise<T> {
-  const store = await readStore(options, command);
+  const { store, clock } = await readStore(options, command);
   try {
-    const instances = new InstanceReader(await openAt(store, options));
+    const instances = new InstanceReader(await openAt(store, options, clock));
     return await use(instances, await withWholeIds(instances, options));
   } finally {
     await store.close();
@@ -374,15 +372,16 @@ type Opening = {
   readonly policies?: PolicySet;
   readonly observe?: boolean | undefined;
   readonly decides?: `becalm ${string}`;
+  readonly clock?: Clock | undefined;
 };
 
-function openAt(store: Store, { store: url, server, namespace }: StoreOptions): Promise<Runtime> {
-  return open(store, { namespace, url: server === undefined ? url : undefined });
+function openAt(store: Store, { store: url, server, namespace }: StoreOptions, clock?: Clock): Promise<Runtime> {
+  return open(store, { namespace, url: server === undefined ? url : undefined, clock });
 }
 
-async function open(store: Store, { namespace, url, mode, policies, observe, decides }: Opening): Promise<Runtime> {
+async function open(store: Store, { namespace, url, ...opening }: Opening): Promise<Runtime> {
   try {
-    return await compose({ store, mode, policies, observe, decides });
+    return await compose({ store, ...opening });
   } catch (error) {
     if (!(error instanceof BecalmError) || error.code !== "BECALM_NOT_FOUND") throw error;
     throw missingNamespace(namespace, { store: url, names: await namespacesAt(url) });

@@ -6,6 +6,7 @@
  */
 
 import { evaluateConvergence } from "../convergence/convergence.ts";
+import { BecalmError } from "../model/errors.ts";
 import type { Policy } from "../policy/policy.ts";
 import { type AuditEntry, type Birth, ENGINE_ACTOR, type EntryBody, type History } from "./audit-types.ts";
 import { chainHash, decodeBirth, decodeEntry, parseLine, splitLine } from "./history-lines.ts";
@@ -44,6 +45,25 @@ export function birthOf(instance: string, lines: readonly string[]): Birth {
 export function lastProcess(instance: string, lines: readonly string[]): string | undefined {
   const { process } = parseLine(instance, lines, lines.length - 1);
   return typeof process === "string" ? process : undefined;
+}
+
+/** The processes that decided its steps, as far as its lines can be read. */
+export function processesOf(lines: readonly string[]): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const index of lines.keys()) {
+    const process = tryProcess(lines, index);
+    if (typeof process === "string") ids.add(process);
+  }
+  return ids;
+}
+
+function tryProcess(lines: readonly string[], index: number): unknown {
+  try {
+    return parseLine("", lines, index)["process"];
+  } catch (error) {
+    if (error instanceof BecalmError) return undefined;
+    throw error;
+  }
 }
 
 /** Says the last line of a history that an attempt which is still under way was interrupted, or begun again? */

@@ -26,13 +26,16 @@ export type BundleHeader = {
   readonly exportedAtMs: number;
   /** How far virtual time had come; absent: it is a live namespace. */
   readonly virtualTimeMs?: number;
+  /** Of the namespace; absent: an earlier version wrote the bundle. */
+  readonly partitions?: number;
   /** Names of labels and annotations whose values were replaced. */
   readonly redacted: readonly string[];
 };
 
 /**
  * One instance. `ended`: how its alert's episode ended, if that is known. `birthHash`: of the birth line as it is
- * stored, only if redaction has changed that line.
+ * stored, only if redaction has changed that line. `processes`: by id, the names of processes that decided its steps
+ * and that no instance before it has named.
  */
 export type BundledInstance = {
   readonly id: string;
@@ -41,6 +44,7 @@ export type BundledInstance = {
   readonly lines: readonly string[];
   readonly ended?: RecordedEnd;
   readonly birthHash?: string;
+  readonly processes?: Readonly<Record<string, string>>;
 };
 
 export type BundledPolicy = { readonly policy: string; readonly value: string };
@@ -50,6 +54,8 @@ export type BundleEntry =
   | { readonly type: "header"; readonly header: BundleHeader }
   | { readonly type: "policy"; readonly policy: BundledPolicy }
   | { readonly type: "instance"; readonly instance: BundledInstance }
+  /** Of a later version. */
+  | { readonly type: "unknown" }
   | { readonly type: "end"; readonly counts: Counts };
 
 /** Makes the lines of a bundle, in the order in which they are asked for. */
@@ -63,7 +69,7 @@ export class BundleWriter {
     this.#redacted = new Set(redacted);
   }
 
-  header(header: Pick<BundleHeader, "namespace" | "exportedAtMs" | "virtualTimeMs">): string {
+  header(header: Pick<BundleHeader, "namespace" | "exportedAtMs" | "virtualTimeMs" | "partitions">): string {
     return this.#line({ becalm: "bundle", format: BUNDLE_FORMAT, ...header, redacted: [...this.#redacted] });
   }
 
@@ -72,12 +78,12 @@ export class BundleWriter {
     return this.#line({ policy, value });
   }
 
-  instance({ id, version, checkpoint, lines, ended }: Omit<BundledInstance, "birthHash">): string {
+  instance({ id, version, checkpoint, lines, ended, processes }: Omit<BundledInstance, "birthHash">): string {
     this.#instances += 1;
     const [birth = "", ...steps] = lines;
     const shown = this.#redacted.size === 0 ? birth : redactedBirth(birth, this.#redacted);
     const changed = shown === birth ? {} : { birthHash: chainHash("", birth) };
-    return this.#line({ id, version, checkpoint, lines: [shown, ...steps], ended, ...changed });
+    return this.#line({ id, version, checkpoint, lines: [shown, ...steps], ended, processes, ...changed });
   }
 
   end(): string {
@@ -162,6 +168,7 @@ export class BundleReader {
       this.#policies += 1;
       return { type: "policy", policy: content as BundledPolicy };
     }
+    if (!("end" in content)) return { type: "unknown" };
     const counts = content["end"] as Counts;
     if (counts.policies !== this.#policies || counts.instances !== this.#instances)
       throw this.#broken(`counts ${counts.instances} instances, but ${this.#instances} stand before it`);

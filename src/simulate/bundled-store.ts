@@ -1,12 +1,15 @@
 /**
  * Bundles as a store, for looking: what `ls`, `show` and the others say of a store, they say of files. Nothing can be
- * written here, and nothing is known but what a bundle has: no groups, no timers, no effects.
+ * written here, and nothing is known but what a bundle has: no groups, no timers, no effects. Time stands where the
+ * bundle was exported: what was open then is open, and "6h ago" counts from there.
  */
 import { birthOf } from "../instance/audit.ts";
 import { BecalmError } from "../model/errors.ts";
 import { partitionOfId } from "../model/ids.ts";
 import { PARTITION_COUNT_MAX } from "../model/limits.ts";
+import type { Processes } from "../stores/processes.ts";
 import type { LoadRequest, NamespaceInfo, Store, StoredInstance } from "../stores/store.ts";
+import type { Clock } from "../system/clock.ts";
 import type { BundledInstance, BundledPolicy, BundleHeader } from "./bundle.ts";
 
 /** What bundles hold together. */
@@ -15,12 +18,19 @@ export type Bundles = {
   readonly policies: readonly BundledPolicy[];
   /** Each id once. */
   readonly instances: readonly BundledInstance[];
+  /** What the processes were called that decided, by id. */
+  readonly processes: ReadonlyMap<string, string>;
 };
 
 type Held = { readonly stored: StoredInstance; readonly lines: readonly string[]; readonly createdAtMs: number };
 
+/** The time at which a bundle was exported. */
+export function bundledClock({ exportedAtMs }: BundleHeader): Clock {
+  return { now: () => exportedAtMs, schedule: () => () => {} };
+}
+
 /** A store of which only the reading calls work. */
-export function bundledStore({ header, policies, instances }: Bundles): Store {
+export function bundledStore({ header, policies, instances, processes }: Bundles): Store {
   const held = instances.map(heldOf).toSorted(newestFirst);
   const byId = new Map(held.map((one) => [one.stored.id, one]));
   const oldestFirst = held.toReversed();
@@ -28,7 +38,7 @@ export function bundledStore({ header, policies, instances }: Bundles): Store {
     .map(({ policy, value }) => ({ key: policy, value }))
     .toSorted((left, right) => (left.key < right.key ? -1 : 1));
   const reading: Partial<Store> = {
-    processes: null,
+    processes: onlyNames(processes),
     open: () => Promise.resolve(namespaceOf(header)),
     load: async ({ instanceIds, births = false }: LoadRequest) => {
       const found = instanceIds.flatMap((id) => byId.get(id) ?? []);
@@ -63,18 +73,24 @@ export function bundledStore({ header, policies, instances }: Bundles): Store {
   });
 }
 
-/** How many partitions it had, a bundle does not tell. */
-function namespaceOf({ virtualTimeMs }: BundleHeader): NamespaceInfo {
+/** Nobody lives here. */
+function onlyNames(names: ReadonlyMap<string, string>): Processes {
+  const reading: Partial<Processes> = { living: async () => [], waiting: async () => 0, enrolled: async () => names };
+  return reading as Processes;
+}
+
+/** Bundles of earlier versions do not tell how many partitions there were: ids have two digits for them. */
+function namespaceOf({ virtualTimeMs, partitions = PARTITION_COUNT_MAX }: BundleHeader): NamespaceInfo {
   const time = {
     highestTimeMs: virtualTimeMs ?? null,
     mode: virtualTimeMs === undefined ? "live" : "virtual",
   } as const;
-  return { ...time, partitions: PARTITION_COUNT_MAX, format: 1 };
+  return { ...time, partitions, format: 1 };
 }
 
 function heldOf(instance: BundledInstance): Held {
-  const { id, version, checkpoint, lines, birthHash = null } = instance;
-  const stored = { id, version, value: checkpoint, birthHash };
+  const { id, version, checkpoint, lines, birthHash = null, ended = null } = instance;
+  const stored = { id, version, value: checkpoint, birthHash, ended };
   return { stored, lines, createdAtMs: createdAtMs(id, lines) };
 }
 

@@ -1,5 +1,8 @@
-/** What a bundle takes from a store beside the histories: how alerts ended, and the texts of policy versions. */
-import { birthOf } from "../instance/audit.ts";
+/**
+ * What a bundle takes from a store beside the histories: how alerts ended, the texts of policy versions, and what the
+ * processes were called that decided.
+ */
+import { birthOf, processesOf } from "../instance/audit.ts";
 import type { Birth } from "../instance/audit-types.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
@@ -46,5 +49,30 @@ export class UnwrittenPolicies {
       for (const record of await this.#store.policies()) this.#texts.set(record.key, record.value);
     const value = this.#texts.get(key);
     return value === undefined ? null : { policy: key, value };
+  }
+}
+
+/**
+ * Each process's name once, with the first instance of which it decided a step. Only their ids are in the histories; in
+ * a bundle that is redacted they are all that there is, for names tell of hosts.
+ */
+export class UnwrittenNames {
+  readonly #reader: InstanceReader;
+  readonly #asked = new Set<string>();
+
+  constructor(reader: InstanceReader) {
+    this.#reader = reader;
+  }
+
+  async with(one: StoredHistory): Promise<StoredHistory> {
+    const ids = [...processesOf(one.lines)].filter((id) => !this.#asked.has(id));
+    if (ids.length === 0) return one;
+    for (const id of ids) this.#asked.add(id);
+    const names = await this.#reader.processNames(ids.map((process) => ({ process })));
+    const kept = ids.flatMap((id) => {
+      const name = names.get(id);
+      return name === undefined ? [] : [[id, name] as const];
+    });
+    return kept.length === 0 ? one : { ...one, processes: Object.fromEntries(kept) };
   }
 }

@@ -50,7 +50,7 @@ export async function recordStored(
       const wanted = read.filter(({ history }) => history.birth.createdAtMs >= reading.fromMs);
       const born = wanted.map(({ history }) => ({ id: history.instance, birth: history.birth }));
       const ends = await endsOf(reader, born, reading.nowMs);
-      for (const [index, one] of wanted.entries()) recording.add({ ...one, end: ends[index] ?? null });
+      for (const [index, one] of wanted.entries()) recording.add({ ...one, end: one.ended ?? ends[index] ?? null });
       count += wanted.length;
       await reading.onRead?.(count);
       isOlder ||= wanted.length < read.length;
@@ -81,7 +81,12 @@ export async function countStored(
   return count;
 }
 
-type ReadInstance = { readonly history: History; readonly instance: Instance | null };
+/** `ended`: as a bundle tells. */
+type ReadInstance = {
+  readonly history: History;
+  readonly instance: Instance | null;
+  readonly ended: RecordedEnd | null;
+};
 
 /** null: its retention ended meanwhile, or its history cannot be read. */
 async function readOne(
@@ -93,7 +98,7 @@ async function readOne(
     const instance = await tryInstance(reader.runtime, stored);
     if (isWanted !== undefined && (instance instanceof BecalmError || !isWanted(instance))) return null;
     const history = await reader.history(stored.id);
-    return { history, instance: instance instanceof BecalmError ? null : instance };
+    return { history, instance: instance instanceof BecalmError ? null : instance, ended: stored.ended ?? null };
   } catch (error) {
     if (!(error instanceof BecalmError)) throw error;
     if (error.code !== "BECALM_NOT_FOUND") onUnreadable(stored.id, error);

@@ -1,3 +1,4 @@
+import type { EpisodeEnd } from "../model/instance-types.ts";
 import type { DimensionLock } from "./dimension-lock.ts";
 import type { ClaimedEffect, ClaimRequest, ExtendRequest, Outbox, StoredEffect } from "./outbox.ts";
 import type { Processes } from "./processes.ts";
@@ -266,10 +267,16 @@ export type EpisodeWrite = StoredEpisode & { expected: string | null };
 
 /**
  * `value` is a checkpoint as instance/checkpoint.ts wrote it; `version` rises by one with every commit of the instance.
- * `birth`: the first line of its history, if there is one and it was asked for. `birthHash`: a bundle's, or null.
+ * `birth`: the first line of its history, if it was asked for. Only a bundle has `birthHash`, and how its alert ended.
  */
-export type StoredInstance = { id: string; version: number; value: string; birth?: string; birthHash?: string | null };
-
+export type StoredInstance = {
+  id: string;
+  version: number;
+  value: string;
+  birth?: string;
+  birthHash?: string | null;
+  ended?: { reason: EpisodeEnd; atMs: number } | null;
+};
 /** `gone`: lists name it, and it is not there. `unlisted`: it is there, and no list names it. */
 export type StrayInstance = { id: string; what: "gone" | "unlisted" };
 

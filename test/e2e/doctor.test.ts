@@ -1,4 +1,5 @@
 /** `becalm doctor` on namespaces that are well, and on such as somebody has damaged or left alone. */
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -234,6 +235,38 @@ describe("becalm doctor", () => {
         ["approval.granted", `becalm approve on ${hostname()}`],
       ]),
     );
+  });
+
+  test("names them in a bundle as in the store; in a redacted one only their ids are left", async () => {
+    const store = redisStore(redis.url, { namespace: "named" });
+    const world = await serverWorld({ store, policies: POLICIES });
+    onTestFinished(() => world.close().then(() => store.close()));
+    await world.engine.start();
+    await world.engine.ingest([alertOf("a", { startsAt: Date.now() })]);
+    const { instances } = await world.engine.ingest([alertOf("b", { startsAt: Date.now() })]);
+    const id = instances[0]?.id ?? "";
+    const beside = ["--store", redis.url, "--namespace", "named"];
+    await becalm(["approve", id, "--by", "ann", "--why", "looked", ...beside]);
+    const [whole, redacted, given] = ["whole", "redacted", "given"].map((name) => file(`${name}.bundle`, "")) as [
+      string,
+      string,
+      string,
+    ];
+    await becalm(["export", "--out", whole, ...beside]);
+    await becalm(["export", "--out", redacted, "--redact", "host", ...beside]);
+    file("given.bundle", await (await fetch(`${world.url}/v1/instances/${id}/bundle`)).text());
+    const decidedBy = async (path: string) => {
+      const { stdout } = await becalm(["show", id, "--json", "--store", `bundle:${path}`]);
+      const [shown] = jsonLines<{ entries: { decidedBy: { name: string | null } }[] }>(stdout);
+      return new Set(shown?.entries.map(({ decidedBy: { name } }) => name));
+    };
+    const names = new Set([`${hostname()}:${process.pid}`, `becalm approve on ${hostname()}`]);
+    expect([await decidedBy(whole), await decidedBy(given), await decidedBy(redacted)]).toEqual([
+      names,
+      names,
+      new Set([null]),
+    ]);
+    expect(readFileSync(redacted, "utf8")).not.toContain(hostname());
   });
 
   test("asks an lmdb store, and a running server", async () => {

@@ -69,7 +69,32 @@ describe("an export", () => {
     );
     const acted = await from("approve", id, "--by", "ann", "--why", "x");
     expect([acted.code, acted.stderr]).toEqual([2, expect.stringContaining("A bundle can only be read")]);
-    expect((await from("report")).code).toBe(2);
+  });
+
+  test("tells what came of the rules, and what would have been, as the store itself does", async () => {
+    const from = (...args: string[]) => becalm([...args, "--store", `bundle:${bundle}`]);
+    const [ran] = jsonLines<{ id: string }>((await from("ls", "--json", "--reason", "no_peer_in_the_way")).stdout);
+    const id = ran?.id as string;
+    const event = JSON.stringify({ type: "effect.failed", error: "tried" });
+    const asked = [
+      ["report", "--since", "30m", "--json"],
+      ["fork", id, "--at", "1", "--event", event, "--json"],
+      ["diff", "--from-store", "--policies", join(ROOT, "demo/policies.yaml"), "--json"],
+      ["inspect", id, "--format", "svg"],
+    ];
+    const told = (by: typeof at) => Promise.all(asked.map((args) => by(...args)));
+    const [read, stored] = [await told(from), await told(at)];
+    expect(read.map(({ code, stdout }) => [code, stdout.length > 100])).toEqual(asked.map(() => [0, true]));
+    expect(read.map(({ stdout }) => stdout)).toEqual(stored.map(({ stdout }) => stdout));
+  });
+
+  test("is not read by what needs more than histories, which names those that read it", async () => {
+    const reading = "ls, show, policy, report, replay, fork, diff --from-store, inspect, audit verify";
+    for (const asked of [["doctor"], ["check", "--fleet"], ["silence", "ls"], ["dead-letters"]]) {
+      const { code, stderr } = await becalm([...asked, "--store", `bundle:${bundle}`]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`BECALM_ARGUMENT_INVALID: `)]);
+      expect(stderr).toContain(`These read \`--store bundle:PATH\`: ${reading}.`);
+    }
   });
 
   test("is read with others of its folder, redacted ones too, and not at all if a line of one was changed", async () => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { chainHash } from "../../src/instance/history-lines.ts";
 import { BecalmError } from "../../src/model/errors.ts";
 import { BundleReader, BundleWriter } from "../../src/simulate/bundle.ts";
 
@@ -32,6 +33,24 @@ describe("a bundle", () => {
   const whole = bundleOf(12);
 
   test("is read as it was written", () => expect(brokenLine(whole)).toBe(null));
+
+  test("of a later version is read, without the lines and the keys that this one does not know", () => {
+    const [header = "", ...lines] = whole.trimEnd().split("\n");
+    const contents = [header, ...lines].map((line) => JSON.parse(line.slice(line.indexOf(" ") + 1)) as object);
+    const later = [
+      { ...contents[0], zone: "eu" },
+      { group: "restart:!sha1#1", value: "{}" },
+      ...contents.slice(1, -1).map((content) => ({ ...content, seen: true })),
+      { totals: { instances: 12 } },
+      contents.at(-1) as object,
+    ];
+    let hash = "";
+    const text = later.map((content) => {
+      hash = chainHash(hash, JSON.stringify(content));
+      return `${hash} ${JSON.stringify(content)}\n`;
+    });
+    expect(brokenLine(text.join(""))).toBe(null);
+  });
 
   test("with one changed byte anywhere is found broken at the line of that byte", () => {
     fc.assert(

@@ -3,7 +3,7 @@ import { birthOf } from "../../instance/audit.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
 import type { InstanceReader } from "../../runtime/instance-reader.ts";
 import { BundleWriter } from "../../simulate/bundle.ts";
-import { endsOf } from "../../simulate/stored-recording.ts";
+import { UnwrittenNames, withEnds } from "../../simulate/stored-bundle.ts";
 import type { PolicyRecord } from "../../stores/store.ts";
 
 /** The bundle's header names where it comes from. */
@@ -25,12 +25,13 @@ export async function instanceBundle(
   const birth = birthOf(id, lines);
   const key = policyKey({ name: birth.policy, version: birth.policyVersion });
   const policy = (await reader.runtime.store.policies()).find((record) => record.key === key);
-  const [ended] = await endsOf(reader, [{ id, birth }], nowMs);
+  const named = await new UnwrittenNames(reader).with({ id, version, checkpoint: value, lines });
+  const whole = await withEnds(reader, [named], nowMs);
   const bundle = new BundleWriter([]);
   const written = [
-    bundle.header({ namespace: NAMESPACE, exportedAtMs: nowMs }),
+    bundle.header({ namespace: NAMESPACE, exportedAtMs: nowMs, partitions: reader.runtime.partitions }),
     ...(policy === undefined ? [] : [bundle.policy({ policy: key, value: shown(policy).value })]),
-    bundle.instance({ id, version, checkpoint: value, lines, ...(ended == null ? {} : { ended }) }),
+    ...whole.map((one) => bundle.instance(one)),
     bundle.end(),
   ];
   return written.map((line) => `${line}\n`).join("");
