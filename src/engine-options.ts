@@ -25,6 +25,7 @@ import {
   validateOptions,
   wholeNumber,
 } from "./runtime/validate-options.ts";
+import type { LiveDriver } from "./runtime/workers/live-driver.ts";
 import type { StoreStatus } from "./runtime/workers/store-watch.ts";
 import type { ShadowRequest, ShadowStatus } from "./shadow.ts";
 import type { Store } from "./stores/store.ts";
@@ -181,12 +182,23 @@ export function validateEngineOptions(options: EngineOptions): PolicySet {
   return policiesOf("createEngine", options);
 }
 
+/** Before there is a driver nothing is known. */
+export function refusalOf(driver: LiveDriver | null): EngineStatus["refusal"] {
+  const error = driver?.owners.upgrade.outdated ?? driver?.storeWatch.refusal ?? null;
+  return error === null ? null : { code: error.code, message: error.message };
+}
+
 export type EngineStatus = StoreStatus & {
   /** Alerts that are being decided, and about how many bytes they will write. */
   readonly alertsUnderWay: number;
   readonly bytesUnderWay: number;
   /** Failed attempts that the brakes (`limits`) could not count yet; it is tried again every second. */
   readonly uncountedFailures: number;
+  /**
+   * Why alerts are refused now, and what to do, as far as this process knows: the store takes no writes (tried every
+   * 2 s), its clock differs, or this process had to leave the namespace. null: they are taken.
+   */
+  readonly refusal: Readonly<Pick<BecalmError, "code" | "message">> | null;
   /** Absent: the engine has none. */
   readonly shadow?: ShadowStatus;
   /**

@@ -10,6 +10,7 @@ import {
   type EngineStatus,
   maxClockSkewOf,
   policiesOf,
+  refusalOf,
   validateAnswerTarget,
   validateEngineOptions,
   validateListFilter,
@@ -180,7 +181,7 @@ class LiveEngine implements Engine {
     await driver.owners.upgrade.join();
     if (driver.isStarted || this.#stopping !== null) return;
     driver.start();
-    void driver.storeWatch.tellDurability();
+    await driver.storeWatch.introduce();
   }
 
   status(): EngineStatus {
@@ -189,8 +190,8 @@ class LiveEngine implements Engine {
     const driver = this.#driver;
     const known = { ...(driver?.storeWatch.status ?? UNKNOWN_STORE), ...(driver?.owners.status ?? OWNS_NOTHING) };
     const exports = this.#options.exportRemoved && { failedExports: driver?.failedExports ?? 0 };
-    const uncountedFailures = driver?.brakeDuties.uncountedFailures ?? 0;
-    return { ...known, alertsUnderWay: alerts, bytesUnderWay: bytes, uncountedFailures, ...shadow, ...exports };
+    const own = { uncountedFailures: driver?.brakeDuties.uncountedFailures ?? 0, refusal: refusalOf(driver) };
+    return { ...known, ...own, alertsUnderWay: alerts, bytesUnderWay: bytes, ...shadow, ...exports };
   }
 
   stop(): Promise<void> {

@@ -1,10 +1,15 @@
-/** Health, metrics, reload, and the description of all routes. */
+/**
+ * Health, metrics, reload, and the description of all routes.
+ *
+ * Healthy means that the process answers: starting it anew would help if it did not. Ready means that it takes alerts:
+ * while it takes none, nothing should be sent to it, and a rollout should not go on.
+ */
 import { json, text } from "./http/replies.ts";
-import type { Method, Route } from "./http/route.ts";
+import type { Ctx, Method, Route } from "./http/route.ts";
 
 export type OperationPorts = {
-  /** Why it is not ready, or null. */
-  readonly notReady: () => string | null;
+  /** Why it is not ready, as far as this caller may know, or null. */
+  readonly notReady: (c: Ctx) => string | null;
   readonly metrics: () => Promise<{ type: string; body: string }>;
   /** Reads the policies again. Rejects with every mistake; the old ones stay in force. */
   readonly reload: () => Promise<void>;
@@ -29,8 +34,8 @@ export function operationRoutes({ notReady, metrics, reload, openApi }: Operatio
       role: "open",
       summary: "It takes alerts",
       answers: { 200: { what: "OK", type: "text/plain" }, 503: { what: "why not", type: "text/plain" } },
-      handle: () => {
-        const why = notReady();
+      handle: (c) => {
+        const why = notReady(c);
         return why === null ? text("OK") : text(`${why}\n`, 503);
       },
     }),

@@ -8,6 +8,7 @@ import { restoreView } from "./alertmanager/restored-view.ts";
 import { alertmanagerRoutes, type SilenceDesk } from "./alertmanager/routes.ts";
 import type { AlertView } from "./alertmanager/view.ts";
 import { createApp } from "./app.ts";
+import { authenticate } from "./auth/access.ts";
 import type { TokenBook } from "./auth/tokens.ts";
 import { candidateRoutes } from "./candidates/candidate-routes.ts";
 import { AnswerLog } from "./console/answer-log.ts";
@@ -19,7 +20,7 @@ import { isLoopback, type ListenAddress, urlHost } from "./http/listen-address.t
 import { Listener, type TlsIdentity } from "./http/listener.ts";
 import { openApi } from "./http/openapi.ts";
 import type { BodyReader } from "./http/request-body.ts";
-import type { Route } from "./http/route.ts";
+import type { Ctx, Route } from "./http/route.ts";
 import { IngestGate } from "./ingest-gate.ts";
 import { alertRoutes } from "./instances/alert-routes.ts";
 import { deadLetterRoutes } from "./instances/dead-letter-routes.ts";
@@ -37,7 +38,7 @@ import type { Metrics } from "./metrics/metrics.ts";
 import { recordMeter } from "./metrics/record-meter.ts";
 import { shadowMeter } from "./metrics/shadow-meter.ts";
 import { viewerMeter } from "./metrics/viewer-meter.ts";
-import { operationRoutes } from "./operation-routes.ts";
+import { type OperationPorts, operationRoutes } from "./operation-routes.ts";
 import type { PolicySource } from "./policy-source.ts";
 import { recordRoutes } from "./records/record-routes.ts";
 import type { RecordStreams } from "./records/record-streams.ts";
@@ -100,7 +101,7 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
     storm,
     answers,
     reader,
-    notReady: () => (phase === "ready" ? null : `the server is ${phase}`),
+    notReady: (c) => (phase === "ready" ? refusalText(options, c) : `the server is ${phase}`),
   });
   const app = createApp({
     access: {
@@ -140,6 +141,17 @@ export async function openServer(options: ServerOptions): Promise<BecalmServer> 
   };
 }
 
+/** Everybody may ask whether alerts are taken. Where the store is only those are told who may read. */
+function refusalText({ engine, tokens }: ServerOptions, { env }: Ctx): string | null {
+  const { refusal } = engine.status();
+  if (refusal === null) return null;
+  const isReader = !("status" in authenticate({ tokens }, env.incoming.headers, "read"));
+  const why = isReader
+    ? refusal.message
+    : "Its log and `becalm doctor` say why and what to do, and so does this page to those who send a token.";
+  return `alerts are refused (${refusal.code}): ${why}`;
+}
+
 /** Only where there is a shadow. */
 function watchShadow({ engine, metrics, logger }: ServerOptions): (() => void)[] {
   if (engine.status().shadow === undefined) return [];
@@ -174,7 +186,7 @@ type Own = {
   readonly storm: StormView;
   readonly answers: AnswerLog;
   readonly reader: InstancePorts["reader"];
-  readonly notReady: () => string | null;
+  readonly notReady: OperationPorts["notReady"];
 };
 
 function routesOf(options: ServerOptions, { stream, storm, answers, reader, notReady }: Own): Route[] {

@@ -189,6 +189,13 @@ export interface Store {
    */
   pulse(): Promise<StorePulse>;
 
+  /**
+   * Writes something that means nothing, and rejects as every commit would now: the server is full, takes no writes, or
+   * is away. If only some partitions can be written it resolves: commits of those succeed. A driver that would hear of
+   * it by other means writes nothing. The namespace must be open.
+   */
+  tryWrite(): Promise<void>;
+
   /** The store's settings and health, for its operator. The namespace need not exist. */
   describe(): Promise<StoreDescription>;
 

@@ -86,6 +86,14 @@ export function storeContract(
         expect(lost).toEqual([]);
       });
 
+      test("is that it can be written, which leaves nothing to be found", async () => {
+        await store.open({ mode: "live", partitions });
+        await store.tryWrite();
+        await store.tryWrite();
+        expect((await store.list({ limit: 5 })).instances).toEqual([]);
+        expect(await store.strayInstances()).toEqual([]);
+      });
+
       test("is its durability profile, with a sentence, also before there is a namespace", async () => {
         const { durability, findings } = await store.describe();
         expect(["none", "async", "everysec", "always", "replicated", "unknown"]).toContain(durability);

@@ -111,6 +111,11 @@ export class Upgrade {
     }
   }
 
+  /** Why this process had to leave the namespace; null: it did not. */
+  get outdated(): BecalmError | null {
+    return this.#outdated;
+  }
+
   /** @throws BECALM_NAMESPACE_NEWER once this process had to leave the namespace */
   requireUnderstood(): void {
     if (this.#outdated !== null) throw this.#outdated;

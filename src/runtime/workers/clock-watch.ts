@@ -61,9 +61,17 @@ export class ClockWatch {
 
   /** @throws BECALM_CLOCK_SKEW */
   requireAgreement(): void {
-    if (!this.isOff) return;
+    if (this.isOff) throw this.#refusal();
+  }
+
+  /** Why alerts are refused; null: they are not. */
+  get refusal(): BecalmError | null {
+    return this.isOff ? this.#refusal() : null;
+  }
+
+  #refusal(): BecalmError {
     const { maxSkewMs } = this.#options;
-    throw new BecalmError(
+    return new BecalmError(
       "BECALM_CLOCK_SKEW",
       `${this.#sentence()}: alerts are refused until they agree within ${formatDuration(maxSkewMs ?? 0)}. Set the clocks (NTP), then send again.`,
       { details: { skewMs: this.skewMs, maxSkewMs } },

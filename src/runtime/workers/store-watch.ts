@@ -1,8 +1,11 @@
 /**
- * Looks after the store beside the work: its clock, what it promises, and commits that it has lost. What there is to
- * say goes to the log.
+ * Looks after the store beside the work: its clock, whether it takes writes, what it promises, and commits that it has
+ * lost. What there is to say goes to the log.
+ *
+ * W1: whether it takes writes is tried, not inferred from commits. Nobody sends alerts to a server that says it takes
+ * none, so no commit would ever show that it does again.
  */
-import { messageOf } from "../../model/errors.ts";
+import { BecalmError, messageOf } from "../../model/errors.ts";
 import type { DurabilityProfile, LostCommit } from "../../stores/store.ts";
 import type { Logger } from "../../system/logger.ts";
 import type { Runtime } from "../runtime.ts";
@@ -37,6 +40,7 @@ export class StoreWatch {
   readonly #runtime: Runtime;
   readonly #logger: Logger;
   #durability: DurabilityProfile | null = null;
+  #refusal: BecalmError | null = null;
   #lostCommits = 0;
 
   constructor(runtime: Runtime, { maxClockSkewMs, logger }: StoreWatchOptions) {
@@ -60,7 +64,37 @@ export class StoreWatch {
     return { clockSkewMs: this.clockWatch.skewMs, durability: this.#durability, lostCommits: this.#lostCommits };
   }
 
+  /** Why the store takes no writes, or no alert may be decided by its clock; null: alerts are taken. */
+  get refusal(): BecalmError | null {
+    return this.#refusal ?? this.clockWatch.refusal;
+  }
+
+  /** Before alerts are taken. */
+  async introduce(): Promise<void> {
+    await this.tryWrite();
+    void this.#tellDurability();
+  }
+
   async look(): Promise<void> {
+    const [read] = await Promise.allSettled([this.#read(), this.tryWrite()]);
+    if (read.status === "rejected") throw read.reason;
+  }
+
+  /** Never rejects: that nothing can be written is in `refusal`, and in the log when it begins and ends. */
+  async tryWrite(): Promise<void> {
+    try {
+      await this.#runtime.store.tryWrite();
+      if (this.#refusal !== null) this.#logger.info({}, "The store takes writes again");
+      this.#refusal = null;
+    } catch (error) {
+      const refusal = error instanceof BecalmError ? error : new BecalmError("BECALM_STORE_FAILED", messageOf(error));
+      if (this.#refusal?.code !== refusal.code)
+        this.#logger.error({ err: error }, `The store takes no writes, so alerts are refused: ${refusal.message}`);
+      this.#refusal = refusal;
+    }
+  }
+
+  async #read(): Promise<void> {
     const sentAtMs = this.#runtime.clock.now();
     const { clocks, lost } = await this.#runtime.store.pulse();
     this.clockWatch.learn(clocks, sentAtMs);
@@ -68,7 +102,7 @@ export class StoreWatch {
   }
 
   /** What the store promises is named when it begins to matter. */
-  async tellDurability(): Promise<void> {
+  async #tellDurability(): Promise<void> {
     try {
       const { durability, findings } = await this.#runtime.store.describe();
       this.#durability = durability;

@@ -67,7 +67,7 @@ export function isAllowedOrigin(rules: AccessRules, { origin, host }: Pick<Acces
 
 /** Who calls, or why nobody may: 401 without a valid token, 403 for too small a role. */
 export function authenticate(
-  rules: AccessRules,
+  rules: Pick<AccessRules, "tokens">,
   { authorization }: Pick<AccessRequest, "authorization">,
   role: Role,
 ): Caller | Refusal {

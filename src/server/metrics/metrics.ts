@@ -166,6 +166,7 @@ const UNKNOWN: EngineStatus = {
   alertsUnderWay: 0,
   bytesUnderWay: 0,
   uncountedFailures: 0,
+  refusal: null,
   ...OWNS_NOTHING,
   clockSkewMs: null,
   durability: null,
@@ -183,6 +184,9 @@ function addStatus(registers: Registry[], status: () => EngineStatus): void {
         this.set(value(status()));
       },
     });
+  gauge("becalm_takes_alerts", "1: alerts are taken; 0: they are refused, and /-/ready says why.", (now) =>
+    now.refusal === null ? 1 : 0,
+  );
   gauge("becalm_alerts_under_way", "Alerts that are being decided.", (now) => now.alertsUnderWay);
   gauge("becalm_bytes_under_way", "About how many bytes the alerts under way will write.", (now) => now.bytesUnderWay);
   gauge(

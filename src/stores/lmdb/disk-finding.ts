@@ -7,6 +7,19 @@ const MB = 1_000_000;
 /** Less than this, or than a quarter of what is stored, is worth a word: a full disk refuses alerts. */
 const FREE_BYTES_MIN = 100 * MB;
 
+/** With less than this a write may fail. */
+const WRITE_BYTES_MIN = 16 * MB;
+
+/** Whether the disk has room for what comes next, as far as the system says. */
+export async function hasRoom(file: string): Promise<boolean> {
+  try {
+    const { bavail, bsize } = await statfs(dirname(file));
+    return bavail * bsize >= WRITE_BYTES_MIN;
+  } catch {
+    return false;
+  }
+}
+
 /** Nothing where there is no store yet. */
 export async function diskFinding(file: string): Promise<Finding[]> {
   try {

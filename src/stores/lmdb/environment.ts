@@ -11,6 +11,7 @@
  */
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { hasRoom } from "./disk-finding.ts";
 import { GroupCommit, type Write } from "./group-commit.ts";
 import { Journal } from "./journal.ts";
 import { type Failed, NotADatabase, toBecalmError } from "./lmdb-errors.ts";
@@ -21,8 +22,11 @@ import { takeWriterLock } from "./writer-lock.ts";
 
 /** Larger than the system's, so that an alert's row stays inside a page: a longer one takes whole pages. */
 const PAGE_BYTES = 8_192;
-/** No table has this key. */
+/** No table has these keys. */
 const WRITER_KEY = "!writer";
+const TRIAL_KEY = "!trial";
+/** What a commit of a storm takes: a single row finds room in a file where nothing else does. */
+const TRIAL_TEXT = "-".repeat(64 * 1_024);
 
 const environments = new Map<string, Environment>();
 
@@ -91,6 +95,15 @@ export class Environment {
       if (this.#commits !== null) this.#commits.add(write);
       else this.#inTurn(() => this.#openAndAdd(write)).catch(reject);
     });
+  }
+
+  /**
+   * Rejects if nothing can be written now. Nothing is written for it while the last write succeeded and the disk has
+   * room: a flush now and then would wear the disk of a machine that has nothing to do.
+   */
+  async tryWrite(): Promise<void> {
+    if (this.#commits?.hasFailed !== true && (await hasRoom(this.#file))) return;
+    await this.write((rows) => rows.put(TRIAL_KEY, TRIAL_TEXT));
   }
 
   /**

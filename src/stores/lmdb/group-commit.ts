@@ -63,6 +63,11 @@ export class GroupCommit {
     if (this.#next.done.length > 0) this.#flushing ??= this.#flush();
   }
 
+  /** The last transaction could not be committed. */
+  get hasFailed(): boolean {
+    return this.#failures > 0;
+  }
+
   /** Resolves when all that was added is answered. */
   async settled(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing;

@@ -334,6 +334,11 @@ class LmdbStore implements Store {
     return LOCAL_PULSE;
   }
 
+  tryWrite(): Promise<void> {
+    this.#open();
+    return (this.#environment as Environment).tryWrite();
+  }
+
   async describe(): Promise<StoreDescription> {
     const { durability, findings } = lmdbDescription(this.#path);
     return { durability, findings: [...findings, ...(await diskFinding(databaseFile(this.#path)))] };

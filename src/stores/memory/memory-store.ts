@@ -311,6 +311,7 @@ class MemoryStore implements Store {
   }
 
   readonly pulse = async () => LOCAL_PULSE;
+  async tryWrite(): Promise<void> {}
   readonly describe = async () => MEMORY_DESCRIPTION;
   async close(): Promise<void> {}
   readonly [Symbol.asyncDispose] = (): Promise<void> => this.close();

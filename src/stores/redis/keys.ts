@@ -29,6 +29,8 @@ export type RedisKeys = {
   commit(partition: number, commitId: string): string;
   group(partition: number, groupId: string): string;
   lease(partition: number, groupId: string): string;
+  /** Written to see whether something can be written. */
+  trial(partition: number): string;
   /** Processes that live. */
   readonly processes: string;
   /** What processes that have decided something were called. */
@@ -95,6 +97,7 @@ export function redisKeys({ prefix, namespace }: KeySpace, partitions: number): 
     commit: (partition, commitId) => `${head(partition)}c:${commitId}`,
     group: (partition, groupId) => `${head(partition)}g:${groupId}`,
     lease: (partition, groupId) => `${head(partition)}l:${groupId}`,
+    trial: (partition) => `${head(partition)}trial`,
     processes: `${head(0)}processes`,
     enrolled: `${head(0)}enrolled`,
     inbox: (processId) => `${head(partitionOf(processId, partitions))}inbox:${processId}`,

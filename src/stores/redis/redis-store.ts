@@ -78,6 +78,7 @@ import type { ReplicationOptions } from "./replication-options.ts";
 import { requireRights } from "./rights.ts";
 import { requireMaster, requireNoEviction } from "./role.ts";
 import { scripts } from "./scripts.ts";
+import { tryWrite } from "./trial-write.ts";
 
 export type RedisStoreOptions = {
   /** Default "default". Letters, digits, `.`, `_` and `-`, at most 64. */
@@ -330,6 +331,10 @@ class RedisStore implements Store {
   async pulse(): Promise<StorePulse> {
     const { commits } = this.#opened();
     return this.#health.pulse(() => commits.lost());
+  }
+
+  tryWrite(): Promise<void> {
+    return tryWrite({ connection: this.#connection, keys: this.#open(), replication: this.#replication });
   }
 
   describe(): Promise<StoreDescription> {

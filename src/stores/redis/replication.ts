@@ -49,12 +49,17 @@ export class Replication {
     if (key !== undefined) await this.await(partition, [key]);
   }
 
+  /** Rejects as `await` does if too few replicas have this key; nobody waits for it later. */
+  async requireFor(key: string): Promise<void> {
+    const counts = await this.#connection.run(() => this.#prolongAndWait([key]));
+    this.#requireEnough(counts.pop() ?? 0);
+  }
+
   close(): void {
     this.#connection.client.disconnect();
   }
 
   async #await(partition: number, commitKeys: readonly string[]): Promise<void> {
-    const { replicas, timeoutMs } = this.options;
     let counts: number[];
     try {
       counts = await this.#connection.run(() => this.#prolongAndWait(commitKeys));
@@ -68,11 +73,14 @@ export class Replication {
       this.#behind.delete(partition);
       throw this.#failure("another server took over that did not have it");
     }
-    if (count < replicas) {
-      this.#behind.set(partition, commitKeys[0] as string);
-      throw this.#failure(`${count} of ${replicas} replicas had it within ${timeoutMs} ms`);
-    }
+    this.#behind.set(partition, commitKeys[0] as string);
+    this.#requireEnough(count);
     this.#behind.delete(partition);
+  }
+
+  #requireEnough(count: number): void {
+    const { replicas, timeoutMs } = this.options;
+    if (count < replicas) throw this.#failure(`${count} of ${replicas} replicas had it within ${timeoutMs} ms`);
   }
 
   /** Answers for each key 0 when it is gone, and last how many replicas have them. */
