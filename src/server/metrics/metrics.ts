@@ -212,6 +212,20 @@ function addStatus(registers: Registry[], status: () => EngineStatus): void {
     "How far this process's clock is ahead of the store's.",
     (now) => (now.clockSkewMs ?? Number.NaN) / 1_000,
   );
+  addStatusCounters(registers, status);
+  new Gauge({
+    name: "becalm_store_info",
+    help: "The store's durability profile.",
+    labelNames: ["durability"],
+    registers,
+    collect() {
+      this.reset();
+      this.set({ durability: status().durability ?? "unknown" }, 1);
+    },
+  });
+}
+
+function addStatusCounters(registers: Registry[], status: () => EngineStatus): void {
   const counter = (name: string, help: string, value: (now: EngineStatus) => number) => {
     let told = 0;
     new Counter({
@@ -235,16 +249,6 @@ function addStatus(registers: Registry[], status: () => EngineStatus): void {
     "Sweeps of the retention that ended early, because what they were to remove could not be exported.",
     (now) => now.failedExports ?? 0,
   );
-  new Gauge({
-    name: "becalm_store_info",
-    help: "The store's durability profile.",
-    labelNames: ["durability"],
-    registers,
-    collect() {
-      this.reset();
-      this.set({ durability: status().durability ?? "unknown" }, 1);
-    },
-  });
 }
 
 function addProcessCpu(registers: Registry[]): void {
