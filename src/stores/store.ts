@@ -2,7 +2,7 @@ import type { EpisodeEnd } from "../model/instance-types.ts";
 import type { DimensionLock } from "./dimension-lock.ts";
 import type { ClaimedEffect, ClaimRequest, ExtendRequest, Outbox, StoredEffect } from "./outbox.ts";
 import type { Processes } from "./processes.ts";
-import type { StoreDescription } from "./store-description.ts";
+import type { StoreDescription, StorePulse } from "./store-description.ts";
 import type { TimerKey, TimerRow, TimersRequest } from "./timer-rows.ts";
 
 export type { ClaimRequest, ExtendRequest, StoredEffect } from "./outbox.ts";
@@ -225,24 +225,6 @@ export const NAMESPACE_FORMAT = 3;
 
 /** The format that namespaces of earlier versions are raised to. */
 export const RAISED_FORMAT = 2;
-
-/** The time of a server, or of what a store is opened on: claims and leases run out by it. */
-export type StoreClock = { readonly where: string; readonly nowMs: number };
-
-/**
- * A commit that was answered `applied` or `duplicate` and is gone: its server lost its last writes, or another took its
- * place that had not got them.
- */
-export type LostCommit = {
-  readonly commitId: string;
-  readonly partition: number;
-  /** When it was answered. */
-  readonly atMs: number;
-  readonly instanceIds: readonly string[];
-};
-
-/** `clocks`: none, if the store is on this machine and has no clock of its own. */
-export type StorePulse = { readonly clocks: readonly StoreClock[]; readonly lost: readonly LostCommit[] };
 
 export type LoadRequest = {
   partition: number;
