@@ -5,7 +5,7 @@ import { JobRunner } from "./effects/bullmq/job-runner.ts";
 import { loadBullmq } from "./effects/bullmq/load-bullmq.ts";
 import { queuePlaces } from "./effects/bullmq/queue-places.ts";
 import type { EffectRequest, OpenEffectPort } from "./effects/effect-port.ts";
-import { type LocalEffectOptions, runAttempt } from "./effects/local-effects.ts";
+import { type LocalEffectOptions, runAwaitedAttempt } from "./effects/local-effects.ts";
 import { type Effect, severityOf } from "./instance/effect.ts";
 import { messageOf } from "./model/errors.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -75,7 +75,7 @@ export async function queuedAttempts(
     priorityOf: ({ kind, alert }) => rankOf({ kind, severity: severityOf(alert) }) + 1,
     onFault,
   });
-  const run = (request: EffectRequest) => runAttempt(request, running);
+  const run = (effect: Effect, request: EffectRequest) => runAwaitedAttempt(effect, request, running);
   const isOver = (some: readonly Effect[]) => overAmong(runtime, some);
   const runner =
     at.runs === false ? null : new JobRunner(bullmq, places, { concurrency, run, overAmong: isOver, onFault });

@@ -113,8 +113,9 @@ type CanRun = Pick<WorkerOptions, "handlers" | "allowExec" | "urls" | "queue">;
 export function canRunBy({ handlers = {}, allowExec = false, urls, queue }: CanRun) {
   return (action: Action): boolean => {
     if (action.kind === "handler") return Object.hasOwn(handlers, action.name);
-    // A job of BullMQ has ended when its processor has: it cannot wait for a callback.
-    if (action.kind === "webhook" && action.callback === true) return urls !== undefined && queue === undefined;
+    // Processors of others answer for the whole of it when they end.
+    if (action.kind === "webhook" && action.callback === true)
+      return urls !== undefined || queue?.bullmq.runs === false;
     return action.kind !== "exec" || allowExec;
   };
 }

@@ -33,18 +33,24 @@ export type LocalEffectOptions = {
 export function localEffects(options: LocalEffectOptions = {}): OpenEffectPort {
   return (complete, awaited) => ({
     dispatch: (effect, request) => {
-      const { action } = request;
-      if (action.kind === "webhook" && action.callback === true) {
-        void runUntilCallback(effect, { request, action, options }).then((ended) =>
-          "ok" in ended ? complete(effect, ended) : awaited(effect, ended.awaitedUntilMs),
-        );
-        return;
-      }
-      const result = runAttempt(request, options);
-      if (result instanceof Promise) void result.then((ended) => complete(effect, ended));
-      else complete(effect, result);
+      const end = (ended: EffectResult | Postponed) =>
+        "ok" in ended ? complete(effect, ended) : awaited(effect, ended.awaitedUntilMs);
+      const ended = runAwaitedAttempt(effect, request, options);
+      if (ended instanceof Promise) void ended.then(end);
+      else end(ended);
     },
   });
+}
+
+/** Runs one attempt as `runAttempt` does, and its result may also come later, by a callback. */
+export function runAwaitedAttempt(
+  effect: Effect,
+  request: EffectRequest,
+  options: LocalEffectOptions,
+): EffectResult | Promise<EffectResult | Postponed> {
+  const { action } = request;
+  const isAwaited = action.kind === "webhook" && action.callback === true;
+  return isAwaited ? runUntilCallback(effect, { request, action, options }) : runAttempt(request, options);
 }
 
 type AwaitedAttempt = {

@@ -8,16 +8,23 @@ import { queuePlaces } from "../../src/effects/bullmq/queue-places.ts";
 import type { EffectHandlerInput } from "../../src/effects/local-effects.ts";
 import { createEngine, type Engine } from "../../src/engine.ts";
 import type { PolicyDocument } from "../../src/formats/policy-document.ts";
+import { POSTPONED_KEY } from "../../src/runtime/workers/postponed-effects.ts";
+import { Links } from "../../src/server/links/links.ts";
 import { hashTags } from "../../src/stores/redis/keys.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
+import { Signer } from "../../src/system/signer.ts";
 import { createWorker, type Worker, type WorkerOptions } from "../../src/worker.ts";
+import { sendJson } from "../support/http-client.ts";
 import { ownMs } from "../support/own-time.ts";
 import { startRedis, useRedis } from "../support/redis-server.ts";
+import { type ServerWorld, serverWorld } from "../support/server-world.ts";
+import { startWebhookTarget, type WebhookTarget } from "../support/webhook-target.ts";
 
 const server = useRedis();
 /** BullMQ's own server, so that it can be emptied. */
 const queueServer = useRedis();
 
+const EXTERNAL = "http://becalm.example";
 const WITHIN = { timeout: 60_000, interval: 50 };
 let worldCount = 0;
 
@@ -26,6 +33,7 @@ class QueueWorld {
   readonly ran: EffectHandlerInput[] = [];
   handler: (input: EffectHandlerInput) => unknown = () => "done";
   readonly logged: string[] = [];
+  readonly #workers: Worker[] = [];
 
   constructor() {
     worldCount += 1;
@@ -45,6 +53,10 @@ class QueueWorld {
     return engine;
   }
 
+  async stopWorkers(): Promise<void> {
+    for (const worker of this.#workers.splice(0)) await worker.stop();
+  }
+
   async worker(options: Partial<WorkerOptions> = {}): Promise<Worker> {
     const store = redisStore(server.url, { namespace: this.namespace });
     const act = (input: EffectHandlerInput) => {
@@ -60,6 +72,7 @@ class QueueWorld {
       logger: { debug: () => {}, info: () => {}, warn: log, error: log },
       ...options,
     });
+    this.#workers.push(worker);
     onTestFinished(async () => {
       await worker.stop();
       await store.close();
@@ -210,6 +223,73 @@ describe("attempts by way of BullMQ", () => {
       { type: "effect.done", result: { host: "db-1" } },
       { type: "effect.failed", error: "it is broken" },
     ]);
+  });
+});
+
+describe("a webhook with `callback: true` by way of BullMQ", () => {
+  const links = new Links({
+    externalUrl: EXTERNAL,
+    signer: new Signer(["a secret of the tests"]),
+    namespace: "default",
+  });
+
+  async function world(target: WebhookTarget) {
+    const queued = new QueueWorld();
+    const store = redisStore(server.url, { namespace: queued.namespace });
+    const policies = `policies:
+  - { name: act, match: [], action: { webhook: { url: "${target.url}", callback: true, timeout: 1h } } }
+`;
+    const engine = { leaveEffects: true, partitions: 4 };
+    const served = await serverWorld({ policies, links, store, engine });
+    onTestFinished(() => served.close());
+    await queued.worker({ urls: links });
+    return { queued, served };
+  }
+
+  const targetOf = async (status: number) => {
+    const target = await startWebhookTarget(() => status);
+    onTestFinished(() => target.stop());
+    return target;
+  };
+  const callbackOf = ({ deliveries }: WebhookTarget, { url }: ServerWorld) => {
+    const body = deliveries[0]?.body as { callback?: { url: string } } | undefined;
+    return (body?.callback?.url ?? "").replace(EXTERNAL, url);
+  };
+
+  test("ends its job with the 202, and its attempt with the callback", async () => {
+    const target = await targetOf(202);
+    const { queued, served } = await world(target);
+    const [id = ""] = await take(served.engine, ["a"]);
+    const queue = queued.queue();
+    await expect.poll(() => queue.getJobCountByTypes("completed"), WITHIN).toBe(1);
+    expect((await served.engine.get(id).snapshot()).state).toBe("Processing");
+    const answer = await sendJson(callbackOf(target, served), { ok: true, result: { rows: 7 } });
+    expect(answer.status).toBe(200);
+    const { entries } = await served.engine.get(id).history();
+    expect(entries.at(-1)?.event).toMatchObject({ type: "effect.done", result: { rows: 7 } });
+    expect(target.deliveries).toHaveLength(1);
+  });
+
+  test("is not sent again by a worker that takes the wait over, or when BullMQ has lost the job", async () => {
+    const target = await targetOf(202);
+    const { queued, served } = await world(target);
+    const store = redisStore(server.url, { namespace: queued.namespace });
+    onTestFinished(() => store.close());
+    await store.open({ mode: "live" });
+    const [id = ""] = await take(served.engine, ["a"]);
+    const partition = Number(id.slice(0, 2));
+    const request = { partition, groupId: null, instanceIds: [], episodeKeys: [POSTPONED_KEY] };
+    await expect.poll(async () => (await store.load(request)).episodes.get(POSTPONED_KEY), WITHIN).toContain(id);
+    const client = new Redis(queueServer.url);
+    await client.flushall();
+    client.disconnect();
+    await queued.stopWorkers();
+    await queued.worker({ urls: links });
+    const [other = ""] = await take(served.engine, ["b"]);
+    await expect.poll(() => target.deliveries.length, WITHIN).toBe(2);
+    expect(target.deliveries.map(({ body }) => (body as { instance?: string }).instance)).toEqual([id, other]);
+    expect((await sendJson(callbackOf(target, served), { ok: true })).status).toBe(200);
+    expect((await served.engine.get(id).snapshot()).state).toBe("Success");
   });
 });
 

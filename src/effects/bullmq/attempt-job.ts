@@ -6,12 +6,23 @@ import type { Effect } from "../../instance/effect.ts";
 import { EFFECT_ERROR_BYTES_MAX, EFFECT_RESULT_BYTES_MAX } from "../../model/limits.ts";
 import { cutText } from "../bounded-text.ts";
 import type { EffectRequest, EffectResult } from "../effect-port.ts";
+import type { Postponed } from "../webhook-effect.ts";
 
 export type AttemptJob = { readonly effect: Effect; readonly request: Omit<EffectRequest, "signal"> };
 
 export function jobOf(effect: Effect, request: EffectRequest): AttemptJob {
   const { kind, effectId, attempt, token, policy, instance, alert, notice, subject, action } = request;
   return { effect, request: { kind, effectId, attempt, token, policy, instance, alert, notice, subject, action } };
+}
+
+/** How a job ends: with its result, or because the target answered that the result comes later. */
+export type JobEnd = EffectResult | Postponed;
+
+/** Until when the result of a job that has ended is waited for; null: the job gave its result back. */
+export function awaitedUntilMsOf({ request: { action } }: AttemptJob, returned: unknown): number | null {
+  if (action.kind !== "webhook" || action.callback !== true) return null;
+  const { awaitedUntilMs } = (returned ?? {}) as { awaitedUntilMs?: unknown };
+  return typeof awaitedUntilMs === "number" ? awaitedUntilMs : null;
 }
 
 /**

@@ -4,12 +4,13 @@
  * B1 the outbox is the truth: whoever hands an attempt over keeps its claim until its result is committed, so what
  * BullMQ loses is added again, and what a process that died had handed over the next one finds there. B2 a job has its
  * effect's id: added twice it is one. B3 BullMQ retries nothing by itself, but what a worker that died had begun:
- * retries are the machine's.
+ * retries are the machine's. B4 a job whose target answered that the result comes later has ended: the outbox waits for
+ * the callback, and BullMQ knows nothing of it.
  */
 import type { Job, Queue, QueueEvents } from "bullmq";
 import type { Effect } from "../../instance/effect.ts";
-import type { CompleteEffect, EffectPort, EffectRequest } from "../effect-port.ts";
-import { type AttemptJob, failed, jobOf, resultOf } from "./attempt-job.ts";
+import type { AwaitEffect, CompleteEffect, EffectPort, EffectRequest } from "../effect-port.ts";
+import { type AttemptJob, awaitedUntilMsOf, failed, jobOf, resultOf } from "./attempt-job.ts";
 import type { BullMq } from "./load-bullmq.ts";
 import type { QueuePlaces } from "./queue-places.ts";
 
@@ -41,6 +42,7 @@ export class BullmqEffects {
   readonly #events: readonly QueueEvents[];
   readonly #handed = new Map<string, Handed>();
   #complete: CompleteEffect = () => {};
+  #awaited: AwaitEffect = () => {};
   #looking: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
 
@@ -59,8 +61,9 @@ export class BullmqEffects {
   }
 
   /** The port; it is opened once. */
-  readonly open = (complete: CompleteEffect): EffectPort => {
+  readonly open = (complete: CompleteEffect, awaited: AwaitEffect): EffectPort => {
     this.#complete = complete;
+    this.#awaited = awaited;
     this.#timer = setInterval(() => {
       // While BullMQ is away, looks would pile up.
       this.#looking = this.#lookAtAll(({ isLookedAt }) => !isLookedAt);
@@ -137,7 +140,9 @@ export class BullmqEffects {
     }
     if (!this.#handed.delete(effect.id)) return;
     const isFailed = job.failedReason !== undefined && job.failedReason !== "";
-    this.#complete(effect, isFailed ? failed(job.failedReason) : resultOf(job.returnvalue));
+    const awaitedUntilMs = isFailed ? null : awaitedUntilMsOf(handed.job, job.returnvalue);
+    if (awaitedUntilMs !== null) this.#awaited(effect, awaitedUntilMs);
+    else this.#complete(effect, isFailed ? failed(job.failedReason) : resultOf(job.returnvalue));
   }
 
   /**

@@ -5,8 +5,8 @@
  */
 import type { Job, Worker } from "bullmq";
 import type { Effect } from "../../instance/effect.ts";
-import type { EffectRequest, EffectResult } from "../effect-port.ts";
-import type { AttemptJob } from "./attempt-job.ts";
+import type { EffectRequest } from "../effect-port.ts";
+import type { AttemptJob, JobEnd } from "./attempt-job.ts";
 import type { BullMq } from "./load-bullmq.ts";
 import type { QueuePlaces } from "./queue-places.ts";
 
@@ -22,7 +22,7 @@ const FAILED_AGAIN_AFTER_MS = 1_000;
 
 export type JobRunnerOptions = {
   readonly concurrency: number;
-  readonly run: (request: EffectRequest) => EffectResult | Promise<EffectResult>;
+  readonly run: (effect: Effect, request: EffectRequest) => JobEnd | Promise<JobEnd>;
   /** Those of some effects whose attempts are over. */
   readonly overAmong: (effects: readonly Effect[]) => Promise<readonly Effect[]>;
   readonly onFault: (what: string, error: unknown) => void;
@@ -33,10 +33,10 @@ type Running = { readonly effect: Effect; readonly controller: AbortController }
 export class JobRunner {
   readonly #options: JobRunnerOptions;
   readonly #DelayedError: BullMq["DelayedError"];
-  readonly #workers: readonly Worker<AttemptJob, EffectResult>[];
+  readonly #workers: readonly Worker<AttemptJob, JobEnd>[];
   readonly #running = new Map<string, Running>();
   readonly #waiting: (() => void)[] = [];
-  readonly #processing = new Set<Promise<EffectResult>>();
+  readonly #processing = new Set<Promise<JobEnd>>();
   readonly #timer: NodeJS.Timeout;
   #turns: number;
   #isInterrupted = false;
@@ -95,7 +95,7 @@ export class JobRunner {
     for (const { controller } of this.#running.values()) controller.abort(new Error("the worker stops"));
   }
 
-  async #process(job: Job<AttemptJob, EffectResult>, token: string): Promise<EffectResult> {
+  async #process(job: Job<AttemptJob, JobEnd>, token: string): Promise<JobEnd> {
     const processing = this.#runInTurn(job, token);
     this.#processing.add(processing);
     try {
@@ -105,7 +105,7 @@ export class JobRunner {
     }
   }
 
-  async #runInTurn(job: Job<AttemptJob, EffectResult>, token: string): Promise<EffectResult> {
+  async #runInTurn(job: Job<AttemptJob, JobEnd>, token: string): Promise<JobEnd> {
     const { effect, request } = job.data;
     await this.#turn();
     try {
@@ -114,8 +114,9 @@ export class JobRunner {
       if (over.length > 0) return { ok: false, error: "the attempt was over before it began" };
       const controller = new AbortController();
       this.#running.set(effect.id, { effect, controller });
-      const result = await this.#options.run({ ...request, signal: controller.signal });
-      return !result.ok && this.#isInterrupted ? await this.#putBack(job, token) : result;
+      const ended = await this.#options.run(effect, { ...request, signal: controller.signal });
+      const isBroken = "ok" in ended && !ended.ok;
+      return isBroken && this.#isInterrupted ? await this.#putBack(job, token) : ended;
     } finally {
       this.#running.delete(effect.id);
       this.#turns += 1;
@@ -123,7 +124,7 @@ export class JobRunner {
     }
   }
 
-  async #putBack(job: Job<AttemptJob, EffectResult>, token: string): Promise<never> {
+  async #putBack(job: Job<AttemptJob, JobEnd>, token: string): Promise<never> {
     await job.moveToDelayed(Date.now() + AGAIN_AFTER_MS, token);
     throw new this.#DelayedError();
   }
