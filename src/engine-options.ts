@@ -64,8 +64,8 @@ export type EngineOptions = {
   readonly retentionMs?: number;
   /**
    * Where instances are written before they are removed: each page becomes a bundle, as `becalm export` writes it. What
-   * cannot be written is not removed. Give it to every engine of the namespace: one without it removes nothing once it
-   * has heard of one that has it. Default: removed instances are gone.
+   * cannot be written is not removed. Give it to every engine of the namespace: once one has it, those without remove
+   * nothing, until `becalm doctor --allow-unexported-removal` says that they may. Default: removed instances are gone.
    */
   readonly exportRemoved?: RemovedBundles;
   /** Partitions of the namespace, fixed when it is created. Default 16. */

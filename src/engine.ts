@@ -179,6 +179,7 @@ class LiveEngine implements Engine {
   async start(): Promise<void> {
     const { driver } = await this.#opened();
     await driver.owners.upgrade.join();
+    await driver.announceExport();
     if (driver.isStarted || this.#stopping !== null) return;
     driver.start();
     await driver.storeWatch.introduce();
@@ -375,7 +376,7 @@ class LiveEngine implements Engine {
       effects: attempts.effects,
       concurrency: concurrency ?? CONCURRENCY_DEFAULT,
       retentionMs: retentionMs ?? RETENTION_MS_DEFAULT,
-      exportRemoved: exportRemoved && removedBundles(reader, exportRemoved, logger),
+      removedExport: exportRemoved && removedBundles(reader, exportRemoved, logger),
       leaveEffects: this.#options.leaveEffects === true,
       raiseFormat: raiseFormat === true,
       onCommit: [

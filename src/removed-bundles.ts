@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { birthOf } from "./instance/audit.ts";
 import { BecalmError, messageOf } from "./model/errors.ts";
 import type { InstanceReader } from "./runtime/instance-reader.ts";
-import type { ExportRemoved, RemovedPage } from "./runtime/workers/retention.ts";
+import type { RemovedPage } from "./runtime/workers/retention.ts";
+import type { RemovedExport } from "./runtime/workers/retention-pump.ts";
 import { BundleWriter } from "./simulate/bundle.ts";
 import { type StoredHistory, UnwrittenNames, UnwrittenPolicies, withEnds } from "./simulate/stored-bundle.ts";
 import type { StoredInstance } from "./stores/store.ts";
@@ -30,15 +31,16 @@ export function removedBundles(
   reader: InstanceReader,
   { folder, namespace }: RemovedBundles,
   logger: Logger,
-): ExportRemoved {
-  return async (page) => {
+): RemovedExport {
+  const write = async (page: RemovedPage) => {
     const exportedAtMs = reader.runtime.clock.now();
     const read = await withEnds(reader, await readPage(reader, page, logger), exportedAtMs);
-    if (read.length === 0) return new Set();
+    if (read.length === 0) return new Set<string>();
     const lines = await bundleLines(reader, read, { namespace, exportedAtMs });
     await writeWhole(folder, fileName(page.partition, exportedAtMs), lines);
     return new Set(read.map(({ id }) => id));
   };
+  return { write, to: folder };
 }
 
 /** Without those that moved on or went while they were read, and those that cannot be read: they stay. */

@@ -1,18 +1,26 @@
 /**
  * `becalm doctor`: what a namespace and its store are like, what is stuck in it, and what to change. It changes nothing
- * itself, but with `--raise-format`, which brings a namespace of an earlier version up to date.
+ * itself, but with `--raise-format`, which brings a namespace of an earlier version up to date, and with
+ * `--allow-unexported-removal`, which takes away the mark that what is removed is exported.
  */
+import { hostname } from "node:os";
+import { isoTime } from "../model/timestamp.ts";
 import { count } from "../present/text-table.ts";
 import { clockFinding, healthOf } from "../runtime/namespace-health.ts";
 import { readMembers } from "../runtime/owners/membership.ts";
 import { namesBehind, raiseFormat } from "../runtime/raise-format.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { allowUnexported, namespaceMark } from "../runtime/workers/export-mark.ts";
 import { type Finding, RAISED_FORMAT } from "../stores/store.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
-export type DoctorOptions = StoreOptions & { readonly raiseFormat: boolean; readonly json: boolean };
+export type DoctorOptions = StoreOptions & {
+  readonly raiseFormat: boolean;
+  readonly allowUnexportedRemoval: boolean;
+  readonly json: boolean;
+};
 
 export async function doctor(terminal: Terminal, options: DoctorOptions): Promise<number> {
   return withReading(options, "doctor", async ({ runtime }) => {
@@ -25,6 +33,7 @@ export async function doctor(terminal: Terminal, options: DoctorOptions): Promis
     };
     await tellAll([namespaceOf(runtime, options.namespace)]);
     await tellAll([options.raiseFormat ? await raisedFormat(runtime) : await formatOf(runtime)]);
+    await tellAll(options.allowUnexportedRemoval ? [await unexportedFrom(runtime)] : await exportsOf(runtime));
     await tellAll((await runtime.store.describe()).findings);
     // A server compares its clock itself.
     if (options.server === undefined) await tellAll([await clockOf(runtime)]);
@@ -74,6 +83,30 @@ async function raisedFormat(runtime: Runtime): Promise<Finding> {
     what: "format",
     is: unreadable === 0 ? found : `${found}, ${unreadable} cannot be read (\`becalm ls --quarantined\`)`,
   };
+}
+
+/** Nothing where nobody ever exported. */
+async function exportsOf(runtime: Runtime): Promise<Finding[]> {
+  const what = "exports";
+  const mark = await namespaceMark(runtime);
+  if (mark === null) return [];
+  const since = `since ${isoTime(mark.sinceMs)} (${mark.by})`;
+  if (!mark.isExported) return [{ what, is: `what is removed is no longer exported, ${since}` }];
+  const is = `what is removed is exported to ${mark.to ?? "an archive"}, ${since}`;
+  const living = readMembers((await runtime.store.processes?.living().catch(() => [])) ?? []);
+  const engines = living.filter(({ record }) => record.isWorker !== true);
+  if (engines.length === 0 || engines.some(({ record }) => record.exports === true)) return [{ what, is }];
+  const advice =
+    "no engine that runs exports, so nothing is removed and the store grows: start them with `--export-removed`; or, if no export is wanted any longer, run `becalm doctor --allow-unexported-removal`";
+  return [{ what, is, advice }];
+}
+
+async function unexportedFrom(runtime: Runtime): Promise<Finding> {
+  const what = "exports";
+  const mark = await allowUnexported(runtime, `becalm doctor on ${hostname()}`);
+  if (mark === null) return { what, is: "nothing said that removals are exported" };
+  const was = `${mark.by} had exported to ${mark.to ?? "an archive"} since ${isoTime(mark.sinceMs)}`;
+  return { what, is: `from now on every engine may remove without an export; ${was}` };
 }
 
 async function tell(terminal: Terminal, { what, is, advice }: Finding, isJson: boolean): Promise<void> {

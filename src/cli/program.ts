@@ -200,9 +200,16 @@ function addRunning(add: Add): void {
 
 function addDetecting(add: Add): void {
   add("doctor", "check a namespace and its store, and say what to change", {
-    options: reading(new Option("--raise-format", "bring a namespace of an earlier version up to date")),
+    options: reading(
+      new Option("--raise-format", "bring a namespace of an earlier version up to date"),
+      new Option(
+        "--allow-unexported-removal",
+        "let every engine remove without an export again: take away the mark that engines with --export-removed left",
+      ),
+    ),
     examples: ["becalm doctor", "becalm doctor --raise-format"],
-    act: async (to, options) => (await import("./doctor.ts")).doctor(to, read(options, ["json", "raiseFormat"])),
+    act: async (to, options) =>
+      (await import("./doctor.ts")).doctor(to, read(options, ["json", "raiseFormat", "allowUnexportedRemoval"])),
   });
   add("detect", "turn metric records into alerts, by strategies; a restart continues where the last run ended", {
     options: [...detectOptions(), ...keeping("the stream is kept")],

@@ -156,10 +156,10 @@ export interface Store {
 
   /**
    * Removes an instance with its history and what `touch` recorded, if it still has `version`; with it the record of
-   * its episode, if that is still `episode.value`. False: the instance changed meanwhile, or no longer exists; nothing
-   * was removed.
+   * its episode, if that is still `episode.value`. False: the instance changed meanwhile, or no longer exists, or
+   * `condition` does not hold; nothing was removed.
    */
-  remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean>;
+  remove(instanceId: string, version: number, removal?: Removal): Promise<boolean>;
 
   /**
    * Takes or renews a lease on a group for `ttlMs` by the store's clock; false: somebody else has it. While it lasts, a
@@ -253,6 +253,11 @@ export type StoredEpisode = { key: string; value: string };
 
 /** `expected`: the record that was read; null: there must be none. */
 export type EpisodeWrite = StoredEpisode & { expected: string | null };
+
+/** A record of the instance's partition must still be `expected`; null: there must be none. */
+export type RecordCondition = { key: string; expected: string | null };
+
+export type Removal = { episode?: StoredEpisode | undefined; condition?: RecordCondition | undefined };
 
 /**
  * `value` is a checkpoint as instance/checkpoint.ts wrote it; `version` rises by one with every commit of the instance.

@@ -107,11 +107,31 @@ export function episodeContract(name: string, makeWorld: () => Promise<StoreWorl
         instances: [newInstance("00-a"), newInstance("00-b"), newInstance("00-c")],
         episodes: [episodeOf("a"), episodeOf("b"), episodeOf("c")],
       });
-      expect(await store.remove("00-a", 1, { key: "a", value: "episode of a" })).toBe(true);
-      expect(await store.remove("00-b", 1, { key: "b", value: "another" })).toBe(true);
+      expect(await store.remove("00-a", 1, { episode: { key: "a", value: "episode of a" } })).toBe(true);
+      expect(await store.remove("00-b", 1, { episode: { key: "b", value: "another" } })).toBe(true);
       await applied({ instances: [changedInstance("00-c", 1)] });
-      expect(await store.remove("00-c", 1, { key: "c", value: "episode of c" })).toBe(false);
+      expect(await store.remove("00-c", 1, { episode: { key: "c", value: "episode of c" } })).toBe(false);
       expect(await records(["a", "b", "c"])).toEqual({ b: "episode of b", c: "episode of c" });
+    });
+
+    test("keep an instance while one of them is not as expected, with all that belongs to it", async () => {
+      await applied(
+        { instances: [newInstance("00-a")], episodes: [episodeOf("a"), episodeOf("mark")] },
+        { partition: 1, instances: [newInstance("01-a")], episodes: [episodeOf("mark", { value: "other" })] },
+      );
+      const episode = { key: "a", value: "episode of a" };
+      const removed = (id: string, key: string, expected: string | null) =>
+        store.remove(id, 1, { episode, condition: { key, expected } });
+      for (const expected of [null, "other", "episode of", "episode of mark "])
+        expect(await removed("00-a", "mark", expected)).toBe(false);
+      expect(await removed("00-a", "none", "episode of mark")).toBe(false);
+      expect(await store.history("00-a")).not.toBeNull();
+      expect(await records(["a", "mark"])).toEqual({ a: "episode of a", mark: "episode of mark" });
+      expect(await removed("01-a", "mark", "episode of mark")).toBe(false);
+      expect(await removed("00-a", "mark", "episode of mark")).toBe(true);
+      expect(await removed("01-a", "none", null)).toBe(true);
+      expect(await records(["a", "mark"])).toEqual({ mark: "episode of mark" });
+      expect((await store.list({ limit: 9 })).instances).toEqual([]);
     });
 
     test.each([

@@ -1,9 +1,10 @@
 /** `becalm doctor` on namespaces that are well, and on such as somebody has damaged or left alone. */
-import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createEngine, type Engine } from "../../src/engine.ts";
+import { createEngine, type Engine, type EngineOptions } from "../../src/engine.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import type { Clock } from "../../src/system/clock.ts";
 import { systemClock } from "../../src/system/system-clock.ts";
@@ -31,7 +32,11 @@ const POLICIES = `policies:
 let namespaces = 0;
 
 /** An engine that was there for a while. `before`: what it left, as others find it now. */
-async function left(clock: Clock, before: (engine: Engine) => Promise<unknown>): Promise<string> {
+async function left(
+  clock: Clock,
+  before: (engine: Engine) => Promise<unknown>,
+  more: Partial<EngineOptions> = {},
+): Promise<string> {
   namespaces += 1;
   const namespace = `doctor-${namespaces}`;
   const store = redisStore(redis.url, { namespace });
@@ -42,6 +47,7 @@ async function left(clock: Clock, before: (engine: Engine) => Promise<unknown>):
     clock,
     partitions: 4,
     drainMs: 0,
+    ...more,
   });
   await before(engine);
   await engine.stop();
@@ -85,6 +91,31 @@ describe("becalm doctor", () => {
     });
     await store.processes?.leave("old");
     expect((await rowsOf(namespace)).rows.get("format")).toEqual({ what: "format", is: "2" });
+  });
+
+  test("says that removals are exported, that no engine does so any longer, and lets engines remove again on request", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "becalm-doctor-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const exporting = { exportRemoved: { folder, namespace: "kept" } };
+    const namespace = await left(systemClock(), (engine) => engine.start(), exporting);
+    const isExported = expect.stringMatching(/^what is removed is exported to .*becalm-doctor-.*, since 20/);
+    expect((await rowsOf(namespace)).rows.get("exports")).toEqual({ what: "exports", is: isExported });
+    const store = redisStore(redis.url, { namespace });
+    onTestFinished(() => store.close());
+    await store.open({});
+    const record = JSON.stringify({ form: 2, format: 3, isSharing: false, name: "plain:1", sinceMs: 0 });
+    await store.processes?.beat({ id: "plain", record, leaseMs: 60_000 });
+    expect((await rowsOf(namespace)).rows.get("exports")).toMatchObject({
+      is: isExported,
+      advice: expect.stringMatching(/^no engine that runs exports, so nothing is removed/),
+    });
+    expect((await doctor(namespace, "--allow-unexported-removal")).stdout).toMatch(
+      /exports: from now on every engine may remove without an export; .* had exported to .*becalm-doctor-/,
+    );
+    expect((await rowsOf(namespace)).rows.get("exports")).toEqual({
+      what: "exports",
+      is: expect.stringMatching(/^what is removed is no longer exported, since 20.*becalm doctor on/),
+    });
   });
 
   test("says of a namespace that is well what it and its store are like, and ends with 0", async () => {

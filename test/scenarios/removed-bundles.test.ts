@@ -7,9 +7,24 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { readBundle } from "../../src/cli/bundle-file.ts";
 import { compose } from "../../src/compose.ts";
 import { policySetFrom } from "../../src/formats/policy-file.ts";
+import { allowUnexported, markExported, namespaceMark } from "../../src/runtime/workers/export-mark.ts";
+import { RepeatedFaults } from "../../src/runtime/workers/repeated-faults.ts";
 import { type ExportRemoved, sweep } from "../../src/runtime/workers/retention.ts";
+import { RetentionPump } from "../../src/runtime/workers/retention-pump.ts";
+import type { Store } from "../../src/stores/store.ts";
+import { storeBetween } from "../../src/stores/store-between.ts";
+import { silentLogger } from "../../src/system/logger.ts";
 import { becalm, jsonLines } from "../support/command.ts";
-import { alertOf, EngineWorld, MEMORY, MINUTE_MS, policyOf, redisKind, take } from "../support/engine-world.ts";
+import {
+  alertOf,
+  EngineWorld,
+  MEMORY,
+  MINUTE_MS,
+  policyOf,
+  redisKind,
+  START_MS,
+  take,
+} from "../support/engine-world.ts";
 import { useRedis } from "../support/redis-server.ts";
 
 const server = useRedis();
@@ -99,6 +114,61 @@ describe.each([MEMORY, redisKind(server)])("on $name", (kind) => {
     await world.elapse(HOUR_MS);
     await world.until("all are removed", () => isGone(world));
     expect((await idsIn(folder)).sort()).toEqual(ids.sort());
+  });
+
+  test("where removals are marked as exported, nothing goes without an export until a person takes the mark away", async () => {
+    const world = new EngineWorld(kind);
+    world.outcome = () => "done";
+    const exportRemoved = { folder: newFolder(), namespace: "world" };
+    const lines: string[] = [];
+    const keep = (_: unknown, line?: string) => void lines.push(line ?? "");
+    const logger = { debug: () => {}, info: keep, warn: keep, error: keep };
+    const said = () => lines.splice(0).filter((line) => line.includes("remove"));
+    const first = await world.engine([policyOf(null)], { ...RETENTION, exportRemoved });
+    const ids = await take(first, alertOf("a"), alertOf("b"), alertOf("c"));
+    const runtime = await compose({ store: await world.outside(), clock: world.clock });
+    if (runtime.store.processes !== null)
+      await expect(allowUnexported(runtime, "ann")).rejects.toMatchObject({ code: "BECALM_EVENT_REFUSED" });
+    await world.stop(first);
+    for (const _ of ["an engine", "the same after a restart"]) {
+      const plain = await world.engine([policyOf(null)], { ...RETENTION, logger });
+      const to = `exports to ${exportRemoved.folder} (since ${new Date(START_MS).toISOString()})`;
+      expect(said()).toEqual([expect.stringContaining(to)]);
+      for (let hours = 0; hours < 9; hours += 1) await world.elapse(HOUR_MS);
+      expect((await world.stored()).map(({ id }) => id).sort()).toEqual(ids.toSorted());
+      expect(said()).toEqual([]);
+      await world.stop(plain);
+    }
+    await world.engine([policyOf(null)], { ...RETENTION, logger });
+    expect(said()).toHaveLength(1);
+    const nowMs = world.clock.now();
+    expect(await allowUnexported(runtime, "ann")).toMatchObject({ isExported: true, sinceMs: START_MS });
+    expect(await allowUnexported(runtime, "ann")).toBeNull();
+    expect(await namespaceMark(runtime)).toEqual({ isExported: false, by: "ann", sinceMs: nowMs });
+    await world.elapse(HOUR_MS);
+    await world.until("all are removed", () => isGone(world));
+    expect(said()).toEqual([expect.stringContaining("removes again")]);
+    expect(await idsIn(exportRemoved.folder)).toEqual([]);
+  });
+
+  test("a sweep that is under way when an engine announces its export removes nothing more", async () => {
+    const world = new EngineWorld(kind, { partitions: 1 });
+    world.outcome = () => "done";
+    const engine = await world.engine([policyOf(null)], { retentionMs: 100 * HOUR_MS });
+    const ids = await take(engine, alertOf("a"), alertOf("b"), alertOf("c"));
+    await world.elapse(9 * HOUR_MS);
+    const runtime = await compose({ store: await world.outside(), clock: world.clock });
+    const late = async (request: Parameters<Store["oldest"]>[0]) => {
+      const rows = await runtime.store.oldest(request);
+      await markExported(runtime, { by: "another", to: "/archive" });
+      return rows;
+    };
+    const store = storeBetween(runtime.store, new Map([["oldest", late]]));
+    const faults = new RepeatedFaults(world.clock, (what) => world.faults.push(what));
+    const options = { ...RETENTION, removedExport: undefined, processName: "plain", faults, logger: silentLogger };
+    await new RetentionPump({ ...runtime, store }, options).sweep();
+    expect((await world.stored()).map(({ id }) => id).sort()).toEqual(ids.toSorted());
+    expect(world.faults).toEqual([]);
   });
 
   test("what the export did not write stays, and an instance whose alert came during the export", async () => {

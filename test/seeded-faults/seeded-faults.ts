@@ -205,8 +205,8 @@ export const SEEDED_FAULTS: readonly CatchableFault[] = [
   },
   {
     name: "the record of an episode outlives its instance",
-    find: "await runtime.store.remove(instance.id, stored.version, record ?? undefined)",
-    replace: "void record === undefined && (await runtime.store.remove(instance.id, stored.version))",
+    find: "await runtime.store.remove(instance.id, stored.version, { episode, condition })",
+    replace: "void episode === undefined && (await runtime.store.remove(instance.id, stored.version, { condition }))",
     scenario: "forgotten",
     foundBy: ["nothing outlives"],
   },

@@ -27,8 +27,7 @@ import { type EffectSource, NO_EFFECTS } from "./effect-source.ts";
 import { LongestWaiting } from "./longest-waiting.ts";
 import { ATTEMPTS_LOOKED_AT_EVERY_MS, CLAIMS_PROLONGED_EVERY_MS, OutboxPump } from "./outbox-pump.ts";
 import { RepeatedFaults } from "./repeated-faults.ts";
-import type { ExportRemoved } from "./retention.ts";
-import { RetentionPump } from "./retention-pump.ts";
+import { type RemovedExport, RetentionPump } from "./retention-pump.ts";
 import { StoreWatch, type StoreWatchOptions } from "./store-watch.ts";
 import { TimerPump } from "./timer-pump.ts";
 
@@ -52,7 +51,7 @@ export type LiveOptions = {
   readonly concurrency: number;
   readonly retentionMs: number;
   /** Writes instances before they are removed. */
-  readonly exportRemoved?: ExportRemoved | undefined;
+  readonly removedExport?: RemovedExport | undefined;
   /** A worker's: it runs what it chooses and nothing else, and fires no timers. */
   readonly choice?: EffectChoice;
   /** All effects are left to workers. */
@@ -108,7 +107,7 @@ export class LiveDriver implements Driver {
       name: options.processName,
       isWorker: options.choice !== undefined,
       raises: options.raiseFormat === true,
-      exports: options.exportRemoved !== undefined,
+      exports: options.removedExport !== undefined,
       logger: options.watch.logger,
       faults: this.#faults,
       isOff: () => this.#isOff,
@@ -121,9 +120,10 @@ export class LiveDriver implements Driver {
       isOwn: (partition) => this.owners.isOwn(partition),
       faults: this.#faults,
     });
-    const { retentionMs, exportRemoved } = options;
+    const { retentionMs, removedExport, processName } = options;
     const { logger } = options.watch;
-    this.#retention = new RetentionPump(runtime, { retentionMs, exportRemoved, faults: this.#faults, logger });
+    const retention = { retentionMs, removedExport, processName, faults: this.#faults, logger };
+    this.#retention = new RetentionPump(runtime, retention);
     this.#source = sourceOf(runtime, options);
     this.#outbox = new OutboxPump(runtime, {
       effects: options.effects,
@@ -153,6 +153,11 @@ export class LiveDriver implements Driver {
   /** Sweeps that ended early because what they were to remove could not be exported. */
   get failedExports(): number {
     return this.#retention.failedExports;
+  }
+
+  /** Says in the namespace that this engine exports what is removed, or in the log that it leaves that to others. */
+  announceExport(): Promise<void> {
+    return this.#retention.announce();
   }
 
   get isStarted(): boolean {

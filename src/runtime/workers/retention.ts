@@ -5,7 +5,7 @@
 import type { Instance } from "../../instance/checkpoint.ts";
 import { isAtRest } from "../../instance/open-index.ts";
 import { BecalmError, errorCode } from "../../model/errors.ts";
-import type { StoredInstance } from "../../stores/store.ts";
+import type { RecordCondition, StoredInstance } from "../../stores/store.ts";
 import { tryInstance } from "../commit/read-instance.ts";
 import { lastRecordOf } from "../instance-episode.ts";
 import type { Runtime } from "../runtime.ts";
@@ -24,8 +24,11 @@ export type Retention = {
   readonly retentionMs: number;
   /** Absent: what is removed is not exported. */
   readonly exportRemoved?: ExportRemoved | undefined;
-  /** Asked before each partition: is removing left to another process? Then the sweep ends. Absent: it is not. */
-  readonly isLeft?: (() => Promise<boolean>) | undefined;
+  /**
+   * Asked before each partition: what must hold of its removals. null: removing is left to others, and the sweep ends.
+   * Absent: nothing must hold.
+   */
+  readonly mayRemove?: ((partition: number) => Promise<RecordCondition | null>) | undefined;
   /** Called with an instance that stays because its history or its alert's record cannot be read. */
   readonly onUnreadable: (instanceId: string, error: unknown) => void;
 };
@@ -36,13 +39,14 @@ export type Retention = {
  */
 export async function sweep(
   runtime: Runtime,
-  { retentionMs, exportRemoved, isLeft, onUnreadable }: Retention,
+  { retentionMs, exportRemoved, mayRemove, onUnreadable }: Retention,
 ): Promise<number> {
   const untilMs = runtime.clock.now() - retentionMs;
   let removed = 0;
   for (let partition = 0; partition < runtime.partitions; partition += 1) {
-    if ((await isLeft?.()) === true) return removed;
-    removed += await sweepPartition(runtime, { partition, untilMs, exportRemoved, onUnreadable });
+    const condition = await mayRemove?.(partition);
+    if (condition === null) return removed;
+    removed += await sweepPartition(runtime, { partition, untilMs, exportRemoved, condition, onUnreadable });
   }
   return removed;
 }
@@ -50,6 +54,7 @@ export async function sweep(
 type Sweep = Pick<Retention, "exportRemoved" | "onUnreadable"> & {
   readonly partition: number;
   readonly untilMs: number;
+  readonly condition: RecordCondition | undefined;
 };
 
 async function sweepPartition(runtime: Runtime, its: Sweep): Promise<number> {
@@ -94,10 +99,14 @@ async function sweepPage(runtime: Runtime, ids: readonly string[], its: Sweep): 
 const UNREADABLE: readonly (string | undefined)[] = ["BECALM_HISTORY_BROKEN", "BECALM_EPISODE_UNREADABLE"];
 
 /** One that cannot be read stays, as a quarantined one does, and holds up no other. */
-async function remove(runtime: Runtime, { stored, instance }: Over, { onUnreadable }: Sweep): Promise<boolean> {
+async function remove(
+  runtime: Runtime,
+  { stored, instance }: Over,
+  { condition, onUnreadable }: Sweep,
+): Promise<boolean> {
   try {
-    const record = await lastRecordOf(runtime, instance);
-    return await runtime.store.remove(instance.id, stored.version, record ?? undefined);
+    const episode = (await lastRecordOf(runtime, instance)) ?? undefined;
+    return await runtime.store.remove(instance.id, stored.version, { episode, condition });
   } catch (error) {
     if (!UNREADABLE.includes(errorCode(error))) throw error;
     onUnreadable(instance.id, error);

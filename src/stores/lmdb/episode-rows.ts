@@ -1,5 +1,5 @@
 /** Records of episodes. `s<partition><key>`: the record. */
-import type { EpisodeWrite, StoredEpisode } from "../store.ts";
+import type { EpisodeWrite, RecordCondition, StoredEpisode } from "../store.ts";
 import { part, twoDigits } from "./row-keys.ts";
 import type { ReadRows, WriteRows } from "./rows.ts";
 
@@ -20,7 +20,7 @@ export class EpisodeRows {
     return found;
   }
 
-  areExpected(rows: ReadRows, partition: number, writes: readonly EpisodeWrite[]): boolean {
+  areExpected(rows: ReadRows, partition: number, writes: readonly RecordCondition[]): boolean {
     return writes.every(({ key, expected }) => this.#get(rows, partition, key) === expected);
   }
 

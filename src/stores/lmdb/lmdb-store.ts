@@ -29,10 +29,10 @@ import type {
   NamespaceSpec,
   OpenEntry,
   PolicyRecord,
+  Removal,
   Store,
   StoreDescription,
   StoredEffect,
-  StoredEpisode,
   StoredInstance,
   StorePulse,
   StrayInstance,
@@ -289,11 +289,12 @@ class LmdbStore implements Store {
     return found.filter(({ createdAtMs }) => createdAtMs <= createdUntilMs);
   }
 
-  async remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean> {
+  async remove(instanceId: string, version: number, { episode, condition }: Removal = {}): Promise<boolean> {
     const { instances, episodes, info } = this.#open();
     const partition = partitionInId(instanceId, info.partitions);
     if (partition === null) return false;
     return this.#write((rows) => {
+      if (condition !== undefined && !episodes.areExpected(rows, partition, [condition])) return false;
       if (!instances.remove(rows, instanceId, version)) return false;
       if (episode !== undefined) episodes.remove(rows, partition, episode);
       return true;

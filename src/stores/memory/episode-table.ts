@@ -1,4 +1,4 @@
-import type { EpisodeWrite, StoredEpisode } from "../store.ts";
+import type { EpisodeWrite, RecordCondition, StoredEpisode } from "../store.ts";
 
 /** Records of episodes, by partition and key. */
 export class EpisodeTable {
@@ -15,7 +15,7 @@ export class EpisodeTable {
     return found;
   }
 
-  areExpected(partition: number, writes: readonly EpisodeWrite[]): boolean {
+  areExpected(partition: number, writes: readonly RecordCondition[]): boolean {
     const records = this.#partitions.get(partition);
     return writes.every(({ key, expected }) => (records?.get(key) ?? null) === expected);
   }

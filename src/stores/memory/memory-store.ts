@@ -31,8 +31,8 @@ import type {
   NamespaceSpec,
   OpenEntry,
   PolicyRecord,
+  Removal,
   Store,
-  StoredEpisode,
   StoredInstance,
   Tally,
   TimerKey,
@@ -267,10 +267,11 @@ class MemoryStore implements Store {
       .map(({ id, createdAtMs }) => ({ id, createdAtMs }));
   }
 
-  async remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean> {
+  async remove(instanceId: string, version: number, { episode, condition }: Removal = {}): Promise<boolean> {
     const partition = partitionInId(instanceId, this.#open().partitions);
     const stored = this.#instances.get(instanceId);
     if (partition === null || stored === undefined || stored.version !== version) return false;
+    if (condition !== undefined && !this.#episodes.areExpected(partition, [condition])) return false;
     this.#instances.delete(instanceId);
     this.#ordered()[partition]?.remove(stored);
     this.#openIndex.forget(stored);

@@ -2,7 +2,7 @@
  * Instances over all partitions: what is read of them one by one and in the order of creation, what is recorded beside
  * them, and their removal.
  */
-import type { ListPage, ListRequest, OpenEntry, StoredEpisode, StoredInstance } from "../store.ts";
+import type { ListPage, ListRequest, OpenEntry, Removal, StoredInstance } from "../store.ts";
 import { type CreatedAt, compareCreated, decodeCursor, encodeCursor } from "../store-rules.ts";
 import { CommandBatcher } from "./command-batcher.ts";
 import { openMember, parseCheckpoint, parseLines, parseOpenMember } from "./commit-arguments.ts";
@@ -108,7 +108,7 @@ export class RedisInstances {
     return rows.filter(({ createdAtMs }) => createdAtMs <= request.createdUntilMs);
   }
 
-  async remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean> {
+  async remove(instanceId: string, version: number, { episode, condition }: Removal = {}): Promise<boolean> {
     const partition = this.#partitions.ofId(instanceId);
     if (partition === null) return false;
     const keys = [
@@ -118,7 +118,8 @@ export class RedisInstances {
       this.#keys.touched(partition),
       this.#keys.episodes(partition),
     ];
-    const args = [instanceId, version, episode?.key ?? "", episode?.value ?? ""];
+    const its = [episode?.key ?? "", episode?.value ?? "", condition?.key ?? "", condition?.expected ?? ""];
+    const args = [instanceId, version, ...its];
     return (
       (await this.#partitions.connection.run(() => scripts.removeInstance(this.#client, keys, args))) === "removed"
     );

@@ -28,10 +28,10 @@ import type {
   NamespaceSpec,
   OpenEntry,
   PolicyRecord,
+  Removal,
   Store,
   StoreDescription,
   StoredEffect,
-  StoredEpisode,
   StorePulse,
   StrayInstance,
   Tally,
@@ -287,8 +287,8 @@ class RedisStore implements Store {
     return this.#opened(request.partition).instances.oldest(request);
   }
 
-  async remove(instanceId: string, version: number, episode?: StoredEpisode): Promise<boolean> {
-    return this.#opened().instances.remove(instanceId, version, episode);
+  async remove(instanceId: string, version: number, removal?: Removal): Promise<boolean> {
+    return this.#opened().instances.remove(instanceId, version, removal);
   }
 
   lease({ groupId, partition, owner, ttlMs }: LeaseRequest): Promise<boolean> {

@@ -12,10 +12,12 @@
 -- ARGV[2] expected version
 -- ARGV[3] key of its episode, "" none
 -- ARGV[4] the record that goes with it; another one stays
+-- ARGV[5] key of a record that must be as expected, "" none
+-- ARGV[6] the expected record, "" none
 --
 -- Commands: GETRANGE TYPE UNLINK ZREM HDEL HGET
 --
--- Returns "removed" or "changed" (also when it is gone)
+-- Returns "removed" or "changed" (also when it is gone, or when the record is another one)
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[2]) ~= ARGV[2] .. ' ' then
   return 'changed'
 end
@@ -24,6 +26,9 @@ for index, wanted in pairs({ [3] = 'zset', [4] = 'hash', [5] = 'hash' }) do
   if found ~= wanted and found ~= 'none' then
     return redis.error_reply('WRONGTYPE ' .. KEYS[index] .. ' is not a ' .. wanted)
   end
+end
+if ARGV[5] ~= '' and (redis.call('HGET', KEYS[5], ARGV[5]) or '') ~= ARGV[6] then
+  return 'changed'
 end
 redis.call('UNLINK', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[1])
