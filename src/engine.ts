@@ -178,8 +178,7 @@ class LiveEngine implements Engine {
 
   async start(): Promise<void> {
     const { driver } = await this.#opened();
-    await driver.owners.upgrade.join();
-    await driver.announceExport();
+    await driver.join();
     if (driver.isStarted || this.#stopping !== null) return;
     driver.start();
     await driver.storeWatch.introduce();

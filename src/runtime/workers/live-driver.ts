@@ -155,9 +155,10 @@ export class LiveDriver implements Driver {
     return this.#retention.failedExports;
   }
 
-  /** Says in the namespace that this engine exports what is removed, or in the log that it leaves that to others. */
-  announceExport(): Promise<void> {
-    return this.#retention.announce();
+  /** Says that this process lives, and that it exports what is removed, before it begins. */
+  async join(): Promise<void> {
+    await this.owners.upgrade.join();
+    await this.#retention.announce();
   }
 
   get isStarted(): boolean {
