@@ -37,7 +37,10 @@ export type WorkerOptions = Pick<
   readonly kinds?: readonly EffectKind[];
   /** Actions at once, and beside them as many notices (approval requests, summaries). Default 16. */
   readonly concurrency?: number;
-  /** How often this process may begin an attempt of a policy, by policy. Default: as often as there are some. */
+  /**
+   * How often an attempt of a policy may be begun, by policy: by all workers of the namespace together that are given a
+   * rate for it. Default: as often as there are some.
+   */
   readonly rates?: Readonly<Record<string, Rate>>;
   /** Attempts go through BullMQ, which is installed beside Becalm. Default: straight from the outbox. */
   readonly queue?: QueueOptions;

@@ -17,7 +17,7 @@ export function addWorking(add: Add): void {
         .argParser((given) => count(given, CONCURRENCY_MAX)),
       new Option(
         "--rate <policy=n/time>",
-        "begin at most so many attempts of a policy within a time, here: web=10/1m",
+        "begin at most so many attempts of a policy within a time, over all workers that are told so: web=10/1m",
       ).argParser(rateOf),
       new Option("--queue <kind>", "hand attempts over to BullMQ, and run those that come: for Bull Board").choices([
         "bullmq",

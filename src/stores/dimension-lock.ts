@@ -1,6 +1,6 @@
 /**
- * The counting lock of a forming group: a damper on wasted work, never the safety (the compare-and-set of the commit
- * is).
+ * A counting lock. For a forming group it is a damper on wasted work, never the safety (the compare-and-set of the commit
+ * is); for a worker's rate its slots are what may begin within a time.
  */
 export interface DimensionLock {
   /**

@@ -1025,6 +1025,14 @@ export function storeContract(
         expect(await acquire(1)).not.toBeNull();
       });
 
+      test("keeps each of those that are taken at once for its own lease", async () => {
+        const leases = [LONG_MS, SHORT_MS, LONG_MS];
+        const takeAll = () => Promise.all(leases.map((leaseMs, index) => acquire(1, leaseMs, `key ${index}`)));
+        expect(await takeAll()).not.toContain(null);
+        await world.outlast(SHORT_MS + 1);
+        expect((await takeAll()).map((hold) => hold !== null)).toEqual([false, true, false]);
+      });
+
       test("does not let a late release free the slot of the next holder", async () => {
         const late = await acquire(1, SHORT_MS);
         await world.outlast(SHORT_MS + 1);

@@ -152,6 +152,25 @@ describe("a worker", () => {
     expect((starts.at(-1) as number) - (starts[0] as number)).toBeLessThan(6 * MINUTE_MS);
   });
 
+  test.each([MEMORY, redisKind(server)])("on $name, shares the rate of a policy with all others", async (kind) => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([policyFor("slow")], LEAVING);
+    const names = Array.from({ length: 12 }, (_, index) => `s${index}`);
+    await take(engine, ...names.map((name) => alertFor("slow", name, "critical")));
+    world.outcome = () => "done";
+    const rates = { slow: { count: 3, perMs: MINUTE_MS } };
+    await world.worker({ rates });
+    await world.worker({ rates });
+    await world.until("three have begun", () => world.attempts.length === 3, 200);
+    for (let turn = 0; turn < 20; turn += 1) await world.elapse(200);
+    expect(world.attempts).toHaveLength(3);
+    await world.storage.expireLeases();
+    await world.until("three more have begun", () => world.attempts.length === 6, 200);
+    for (let turn = 0; turn < 20; turn += 1) await world.elapse(200);
+    expect(world.attempts).toHaveLength(6);
+    expect(new Set(world.attempts.map(({ alert }) => alert?.labels["name"])).size).toBe(6);
+  });
+
   test("that is paused begins nothing and lets what is under way end; an emergency stop reaches it too", async () => {
     const world = new EngineWorld(MEMORY);
     const engine = await world.engine(policies, LEAVING);

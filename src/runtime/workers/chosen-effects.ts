@@ -5,12 +5,13 @@
  * C1 what a worker cannot run, or was told to leave, it never claims. C2 notices (requests and summaries for people)
  * before all, whether or not there is room for actions; then the most severe, then the oldest. C3 each effect is looked at once while it waits: a place in each
  * partition says up to where; from time to time, and when the choice became too small, all is looked at again. C4 no
- * policy is begun more often than its rate; the rate is this process's.
+ * policy is begun more often than its rate, by all who are told one.
  */
 import { birthOf } from "../../instance/audit.ts";
 import { decodeEffect, type Effect, type EffectTopic, isNotice, severityOf } from "../../instance/effect.ts";
 import type { Action } from "../../policy/policy.ts";
 import { policyKey } from "../../policy/policy-versions.ts";
+import type { DimensionLockHold } from "../../stores/dimension-lock.ts";
 import type { ClaimedEffect, FreeEffect, FreePosition } from "../../stores/outbox.ts";
 import { learnVersions } from "../commit/read-instance.ts";
 import type { Runtime } from "../runtime.ts";
@@ -61,6 +62,9 @@ export type EffectChoice = {
 
 type Candidate = { readonly effect: Effect; readonly topic: EffectTopic };
 
+/** `slot`: of its policy's rate; null: it has none. */
+type Chosen = Candidate & { readonly slot: DimensionLockHold | null };
+
 export class ChosenEffects implements EffectSource {
   readonly takesOwn = false;
   readonly polledEveryMs = POLLED_EVERY_MS;
@@ -80,7 +84,7 @@ export class ChosenEffects implements EffectSource {
   constructor(runtime: Runtime, choice: EffectChoice, concurrency: number) {
     this.#runtime = runtime;
     this.#choice = choice;
-    this.#rates = new RateLimits(choice.rates);
+    this.#rates = new RateLimits(runtime.store.lock, { rates: choice.rates, partitions: runtime.partitions });
     this.aheadCount = concurrency;
   }
 
@@ -95,9 +99,9 @@ export class ChosenEffects implements EffectSource {
     const effects: ClaimedEffect[] = [];
     let left = room;
     for (;;) {
-      const chosen = this.#choose(left);
-      if (chosen.length === 0) break;
       try {
+        const chosen = await this.#choose(left);
+        if (chosen.length === 0) break;
         const claimed = await this.#claim(chosen);
         effects.push(...claimed);
         left = roomAfter(left, chosen, claimed);
@@ -111,7 +115,7 @@ export class ChosenEffects implements EffectSource {
   }
 
   /** If the store does not answer they are looked for again at once: a shard that is away does not show them then. */
-  async #claim(chosen: readonly Candidate[]): Promise<readonly ClaimedEffect[]> {
+  async #claim(chosen: readonly Chosen[]): Promise<readonly ClaimedEffect[]> {
     const { store, owner } = this.#runtime;
     let claimed: readonly ClaimedEffect[] = [];
     try {
@@ -123,34 +127,44 @@ export class ChosenEffects implements EffectSource {
     } finally {
       // Others were faster with the rest.
       const isOurs = new Set(claimed.map(({ id }) => id));
-      for (const { effect, topic } of chosen)
-        if (topic.kind === "action" && !isOurs.has(effect.id)) this.#rates.giveBack(topic.policy);
+      giveBack(chosen.filter(({ effect }) => !isOurs.has(effect.id)));
     }
     return claimed;
   }
 
   /** The best, which are candidates no longer. */
-  #choose(room: Room): Candidate[] {
-    return [...this.#chooseOf([NOTICE_RANK], room.notices), ...this.#chooseOf(ACTION_RANKS, room.actions)];
+  async #choose(room: Room): Promise<readonly Chosen[]> {
+    const chosen: Chosen[] = [];
+    try {
+      await this.#chooseInto(chosen, [NOTICE_RANK], room.notices);
+      await this.#chooseInto(chosen, ACTION_RANKS, chosen.length + room.actions);
+      return chosen;
+    } catch (error) {
+      giveBack(chosen);
+      this.#lookedAfreshAtMs = Number.NEGATIVE_INFINITY;
+      throw error;
+    }
   }
 
-  #chooseOf(ranks: readonly number[], limit: number): Candidate[] {
-    const chosen: Candidate[] = [];
-    const nowMs = this.#runtime.clock.now();
+  async #chooseInto(chosen: Chosen[], ranks: readonly number[], countMax: number): Promise<void> {
+    const usedUp = new Set<string>();
     for (const rank of ranks) {
       const candidates = this.#candidates.get(rank) as Map<string, Candidate>;
       for (const [id, candidate] of candidates) {
-        if (chosen.length >= limit) return chosen;
+        if (chosen.length >= countMax) return;
         const { kind, policy } = candidate.topic;
         const isAction = kind === "action";
         const mayBePaused = isAction && candidate.effect.passesPause !== true;
         if (mayBePaused && this.#runtime.stops.isPaused(0, policy)) continue;
-        if (isAction && !this.#rates.take(policy, nowMs)) continue;
-        candidates.delete(id);
-        chosen.push(candidate);
+        const isLimited = isAction && this.#rates.isLimited(policy);
+        if (isLimited && usedUp.has(policy)) continue;
+        const slot = isLimited ? await this.#rates.take(policy) : null;
+        if (isLimited && slot === null) usedUp.add(policy);
+        // Another look may have chosen it meanwhile.
+        else if (candidates.delete(id)) chosen.push({ ...candidate, slot });
+        else giveBack([{ slot }]);
       }
     }
-    return chosen;
   }
 
   async #look(wanted: number): Promise<void> {
@@ -233,6 +247,11 @@ export class ChosenEffects implements EffectSource {
     for (const candidates of this.#candidates.values()) count += candidates.size;
     return count;
   }
+}
+
+/** A slot that cannot be given back runs out. */
+function giveBack(unused: readonly Pick<Chosen, "slot">[]): void {
+  for (const { slot } of unused) void slot?.release().catch(() => {});
 }
 
 function roomAfter(room: Room, chosen: readonly Candidate[], claimed: readonly ClaimedEffect[]): Room {

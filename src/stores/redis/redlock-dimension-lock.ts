@@ -84,11 +84,12 @@ class RedlockSlots {
     });
   }
 
-  /** Requests of one partition; of leases that differ the longest is taken for all. */
+  /** Requests of one partition. Those of equal leases may be taken together. */
   async acquireAll(requests: readonly DimensionLockRequest[]): Promise<(Slot | null)[]> {
     const first = requests.map(({ partition, key, slots }) => this.#slotKey(partition, key, this.#next() % slots));
-    if (requests.length > 1 && new Set(first).size === first.length) {
-      const leaseMs = Math.max(...requests.map((request) => request.leaseMs));
+    const leaseMs = requests[0]?.leaseMs ?? 0;
+    const areAlike = requests.every((request) => request.leaseMs === leaseMs);
+    if (requests.length > 1 && areAlike && new Set(first).size === first.length) {
       const slots = await this.#tryLock(first, leaseMs);
       if (slots !== null) return slots;
     }
