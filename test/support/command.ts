@@ -1,11 +1,12 @@
 /** The command as a child process: from dist/ when that is newer than every source, else straight from the sources. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
+import { isLate, lateStream } from "./lateness.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -43,10 +44,12 @@ export function startBecalm(
     FORCE_COLOR: _force,
     ...inherited
   } = process.env;
-  const child = spawn(process.execPath, [...COMMAND, ...args], {
-    env: { ...inherited, ...env },
-    ...(cwd === undefined ? {} : { cwd }),
-  });
+  const child = late(
+    spawn(process.execPath, [...COMMAND, ...args], {
+      env: { ...inherited, ...env },
+      ...(cwd === undefined ? {} : { cwd }),
+    }),
+  );
   const killWithParent = () => child.kill("SIGKILL");
   process.once("exit", killWithParent);
   const texts = { stdout: "", stderr: "" };
@@ -56,11 +59,18 @@ export function startBecalm(
   child.stdin.on("error", () => {});
   if (keepsInputOpen) child.stdin.write(input);
   else child.stdin.end(input);
-  const ended = once(child, "close").then(([code, signal]) => {
+  const printed = isLate ? [once(child.stdout, "end"), once(child.stderr, "end")] : [];
+  const ended = Promise.all([once(child, "close"), ...printed]).then(([[code, signal]]) => {
     process.removeListener("exit", killWithParent);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...texts };
   });
   return { child, ended };
+}
+
+/** What it prints comes late, if answers do in these tests. */
+function late(child: ChildProcessWithoutNullStreams): ChildProcessWithoutNullStreams {
+  if (isLate) Object.assign(child, { stdout: lateStream(child.stdout), stderr: lateStream(child.stderr) });
+  return child;
 }
 
 export function becalm(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {

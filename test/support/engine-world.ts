@@ -16,9 +16,10 @@ import { replay } from "../../src/simulate/replay.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import { redisStore } from "../../src/stores/redis/redis-store.ts";
 import type { CommitOutcome, Store, StoredInstance } from "../../src/stores/store.ts";
+import type { Clock, ClockWorker } from "../../src/system/clock.ts";
 import { createWorker, type Worker, type WorkerOptions } from "../../src/worker.ts";
 import { ManualClock } from "./manual-clock.ts";
-import { type StoreCall, type StoreFate, type WatchedStore, watchStore } from "./watched-store.ts";
+import { type StoreCall, type StoreFate, type WatchedStore, type WatchOptions, watchStore } from "./watched-store.ts";
 
 /** 2026-11-23T06:00:00Z */
 export const START_MS = 1_795_413_600_000;
@@ -129,6 +130,9 @@ export type RunningEngine = Engine & {
   isDead(): boolean;
 };
 
+/** `works`: of the engines and workers that are open on it. */
+type Watched = WatchedStore & { readonly clock: Clock; readonly works: ReadonlySet<ClockWorker> };
+
 export class EngineWorld {
   readonly clock = new ManualClock(START_MS);
   readonly storage: Storage;
@@ -140,7 +144,7 @@ export class EngineWorld {
   /** Most attempts that were under way at once. */
   underwayCountMax = 0;
   outcome: Outcome = () => undefined;
-  readonly #watched: WatchedStore[] = [];
+  readonly #watched: Watched[] = [];
   #outside: Store | null = null;
   /** Attempts whose end is still on its way into the engine. */
   #landing = 0;
@@ -154,13 +158,12 @@ export class EngineWorld {
     policies: PolicyInput,
     { fateOf, onOutcome, isFar, isStarted = true, ...options }: EngineSetup = {},
   ): Promise<RunningEngine> {
-    const watched = watchStore(this.storage.connect(), { fateOf, onOutcome, isFar });
-    this.#watched.push(watched);
+    const watched = this.#watch({ fateOf, onOutcome, isFar });
     const act = (input: EffectHandlerInput) => (watched.isDead() ? never() : this.#act(input));
     const engine = createEngine({
       policies,
       store: watched.store,
-      clock: this.clock,
+      clock: watched.clock,
       handlers: { act },
       partitions: this.partitions,
       drainMs: 0,
@@ -182,12 +185,11 @@ export class EngineWorld {
 
   /** A worker of the engines' namespace, with the same handler under every name that it is asked for. */
   async worker({ names = ["act"], fateOf, ...options }: WorkerSetup = {}): Promise<RunningWorker> {
-    const watched = watchStore(this.storage.connect(), { fateOf });
-    this.#watched.push(watched);
+    const watched = this.#watch({ fateOf });
     const act = (input: EffectHandlerInput) => (watched.isDead() ? never() : this.#act(input));
     const worker = createWorker({
       store: watched.store,
-      clock: this.clock,
+      clock: watched.clock,
       handlers: Object.fromEntries(names.map((name) => [name, act])),
       drainMs: 0,
       logger: { debug: () => {}, info: () => {}, warn: () => {}, error: (_, text) => void this.faults.push(text) },
@@ -223,12 +225,43 @@ export class EngineWorld {
     return this.#outside;
   }
 
-  /** Resolves when no call of a store is unanswered and nothing follows from the last answer. Attempts that wait for the test do not count. */
+  /**
+   * Resolves when no call of a store is unanswered, no batch or pump is under way, also none that backs off in real time, and nothing
+   * follows from the last answer. Attempts that wait for the test do not count.
+   */
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < QUIET_TURN_COUNT; quiet += 1) {
       await turn();
       if (this.#landing > 0 || this.#watched.some(({ pendingCount }) => pendingCount() > 0)) quiet = -1;
+      else if (await this.#waitedForWork()) quiet = -1;
     }
+  }
+
+  /** Waits for what the living are at. False: they are at nothing. */
+  async #waitedForWork(): Promise<boolean> {
+    const works = this.#watched.flatMap(({ works, isDead, whenDead }) =>
+      isDead()
+        ? []
+        : [...works].map((work) => Promise.race([work.idle({ attempts: false }), whenDead.then(() => true)])),
+    );
+    return (await Promise.all(works)).includes(true);
+  }
+
+  /** What a process of its own has: a connection, and this world's clock, which hears of what it is at. */
+  #watch(options: WatchOptions): Watched {
+    const works = new Set<ClockWorker>();
+    const { clock: worldClock } = this;
+    const clock: Clock = {
+      now: () => worldClock.now(),
+      schedule: (delayMs, fn) => worldClock.schedule(delayMs, fn),
+      attach: (work) => {
+        works.add(work);
+        return { clock: worldClock, detach: () => void works.delete(work) };
+      },
+    };
+    const watched = { ...watchStore(this.storage.connect(), options), clock, works };
+    this.#watched.push(watched);
+    return watched;
   }
 
   /** Jumps ahead; everything that is due then fires at that time. */

@@ -1,6 +1,7 @@
 /** Requests to a server under test, with every header under the test's control. */
 import { request } from "node:http";
 import { connect } from "node:net";
+import { travelling } from "./lateness.ts";
 
 export type Sent = {
   readonly method?: string;
@@ -16,7 +17,11 @@ export type Received = {
 };
 
 /** Unlike `fetch` it sends any Host and Origin. */
-export function send(url: string, { method = "GET", headers = {}, body }: Sent = {}): Promise<Received> {
+export function send(url: string, sent: Sent = {}): Promise<Received> {
+  return travelling(() => sendNow(url, sent));
+}
+
+function sendNow(url: string, { method = "GET", headers = {}, body }: Sent): Promise<Received> {
   return new Promise((resolve, reject) => {
     const sent = request(url, { method, headers, agent: false }, (response) => {
       let text = "";

@@ -9,9 +9,13 @@ import type { PolicyFileDocument } from "../../src/formats/policy-document.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { virtualClock } from "../../src/testing.ts";
+import { isLate } from "./lateness.ts";
 import type { LifeForm, LifeLabels, LifeLimits, LifePolicy, LifeRow, LifeSilence } from "./slow-life-types.ts";
+import { watchStore } from "./watched-store.ts";
 
 const RESULT_LOOKS_MAX = 1_000;
+/** How long a machine takes is no assertion. */
+const SETTLED = { attempts: "leave", timeoutMs: 60_000 } as const;
 
 type Attempt = { readonly end: (isSuccess: boolean) => void };
 /** What the program answers when nobody may say that now. */
@@ -66,7 +70,7 @@ export class LifeWorld {
   async #begin(): Promise<Engine> {
     const engine = createEngine({
       policies: documentOf(this.#setting),
-      store: this.#connect(),
+      store: isLate ? watchStore(this.#connect()).store : this.#connect(),
       clock: this.clock,
       handlers: { act: (input) => this.#act(input) },
       concurrency: 1_000,
@@ -87,11 +91,11 @@ export class LifeWorld {
   }
 
   settle(): Promise<void> {
-    return this.clock.settle({ attempts: "leave" });
+    return this.clock.settle(SETTLED);
   }
 
   async passes(ms: number): Promise<void> {
-    await this.clock.advance(ms, { attempts: "leave" });
+    await this.clock.advance(ms, SETTLED);
   }
 
   /** Gives the ids of the instances that the alerts made, in order. */

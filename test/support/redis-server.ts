@@ -13,9 +13,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
 import { requiredCommands } from "../../src/stores/redis/rights.ts";
+import { isLate, startLateProxy } from "./lateness.ts";
 
 export type RedisServer = {
-  /** `redis://127.0.0.1:<port>` */
+  /** `redis://127.0.0.1:<port>`, or that of a proxy whose answers are late (lateness.ts). */
   readonly url: string;
   readonly port: number;
   /** Of the process that runs now; changes with `restart`. */
@@ -54,7 +55,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const dir = await mkdtemp(join(tmpdir(), "becalm-redis-"));
   try {
     const { port, child } = await launchOnFreePort(dir, options.args ?? []);
-    return redisServer({ dir, port, child, args: options.args ?? [] });
+    return await redisServer({ dir, port, child, args: options.args ?? [] });
   } catch (error) {
     await rm(dir, { recursive: true, force: true });
     throw error;
@@ -136,17 +137,24 @@ function useStarted<T extends { stop(): Promise<void> }>(name: string, start: ()
   };
 }
 
-function redisServer(server: { dir: string; port: number; child: ChildProcess; args: readonly string[] }): RedisServer {
+async function redisServer(server: {
+  dir: string;
+  port: number;
+  child: ChildProcess;
+  args: readonly string[];
+}): Promise<RedisServer> {
   const { dir, port, args } = server;
+  const proxy = isLate ? await startLateProxy(port) : null;
   let child = server.child;
   return {
-    url: `redis://${HOST}:${port}`,
+    url: `redis://${HOST}:${proxy?.port ?? port}`,
     port,
     get pid() {
       return child.pid as number;
     },
     async stop() {
       await end(child, "SIGTERM");
+      proxy?.stop();
       await rm(dir, { recursive: true, force: true });
     },
     kill9: () => end(child, "SIGKILL"),

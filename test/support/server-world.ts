@@ -23,6 +23,7 @@ import type { Store } from "../../src/stores/store.ts";
 import { commitIds } from "../../src/system/commit-ids.ts";
 import { silentLogger } from "../../src/system/logger.ts";
 import { pause } from "../../src/system/system-clock.ts";
+import { lateCalls } from "./lateness.ts";
 
 export type ServerWorldOptions = {
   readonly policies?: string;
@@ -71,7 +72,7 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
     heldBodyBytes: () => bodies.heldBytes,
     status: () => engine.status(),
   });
-  const store = options.store ?? memoryStore();
+  const store = lateCalls(options.store ?? memoryStore());
   const engine: Engine = createEngine({
     policies: first,
     store: meteredStore(store, storeMeter(metrics, Date.now)),
@@ -79,7 +80,7 @@ export async function serverWorld(options: ServerWorldOptions = {}): Promise<Ser
     ...options.engine,
   });
   let nextStrategies = strategiesOf(options.strategies);
-  const records = recordStreams(nextStrategies, options.detectionStore ?? memoryDetectionStore());
+  const records = recordStreams(nextStrategies, lateCalls(options.detectionStore ?? memoryDetectionStore()));
   const policies: PolicySource = new PolicySource(first, {
     read: async () => ({ policies: loadPolicySet(text, { file: "policies.yaml" }), strategies: nextStrategies }),
     apply: async ({ policies: set, strategies }) => {

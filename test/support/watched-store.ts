@@ -1,8 +1,9 @@
-import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { BecalmError } from "../../src/model/errors.ts";
 import type { Outbox } from "../../src/stores/outbox.ts";
 import type { Processes } from "../../src/stores/processes.ts";
 import type { CommitOutcome, Store } from "../../src/stores/store.ts";
+import { travelling } from "./lateness.ts";
 
 /** One call of a store's method. `count`: how many calls of that method this store has seen, this one included. */
 export type StoreCall = {
@@ -30,6 +31,8 @@ export type WatchedStore = {
   /** From now on nothing is heard of any call, sent or to be sent: what a process sees that died. */
   readonly die: () => void;
   readonly isDead: () => boolean;
+  /** Resolves when it dies. */
+  readonly whenDead: Promise<void>;
 };
 
 export type WatchOptions = {
@@ -40,16 +43,19 @@ export type WatchOptions = {
   readonly isFar?: boolean | undefined;
 };
 
-const LATE_MS = Number(process.env["BECALM_TEST_LATE_MS"] ?? 0);
-
 /** A store that counts its calls, and meets each with the fate that `fateOf` says. */
 export function watchStore(store: Store, options: WatchOptions = {}): WatchedStore {
   const counts = new Map<string, number>();
   let pending = 0;
   let isDead = false;
   const inbox = { id: "" };
+  let hasDied = () => {};
+  const whenDead = new Promise<void>((resolve) => {
+    hasDied = resolve;
+  });
   const die = (): Promise<never> => {
     isDead = true;
+    hasDied();
     return never();
   };
 
@@ -104,6 +110,7 @@ export function watchStore(store: Store, options: WatchOptions = {}): WatchedSto
     store: watched,
     pendingCount: () => (isDead ? 0 : pending + (onTheirWay.get(inbox.id) ?? 0)),
     isDead: () => isDead,
+    whenDead,
     die: () => void die(),
   };
 }
@@ -167,15 +174,6 @@ function watchedOutbox(outbox: Outbox, call: Call): Outbox {
       return (given: unknown) => call(`outbox.${name as keyof Outbox}`, given, () => method(given));
     },
   });
-}
-
-/** Sends a call and waits for its reply, both late when BECALM_TEST_LATE_MS says so: no test may depend on how late. */
-async function travelling<Reply>(send: () => Promise<Reply>): Promise<Reply> {
-  if (LATE_MS === 0) return send();
-  await delay(Math.random() * LATE_MS);
-  const reply = await send();
-  await delay(Math.random() * LATE_MS);
-  return reply;
 }
 
 function never(): Promise<never> {

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { late } from "./lateness.ts";
 
 export type Delivery = {
   readonly key: string;
@@ -27,10 +28,12 @@ export async function startWebhookTarget(statusOf: (delivery: Delivery) => numbe
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     const answer = async () => {
+      await late();
       const body = JSON.parse(Buffer.concat(chunks).toString()) as Delivery["body"];
       const delivery = { key: String(request.headers["idempotency-key"]), body };
       target.deliveries.push(delivery);
       await target.onDelivery(delivery, target.deliveries.length);
+      await late();
       response.writeHead(statusOf(delivery)).end("seen");
     };
     request.on("end", () => void answer());
