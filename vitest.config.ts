@@ -30,9 +30,9 @@ class LongestFirst extends BaseSequencer {
 
 const common = {
   // How long a test waits is no assertion: a slow or busy machine waits longer, and only what never comes ends here.
-  testTimeout: 120_000,
-  hookTimeout: 120_000,
-  expect: { poll: { timeout: 30_000 } },
+  testTimeout: 240_000,
+  hookTimeout: 240_000,
+  expect: { poll: { timeout: 90_000 } },
   pool: "forks",
   restoreMocks: true,
   unstubEnvs: true,

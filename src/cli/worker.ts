@@ -49,7 +49,7 @@ export async function worker(terminal: Terminal, options: WorkerCommandOptions):
       ...(options.policy === undefined ? {} : { policies: options.policy }),
       ...(kinds === undefined ? {} : { kinds }),
     });
-    return await runUntilSignal(own, () => terminal.note(greeting(options, terminal)));
+    return await runUntilSignal(own, terminal, () => terminal.note(greeting(options, terminal)));
   } finally {
     await store.close();
     await endTracing();
@@ -57,11 +57,11 @@ export async function worker(terminal: Terminal, options: WorkerCommandOptions):
   }
 }
 
-async function runUntilSignal(own: Worker, started: () => void): Promise<number> {
+async function runUntilSignal(own: Worker, terminal: Terminal, started: () => void): Promise<number> {
   const stopped = new Promise<void>((resolve) => {
     catchInterrupts(() => resolve());
   });
-  const endPausing = pauseBySignal(own);
+  const endPausing = pauseBySignal(own, terminal);
   try {
     await own.start();
     started();
@@ -74,9 +74,19 @@ async function runUntilSignal(own: Worker, started: () => void): Promise<number>
 }
 
 /** As other workers have it: SIGTSTP begins nothing more, SIGCONT goes on. */
-function pauseBySignal(own: Worker): () => void {
-  const pause = () => own.pause();
-  const resume = () => own.resume();
+function pauseBySignal(own: Worker, terminal: Terminal): () => void {
+  const { say } = terminal;
+  const pause = () => {
+    own.pause();
+    terminal.note(
+      say("becalm: paused: begins no more attempts until SIGCONT", "becalm：已暂停：收到 SIGCONT 之前不再开始执行"),
+    );
+  };
+  const resume = () => {
+    if (own.status.state !== "paused") return;
+    own.resume();
+    terminal.note(say("becalm: goes on", "becalm：继续执行"));
+  };
   process.on("SIGTSTP", pause);
   process.on("SIGCONT", resume);
   return () => {

@@ -62,25 +62,31 @@ describe("a detection that is killed", () => {
   test.each(streams)(
     "again and again (stream %i), and started again, stores and tells what an undisturbed one does",
     async (index) => {
-      const stream = `killed-${index}`;
       const random = seededRandom(SEED * 1_000 + index);
-      let killed = 0;
-      while (killed < KILLS_A_STREAM) {
-        const { child, ended } = startBecalm(args(stream));
-        // The kills of one stream share its work between them; some come before the first commit, some between two.
-        const share = (random() * commitCount) / KILLS_A_STREAM;
-        if (random() < 0.2) await Promise.race([delay(random() * 400), ended]);
-        else await hasCommitted(stream, 1 + Math.floor(share), ended).then(() => delay(random() * 20));
-        child.kill("SIGKILL");
-        const { signal } = await ended;
-        killed += 1;
-        if (signal === null) break;
-      }
-      expect(killed).toBeGreaterThan(1);
-      const { code, stdout } = await becalm(args(stream));
-      expect(code).toBe(0);
-      expect(stdout).toBe(undisturbed.stdout);
-      expect(await stored(stream)).toEqual(undisturbed.stored);
+      // One that came to its end before it was killed twice, as on a busy machine, shows too little: another stream is begun.
+      for (let attempt = 0; (await killAgainAndAgain(`killed-${index}-${attempt}`, random)) < 2; attempt += 1)
+        expect(attempt, "it came to its end every time").toBeLessThan(5);
     },
   );
 });
+
+/** How often it was killed. However often: what it has stored and told in the end is what an undisturbed one does. */
+async function killAgainAndAgain(stream: string, random: () => number): Promise<number> {
+  let killed = 0;
+  for (let starts = 0; starts < KILLS_A_STREAM; starts += 1) {
+    const { child, ended } = startBecalm(args(stream));
+    // The kills of one stream share its work between them; some come before the first commit, some between two.
+    const share = (random() * commitCount) / KILLS_A_STREAM;
+    if (random() < 0.2) await Promise.race([delay(random() * 400), ended]);
+    else await hasCommitted(stream, 1 + Math.floor(share), ended).then(() => delay(random() * 20));
+    child.kill("SIGKILL");
+    const { signal } = await ended;
+    if (signal === null) break;
+    killed += 1;
+  }
+  const { code, stdout } = await becalm(args(stream));
+  expect(code).toBe(0);
+  expect(stdout).toBe(undisturbed.stdout);
+  expect(await stored(stream)).toEqual(undisturbed.stored);
+  return killed;
+}

@@ -67,7 +67,7 @@ describe("a program that still runs when the engine's process exits", () => {
     const args = ["scripts/run-ts.mjs", "test/support/exiting-program.ts", how, mark];
     const { status } = spawnSync(process.execPath, args, { encoding: "utf8" });
     expect(status).toBe(code);
-    await expect.poll(() => readdirSync(folder), { timeout: 10_000 }).toEqual([how, `${how}.ended`]);
+    await expect.poll(() => readdirSync(folder)).toEqual([how, `${how}.ended`]);
     for (const name of readdirSync(folder)) rmSync(join(folder, name));
   });
 });

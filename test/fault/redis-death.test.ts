@@ -152,7 +152,7 @@ test("a Redis that is not there fails the start within seconds, as BECALM_STORE_
   const tookMs = await ownMs(async () => {
     await expect(engine.start()).rejects.toMatchObject({
       code: "BECALM_STORE_UNAVAILABLE",
-      message: expect.stringContaining(String(server.port)),
+      message: expect.stringContaining(new URL(server.url).port),
     });
     await expect(engine.ingest([alertOf("a")])).rejects.toMatchObject({ code: "BECALM_STORE_UNAVAILABLE" });
   });

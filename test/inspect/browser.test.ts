@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Engine, InspectServer } from "../../src/index.ts";
 import { replay } from "../../src/index.ts";
 import { commitsOf } from "../../src/inspect/history-commits.ts";
@@ -85,8 +85,9 @@ async function embeddedFrames(page: Page): Promise<Frame[]> {
 }
 
 async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 45_000;
-  while (!(await isTrue())) if (performance.now() > deadlineMs) throw new Error(`this never came about: ${what}`);
+  await vi.waitUntil(isTrue, { timeout: 90_000, interval: 50 }).catch((error: unknown) => {
+    throw new Error(`this never came about: ${what}`, { cause: error });
+  });
 }
 
 async function ingest(engine: Engine, ...numbers: readonly number[]): Promise<string[]> {

@@ -15,7 +15,7 @@ import {
 } from "../../src/index.ts";
 
 export const START_MS = 1_795_413_600_000;
-const UNTIL_MS_MAX = 45_000;
+const UNTIL_MS_MAX = 90_000;
 
 export type Frame = StatelyInspectionEvent & Record<string, unknown>;
 

@@ -154,23 +154,9 @@ describe("an attempt whose target answers 202", () => {
   });
 
   test("keeps its timeout over a restart", async () => {
-    const target = await targetOf();
-    const store = shared(memoryStore());
-    const first = await serve(target.url, { store, timeout: "3s" });
-    const beganAtMs = Date.now();
-    const id = await begin(first.world, "a");
-    await delivered(target);
-    const untilMs = Date.parse(callbackOf(target).until);
-    expect(untilMs).toBeGreaterThanOrEqual(beganAtMs + 3_000);
-    await postponed(store);
-    await first.close();
-    const second = await serve(target.url, { store, timeout: "3s" });
-    const upAtMs = Date.now();
-    await expect.poll(async () => await stateOf(second.world, id)).toBe("Failed");
-    const failedAtMs = (await second.world.engine.get(id).history()).entries.at(-1)?.atMs;
-    expect(failedAtMs).toBeGreaterThanOrEqual(untilMs);
-    expect(failedAtMs).toBeLessThan(Math.max(untilMs, upAtMs) + 1_000);
-    expect(target.deliveries).toHaveLength(1);
+    // A machine that is too slow to come up again before it is over, and to fail it then within a second, is given longer.
+    for (let seconds = 3; !(await keepsTimeout(seconds)); seconds *= 2)
+      expect(seconds, "it was late every time").toBeLessThan(12);
   });
 
   test("may be reported to another server of the namespace", async () => {
@@ -204,3 +190,26 @@ describe("an attempt whose target answers 202", () => {
     expect(await stateOf(world, id)).toBe("Processing");
   });
 });
+
+/** False: the first process was still there when the timeout was over, or the second took more than a second longer. */
+async function keepsTimeout(seconds: number): Promise<boolean> {
+  const target = await targetOf();
+  const store = shared(memoryStore());
+  const timeout = `${seconds}s`;
+  const first = await serve(target.url, { store, timeout });
+  const beganAtMs = Date.now();
+  const id = await begin(first.world, "a");
+  await delivered(target);
+  const untilMs = Date.parse(callbackOf(target).until);
+  expect(untilMs).toBeGreaterThanOrEqual(beganAtMs + seconds * 1_000);
+  await postponed(store);
+  await first.close();
+  const closedAtMs = Date.now();
+  const second = await serve(target.url, { store, timeout });
+  const upAtMs = Date.now();
+  await expect.poll(async () => await stateOf(second.world, id)).toBe("Failed");
+  const failedAtMs = (await second.world.engine.get(id).history()).entries.at(-1)?.atMs as number;
+  expect(failedAtMs).toBeGreaterThanOrEqual(untilMs);
+  expect(target.deliveries).toHaveLength(1);
+  return closedAtMs < untilMs && failedAtMs < Math.max(untilMs, upAtMs) + 1_000;
+}

@@ -16,6 +16,7 @@ import {
   unsound,
 } from "../support/engine-world.ts";
 import { useRedis } from "../support/redis-server.ts";
+import type { StoreCall, StoreFate } from "../support/watched-store.ts";
 
 const server = useRedis();
 const LEAVING = { leaveEffects: true } as const;
@@ -196,6 +197,24 @@ describe("a worker", () => {
     await world.finishAll();
     expect(await standing(engine, second)).toMatch(/^Success/);
     expect(await (await world.outside()).outbox.deadLetters({ limit: 9 })).toEqual([]);
+  });
+
+  test("that is paused while it looks for attempts begins none of those that it finds", async () => {
+    const world = new EngineWorld(MEMORY);
+    const engine = await world.engine(policies, LEAVING);
+    const fateOf = ({ method }: StoreCall): StoreFate => {
+      if (method === "outbox.free" && hasCome) worker.pause();
+      return "pass";
+    };
+    let hasCome = false;
+    const worker = await world.worker({ fateOf });
+    await take(engine, alertOf("a"));
+    hasCome = true;
+    await world.elapse(3 * SECOND_MS);
+    expect([worker.status.state, world.attempts.length]).toEqual(["paused", 0]);
+    hasCome = false;
+    worker.resume();
+    await world.until("it goes on", () => world.attempts.length === 1, 200);
   });
 
   test("that could not claim what it has chosen looks for it again at once", async () => {

@@ -146,7 +146,7 @@ describe("a server that refuses for a moment", () => {
     const killer = clientOf(busy);
     await killer.ping();
     const script = raw.eval("while true do end", 0).catch(() => "killed");
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await expect.poll(() => killer.ping().catch(String)).toContain("BUSY");
     await expect(store.list({ limit: 1 })).rejects.toThrow(/BUSY.*SCRIPT KILL/);
     const waiting = store.list({ limit: 1 });
     setTimeout(() => void killer.script("KILL"), 200);

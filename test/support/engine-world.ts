@@ -31,7 +31,7 @@ export const POLL_MS = 500;
 
 /** Quiet turns of the event loop in a row after which nothing is under way. */
 const QUIET_TURN_COUNT = 6;
-const UNTIL_MS_MAX = 45_000;
+const UNTIL_MS_MAX = 90_000;
 
 /** One attempt that a handler was asked for. */
 export type Attempt = EffectHandlerInput & {

@@ -5,7 +5,7 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { type Readable, Transform } from "node:stream";
+import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 
 const LATE_MS = Number(process.env["BECALM_TEST_LATE_MS"] ?? 0);
@@ -45,13 +45,15 @@ export function lateCalls<Store extends object>(store: Store): Store {
 
 /** The same text, piece for piece. */
 export function lateStream(stream: Readable): Readable {
-  if (!isLate) return stream;
-  return stream.pipe(
-    new Transform({
-      transform: (piece, _, done) => void late().then(() => done(null, piece)),
-      flush: (done) => void late().then(() => done()),
-    }),
-  );
+  return isLate ? Readable.from(latePieces(stream), { objectMode: false }) : stream;
+}
+
+async function* latePieces(stream: Readable): AsyncGenerator<Buffer> {
+  for await (const piece of stream) {
+    await late();
+    yield piece as Buffer;
+  }
+  await late();
 }
 
 export type LateProxy = { readonly port: number; stop(): void };

@@ -96,6 +96,8 @@ export class ChosenEffects implements EffectSource {
 
   async take(room: Room): Promise<TakenEffects> {
     await this.#look(Math.max(room.actions, 0) + Math.max(room.notices, 0));
+    // It was paused while it looked: what it found stays a candidate.
+    if (this.isPaused) return { effects: [], isMore: null };
     const effects: ClaimedEffect[] = [];
     let left = room;
     for (;;) {
