@@ -3,6 +3,8 @@ import { createEngine } from "../../src/engine.ts";
 import { Metrics } from "../../src/server/metrics/metrics.ts";
 import { type Waiting, waitingNow } from "../../src/server/metrics/waiting.ts";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
+import type { Store } from "../../src/stores/store.ts";
+import { storeBetween } from "../../src/stores/store-between.ts";
 import { systemClock } from "../../src/system/system-clock.ts";
 import { createWorker } from "../../src/worker.ts";
 import { ownMs } from "../support/own-time.ts";
@@ -52,6 +54,37 @@ test("of more that wait for a person than a page holds, all are counted and the 
   nowMs += 60_000;
   await ingest(Array.from({ length: 1_100 }, (_, number) => String(number)));
   expect(await waitingNow(engine, store)).toMatchObject({ approvals: 1_101, oldestApprovalAtMs: firstAtMs });
+  await engine.stop();
+});
+
+test("whoever waits for a person is counted without reading a history, and without reading anything when nobody waits", async () => {
+  const calls: string[] = [];
+  const own = memoryStore();
+  const counted = (name: "list" | "history" | "load") => {
+    const call = own[name].bind(own) as (...given: unknown[]) => unknown;
+    const noted = (...given: unknown[]) => {
+      calls.push(name);
+      return call(...given);
+    };
+    return [name, noted] as const;
+  };
+  const store = storeBetween(
+    own,
+    new Map<keyof Store, unknown>([counted("list"), counted("history"), counted("load")]),
+  );
+  const converge = { function: "defense", by: ["cluster"], count: 1, window: "10m" } as const;
+  const policies = [{ name: "ask", match: [], action: { log: {} }, converge }] as const;
+  const engine = createEngine({ policies, store });
+  await engine.ingest([{ labels: { cluster: "core", instance: "runs" } }]);
+  calls.length = 0;
+  expect(await waitingNow(engine, store)).toMatchObject({ approvals: 0, oldestApprovalAtMs: null });
+  expect(calls).toEqual([]);
+  const beforeMs = Date.now();
+  await engine.ingest([1, 2, 3].map((instance) => ({ labels: { cluster: "core", instance: String(instance) } })));
+  calls.length = 0;
+  const { approvals, oldestApprovalAtMs } = await waitingNow(engine, store);
+  expect([approvals, calls]).toEqual([3, ["list"]]);
+  expect(oldestApprovalAtMs).toBeGreaterThanOrEqual(beforeMs);
   await engine.stop();
 });
 

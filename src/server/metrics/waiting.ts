@@ -5,7 +5,8 @@
  */
 import { setTimeout as after } from "node:timers/promises";
 import { Gauge, type Registry } from "prom-client";
-import type { Engine, InstancePage } from "../../engine.ts";
+import type { Engine } from "../../engine.ts";
+import { glanceAt } from "../../instance/checkpoint-glance.ts";
 import { decodeEffect } from "../../instance/effect.ts";
 import { OPEN_STATES } from "../../instance/open-index.ts";
 import { partitionOf } from "../../model/ids.ts";
@@ -52,9 +53,10 @@ export async function waitingNow(engine: Engine, store: Store): Promise<Waiting>
       : (await engine.list({ state, limit: LIST_PAGE_COUNT_MAX })).instances.length;
   const counts = await Promise.all(OPEN_STATES.map(async (state) => [state, await countOf(state)] as const));
   const open = Object.fromEntries(counts) as Record<OpenState, number>;
-  const waiting = await engine.list({ state: "Waiting", limit: LIST_PAGE_COUNT_MAX });
-  const ages = waiting.instances.map(({ atMs }) => atMs);
-  if (waiting.next !== null) ages.push(...(await firstHeld(waiting, { engine, store, partitions })));
+  const ages =
+    format >= RAISED_FORMAT
+      ? await heldSince(store, { partitions, count: open.Waiting })
+      : (await engine.list({ state: "Waiting", limit: LIST_PAGE_COUNT_MAX })).instances.map(({ atMs }) => atMs);
   const deadLetters = (await engine.deadLetters({ limit: LIST_PAGE_COUNT_MAX })).length;
   return {
     approvals: open.Waiting,
@@ -65,18 +67,29 @@ export async function waitingNow(engine: Engine, store: Store): Promise<Waiting>
   };
 }
 
-type Asked = { readonly engine: Engine; readonly store: Store; readonly partitions: number };
-
-/** A page has the newest. When it is full, the first that each of its groups holds has waited longer. */
-async function firstHeld({ instances }: InstancePage, { engine, store, partitions }: Asked): Promise<number[]> {
-  const groups = [...new Set(instances.flatMap(({ group }) => group ?? []))].slice(0, GROUPS_ASKED_MAX);
+/**
+ * Since when some wait for a person, whoever waits longest among them: from checkpoints alone, for this is asked again
+ * and again. A page has the newest. When there are more, the first that each of its groups holds has waited longer.
+ */
+async function heldSince(
+  store: Store,
+  { partitions, count }: { readonly partitions: number; readonly count: number },
+): Promise<number[]> {
+  if (count === 0) return [];
+  const { instances, next } = await store.list({ limit: LIST_PAGE_COUNT_MAX, under: "Waiting" });
+  const glances = instances.flatMap(({ value }) => glanceAt(value) ?? []);
+  const ages = glances.map(({ atMs }) => atMs);
+  if (next === null) return ages;
+  const groups = [...new Set(glances.flatMap(({ groupId }) => groupId ?? []))].slice(0, GROUPS_ASKED_MAX);
   const firsts = groups.map(async (groupId) => {
     const partition = partitionOf(groupId, partitions);
     const [id] = await store.members({ groupId, partition, set: "held", limit: 1, offset: 0 });
     // It may be gone by now.
-    return id === undefined ? [] : [await engine.get(id).snapshot()].map(({ atMs }) => atMs);
+    if (id === undefined) return [];
+    const { instances: held } = await store.load({ partition, groupId: null, instanceIds: [id] });
+    return [...held.values()].flatMap(({ value }) => glanceAt(value)?.atMs ?? []);
   });
-  return (await Promise.all(firsts.map((first) => first.catch(() => [])))).flat();
+  return [...ages, ...(await Promise.all(firsts.map((first) => first.catch(() => [])))).flat()];
 }
 
 /** Those of each partition come in the order in which they became free. What cannot be reached is left out, as in lists. */
