@@ -7,6 +7,8 @@ import { DetectionWorld, points, strategy } from "../support/detection-world.ts"
 import { decodeGroupState, encodeGroupState } from "../support/group-state-codec.ts";
 
 const NO_DATA = { intervals: 3, severity: "nodata", keepSeconds: 7_200, expect: [] };
+type Records = [number, number | null, string][];
+
 const once = { trigger: { count: 1, window: 1 }, recovery: { count: 1 } };
 const hour = {
   severity: "warning",
@@ -222,6 +224,53 @@ describe("a series", () => {
     world.take(points(1_000, [1, 1]));
     const step = advance(world.state, world.group, { events: [], clockTime: 1_060 });
     expect(step.alerts.map(({ time, reason }) => [time, reason])).toEqual([[1_040, "no_data"]]);
+  });
+});
+
+describe("a series that comes back less than one lateness after", () => {
+  const level = { ...hour, trigger: { count: 1, window: 1 }, recovery: { count: 1, silenceSeconds: 600 } };
+  const expected = { ...NO_DATA, expect: [{ host: "h1" }, { host: "h2" }] };
+  const silent = ["1000 triggered warning h1", "1600 series_silent warning h1", "1605 triggered warning h1"];
+  test.each<[string, Parameters<typeof strategy>[0], Records, number, string[]]>([
+    ["the silence that ends its alert", { levels: [level] }, [[1_000, 99, "h1"]], 1_605, silent],
+    [
+      "it is forgotten",
+      { levels: [{ ...level, recovery: { count: 1, silenceSeconds: 7_200 } }] },
+      [[1_000, 99, "h1"]],
+      8_205,
+      ["1000 triggered warning h1", "8200 series_retired warning h1", "8205 triggered warning h1"],
+    ],
+    [
+      "it was missed, though it never came before",
+      { levels: [], noData: expected },
+      [[1_000, 0, "h2"]],
+      1_035,
+      ["1030 no_data nodata h1", "1035 data_returned nodata h1"],
+    ],
+  ])("%s has both, whichever series' record comes first", (_what, given, before, backAt, story) => {
+    const back: Records[number] = [backAt, 99, "h1"];
+    const other: Records[number] = [backAt + 9, 0, "h2"];
+    const others = Array.from({ length: (backAt - 1_005) / 10 }, (_, i): Records[number] => [1_001 + i * 10, 0, "h2"]);
+    for (const pair of [
+      [back, other],
+      [other, back],
+    ]) {
+      const world = new DetectionWorld(strategy({ resendSeconds: 86_400, ...given }));
+      for (const record of [...before, ...others, ...pair]) world.take([record]);
+      world.take([], { flush: true });
+      expect(world.story().filter((line) => line.endsWith("h1"))).toEqual(story);
+    }
+  });
+
+  test("its silence needs its full count again, and no point from before it counts", () => {
+    const two = { ...level, trigger: { count: 2, window: 9 }, recovery: { count: 1, silenceSeconds: 20 } };
+    const world = new DetectionWorld(strategy({ levels: [two] }));
+    world.take([...points(1_000, [99, 99]), ...points(1_040, [99, 99])], { flush: true });
+    expect(world.story()).toEqual([
+      "1010 triggered warning h1",
+      "1030 series_silent warning h1",
+      "1050 triggered warning h1",
+    ]);
   });
 });
 

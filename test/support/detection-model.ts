@@ -24,6 +24,8 @@ export type ModelResult = {
 };
 
 type Point = { time: number; value: number };
+/** Since when there was no point, and when the next one is. */
+type Stretch = { since: number; next: number };
 type Open = { startsAt: number; sentAt: number };
 
 const END = Number.POSITIVE_INFINITY;
@@ -84,9 +86,7 @@ class GroupModel {
     }
     this.hear(time, md5, isNewest);
     if ((this.clock ?? time) - time <= 10 * group.intervalSeconds) this.seen.set(recordId, time);
-    const isForgotten =
-      isNewest && known?.passTo({ from: this.tick, until: time - group.latenessSeconds }, this.sender(row)) === true;
-    const series = known === undefined || isForgotten ? new SeriesModel(group, md5, time) : known;
+    const series = known ?? new SeriesModel(group, md5, time);
     this.series.set(md5, series);
     const outcome = series.take({ time, value }, { clock: this.clock as number, send: this.sender(row) });
     if (outcome !== "taken") result[outcome] += 1;
@@ -97,9 +97,21 @@ class GroupModel {
     return (alert) => this.result.alerts.push({ ...alert, row });
   }
 
+  /** Series that must be there are missed since the group's first record, whichever of the first ones comes first. */
+  expect(time: number): void {
+    const { clock, group } = this;
+    if (clock === null) return;
+    for (const md5 of group.expected.keys()) {
+      const known = this.series.get(md5);
+      if (known === undefined) this.series.set(md5, new SeriesModel(group, md5, clock, clock));
+      else if (clock - time <= group.latenessSeconds) known.missSince(time);
+    }
+  }
+
   /** Held: a record far ahead of all others, until somebody confirms it. */
   hear(time: number, series: string, isNewest: boolean | null): void {
     this.hearOne(time, series, isNewest);
+    this.expect(time);
     const limit = Math.max(10 * this.group.intervalSeconds, 1_800);
     const { ahead } = this;
     if (ahead === null || ahead > (this.clock as number) + limit) return;
@@ -128,7 +140,7 @@ class GroupModel {
       before?.series === series
         ? { ...before, to: Math.max(before.to, time), count: before.count + 1 }
         : { series, from: time, to: time, count: 1 };
-    const isAlone = [...this.series.keys()].every((key) => key === series);
+    const isAlone = [...this.series].every(([key, { newest }]) => key === series || newest === -END);
     const isNear = before !== null && before.series !== series && Math.abs(time - before.to) <= limit;
     this.jump = isAlone || own.count >= 3 || isNear ? null : own;
     if (this.jump === null) this.clock = Math.max(own.to, before?.to ?? own.to);
@@ -170,20 +182,35 @@ class SeriesModel {
   waiting: Point[] = [];
   newest = Number.NEGATIVE_INFINITY;
   heardAt: number;
-  readonly models: StrategyModel[];
+  /** An expected one that had no point yet. */
+  missedSince: number | null;
+  models: StrategyModel[];
 
-  constructor(group: StrategyGroup, md5: string, time: number) {
+  constructor(group: StrategyGroup, md5: string, time: number, missedSince: number | null = null) {
     this.group = group;
     this.md5 = md5;
     this.heardAt = time;
-    this.models = group.strategies.map((strategy) => new StrategyModel(strategy, group, md5));
+    this.missedSince = missedSince;
+    this.models = this.freshModels();
+  }
+
+  freshModels(): StrategyModel[] {
+    return this.group.strategies.map((strategy) => new StrategyModel(strategy, this.group, this.md5));
+  }
+
+  missSince(time: number): void {
+    if (this.missedSince === null || time > this.missedSince) return;
+    this.missedSince = time;
+    if (this.newest === -END) this.heardAt = time;
   }
 
   take(point: Point, { clock, send }: { clock: number; send: Send }): "taken" | "duplicates" | "late" {
     const { latenessSeconds } = this.group;
     if (point.time > this.newest) {
+      const isFirst = this.newest === -END;
       this.newest = point.time;
-      this.heardAt = Math.max(this.heardAt, clock - point.time > latenessSeconds ? clock : point.time);
+      const heardAt = clock - point.time > latenessSeconds ? clock : point.time;
+      this.heardAt = isFirst && this.missedSince === null ? heardAt : Math.max(this.heardAt, heardAt);
     }
     if ([...this.history, ...this.waiting].some(({ time }) => time === point.time)) return "duplicates";
     if (point.time < (this.history.at(-1)?.time ?? Number.NEGATIVE_INFINITY)) {
@@ -196,41 +223,55 @@ class SeriesModel {
     this.waiting.push(point);
     this.waiting.sort((a, b) => a.time - b.time);
     this.release(this.newest - latenessSeconds, send);
+    // No earlier point than those that wait can come: it was silent until here.
+    if (this.waiting.length > 0) this.passTo(this.newest - latenessSeconds, END, send);
     return "taken";
   }
 
   release(until: number, send: Send): void {
     for (const point of this.waiting.filter(({ time }) => time <= until)) {
-      const last = this.history.at(-1);
-      const interval = this.group.intervalSeconds;
-      if (last !== undefined) {
-        for (let tick = Math.ceil(last.time / interval) * interval; tick < point.time; tick += interval)
-          for (const model of this.models) model.ownTick(tick, last, send);
-      }
+      this.passTo(point.time, point.time, send);
       this.history.push(point);
       for (const model of this.models) model.point(this.history, send);
     }
     this.waiting = this.waiting.filter(({ time }) => time > until);
   }
 
-  /** What its own next record shows to have passed; true: it is forgotten. */
-  passTo({ from, until }: { from: number; until: number }, send: Send): boolean {
+  /** The ticks since its latest point and before `until`; at `next` is its next point, END: nobody knows. */
+  passTo(until: number, next: number, send: Send): void {
     const { intervalSeconds: interval } = this.group;
-    for (let tick = Math.min(Math.floor(this.heardAt / interval) * interval, from); tick <= until; tick += interval)
-      if (this.tick(tick, send)) return true;
-    return false;
+    const since = this.history.at(-1)?.time ?? this.missedSince;
+    if (since === null) return;
+    for (let tick = Math.ceil(since / interval) * interval; tick < until; tick += interval) {
+      const isForgotten = this.pass(tick, { since, next }, send);
+      if (!isForgotten) continue;
+      // What waits are the first points of a new one.
+      this.history = [];
+      this.models = this.freshModels();
+      return;
+    }
   }
 
   /** True: it is forgotten. */
-  tick(tick: number, send: Send): boolean {
-    if (this.waiting.length > 0 && this.heardAt <= tick) this.release(END, send);
-    if (this.models.some((model) => model.mustResendNoData(tick))) this.release(tick, send);
-    const isOver = tick >= this.heardAt + this.group.keepSeconds;
+  pass(tick: number, stretch: Stretch, send: Send): boolean {
+    const { keepSeconds, expected, intervalSeconds: interval } = this.group;
+    const isKept = expected.has(this.md5);
+    const isOver = !isKept && tick >= stretch.since + keepSeconds;
+    // The tick that forgets it, if its next point is not there before.
+    const forgottenAt = Math.ceil((stretch.since + keepSeconds) / interval) * interval;
+    const isGoingOn = stretch.next < END && (isKept || forgottenAt >= stretch.next);
     for (const model of this.models) {
       if (isOver) model.retire(tick, send);
-      else model.tick(tick, this.heardAt, send);
+      else model.tick(tick, { ...stretch, isGoingOn }, send);
     }
     return isOver;
+  }
+
+  /** A tick of the group's time. True: it is forgotten. */
+  tick(tick: number, send: Send): boolean {
+    if (this.waiting.length > 0 && this.heardAt <= tick) this.release(END, send);
+    if (this.waiting.length > 0) return false;
+    return this.pass(tick, { since: this.heardAt, next: END }, send);
   }
 }
 
@@ -293,6 +334,7 @@ class StrategyModel {
   readonly series: string;
   readonly levels: LevelModel[];
   noData: Open | null = null;
+  lastTime = Number.NEGATIVE_INFINITY;
 
   constructor(strategy: Strategy, { intervalSeconds }: StrategyGroup, series: string) {
     this.strategy = strategy;
@@ -312,12 +354,14 @@ class StrategyModel {
     const time = Math.max(how.time, open.startsAt);
     this.say(send, { ...how, severity: level.level.severity, time, open });
     level.open = null;
-    if (how.reason !== "superseded") level.closedAt = time;
+    // Points that come after a silence are of the next episode, wherever they lie in it.
+    if (how.reason !== "superseded") level.closedAt = how.reason === "series_silent" ? this.lastTime : time;
   }
 
   point(history: readonly Point[], send: Send): void {
     const last = history.at(-1) as Point;
     const { time } = last;
+    this.lastTime = time;
     if (this.noData !== null) {
       const severity = this.strategy.noData?.severity ?? "";
       this.say(send, {
@@ -374,30 +418,22 @@ class StrategyModel {
     }
   }
 
-  mustResendNoData(tick: number): boolean {
-    return this.noData !== null && tick >= this.noData.sentAt + this.strategy.resendSeconds;
-  }
-
   resendIfDue(open: Open | null, severity: string, { tick, send }: { tick: number; send: Send }): void {
     if (open === null || tick < open.sentAt + this.strategy.resendSeconds) return;
     open.sentAt = tick;
     this.say(send, { severity, reason: "resent", time: tick, open, phase: 1 });
   }
 
-  /** A tick of the series' own time. */
-  ownTick(tick: number, last: Point, send: Send): void {
-    for (const { open, level } of this.levels) this.resendIfDue(open, level.severity, { tick, send });
-    this.tickNoData(tick, last.time, send);
-  }
-
-  /** A tick of the group's time. */
-  tick(tick: number, heardAt: number, send: Send): void {
+  /** A tick of a time without points. What goes on afterwards is sent again; of what is silent nothing is known. */
+  tick(tick: number, { since, next, isGoingOn }: Stretch & { isGoingOn: boolean }, send: Send): void {
     for (const level of this.levels) {
-      const silence = Math.max(10 * this.interval, 1_800);
-      if (level.open !== null && tick >= heardAt + silence)
-        this.close(level, { reason: "series_silent", time: tick, phase: 1 }, send);
+      if (level.open === null) continue;
+      const silence = level.level.recovery.silenceSeconds ?? Math.max(10 * this.interval, 1_800);
+      const silentAt = Math.ceil((since + silence) / this.interval) * this.interval;
+      if (tick >= silentAt) this.close(level, { reason: "series_silent", time: tick, phase: 1 }, send);
+      else if (isGoingOn && silentAt >= next) this.resendIfDue(level.open, level.level.severity, { tick, send });
     }
-    this.tickNoData(tick, heardAt, send);
+    this.tickNoData(tick, since, send);
   }
 
   tickNoData(tick: number, from: number, send: Send): void {

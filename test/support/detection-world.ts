@@ -59,7 +59,7 @@ export class DetectionWorld {
     return this.takeEvents(eventsOf(this.group, records), options);
   }
 
-  takeEvents(events: readonly StateEvent[], options: { flush?: boolean } = {}): Advance {
+  takeEvents(events: readonly StateEvent[], options: { flush?: boolean; clockTime?: number } = {}): Advance {
     const step = advance(this.state, this.group, { events, ...options });
     applyChanges(this.state, step.changes);
     this.steps.push(step);

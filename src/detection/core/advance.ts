@@ -173,24 +173,38 @@ function stepAll(
     const after = stepSeries({ md5, before, points, facts, ticks: course, group, skipUntil, flush }, output);
     if (before !== null || after !== null) changed.push([md5, after]);
   };
-  const expected = expectedSeries(state, group, startTime);
-  for (const [md5, arrivals] of intake.series) step(md5, arrivals.before ?? expected.get(md5) ?? null, arrivals);
+  const { earliestTime } = intake;
+  const expected = expectedSeries(state, group, { startTime, earliestTime });
+  for (const [md5, arrivals] of intake.series) step(md5, expected.get(md5) ?? arrivals.before, arrivals);
   // Looking at all series is paid once per interval of data: what is due without a point is due on a tick.
   const hasTicked = course.atEnd > (state.head.tickTime ?? Number.NEGATIVE_INFINITY);
   for (const [md5, series] of hasTicked || flush ? state.series : []) {
-    if (intake.series.has(md5)) continue;
+    if (intake.series.has(md5) || expected.has(md5)) continue;
     if (series.dueTime <= course.atEnd || (flush && series.pending !== "")) step(md5, series, null);
   }
   for (const [md5, series] of expected) if (!intake.series.has(md5)) step(md5, series, null);
   return changed;
 }
 
-/** Series that must be there and were never heard of: from the group's first time on their silence counts. */
-function expectedSeries(state: GroupState, group: StrategyGroup, heardAt: number | null): Map<string, SeriesState> {
+/**
+ * Series that must be there and had no point yet: from the group's first time on their silence counts, whichever of its
+ * first records comes first. Here are those that are new, and those whose beginning moves.
+ */
+function expectedSeries(
+  state: GroupState,
+  group: StrategyGroup,
+  { startTime, earliestTime }: { startTime: number | null; earliestTime: number },
+): Map<string, SeriesState> {
   const missing = new Map<string, SeriesState>();
-  if (group.expected.size === 0 || heardAt === null) return missing;
+  if (group.expected.size === 0 || startTime === null) return missing;
+  const heardAt = Math.min(startTime, earliestTime);
   for (const [md5, dimensions] of group.expected) {
-    if (state.series.has(md5)) continue;
+    const known = state.series.get(md5);
+    if (known !== undefined) {
+      const earlier = missedEarlier(known, earliestTime);
+      if (earlier !== null) missing.set(md5, earlier);
+      continue;
+    }
     missing.set(md5, {
       dimensions,
       dimensionFields: Object.keys(dimensions),
@@ -207,6 +221,13 @@ function expectedSeries(state: GroupState, group: StrategyGroup, heardAt: number
     });
   }
   return missing;
+}
+
+/** null: it had a point, or was missed since then already. */
+function missedEarlier(known: SeriesState, time: number): SeriesState | null {
+  if (known.lastTime !== null) return null;
+  if (known.newestTime === null) return time < known.heardAt ? { ...known, heardAt: time } : null;
+  return known.missedSince !== undefined && time < known.missedSince ? { ...known, missedSince: time } : null;
 }
 
 type Decided = {

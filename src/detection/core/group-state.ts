@@ -52,6 +52,8 @@ export type SeriesState = {
   readonly newestTime: number | null;
   /** The group's time at which the series was last heard of: its newest time, later if it lags behind the group. */
   readonly heardAt: number;
+  /** Of an expected series whose first points wait: since when it was missed. */
+  readonly missedSince?: number;
   /** Points that wait, `time value` by time. */
   readonly pending: string;
   /** The latest points detected, `time value` by time: what a late point is put in place among. */

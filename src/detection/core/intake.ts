@@ -43,6 +43,8 @@ export class Intake implements OtherSeries {
   readonly #seenHere = new Map<number, Set<string>>();
   #newSeriesCount = 0;
   newestTime: number | null;
+  /** Of the records that are in the order that the lateness allows: what may be the group's first. */
+  earliestTime = Number.POSITIVE_INFINITY;
   withoutValueCount = 0;
   pointCount = 0;
   eventCount = 0;
@@ -70,7 +72,7 @@ export class Intake implements OtherSeries {
     const { time, dimensionsMd5: md5 } = event;
     const known = this.series.get(md5);
     const before = known?.before ?? this.#state.series.get(md5) ?? null;
-    const newestTime = this.#newestTimeOf(known ?? before, event);
+    const newestTime = this.#newestTimeOf(known ?? before, md5);
     const isNewest = newestTime === null || time > newestTime;
     if (!isNewest && this.#isOfThePast(event, { row, newestTime })) return;
     const isNew = before === null && known === undefined;
@@ -96,12 +98,11 @@ export class Intake implements OtherSeries {
     if (known === undefined) this.series.set(md5, arrivals);
   }
 
-  /** null: of a series that is new, or forgotten by the time of the group or by that of the record itself. */
-  #newestTimeOf(series: Arrivals | SeriesState | null, { time, dimensionsMd5: md5 }: StateEvent): number | null {
+  /** null: of a series that is new, or forgotten by the time of the group. */
+  #newestTimeOf(series: Arrivals | SeriesState | null, md5: string): number | null {
     if (series === null || series.newestTime === null) return null;
     const tick = this.#clock.tickTime ?? Number.NEGATIVE_INFINITY;
-    const ownTick = time > series.newestTime ? time - this.#group.latenessSeconds : Number.NEGATIVE_INFINITY;
-    return this.#isForgotten(series, md5, Math.max(tick, ownTick)) ? null : series.newestTime;
+    return this.#isForgotten(series, md5, tick) ? null : series.newestTime;
   }
 
   /** The series is stepped, and forgotten, only behind the batch. */
@@ -137,7 +138,10 @@ export class Intake implements OtherSeries {
 
   #hear(time: number, record: HeardRecord): void {
     // Normally the clock stands where it stood: nothing is to be weighed.
-    if (!this.#clock.isAt(time)) this.#clock.hear(time, record, this);
+    if (this.#clock.isAt(time)) return;
+    this.#clock.hear(time, record, this);
+    const isInOrder = time >= (this.#clock.time as number) - this.#group.latenessSeconds;
+    if (isInOrder && time < this.earliestTime) this.earliestTime = time;
   }
 
   #isSeen({ time, dimensionsMd5 }: StateEvent): boolean {

@@ -150,8 +150,6 @@ function recoverIfQuiet(
   const { lastValue: value, before } = work;
   if (!countRecovery(level, { state, isAnomalous, value, before, hitCount: state.hits.length })) return;
   closeLevel(work, at, { reason: "recovered", time: work.lastTime as number, output });
-  // The next episode needs its own full count.
-  state.hits = [];
 }
 
 type RecoveryPoint = {

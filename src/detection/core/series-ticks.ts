@@ -2,80 +2,106 @@
  * What happens to a series without a point: no data, re-sending, silence, retirement. It happens on ticks, the
  * multiples of the interval.
  *
- * The group's clock brings no data, silence and retirement. A level's alert is sent again along the series' own time
- * only: of a silent series nothing is known.
+ * Behind the newest point of a series the group's clock brings no data, silence and retirement; between two points their
+ * own times do, in the same way. A level's alert is sent again only between points that it outlasts: of a silent series
+ * nothing is known.
  */
 import { firingAlert } from "./detected-alert.ts";
 import { silenceSecondsOf } from "./detection-limits.ts";
 import type { OpenAlert } from "./group-state.ts";
 import { forgottenAt } from "./series-heard.ts";
-import { closeLevel, resolve, type SeriesOutput, type SeriesWork, type StrategyWork, send } from "./series-work.ts";
+import {
+  closeLevel,
+  resolve,
+  type SeriesOutput,
+  type SeriesWork,
+  type StrategyWork,
+  send,
+  startAnew,
+} from "./series-work.ts";
 import type { Level, NoData } from "./strategy.ts";
+
+/** A stretch of time without a point of the series. */
+export type Stretch = {
+  /** When the series was last heard of. */
+  readonly since: number;
+  /** The point that ends it; infinite: none is known. */
+  readonly nextTime: number;
+};
 
 /** The group's time at which something is due: a waiting point, or the next tick with something to do. */
 export function clockDueTime(work: SeriesWork): number {
-  let dueTime = work.pending.length > 0 ? Math.min(work.heardAt, retirementTime(work)) : retirementTime(work);
-  for (const one of work.strategies) {
-    const { noData } = one.strategy;
-    if (noData !== null) {
-      const next = one.noData === null ? noDataTime(work, noData) : resendTime(work, one, one.noData);
-      dueTime = Math.min(dueTime, next);
-    }
-    for (let index = 0; index < one.levels.length; index += 1)
-      if (one.levels[index]?.open != null)
-        dueTime = Math.min(dueTime, silenceTime(work, one.strategy.levels[index] as Level));
-  }
-  return dueTime;
+  if (work.pending.length > 0) return work.heardAt;
+  return dueTime(work, { since: work.heardAt, nextTime: Number.POSITIVE_INFINITY });
 }
 
-/** One tick of the group's clock. */
-export function runTick(work: SeriesWork, tick: number, output: SeriesOutput): void {
+/** The next tick of a stretch with something to do. */
+function dueTime(work: SeriesWork, stretch: Stretch): number {
+  let due = retirementTime(work, stretch);
+  const isForgotten = due < stretch.nextTime;
+  for (const one of work.strategies) {
+    const { noData } = one.strategy;
+    if (one.noData !== null) due = Math.min(due, resendTime(work, one, one.noData));
+    else if (noData !== null) due = Math.min(due, noDataTime(work, noData, stretch));
+    for (let index = 0; index < one.levels.length; index += 1) {
+      const open = one.levels[index]?.open;
+      if (open == null) continue;
+      const silentAt = silenceTime(work, one.strategy.levels[index] as Level, stretch);
+      due = Math.min(due, isForgotten || silentAt < stretch.nextTime ? silentAt : resendTime(work, one, open));
+    }
+  }
+  return due;
+}
+
+/** One tick of a stretch; true: it forgets the series. */
+export function runTick(
+  work: SeriesWork,
+  { tick, stretch }: { tick: number; stretch: Stretch },
+  output: SeriesOutput,
+): boolean {
+  const forgottenTime = retirementTime(work, stretch);
+  if (tick >= forgottenTime) {
+    retire(work, tick, output);
+    return true;
+  }
+  const isForgotten = forgottenTime < stretch.nextTime;
   for (const one of work.strategies) {
     for (const [index, state] of one.levels.entries()) {
+      if (state?.open == null) continue;
       const level = one.strategy.levels[index] as Level;
-      if (state?.open != null && silenceTime(work, level) <= tick)
-        closeLevel(work, { one, level, state }, { reason: "series_silent", time: tick, output });
+      const silentAt = silenceTime(work, level, stretch);
+      if (silentAt <= tick) closeLevel(work, { one, level, state }, { reason: "series_silent", time: tick, output });
+      else if (!isForgotten && silentAt >= stretch.nextTime && resendTime(work, one, state.open) <= tick)
+        state.open = resend(work, { one, tick, open: state.open, source: level }, output);
     }
-    tickNoData(work, { one, tick, missingAt: (noData) => noDataTime(work, noData) }, output);
+    tickNoData(work, { one, tick, stretch }, output);
+  }
+  return false;
+}
+
+/**
+ * What was due before `until`, an own time of the series, since its latest point; `nextTime` is its next one. Of a
+ * series that was forgotten meanwhile only what waits is left.
+ */
+export function runOwnTicks(
+  work: SeriesWork,
+  { until, nextTime }: { until: number; nextTime: number },
+  output: SeriesOutput,
+): void {
+  const since = work.lastTime ?? work.missedSince;
+  // Normally the point before is all that is known.
+  if (since === null || until <= since) return;
+  const stretch = { since, nextTime };
+  for (let tick = dueTime(work, stretch); tick < until; tick = dueTime(work, stretch)) {
+    if (!runTick(work, { tick, stretch }, output)) continue;
+    startAnew(work);
+    return;
   }
 }
 
-/** The ticks of the series' own time before its next point at `time`, and at that of a level's alert. */
-export function runTicksBefore(work: SeriesWork, time: number, output: SeriesOutput): void {
-  if (work.lastTime === null) return;
-  for (let tick = ownDueTime(work); tick < time; tick = ownDueTime(work)) {
-    for (const one of work.strategies) {
-      for (const [index, state] of one.levels.entries())
-        if (state?.open != null && resendTime(work, one, state.open) <= tick)
-          state.open = resend(
-            work,
-            { one, tick, open: state.open, source: one.strategy.levels[index] as Level },
-            output,
-          );
-      tickNoData(work, { one, tick, missingAt: (noData) => ownNoDataTime(work, noData) }, output);
-    }
-  }
-}
+type NoDataTick = { readonly one: StrategyWork; readonly tick: number; readonly stretch: Stretch };
 
-function ownDueTime(work: SeriesWork): number {
-  let dueTime = Number.POSITIVE_INFINITY;
-  for (const one of work.strategies) {
-    const { noData } = one.strategy;
-    if (one.noData !== null) dueTime = Math.min(dueTime, resendTime(work, one, one.noData));
-    else if (noData !== null) dueTime = Math.min(dueTime, ownNoDataTime(work, noData));
-    for (const level of one.levels)
-      if (level?.open != null) dueTime = Math.min(dueTime, resendTime(work, one, level.open));
-  }
-  return dueTime;
-}
-
-type NoDataTick = {
-  readonly one: StrategyWork;
-  readonly tick: number;
-  readonly missingAt: (noData: NoData) => number;
-};
-
-function tickNoData(work: SeriesWork, { one, tick, missingAt }: NoDataTick, output: SeriesOutput): void {
+function tickNoData(work: SeriesWork, { one, tick, stretch }: NoDataTick, output: SeriesOutput): void {
   const { strategy } = one;
   const { noData } = strategy;
   if (noData === null) return;
@@ -84,7 +110,7 @@ function tickNoData(work: SeriesWork, { one, tick, missingAt }: NoDataTick, outp
       one.noData = resend(work, { one, tick, open: one.noData, source: noData }, output);
     return;
   }
-  if (missingAt(noData) > tick) return;
+  if (noDataTime(work, noData, stretch) > tick) return;
   one.noData = noDataAlert(work, { one, tick, noData });
   const alert = firingAlert({ strategy, open: one.noData, source: noData, value: knownValue(work) });
   send(work, { name: strategy.name, severity: noData.severity, reason: "no_data", time: tick, alert }, output);
@@ -113,7 +139,7 @@ function resend(work: SeriesWork, { one, tick, open, source }: Resend, output: S
   return sent;
 }
 
-export function retire(work: SeriesWork, tick: number, output: SeriesOutput): void {
+function retire(work: SeriesWork, tick: number, output: SeriesOutput): void {
   let openCount = 0;
   const close = (name: string, severity: string, open: OpenAlert | null | undefined): void => {
     if (open == null) return;
@@ -130,20 +156,18 @@ export function retire(work: SeriesWork, tick: number, output: SeriesOutput): vo
 }
 
 /** A series that is expected is never forgotten. */
-export function retirementTime(work: SeriesWork): number {
-  return work.isExpected ? Number.MAX_SAFE_INTEGER : forgottenAt(work.heardAt, work.group);
+function retirementTime(work: SeriesWork, { since, nextTime }: Stretch): number {
+  // Normally the next point is near.
+  if (work.isExpected || nextTime - since <= work.group.keepSeconds) return Number.MAX_SAFE_INTEGER;
+  return forgottenAt(since, work.group);
 }
 
-function noDataTime(work: SeriesWork, noData: NoData): number {
-  return tickAtOrAfter(work.heardAt + noData.intervals * work.group.intervalSeconds, work);
+function noDataTime(work: SeriesWork, noData: NoData, { since }: Stretch): number {
+  return tickAtOrAfter(since + noData.intervals * work.group.intervalSeconds, work);
 }
 
-function ownNoDataTime(work: SeriesWork, noData: NoData): number {
-  return tickAtOrAfter((work.lastTime as number) + noData.intervals * work.group.intervalSeconds, work);
-}
-
-function silenceTime(work: SeriesWork, level: Level): number {
-  return tickAtOrAfter(work.heardAt + silenceSecondsOf(level, work.group.intervalSeconds), work);
+function silenceTime(work: SeriesWork, level: Level, { since }: Stretch): number {
+  return tickAtOrAfter(since + silenceSecondsOf(level, work.group.intervalSeconds), work);
 }
 
 function resendTime(work: SeriesWork, one: StrategyWork, open: OpenAlert): number {

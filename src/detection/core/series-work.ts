@@ -85,6 +85,8 @@ export type SeriesWork = SeriesFacts & {
   lastValue: number;
   newestTime: number | null;
   heardAt: number;
+  /** Since when an expected series is missed that had no point yet. */
+  missedSince: number | null;
   pending: Point[];
   recent: string;
   /** Points that were detected in this step; they belong behind `recent`. */
@@ -125,6 +127,7 @@ export function openWork({ md5, group, before }: SeriesOpening, output: SeriesOu
     lastValue: before.lastValue,
     newestTime: before.newestTime,
     heardAt: before.heardAt,
+    missedSince: before.missedSince ?? (before.newestTime === null ? before.heardAt : null),
     pending: before.pending === "" ? [] : pointsOf(before.pending),
     recent: before.recent,
     added: "",
@@ -164,6 +167,22 @@ function resolveOrphans(work: SeriesWork, from: { name: string; stored: Strategy
   resolve(work, { name: from.name, severity, open: noData, reason: "strategy_changed", time }, output);
 }
 
+/** A series that was forgotten while later points of it wait: they are its first ones. */
+export function startAnew(work: SeriesWork): void {
+  work.pointCount = 0;
+  work.tick = 0;
+  work.lastTime = null;
+  work.lastValue = 0;
+  work.missedSince = null;
+  work.recent = "";
+  work.added = "";
+  work.before = [];
+  for (const one of work.strategies) {
+    one.levels = one.levels.map(() => null);
+    one.noData = null;
+  }
+}
+
 /** The remembered points with those of this step: put together once, for a text that grows point by point is costly. */
 export function takeRecent(work: SeriesWork): string {
   if (work.added !== "") work.recent = work.recent === "" ? work.added : `${work.recent} ${work.added}`;
@@ -175,6 +194,8 @@ export function takeRecent(work: SeriesWork): string {
 export function closeWork(work: SeriesWork, dueTime: number): SeriesState {
   let pending = "";
   for (const point of work.pending) pending = addPoint(pending, point);
+  // Normally it has points, or `heardAt` says it.
+  const isAwaited = work.missedSince !== null && work.lastTime === null && work.newestTime !== null;
   return {
     dimensions: work.dimensions,
     dimensionFields: work.dimensionFields,
@@ -184,6 +205,7 @@ export function closeWork(work: SeriesWork, dueTime: number): SeriesState {
     lastValue: work.lastValue,
     newestTime: work.newestTime,
     heardAt: work.heardAt,
+    ...(isAwaited ? { missedSince: work.missedSince as number } : {}),
     pending,
     recent: takeRecent(work),
     dueTime,
@@ -244,5 +266,9 @@ export function closeLevel(
   state.normalCount = 0;
   state.quietCount = 0;
   // A superseded level keeps its count: it fires anew when the higher one is over.
-  if (reason !== "superseded") state.closedAt = Math.max(time, open.startsAt);
+  if (reason === "superseded") return;
+  // A silence ends behind the points: those that come later, wherever they lie in it, are of the next episode.
+  state.closedAt = reason === "series_silent" ? (work.lastTime as number) : Math.max(time, open.startsAt);
+  // The next episode needs its own full count.
+  state.hits = [];
 }

@@ -11,6 +11,8 @@
  *     it is open.
  * R3. An alert opens only on an anomalous point, at that point's time, so a later episode never has the start of an
  *     earlier one.
+ * R4. Between two points of a series its own times decide what was due without a point, behind its newest one the
+ *     group's clock does. So it does not matter whether a silence was known before the point that ended it came.
  */
 import type { SeriesFacts } from "./detected-alert.ts";
 import type { GroupState, SeriesState } from "./group-state.ts";
@@ -18,7 +20,7 @@ import type { Point } from "./point-list.ts";
 import { heardAtAfter } from "./series-heard.ts";
 import { placeLatePoint } from "./series-late.ts";
 import { detectPoint } from "./series-levels.ts";
-import { clockDueTime, retire, retirementTime, runTick, runTicksBefore } from "./series-ticks.ts";
+import { clockDueTime, runOwnTicks, runTick } from "./series-ticks.ts";
 import { closeWork, isExpected, openWork, type SeriesOutput, type SeriesWork, strategyWork } from "./series-work.ts";
 import type { StrategyGroup } from "./strategy-group.ts";
 
@@ -59,7 +61,6 @@ export function stepSeries(step: SeriesStep, output: SeriesOutput): SeriesState 
   for (const point of step.points) {
     work = work === null ? null : runClock(work, { until: step.ticks.before(point.row), step }, output);
     output.row = point.row;
-    work = work === null ? null : runOwnClock(work, { time: point.time, step }, output);
     work ??= newWork(step, point);
     takePoint(work, point, { step, output });
   }
@@ -91,9 +92,10 @@ function newWork(step: SeriesStep, point: ArrivedPoint): SeriesWork {
     pointCount: 0,
     tick: 0,
     lastTime: null,
-    lastValue: point.value,
+    lastValue: 0,
     newestTime: null,
     heardAt: point.time,
+    missedSince: null,
     pending: [],
     recent: "",
     added: "",
@@ -139,7 +141,7 @@ function wait({ pending }: SeriesWork, point: Point): boolean {
   return true;
 }
 
-/** Detects the points that wait up to a time. */
+/** Detects the points that wait up to a time, and before each of them what was due without a point. */
 function release(work: SeriesWork, untilTime: number, { step, output }: Taking): void {
   const { pending } = work;
   const { skipUntil } = step;
@@ -147,44 +149,28 @@ function release(work: SeriesWork, untilTime: number, { step, output }: Taking):
   for (; count < pending.length; count += 1) {
     const point = pending[count] as Point;
     if (point.time > untilTime) break;
-    runTicksBefore(work, point.time, output);
+    runOwnTicks(work, { until: point.time, nextTime: point.time }, output);
     detectPoint(work, point, { output, skipUntil });
   }
   // Normally one of two: taking off the first moves nothing far.
   if (count === 1 && pending.length <= SHORT_COUNT) pending.shift();
   else if (count > 0) pending.splice(0, count);
-}
-
-/**
- * A record that is newer than all of its series shows that time has passed, as a record of another series just before
- * it would have: what was due meanwhile comes first, so that it does not depend on which of the two came first.
- */
-function runOwnClock(
-  work: SeriesWork,
-  { time, step }: { time: number; step: SeriesStep },
-  output: SeriesOutput,
-): SeriesWork | null {
-  if (work.newestTime !== null && time <= work.newestTime) return work;
-  const { row } = output;
-  return runClock(work, { until: time - work.group.latenessSeconds, step, row }, output);
+  // What waits shows that the series was silent up to here.
+  if (pending.length > 0) runOwnTicks(work, { until: untilTime, nextTime: Number.POSITIVE_INFINITY }, output);
 }
 
 /** What the group's clock brings up to tick `until`; null when the series is retired by it. */
 function runClock(
   work: SeriesWork,
-  { until, step, row }: { until: number; step: SeriesStep; row?: number },
+  { until, step }: { until: number; step: SeriesStep },
   output: SeriesOutput,
 ): SeriesWork | null {
   for (let tick = clockDueTime(work); tick <= until; tick = clockDueTime(work)) {
-    output.row = Math.max(output.row, row ?? step.ticks.rowOf(tick));
-    const [waiting] = work.pending;
-    // A silent series waits for nothing. Of one that goes on, a point up to the tick comes before what is due at it.
-    if (waiting !== undefined && work.heardAt <= tick) release(work, Number.POSITIVE_INFINITY, { step, output });
-    else if (waiting !== undefined && waiting.time <= tick) release(work, tick, { step, output });
-    else if (tick >= retirementTime(work)) {
-      retire(work, tick, output);
+    output.row = Math.max(output.row, step.ticks.rowOf(tick));
+    // A silent series waits for nothing.
+    if (work.pending.length > 0) release(work, Number.POSITIVE_INFINITY, { step, output });
+    else if (runTick(work, { tick, stretch: { since: work.heardAt, nextTime: Number.POSITIVE_INFINITY } }, output))
       return null;
-    } else runTick(work, tick, output);
   }
   return work;
 }
