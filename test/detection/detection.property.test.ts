@@ -75,43 +75,44 @@ const records = fc.array(
  * Series that fall silent for about as long as a limit says, and come back just before it, at it or behind it: missing
  * points, an alert that ends by silence, a series that is forgotten, a leap of the clock, also one after the other.
  */
-const lives = fc
-  .record({
-    some: strategies,
-    lateness: fc.constantFrom(1, 1, 0, 2, 5),
-    silence: fc.option(fc.integer({ min: 1, max: 8 })),
-    expect: fc.subarray(["h1", "h3", "h4"], { maxLength: 2 }),
-    hosts: fc.constantFrom(["h1"], ["h1", "h2"], ["h1", "h1", "h2", "h3"]),
-  })
-  .chain(({ some, lateness, silence, expect: expected, hosts }) => {
-    const interval = (some[0] as Strategy).intervalSeconds;
-    const limits = [1, 2, 3, 4, silence ?? 5, 1_800 / interval, 1_800 / interval, 3_600 / interval];
-    const about = fc
-      .tuple(fc.constantFrom(...limits), fc.integer({ min: -2 * lateness, max: 2 * lateness }))
-      .map(([intervals, more]) => Math.max(0, Math.round((intervals + more / 2) * interval)));
-    const step = fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 0, max: 2 }) }, { weight: 1, arbitrary: about });
-    const value = fc.oneof(
-      { weight: 20, arbitrary: fc.integer({ min: 0, max: 9 }) },
-      { weight: 1, arbitrary: fc.constant(null) },
-    );
-    return fc.record({
-      some: fc.constant(
-        some.map((one, index) => ({
-          ...one,
-          latenessSeconds: lateness * interval,
-          levels: one.levels.map((level) =>
-            silence === null
-              ? level
-              : { ...level, recovery: { ...level.recovery, silenceSeconds: silence * interval + index } },
-          ),
-          noData: one.noData && { ...one.noData, expect: expected.map((host) => ({ host })) },
-        })),
-      ),
-      steps: fc.array(fc.tuple(step, value, fc.constantFrom(...hosts)), { maxLength: 60 }),
+const livesOf = (...latenesses: number[]) =>
+  fc
+    .record({
+      some: strategies,
+      lateness: fc.constantFrom(...latenesses),
+      silence: fc.option(fc.integer({ min: 1, max: 8 })),
+      expect: fc.subarray(["h1", "h3", "h4"], { maxLength: 2 }),
+      hosts: fc.constantFrom(["h1"], ["h1", "h2"], ["h1", "h1", "h2", "h3"]),
+    })
+    .chain(({ some, lateness, silence, expect: expected, hosts }) => {
+      const interval = (some[0] as Strategy).intervalSeconds;
+      const limits = [1, 2, 3, 4, silence ?? 5, 1_800 / interval, 1_800 / interval, 3_600 / interval];
+      const about = fc
+        .tuple(fc.constantFrom(...limits), fc.integer({ min: -2 * lateness, max: 2 * lateness }))
+        .map(([intervals, more]) => Math.max(0, Math.round((intervals + more / 2) * interval)));
+      const step = fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 0, max: 2 }) }, { weight: 1, arbitrary: about });
+      const value = fc.oneof(
+        { weight: 20, arbitrary: fc.integer({ min: 0, max: 9 }) },
+        { weight: 1, arbitrary: fc.constant(null) },
+      );
+      return fc.record({
+        some: fc.constant(
+          some.map((one, index) => ({
+            ...one,
+            latenessSeconds: lateness * interval,
+            levels: one.levels.map((level) =>
+              silence === null
+                ? level
+                : { ...level, recovery: { ...level.recovery, silenceSeconds: silence * interval + index } },
+            ),
+            noData: one.noData && { ...one.noData, expect: expected.map((host) => ({ host })) },
+          })),
+        ),
+        steps: fc.array(fc.tuple(step, value, fc.constantFrom(...hosts)), { maxLength: 60 }),
+      });
     });
-  });
 
-const anyLives = fc.oneof(fc.record({ some: strategiesOfAnyLateness, steps: records }), lives);
+const anyLives = fc.oneof(fc.record({ some: strategiesOfAnyLateness, steps: records }), livesOf(1, 1, 0, 2, 5));
 
 /** A record per distinct id, in time order. */
 function timeline(steps: readonly (readonly [number, number | null, string])[]): [number, number | null, string][] {
@@ -200,7 +201,7 @@ describe("detection", () => {
     const jitters = fc.array(fc.integer({ min: 0, max: 999 }), { minLength: 60, maxLength: 60 });
     fc.assert(
       fc.property(
-        fc.record({ life: lives, jitter: jitters, cutAt: cuts }),
+        fc.record({ life: livesOf(1, 1, 2, 5), jitter: jitters, cutAt: cuts }),
         ({ life: { some, steps }, jitter, cutAt }) => {
           const group = groupOf(...some);
           const ordered = eventsOf(group, timeline(steps));

@@ -231,23 +231,31 @@ describe("a series that comes back less than one lateness after", () => {
   const level = { ...hour, trigger: { count: 1, window: 1 }, recovery: { count: 1, silenceSeconds: 600 } };
   const expected = { ...NO_DATA, expect: [{ host: "h1" }, { host: "h2" }] };
   const silent = ["1000 triggered warning h1", "1600 series_silent warning h1", "1605 triggered warning h1"];
-  test.each<[string, Parameters<typeof strategy>[0], Records, number, string[]]>([
-    ["the silence that ends its alert", { levels: [level] }, [[1_000, 99, "h1"]], 1_605, silent],
+  type Coming = { given: Parameters<typeof strategy>[0]; before: Records; backAt: number; story: string[] };
+  test.each<[string, Coming]>([
+    [
+      "the silence that ends its alert",
+      { given: { levels: [level] }, before: [[1_000, 99, "h1"]], backAt: 1_605, story: silent },
+    ],
     [
       "it is forgotten",
-      { levels: [{ ...level, recovery: { count: 1, silenceSeconds: 7_200 } }] },
-      [[1_000, 99, "h1"]],
-      8_205,
-      ["1000 triggered warning h1", "8200 series_retired warning h1", "8205 triggered warning h1"],
+      {
+        given: { levels: [{ ...level, recovery: { count: 1, silenceSeconds: 7_200 } }] },
+        before: [[1_000, 99, "h1"]],
+        backAt: 8_205,
+        story: ["1000 triggered warning h1", "8200 series_retired warning h1", "8205 triggered warning h1"],
+      },
     ],
     [
       "it was missed, though it never came before",
-      { levels: [], noData: expected },
-      [[1_000, 0, "h2"]],
-      1_035,
-      ["1030 no_data nodata h1", "1035 data_returned nodata h1"],
+      {
+        given: { levels: [], noData: expected },
+        before: [[1_000, 0, "h2"]],
+        backAt: 1_035,
+        story: ["1030 no_data nodata h1", "1035 data_returned nodata h1"],
+      },
     ],
-  ])("%s has both, whichever series' record comes first", (_what, given, before, backAt, story) => {
+  ])("%s has both, whichever series' record comes first", (_what, { given, before, backAt, story }) => {
     const back: Records[number] = [backAt, 99, "h1"];
     const other: Records[number] = [backAt + 9, 0, "h2"];
     const others = Array.from({ length: (backAt - 1_005) / 10 }, (_, i): Records[number] => [1_001 + i * 10, 0, "h2"]);

@@ -86,7 +86,7 @@ class GroupModel {
     }
     this.hear(time, md5, isNewest);
     if ((this.clock ?? time) - time <= 10 * group.intervalSeconds) this.seen.set(recordId, time);
-    const series = known ?? new SeriesModel(group, md5, time);
+    const series = known ?? new SeriesModel(group, md5, { heardAt: time, isMissed: false });
     this.series.set(md5, series);
     const outcome = series.take({ time, value }, { clock: this.clock as number, send: this.sender(row) });
     if (outcome !== "taken") result[outcome] += 1;
@@ -103,7 +103,7 @@ class GroupModel {
     if (clock === null) return;
     for (const md5 of group.expected.keys()) {
       const known = this.series.get(md5);
-      if (known === undefined) this.series.set(md5, new SeriesModel(group, md5, clock, clock));
+      if (known === undefined) this.series.set(md5, new SeriesModel(group, md5, { heardAt: clock, isMissed: true }));
       else if (clock - time <= group.latenessSeconds) known.missSince(time);
     }
   }
@@ -186,11 +186,11 @@ class SeriesModel {
   missedSince: number | null;
   models: StrategyModel[];
 
-  constructor(group: StrategyGroup, md5: string, time: number, missedSince: number | null = null) {
+  constructor(group: StrategyGroup, md5: string, since: { heardAt: number; isMissed: boolean }) {
     this.group = group;
     this.md5 = md5;
-    this.heardAt = time;
-    this.missedSince = missedSince;
+    this.heardAt = since.heardAt;
+    this.missedSince = since.isMissed ? since.heardAt : null;
     this.models = this.freshModels();
   }
 
