@@ -1,8 +1,8 @@
 /** Names, options and help of `becalm serve`. */
 import { InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../model/duration.ts";
 import { PARTITION_COUNT_MAX, RETENTION_MS_DEFAULT } from "../model/limits.ts";
 import type { Add } from "./add-command.ts";
+import { byteSize, durationMs } from "./amount-options.ts";
 import { wholeNumber } from "./command-options.ts";
 import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX } from "./option-limits.ts";
 import type { ServeOptions } from "./serve.ts";
@@ -31,7 +31,7 @@ export function addServing(add: Add, where: readonly Option[]): void {
       named("--tls-key <file>", "and its key"),
       named("--max-body <size>", "limit of one request, such as 32MiB")
         .default(32 * 1_024 * 1_024, "32MiB")
-        .argParser(byteSize),
+        .argParser((given) => byteSize(given, BODY_SIZE)),
       named("--watch", "reload when one of the files changes: policies, strategies, shadow, tokens, certificate, key"),
       named("--log <file>", "a JSON line for each audit entry; - for stderr").default("-"),
       named("--concurrency <n>", "actions at once, and as many notices beside them")
@@ -39,17 +39,17 @@ export function addServing(add: Add, where: readonly Option[]): void {
         .argParser(concurrency),
       named("--drain <duration>", "how long to wait for requests and attempts when stopping")
         .default(30_000, "30s")
-        .argParser(durationMs),
+        .argParser((given) => durationMs(given, DRAIN)),
       named("--retention <duration>", "how long an instance at rest is kept, with its audit")
         .default(RETENTION_MS_DEFAULT, "7d")
-        .argParser(retentionMs),
+        .argParser((given) => durationMs(given, RETENTION)),
       named("--export-removed <folder>", "write each instance into a bundle in this folder before it is removed"),
       named("--partitions <n>", "of the namespace, fixed when it is made (default: 16)").argParser((given) =>
         wholeNumber(given, { min: 1, max: PARTITION_COUNT_MAX }),
       ),
       named("--request-timeout <duration>", "time limit of a whole request")
         .default(30_000, "30s")
-        .argParser(durationMs),
+        .argParser((given) => durationMs(given, REQUEST_TIMEOUT)),
       ...where,
     ],
     examples: [
@@ -66,40 +66,14 @@ function variableOf(flags: string): string {
   return `BECALM_${name.slice(2).replaceAll("-", "_").toUpperCase()}`;
 }
 
-const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 };
-
-function byteSize(given: string): number {
-  const found = /^(\d{1,12})(|KiB|MiB|GiB)$/.exec(given);
-  const bytes = Number(found?.[1]) * (UNIT_BYTES[found?.[2] ?? ""] ?? Number.NaN);
-  if (bytes >= 1 && bytes <= 1_073_741_824) return bytes;
-  throw new InvalidArgumentError("Give a size up to 1GiB, such as 32MiB.");
-}
-
+/** Smaller ones refuse what usual senders send at once: Prometheus up to 64 alerts, of a kilobyte each. */
+const BODY_SIZE = { minBytes: 64 * 1_024, maxBytes: 1_024 * 1_024 * 1_024 };
 /** What a sender repeats after its instance was removed runs again; Alertmanager repeats every 4 h unless told otherwise. */
-const RETENTION_MS_MIN = 86_400_000;
-
-function retentionMs(given: string): number {
-  const ms = durationOrNaN(given);
-  if (ms >= RETENTION_MS_MIN) return ms;
-  throw new InvalidArgumentError("Give a duration from 1d on, such as 30d.");
-}
-
-function durationOrNaN(given: string): number {
-  try {
-    return parseDuration(given);
-  } catch {
-    return Number.NaN;
-  }
-}
-
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-
-export function durationMs(given: string): number {
-  const found = /^(\d{1,6})(ms|s|m|h)$/.exec(given);
-  const ms = Number(found?.[1]) * (UNIT_MS[found?.[2] ?? ""] ?? Number.NaN);
-  if (ms >= 1 && ms <= 86_400_000) return ms;
-  throw new InvalidArgumentError("Give a duration up to 24h, such as 30s.");
-}
+const RETENTION = { minMs: 86_400_000 };
+/** 0: nothing is waited for. */
+export const DRAIN = { minMs: 0, maxMs: 86_400_000 };
+/** Over a network the parts of a request may be half a second apart. */
+const REQUEST_TIMEOUT = { minMs: 1_000, maxMs: 86_400_000 };
 
 function concurrency(given: string): number {
   const count = Number(given);

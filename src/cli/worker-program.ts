@@ -3,9 +3,10 @@ import { InvalidArgumentError, Option } from "commander";
 import { EFFECT_KINDS } from "../effects/effect-kind.ts";
 import type { Rate } from "../runtime/workers/rate-limits.ts";
 import type { Add } from "./add-command.ts";
+import { durationMs } from "./amount-options.ts";
 import { countOf, jsonOption, namespaceOption, read, serverOptions, storeOption } from "./command-options.ts";
 import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX, LIST_COUNT_DEFAULT, LIST_COUNT_MAX } from "./option-limits.ts";
-import { durationMs } from "./serve-program.ts";
+import { DRAIN } from "./serve-program.ts";
 
 export function addWorking(add: Add): void {
   add("worker", "run attempts of a namespace near their targets; engines and `becalm serve` decide", {
@@ -33,7 +34,7 @@ export function addWorking(add: Add): void {
       new Option("--secret-file <file>", "the server's, which signs those; or set BECALM_SECRET"),
       new Option("--drain <duration>", "how long to wait for attempts when stopping")
         .default(30_000, "30s")
-        .argParser(durationMs),
+        .argParser((given) => durationMs(given, DRAIN)),
       new Option("--log <file>", "a JSON line for each audit entry; - for stderr").default("-"),
       storeOption("instances live"),
       namespaceOption(),
@@ -68,6 +69,9 @@ export function addWorking(add: Add): void {
   );
 }
 
+/** Longer than that and a restart counts anew. */
+const RATE = { minMs: 1, maxMs: 86_400_000 };
+
 function count(given: string, max: number): number {
   const number = Number(given);
   if (/^\d{1,6}$/.test(given) && number >= 1 && number <= max) return number;
@@ -79,5 +83,5 @@ function rateOf(given: string, before: Readonly<Record<string, Rate>> | undefine
   const [, policy = "", times = "", one = "", time = ""] = /^(.+)=(\d{1,6})\/(\d*)(ms|s|m|h)$/.exec(given) ?? [];
   if (policy === "" || Number(times) < 1)
     throw new InvalidArgumentError("Give POLICY=N/TIME, such as restart-host=5/1m.");
-  return { ...before, [policy]: { count: Number(times), perMs: durationMs(`${one === "" ? 1 : one}${time}`) } };
+  return { ...before, [policy]: { count: Number(times), perMs: durationMs(`${one === "" ? 1 : one}${time}`, RATE) } };
 }
