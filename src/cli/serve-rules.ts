@@ -26,7 +26,7 @@ export async function readServed({ policies, strategies, shadow, tokens, tls }: 
     shadow === undefined ? null : readText(shadow),
   ]);
   const mistakes = new Mistakes();
-  const set = mistakes.collect(() => loadPolicySet(policyText, { file: policies }));
+  const set = mistakes.collect(() => requireSome(loadPolicySet(policyText, { file: policies }), policies));
   const served = {
     strategies:
       strategyText === null
@@ -40,6 +40,16 @@ export async function readServed({ policies, strategies, shadow, tokens, tls }: 
   mistakes.throwIfAny();
   const whole = { ...served, policies: set as PolicySet };
   return candidate === null ? whole : { ...whole, shadow: candidate };
+}
+
+/** A list that is empty is rather a file that was cut short, or is about to be written, than what somebody wants. */
+function requireSome(set: PolicySet, file: string): PolicySet {
+  if (set.policies.length > 0) return set;
+  throw new BecalmError(
+    "BECALM_POLICY_INVALID",
+    `${file} has no policies: every alert would be taken, and nothing done about any. Write a policy (docs/policies.md); to stop actions for a while, use \`becalm pause\`.`,
+    { details: { file } },
+  );
 }
 
 class Mistakes {

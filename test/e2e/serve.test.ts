@@ -133,6 +133,12 @@ describe("becalm serve", () => {
     [["--listen", "nowhere"], /not an address to listen on/],
     [["--tls-cert", "x"], /--tls-cert and --tls-key together/],
     [["--max-body", "much"], /Give a size/],
+    [["--max-body", "5"], /5 bytes are fewer than any use has.*from 64KiB to 1GiB.*did you mean 5MiB\?/is],
+    [["--max-body", "32MB"], /did you mean 32MiB\?/i],
+    [["--max-body", "1KiB"], /1024 bytes are fewer/],
+    [["--drain", "30"], /30 has no unit: did you mean 30s\?/],
+    [["--request-timeout", "5ms"], /Give a duration from 1s to 1d/],
+    [["--retention", "30"], /from 1d on.*did you mean 30d\?/],
     [["--partitions", "101"], /Give a whole number from 1 to 100/],
     [["--retention", "4h"], /Give a duration from 1d on/],
     [["--tokens", "/nope"], /tokens file \/nope cannot be read/],
@@ -147,6 +153,24 @@ describe("becalm serve", () => {
     const { code, stderr } = await becalm(["serve", "--policies", file("bad.yaml", bad), ...where()]);
     expect(code).toBe(2);
     expect(stderr).toMatch(/policies\[0\].*policies\[1\]/s);
+  });
+
+  test("does not start with a file without policies, and keeps the old ones when it is reloaded from one", async () => {
+    const none = "policies: []\n";
+    const { code, stderr } = await becalm(["serve", "--policies", file("none.yaml", none), ...where()]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/none\.yaml has no policies: .*nothing done.*becalm pause/),
+    ]);
+    const path = file("emptied.yaml", EVERY);
+    const serving = await serve(["--policies", path, ...where()]);
+    for (const text of [none, ""]) {
+      writeFileSync(path, text);
+      expect((await send(`${serving.url}/-/reload`, { method: "POST" })).status).toBe(400);
+    }
+    await expect.poll(() => serving.said()).toMatch(/emptied\.yaml has no policies.*the old ones stay in force/s);
+    const { json } = await sendJson(`${serving.url}/v1/alerts`, [{ labels: { a: "b" } }]);
+    expect(json).toMatchObject({ taken: 1 });
   });
 
   test("says that its address is taken", async () => {
