@@ -9,6 +9,7 @@ import type { DetectionStore, SequencePage } from "./detection/detection-store.t
 import type { RecordRow } from "./formats/record-row.ts";
 import { strategiesFrom } from "./formats/strategy-file.ts";
 import type { Alert } from "./model/alert.ts";
+import { BecalmError } from "./model/errors.ts";
 import { requireKnownOptions } from "./stores/known-options.ts";
 import { memoryDetectionStore } from "./stores/memory/memory-detection-store.ts";
 import { commitIds } from "./system/commit-ids.ts";
@@ -74,9 +75,14 @@ export type Detector = {
 const CLOCK_SOURCE = "clock";
 
 /** Throws BECALM_STRATEGY_INVALID for plain objects with mistakes, BECALM_ARGUMENT_INVALID for an unknown option. */
+const NO_STRATEGIES =
+  "createDetector needs `strategies`: what loadStrategies(text) gives, or { strategies: [...] } in the form of a strategy file.";
+
 export function createDetector(options: DetectorOptions): Detector {
   requireKnownOptions("createDetector", options, ["strategies", "store", "enrich", "keepCount"]);
   const { strategies, store = memoryDetectionStore(), enrich, keepCount } = options;
+  if (typeof strategies !== "object" || strategies === null)
+    throw new BecalmError("BECALM_ARGUMENT_INVALID", NO_STRATEGIES);
   const read = "strategies" in strategies ? strategiesFrom(strategies) : strategies;
   const world = {
     store,

@@ -30,7 +30,7 @@ import type { StoreStatus } from "./runtime/workers/store-watch.ts";
 import type { ShadowRequest, ShadowStatus } from "./shadow.ts";
 import type { Store } from "./stores/store.ts";
 import type { Clock } from "./system/clock.ts";
-import type { Logger } from "./system/logger.ts";
+import { type Logger, silentLogger } from "./system/logger.ts";
 
 export type AnswerTarget = { readonly id: string } | { readonly group: string };
 /** Both go into the audit. */
@@ -215,9 +215,14 @@ export function maxClockSkewOf({ maxClockSkewMs, clock }: EngineOptions): number
   return maxClockSkewMs ?? (clock === undefined ? CLOCK_SKEW_MS_DEFAULT : null);
 }
 
-/** The policies that `call` is given, if each handler that they name is there. */
-export function policiesOf(call: string, { policies, handlers = {}, leaveEffects }: EngineOptions): PolicySet {
+const NO_POLICIES =
+  "There are no policies: every alert is unmatched, and nothing is done about any. Put some into force with engine.reload(policies)";
+
+/** The policies that `call` is given, if each handler that they name is there. None at all is worth a warning. */
+export function policiesOf(call: string, options: EngineOptions): PolicySet {
+  const { policies, handlers = {}, leaveEffects, logger = silentLogger } = options;
   const set = policySetFrom(policies);
+  if (set.policies.length === 0) logger.warn({ call }, NO_POLICIES);
   // Its workers have them.
   if (leaveEffects === true) return set;
   const missing = set.policies.flatMap((policy) => missingHandlers(policy, handlers));

@@ -42,7 +42,7 @@ import type { Runtime } from "./runtime/runtime.ts";
 import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
-import { DEAD_LETTER_COUNT, type DeadLetter, deadLetters } from "./runtime/workers/dead-letters.ts";
+import { type DeadLetter, deadLetters, resumeDeadLetters } from "./runtime/workers/dead-letters.ts";
 import type { LiveDriver } from "./runtime/workers/live-driver.ts";
 import { UNKNOWN_STORE } from "./runtime/workers/store-watch.ts";
 import { castShadow, type Shadow, type ShadowReport, type ShadowRequest } from "./shadow.ts";
@@ -70,7 +70,7 @@ export type Engine = AsyncDisposable & {
   /** Opens the namespace and runs effects and timers, those included that an earlier process left behind. */
   start(): Promise<void>;
   /** Refuses new alerts, finishes what is under way, and closes the store that the engine made itself. */
-  stop(): Promise<void>;
+  stop(options?: { readonly drainMs?: number }): Promise<void>;
   /** Stops it, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
   /**
@@ -194,8 +194,8 @@ class LiveEngine implements Engine {
     return { ...known, ...own, alertsUnderWay: alerts, bytesUnderWay: bytes, ...shadow, ...exports };
   }
 
-  stop(): Promise<void> {
-    this.#stopping ??= this.#drain();
+  stop(options?: { readonly drainMs?: number }): Promise<void> {
+    this.#stopping ??= this.#drain(options?.drainMs ?? this.#options.drainMs ?? 30_000);
     return this.#stopping;
   }
 
@@ -203,19 +203,19 @@ class LiveEngine implements Engine {
     return this.stop();
   }
 
-  async #drain(): Promise<void> {
+  async #drain(drainMs: number): Promise<void> {
     this.#listeners.ofInstances.close();
     if (this.#opening !== null) {
       const { driver, auditLog, detach } = await this.#opening;
-      await driver.stop(this.#options.drainMs ?? 30_000);
+      await driver.stop(drainMs);
       await auditLog.settled();
       detach();
     }
     if (this.#options.store === undefined) await this.#store.close();
   }
 
-  async ingest(alerts: IngestInput, { signal }: { readonly signal?: AbortSignal } = {}): Promise<IngestResult> {
-    if (signal !== undefined) return abortable(signal, () => this.ingest(alerts));
+  async ingest(alerts: IngestInput, options?: { readonly signal?: AbortSignal }): Promise<IngestResult> {
+    if (options?.signal !== undefined) return abortable(options.signal, () => this.ingest(alerts));
     const { runtime, driver, receipts } = await this.#opened();
     driver.storeWatch.clockWatch.requireAgreement();
     const atMs = runtime.clock.now();
@@ -242,8 +242,7 @@ class LiveEngine implements Engine {
       snapshot: () => this.#explained((instances) => instances.instance(id)),
       history: async () => (await this.#instances()).history(id),
       subscribe: (fn) => this.#listeners.ofInstances.subscribe(id, fn),
-      waitFor: (predicate, { timeoutMs = 30_000, signal } = {}) =>
-        this.#listeners.ofInstances.waitFor(id, { predicate, timeoutMs, signal }),
+      waitFor: (predicate, options) => this.#listeners.ofInstances.waitFor(id, { predicate, ...options }),
     };
   }
 
@@ -262,9 +261,9 @@ class LiveEngine implements Engine {
     return this.#answer("engine.deny", "approval.denied", { target, who });
   }
 
-  async reload(policies: PolicyInput, { shadow }: { readonly shadow?: PolicyInput } = {}): Promise<void> {
+  async reload(policies: PolicyInput, options?: { readonly shadow?: PolicyInput }): Promise<void> {
     const set = policiesOf("engine.reload", { ...this.#options, policies });
-    const candidate = shadow === undefined ? undefined : policySetFrom(shadow, "shadow");
+    const candidate = options?.shadow === undefined ? undefined : policySetFrom(options.shadow, "shadow");
     const { runtime, silences } = await this.#opened();
     await putInForce(runtime, set);
     this.#shadow = castShadow(this.#shadow, candidate, this.#clock.now());
@@ -320,12 +319,12 @@ class LiveEngine implements Engine {
     return (await this.#opened()).silences.silences();
   }
 
-  async deadLetters({ limit = DEAD_LETTER_COUNT }: { readonly limit?: number } = {}): Promise<readonly DeadLetter[]> {
-    return deadLetters((await this.#opened()).runtime, limit);
+  async deadLetters(request: { readonly limit?: number } = {}): Promise<readonly DeadLetter[]> {
+    return deadLetters((await this.#opened()).runtime, request);
   }
 
   async resumeDeadLetters(ids: readonly string[]): Promise<readonly string[]> {
-    return (await this.#opened()).runtime.store.outbox.resume(ids);
+    return resumeDeadLetters((await this.#opened()).runtime, ids);
   }
 
   async #answer(

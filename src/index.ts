@@ -1,13 +1,18 @@
 /** Becalm: durable, explainable action instances. Everything that other programs may rely on is named here. */
 
-export type { CommittedStep } from "./committed-steps.ts";
 export {
-  type Counterfactual,
-  type ExplainedVerdict,
+  cleanEvent,
+  compilePolicy,
+  decide,
+  dimensionKey,
   evaluateConvergence,
-  type VerdictKind,
-} from "./convergence/convergence.ts";
-export { dimensionKey } from "./convergence/dimension-key.ts";
+  explain,
+  fingerprintOf,
+  parseRecord,
+  replay,
+} from "./checked-calls.ts";
+export type { CommittedStep } from "./committed-steps.ts";
+export type { Counterfactual, ExplainedVerdict, VerdictKind } from "./convergence/convergence.ts";
 export {
   CHECKPOINT_KEY_NAMES,
   type CheckpointKeyName,
@@ -22,7 +27,6 @@ export type { DetectedAlert, DetectionReason } from "./detection/core/detected-a
 export { STRATEGY_ITEM_ID, type Strategy } from "./detection/core/strategy.ts";
 export type { Enrichment } from "./detection/core/strategy-group.ts";
 export type { DetectionStore, SeriesLevel } from "./detection/detection-store.ts";
-export { cleanEvent, parseRecord } from "./detection/records/record.ts";
 export type { RecordQuery, Rejection, StateEvent } from "./detection/records/record-types.ts";
 export {
   createDetector,
@@ -74,22 +78,21 @@ export type { Inspect } from "./inspect/inspect-target.ts";
 export type { InspectionObserver } from "./inspect/observer.ts";
 export type { AuditEntry, Birth, History } from "./instance/audit-types.ts";
 export type { Instance } from "./instance/checkpoint.ts";
-export { type Command, type DecideInput, type Decision, decide } from "./instance/decide.ts";
+export type { Command, DecideInput, Decision } from "./instance/decide.ts";
 export type { Effect } from "./instance/effect.ts";
 export type { EventInput } from "./instance/event-input.ts";
 export type { InstanceSnapshot } from "./instance/instance-snapshot.ts";
 export type { Alert } from "./model/alert.ts";
 export type { ConvergenceFunction, ConvergenceRule, DimensionValue, Observation } from "./model/convergence-rule.ts";
 export { BecalmError, type ErrorCode, errorCode } from "./model/errors.ts";
-export { fingerprintOf } from "./model/fingerprint.ts";
 export type { InstanceContext, InstanceEvent, InstancePolicy, InstanceState } from "./model/instance-types.ts";
 export type { ReasonCode } from "./model/reasons.ts";
 export type { Policy, PolicySet, Silence } from "./policy/policy.ts";
-export { compilePolicy, type PolicyVersions } from "./policy/policy-versions.ts";
-export { type ExplainOptions, explain } from "./present/explained-entry.ts";
+export type { PolicyVersions } from "./policy/policy-versions.ts";
+export type { ExplainOptions } from "./present/explained-entry.ts";
 export type { RemovedBundles } from "./removed-bundles.ts";
 export type { ListFilter } from "./runtime/instance-reader.ts";
-export { type Replay, type ReplayedStep, replay } from "./simulate/replay.ts";
+export type { Replay, ReplayedStep } from "./simulate/replay.ts";
 export type { DimensionLock } from "./stores/dimension-lock.ts";
 export { lmdbDetectionStore } from "./stores/lmdb/lmdb-detection-store.ts";
 export { lmdbStore } from "./stores/lmdb/lmdb-store.ts";

@@ -20,6 +20,7 @@ import type { ListFilter } from "./runtime/instance-reader.ts";
 import type { SilenceRequest, StoredSilence } from "./runtime/silences/stored-silences.ts";
 import type { PauseRequest, Resumed, ResumeRequest } from "./runtime/stops/pause-service.ts";
 import { validatePause, validateResume, validateSilence } from "./runtime/stops/validate-request.ts";
+import { requireArgument } from "./runtime/validate-options.ts";
 import type { VirtualRun as Driver } from "./simulate/virtual-run.ts";
 import { memoryStore } from "./stores/memory/memory-store.ts";
 import { type Duration, durationMs, type Time, VirtualClock } from "./system/virtual-clock.ts";
@@ -73,6 +74,7 @@ export type VirtualRun = AsyncDisposable & {
  * @throws BECALM_ARGUMENT_INVALID, BECALM_POLICY_INVALID: as `createEngine`
  */
 export async function virtualRun(options: VirtualRunOptions): Promise<VirtualRun> {
+  requireArgument("virtualRun", { what: "an object: { policies, ... }", holds: isOptions }, options);
   const { handlers = {}, allowExec = false, logger, observe, partitions = PARTITION_COUNT_DEFAULT } = options;
   const policies = policiesOf("virtualRun", options);
   const store = options.store ?? memoryStore();
@@ -88,6 +90,10 @@ export async function virtualRun(options: VirtualRunOptions): Promise<VirtualRun
   return new VirtualProgram(driven, async () => {
     if (options.store === undefined) await store.close();
   });
+}
+
+function isOptions(given: unknown): boolean {
+  return typeof given === "object" && given !== null && !Array.isArray(given);
 }
 
 class VirtualProgram implements VirtualRun {

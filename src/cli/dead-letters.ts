@@ -101,7 +101,7 @@ async function withLetters<T>(options: DeadLetterOptions, use: (letters: Letters
   if (server !== null) return use(serverLetters(server));
   return withStore(options, "dead-letters", (runtime) =>
     use({
-      list: async (limit) => (await deadLetters(runtime, limit)).map(deadLetterRow),
+      list: async (limit) => (await deadLetters(runtime, { limit })).map(deadLetterRow),
       resume: (ids) => runtime.store.outbox.resume(ids),
     }),
   );

@@ -161,10 +161,16 @@ async function run(terminal: Terminal, parts: Parts): Promise<number> {
     logger.info({ signal: await stopped }, "draining");
   } finally {
     for (const end of ends) end();
-    await server.close(options.drainMs);
-    await engine.stop();
+    await drain({ engine, server }, options.drainMs);
   }
   return EXIT.done;
+}
+
+/** Attempts have what the requests have left of the time: they went on meanwhile. */
+async function drain({ engine, server }: Pick<Opened, "engine" | "server">, drainMs: number): Promise<void> {
+  const startedMs = performance.now();
+  await server.close(drainMs);
+  await engine.stop({ drainMs: Math.max(drainMs - (performance.now() - startedMs), 0) });
 }
 
 type Opened = { readonly engine: Engine; readonly server: BecalmServer; readonly policies: PolicySource<Served> };

@@ -4,7 +4,14 @@ import { MistakeReport, type PolicyMistake } from "./field-reader.ts";
 import type { Located } from "./located-value.ts";
 import type { PolicyDocument, PolicyFileDocument } from "./policy-document.ts";
 import { readPolicySet } from "./policy-reader.ts";
-import { inFileOrder, mistakesText, readPlainDocument, readYamlDocument } from "./yaml-document.ts";
+import {
+  type FileName,
+  fileNameOf,
+  inFileOrder,
+  mistakesText,
+  readPlainDocument,
+  readYamlDocument,
+} from "./yaml-document.ts";
 
 export type { PolicyMistake } from "./field-reader.ts";
 export type { PolicyDocument, PolicyFileDocument } from "./policy-document.ts";
@@ -12,16 +19,23 @@ export type { PolicyDocument, PolicyFileDocument } from "./policy-document.ts";
 /** `policySet` holds what could be read; it is the file's meaning only if there are no mistakes. */
 export type ParsedPolicies = { readonly policySet: PolicySet; readonly mistakes: readonly PolicyMistake[] };
 
+const NAMED_POLICIES = { file: "policies" };
+
 const EMPTY: PolicySet = { policies: [], silences: [] };
 
-/** Reads a policy file, YAML or JSON, and lists all its mistakes with line, column and path. Never throws. */
-export function parsePolicies(text: string, { file }: { file: string }): ParsedPolicies {
+/**
+ * Reads a policy file, YAML or JSON, and lists all its mistakes with line, column and path. `file`: its name in
+ * messages, default `policies`. Throws nothing, unless `text` is not a text.
+ */
+export function parsePolicies(text: string, options: FileName = {}): ParsedPolicies {
+  const file = fileNameOf("parsePolicies", text, { ...NAMED_POLICIES, ...options });
   const report = new MistakeReport(file);
   return finish(readYamlDocument(text, report, "a map with the keys policies, silences, limits"), report);
 }
 
 /** Reads a policy file. Throws BECALM_POLICY_INVALID whose message and `details.mistakes` list all mistakes. */
-export function loadPolicySet(text: string, { file }: { file: string }): PolicySet {
+export function loadPolicySet(text: string, options: FileName = {}): PolicySet {
+  const file = fileNameOf("loadPolicySet", text, { ...NAMED_POLICIES, ...options });
   return orThrow(parsePolicies(text, { file }), file);
 }
 

@@ -3,7 +3,14 @@ import { BecalmError } from "../model/errors.ts";
 import { MistakeReport, type PolicyMistake } from "./field-reader.ts";
 import type { Located } from "./located-value.ts";
 import { readStrategies } from "./strategy-reader.ts";
-import { inFileOrder, mistakesText, readPlainDocument, readYamlDocument } from "./yaml-document.ts";
+import {
+  type FileName,
+  fileNameOf,
+  inFileOrder,
+  mistakesText,
+  readPlainDocument,
+  readYamlDocument,
+} from "./yaml-document.ts";
 
 /** `strategies` holds what could be read; it is the file's meaning only if there are no mistakes. */
 export type ParsedStrategies = {
@@ -18,7 +25,8 @@ export function parseStrategies(text: string, { file }: { file: string }): Parse
 }
 
 /** Reads a strategy file. Throws BECALM_STRATEGY_INVALID whose message and `details.mistakes` list all mistakes. */
-export function loadStrategies(text: string, { file }: { file: string }): readonly Strategy[] {
+export function loadStrategies(text: string, options: FileName = {}): readonly Strategy[] {
+  const file = fileNameOf("loadStrategies", text, { file: "strategies", ...options });
   return orThrow(parseStrategies(text, { file }), file);
 }
 

@@ -1,4 +1,5 @@
 import { type Document, isScalar, LineCounter, parseAllDocuments, visit } from "yaml";
+import { BecalmError } from "../model/errors.ts";
 import { POLICY_FILE_BYTES_MAX, POLICY_MISTAKE_COUNT_MAX } from "../model/limits.ts";
 import { exceedsUtf8Bytes } from "../model/utf8.ts";
 import type { MistakeReport, PolicyMistake } from "./field-reader.ts";
@@ -71,6 +72,19 @@ function shortened(message: string): string {
 }
 
 /** Mistakes in the order of the file. */
+export type FileName = { readonly file?: string };
+
+/** The name of a text in messages. @throws BECALM_ARGUMENT_INVALID for what `call` cannot read */
+export function fileNameOf(call: string, text: unknown, { file }: FileName): string {
+  if (typeof text === "string" && typeof file === "string") return file;
+  const what = typeof text === "string" ? "second { file }, a name for messages" : "the text of a file first";
+  throw new BecalmError(
+    "BECALM_ARGUMENT_INVALID",
+    `${call} takes ${what}. For a program's own objects use createEngine({ policies }) or createDetector({ strategies }).`,
+    { details: { call } },
+  );
+}
+
 export function inFileOrder(mistakes: readonly PolicyMistake[]): PolicyMistake[] {
   return mistakes.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
 }

@@ -38,9 +38,9 @@ export class InstanceService extends InstanceReader {
    * no event, and BECALM_VERSION_MOVED when the instance is at none of the versions `ifVersion`, which the commit
    * asserts.
    */
-  async send(id: string, input: EventInput, { ifVersion }: SendOptions = {}): Promise<Instance> {
+  async send(id: string, input: EventInput, options?: SendOptions): Promise<Instance> {
     const event = readEvent(input, this.#now());
-    const [result] = await this.#sendAll([await this.instance(id)], event, ifVersion);
+    const [result] = await this.#sendAll([await this.instance(id)], event, options?.ifVersion);
     const isAnswer = event.type === "approval.granted" || event.type === "approval.denied";
     const answered = isAnswer && result?.outcome === "refused" ? await this.#lastAnswer(id) : null;
     return accepted(id, event, { result: result as EnvelopeResult, answered });

@@ -10,9 +10,14 @@ type Listener<S> = (snapshot: S) => void;
 /** `signal`: stops waiting; the promise rejects with its reason. */
 export type WaitOptions<S> = {
   readonly predicate: (snapshot: S) => boolean;
-  readonly timeoutMs: number;
+  /** Default 30 s. */
+  readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 };
+
+const WAIT_MS = 30_000;
+const NO_PREDICATE =
+  'waitFor takes a function of a snapshot, such as (snapshot) => snapshot.state === "Success", and { timeoutMs, signal } second.';
 
 type Watch<S> = { readonly listeners: Set<Listener<S>>; version: number; cancel: () => void };
 
@@ -64,7 +69,9 @@ export class Subscriptions<S extends InstanceSnapshot> {
     }
   }
 
-  waitFor(id: string, { predicate, timeoutMs, signal }: WaitOptions<S>): Promise<S> {
+  waitFor(id: string, { predicate, timeoutMs = WAIT_MS, signal }: WaitOptions<S>): Promise<S> {
+    if (typeof predicate !== "function")
+      return Promise.reject(new BecalmError("BECALM_ARGUMENT_INVALID", NO_PREDICATE));
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {

@@ -63,6 +63,11 @@ export function validateOptions(call: string, given: unknown, expected: Readonly
   }
 }
 
+/** One argument. */
+export function requireArgument(call: string, expected: Expected, given: unknown): void {
+  if (!expected.holds(given)) throw invalid(call, `takes ${expected.what}, not ${shown(given)}.`);
+}
+
 /** The same, and exactly one of them. */
 export function validateOneOption(call: string, given: unknown, expected: Readonly<Record<string, Expected>>): void {
   const either = Object.keys(expected).map((name) => `{ ${name} }`);

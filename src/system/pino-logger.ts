@@ -10,6 +10,13 @@ const WRITE_BYTES = 32 * 1_024;
 const WRITE_BYTES_MAX = 256 * 1_024;
 const WRITE_INTERVAL_MS = 500;
 
+/**
+ * A reader that takes nothing more (a pager, a full pipe) is waited for while the process works, and then for so long;
+ * less when the process exits at once.
+ */
+const CLOSE_MS_MAX = 1_000;
+const EXIT_MS_MAX = 250;
+
 const STDERR_FD = 2;
 const INFO_LEVEL = 30;
 
@@ -24,7 +31,12 @@ export type FileLogger = Logger & {
  * the process, once, and never an error of whoever logs.
  */
 export function fileLogger(path: string): FileLogger {
+  let waitsUntilMs = Number.POSITIVE_INFINITY;
+  // Before pino's own listener, which would wait without an end.
+  const exits = () => flushAtExit();
+  process.once("exit", exits);
   const destination = pino.destination({
+    retryEAGAIN: () => performance.now() < waitsUntilMs,
     dest: path === "-" ? STDERR_FD : open(path),
     sync: false,
     minLength: WRITE_BYTES,
@@ -35,7 +47,10 @@ export function fileLogger(path: string): FileLogger {
   let isOpen = true;
   let hasFailed = false;
   const ended = new Promise<void>((resolve) => {
-    destination.on("close", resolve);
+    destination.on("close", () => {
+      process.off("exit", exits);
+      resolve();
+    });
     destination.on("error", (error: Error & { code?: string }) => {
       // A warning goes to stderr too: where that is what failed, nobody is left to read it.
       if (!hasFailed && path !== "-") process.emitWarning(`Log lines to ${path} are lost: ${error.message}`);
@@ -69,9 +84,20 @@ export function fileLogger(path: string): FileLogger {
   };
   const close = () => {
     handOver();
+    if (isOpen) waitsUntilMs = performance.now() + CLOSE_MS_MAX;
     if (isOpen) destination.end();
     isOpen = false;
     return ended;
+  };
+  const flushAtExit = () => {
+    handOver();
+    waitsUntilMs = performance.now() + EXIT_MS_MAX;
+    try {
+      destination.flushSync();
+    } catch {
+      // Nobody reads, or the file was never opened.
+    }
+    destination.destroy();
   };
   return withLines(Object.assign(plain(logger), { close }), lines);
 }

@@ -81,6 +81,35 @@ describe("a Redis that is killed", () => {
   });
 });
 
+describe("a Redis that is silent", () => {
+  test("keeps attempts of an engine that stops no longer than its drain", async () => {
+    const server = await startRedis();
+    onTestFinished(() => server.stop());
+    const store = redisStore(server.url, { callTimeoutMs: 2_000 });
+    onTestFinished(() => store.close());
+    let begun = () => {};
+    const hasBegun = new Promise<void>((resolve) => (begun = resolve));
+    let abortedAtMs = Number.POSITIVE_INFINITY;
+    const hang = ({ signal }: { signal: AbortSignal }) =>
+      new Promise<never>((_, reject) => {
+        begun();
+        signal.addEventListener("abort", () => {
+          abortedAtMs = performance.now();
+          reject(new Error("aborted"));
+        });
+      });
+    const engine = createEngine({ policies: [policyOf(null)], store, handlers: { act: hang } });
+    await engine.start();
+    await take(engine, alertOf("a"));
+    await hasBegun;
+    process.kill(server.pid, "SIGSTOP");
+    const startedMs = performance.now();
+    await engine.stop({ drainMs: 100 });
+    process.kill(server.pid, "SIGCONT");
+    expect(abortedAtMs - startedMs).toBeLessThan(1_500);
+  });
+});
+
 describe("a Redis that is out of memory", () => {
   test("has alerts refused as BECALM_STORE_FULL with nothing half-written, and takes them when there is room", async () => {
     const server = await startRedis();

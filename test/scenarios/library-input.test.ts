@@ -15,6 +15,7 @@ import {
   redisDetectionStore,
   redisStore,
 } from "../../src/index.ts";
+import { silentLogger } from "../../src/system/logger.ts";
 
 const policies = [{ name: "act", match: [], action: { log: {} } }];
 const refused = (message: RegExp) =>
@@ -55,6 +56,18 @@ describe("an engine is not made", () => {
 
   test("of something that is not an object", () => {
     expect(() => createEngine(null as never)).toThrow(refused(/createEngine takes an object, not null/));
+  });
+
+  test("without a warning when it has no policies, nor is one without them put into force", async () => {
+    const warnings: string[] = [];
+    const logger = { ...silentLogger, warn: (_: object, what: string) => void warnings.push(what) };
+    const engine = createEngine({ policies: [], logger });
+    expect(warnings).toEqual([expect.stringMatching(/no policies: every alert is unmatched.*engine\.reload/)]);
+    await engine.reload(policies);
+    expect(warnings).toHaveLength(1);
+    await engine.reload([]);
+    expect(warnings).toHaveLength(2);
+    await engine.stop();
   });
 
   test("but options that are undefined are as good as left out", async () => {

@@ -141,6 +141,8 @@ export type CheckpointKeys = { readonly [Name in CheckpointKeyName]: DefinedKey<
  * none.
  */
 export function registerKeysWithConfig(config: KeyConfig = {}): CheckpointKeys {
+  if (typeof config !== "object" || config === null || Array.isArray(config))
+    throw invalid("configuration", "is not an object", "give { prefix, ttlMs, keys }");
   const { keys = {}, ...forAll } = config;
   requireSettings("configuration", Object.keys(config), ["prefix", "ttlMs", "keys"]);
   for (const name of Object.keys(keys)) {

@@ -6,6 +6,7 @@
  * are looked at again at once: a job that is begun anew whenever the silences in force change, and when a process
  * starts, so that no crash leaves it half done.
  */
+
 import { randomUUID } from "node:crypto";
 import { splitLine } from "../../instance/history-lines.ts";
 import { canonicalJson } from "../../model/canonical-json.ts";
@@ -18,6 +19,7 @@ import type { Silence } from "../../policy/policy.ts";
 import type { TimerRow } from "../../stores/store.ts";
 import { untilWritten } from "../commit/back-off.ts";
 import type { CompiledSilence, Driver, Runtime } from "../runtime.ts";
+import { validateStoredSilence } from "../stops/validate-request.ts";
 import { alertOf, envelopeOf } from "../workers/timers.ts";
 
 /** Beside the records of episodes; no alert's key begins so. */
@@ -98,6 +100,9 @@ export class SilenceService {
 
   /** Writes a silence as it is, in place of one of the same id. */
   async save(silence: StoredSilence): Promise<void> {
+    // What cannot be read would be read by every process of the namespace.
+    validateStoredSilence(silence);
+    compileSilence(silence);
     await this.#change((silences) => [...silences.filter(({ id }) => id !== silence.id), silence]);
     await this.lookAgain();
   }

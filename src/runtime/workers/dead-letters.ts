@@ -1,6 +1,7 @@
 /** What was delivered too often without a result, for people; and what of it nobody needs any more. */
 import { decodeEffect, type Effect } from "../../instance/effect.ts";
 import type { Runtime } from "../runtime.ts";
+import { type Expected, requireArgument, validateOptions, wholeNumber } from "../validate-options.ts";
 import { overAmong } from "./attempt-state.ts";
 
 const LOOKED_AT_COUNT_MAX = 1_000;
@@ -19,7 +20,27 @@ export type DeadLetter = Pick<Effect, "id" | "attempt" | "partition"> & {
   readonly setAsideAtMs: number;
 };
 
-export async function deadLetters({ store }: Pick<Runtime, "store">, limit: number): Promise<DeadLetter[]> {
+export type DeadLettersRequest = { readonly limit?: number };
+
+const REQUEST = { limit: wholeNumber(1, Number.MAX_SAFE_INTEGER) };
+const IDS: Expected = {
+  what: "a list of ids",
+  holds: (value) => Array.isArray(value) && value.every((id) => typeof id === "string"),
+};
+
+/** @throws BECALM_ARGUMENT_INVALID */
+export async function resumeDeadLetters({ store }: Pick<Runtime, "store">, ids: readonly string[]): Promise<string[]> {
+  requireArgument("engine.resumeDeadLetters", IDS, ids);
+  return store.outbox.resume(ids);
+}
+
+/** @throws BECALM_ARGUMENT_INVALID */
+export async function deadLetters(
+  { store }: Pick<Runtime, "store">,
+  request: DeadLettersRequest,
+): Promise<DeadLetter[]> {
+  validateOptions("engine.deadLetters", request, REQUEST);
+  const { limit = DEAD_LETTER_COUNT } = request;
   const stored = await store.outbox.deadLetters({ limit });
   return stored.map((row) => {
     const { id, partition, attempt, instanceId, kind, policy, atMs } = decodeEffect(row);

@@ -193,8 +193,9 @@ export class LiveDriver implements Driver {
     for (const { cancel } of this.#scheduled.values()) cancel();
     this.#scheduled.clear();
     this.#outbox.close();
-    await this.owners.leave();
+    // Before anything is asked of the store, which may be silent for longer than that.
     const cancelAbort = this.#runtime.realTime.schedule(drainMs, () => this.#outbox.interruptAll());
+    await this.owners.leave();
     await this.#whenDrained();
     cancelAbort();
     await this.#giveBack();

@@ -19,6 +19,7 @@ import { errorCode, messageOf } from "../../model/errors.ts";
 import type { ClaimedEffect } from "../../stores/outbox.ts";
 import type { Envelope, EnvelopeResult } from "../commit/batch.ts";
 import type { Runtime } from "../runtime.ts";
+import { type Expected, requireArgument } from "../validate-options.ts";
 import type { Earlier, JustCommitted } from "./attempt.ts";
 import { overAmong } from "./attempt-state.ts";
 import { EffectDispatcher, type EffectOutcome } from "./effect-dispatcher.ts";
@@ -46,6 +47,16 @@ const LEFT_AGAIN_AFTER_MS = EFFECT_LEASE_MS;
 const SUSPECT_DELIVERIES = 3;
 /** Beyond this it is set aside. */
 const DELIVERIES_MAX = 10;
+
+const hasKeys = (value: unknown, kinds: Readonly<Record<string, string>>) =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.entries(kinds).every(([key, kind]) => typeof (value as Record<string, unknown>)[key] === kind);
+const EFFECT: Expected = {
+  what: "an effect, as it was handed out",
+  holds: (value) => hasKeys(value, { id: "string", instanceId: "string", partition: "number", attempt: "number" }),
+};
+const RESULT: Expected = { what: "a result second: { ok: true }", holds: (value) => hasKeys(value, { ok: "boolean" }) };
 
 export type OutboxPumpOptions = {
   readonly effects: OpenEffectPort;
@@ -162,6 +173,8 @@ export class OutboxPump {
    * changes nothing.
    */
   async complete(effect: Effect, result: EffectResult): Promise<boolean> {
+    requireArgument("engine.complete", EFFECT, effect);
+    requireArgument("engine.complete", RESULT, result);
     const [reported] = await this.#options.submit(await this.#dispatcher.resultOf(effect, result));
     if (this.#dispatcher.answered(effect)) {
       this.#postponed.delete(effect.id);

@@ -78,7 +78,9 @@ export function clientFor(
  * @throws BECALM_ARGUMENT_INVALID for a client that would put keys, or read, elsewhere.
  */
 export function completeClient(client: RedisClient): RedisClient {
-  const { options } = client as { options: RedisOptions & ClusterOptions };
+  const { options } = (client ?? {}) as { options?: RedisOptions & ClusterOptions };
+  if (typeof options !== "object")
+    throw invalid("A store on Redis takes a URL (redis://host:6379), or a client or cluster of ioredis.");
   if (options.keyPrefix || options.redisOptions?.keyPrefix)
     throw invalid(
       "The client has a keyPrefix, which ioredis puts before keys that Becalm has already put together. Make the client without one, and give it to redisStore: { keyPrefix }.",
