@@ -16,6 +16,8 @@ export type InstanceRow = {
   readonly at: string;
   readonly version: number;
   readonly alert: AlertRow | null;
+  /** Only of a request and a summary: the instance that it is about, and the labels of its alert. */
+  readonly about?: { readonly instance: string; readonly labels: Labels | null };
   readonly sentence: Sentence | null;
   readonly quarantined?: true;
   readonly error?: string;

@@ -46,7 +46,7 @@ function Head({ instance, steps }: { instance: InstanceDetail; steps: readonly S
   const otherwise = steps.findLast(({ counterfactual }) => counterfactual !== null)?.counterfactual ?? null;
   return html`<header class="head">
     <h1 id="instance"><${StateBadge} state=${state} /> ${policy}${kind !== "action" && html` <span class="quiet">${say.kind(kind)}</span>`}</h1>
-    <p><${LabelList} labels=${instance.alert?.labels ?? null} /></p>
+    <p><${LabelList} labels=${instance.alert?.labels ?? instance.about?.labels ?? null} /></p>
     <p class="why">${say.of(instance.sentence)}</p>
     ${otherwise !== null && html`<p class="otherwise"><b>${say("otherwise")}</b> ${say.of(otherwise.sentence)}</p>`}
     ${answered.map(

@@ -1,7 +1,7 @@
 /** Instances, newest first. Every filter is in the address; the list follows what is committed. */
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { InstanceRow, Policy } from "../api.ts";
+import type { InstanceRow, Labels, Policy } from "../api.ts";
 import { useData, useSession } from "../data.ts";
 import { html } from "../html.ts";
 import { type Pages, type Range, usePages } from "../pages.ts";
@@ -88,11 +88,16 @@ function Rows({ rows, pages, seen, sought }: RowsProps): VNode {
   </table>` as VNode;
 }
 
+/** A request and a summary have the labels of what they are about. */
+function labelsOf({ alert, about }: InstanceRow): Labels {
+  return alert?.labels ?? about?.labels ?? {};
+}
+
 /** Names of labels: what was sought first, then those whose values tell most rows apart. */
 function tellingOrder(rows: readonly InstanceRow[], sought: string): readonly string[] {
   const values = new Map<string, Set<string>>();
-  for (const { alert } of rows.slice(0, 300))
-    for (const [name, value] of Object.entries(alert?.labels ?? {})) {
+  for (const row of rows.slice(0, 300))
+    for (const [name, value] of Object.entries(labelsOf(row))) {
       const known = values.get(name) ?? new Set<string>();
       values.set(name, known.add(value));
     }
@@ -109,7 +114,7 @@ function Row({ row, number, order }: RowProps): VNode {
   const say = useWords();
   if (row.quarantined)
     return html`<tr aria-rowindex=${number}><td class="col-state"><span class="state state-failed">?</span></td><td colspan="3" class="why" title=${row.error}>${row.error}</td><td class="col-id"><${InstanceLink} id=${row.id} /></td></tr>` as VNode;
-  const labels = row.alert?.labels ?? {};
+  const labels = labelsOf(row);
   const shown = order.filter((name) => labels[name] !== undefined);
   const all = shown.map((name) => `${name}=${labels[name]}`).join("\n");
   return html`<tr aria-rowindex=${number} onClick=${(event: MouseEvent) => open(event, row.id)}>

@@ -14,9 +14,14 @@ import type { Runtime } from "../runtime.ts";
 /** A number that a person reads: beyond it "at least" says as much. */
 export const HELD_COUNT_MAX = 1_000;
 
+/** The instance whose alert says what a notice is about; of several, the one that asked first. */
+export function subjectIdOf(notice: Notice): string {
+  return notice.kind === "summary" ? notice.opener : notice.instance;
+}
+
 /** null: what it is about is gone, or cannot be read; the notice is sent all the same. */
 export async function noticeSubject(runtime: Runtime, notice: Notice): Promise<NoticeSubject | null> {
-  const id = notice.kind === "summary" ? notice.opener : notice.instance;
+  const id = subjectIdOf(notice);
   const lines = await runtime.store.history(id);
   if (lines === null || lines.length === 0) return null;
   try {

@@ -9,6 +9,7 @@ import { BecalmError, errorCode } from "../../model/errors.ts";
 import { entryJson, explainedRow, instanceDetail } from "../../present/instance-json.ts";
 import type { ProcessNames } from "../../runtime/deciding-process.ts";
 import type { Listed } from "../../runtime/instance-reader.ts";
+import { subjectIdOf } from "../../runtime/workers/notice-subject.ts";
 import { historyVisits } from "../../simulate/history-visits.ts";
 import { replay } from "../../simulate/replay.ts";
 import { HttpRefusal } from "../http/http-refusal.ts";
@@ -131,7 +132,17 @@ async function pageJson(ports: InstancePorts, page: Listed): Promise<object> {
 
 export async function rowJson(ports: InstancePorts, instance: InstanceSnapshot): Promise<object> {
   const history = await historyOf(ports, instance.id);
-  return explainedRow(instance, history, await namesOf(ports, history));
+  const row = explainedRow(instance, history, await namesOf(ports, history));
+  return { ...row, ...(await aboutOf(ports, history)) };
+}
+
+/** What a notice is about: it has no alert of its own, and without labels nobody could tell one from the others. */
+async function aboutOf(ports: InstancePorts, history: History | null): Promise<object> {
+  const notice = history?.birth.notice ?? null;
+  if (notice === null) return {};
+  const instance = subjectIdOf(notice);
+  const subject = await historyOf(ports, instance);
+  return { about: { instance, labels: subject?.birth.alert?.labels ?? null } };
 }
 
 /** What the processes were called that decided its steps. */
@@ -164,13 +175,14 @@ const QUARANTINING: ReadonlySet<string> = new Set([
   "BECALM_CHECKPOINT_NEWER",
 ]);
 
-async function shown(id: string, { reader }: InstancePorts): Promise<Response> {
-  const instances = await reader();
+async function shown(id: string, ports: InstancePorts): Promise<Response> {
+  const instances = await ports.reader();
   try {
     const snapshot = toSnapshot(await instances.instance(id));
     const history = await instances.history(id);
     const names = await instances.processNames(history.entries);
-    return json(instanceDetail(snapshot, history, names), { etag: etagOf(snapshot) });
+    const detail = { ...instanceDetail(snapshot, history, names), ...(await aboutOf(ports, history)) };
+    return json(detail, { etag: etagOf(snapshot) });
   } catch (error) {
     if (error instanceof BecalmError && QUARANTINING.has(error.code)) return json(quarantinedJson(id, error, null));
     throw error;
