@@ -10,10 +10,16 @@ import type { ProcessNames } from "../runtime/deciding-process.ts";
 import { stateColor } from "./report-text.ts";
 import type { Colors } from "./terminal.ts";
 
-/** `birth` null: its history cannot be read. `process`: id of the one that decided its last step. */
+type Labels = Readonly<Record<string, string>>;
+
+/**
+ * `birth` null: its history cannot be read. `about`: of a request or a summary, the labels of the alert that it is
+ * about. `process`: id of the one that decided its last step.
+ */
 export type ListedRow = {
   readonly instance: Instance;
   readonly birth: Birth | null;
+  readonly about?: Labels | undefined;
   readonly process?: string | undefined;
 };
 
@@ -96,18 +102,20 @@ function widthOf(columns: readonly Column[]): number {
 
 /** The alert's name, and those of its labels that differ among the rows of that name. */
 function alertCells(rows: readonly ListedRow[], { say }: Reader): string[] {
-  const labelsOf = ({ birth }: ListedRow): Readonly<Record<string, string>> => birth?.alert?.labels ?? {};
+  const labelsOf = ({ birth, about }: ListedRow): Labels => birth?.alert?.labels ?? about ?? {};
   const telling = new Map<string, readonly string[]>();
   return rows.map((row) => {
     const labels = labelsOf(row);
     const name = labels["alertname"] ?? "";
     if (row.birth === null) return "?";
-    if (row.birth.alert === null) return `(${row.birth.kind})`;
+    const kind = row.birth.alert === null ? `(${row.birth.kind})` : "";
+    if (kind !== "" && row.about === undefined) return kind;
     const names =
       telling.get(name) ?? tellingNames(rows.map(labelsOf).filter(({ alertname = "" }) => alertname === name));
     telling.set(name, names);
     const shown = names.filter((label) => labels[label] !== undefined).map((label) => `${label}=${labels[label]}`);
-    return printable([name || say("(no alertname)", "（无 alertname）"), ...shown].join(" "));
+    const words = [kind, name || say("(no alertname)", "（无 alertname）"), ...shown];
+    return printable(words.filter((word) => word !== "").join(" "));
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { nearestName } from "../formats/nearest-name.ts";
 import { birthOf, lastProcess } from "../instance/audit.ts";
+import type { Birth } from "../instance/audit-types.ts";
 import type { Instance } from "../instance/checkpoint.ts";
 import { topLevel } from "../instance/step.ts";
 import { errorCode } from "../model/errors.ts";
@@ -12,6 +13,7 @@ import { printable } from "../present/text-width.ts";
 import { isoTime } from "../present/time-text.ts";
 import type { ProcessNames } from "../runtime/deciding-process.ts";
 import type { InstanceReader, ListFilter, Quarantined } from "../runtime/instance-reader.ts";
+import { subjectIdOf } from "../runtime/workers/notice-subject.ts";
 import { unknownPolicy } from "./assumptions.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import { type ListedRow, listText } from "./list-text.ts";
@@ -119,10 +121,23 @@ async function rowOf(instances: InstanceReader, instance: Instance): Promise<Lis
   const { id } = instance;
   try {
     const lines = await instances.lines(id);
-    return { instance, birth: birthOf(id, lines), process: lastProcess(id, lines) };
+    const birth = birthOf(id, lines);
+    return { instance, birth, about: await aboutOf(instances, birth), process: lastProcess(id, lines) };
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
     return { instance, birth: null };
+  }
+}
+
+/** Labels of the alert that a request or a summary is about: by itself it has none. */
+async function aboutOf(instances: InstanceReader, { notice }: Birth): Promise<ListedRow["about"]> {
+  if (notice === null) return undefined;
+  const subject = subjectIdOf(notice);
+  try {
+    return birthOf(subject, await instances.lines(subject)).alert?.labels;
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return undefined;
   }
 }
 

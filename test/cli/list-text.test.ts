@@ -74,6 +74,14 @@ describe("rows of a list", () => {
     ]);
   });
 
+  test("say of a request which alert it asks about", () => {
+    const [other] = HOSTS.slice(1);
+    const request = { ...row(9, null), about: { alertname: "HostDown", host: "db-1" } };
+    const shown = { colors, columns: Number.POSITIVE_INFINITY, reader: ENGLISH_UTC, names: NAMES };
+    const [, first] = listText([request, other as ListedRow], shown);
+    expect(first).toMatch(/\(summary\) HostDown host=db-1$/);
+  });
+
   test("compare labels among alerts of one name only, and name what is not an alert", () => {
     const disk = row(9, { alertname: "DiskFull", path: "/var" });
     const lines = listText([...HOSTS, disk, row(10, null)], {
