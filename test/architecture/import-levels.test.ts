@@ -48,6 +48,7 @@ const BELOW: Record<string, readonly string[]> = {
 
 /** Files whose level is not their folder's: ports that lie beside their drivers, the pure part of detection, and a part of the engine. */
 const LEVEL_OF_PATH: Readonly<Record<string, string>> = {
+  "src/checked-calls.ts": "index",
   "src/engine-options.ts": "engine",
   "src/explained-snapshot.ts": "engine",
   "src/committed-steps.ts": "engine",

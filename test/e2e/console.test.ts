@@ -84,21 +84,6 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     await dialog.getByRole("button", { name: button, exact: true }).click();
   };
 
-  test("shows of an approval request which alert it asks about, in the list and on its page", async () => {
-    for (const host of ["db-1", "db-2"]) {
-      await fire("InstanceDown", `asked-${host}`, [`${host}-first`, host]);
-      await waiting(`asked-${host}`);
-    }
-    await page.goto(`${serving.url}/#/instances?policy=restart-host`);
-    const requests = page.getByRole("row").filter({ hasText: "approval request" });
-    for (const host of ["db-1", "db-2"])
-      await expect.poll(() => requests.filter({ hasText: `instance${host}` }).count()).toBe(1);
-    if (process.env["BECALM_SCREENSHOT"] !== undefined)
-      await page.screenshot({ path: process.env["BECALM_SCREENSHOT"] });
-    await requests.filter({ hasText: "instancedb-2" }).getByRole("link").click();
-    await expect.poll(() => page.locator("header.head").textContent()).toContain("instancedb-2");
-  });
-
   test("follows a storm that is posted while somebody looks", async () => {
     await show(page, serving.url, "#/storm");
     await fire("HighErrorRate", "storm", numbered(60));
@@ -285,4 +270,17 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
       }
     },
   );
+
+  test("shows of an approval request which alert it asks about, in the list and on its page", async () => {
+    for (const host of ["db-1", "db-2"]) {
+      await fire("InstanceDown", `asked-${host}`, [`${host}-first`, host]);
+      await waiting(`asked-${host}`);
+    }
+    await page.goto(`${serving.url}/#/instances?policy=restart-host`);
+    const requests = page.getByRole("row").filter({ hasText: "approval request" });
+    for (const host of ["db-1", "db-2"])
+      await expect.poll(() => requests.filter({ hasText: `instance${host}` }).count()).toBe(1);
+    await requests.filter({ hasText: "instancedb-2" }).getByRole("link").click();
+    await expect.poll(() => page.locator("header.head").textContent()).toContain("instancedb-2");
+  });
 });

@@ -6,6 +6,8 @@ import * as testing from "../../src/testing.ts";
 const WRONG: readonly unknown[] = [undefined, null, "x", "", 5, true, {}, [], [null], () => {}];
 const POLICIES = [{ name: "act", match: [], action: { log: {} } }];
 const TEXT = "policies: [{ name: act, match: [], action: { log: {} } }]";
+const STRATEGIES =
+  "strategies: [{ name: s, query: { value: v, time: t, dimensions: [] }, interval: 1s, levels: [{ severity: page, when: '> 1' }] }]";
 const shown = (value: unknown) => (typeof value === "function" ? "a function" : (JSON.stringify(value) ?? "undefined"));
 
 /** How a call ended otherwise than with a result or a BecalmError that has something to say. */
@@ -39,7 +41,7 @@ async function faultsOf(
 const FIRST: Readonly<Record<string, unknown>> = {
   loadPolicySet: TEXT,
   parsePolicies: TEXT,
-  loadStrategies: "strategies: []",
+  loadStrategies: STRATEGIES,
   fingerprintOf: { a: "b" },
   dimensionKey: { function: "trigger", by: ["a"] },
   evaluateConvergence: { function: "trigger", count: 1 },
@@ -63,7 +65,7 @@ test.each(functions)("%s: %s names what is wrong with its arguments", async (_, 
 test("the second argument of those who read a file may be left out", () => {
   expect(becalm.loadPolicySet(TEXT).policies).toHaveLength(1);
   expect(becalm.parsePolicies("policies: 5").mistakes[0]).toMatchObject({ line: 1 });
-  expect(becalm.loadStrategies("strategies: []")).toEqual([]);
+  expect(becalm.loadStrategies(STRATEGIES)).toHaveLength(1);
 });
 
 describe("an engine", () => {

@@ -19,8 +19,9 @@ import type { Silence } from "../../policy/policy.ts";
 import type { TimerRow } from "../../stores/store.ts";
 import { untilWritten } from "../commit/back-off.ts";
 import type { CompiledSilence, Driver, Runtime } from "../runtime.ts";
-import { validateStoredSilence } from "../stops/validate-request.ts";
+import { requireArgument, TEXT } from "../validate-options.ts";
 import { alertOf, envelopeOf } from "../workers/timers.ts";
+import { validateStoredSilence } from "./validate-silence.ts";
 
 /** Beside the records of episodes; no alert's key begins so. */
 const SILENCES_KEY = "!silences";
@@ -112,6 +113,7 @@ export class SilenceService {
    * Gives how many were looked at.
    */
   async expire(id: string): Promise<number> {
+    requireArgument("engine.expireSilence", TEXT, id);
     const nowMs = this.#now();
     await this.#change((silences) => {
       const silence = silences.find((one) => one.id === id);
