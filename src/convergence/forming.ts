@@ -38,8 +38,9 @@ function remembered(forming: readonly FormingMember[]): typeof asked {
 export function placeInForming(forming: readonly FormingMember[], id: string): number {
   const known = remembered(forming);
   known.questions += 1;
+  // Most are asked about soon after they came.
   if (forming.length <= SHORT_LENGTH || known.questions <= FEW_QUESTIONS)
-    return forming.findIndex((member) => member.id === id);
+    return forming.findLastIndex((member) => member.id === id);
   const { places } = known;
   for (let at = places.size; at < forming.length; at += 1) places.set((forming[at] as FormingMember).id, at);
   return places.get(id) ?? -1;

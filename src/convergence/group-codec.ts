@@ -18,24 +18,56 @@ const MEMBER = /^([^ ,]+),([npsf]),(-?[0-9a-z]+)(?:,(-?[0-9a-z]+))?$/i;
 
 export function encodeGroup(group: Group): string {
   const others = JSON.stringify({ format: GROUP_FORMAT, ...group, forming: undefined });
-  return `${others.slice(0, -1)},"forming":${group.forming.length === 0 ? '""' : quoted(formingText(group))}}`;
+  return `${others.slice(0, -1)},"forming":"${formingText(group)}"}`;
 }
 
 /** Words that need no escapes, as all ids of ours make: looking for some costs as much as all the rest. */
 const PLAIN = /^[\w ,-]*$/;
 
-function quoted(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+function escaped(text: string): string {
+  return PLAIN.test(text) ? text : JSON.stringify(text).slice(1, -1);
 }
 
+/** Neighbours whose words are kept together. */
+const PIECE_LENGTH = 16;
+
+/** The words of neighbours, as they were written last. */
+type Piece = { readonly members: readonly FormingMember[]; readonly epoch: number; readonly text: string };
+
+/** By the first of them. */
+const PIECES = new WeakMap<FormingMember, Piece>();
+
+/**
+ * The words of all members with a space between them, as JSON has them. Each commit of a forming group writes all, and
+ * changes a few.
+ */
 function formingText({ forming, epoch }: Group): string {
   let text = "";
-  for (const { id, createdAtMs, standing, hadAttempt, succeededAtMs } of forming) {
-    const letter = hadAttempt ? LETTERS[standing].toUpperCase() : LETTERS[standing];
-    const succeeded = succeededAtMs === null ? "" : `,${(succeededAtMs - createdAtMs).toString(36)}`;
-    text += `${text === "" ? "" : " "}${id},${letter},${(createdAtMs - epoch).toString(36)}${succeeded}`;
-  }
+  let from = 0;
+  for (; from + PIECE_LENGTH <= forming.length; from += PIECE_LENGTH) text += ` ${pieceText(forming, from, epoch)}`;
+  for (; from < forming.length; from += 1) text += ` ${wordOf(forming[from] as FormingMember, epoch)}`;
+  return text.slice(1);
+}
+
+function pieceText(forming: readonly FormingMember[], from: number, epoch: number): string {
+  const first = forming[from] as FormingMember;
+  const known = PIECES.get(first);
+  if (known !== undefined && known.epoch === epoch && isAt(forming, from, known.members)) return known.text;
+  const members = forming.slice(from, from + PIECE_LENGTH);
+  const text = members.map((member) => wordOf(member, epoch)).join(" ");
+  PIECES.set(first, { members, epoch, text });
   return text;
+}
+
+function isAt(forming: readonly FormingMember[], from: number, members: readonly FormingMember[]): boolean {
+  for (let at = 1; at < members.length; at += 1) if (forming[from + at] !== members[at]) return false;
+  return true;
+}
+
+function wordOf({ id, createdAtMs, standing, hadAttempt, succeededAtMs }: FormingMember, epoch: number): string {
+  const letter = hadAttempt ? LETTERS[standing].toUpperCase() : LETTERS[standing];
+  const succeeded = succeededAtMs === null ? "" : `,${(succeededAtMs - createdAtMs).toString(36)}`;
+  return `${escaped(id)},${letter},${(createdAtMs - epoch).toString(36)}${succeeded}`;
 }
 
 function formingFrom(groupId: string, text: string, epoch: number): FormingMember[] {

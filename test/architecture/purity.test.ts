@@ -35,6 +35,7 @@ const MODULE_STATE = /^(?:export )?(?:let (\w+)|const (\w+)(?:: [^=]+)? = new (?
 const REMEMBERED = [
   "src/convergence/dimension-key.ts KNOWN",
   "src/convergence/forming.ts asked",
+  "src/convergence/group-codec.ts PIECES",
   "src/formats/alert-fields.ts lastTime",
   "src/instance/open-index.ts PLACES",
   "src/instance/step-memo.ts TAKEN",

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { FormingMember } from "../../src/convergence/forming.ts";
-import { newGroup } from "../../src/convergence/group.ts";
+import { type Group, newGroup } from "../../src/convergence/group.ts";
 import { decodeGroup, encodeGroup } from "../../src/convergence/group-codec.ts";
 
 const EPOCH_MS = 1_795_416_594_757;
@@ -24,6 +24,40 @@ test("a forming group is read as it was written, whenever its members were made 
       // The same members in another formation, whose times count from elsewhere.
       const later = { ...group, epoch: EPOCH_MS + 1 };
       expect(decodeGroup(later.id, encodeGroup(later))).toEqual(later);
+    }),
+  );
+});
+
+/** All words anew, as the format says. */
+function slowText({ forming, epoch }: Group): string {
+  const letters = { none: "n", inProgress: "p", succeeded: "s", failed: "f" };
+  const words = forming.map(({ id, createdAtMs, standing, hadAttempt, succeededAtMs }) => {
+    const letter = hadAttempt ? letters[standing].toUpperCase() : letters[standing];
+    const times = [createdAtMs - epoch, ...(succeededAtMs === null ? [] : [succeededAtMs - createdAtMs])];
+    return [id, letter, ...times.map((time) => time.toString(36))].join(",");
+  });
+  return words.join(" ");
+}
+
+const change = fc.oneof(
+  fc.record({ kind: fc.constant("add" as const), members: fc.array(member, { maxLength: 30 }) }),
+  fc.record({ kind: fc.constant("replace" as const), at: fc.nat(200), by: member }),
+  fc.record({ kind: fc.constant("drop" as const), at: fc.nat(200), count: fc.nat(20) }),
+  fc.record({ kind: fc.constant("form anew" as const), epoch: fc.integer({ min: EPOCH_MS, max: EPOCH_MS + 9_999 }) }),
+);
+
+test("a group that changes step by step is written as one that is written for the first time", () => {
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 20 }), (changes) => {
+      let group = newGroup("disk:!sha1#00ff", "disk", EPOCH_MS);
+      for (const one of changes) {
+        const forming = group.forming.slice();
+        if (one.kind === "add") forming.push(...one.members);
+        if (one.kind === "replace" && one.at < forming.length) forming[one.at] = one.by;
+        if (one.kind === "drop") forming.splice(one.at, one.count);
+        group = { ...group, forming, epoch: one.kind === "form anew" ? one.epoch : group.epoch };
+        expect(JSON.parse(encodeGroup(group))).toEqual({ format: 2, ...group, forming: slowText(group) });
+      }
     }),
   );
 });
