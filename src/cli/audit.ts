@@ -8,12 +8,14 @@ import { count } from "../present/text-table.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { type Against, againstText, withAgainst } from "./audit-against.ts";
 import { readBundle } from "./bundle-file.ts";
+import { episodeFaults } from "./episode-checks.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
+import { groupFaults } from "./group-checks.ts";
 import { hiddenInstances, stuckEffects } from "./loose-ends.ts";
 import { Progress } from "./progress.ts";
 import { SeenInstances } from "./seen-instances.ts";
 import type { Terminal } from "./terminal.ts";
-import { bundledFault, checkTrail, faultText, type TrailCheck } from "./trail.ts";
+import { bundledFault, checkTrail, faultText, type TrailCheck, whole } from "./trail.ts";
 import { type StoreOptions, withReading } from "./with-namespace.ts";
 
 export type AuditOptions = StoreOptions & {
@@ -56,7 +58,7 @@ type Verifying = Omit<AuditOptions, "against"> & { readonly against: Against | n
 async function verifyStore(terminal: Terminal, instances: InstanceReader, options: Verifying): Promise<number> {
   const { against, ids, json: isJson } = options;
   const totals: Totals = { instances: 0, entries: 0, broken: 0 };
-  const seen = new SeenInstances();
+  const seen = new SeenInstances(instances.runtime.partitions);
   const context = { terminal, totals, isJson, against, seen };
   const progress = new Progress(terminal);
   for await (const some of ids.length > 0 ? [ids] : allIds(instances)) {
@@ -96,20 +98,27 @@ type Context = {
 
 async function verifySome(instances: InstanceReader, ids: readonly string[], context: Context): Promise<void> {
   const checked = await Promise.all(ids.map(async (id) => ({ id, ...(await checkTrail(instances, id)) })));
-  for (const one of checked) await addTo(one, context);
+  const episodes = await episodeFaults(
+    instances.runtime,
+    checked.flatMap(({ instance, lines, fault }) =>
+      instance === undefined || fault !== null ? [] : { instance, lines },
+    ),
+  );
+  for (const one of checked) await addTo({ ...one, fault: one.fault ?? whole(episodes.get(one.id) ?? null) }, context);
 }
 
 type Checked = TrailCheck & { readonly id: string };
 
-async function addTo({ id, lines, fault, birthHash = null, state }: Checked, context: Context): Promise<void> {
+async function addTo({ id, lines, fault, birthHash = null, instance }: Checked, context: Context): Promise<void> {
   const { terminal, totals, isJson, against } = context;
   totals.instances += 1;
   totals.entries += Math.max(lines.length - 1, 0);
   await against?.add(id, lines, birthHash);
   if (fault === null) {
-    context.seen?.add({ id, lines, state });
+    context.seen?.add({ id, lines, instance });
     return;
   }
+  context.seen?.doubt({ id, lines, instance });
   totals.broken += 1;
   if (isJson) await terminal.json({ id, ok: false, line: fault.line, what: fault.what });
   else await terminal.out(`${terminal.outColors.red("✗")} ${id}: ${faultText(fault)}`);
@@ -179,6 +188,7 @@ async function reportNamespace(
     ...seen.missingPolicies(records),
     ...seen.misplaced,
     ...(await hiddenInstances(instances, seen.inStates)),
+    ...(await groupFaults(instances, seen.groups)),
     ...(await store.strayInstances()).map(({ id, what }) => ({ id, what: STRAY[what] })),
     ...(await stuckEffects(instances)).map(({ id, what }) => ({ effect: id, what })),
   ];
@@ -193,7 +203,7 @@ async function reportNamespace(
   }
 }
 
-const KINDS: Readonly<Record<string, string>> = { policy: "策略", effect: "动作" };
+const KINDS: Readonly<Record<string, string>> = { policy: "策略", group: "收敛组", effect: "动作" };
 
 const STRAY = {
   gone: "is named by the lists, and is not there: it was removed by something else than its retention",

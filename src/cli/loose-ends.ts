@@ -38,7 +38,7 @@ export async function missingTimer(instances: InstanceReader, stored: StoredInst
 }
 
 /** A store may hold a time that no date can have. */
-function timeText(ms: number): string {
+export function timeText(ms: number): string {
   const date = new Date(ms);
   return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
 }

@@ -1,24 +1,23 @@
 /** Checks that an instance's audit trail and its checkpoint belong together. For `replay` and `audit verify`. */
 import { birthOf } from "../instance/audit.ts";
+import type { Instance } from "../instance/checkpoint.ts";
 import { birthFault, identityFault } from "../instance/identity.ts";
-import { topLevel } from "../instance/step.ts";
 import { type TrailFault, trailFault, versionFault } from "../instance/trail.ts";
 import { BecalmError } from "../model/errors.ts";
-import type { InstanceState } from "../model/instance-types.ts";
 import { type ReadInstance, tryInstance } from "../runtime/commit/read-instance.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import type { BundledInstance } from "../simulate/bundle.ts";
 import { missingTimer } from "./loose-ends.ts";
 
 /**
- * `birthHash`: of the first line, if that was redacted. `state`: of the checkpoint; absent: it cannot be read, or is a
- * bundle's.
+ * `birthHash`: of the first line, if that was redacted. `instance`: of the checkpoint; absent: it cannot be read, or is
+ * a bundle's.
  */
 export type TrailCheck = {
   readonly lines: readonly string[];
   readonly fault: TrailFault | null;
   readonly birthHash?: string | null;
-  readonly state?: InstanceState;
+  readonly instance?: Instance;
 };
 
 const LOOKED_COUNT_MAX = 5;
@@ -35,14 +34,14 @@ export async function checkTrail(instances: InstanceReader, id: string): Promise
     if (birthHash !== undefined)
       return { lines, fault: bundledFault({ id, version, checkpoint: value, lines, birthHash }), birthHash };
     const instance = await tryInstance(instances.runtime, stored);
-    const state = instance instanceof BecalmError ? {} : { state: topLevel(instance.snapshot.state) };
+    const read = instance instanceof BecalmError ? {} : { instance };
     const fault =
       trailFault(lines, value) ??
       versionFault(lines, version) ??
       whole(bornAs(instances, id, { instance, lines })) ??
       whole(await missingTimer(instances, stored));
     if (fault === null || looked >= LOOKED_COUNT_MAX || (await instances.stored(id)).version === version)
-      return { lines, fault, ...state };
+      return { lines, fault, ...read };
   }
 }
 
@@ -79,6 +78,6 @@ export function faultText({ line, what }: TrailFault): string {
   return `line ${line} (${line === 1 ? "its birth" : `entry ${line - 1}`}) ${what}`;
 }
 
-function whole(what: string | null): TrailFault | null {
+export function whole(what: string | null): TrailFault | null {
   return what === null ? null : { line: 0, what };
 }

@@ -38,7 +38,7 @@ export function leaseTimers({ instances }: Decision, { words }: Received): Lease
 }
 
 /** Would the end of its alert move it? That of a lease says nothing to one that is verified. */
-function isMovable({ kind, snapshot }: Instance): boolean {
+export function isMovable({ kind, snapshot }: Instance): boolean {
   const { state, context } = snapshot;
   if (kind !== "action" || context.closed || context.policy.keepOnResolved) return false;
   return state === "Idle" || state === "Proceeding" || state === "Defense" || state === "Waiting";

@@ -5,6 +5,7 @@ import type { PolicyDocument } from "../../src/formats/policy-file.ts";
 import { CONVERGENCE_FUNCTIONS, type ConvergenceFunction } from "../../src/model/convergence-rule.ts";
 import { BecalmError } from "../../src/model/errors.ts";
 import { acceptedResults } from "../support/accepted-results.ts";
+import { faultsIn } from "../support/audited-namespace.ts";
 import {
   type Attempt,
   alertOf,
@@ -163,6 +164,7 @@ describe("whatever happens to a live engine", () => {
             storm.world.attempts.find(({ instance }) => instance === id)?.alert?.labels["host"];
           for (const step of steps) {
             await storm.take(step);
+            expect(await faultsIn(await storm.world.outside())).toEqual([]);
             const engine = await storm.engine();
             if (!MUTEX.includes(fn)) continue;
             for (const hostName of HOSTS) expect(await proceeding(engine, hostName, hostOf)).toBeLessThanOrEqual(1);

@@ -1,6 +1,7 @@
 /** Plays one storm to the engines and to the slow model, and compares them after every step. */
 import assert from "node:assert/strict";
 import type { Store } from "../../src/stores/store.ts";
+import { faultsIn } from "./audited-namespace.ts";
 import { LIFE_START_MS, type LifeMove } from "./life-storms.ts";
 import { type LifeSetting, LifeWorld } from "./life-world.ts";
 import { SlowLife } from "./slow-life.ts";
@@ -20,6 +21,8 @@ export async function playLives({ setting, storm, engines, connect }: LifePlay):
     await world.start(connect, engines);
     const model = new SlowLife(setting.policies, { nowMs: world.clock.now(), silences, limits: setting.limits });
     const play = new Play(world, model);
+    const store = connect();
+    await store.open({});
     for (const [index, move] of storm.entries()) {
       const what = `${index}: ${JSON.stringify(move)}`;
       await play.passes(move.afterMs);
@@ -27,6 +30,7 @@ export async function playLives({ setting, storm, engines, connect }: LifePlay):
       const [isTaken, mayBe] = (await play.take(move)) ?? [true, true];
       assert.equal(isTaken, mayBe, what);
       await play.compare(`after ${what}`);
+      same(await faultsIn(store), [], `after ${what}: what an audit finds`);
     }
     await play.compareAll();
   } finally {
