@@ -59,7 +59,7 @@ export function startBecalm(
   child.stdin.on("error", () => {});
   if (keepsInputOpen) child.stdin.write(input);
   else child.stdin.end(input);
-  const printed = isLate ? [once(child.stdout, "end"), once(child.stderr, "end")] : [];
+  const printed = isLate ? [once(child.stdout, "close"), once(child.stderr, "close")] : [];
   const ended = Promise.all([once(child, "close"), ...printed]).then(([[code, signal]]) => {
     process.removeListener("exit", killWithParent);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...texts };
