@@ -67,6 +67,7 @@ type Opened = { readonly page: Page; readonly faults: string[]; readonly request
 
 async function open(server: InspectServer): Promise<Opened> {
   const page = await browser.newPage();
+  page.setDefaultTimeout(90_000);
   const faults: string[] = [];
   const requested: string[] = [];
   page.on("console", (message) => {

@@ -5,14 +5,21 @@ import { type ServerWorld, serverWorld } from "../support/server-world.ts";
 
 type Seen = { id?: string; event?: string; data?: string };
 
-/** Reads a stream until `enough` says so, and closes it. */
-async function read(url: string, enough: (seen: readonly Seen[]) => boolean, lastId?: string): Promise<Seen[]> {
+type Reading = { readonly lastId?: string | undefined; readonly whenOpen?: () => Promise<unknown> };
+
+/** Reads a stream until `enough` says so, and closes it. `whenOpen`: called once the server has this viewer. */
+async function read(
+  url: string,
+  enough: (seen: readonly Seen[]) => boolean,
+  { lastId, whenOpen }: Reading = {},
+): Promise<Seen[]> {
   const end = new AbortController();
   const headers: Record<string, string> = lastId === undefined ? {} : { "last-event-id": lastId };
   const { body } = await fetch(`${url}/v1/events`, { headers, signal: end.signal });
   const reader = (body as ReadableStream<Uint8Array>).getReader();
   const decoder = new TextDecoder();
   let text = "";
+  await whenOpen?.();
   while (!enough(parse(text))) text += decoder.decode((await reader.read()).value, { stream: true });
   end.abort();
   return parse(text);
@@ -36,9 +43,8 @@ describe("GET /v1/events", () => {
   afterAll(() => world.close());
 
   test("tells every committed step", async () => {
-    const reading = read(world.url, (seen) => seen.length >= 2);
-    await expect.poll(async () => (await post(String(Math.random()))).status).toBe(200);
-    const [first] = await reading;
+    const whenOpen = async () => expect((await post(String(Math.random()))).status).toBe(200);
+    const [first] = await read(world.url, (seen) => seen.length >= 2, { whenOpen });
     expect(first?.event).toBe("step");
     expect(JSON.parse(first?.data ?? "")).toMatchObject({
       policy: "default",
@@ -52,14 +58,14 @@ describe("GET /v1/events", () => {
     const reading = read(world.url, (seen) => seen.length >= 2);
     while ((await Promise.race([reading, post(String(Math.random())).then(() => null)])) === null);
     const [first, second] = await reading;
-    const again = await read(world.url, (seen) => seen.length >= 1, first?.id);
+    const again = await read(world.url, (seen) => seen.length >= 1, { lastId: first?.id });
     expect(again[0]).toEqual(second);
   });
 
   test.each(["0-1", "abc", "ffffffff-99999999999999999999", "-"])(
     "says that something is missing after %j, which it does not know",
     async (lastId) => {
-      const [first] = await read(world.url, (seen) => seen.length >= 1, lastId);
+      const [first] = await read(world.url, (seen) => seen.length >= 1, { lastId });
       expect(first?.event).toBe("gap");
     },
   );

@@ -12,6 +12,9 @@ const PLACES = [
 ];
 const executablePath = PLACES.find((place) => place !== undefined && existsSync(place));
 
+/** How long a page takes is no assertion. */
+const PAGE_MS_MAX = 90_000;
+
 /** Skips with a printed reason. */
 export function skipWithoutBrowser(): boolean {
   if (executablePath === undefined)
@@ -30,6 +33,7 @@ export function watch(
   page: Page,
   { origin, refusals = [] }: { origin: string; refusals?: readonly number[] },
 ): string[] {
+  page.setDefaultTimeout(PAGE_MS_MAX);
   const faults: string[] = [];
   page.on("console", (message) => {
     const isExpected = refusals.some((status) => message.text().includes(`status of ${status}`));
@@ -63,7 +67,7 @@ export async function graveViolations(page: Page): Promise<string[]> {
 /** Opens a page of the console and waits until it shows what it has. */
 export async function show(page: Page, url: string, hash: string): Promise<void> {
   await page.goto(`${url}/${hash}`);
-  await page.locator("main section, main .door").first().waitFor({ timeout: 60_000 });
+  await page.locator("main section, main .door").first().waitFor({ timeout: PAGE_MS_MAX });
   await expect.poll(() => page.locator("main").getByText("Loading ...").count()).toBe(0);
 }
 
