@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { memoryStore } from "../../src/stores/memory/memory-store.ts";
 import { systemClock } from "../../src/system/system-clock.ts";
-import { send, sendBytes, sendJson } from "../support/http-client.ts";
+import { type Received, send, sendBytes, sendJson } from "../support/http-client.ts";
 import { type ServerWorld, type ServerWorldOptions, serverWorld } from "../support/server-world.ts";
 
 const worlds: ServerWorld[] = [];
@@ -60,21 +60,32 @@ describe("limits of a request", () => {
   });
 
   test("more bodies than the process may hold are refused for now, with a time to come back", async () => {
-    const { url, port } = await open({ bodyBytesMax: 1_000, heldBytesMax: 1_000, requestMsMax: 2_000 });
+    // A machine that did not send another body while the first was held is given longer.
+    let answer = await besideHeld(2_000);
+    for (let requestMsMax = 4_000; answer === null; requestMsMax *= 2) answer = await besideHeld(requestMsMax);
+    expect(answer.status).toBe(503);
+    expect(answer.headers["retry-after"]).toBe("1");
+  });
+
+  /** What is answered to a body while another one is held; null: none was sent in time. */
+  async function besideHeld(requestMsMax: number): Promise<Received | null> {
+    const { url, port } = await open({ bodyBytesMax: 1_000, heldBytesMax: 1_000, requestMsMax });
     const head =
       "POST /api/v2/alerts HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n";
-    const held = sendBytes(port, [head, "x".repeat(800)]);
+    let isHeld = true;
+    const held = sendBytes(port, [head, "x".repeat(800)]).then(() => {
+      isHeld = false;
+    });
     const refused = async () => {
       const body = `[{"labels":{"a":"${"b".repeat(700)}"}}]`;
       return send(`${url}/api/v2/alerts`, { method: "POST", headers: JSON_TYPE, body });
     };
     let answer = await refused();
-    while (answer.status === 200) answer = await refused();
-    expect(answer.status).toBe(503);
-    expect(answer.headers["retry-after"]).toBe("1");
+    while (answer.status === 200 && isHeld) answer = await refused();
     await held;
     expect((await refused()).status).toBe(200);
-  });
+    return answer.status === 200 ? null : answer;
+  }
 
   test("more alerts than the engine may have under way are refused for now, and taken when there is room", async () => {
     let goOn = () => {};

@@ -27,7 +27,7 @@ afterEach(async () => {
 async function onRedis(tokens?: TokenBook) {
   const clock = new ManualClock(Date.now());
   const world = await serverWorld({
-    store: redisStore(redis.url, { namespace: `ready-${worlds.length}`, callTimeoutMs: 300 }),
+    store: redisStore(redis.url, { namespace: `ready-${worlds.length}`, callTimeoutMs: 1_000 }),
     engine: { clock },
     ...(tokens === undefined ? {} : { tokens }),
   });

@@ -23,6 +23,9 @@ async function server(...args: string[]): Promise<RedisServer> {
   return started;
 }
 
+/** Long enough for what comes soon, on any machine. */
+const PATIENT_MS = 60_000;
+
 function storeAt(target: string | Redis, callTimeoutMs = 1_000): Store {
   const store = redisStore(target, { callTimeoutMs });
   onTestFinished(() => store.close());
@@ -130,25 +133,25 @@ describe("a replica", () => {
 describe("a server that refuses for a moment", () => {
   test("because replicas are missing (NOREPLICAS) is asked again, and then says so", async () => {
     const lonely = await server();
-    const store = await opened(lonely.url);
+    const [store, patient] = [await opened(lonely.url), await opened(lonely.url, PATIENT_MS)];
     const raw = clientOf(lonely);
     await raw.config("SET", "min-replicas-to-write", "1");
     await expect(store.commit(commitOf())).rejects.toThrow(/NOREPLICAS.*Too few replicas follow it/);
-    const waiting = store.commit(commitOf());
+    const waiting = patient.commit(commitOf());
     setTimeout(() => void raw.config("SET", "min-replicas-to-write", "0"), 300);
     expect(await waiting).toBe("applied");
   });
 
   test("because somebody's script runs (BUSY) is asked again, and then says so", async () => {
     const busy = await server("--busy-reply-threshold", "50");
-    const store = await opened(busy.url);
+    const [store, patient] = [await opened(busy.url), await opened(busy.url, PATIENT_MS)];
     const raw = clientOf(busy);
     const killer = clientOf(busy);
     await killer.ping();
     const script = raw.eval("while true do end", 0).catch(() => "killed");
     await expect.poll(() => killer.ping().catch(String)).toContain("BUSY");
     await expect(store.list({ limit: 1 })).rejects.toThrow(/BUSY.*SCRIPT KILL/);
-    const waiting = store.list({ limit: 1 });
+    const waiting = patient.list({ limit: 1 });
     setTimeout(() => void killer.script("KILL"), 200);
     expect(await waiting).toMatchObject({ instances: [] });
     expect(await script).toBe("killed");
