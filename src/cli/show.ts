@@ -17,6 +17,7 @@ import type { ProcessNames } from "../runtime/deciding-process.ts";
 import type { InstanceReader } from "../runtime/instance-reader.ts";
 import { instanceLine } from "../simulate/instance-rows.ts";
 import { instanceAfter } from "../simulate/replay.ts";
+import { BUNDLE } from "./bundles-at.ts";
 import { EXIT } from "./exit-codes.ts";
 import { explainText } from "./explain-text.ts";
 import { placeInHistory } from "./past.ts";
@@ -40,6 +41,8 @@ type Shown = {
   /** null: its history cannot be read. */
   readonly history: History | null;
   readonly names: ProcessNames;
+  /** When the bundle was exported that it is read from; absent: it is read from a store. */
+  readonly exportedAtMs?: number;
   /** Of a namespace that a simulation made. */
   readonly isSimulated: boolean;
   readonly errors: readonly BecalmError[];
@@ -51,7 +54,9 @@ type Shown = {
 
 export async function show(terminal: Terminal, options: ShowOptions): Promise<number> {
   return withReading(options, "show", async (instances, { id }) => {
-    const now = await look(instances, id);
+    const exported = options.store?.startsWith(BUNDLE) === true && options.server === undefined;
+    const looked = await look(instances, id);
+    const now = exported ? { ...looked, exportedAtMs: instances.runtime.clock.now() } : looked;
     const shown = options.at === undefined ? now : past(now, options.at);
     if (options.json) await terminal.json(showLine(shown));
     else for (const line of showText(terminal, shown, storeArguments(options))) await terminal.out(line);
@@ -95,7 +100,12 @@ function past(shown: Shown, at: string): Shown {
 function showText(terminal: Terminal, shown: Shown, where: string): string[] {
   const { id, raw, instance, history, names, isSimulated, errors } = shown;
   const { bold, red, dim } = terminal.outColors;
-  const lines = [bold(id), ...pastText(terminal, shown), ...verifiedText(terminal, shown)];
+  const lines = [
+    bold(id),
+    ...exportedText(terminal, shown),
+    ...pastText(terminal, shown),
+    ...verifiedText(terminal, shown),
+  ];
   if (history !== null)
     lines.push(
       ...explainText(instance, history, {
@@ -115,6 +125,14 @@ function showText(terminal: Terminal, shown: Shown, where: string): string[] {
     ...wrapped(printable(raw), 78).map((line) => `  ${line}`),
   );
   return lines;
+}
+
+/** What is open in a bundle was open when it was exported. */
+function exportedText({ outColors, say, reader }: Terminal, { exportedAtMs }: Shown): string[] {
+  if (exportedAtMs === undefined) return [];
+  const at = reader.times.dateTime(exportedAtMs);
+  const when = say(`as it was when it was exported, ${at}`, `导出时的状态，${at}`);
+  return [`  ${outColors.dim(padColumns(say("bundle", "导出包"), 10))}${when}`];
 }
 
 function pastText(terminal: Terminal, { past, instance }: Shown): string[] {

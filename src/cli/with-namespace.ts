@@ -74,6 +74,7 @@ export function isOfOneWriter(url: string): boolean {
 function requireStoreUrl(url: string): void {
   if (url === MEMORY || /^rediss?(\+(sentinel|cluster))?:|^lmdb:./.test(url)) return;
   if (url.startsWith(BUNDLE)) throw usedWrongly(`A bundle can only be read. ${READING}`);
+  if (url.endsWith(".bundle")) throw usedWrongly(`${url} is a bundle: name it as --store ${BUNDLE}${url}. ${READING}`);
   throw usedWrongly(
     "--store (or BECALM_STORE) is not the URL of a store. Write it as lmdb:PATH, or as redis://[user:password@]host[:port][/database] " +
       "(rediss:// for TLS; redis+sentinel://HOST,.../MASTER, redis+cluster://HOST,...), or as memory: for a store that ends with the process.",

@@ -95,6 +95,13 @@ describe("an export", () => {
       expect([code, stderr]).toEqual([2, expect.stringContaining(`BECALM_ARGUMENT_INVALID: `)]);
       expect(stderr).toContain(`These read \`--store bundle:PATH\`: ${reading}.`);
     }
+    expect((await becalm(["ls", "--store", bundle])).stderr).toContain(`name it as --store bundle:${bundle}.`);
+  });
+
+  test("says of an instance that it is as it was when it was exported", async () => {
+    const [{ id } = { id: "" }] = jsonLines<{ id: string }>((await at("ls", "--json", "--limit", "1")).stdout);
+    const { stdout } = await becalm(["show", id, "--store", `bundle:${bundle}`, "--lang", "zh"]);
+    expect(stdout.split("\n")[1]).toMatch(/^ {2}导出包 {4}导出时的状态，\d{4}-\d\d-\d\d /);
   });
 
   test("is read with others of its folder, redacted ones too, and not at all if a line of one was changed", async () => {
