@@ -38,7 +38,8 @@ export type Who = { readonly by: string; readonly why: string };
 
 export type EngineOptions = {
   /**
-   * A policy file's content as an object, its list of policies, or a set that `loadPolicySet` or `parsePolicies` gave.
+   * A policy file's content as an object, its list of policies, or a set that `loadPolicySet` gave, or
+   * `parsePolicies` as its `policySet`.
    */
   readonly policies: PolicyInput;
   /** Default: a new memory store. */

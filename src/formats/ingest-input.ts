@@ -7,12 +7,25 @@ import { type AlertInput, readTimeInput } from "./alert-input.ts";
 import { Rejection, shown } from "./rejection.ts";
 import { isCaptured, isRequest, type RawAlert, rawAlertsOf } from "./request-alerts.ts";
 
-/** A webhook of Alertmanager or Grafana, parsed; its other keys are ignored. */
+/**
+ * A webhook of Alertmanager or Grafana, parsed. Only `alerts`, `status` and `truncatedAlerts` are read. The other keys
+ * are named because a type with any key would match a list of alerts too, and hide what is wrong in one of them.
+ */
 export type WebhookBody = {
   readonly alerts: readonly unknown[];
   readonly status?: unknown;
   readonly truncatedAlerts?: unknown;
-  readonly [key: string]: unknown;
+  readonly version?: unknown;
+  readonly groupKey?: unknown;
+  readonly receiver?: unknown;
+  readonly groupLabels?: unknown;
+  readonly commonLabels?: unknown;
+  readonly commonAnnotations?: unknown;
+  readonly externalURL?: unknown;
+  readonly orgId?: unknown;
+  readonly title?: unknown;
+  readonly state?: unknown;
+  readonly message?: unknown;
 };
 
 /** Alerts, one alert, or any body of docs/inputs.md, parsed or as its JSON text. */

@@ -2,7 +2,7 @@ import { BecalmError } from "../model/errors.ts";
 import type { Policy, PolicySet, Silence } from "../policy/policy.ts";
 import { MistakeReport, type PolicyMistake } from "./field-reader.ts";
 import type { Located } from "./located-value.ts";
-import type { PolicyDocument, PolicyFileDocument } from "./policy-document.ts";
+import type { LimitsDocument, PolicyDocument, SilenceDocument } from "./policy-document.ts";
 import { readPolicySet } from "./policy-reader.ts";
 import {
   type FileName,
@@ -41,8 +41,19 @@ export function loadPolicySet(text: string, options: FileName = {}): PolicySet {
 
 /**
  * What a program may give: an object of the file's form, a bare list of its policies, or a set that was parsed before.
+ * A parsed one is named by its marks alone, so that the compiler compares a misspelt policy with the file's keys.
  */
-export type PolicyInput = PolicyFileDocument | readonly PolicyDocument[] | PolicySet | readonly Policy[];
+export type PolicyInput = readonly (PolicyDocument | ParsedPolicy)[] | PolicyFileInput;
+
+type PolicyFileInput = {
+  readonly policies: readonly (PolicyDocument | ParsedPolicy)[];
+  readonly silences?: readonly (SilenceDocument | ParsedSilence)[] | null | undefined;
+  readonly limits?: LimitsDocument | ParsedLimits | undefined;
+};
+
+type ParsedPolicy = { readonly version: string; readonly onResolved: Policy["onResolved"] };
+type ParsedSilence = { readonly fromMs: number; readonly toMs: number };
+type ParsedLimits = { readonly perMs: number };
 
 /** The policy set of a program's plain objects. Throws BECALM_POLICY_INVALID whose message lists all mistakes. */
 export function policySetFrom(input: PolicyInput, file = "policies"): PolicySet {

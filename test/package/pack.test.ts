@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -51,6 +51,38 @@ describe("the package, installed from its tarball into an empty project", () => 
     writeFileSync(join(project, "example.ts"), example.code);
     run(process.execPath, [TSC, "-p", project]);
     run(process.execPath, ["out/example.js"]);
+  });
+
+  test("lets the compiler name what is wrong in a policy or an alert, by the keys that people write", () => {
+    const folder = join(project, "mistakes");
+    mkdirSync(folder);
+    const policy = 'name: "act", match: "a=b", action: { log: {} }';
+    const cases: readonly [string, RegExp][] = [
+      ['createEngine({ policies: [{ name: "act", macth: "a=b", action: { log: {} } }] });', /'macth' does not exist/],
+      [
+        `createEngine({ policies: [{ ${policy}, retry: { dealy: "1s" } }] });`,
+        /'dealy' .* Did you mean to write 'delay'/,
+      ],
+      [
+        `createEngine({ policies: [{ ${policy}, converge: { function: "trigger", window: 5 } }] });`,
+        /Type '5' is not assignable to type 'DurationText'/,
+      ],
+      [
+        'createEngine({ policies: { policies: [{ name: "act", match: "a=b", action: { hander: { name: "a" } } }] } });',
+        /'hander' .* Did you mean to write 'handler'/,
+      ],
+      ['engine.ingest([{ label: { a: "b" } }]);', /'label' .* Did you mean to write 'labels'/],
+      ["engine.ingest([{ labels: { a: 1 } }]);", /Type 'number' is not assignable to type 'string'/],
+    ];
+    const head = 'import { createEngine } from "becalm"; const engine = createEngine({ policies: [] });';
+    writeFileSync(join(folder, "mistakes.ts"), [head, ...cases.map(([code]) => code)].join("\n"));
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ ...TSCONFIG, include: ["*.ts"] }));
+    const { stdout } = spawnSync(process.execPath, [TSC, "-p", folder, "--noEmit", "--pretty", "false"], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    const errors = stdout.split("\n").filter((line) => line.startsWith("mistakes"));
+    expect(errors).toEqual(cases.map(([, error]) => expect.stringMatching(error)));
   });
 
   test("offers the statecharts without the engine", () => {
