@@ -32,6 +32,7 @@ import {
 import { packageVersion, shownPackageFile } from "./package-files.ts";
 import { addServing } from "./serve-program.ts";
 import { addStopping } from "./stop-program.ts";
+import { storeOrServer } from "./store-or-server.ts";
 import { readBy, type Terminal, tellError, terminal } from "./terminal.ts";
 import { usageSentence } from "./usage-sentence.ts";
 import { addCheck, addReport, addWhatIf } from "./what-if-program.ts";
@@ -79,7 +80,7 @@ function becalm(to: Terminal, onDone: (exitCode: number) => void): Command {
     command.addHelpText("after", `\nExamples:\n${examples.flatMap(exampleLines).join("\n")}\n`);
     command.action(async (...given: unknown[]) => {
       const own = given.slice(0, -2).flat() as (string | undefined)[];
-      const options = given.at(-2) as Options;
+      const options = storeOrServer(given.at(-2) as Options, (name) => command.getOptionValueSource(name) === "cli");
       onDone(
         await act(
           readBy(to, readerFrom(options)),

@@ -1,17 +1,34 @@
+import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { type TextLine, TextLines } from "../formats/text-lines.ts";
 import { REQUEST_LINE_BYTES_MAX } from "../model/limits.ts";
+import { usedWrongly } from "./exit-codes.ts";
 import { openMaybeGzip } from "./gzip-file.ts";
 import { unreadable } from "./unreadable-file.ts";
 
-/** The text of a small file. Throws BECALM_NOT_FOUND, or BECALM_ARGUMENT_INVALID if it cannot be read. */
+const LINE_FEED = 0x0a;
+
+/**
+ * The text of a small file. Throws BECALM_NOT_FOUND, or BECALM_ARGUMENT_INVALID if it cannot be read or is not UTF-8:
+ * replaced characters would make matchers that never match.
+ */
 export async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
+  const bytes = await readFile(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
+  });
+  if (isUtf8(bytes)) return bytes.toString("utf8");
+  throw usedWrongly(`${path} is not UTF-8 text: ${otherEncoding(bytes)}. Save it as UTF-8, or give another file.`);
+}
+
+function otherEncoding(bytes: Buffer): string {
+  if (["fffe", "feff"].includes(bytes.toString("hex", 0, 2))) return "it begins as UTF-16 does";
+  let line = 1;
+  for (let from = 0; ; line += 1) {
+    const end = bytes.indexOf(LINE_FEED, from);
+    if (end === -1 || !isUtf8(bytes.subarray(from, end))) return `line ${line} holds other bytes`;
+    from = end + 1;
   }
 }
 

@@ -1,3 +1,5 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { becalm, jsonLines, useFiles } from "../support/command.ts";
 import { send, sendJson } from "../support/http-client.ts";
@@ -87,6 +89,29 @@ describe("a command that names a server", () => {
   ])("ends with a clear mistake for %j", async (args, expected) => {
     const { code, stderr } = await becalm(["ls", ...args]);
     expect([code, stderr]).toEqual([expected, expect.stringMatching(/--server|--token-file/)]);
+  });
+
+  test("says so if something else than a server of Becalm answers", async () => {
+    const other = createServer((_, response) => response.end("ok"));
+    await new Promise<void>((listening) => other.listen(0, "127.0.0.1", listening));
+    const { port } = other.address() as AddressInfo;
+    const { code, stderr } = await becalm(["ls", "--server", `http://127.0.0.1:${port}`]);
+    other.close();
+    expect([code, stderr]).toEqual([1, expect.stringContaining("no server of Becalm does. Check --server")]);
+  });
+
+  test("does not ask it if a store was typed, and refuses two places, or a namespace that it does not have", async () => {
+    const env = { BECALM_SERVER: "http://127.0.0.1:1" };
+    const store = ["--store", `lmdb:${file("empty", "")}-store`];
+    const typed = await becalm(["ls", ...store], { env });
+    expect([typed.code, typed.stderr]).toEqual([3, expect.stringContaining("no store at lmdb:")]);
+    const both = await becalm(["approve", "03-0", ...WHO, ...store, ...at]);
+    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining("Give --store or --server, not both")]);
+    const named = await becalm(["ls", "--namespace", "staging"], { env });
+    expect([named.code, named.stderr]).toEqual([2, expect.stringContaining("--namespace is for a store")]);
+    expect(
+      (await becalm(["ls", ...at], { env: { BECALM_NAMESPACE: "staging", BECALM_STORE: "lmdb:/nope" } })).code,
+    ).toBe(0);
   });
 
   test("pauses and resumes through it", async () => {
