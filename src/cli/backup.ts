@@ -1,7 +1,9 @@
 /** `becalm backup`: a copy of an lmdb store, made while its writer goes on. */
+import { BecalmError } from "../model/errors.ts";
 import { count } from "../present/text-table.ts";
 import { EXIT, usedWrongly } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
+import { unwritable } from "./unwritable-file.ts";
 import { LMDB, type StoreOptions } from "./with-namespace.ts";
 
 export type BackupOptions = Pick<StoreOptions, "store"> & { readonly target: string; readonly json: boolean };
@@ -12,7 +14,9 @@ export async function backup(terminal: Terminal, { store, target, json }: Backup
       "`becalm backup` copies an lmdb store: give --store lmdb:PATH or set BECALM_STORE. A Redis server makes its own backups (BGSAVE).",
     );
   const { lmdbBackup } = await import("../stores/lmdb/lmdb-backup.ts");
-  const { file, bytes, namespaces } = await lmdbBackup(store.slice(LMDB.length), target);
+  const { file, bytes, namespaces } = await lmdbBackup(store.slice(LMDB.length), target).catch((cause: unknown) => {
+    throw cause instanceof BecalmError ? cause : unwritable(target, "place", cause);
+  });
   if (json) await terminal.json({ file, bytes, namespaces });
   else {
     const { say } = terminal;

@@ -68,7 +68,7 @@ function noteUnknownPolicy(terminal: Terminal, name: string | undefined, { runti
   if (name === undefined || known.includes(name)) return;
   const listed = known.join(", ") || terminal.say("none", "无");
   const what = terminal.say(
-    `In this namespace ${unknownPolicy(name, known)}`,
+    `--policy: ${unknownPolicy(name, known)}`,
     `此命名空间没有策略 ${JSON.stringify(name)}，现有：${listed}。`,
   );
   terminal.note(terminal.noteColors.yellow(what));

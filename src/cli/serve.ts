@@ -73,7 +73,12 @@ const STREAMS_DEFAULT = ["default"];
 /** Bodies in memory at once, unless a single one may be larger. */
 const HELD_BYTES_MAX = 64 * 1_024 * 1_024;
 
-export async function serve(terminal: Terminal, options: ServeOptions): Promise<number> {
+/** `onReady`: called with the server's address when it takes alerts. */
+export async function serve(
+  terminal: Terminal,
+  options: ServeOptions,
+  onReady: (url: string) => void = () => {},
+): Promise<number> {
   const setup = checkedSetup(options);
   if (options.exportRemoved !== undefined) await requireFolder(options.exportRemoved);
   const first = await readServed({ ...options, tls: setup.tls });
@@ -86,7 +91,7 @@ export async function serve(terminal: Terminal, options: ServeOptions): Promise<
   const store = await storeAt(url, options.namespace);
   try {
     const records = await streamsOf({ options, first, logger, url });
-    return await run(terminal, { options, setup, first, logger, store, records });
+    return await run(terminal, { options, setup, first, logger, store, records, onReady });
   } finally {
     await store.close();
     await endTracing();
@@ -145,6 +150,7 @@ type Parts = {
   readonly logger: FileLogger;
   readonly store: Store;
   readonly records: RecordStreams | null;
+  readonly onReady: (url: string) => void;
 };
 
 async function run(terminal: Terminal, parts: Parts): Promise<number> {
@@ -158,6 +164,7 @@ async function run(terminal: Terminal, parts: Parts): Promise<number> {
     await engine.start();
     server.ready();
     terminal.note(`becalm: listening on ${server.url}`);
+    parts.onReady(server.url);
     logger.info({ signal: await stopped }, "draining");
   } finally {
     for (const end of ends) end();

@@ -10,8 +10,6 @@ import type { Terminal } from "./terminal.ts";
 
 export type ServedDemoOptions = { readonly listen: string; readonly speed: number };
 
-const READY_POLL_MS = 50;
-const READY_MS_MAX = 20_000;
 const DRAIN_MS = 5_000;
 const BODY_BYTES_MAX = 32 * 1_024 * 1_024;
 
@@ -22,28 +20,32 @@ type Alert = { readonly startsAt?: string; readonly endsAt?: string };
 export async function servedDemo(terminal: Terminal, { listen, speed }: ServedDemoOptions): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "becalm-demo-"));
   const ended = new AbortController();
-  try {
-    const serving = serve(terminal, {
-      policies: packageFile("demo/policies.yaml"),
-      listen,
-      store: `lmdb:${join(folder, "store")}`,
-      namespace: "demo",
-      insecureListen: false,
-      allowExec: false,
-      observe: false,
-      leaveEffects: false,
-      raiseFormat: false,
-      maxBodyBytes: BODY_BYTES_MAX,
-      watch: false,
-      log: join(folder, "log.jsonl"),
-      concurrency: 16,
-      drainMs: DRAIN_MS,
-      requestMs: DRAIN_MS,
-      retentionMs: RETENTION_MS_DEFAULT,
-    }).finally(() => ended.abort());
-    const storm = sendStorm(terminal, { url: `http://${listen}`, speed, signal: ended.signal });
+  const options = {
+    policies: packageFile("demo/policies.yaml"),
+    listen,
+    store: `lmdb:${join(folder, "store")}`,
+    namespace: "demo",
+    insecureListen: false,
+    allowExec: false,
+    observe: false,
+    leaveEffects: false,
+    raiseFormat: false,
+    maxBodyBytes: BODY_BYTES_MAX,
+    watch: false,
+    log: join(folder, "log.jsonl"),
+    concurrency: 16,
+    drainMs: DRAIN_MS,
+    requestMs: DRAIN_MS,
+    retentionMs: RETENTION_MS_DEFAULT,
+  };
+  let storm: Promise<void> = Promise.resolve();
+  // Only the server itself says where it is: at the address asked for there may be another one, which would act.
+  const begin = (url: string) => {
+    storm = sendStorm(terminal, { url, speed, signal: ended.signal });
     storm.catch(() => {});
-    const code = await serving;
+  };
+  try {
+    const code = await serve(terminal, options, begin).finally(() => ended.abort());
     await storm;
     return code;
   } finally {
@@ -55,7 +57,6 @@ type Sending = { readonly url: string; readonly speed: number; readonly signal: 
 
 async function sendStorm(terminal: Terminal, { url, speed, signal }: Sending): Promise<void> {
   const requests = await readStorm();
-  if (!(await isReady(url, signal))) return;
   const firstMs = requests[0]?.atMs ?? 0;
   const beganMs = Date.now();
   terminal.note(
@@ -103,15 +104,6 @@ async function post(url: string, body: unknown, signal: AbortSignal): Promise<vo
     "BECALM_ALERT_INVALID",
     `The server refused the storm with ${response.status}. Its log says why.`,
   );
-}
-
-async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
-  for (const untilMs = Date.now() + READY_MS_MAX; Date.now() < untilMs && !signal.aborted; ) {
-    const response = await fetch(`${url}/-/ready`, { signal }).catch(() => null);
-    if (response?.ok === true) return true;
-    await pauseMs(READY_POLL_MS, signal);
-  }
-  return false;
 }
 
 function pauseMs(delayMs: number, signal: AbortSignal): Promise<void> {

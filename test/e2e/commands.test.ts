@@ -129,7 +129,9 @@ describe("ls", () => {
     const { code, stdout, stderr } = await at("ls", "--json", "--policy", "restrt-host");
     expect(code).toBe(0);
     expect(stdout).toBe("");
-    expect(stderr).toMatch(/unknown policy "restrt-host"\. Did you mean "restart-host"\? There are .*shed-load/);
+    expect(stderr).toMatch(
+      /^--policy: unknown policy "restrt-host"\. Did you mean "restart-host"\? There are .*shed-load/,
+    );
   });
 
   test("finds rare ones among many, in pages of any size, each once", async () => {

@@ -50,6 +50,8 @@ describe("becalm run on an lmdb store", () => {
 
     const again = await becalm(["backup", copy, "--store", `lmdb:${path}`]);
     expect([again.code, again.stderr]).toEqual([2, expect.stringContaining("exists already")]);
+    const unmade = await becalm(["backup", "/dev/null/x", "--store", `lmdb:${path}`]);
+    expect([unmade.code, unmade.stderr]).toEqual([1, expect.stringMatching(/OUTPUT_FAILED: .*Give another place/)]);
     const missing = await becalm(["backup", join(folder, "x"), "--store", `lmdb:${folder}`]);
     expect([missing.code, missing.stderr]).toEqual([3, expect.stringContaining("BECALM_NOT_FOUND")]);
     const unknown = await becalm(["ls", "--store", `lmdb:${path}`, "--namespace", "storm"]);

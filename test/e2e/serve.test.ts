@@ -12,11 +12,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:http";
-import { connect } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { becalm, useFiles } from "../support/command.ts";
+import { becalm, startBecalm, useFiles } from "../support/command.ts";
 import { send, sendJson } from "../support/http-client.ts";
 import { useRedis } from "../support/redis-server.ts";
 import { type Serving, startServe, stopServe } from "../support/serve-command.ts";
@@ -42,6 +42,34 @@ function where(): string[] {
   count += 1;
   return ["--store", redis.url, "--namespace", `serve-${count}`];
 }
+
+describe("becalm demo --serve", () => {
+  test("sends its storm to its own server only, not to the one that has its address", async () => {
+    const asked: (string | undefined)[] = [];
+    const other = createServer(({ url }, response) => {
+      asked.push(url);
+      response.end("OK");
+    }).listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const { code, stderr } = await becalm(["demo", "--serve", "--listen", `127.0.0.1:${port}`]);
+    other.close();
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^error .*Cannot listen/)]);
+    expect(asked).toEqual([]);
+  });
+
+  test("sends it to a free port, too, and says which that is", async () => {
+    const { child, ended } = startBecalm(["demo", "--serve", "--listen", "127.0.0.1:0", "--speed", "1000"]);
+    let said = "";
+    child.stderr?.on("data", (piece: string) => (said += piece));
+    const opened = () => /^Open (http:\S+) in a browser/m.exec(said)?.[1] ?? "";
+    await expect.poll(opened, { timeout: 15_000 }).not.toBe("");
+    const taken = async () => (await send(`${opened()}/v1/instances`)).text.includes("InstanceDown");
+    await expect.poll(taken, { timeout: 15_000 }).toBe(true);
+    child.kill("SIGINT");
+    expect((await ended).code).toBe(0);
+  });
+});
 
 describe("becalm serve", () => {
   test("says where it listens, answers, and ends with 0 when it is asked to", async () => {

@@ -80,8 +80,9 @@ function unavailable(url: string, why: string, cause?: unknown): BecalmError {
 /** A store of which only the reading calls work. */
 export function serverStore(address: ServerAddress): Store {
   const call = async (name: ReadCall | ProcessReadCall, ...given: unknown[]): Promise<unknown> => {
-    const { result } = (await askServer(address, "/v1/read", { body: { call: name, given } })) as { result: unknown };
-    return result;
+    const answer = await askServer(address, "/v1/read", { body: { call: name, given } });
+    if (typeof answer === "object" && answer !== null && "result" in answer) return answer.result;
+    throw unavailable(address.url, "it answered something that no server of Becalm does");
   };
   const reading = Object.fromEntries(READ_CALLS.map((name) => [name, (...given: unknown[]) => call(name, ...given)]));
   const load = async (request: Parameters<Store["load"]>[0]) => {
