@@ -186,6 +186,19 @@ describe("a series", () => {
     expect(world.state.head.clockTime).toBe(9_020);
   });
 
+  test("harms itself only, when two of them have clocks that are ahead by different times", () => {
+    const world = new DetectionWorld(strategy({ noData: NO_DATA }));
+    for (let i = 0; i < 30; i += 1)
+      world.take([
+        ...points(1_000 + i * 10, [0], "h2"),
+        ...points(9_000 + i * 10, [0], "ahead"),
+        ...points(90_000 + i * 10, [0], "further"),
+        ...points(1_000 + i * 10, [9], "h1"),
+      ]);
+    expect(world.story()).toEqual(["1010 triggered warning h1"]);
+    expect(world.state.head.clockTime).toBe(1_290);
+  });
+
   test("whose host is gone has its alert ended by the silence", () => {
     const level = { ...hour, trigger: { count: 1, window: 1 }, recovery: { count: 1, silenceSeconds: 600 } };
     const noData = { ...NO_DATA, intervals: 5, keepSeconds: 86_400 };

@@ -86,7 +86,7 @@ class GroupModel {
     }
     this.hear(time, md5, isNewest);
     if ((this.clock ?? time) - time <= 10 * group.intervalSeconds) this.seen.set(recordId, time);
-    const series = known ?? new SeriesModel(group, md5, { heardAt: time, isMissed: false });
+    const series = this.series.get(md5) ?? new SeriesModel(group, md5, { heardAt: time, isMissed: false });
     this.series.set(md5, series);
     const outcome = series.take({ time, value }, { clock: this.clock as number, send: this.sender(row) });
     if (outcome !== "taken") result[outcome] += 1;
