@@ -215,6 +215,18 @@ describe.skipIf(skipWithoutBrowser())("the console", () => {
     expect(await latinSentences(page)).toEqual([]);
   });
 
+  test("keeps its pages in one line on a phone, whichever is open", async () => {
+    await fire("InstanceDown", "narrow", numbered(2));
+    await waiting("narrow");
+    await page.setViewportSize({ width: 380, height: 800 });
+    for (const hash of ["#/storm", "#/instances", "#/approvals", "#/silences", "#/policies"]) {
+      await show(page, serving.url, hash);
+      const links = await page.locator(".top nav a").all();
+      const boxes = await Promise.all(links.map((link) => link.boundingBox()));
+      expect([hash, new Set(boxes.map((box) => box?.y)).size, boxes.length]).toEqual([hash, 1, 5]);
+    }
+  });
+
   test("makes a silence, which holds, and expires it", async () => {
     await show(page, serving.url, "#/silences");
     await page.getByRole("button", { name: "New silence" }).click();

@@ -7,7 +7,7 @@ import type { Question } from "./approval-questions.ts";
 const STYLE = `
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: 1rem 0 } td { padding: .1rem 1rem .1rem 0; vertical-align: top; overflow-wrap: anywhere }
+table { border-collapse: collapse; margin: 1rem 0 } td { padding: .1rem 1rem .1rem 0; vertical-align: top; overflow-wrap: anywhere } td:first-child { min-width: 6rem }
 label { display: block; margin: .8rem 0 } input, button { font: inherit; padding: .4rem; box-sizing: border-box } input { width: 100% }
 button { padding: .5rem 1.2rem } .deny button { outline: 2px solid }
 `;
