@@ -6,7 +6,16 @@
  * the other, and what they mean for instances are commands like any others: a beginning creates one, an end raises
  * `alert.resolved`, all else changes none.
  */
-import { type Episode, type LeaseGrace, leaseEndMs, type Reception, startOf } from "../model/episode.ts";
+import {
+  type Ending,
+  type Episode,
+  endEvent,
+  type KnownEnd,
+  type LeaseGrace,
+  leaseEndMs,
+  type Reception,
+  startOf,
+} from "../model/episode.ts";
 import {
   endLast,
   lastEpisode,
@@ -109,6 +118,10 @@ function word(kind: Word["kind"], id: string | null, command: number | null = nu
   return { kind, id, command, sinceMs: null, leaseUntilMs: null };
 }
 
+function resolvedBy({ receipt, atMs }: ReceiptCommand): KnownEnd {
+  return { reason: "alert_resolved", atMs: receipt.endsAtMs ?? atMs };
+}
+
 class Receiver {
   readonly commands: Command[] = [];
   readonly #input: ReceiveInput;
@@ -162,14 +175,14 @@ class Receiver {
       const { startMs } = reception.episode;
       return { kind: reception.kind, id, command: null, sinceMs: startMs, leaseUntilMs: null };
     }
-    return word("ends", id, this.#raise(id, command, "alert_resolved"));
+    return word("ends", id, this.#raise(id, command, reception.episode.end ?? resolvedBy(command)));
   }
 
   #begin(command: ReceiptCommand, id: string, { episode, ended }: Reception & { kind: "begins" }): Word {
     if (ended?.end != null) {
       const endedId = this.#idOf(command, ended);
       if (!this.#input.quarantined.has(endedId) && !this.#wasPassedBy(endedId, ended.end))
-        this.#raise(endedId, command, ended.end.reason);
+        this.#raise(endedId, command, ended.end);
     }
     const { atMs, receipt, policy, silence, order = [] } = command;
     const alert = alertOfReceipt(receipt, episode.startMs);
@@ -196,7 +209,7 @@ class Receiver {
   #leave(command: ReceiptCommand, kept: Kept, ended: Episode | null): Word {
     if (ended?.end != null && kept.value !== null) {
       kept.value = endLast(kept.value, ended, this.#positionOf(command));
-      this.#raise(this.#idOf(command, ended), command, ended.end.reason);
+      this.#raise(this.#idOf(command, ended), command, ended.end);
     }
     return word("elsewhere", command.ownId);
   }
@@ -206,7 +219,7 @@ class Receiver {
     const { ownId } = command;
     if (this.#input.quarantined.has(ownId)) return word("quarantined", ownId);
     if (value !== null || !this.#input.instances.has(ownId)) return word("nothing_open", ownId);
-    return word("ends", ownId, this.#raise(ownId, command, "alert_resolved"));
+    return word("ends", ownId, this.#raise(ownId, command, resolvedBy(command)));
   }
 
   /** A lease ended while the instance ran: what it did since is no business of that end. */
@@ -225,9 +238,9 @@ class Receiver {
       return nothing;
     if (untilMs > atMs) return { ...word("lease_goes_on", id), leaseUntilMs: untilMs };
     if (untilMs < sinceMs) return nothing;
-    const ended: Episode = { ...episode, end: { reason: "lease_over", atMs: untilMs, receivedAtMs: untilMs } };
-    kept.value = endLast(kept.value, ended, turn === null ? null : leaseEndPosition(untilMs));
-    return word("ends", id, this.#raise(id, { atMs }, "lease_over"));
+    const end: Ending = { reason: "lease_over", atMs: untilMs, receivedAtMs: untilMs };
+    kept.value = endLast(kept.value, { ...episode, end }, turn === null ? null : leaseEndPosition(untilMs));
+    return word("ends", id, this.#raise(id, { atMs }, end));
   }
 
   /**
@@ -243,9 +256,8 @@ class Receiver {
   }
 
   /** Every end is told to the instance; whether it moves is the machine's business. */
-  #raise(id: string, { atMs, order = [] }: Pick<ReceiptCommand, "atMs" | "order">, end: EpisodeEnd): number {
-    const reason = end === "alert_resolved" ? {} : { reason: end };
-    return this.commands.push({ type: "event", id, event: { type: "alert.resolved", atMs, ...reason }, order }) - 1;
+  #raise(id: string, { atMs, order = [] }: Pick<ReceiptCommand, "atMs" | "order">, end: KnownEnd): number {
+    return this.commands.push({ type: "event", id, event: endEvent(end, atMs), order }) - 1;
   }
 
   #kept(key: string): Kept {

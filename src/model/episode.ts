@@ -9,7 +9,7 @@
  * E4 a receipt exactly at the end of a lease comes before that end.
  * E5 starts rise from episode to episode, so no two episodes of an alert share an instance.
  */
-import type { EpisodeEnd } from "./instance-types.ts";
+import type { EpisodeEnd, InstanceEvent } from "./instance-types.ts";
 import { LATE_AFTER_END_MS, RESOLVE_TIMEOUT_MS } from "./limits.ts";
 import type { ReceiptTimes } from "./receipt.ts";
 
@@ -67,6 +67,18 @@ export function receive(before: Episode | null, receipt: ReceiptTimes, grace: Le
 /** When the lease of an open episode runs out; null: it has none, or the episode is over. */
 export function leaseEndMs({ leaseUntilMs, end }: Episode, { leasesHoldUntilMs }: LeaseGrace): number | null {
   return leaseUntilMs === null || end !== null ? null : Math.max(leaseUntilMs, leasesHoldUntilMs);
+}
+
+/** What is known of an end. */
+export type KnownEnd = Pick<Ending, "reason" | "atMs">;
+
+/** What an instance hears at `atMs` of the end of its alert. */
+export function endEvent(
+  { reason, atMs: endedAtMs }: KnownEnd,
+  atMs: number,
+): InstanceEvent & { type: "alert.resolved" } {
+  const why = reason === "alert_resolved" ? {} : { reason };
+  return { type: "alert.resolved", atMs, ...why, ...(endedAtMs < atMs && { endedAtMs }) };
 }
 
 /** The episode as it is at `atMs` (E3, E4). */

@@ -179,8 +179,8 @@ export type InstanceEvent =
   /** A grant that is not the last one which the approval needs. */
   | (At & Actor & { readonly type: "approval.counted" })
   | (At & Actor & { readonly type: "approval.denied" })
-  /** `reason` absent: it resolved. */
-  | (At & { readonly type: "alert.resolved"; readonly reason?: EpisodeEnd })
+  /** `reason` absent: it resolved. `endedAtMs`: when it ended, if it was heard of later. No guard looks at that. */
+  | (At & { readonly type: "alert.resolved"; readonly reason?: EpisodeEnd; readonly endedAtMs?: number })
   | ReconsiderEvent
   | (At & Actor & { readonly type: "cancel"; readonly reason?: "peer_denied" | "nothing_to_summarise" })
   | (At & Actor & { readonly type: "end" });

@@ -97,7 +97,7 @@ export function sentenceAbout(entry: Told, subject: SentenceSubject): Sentence {
     case "approval.denied":
       return say(`${event.by} denied the approval: ${event.why}`, `${event.by} 拒绝了审批：${event.why}`);
     case "alert.resolved":
-      return resolvedSentence(entry, subject);
+      return withEnd(resolvedSentence(entry, subject), event, subject);
     case "cancel":
       return cancelSentence(entry, event, subject);
     case "end":
@@ -163,6 +163,21 @@ function resolvedSentence(entry: Told, { policy }: SentenceSubject): Sentence {
     );
   }
   return say(`Action "${policy}" is skipped: ${why.en}.`, `套餐【${policy}】已跳过，${why.zh}。`);
+}
+
+/** Of an end that was heard of when it was over for a while. */
+const ENDED_BEFORE_MS = 1_000;
+
+function withEnd(
+  sentence: Sentence,
+  { atMs, endedAtMs = atMs }: InstanceEvent & { type: "alert.resolved" },
+  { time }: SentenceSubject,
+): Sentence {
+  if (atMs - endedAtMs < ENDED_BEFORE_MS) return sentence;
+  return say(
+    `${sentence.en} The alert had ended at ${time(endedAtMs)}.`,
+    `${sentence.zh}告警实际结束于 ${time(endedAtMs)}。`,
+  );
 }
 
 /** Names who silenced it and how to run it by hand all the same. */

@@ -1,10 +1,9 @@
 /** From an instance back to its episode: the alert in its birth line names the record. */
 import { birthOf } from "../instance/audit.ts";
 import type { Instance } from "../instance/checkpoint.ts";
-import { leaseEndMs } from "../model/episode.ts";
+import { endedByLease, type KnownEnd } from "../model/episode.ts";
 import { lastEpisode } from "../model/episode-record.ts";
 import { instanceIdOf, partitionOfId } from "../model/ids.ts";
-import type { EpisodeEnd } from "../model/instance-types.ts";
 import { policyKey } from "../policy/policy-versions.ts";
 import type { StoredEpisode } from "../stores/store.ts";
 import { episodeKeyOf } from "./inbox/routing.ts";
@@ -43,21 +42,16 @@ export async function isEpisodeOpen(runtime: Runtime, instance: Instance, atMs: 
 }
 
 /** How the alert of an instance ended; null: it still fires at `atMs`. */
-export async function episodeEndOf(runtime: Runtime, instance: Instance, atMs: number): Promise<EpisodeEnd | null> {
+export async function episodeEndOf(runtime: Runtime, instance: Instance, atMs: number): Promise<KnownEnd | null> {
   const record = await lastRecordOf(runtime, instance);
-  // A later one has begun, or its record is gone: nobody knows how it ended.
-  if (record === null) return "alert_resolved";
-  const episode = lastEpisode(record.value);
-  if (episode.end !== null) return episode.end.reason;
-  const untilMs = leaseEndMs(episode, runtime.leaseGrace);
-  return untilMs === null || atMs <= untilMs ? null : "lease_over";
+  // A later one has begun, or its record is gone: nobody knows how and when it ended.
+  if (record === null) return { reason: "alert_resolved", atMs };
+  return endedByLease(lastEpisode(record.value), atMs, runtime.leaseGrace).end;
 }
 
 /** The end of an instance's alert, if it says that its trouble is over; null: it still fires, or nobody knows. */
-export async function solvedBy(runtime: Runtime, instance: Instance) {
+export async function solvedBy(runtime: Runtime, instance: Instance): Promise<KnownEnd | null> {
   const record = await lastRecordOf(runtime, instance);
   const end = record === null ? null : lastEpisode(record.value).end;
-  if (end === null || end.reason === "lease_over") return null;
-  const reason = end.reason === "alert_resolved" ? {} : { reason: end.reason };
-  return { type: "alert.resolved" as const, ...reason };
+  return end === null || end.reason === "lease_over" ? null : end;
 }

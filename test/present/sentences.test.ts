@@ -133,6 +133,23 @@ describe("what people did", () => {
   });
 });
 
+describe("an end of the alert", () => {
+  const sentenceAfter = (lateMs: number) =>
+    sentenceOf(
+      entry({ type: "alert.resolved", atMs: AT_MS, endedAtMs: AT_MS - lateMs }, { reason: "alert_resolved" }),
+      HISTORY,
+    );
+
+  test("says when it was, if it was heard of later", () => {
+    const endedAt = new Date(AT_MS - 180_000).toISOString();
+    const { en, zh } = sentenceAfter(180_000);
+    expect(en).toMatch(new RegExp(`before anything ran, so .* is skipped\\. The alert had ended at ${endedAt}\\.$`));
+    expect(zh).toMatch(new RegExp(`告警已恢复。告警实际结束于 ${endedAt}。$`));
+    expect(sentenceAfter(999).en).toMatch(/ is skipped\.$/);
+    expect(sentenceAfter(999).zh).toMatch(/告警已恢复。$/);
+  });
+});
+
 describe("an entry of any event", () => {
   const events: Record<string, unknown>[] = [
     { type: "start", group: null, silence: null },

@@ -45,6 +45,31 @@ describe.each([
   { kind: MEMORY, seeds: 40 },
   { kind: redisKind(server), seeds: 8 },
 ])("on $kind.name", ({ kind, seeds }) => {
+  test("the end of an alert is recorded with when it was, if it was heard of later", async () => {
+    const world = new EngineWorld(kind);
+    const engine = await world.engine([HELD]);
+    const alert = (name: string, more: Partial<AlertInput> = {}): AlertInput => ({
+      labels: { alertname: name, host: "h" },
+      status: "firing",
+      ...more,
+    });
+    const names = ["runs", "late", "at once", "ahead"];
+    const ids = await take(engine, ...names.map((name) => alert(name)));
+    await world.elapse(10 * MINUTE_MS);
+    const nowMs = world.clock.now();
+    await engine.ingest([
+      alert("late", { status: "resolved", endsAt: nowMs - 3 * MINUTE_MS }),
+      alert("at once", { status: "resolved" }),
+      alert("ahead", { status: "resolved", endsAt: nowMs + MINUTE_MS }),
+    ]);
+    const events = await Promise.all(
+      ids.slice(1).map(async (id) => (await engine.get(id).history()).entries.at(-1)?.event),
+    );
+    const ended = { type: "alert.resolved", atMs: nowMs };
+    expect(events).toEqual([{ ...ended, endedAtMs: nowMs - 3 * MINUTE_MS }, ended, ended]);
+    expect(await unsound(world, engine)).toEqual([]);
+  });
+
   test("random streams of two senders, by two engines, make exactly the episodes of the slow model", async () => {
     for (let seed = 1; seed <= seeds; seed += 1) {
       const stream = mixedStream(randomFrom(seed)).slice(0, 70);

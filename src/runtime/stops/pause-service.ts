@@ -18,6 +18,7 @@ import {
   withoutResumption,
   withPause,
 } from "../../instance/stops-record.ts";
+import { endEvent } from "../../model/episode.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { HELD_DUE_AT_MS, type PauseNote } from "../../model/instance-types.ts";
 import type { TimerRow } from "../../stores/store.ts";
@@ -244,10 +245,7 @@ export class PauseService {
     const { id } = instance;
     const end = await episodeEndOf(this.#runtime, instance, atMs);
     const { keepOnResolved } = instance.snapshot.context.policy;
-    if (end !== null && !keepOnResolved) {
-      const reason = end === "alert_resolved" ? {} : { reason: end };
-      return { type: "event", id, event: { type: "alert.resolved", ...reason, atMs } };
-    }
+    if (end !== null && !keepOnResolved) return { type: "event", id, event: endEvent(end, atMs) };
     const silence = await silenceOf(this.#runtime, id, atMs);
     return { type: "reconsider", id, atMs, cause: "resumed", isOpen: end === null, silence };
   }

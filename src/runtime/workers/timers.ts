@@ -8,6 +8,7 @@ import type { Instance } from "../../instance/checkpoint.ts";
 import { LEASE_TIMER } from "../../instance/lease-timer.ts";
 import type { Incoming } from "../../instance/receive.ts";
 import type { Alert } from "../../model/alert.ts";
+import { endEvent } from "../../model/episode.ts";
 import { BecalmError } from "../../model/errors.ts";
 import { partitionOfId } from "../../model/ids.ts";
 import type { FiringTimerName } from "../../model/instance-types.ts";
@@ -61,7 +62,7 @@ export async function envelopeOf(runtime: Runtime, row: TimerRow, firing: Firing
   }
   const solved = name === "verify" && instance !== null ? await solvedBy(runtime, instance) : null;
   // The word of it came before the instance looked for it.
-  if (solved !== null) return envelope(groupId, { type: "event", id: owner, event: { ...solved, atMs } });
+  if (solved !== null) return envelope(groupId, { type: "event", id: owner, event: endEvent(solved, atMs) });
   const event = { type: "timer.elapsed" as const, atMs, timer: name as FiringTimerName, arm };
   return envelope(groupId, { type: "event", id: owner, event });
 }
