@@ -22,7 +22,8 @@ import type { RecordRow } from "../src/formats/record-row.ts";
 import { loadStrategies } from "../src/formats/strategy-file.ts";
 import type { AuditEntry, History } from "../src/instance/audit-types.ts";
 import type { Instance } from "../src/instance/checkpoint.ts";
-import { counterfactualText, sentenceOf } from "../src/present/sentences.ts";
+import { counterfactualText } from "../src/present/counterfactual-text.ts";
+import { sentenceOf } from "../src/present/sentences.ts";
 import { memoryDetectionStore } from "../src/stores/memory/memory-detection-store.ts";
 
 const RECORDING = "demo/host-metrics.csv";

@@ -4,7 +4,8 @@ import type { InstanceSnapshot } from "../instance/instance-snapshot.ts";
 import type { InstanceState } from "../model/instance-types.ts";
 import { decidedByJson } from "./decided-by.ts";
 import { dueAtJson } from "./due-time.ts";
-import { counterfactualText, sentenceOf } from "./sentences.ts";
+import { counterfactualText } from "./counterfactual-text.ts";
+import { sentenceOf } from "./sentences.ts";
 import { isoTime } from "./time-text.ts";
 
 export type AlertJson = {

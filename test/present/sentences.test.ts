@@ -5,8 +5,9 @@ import { type Counterfactual, evaluateConvergence } from "../../src/convergence/
 import type { AuditEntry, Birth, History, StoredEvent } from "../../src/instance/audit-types.ts";
 import { CONVERGENCE_FUNCTIONS, type Observation } from "../../src/model/convergence-rule.ts";
 import { REASONS, type ReasonCode } from "../../src/model/reasons.ts";
+import { counterfactualText } from "../../src/present/counterfactual-text.ts";
 import { ENGLISH_UTC } from "../../src/present/reader.ts";
-import { counterfactualText, observationText, sentenceOf } from "../../src/present/sentences.ts";
+import { observationText, sentenceOf } from "../../src/present/sentences.ts";
 
 const AT_MS = Date.UTC(2026, 10, 23, 7);
 
