@@ -2,9 +2,9 @@
 import type { AuditEntry, History } from "../instance/audit-types.ts";
 import type { InstanceSnapshot } from "../instance/instance-snapshot.ts";
 import type { InstanceState } from "../model/instance-types.ts";
+import { counterfactualText } from "./counterfactual-text.ts";
 import { decidedByJson } from "./decided-by.ts";
 import { dueAtJson } from "./due-time.ts";
-import { counterfactualText } from "./counterfactual-text.ts";
 import { sentenceOf } from "./sentences.ts";
 import { isoTime } from "./time-text.ts";
 
