@@ -448,10 +448,17 @@ class StrategyModel {
 
   retire(tick: number, send: Send): void {
     for (const { open, level } of this.levels) {
-      if (open !== null) this.say(send, { ...level, reason: "series_retired", time: tick, open, phase: 1 });
+      if (open !== null)
+        this.say(send, { ...level, reason: "series_retired", time: Math.max(tick, open.startsAt), open, phase: 1 });
     }
     if (this.noData === null) return;
     const severity = this.strategy.noData?.severity ?? "";
-    this.say(send, { severity, reason: "series_retired", time: tick, open: this.noData, phase: 1 });
+    this.say(send, {
+      severity,
+      reason: "series_retired",
+      time: Math.max(tick, this.noData.startsAt),
+      open: this.noData,
+      phase: 1,
+    });
   }
 }
