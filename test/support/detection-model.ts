@@ -101,10 +101,11 @@ class GroupModel {
   expect(time: number): void {
     const { clock, group } = this;
     if (clock === null) return;
+    const reached = Math.max(clock, ...[...this.series.values()].map(({ newest }) => newest));
     for (const md5 of group.expected.keys()) {
       const known = this.series.get(md5);
       if (known === undefined) this.series.set(md5, new SeriesModel(group, md5, { heardAt: clock, isMissed: true }));
-      else if (clock - time <= group.latenessSeconds) known.missSince(time);
+      else if (reached - time <= group.latenessSeconds) known.missSince(time);
     }
   }
 

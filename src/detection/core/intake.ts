@@ -140,7 +140,8 @@ export class Intake implements OtherSeries {
     // Normally the clock stands where it stood: nothing is to be weighed.
     if (this.#clock.isAt(time)) return;
     this.#clock.hear(time, record, this);
-    const isInOrder = time >= (this.#clock.time as number) - this.#group.latenessSeconds;
+    const reached = Math.max(this.#clock.time as number, this.newestTime ?? time);
+    const isInOrder = time >= reached - this.#group.latenessSeconds;
     if (isInOrder && time < this.earliestTime) this.earliestTime = time;
   }
 
