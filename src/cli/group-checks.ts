@@ -6,7 +6,7 @@
  * counts changes the version of both.
  */
 import type { Group } from "../convergence/group.ts";
-import { decodeGroup } from "../convergence/group-codec.ts";
+import { tryGroup } from "../convergence/group-codec.ts";
 import { groupFault, groupMemberOf, isBystander } from "../instance/group-fault.ts";
 import { groupTimers } from "../instance/timer-changes.ts";
 import { timerLane } from "../instance/timer-lane.ts";
@@ -128,15 +128,6 @@ async function idsIn(runtime: Runtime, groupId: string, set: MemberSet): Promise
     const page = await runtime.store.members(request);
     ids.push(...page);
     if (page.length < PAGE_COUNT) return ids;
-  }
-}
-
-function tryGroup(id: string, value: string): Group | BecalmError {
-  try {
-    return decodeGroup(id, value);
-  } catch (error) {
-    if (error instanceof BecalmError) return error;
-    throw error;
   }
 }
 

@@ -125,6 +125,16 @@ export function decodeGroup(id: string, value: string): Group {
   };
 }
 
+/** The same; what cannot be read is answered, for whoever only looks. */
+export function tryGroup(id: string, value: string): Group | BecalmError {
+  try {
+    return decodeGroup(id, value);
+  } catch (error) {
+    if (error instanceof BecalmError) return error;
+    throw error;
+  }
+}
+
 function parse(id: string, value: string): StoredGroup {
   try {
     const parsed: unknown = JSON.parse(value);

@@ -6,7 +6,6 @@
  * are looked at again at once: a job that is begun anew whenever the silences in force change, and when a process
  * starts, so that no crash leaves it half done.
  */
-
 import { randomUUID } from "node:crypto";
 import { splitLine } from "../../instance/history-lines.ts";
 import { canonicalJson } from "../../model/canonical-json.ts";

@@ -3,9 +3,9 @@
  * begin it.
  *
  * C1 what a worker cannot run, or was told to leave, it never claims. C2 notices (requests and summaries for people)
- * before all, whether or not there is room for actions; then the most severe, then the oldest. C3 each effect is looked at once while it waits: a place in each
- * partition says up to where; from time to time, and when the choice became too small, all is looked at again. C4 no
- * policy is begun more often than its rate, by all who are told one.
+ * before all, whether or not there is room for actions; then the most severe, then the oldest. C3 each effect is looked
+ * at once while it waits: a place in each partition says up to where; from time to time, and when the choice became too
+ * small, all is looked at again. C4 no policy is begun more often than its rate, by all who are told one.
  */
 import { birthOf } from "../../instance/audit.ts";
 import { decodeEffect, type Effect, type EffectTopic, isNotice, severityOf } from "../../instance/effect.ts";

@@ -3,7 +3,7 @@
  * group has.
  */
 import type { Group } from "../../convergence/group.ts";
-import { decodeGroup } from "../../convergence/group-codec.ts";
+import { tryGroup } from "../../convergence/group-codec.ts";
 import type { Birth } from "../../instance/audit-types.ts";
 import type { Instance } from "../../instance/checkpoint.ts";
 import { OPEN_STATES } from "../../instance/open-index.ts";
@@ -95,16 +95,8 @@ export async function groupFacts(
 export async function groupRecord({ runtime }: InstanceReader, groupId: string): Promise<Group | null> {
   const partition = partitionOf(groupId, runtime.partitions);
   const { group } = await runtime.store.load({ partition, groupId, instanceIds: [] });
-  return group === null ? null : tryGroup(groupId, group.value);
-}
-
-function tryGroup(id: string, value: string): Group | null {
-  try {
-    return decodeGroup(id, value);
-  } catch (error) {
-    if (error instanceof BecalmError) return null;
-    throw error;
-  }
+  const found = group === null ? null : tryGroup(groupId, group.value);
+  return found instanceof BecalmError ? null : found;
 }
 
 function numbersOf(group: Group | null, nowMs: number): Pick<GroupRow, "open" | "held"> {
